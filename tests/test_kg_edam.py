@@ -1,0 +1,103 @@
+"""The ontology: labels, parents, and the check of ids; reading licence names."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.kg import load_edam
+from workbench.kg.edam import BRANCHES, ROOTS
+from workbench.kg.licence import family, same, spdx
+
+
+def test_look_ups() -> None:
+    edam = load_edam()
+    assert edam is load_edam()
+    assert edam.label("format_2572") == "BAM"
+    assert edam.branch("data_0863") == "data"
+    assert "format_2920" in edam.parents("format_2572")
+    assert ROOTS["format"] in edam.ancestors("format_2572")
+    assert edam.find("  bam ", "format") == "format_2572" and edam.find("bam", "data") is None
+    with pytest.raises(KeyError):
+        edam.label("format_99999")
+
+
+def test_parents_are_live_stay_in_the_branch_and_lead_to_its_root() -> None:
+    edam = load_edam()
+    live = [term for term in edam.terms if not edam.terms[term].obsolete]
+    assert len(live) > 2000
+    for term in live:
+        branch = edam.branch(term)
+        assert all(edam.check(parent, branch, allow_root=True) is None for parent in edam.parents(term))
+        assert term == ROOTS[branch] or ROOTS[branch] in edam.ancestors(term)
+        assert term not in edam.ancestors(term)
+
+
+@pytest.mark.parametrize(
+    ("term", "branch", "rule"),
+    [
+        ("format_2572", "format", None),
+        ("format_99999", "format", "no such id"),
+        ("data_0863", "format", "wrong branch, a format id is needed"),
+        ("topic_0003", "topic", "bare branch root"),
+        ("data_0007", "data", "obsolete id"),
+    ],
+)
+def test_check(term: str, branch: str, rule: str | None) -> None:
+    problem = load_edam().check(term, branch)
+    assert problem is None if rule is None else rule in str(problem)
+
+
+def test_an_obsolete_id_comes_with_a_live_replacement() -> None:
+    edam = load_edam()
+    obsolete = [term for term in edam.terms if edam.terms[term].obsolete]
+    advice = [str(edam.check(term, edam.branch(term))) for term in obsolete]
+    assert all("obsolete" in text for text in advice)
+    assert sum("Use " in text for text in advice) > len(advice) / 2
+
+
+def test_roots_may_stand_above_an_own_term_only() -> None:
+    for branch in BRANCHES:
+        assert load_edam().check(ROOTS[branch], branch) is not None
+        assert load_edam().check(ROOTS[branch], branch, allow_root=True) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("GPL-3.0-or-later", "GPL-3.0"),
+        ("GPL v3", "GPL-3.0"),
+        ("GPLv3+", "GPL-3.0"),
+        ("GNU General Public v3 (GPL v3)", "GPL-3.0"),
+        ("GNU General Public License version 2", "GPL-2.0"),
+        ("GPL (>= 2)", "GPL-2.0"),
+        ("LGPLv2.1", "LGPL-2.1"),
+        ("GNU Affero General Public License v3.0", "AGPL-3.0"),
+        ("Apache License 2.0", "Apache-2.0"),
+        ("BSD 3-Clause License", "BSD-3-Clause"),
+        ("BSD", "BSD"),
+        ("MIT licence", "MIT"),
+        ("The Artistic License", "Artistic"),
+        ("Public Domain", "public-domain"),
+        ("BSD_2_Clause", "BSD-2-Clause"),
+        ("Open Software License v2.1", "OSL-2.1"),
+        ("FreeBSD", "BSD-2-Clause"),
+        ("10x Genomics EULA", "proprietary"),
+        ("Free for Academic Use", "academic"),
+        ("Freeware", "freeware"),
+    ],
+)
+def test_licence_families(name: str, expected: str) -> None:
+    assert family(name) == expected
+
+
+def test_a_licence_without_version_agrees_with_every_version() -> None:
+    assert same("GPL-3.0-only", "GPL") and same("BSD-3-Clause", "BSD") and not same("GPL-3.0-only", "LGPL-3.0")
+    assert spdx("mit") == "MIT" and spdx("GPL v3") is None and spdx("LicenseRef-academic") == "LicenseRef-academic"
+
+
+@given(st.text(max_size=40))
+def test_every_licence_agrees_with_itself(name: str) -> None:
+    assert same(name, name)
+    assert spdx(name) is None or spdx(str(spdx(name))) == spdx(name)

@@ -1,0 +1,164 @@
+"""The graph: its schema, what ships with the package, its files and figures."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+import networkx as nx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kg_tables import write_table
+
+from workbench.kg import (
+    ENTITY_TYPES,
+    RELATIONS,
+    GraphError,
+    build_graph,
+    check_graph,
+    dead_ends,
+    degree_statistics,
+    facts_table,
+    flow_graph,
+    from_json,
+    load_edam,
+    read_table,
+    relation_counts,
+    summary,
+    to_json,
+)
+from workbench.kg.edam import EDAM_ID, ROOTS, name_key
+
+
+@pytest.fixture(scope="module")
+def shipped() -> nx.MultiDiGraph:
+    """The graph of the table in the package."""
+    return build_graph(read_table())
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> nx.MultiDiGraph:
+    """The graph of the tests' own table."""
+    return build_graph(read_table(write_table(tmp_path / "table")))
+
+
+def test_the_shipped_graph_is_as_large_as_promised(shipped: nx.MultiDiGraph) -> None:
+    counts = summary(shipped)
+    assert counts["tools"] >= 150 and counts["commands"] >= 300 and counts["sources"] >= 20
+    assert counts["entity_types"] == len(ENTITY_TYPES) == 8
+    assert counts["relation_types"] == len(RELATIONS) == 14
+    assert sum(relation_counts(shipped).values()) == counts["facts"] == len(facts_table(shipped))
+
+
+def test_every_edam_id_is_live_and_of_its_branch(shipped: nx.MultiDiGraph) -> None:
+    edam = load_edam()
+    ids = [node for node in shipped if EDAM_ID.fullmatch(node)]
+    assert len(ids) > 300
+    for node in ids:
+        kind = shipped.nodes[node]["type"]
+        assert edam.check(node, kind, allow_root=True) is None
+        assert shipped.nodes[node]["name"] == edam.label(node)
+
+
+def test_terms_are_closed_up_to_the_roots(shipped: nx.MultiDiGraph) -> None:
+    edges = [(head, tail) for head, tail, key in shipped.edges(keys=True) if key.endswith("_is_a")]
+    is_a = nx.DiGraph(edges)
+    for node, kind in shipped.nodes(data="type"):
+        if kind in ROOTS and node != ROOTS[kind]:
+            assert ROOTS[kind] in nx.descendants(is_a, node)
+
+
+def test_names_on_paths_are_distinct(shipped: nx.MultiDiGraph) -> None:
+    flow = flow_graph(shipped)
+    names = [name_key(name) for _, name in flow.nodes(data="name")]
+    assert len(names) == len(set(names))
+
+
+def test_every_command_is_complete_and_reached_from_a_source(shipped: nx.MultiDiGraph) -> None:
+    assert dead_ends(flow_graph(shipped)) == []
+    for node, kind in shipped.nodes(data="type"):
+        if kind == "command":
+            into = {key for *_, key in shipped.in_edges(node, keys=True)}
+            out = {key for *_, key in shipped.out_edges(node, keys=True)}
+            assert "input" in into and {"output", "output_data", "performs", "command_of"} <= out, node
+        elif kind == "tool":
+            assert shipped.nodes[node]["homepage"].startswith("http") and shipped.nodes[node]["download"]
+
+
+def test_files_are_equal_and_read_back_equal(small: nx.MultiDiGraph, tmp_path: Path) -> None:
+    again = build_graph(read_table(tmp_path / "table"))
+    first, second = to_json(small, tmp_path / "new" / "a.json"), to_json(again, tmp_path / "b.json")
+    assert first.read_bytes() == second.read_bytes()
+    back = from_json(first)
+    assert back.graph == small.graph
+    assert list(back.nodes(data=True)) == list(small.nodes(data=True))
+    assert list(back.edges(keys=True, data=True)) == list(small.edges(keys=True, data=True))
+    assert [path.name for path in first.parent.iterdir()] == ["a.json"]  # no temporary file is left
+    assert nx.utils.graphs_equal(nx.node_link_graph(json.loads(first.read_text()), edges="edges"), small)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1), st.text()), max_size=6))
+def test_any_names_survive_the_file(rows: list[tuple[str, str, str]]) -> None:
+    graph = nx.MultiDiGraph()
+    for head, tail, note in rows:
+        graph.add_node(f"command:{head}", type="command", name=head.strip() or "blank", note=note)
+        graph.add_node(f"format:{tail}", type="format", name=tail.strip() or "blank")
+        graph.add_edge(f"command:{head}", f"format:{tail}", "output", relation="output")
+    with tempfile.TemporaryDirectory() as folder:
+        back = from_json(to_json(graph, Path(folder) / "graph.json"))
+    assert nx.utils.graphs_equal(back, graph)
+
+
+BROKEN_FILES = (
+    "",
+    "[]",
+    "{}",
+    "\xff",
+    "[" * 100_000,
+    '{"graph":{},"nodes":[{"id":1}],"edges":[]}',
+    '{"graph":{},"nodes":[{}],"edges":[]}',
+    '{"graph":{},"nodes":[],"edges":[{"source":"a","target":"b","key":"input"}]}',
+    '{"graph":{},"nodes":[{"id":"a","type":"tool","name":"a"},{"id":"a"}],"edges":[]}',
+)
+
+
+@pytest.mark.parametrize("content", BROKEN_FILES, ids=range(len(BROKEN_FILES)))
+def test_a_broken_file_is_named(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "graph.json"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(GraphError, match=r"graph\.json: not a node-link JSON graph"):
+        from_json(path)
+    with pytest.raises(FileNotFoundError):
+        from_json(tmp_path / "none.json")
+
+
+def test_check_graph_names_what_breaks_the_schema(small: nx.MultiDiGraph) -> None:
+    def broken(change) -> str:
+        graph = small.copy()
+        change(graph)
+        with pytest.raises(GraphError) as caught:
+            check_graph(graph)
+        return str(caught.value)
+
+    check_graph(small)
+    assert "type must be one of" in broken(lambda g: g.add_node("x", type="person", name="x"))
+    assert "name must be" in broken(lambda g: g.add_node("x", type="tool", name=" "))
+    assert "'x'" in broken(lambda g: g.add_edge("x", "tool:hisat2", "command_of", relation="command_of"))
+    assert "relation must be one of" in broken(lambda g: g.add_edge("tool:hisat2", "tool:samtools", "likes"))
+    assert "must equal the key" in broken(lambda g: g.add_edge("tool:hisat2", "license:MIT", "licensed_under"))
+    wrong = ("tool:hisat2", "command:hisat2", "command_of")
+    assert "head must be a command" in broken(lambda g: g.add_edge(*wrong, relation="command_of"))
+    cycle = ("format_1915", "format_2572", "format_is_a")
+    assert "no cycle" in broken(lambda g: g.add_edge(*cycle, relation="format_is_a"))
+
+
+def test_degree_statistics_cover_every_type(small: nx.MultiDiGraph) -> None:
+    rows = {row["type"]: row for row in degree_statistics(small)}
+    assert list(rows) == list(ENTITY_TYPES)
+    assert sum(row["nodes"] for row in rows.values()) == small.number_of_nodes()
+    total = sum(row["nodes"] * row["out_mean"] for row in rows.values())
+    assert total == pytest.approx(small.number_of_edges())
+    assert rows["tool"]["hub"] == "SAMtools" and rows["tool"]["in_max"] == 2

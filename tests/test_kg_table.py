@@ -1,0 +1,244 @@
+"""Reading the table: a good one is read whole, a broken one gives one error that names file, row and rule."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from kg_tables import GOOD, edited, with_row, write_table
+
+from workbench.kg import TableError, build_graph, digest, facts_table, read_table
+from workbench.kg.tsv import FILES, shorten
+
+GFFCOMPARE = ("gffcompare", "operation_0361", "format_2306", "format_2306", "", "data_3134")
+
+# name of the case -> (file, its new content, row, part of the rule, part of the value or the advice)
+BROKEN: dict[str, tuple[str, str | bytes, int, str, str]] = {
+    "empty file": ("tools", "", 0, "file is empty", "biotools_id"),
+    "empty terms": ("terms", "", 0, "file is empty", "is_a"),
+    "header only": ("commands", GOOD["commands.tsv"].split("\n")[0] + "\n", 1, "no rows", "at least one row"),
+    "not utf-8": ("tools", GOOD["tools.tsv"].replace("SRA", "SR\xc4").encode("latin-1"), 2, "not UTF-8", "c4"),
+    "utf-16": ("sources", GOOD["sources.tsv"].encode("utf-16"), 1, "not UTF-8", "ff"),
+    "missing column": ("tools", GOOD["tools.tsv"].replace("topics", "topic"), 1, "missing column", "'topics'"),
+    "unknown column": ("sources", "extra\t" + GOOD["sources.tsv"], 1, "unknown column", "'extra'"),
+    "column twice": ("sources", "name\t" + GOOD["sources.tsv"], 1, "column given twice", "'name'"),
+    "comma separated": ("formats", GOOD["formats.tsv"].replace("\t", ","), 1, "missing column", "parted by tabs"),
+    "cell missing": ("formats", GOOD["formats.tsv"] + "format_1929\n", 5, "wrong number of cells, 1 for 2", "encodes"),
+    "cell too many": ("terms", with_row("terms.tsv", "a", "b", "c", "d"), 4, "wrong number of cells", "a\\tb"),
+    "empty line": ("tools", GOOD["tools.tsv"].replace("\nhisat2", "\n\nhisat2"), 3, "empty line", "Remove"),
+    "unknown edam id": (
+        "commands",
+        edited("commands.tsv", 4, "inputs", "format_99999"),
+        4,
+        "no such id",
+        "format_99999",
+    ),
+    "obsolete edam id": (
+        "commands",
+        edited("commands.tsv", 2, "operations", "operation_0261"),
+        2,
+        "obsolete",
+        "Use op",
+    ),
+    "wrong branch": (
+        "commands",
+        edited("commands.tsv", 5, "outputs", "data_0863"),
+        5,
+        "wrong branch",
+        "Sequence align",
+    ),
+    "bare root": ("sources", edited("sources.tsv", 3, "data", "data_0006"), 3, "bare branch root", "specific"),
+    "not a term": ("formats", edited("formats.tsv", 2, "format", "FASTQ"), 2, "not a term id", "'FASTQ'"),
+    "unknown own term": (
+        "formats",
+        edited("formats.tsv", 4, "format", "format:star"),
+        4,
+        "unknown own term",
+        "terms.tsv",
+    ),
+    "own term of wrong branch": (
+        "formats",
+        edited("formats.tsv", 2, "encodes", "format:hisat2_index"),
+        2,
+        "wrong br",
+        "",
+    ),
+    "bad own id": ("terms", with_row("terms.tsv", "format:HISAT 3", "x", "format_2333"), 4, "own term id", "HISAT 3"),
+    "own term repeats edam": ("terms", edited("terms.tsv", 2, "name", "bam"), 2, "EDAM has a term", "format_2572"),
+    "duplicate tool": (
+        "tools",
+        GOOD["tools.tsv"] + GOOD["tools.tsv"].split("\n")[2] + "\n",
+        7,
+        "duplicate tool",
+        "row 3",
+    ),
+    "duplicate command": (
+        "commands",
+        with_row("commands.tsv", "hisat2", *GFFCOMPARE),
+        9,
+        "duplicate command",
+        "hisat2",
+    ),
+    "duplicate source": (
+        "sources",
+        GOOD["sources.tsv"] + GOOD["sources.tsv"].split("\n")[1],
+        4,
+        "duplicate source",
+        "sra",
+    ),
+    "duplicate term": (
+        "terms",
+        with_row("terms.tsv", "format:hisat2_index", "x", "format_2333"),
+        4,
+        "duplicate term",
+        "",
+    ),
+    "value twice": ("commands", edited("commands.tsv", 2, "outputs", "format_1930|format_1930"), 2, "twice in one", ""),
+    "unknown tool": ("commands", edited("commands.tsv", 7, "tool", "stringtye"), 7, "unknown tool", "'stringtye'"),
+    "tool without commands": (
+        "tools",
+        with_row("tools.tsv", "star", "STAR", "", "topic_3170", "MIT", "https://x.org", "bioconda::star"),
+        7,
+        "tool without commands",
+        "'star'",
+    ),
+    "bad tool id": ("tools", edited("tools.tsv", 2, "tool", "SRA Tools"), 2, "not a tool id", "'SRA Tools'"),
+    "empty required": ("tools", edited("tools.tsv", 4, "topics", " "), 4, "empty cell", "Fill it in"),
+    "extra bar": ("commands", edited("commands.tsv", 4, "inputs", "format_1930|"), 4, "empty value between two |", ""),
+    "bar in a name": ("commands", edited("commands.tsv", 4, "command", "a|b"), 4, "single values", "'a|b'"),
+    "long name": ("tools", edited("tools.tsv", 5, "name", "x" * 10_000), 5, "10000 characters", "'xxx"),
+    "control character": ("tools", edited("tools.tsv", 5, "name", "String\x1b[2JTie"), 5, "control", "\\x1b"),
+    "text direction": ("tools", edited("tools.tsv", 5, "name", "\u202eeiTgnirtS"), 5, "invisible", "\\u202e"),
+    "lone carriage return": ("tools", edited("tools.tsv", 5, "name", "String\rTie"), 5, "control", "\\r"),
+    "same but for case": ("commands", with_row("commands.tsv", "Samtools  Sort", *GFFCOMPARE), 9, "same name", "row 5"),
+    "command named like a format": ("commands", with_row("commands.tsv", "Bam", *GFFCOMPARE), 9, "same name", "2572"),
+    "own terms of one name": ("terms", edited("terms.tsv", 3, "name", "hisat2 INDEX"), 3, "same name", "row 2"),
+    "source named like a command": ("sources", edited("sources.tsv", 3, "name", "HISAT2"), 3, "same name", "command"),
+    "cycle of two": ("terms", edited("terms.tsv", 2, "is_a", "format:hisat2_large_index"), 2, "cycle", "->"),
+    "cycle of one": ("terms", edited("terms.tsv", 3, "is_a", "format:hisat2_large_index"), 3, "cycle", "->"),
+    "homepage": ("tools", edited("tools.tsv", 3, "homepage", "javascript:alert(1)"), 3, "http(s) address", "https://"),
+    "homepage without host": ("sources", edited("sources.tsv", 3, "homepage", "https://"), 3, "http(s) address", ""),
+    "homepage with odd brackets": ("sources", edited("sources.tsv", 3, "homepage", "http://[x"), 3, "http(s)", ""),
+    "licence prose": ("tools", edited("tools.tsv", 3, "license", "GPL v3"), 3, "SPDX", "'GPL v3'"),
+    "licence spelling": ("tools", edited("tools.tsv", 4, "license", "mit"), 4, "SPDX", "Write MIT"),
+    "licence expression": ("tools", edited("tools.tsv", 4, "license", "MIT OR ISC"), 4, "one SPDX", "'MIT OR ISC'"),
+    "download": (
+        "tools",
+        edited("tools.tsv", 4, "download", "apt install samtools"),
+        4,
+        "neither a package",
+        "channel",
+    ),
+}
+
+
+def test_the_good_table_is_read_whole(tmp_path: Path) -> None:
+    table = read_table(write_table(tmp_path))
+    assert [len(rows) for rows in (table.terms, table.formats, table.tools, table.commands, table.sources)] == [
+        2,
+        3,
+        5,
+        7,
+        2,
+    ]
+    assert table.commands[3].inputs == ("format_2573", "format_2572")
+    assert table.tools[4].biotools_id == ""
+    assert table.digest == digest(tmp_path) == digest(str(tmp_path))
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_table_gives_one_error_that_names_file_row_and_rule(case: str, tmp_path: Path) -> None:
+    file, content, row, rule, value = BROKEN[case]
+    folder = write_table(tmp_path / "table", **{file: content})
+    with pytest.raises(TableError) as caught:
+        read_table(folder)
+    error, text = caught.value, str(caught.value)
+    assert (error.file, error.row) == (f"{file}.tsv", row), text
+    assert error.rule and rule in error.rule, text
+    assert text.startswith(f"{file}.tsv") and (f"row {row}" in text) == (row > 0)
+    assert value in text
+    assert len(text) < 600 and text.isprintable()
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == sorted(FILES)  # nothing was written
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_missing_file_is_named(file: str, tmp_path: Path) -> None:
+    (write_table(tmp_path) / file).unlink()
+    for reader in (read_table, digest):
+        with pytest.raises(TableError, match=rf"^{file}: file missing"):
+            reader(tmp_path)
+
+
+def test_the_first_broken_rule_in_file_order_is_told(tmp_path: Path) -> None:
+    tools = edited("tools.tsv", 5, "license", "none").replace("https://www.htslib.org", "nowhere")
+    write_table(tmp_path, tools=tools, sources=edited("sources.tsv", 2, "formats", "format_0"))
+    with pytest.raises(TableError) as caught:
+        read_table(tmp_path)
+    assert (caught.value.file, caught.value.row, caught.value.column) == ("tools.tsv", 4, "homepage")
+
+
+def test_line_ends_byte_order_mark_and_column_order_are_free(tmp_path: Path) -> None:
+    plain = read_table(write_table(tmp_path / "plain"))
+    terms = "\n".join("\t".join(reversed(line.split("\t"))) for line in GOOD["terms.tsv"].splitlines())
+    tools = b"\xef\xbb\xbf" + GOOD["tools.tsv"].replace("\n", "\r\n").encode()
+    other = read_table(write_table(tmp_path / "other", terms=terms, tools=tools))
+    assert (other.terms, other.tools) == (plain.terms, plain.tools)
+    assert other.digest != plain.digest
+
+
+def test_terms_and_formats_may_hold_a_header_only(tmp_path: Path) -> None:
+    commands = "\n".join(line for line in GOOD["commands.tsv"].splitlines() if not line.startswith("hisat2"))
+    tools = "\n".join(line for line in GOOD["tools.tsv"].splitlines() if not line.startswith("hisat2"))
+    heads = {name: GOOD[f"{name}.tsv"].split("\n")[0] for name in ("terms", "formats")}
+    table = read_table(write_table(tmp_path, tools=tools, commands=commands, **heads))
+    assert table.terms == table.formats == ()
+
+
+@settings(deadline=None, max_examples=60)
+@given(file=st.sampled_from(list(FILES)), row=st.integers(2, 3), column=st.integers(0, 6), value=st.text(max_size=300))
+@example("tools.tsv", 2, 1, "a\tb")
+@example("commands.tsv", 3, 2, "\x00")
+@example("sources.tsv", 3, 2, "https://[")
+def test_any_cell_is_either_accepted_or_named(file: str, row: int, column: int, value: str) -> None:
+    name = FILES[file][column % len(FILES[file])].name
+    with tempfile.TemporaryDirectory() as folder:
+        changed = edited(file, row, name, value).encode("utf-8", "surrogatepass")
+        write_table(Path(folder), **{file.removesuffix(".tsv"): changed})
+        try:
+            read_table(folder)
+        except TableError as error:
+            assert error.file in FILES and error.rule and error.advice
+            assert len(str(error)) < 700
+
+
+@settings(deadline=None, max_examples=40)
+@given(file=st.sampled_from(list(FILES)), content=st.binary(max_size=200))
+def test_any_bytes_give_a_table_error(file: str, content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        write_table(Path(folder), **{file.removesuffix(".tsv"): content})
+        with pytest.raises(TableError):
+            read_table(folder)
+
+
+@settings(deadline=None, max_examples=15)
+@given(st.randoms(use_true_random=False))
+def test_the_graph_does_not_depend_on_the_order_of_rows(random) -> None:
+    shuffled = {}
+    for file, text in GOOD.items():
+        head, *rows = text.splitlines()
+        random.shuffle(rows)
+        shuffled[file.removesuffix(".tsv")] = "\n".join([head, *rows]) + "\n"
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+        first = build_graph(read_table(write_table(Path(one))))
+        second = build_graph(read_table(write_table(Path(two), **shuffled)))
+    assert facts_table(first) == facts_table(second)
+    assert list(first.nodes(data=True)) == list(second.nodes(data=True))
+    assert list(first.edges(keys=True)) == list(second.edges(keys=True))
+
+
+@given(st.text(max_size=500))
+def test_shown_values_are_short_and_printable(value: str) -> None:
+    assert len(shorten(value)) <= 80 and shorten(value).isprintable()

@@ -1,0 +1,236 @@
+"""How far a graph agrees with public registries of tool annotations, fact by fact.
+
+The registries are two files of JSON lines: `registry.jsonl`, a record per tool with licence, homepage, package, topics,
+operations and typed ports, and `components.jsonl`, a record per command. A tool is looked up by its id and its
+bio.tools id. A fact is *checked* when the registries say anything comparable about that tool and relation, *exact* when
+they say the same, *related* when they name an EDAM term above or below ours, and *unknown* when they are silent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import networkx as nx
+
+from workbench.kg import licence
+from workbench.kg.edam import ROOTS, load_edam
+from workbench.kg.rules import OWN_TERM
+
+Record = dict[str, Any]
+TOO_GENERAL = frozenset(ROOTS.values()) | {"format_2330", "format_2333"}  # textual and binary format confirm nothing
+FILES = ("registry.jsonl", "components.jsonl")
+
+
+class Claim(NamedTuple):
+    """One fact of the graph as it is compared: `subject` is the tool (or command) asked about."""
+
+    relation: str
+    subject: str
+    value: str
+
+
+@dataclass(frozen=True)
+class AgreementRow:
+    """Counts of one relation; `share` = (exact + related) / checked, None when nothing could be checked."""
+
+    relation: str
+    facts: int
+    checked: int
+    exact: int
+    related: int
+    unknown: int
+
+    @property
+    def share(self) -> float | None:
+        """Confirmed part of what could be checked, in [0, 1]."""
+        return (self.exact + self.related) / self.checked if self.checked else None
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A checked fact the registries do not confirm, with what they say in its place."""
+
+    relation: str
+    subject: str
+    ours: str
+    theirs: tuple[str, ...]
+
+
+def agreement(graph: nx.MultiDiGraph, folder: str | Path) -> list[AgreementRow]:
+    """One row per relation that can be compared, in the order of first mention.
+
+    Raises `FileNotFoundError` when `folder` lacks the registry files.
+    """
+    verdicts: dict[str, list[str]] = defaultdict(list)
+    for claim, verdict, _ in _verdicts(graph, Path(folder)):
+        verdicts[claim.relation].append(verdict)
+    return [
+        AgreementRow(
+            relation,
+            facts=len(found),
+            checked=len(found) - found.count("unknown"),
+            exact=found.count("exact"),
+            related=found.count("related"),
+            unknown=found.count("unknown"),
+        )
+        for relation, found in verdicts.items()
+    ]
+
+
+def disagreements(graph: nx.MultiDiGraph, folder: str | Path) -> list[Disagreement]:
+    """Every checked fact that is not confirmed, for reading; same errors as `agreement`."""
+    return [
+        Disagreement(claim.relation, claim.subject, claim.value, tuple(sorted(theirs)))
+        for claim, verdict, theirs in _verdicts(graph, Path(folder))
+        if verdict == "different"
+    ]
+
+
+def _verdicts(graph: nx.MultiDiGraph, folder: Path) -> Iterator[tuple[Claim, str, set[str]]]:
+    registry = _Registry(folder)
+    for claim in _claims(graph):
+        theirs = registry.statements(graph, claim)
+        yield claim, _verdict(claim, theirs), theirs
+
+
+def _verdict(claim: Claim, theirs: set[str]) -> str:
+    same, near = COMPARE.get(claim.relation, (_same_term, _near_term))
+    if any(same(claim.value, value) for value in theirs):
+        return "exact"
+    if not theirs or OWN_TERM.fullmatch(claim.value):
+        return "unknown"  # an own term stands for what the registries have no id for
+    return "related" if any(near(claim.value, value) for value in theirs) else "different"
+
+
+def _claims(graph: nx.MultiDiGraph) -> Iterator[Claim]:
+    """Facts by tool, then inputs and outputs by command; the same fact of two commands of a tool counts once."""
+    tool_of = {h: t for h, t, relation in graph.edges(keys=True) if relation == "command_of"}
+    found: dict[Claim, None] = {}
+    for relation in ("input", "output", "input_data", "output_data", "performs", "has_topic", "licensed_under"):
+        for head, tail, _ in sorted(edge for edge in graph.edges(keys=True) if edge[2] == relation):
+            subject, value = (tail, head) if relation.startswith("input") else (head, tail)
+            found[Claim(relation, tool_of.get(subject, subject), value.removeprefix("license:"))] = None
+    for relation in ("homepage", "download"):
+        for node, place in sorted(graph.nodes(data=relation)):
+            if place and graph.nodes[node]["type"] == "tool":
+                found[Claim(relation, node, place)] = None
+    for relation in ("input", "output"):
+        for head, tail, _ in sorted(edge for edge in graph.edges(keys=True) if edge[2] == relation):
+            subject, value = (tail, head) if relation == "input" else (head, tail)
+            found[Claim(f"{relation} (by command)", subject, value)] = None
+    return iter(found)
+
+
+class _Registry:
+    """The registry files, indexed by tool id, bio.tools id and command name."""
+
+    def __init__(self, folder: Path) -> None:
+        tools, components = (_read(folder / name) for name in FILES)
+        self.tools: dict[str, Record] = {}
+        for key in ("biotools_id", "id"):
+            self.tools.update({_plain(record[key]): record for record in tools if record.get(key)})
+        self.components: dict[str, list[Record]] = defaultdict(list)
+        for record in components:
+            self.components[_plain(record["id"].split(":", 1)[1])].append(record)
+
+    def statements(self, graph: nx.MultiDiGraph, claim: Claim) -> set[str]:
+        """What the registries say about the claim's subject and relation; empty when they are silent."""
+        if claim.relation.endswith("(by command)"):
+            side = claim.relation.split()[0] + "s"
+            return _formats(self.components.get(_plain(claim.subject.removeprefix("command:")), ()), side)
+        keys = (claim.subject.removeprefix("tool:"), graph.nodes[claim.subject].get("biotools_id", ""))
+        record = next((self.tools[_plain(key)] for key in keys if _plain(key) in self.tools), None)
+        return READ[claim.relation](record) if record else set()
+
+
+def _read(path: Path) -> list[Record]:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: registry file missing; the comparison needs {' and '.join(FILES)}")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+def _formats(records: Iterable[Record], side: str) -> set[str]:
+    found = {name for record in records for port in record.get(side, ()) for name in port.get("formats", ())}
+    return found - TOO_GENERAL
+
+
+def _data(record: Record, side: str) -> set[str]:
+    return {port["data"] for port in record.get(side, ()) if port.get("data")} - TOO_GENERAL
+
+
+def _field(*names: str) -> Callable[[Record], set[str]]:
+    return lambda record: {record[name] for name in names if record.get(name)}
+
+
+def _terms(name: str) -> Callable[[Record], set[str]]:
+    return lambda record: {term for term, _ in record.get(name, ())} - TOO_GENERAL
+
+
+READ: dict[str, Callable[[Record], set[str]]] = {
+    "input": lambda record: _formats([record], "inputs"),
+    "output": lambda record: _formats([record], "outputs"),
+    "input_data": lambda record: _data(record, "inputs"),
+    "output_data": lambda record: _data(record, "outputs"),
+    "performs": _terms("operations"),
+    "has_topic": _terms("topics"),
+    "licensed_under": _field("license"),
+    "homepage": _field("homepage"),
+    "download": _field("package", "download_url"),
+}
+
+
+def _plain(name: str) -> str:
+    """Letters and digits alone, so that `samtools sort` meets `samtools/sort` and `samtools_sort`."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def _same_term(ours: str, theirs: str) -> bool:
+    if not theirs.startswith("ext:"):  # an extension stands where the registry names no EDAM format
+        return ours == theirs
+    edam = load_edam()
+    return _plain(edam.label(ours) if ours in edam else ours.partition(":")[2]) == _plain(theirs[4:])
+
+
+def _near_term(ours: str, theirs: str) -> bool:
+    edam = load_edam()
+    if ours not in edam or theirs not in edam or theirs in TOO_GENERAL:
+        return False
+    return ours in edam.ancestors(theirs) or theirs in edam.ancestors(ours)
+
+
+def _address(url: str) -> tuple[str, str]:
+    parts = urlsplit(url.lower())
+    return (parts.hostname or "").removeprefix("www."), re.sub(r"(/index\.\w+)?/*$", "", parts.path)
+
+
+def _same_address(ours: str, theirs: str) -> bool:
+    return _address(ours) == _address(theirs)
+
+
+def _near_address(ours: str, theirs: str) -> bool:
+    (host, path), (other_host, other_path) = _address(ours), _address(theirs)
+    shared = path.split("/")[1:2] == other_path.split("/")[1:2]
+    return host == other_host and (shared or "git" not in host)
+
+
+def _same_package(ours: str, theirs: str) -> bool:
+    name = re.sub(r"^conda:|=.*$", "", theirs)
+    return ours.split("::")[-1].lower() == name.lower() if "::" in ours else _same_address(ours, theirs)
+
+
+def _never(ours: str, theirs: str) -> bool:
+    return False
+
+
+COMPARE: dict[str, tuple[Callable[[str, str], bool], Callable[[str, str], bool]]] = {
+    "licensed_under": (licence.same, _never),
+    "homepage": (_same_address, _near_address),
+    "download": (_same_package, _near_address),
+}

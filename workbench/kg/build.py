@@ -1,0 +1,139 @@
+"""The knowledge graph: a typed `networkx.MultiDiGraph` made from a table.
+
+Nodes carry `type` and `name` (tools and sources also where they are found); every edge is one fact, its key and its
+attribute `relation` being the same. Nodes and edges are inserted in sorted order, so equal tables give equal graphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+
+import networkx as nx
+
+from workbench.kg.edam import Edam, load_edam
+from workbench.kg.rules import branch_of
+from workbench.kg.table import Table
+
+Fact = tuple[str, str, str]  # head node, relation, tail node
+
+ENTITY_TYPES = ("tool", "command", "format", "data", "operation", "topic", "source", "license")
+RELATIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # relation -> (head types, tail types)
+    "input": (("format",), ("command",)),
+    "output": (("command",), ("format",)),
+    "input_data": (("data",), ("command",)),
+    "output_data": (("command",), ("data",)),
+    "download_from": (("source",), ("format", "data")),
+    "command_of": (("command",), ("tool",)),
+    "performs": (("command",), ("operation",)),
+    "has_topic": (("tool",), ("topic",)),
+    "licensed_under": (("tool",), ("license",)),
+    "encodes": (("format",), ("data",)),
+    "format_is_a": (("format",), ("format",)),
+    "data_is_a": (("data",), ("data",)),
+    "operation_is_a": (("operation",), ("operation",)),
+    "topic_is_a": (("topic",), ("topic",)),
+}
+
+
+class GraphError(ValueError):
+    """A graph that breaks the schema: names the node or edge, the rule and the value."""
+
+
+def build_graph(table: Table, *, edam: Edam | None = None) -> nx.MultiDiGraph:
+    """The graph of a checked table, with every term's is_a links up to the root of its branch."""
+    edam = edam or load_edam()
+    facts = set(_table_facts(table))
+    terms = {end for head, _, tail in facts for end in (head, tail) if branch_of(end)}
+    terms.update(term.term for term in table.terms)
+    facts.update(_is_a_facts(terms, table, edam))
+    terms.update(end for head, _, tail in facts for end in (head, tail) if branch_of(end))
+    nodes = {**_table_nodes(table), **_term_nodes(terms, table, edam)}
+    graph = nx.MultiDiGraph(name="BioToolKG", table_digest=table.digest, edam=edam.version)
+    graph.add_nodes_from(sorted(nodes.items()))
+    graph.add_edges_from((head, tail, relation, {"relation": relation}) for head, relation, tail in sorted(facts))
+    check_graph(graph)
+    return graph
+
+
+def check_graph(graph: nx.MultiDiGraph) -> None:
+    """Raises `GraphError` for the first node or edge that breaks the schema; is_a must be free of cycles."""
+    for node, attributes in graph.nodes(data=True):
+        if attributes.get("type") not in ENTITY_TYPES:
+            known = ", ".join(ENTITY_TYPES)
+            raise GraphError(f"node {node!r}: type must be one of {known}, got {attributes.get('type')!r}")
+        if not isinstance(attributes.get("name"), str) or not attributes["name"].strip():
+            raise GraphError(f"node {node!r}: name must be a non-empty text, got {attributes.get('name')!r}")
+    for head, tail, key, attributes in graph.edges(keys=True, data=True):
+        _check_edge(graph, (head, key, tail), attributes.get("relation"))
+    is_a = nx.DiGraph((h, t) for h, t, relation in graph.edges(keys=True) if relation.endswith("_is_a"))
+    if not nx.is_directed_acyclic_graph(is_a):
+        cycle = " -> ".join(head for head, _ in nx.find_cycle(is_a))
+        raise GraphError(f"is_a must have no cycle, found {cycle}")
+
+
+def _check_edge(graph: nx.MultiDiGraph, fact: Fact, relation: object) -> None:
+    head, key, tail = fact
+    if key not in RELATIONS:
+        raise GraphError(f"edge {head!r} -> {tail!r}: relation must be one of {', '.join(RELATIONS)}, got {key!r}")
+    if relation != key:
+        raise GraphError(f"edge {head!r} -> {tail!r}: attribute relation must equal the key {key!r}, got {relation!r}")
+    for end, types, place in ((head, RELATIONS[key][0], "head"), (tail, RELATIONS[key][1], "tail")):
+        if graph.nodes[end]["type"] not in types:
+            found = graph.nodes[end]["type"]
+            raise GraphError(f"edge {head!r} -{key}-> {tail!r}: {place} must be a {' or '.join(types)}, got a {found}")
+
+
+def facts_table(graph: nx.MultiDiGraph) -> list[Fact]:
+    """Every edge as (head, relation, tail), sorted."""
+    return sorted((head, relation, tail) for head, tail, relation in graph.edges(keys=True))
+
+
+def _table_facts(table: Table) -> Iterator[Fact]:
+    for tool in table.tools:
+        yield f"tool:{tool.tool}", "licensed_under", f"license:{tool.license}"
+        yield from _pairs([f"tool:{tool.tool}"], "has_topic", tool.topics)
+    for command in table.commands:
+        node = [f"command:{command.command}"]
+        yield from _pairs(node, "command_of", [f"tool:{command.tool}"])
+        yield from _pairs(node, "performs", command.operations)
+        yield from _pairs(command.inputs, "input", node)
+        yield from _pairs(node, "output", command.outputs)
+        yield from _pairs(command.input_data, "input_data", node)
+        yield from _pairs(node, "output_data", command.output_data)
+    for source in table.sources:
+        yield from _pairs([f"source:{source.source}"], "download_from", source.formats + source.data)
+    for row in table.formats:
+        yield from _pairs([row.format], "encodes", row.encodes)
+
+
+def _pairs(heads: Iterable[str], relation: str, tails: Iterable[str]) -> Iterator[Fact]:
+    return ((head, relation, tail) for head, tail in product(heads, tails))
+
+
+def _is_a_facts(terms: Iterable[str], table: Table, edam: Edam) -> Iterator[Fact]:
+    own = {term.term: term.is_a for term in table.terms}
+    waiting, seen = sorted(terms), set(terms)
+    for term in waiting:  # grows while it is read
+        for parent in own[term] if term in own else edam.parents(term):
+            yield term, f"{branch_of(term)}_is_a", parent
+            if parent not in seen:
+                seen.add(parent)
+                waiting.append(parent)
+
+
+def _table_nodes(table: Table) -> dict[str, dict[str, str]]:
+    nodes = {f"license:{tool.license}": {"type": "license", "name": tool.license} for tool in table.tools}
+    for tool in table.tools:
+        place = {"homepage": tool.homepage, "download": tool.download, "biotools_id": tool.biotools_id}
+        nodes[f"tool:{tool.tool}"] = {"type": "tool", "name": tool.name, "license": tool.license, **place}
+    for source in table.sources:
+        nodes[f"source:{source.source}"] = {"type": "source", "name": source.name, "homepage": source.homepage}
+    for command in table.commands:
+        nodes[f"command:{command.command}"] = {"type": "command", "name": command.command}
+    return nodes
+
+
+def _term_nodes(terms: Iterable[str], table: Table, edam: Edam) -> dict[str, dict[str, str]]:
+    own = {term.term: term.name for term in table.terms}
+    return {t: {"type": branch_of(t), "name": own[t] if t in own else edam.label(t)} for t in sorted(terms)}

@@ -1,0 +1,54 @@
+"""A part of the graph: some tools with all that belongs to them.
+
+A model with one token per name reads a limited number of names, and a walkthrough is easier on one field than on all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import networkx as nx
+
+OWNED = ("command_of", "input", "output", "input_data", "output_data", "performs", "has_topic", "licensed_under")
+
+
+def tools_with_topic(graph: nx.MultiDiGraph, topics: Iterable[str]) -> list[str]:
+    """The tools that have one of the topics (ids or names) or a topic below one, sorted.
+
+    Raises `ValueError` for a topic that no tool of the graph has.
+    """
+    is_a = nx.DiGraph((head, tail) for head, tail, key in graph.edges(keys=True) if key == "topic_is_a")
+    by_name = {attributes["name"]: node for node, attributes in graph.nodes(data=True) if attributes["type"] == "topic"}
+    tools: set[str] = set()
+    for name in topics:
+        topic = by_name.get(name, name)
+        if topic not in graph or graph.nodes[topic]["type"] != "topic":
+            raise ValueError(f"topic must be one of the graph's topics (id or name), got {name!r}")
+        below = {topic} | (nx.ancestors(is_a, topic) if topic in is_a else set())  # is_a leads upwards
+        tools.update(head for head, tail, key in graph.in_edges(below, keys=True) if key == "has_topic")
+    return sorted(tools)
+
+
+def focus(graph: nx.MultiDiGraph, tools: Iterable[str]) -> nx.MultiDiGraph:
+    """The sub-graph of `tools` (node ids): their commands, what those read, write and do, and the sources of it.
+
+    Terms keep everything above them. Order and attributes of nodes and edges are those of `graph`. Raises
+    `ValueError` for a node that is no tool of the graph.
+    """
+    kept = set(tools)
+    for tool in sorted(kept):
+        if tool not in graph or graph.nodes[tool]["type"] != "tool":
+            raise ValueError(f"tool must be one of the graph's tools, as 'tool:samtools', got {tool!r}")
+    owners = kept | {head for head, tail, key in graph.edges(keys=True) if key == "command_of" and tail in kept}
+    for head, tail, key in graph.edges(keys=True):
+        if key in OWNED and (head in owners or tail in owners):
+            kept.update((head, tail))
+    read = {head for head, tail, key in graph.edges(keys=True) if key == "input" and tail in owners}
+    kept.update(head for head, tail, key in graph.edges(keys=True) if key == "download_from" and tail in read)
+    kept.update(tail for head, tail, key in graph.edges(keys=True) if key == "encodes" and head in kept)
+    is_a = nx.DiGraph((head, tail) for head, tail, key in graph.edges(keys=True) if key.endswith("_is_a"))
+    kept.update(*(nx.descendants(is_a, term) for term in kept & set(is_a)))
+    part = nx.MultiDiGraph(**graph.graph)
+    part.add_nodes_from((node, attributes) for node, attributes in graph.nodes(data=True) if node in kept)
+    part.add_edges_from(edge for edge in graph.edges(keys=True, data=True) if edge[0] in kept and edge[1] in kept)
+    return part

@@ -1,0 +1,118 @@
+"""Toolchains: paths along which data flows from a source through commands to a format or a kind of data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice, pairwise
+
+import networkx as nx
+
+Path = tuple[str, ...]  # node ids from source to target
+
+FLOW_RELATIONS = ("download_from", "input", "output", "output_data")
+SHOWCASE = (  # from SRA reads to annotated transcripts; where several commands are named, any one of them will do
+    ("source:sra",),
+    ("command:fasterq-dump",),
+    ("command:hisat2",),
+    ("command:samtools sort",),
+    ("command:scallop", "command:stringtie"),
+    ("command:gffcompare",),
+    ("data_3134",),
+)
+
+
+class PathError(ValueError):
+    """A toolchain that the graph does not hold: names the step, the rule and what to do."""
+
+
+def flow_graph(graph: nx.MultiDiGraph) -> nx.DiGraph:
+    """The data flow alone: sources, formats, commands and data that the edges of `FLOW_RELATIONS` join.
+
+    What a source delivers as `data` is left out: it needs no tool, and would make every question about that data empty.
+    """
+    flow = nx.DiGraph()
+    for head, tail, relation in graph.edges(keys=True):
+        direct = relation == "download_from" and graph.nodes[tail]["type"] == "data"
+        if relation in FLOW_RELATIONS and not direct:
+            flow.add_edge(head, tail, relation=relation)
+    flow.add_nodes_from((node, graph.nodes[node]) for node in list(flow))
+    return flow
+
+
+def commands_of(path: Iterable[str]) -> Path:
+    """The toolchain of a path: its commands in order."""
+    return tuple(node for node in path if node.startswith("command:"))
+
+
+def shortest_toolchains(flow: nx.DiGraph, source: str, target: str, *, limit: int = 10) -> list[Path]:
+    """Up to `limit` shortest node paths from source to target, sorted; empty when there is none.
+
+    Raises `PathError` for a node that does not lie on the data flow.
+    """
+    for node in (source, target):
+        _check_node(flow, node)
+    if not nx.has_path(flow, source, target):
+        return []
+    return sorted(tuple(path) for path in islice(nx.all_shortest_paths(flow, source, target), limit))
+
+
+def chain_through(flow: nx.DiGraph, stops: Sequence[str]) -> Path:
+    """The node path that visits `stops` in order, with at most one format between two of them.
+
+    Where two stops share several formats the first one not yet on the path is taken. Raises `PathError` for a node
+    that is missing and for two stops that share no format.
+    """
+    for stop in stops:
+        _check_node(flow, stop)
+    path = [stops[0]]
+    for here, there in pairwise(stops):
+        if not flow.has_edge(here, there):
+            shared = sorted(set(flow.successors(here)) & set(flow.predecessors(there)))
+            if not shared:
+                raise PathError(_gap(flow, here, there))
+            path.append(next((node for node in shared if node not in path), shared[0]))
+        path.append(there)
+    return tuple(path)
+
+
+def showcase(graph: nx.MultiDiGraph) -> list[Path]:
+    """The showcase chains the graph holds, one per transcript assembler, sorted.
+
+    Raises `PathError` when there is none, telling the first gap.
+    """
+    flow, chains, problems = flow_graph(graph), [], []
+    for assembler in [node for node in SHOWCASE[4] if node in flow] or SHOWCASE[4][:1]:
+        stops = [assembler if assembler in names else names[0] for names in SHOWCASE]
+        try:
+            chains.append(chain_through(flow, stops))
+        except PathError as problem:
+            problems.append(problem)
+    if not chains:
+        raise PathError(f"the showcase from {SHOWCASE[0][0]} to {SHOWCASE[-1][0]} is incomplete: {problems[0]}")
+    return sorted(chains)
+
+
+def reachable_targets(flow: nx.DiGraph) -> dict[str, list[str]]:
+    """Source -> the formats and data that can be made from it, sorted; what it delivers itself does not count."""
+    sources = sorted(node for node, kind in flow.nodes(data="type") if kind == "source")
+    ends = {node for node, kind in flow.nodes(data="type") if kind in ("format", "data")}
+    return {s: sorted((nx.descendants(flow, s) & ends) - set(flow.successors(s))) for s in sources}
+
+
+def dead_ends(flow: nx.DiGraph) -> list[str]:
+    """Commands that no chain from a source reaches, sorted."""
+    reached = set().union(*(nx.descendants(flow, s) for s, kind in flow.nodes(data="type") if kind == "source"))
+    return sorted(node for node, kind in flow.nodes(data="type") if kind == "command" and node not in reached)
+
+
+def _check_node(flow: nx.DiGraph, node: str) -> None:
+    if node not in flow:
+        raise PathError(f"node must be a source, format, command or data of the graph, got {node!r}")
+
+
+def _gap(flow: nx.DiGraph, here: str, there: str) -> str:
+    def names(nodes: Iterable[str]) -> str:
+        return ", ".join(sorted(flow.nodes[node]["name"] for node in nodes)) or "nothing"
+
+    gives, takes = names(flow.successors(here)), names(flow.predecessors(there))
+    return f"no format leads from {here} (gives {gives}) to {there} (takes {takes}). Add one to the table"

@@ -1,0 +1,181 @@
+"""The rules a table must keep, beyond the form of its files: ids, references, names, cycles.
+
+Every function yields the errors it finds; `first_error` gives the one that comes first in file order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from workbench.kg.edam import BRANCHES, EDAM_ID, Edam, name_key
+from workbench.kg.licence import spdx
+from workbench.kg.tsv import FILES, Column, RawRow, TableError
+
+Rows = dict[str, list[RawRow]]
+OWN_TERM = re.compile(rf"({'|'.join(BRANCHES)}):[a-z0-9_]+")
+_SLUG = re.compile(r"[a-z0-9][a-z0-9._+-]*")
+_PACKAGE = re.compile(r"[A-Za-z0-9._-]+::[A-Za-z0-9._+-]+")
+
+
+def first_error(rows: Rows, edam: Edam) -> TableError | None:
+    """The first broken rule, by file (in the order of `FILES`) and row, or None."""
+    order = list(FILES)
+    checks = (_values(rows, edam), _keys(rows), _cycles(rows), _own_names(rows, edam), _names(rows, edam))
+    # a tool without commands may be the echo of a mistyped tool id, so it is told only when all else is well
+    found = [error for check in checks for error in check] or list(_idle_tools(rows))
+    return min(found, key=lambda error: (order.index(error.file), error.row), default=None)
+
+
+def branch_of(term_id: str) -> str:
+    """The branch of an EDAM id or an own term, "" for anything else."""
+    return re.split("[_:]", term_id)[0] if EDAM_ID.fullmatch(term_id) or OWN_TERM.fullmatch(term_id) else ""
+
+
+def _values(rows: Rows, edam: Edam) -> Iterator[TableError]:
+    own = {row.one("term") for row in rows["terms.tsv"]}
+    tools = {row.one("tool") for row in rows["tools.tsv"]}
+    for file, columns in FILES.items():
+        for row in rows[file]:
+            for column in columns:
+                for value in row.cells[column.name]:
+                    yield from _value(row, column, value, own=own, tools=tools, edam=edam)
+
+
+def _value(
+    row: RawRow, column: Column, value: str, *, own: set[str], tools: set[str], edam: Edam
+) -> Iterator[TableError]:
+    broken: tuple[str, str] | None = None
+    if column.kind in (*BRANCHES, "term"):
+        # a term of one's own may hang directly below a root; nothing else may point to one
+        branch = branch_of(row.one("term")) if column.kind == "term" else column.kind
+        broken = _term(value, branch, own=own, edam=edam, allow_root=column.kind == "term") if branch else None
+    elif column.kind == "tool" and value not in tools:
+        broken = ("unknown tool", "Add it to tools.tsv or correct the id")
+    elif column.kind == "id":
+        broken = _id(value, column.name)
+    elif column.kind == "license" and spdx(value) != value:
+        better = spdx(value) or "MIT, GPL-3.0-or-later, ... or LicenseRef-..."
+        broken = ("not one SPDX licence id", f"Write {better} (see https://spdx.org/licenses)")
+    elif column.kind == "url" and not _is_url(value):
+        broken = ("not an http(s) address", "Write it in full, as https://host/path")
+    elif column.kind == "download" and not (_PACKAGE.fullmatch(value) or _is_url(value)):
+        broken = ("neither a package nor an http(s) address", "Write channel::package or https://host/path")
+    if broken:
+        yield row.error(column.name, *broken, value=value)
+
+
+def _term(value: str, branch: str, *, own: set[str], edam: Edam, allow_root: bool) -> tuple[str, str] | None:
+    if EDAM_ID.fullmatch(value):
+        return edam.check(value, branch, allow_root=allow_root)
+    if not OWN_TERM.fullmatch(value):
+        return (
+            f"not a term id, a {branch} is needed",
+            f"Write an EDAM id ({branch}_1234) or an own term ({branch}:name)",
+        )
+    if value not in own:
+        return "unknown own term", "Add it to terms.tsv or correct the id"
+    if branch_of(value) != branch:
+        return f"wrong branch, a {branch} is needed", f"Give a {branch}_... or {branch}:... id"
+    return None
+
+
+def _id(value: str, column: str) -> tuple[str, str] | None:
+    if column == "term":
+        advice = f"Write a branch ({', '.join(BRANCHES)}), a colon and a name of a-z, 0-9 and _"
+        return None if OWN_TERM.fullmatch(value) else ("not an own term id", advice)
+    advice = "Use a-z, 0-9 and . _ + - only, beginning with a letter or digit"
+    return None if _SLUG.fullmatch(value) else (f"not a {column} id", advice)
+
+
+def _is_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", value)
+
+
+def _keys(rows: Rows) -> Iterator[TableError]:
+    """The first column of every file is its key."""
+    for file, columns in FILES.items():
+        seen: dict[str, int] = {}
+        key = columns[0].name
+        for row in rows[file]:
+            first = seen.setdefault(row.one(key), row.row)
+            if first != row.row:
+                yield row.error(key, f"duplicate {key}, already in row {first}", "Merge the rows or rename one")
+
+
+def _cycles(rows: Rows) -> Iterator[TableError]:
+    """An own term from which is_a leads back to itself; told at the first row of each such cycle."""
+    parents = {row.one("term"): row.cells["is_a"] for row in rows["terms.tsv"]}
+    told: set[str] = set()
+    for row in rows["terms.tsv"]:
+        term = row.one("term")
+        cycle = _way_back(term, parents) if term not in told else None
+        if cycle:
+            told.update(cycle)
+            way = " -> ".join([*cycle, term])
+            yield row.error("is_a", "cycle in is_a", "Remove one of its links", value=way)
+
+
+def _way_back(start: str, parents: dict[str, tuple[str, ...]]) -> list[str] | None:
+    ways, seen = [[start]], set()
+    for way in ways:  # breadth first: grows while it is read
+        for parent in parents.get(way[-1], ()):
+            if parent == start:
+                return way
+            if parent not in seen:
+                seen.add(parent)
+                ways.append([*way, parent])
+    return None
+
+
+def _own_names(rows: Rows, edam: Edam) -> Iterator[TableError]:
+    """An own term must not repeat what EDAM has."""
+    for row in rows["terms.tsv"]:
+        if found := edam.find(row.one("name"), branch_of(row.one("term"))):
+            yield row.error("name", "EDAM has a term of this name", f"Use {found} in place of an own term")
+
+
+def _names(rows: Rows, edam: Edam) -> Iterator[TableError]:
+    """Names that a prompt could not tell apart: one name space for all that lies on paths, one per other type."""
+    seen: dict[tuple[str, str], tuple[str, str]] = {}
+    for space, node, name, row, column in _named(rows, edam):
+        other, place = seen.setdefault((space, name_key(name)), (node, f"{row.file} row {row.row}"))
+        if other != node:
+            rule = f"same name as {other} ({place}) but for case and blanks"
+            advice = "Rename one, or use another term, so that a reader can tell them apart"
+            yield row.error(column, rule, advice, value=name)
+
+
+def _named(rows: Rows, edam: Edam) -> Iterator[tuple[str, str, str, RawRow, str]]:
+    """(name space, node, name, row, column) of everything a row names; what stands above an own term does not count."""
+    for row in rows["terms.tsv"]:
+        yield _space(row.one("term")), row.one("term"), row.one("name"), row, "name"
+    for file, columns in FILES.items():
+        for row in rows[file]:
+            for column in columns:
+                for value in row.cells[column.name] if column.kind in BRANCHES else ():
+                    if value in edam:
+                        yield _space(value), value, edam.label(value), row, column.name
+    for row in rows["tools.tsv"]:
+        yield "tool", f"tool:{row.one('tool')}", row.one("name"), row, "name"
+    for row in rows["commands.tsv"]:
+        yield "path", f"command:{row.one('command')}", row.one("command"), row, "command"
+    for row in rows["sources.tsv"]:
+        yield "path", f"source:{row.one('source')}", row.one("name"), row, "name"
+
+
+def _space(term_id: str) -> str:
+    branch = branch_of(term_id)
+    return "path" if branch in ("format", "data") else branch
+
+
+def _idle_tools(rows: Rows) -> Iterator[TableError]:
+    used = {row.one("tool") for row in rows["commands.tsv"]}
+    for row in rows["tools.tsv"]:
+        if row.one("tool") not in used:
+            yield row.error("tool", "tool without commands", "Add a row to commands.tsv or remove the tool")

@@ -1,0 +1,197 @@
+"""The five table files: their columns, and reading them as raw rows.
+
+A file is UTF-8 text, one header line, cells parted by tabs, several values in a cell parted by `|`. There is no
+quoting, so a cell can hold neither a tab nor a line break.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+MAX_NAME = 200  # characters of one value
+MAX_URL = 2000
+MAX_SHOWN = 80  # characters of a value that an error message repeats
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `kind` says what a value is (id, name, url, license, tool, or an EDAM branch)."""
+
+    name: str
+    kind: str
+    many: bool = False
+    required: bool = True
+
+
+def _many(name: str, kind: str, *, required: bool = True) -> Column:
+    return Column(name, kind, many=True, required=required)
+
+
+# In reading order: what later files point to comes first, so that the first error is the cause and not its echo.
+FILES: dict[str, tuple[Column, ...]] = {
+    "terms.tsv": (Column("term", "id"), Column("name", "name"), _many("is_a", "term")),
+    "formats.tsv": (Column("format", "format"), _many("encodes", "data")),
+    "tools.tsv": (
+        Column("tool", "id"),
+        Column("name", "name"),
+        Column("biotools_id", "text", required=False),
+        _many("topics", "topic"),
+        Column("license", "license"),
+        Column("homepage", "url"),
+        Column("download", "download"),
+    ),
+    "commands.tsv": (
+        Column("command", "name"),
+        Column("tool", "tool"),
+        _many("operations", "operation"),
+        _many("inputs", "format"),
+        _many("outputs", "format"),
+        _many("input_data", "data", required=False),
+        _many("output_data", "data", required=False),
+    ),
+    "sources.tsv": (
+        Column("source", "id"),
+        Column("name", "name"),
+        Column("homepage", "url"),
+        _many("formats", "format"),
+        _many("data", "data", required=False),
+    ),
+}
+MAY_BE_BARE = ("terms.tsv", "formats.tsv")  # a header and no rows is fine
+
+
+class TableError(ValueError):
+    """A broken rule of the table: names file, row, column, rule, value and what to do.
+
+    `row` counts lines as an editor does, the header being row 1; it is 0 where the whole file is meant.
+    """
+
+    def __init__(
+        self, file: str, rule: str, advice: str, *, row: int = 0, column: str = "", value: str | None = None
+    ) -> None:
+        self.file, self.row, self.column, self.rule, self.advice = file, row, column, rule, advice
+        self.value = None if value is None else shorten(value)
+        place = ", ".join([file, *([f"row {row}"] if row else []), *([f"column {column}"] if column else [])])
+        shown = f": {self.value}" if self.value is not None else ""
+        super().__init__(f"{place}: {rule}{shown}. {advice}.")
+
+
+@dataclass(frozen=True)
+class RawRow:
+    """One line: `cells` holds a tuple of values per column, empty where the cell is empty."""
+
+    file: str
+    row: int
+    cells: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def one(self, column: str) -> str:
+        """The single value of a column, "" where the cell is empty."""
+        return next(iter(self.cells[column]), "")
+
+    def error(self, column: str, rule: str, advice: str, *, value: str | None = None) -> TableError:
+        """A `TableError` at this row; `value` defaults to the cell."""
+        shown = "|".join(self.cells[column]) if value is None else value
+        return TableError(self.file, rule, advice, row=self.row, column=column, value=shown)
+
+
+def shorten(value: str, limit: int = MAX_SHOWN) -> str:
+    """`repr(value)` with at most `limit` characters: control characters show as escapes, long values are cut."""
+    shown = repr(value[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 4] + "...'"
+
+
+def read_bytes(folder: Path | Traversable) -> dict[str, bytes]:
+    """The content of the five files; raises `TableError` for the first one that is missing or cannot be read."""
+    content = {}
+    for file in FILES:
+        path = folder / file
+        if not path.is_file():
+            raise TableError(file, "file missing", f"Put it into {str(folder)!r} with the other files of the table")
+        try:
+            content[file] = path.read_bytes()
+        except OSError as problem:
+            raise TableError(file, f"file cannot be read ({problem.strerror})", "Check its permissions") from problem
+    return content
+
+
+def parse(file: str, content: bytes) -> list[RawRow]:
+    """The rows of one file; raises `TableError` for the first line that breaks the form."""
+    lines = _text(file, content).replace("\r\n", "\n").split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    if not lines:
+        raise TableError(file, "file is empty", f"It needs the columns {_names(file)} and at least one row")
+    columns = _columns(file, lines[0])
+    rows = [_row(file, columns, number, line) for number, line in enumerate(lines[1:], start=2)]
+    if not rows and file not in MAY_BE_BARE:
+        raise TableError(file, "header only, no rows", "Add at least one row", row=1)
+    return rows
+
+
+def _text(file: str, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")  # spreadsheets like to write a byte order mark
+    except UnicodeDecodeError as problem:
+        row = content.count(b"\n", 0, problem.start) + 1
+        value = content[problem.start : problem.end].hex(" ")
+        raise TableError(file, "not UTF-8", "Save the file as UTF-8", row=row, value=value) from problem
+
+
+def _names(file: str) -> str:
+    return ", ".join(column.name for column in FILES[file])
+
+
+def _columns(file: str, line: str) -> list[Column]:
+    """The columns in the order of the file, which is free."""
+    found, known = line.split("\t"), {column.name: column for column in FILES[file]}
+    advice = f"The columns are {_names(file)}, parted by tabs"
+    for name in known:
+        if name not in found:
+            raise TableError(file, "missing column", advice, row=1, value=name)
+    for index, name in enumerate(found):
+        if name not in known:
+            raise TableError(file, "unknown column", advice, row=1, value=name)
+        if name in found[:index]:
+            raise TableError(file, "column given twice", advice, row=1, value=name)
+    return [known[name] for name in found]
+
+
+def _row(file: str, columns: list[Column], number: int, line: str) -> RawRow:
+    cells = line.split("\t")
+    if not line.strip():
+        raise TableError(file, "empty line", "Remove it", row=number)
+    if len(cells) != len(columns):
+        rule = f"wrong number of cells, {len(cells)} for {len(columns)}"
+        advice = f"Give the cells {', '.join(c.name for c in columns)}, parted by single tabs"
+        raise TableError(file, rule, advice, row=number, value=line)
+    row = RawRow(file, number, {c.name: tuple(_values(c, cell)) for c, cell in zip(columns, cells, strict=True)})
+    for column in columns:
+        _check_values(row, column)
+    return row
+
+
+def _values(column: Column, cell: str) -> Iterator[str]:
+    if cell.strip():
+        yield from (value.strip() for value in (cell.split("|") if column.many else [cell]))
+
+
+def _check_values(row: RawRow, column: Column) -> None:
+    values = row.cells[column.name]
+    limit = MAX_URL if column.kind in ("url", "download") else MAX_NAME
+    if column.required and not values:
+        raise row.error(column.name, "empty cell where a value is required", "Fill it in")
+    for index, value in enumerate(values):
+        if not value:
+            raise row.error(column.name, "empty value between two |", "Remove the extra |")
+        if len(value) > limit:
+            raise row.error(column.name, f"{len(value)} characters, {limit} are allowed", "Shorten it", value=value)
+        if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in value):
+            raise row.error(column.name, "control or invisible character", "Remove it", value=value)
+        if value in values[:index]:
+            raise row.error(column.name, "value given twice in one cell", "Keep one", value=value)
+        if "|" in value and column.kind != "url":
+            raise row.error(column.name, "| in a column of single values", "Give one value", value=value)
