@@ -1,0 +1,124 @@
+"""Cases: a question about the graph, the facts shown with it, and the facts withheld from it.
+
+A case asks for the toolchain that leads from a source to a target. The shown facts hold one shortest chain and
+distractors that do not open a second one. Withholding removes needed facts, so that the answer must come from memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+FLOW = ("download_from", "input", "output", "output_data")  # the relations that carry data, in the direction it flows
+
+
+class Fact(NamedTuple):
+    """One edge of the graph: `head -relation-> tail`, both ends node ids."""
+
+    head: str
+    relation: str
+    tail: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """A question (`source`, `target`), the facts shown with it and the node path that answers it.
+
+    path: node ids from source to target, commands and formats in turn. names: display name of every node named here.
+    """
+
+    id: str
+    source: str
+    target: str
+    facts: tuple[Fact, ...]
+    path: tuple[str, ...]
+    names: Mapping[str, str] = field(repr=False)
+    withheld: tuple[Fact, ...] = ()
+    split: str = "train"
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Nodes of the shown facts, in order of first mention."""
+        return tuple(dict.fromkeys(end for fact in self.facts for end in (fact.head, fact.tail)))
+
+    @property
+    def elements(self) -> tuple[str | Fact, ...]:
+        """What an explanation may remove: nodes first, then facts (edges), n = len(nodes) + len(facts)."""
+        return self.nodes + self.facts
+
+    @property
+    def toolchain(self) -> tuple[str, ...]:
+        """The commands of the path, in order: what an answer is judged by."""
+        return toolchain(self.path)
+
+    @property
+    def needed(self) -> tuple[Fact, ...]:
+        """The facts of the path, shown or withheld, in path order."""
+        by_ends = {(f.head, f.tail): f for f in (*self.facts, *self.withheld)}
+        return tuple(by_ends[step] for step in zip(self.path, self.path[1:], strict=False) if step in by_ends)
+
+    def keep_facts(self, keep: np.ndarray) -> np.ndarray:
+        """Element keep-mask (m, n) -> fact keep-mask (m, facts): a fact stays if its edge and both ends stay.
+
+        Works on bool and on float masks (a product of keep-degrees) and on torch tensors, gradients included.
+        """
+        index = {node: i for i, node in enumerate(self.nodes)}
+        heads = [index[f.head] for f in self.facts]
+        tails = [index[f.tail] for f in self.facts]
+        return keep[:, len(index) :] * keep[:, heads] * keep[:, tails]
+
+    def to_dict(self) -> dict:
+        """Plain JSON types; `Case.from_dict` reads it back."""
+        return asdict(self) | {"names": dict(self.names)}
+
+    @classmethod
+    def from_dict(cls, data: Mapping) -> Case:
+        """The inverse of `to_dict`; KeyError names a missing field."""
+        facts = {key: tuple(Fact(*f) for f in data[key]) for key in ("facts", "withheld")}
+        return cls(**{**data, **facts, "path": tuple(data["path"])})
+
+
+def toolchain(path: Iterable[str]) -> tuple[str, ...]:
+    """The commands among node ids, in order."""
+    return tuple(node for node in path if node.startswith("command:"))
+
+
+def withhold(case: Case, share: float, *, rng: np.random.Generator, always_shown: Sequence[str] = ()) -> Case:
+    """The case with `share` of its needed facts (rounded) moved from shown to withheld.
+
+    Facts are taken evenly: no command loses a second fact before every command of the path has lost one, so that a
+    command is still named as long as that is possible. Facts of the commands in `always_shown` stay: of a tool that
+    was kept out of the training nothing can be remembered.
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share of withheld facts must lie in [0, 1], not {share!r}")
+    needed = case.needed
+    count = int(np.floor(share * len(needed) + 0.5))
+    free = [f for f in needed if not {f.head, f.tail} & set(always_shown)]
+    taken: list[Fact] = []
+    losses: dict[str, int] = {}
+    while free and len(taken) < count:
+        owner = {f: next((e for e in (f.head, f.tail) if e.startswith("command:")), f.head) for f in free}
+        least = min(losses.get(owner[f], 0) for f in free)
+        pick = [f for f in free if losses.get(owner[f], 0) == least]
+        fact = pick[int(rng.integers(len(pick)))]
+        losses[owner[fact]] = losses.get(owner[fact], 0) + 1
+        taken.append(fact)
+        free.remove(fact)
+    shown = tuple(f for f in case.facts if f not in taken)
+    return replace(case, facts=shown, withheld=case.withheld + tuple(taken))
+
+
+def save_cases(path: Path, cases: Iterable[Case]) -> None:
+    """One JSON object a line, written to `path`."""
+    path.write_text("".join(json.dumps(c.to_dict(), ensure_ascii=False) + "\n" for c in cases), encoding="utf-8")
+
+
+def load_cases(path: Path) -> list[Case]:
+    """The cases `save_cases` wrote."""
+    return [Case.from_dict(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]

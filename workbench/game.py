@@ -1,0 +1,185 @@
+"""The engine: the one place that runs the model for every explainer, and books what it cost.
+
+Two ways to remove facts: **delete** renders the prompt again without their lines (the truth); **gate** adds log k to
+the attention scores of every other token onto the tokens of a fact with keep-degree k. Positions stay, gradients
+reach k, and k = 0 equals deleting the tokens with positions preserved. A fact's own tokens still see each other.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+
+from workbench.cases import Case
+from workbench.models import LanguageModel
+from workbench.prompts import Prompt, encode, encode_answer
+
+SMALLEST_KEEP = 1e-9  # log of it is -20.7: attention to a removed token is 0 to float precision, its gradient finite
+
+
+@dataclass
+class Ledger:
+    """What a result cost: model calls (batches), rows, prompt + answer tokens (padding left out), backward passes, seconds."""
+
+    calls: int = 0
+    rows: int = 0
+    tokens: int = 0
+    backward_passes: int = 0
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict:
+        """Plain numbers, for manifests."""
+        return asdict(self)
+
+
+@dataclass
+class Engine:
+    """Batched passes of one language model. batch_tokens: the most tokens, padding included, in one pass."""
+
+    lm: LanguageModel
+    batch_tokens: int = 8192
+    ledger: Ledger = field(default_factory=Ledger)
+
+    def prompt(self, case: Case, keep: np.ndarray | None = None) -> Prompt:
+        """The case as tokens, without the facts whose keep (facts,) is False."""
+        return encode(case, self.lm.template, self.lm.tokenizer, keep)
+
+    def answer_ids(self, case: Case, path: Sequence[str]) -> tuple[int, ...]:
+        """A node path as answer tokens, end-of-sequence included."""
+        return encode_answer(case, path, self.lm.template, self.lm.tokenizer)
+
+    def logits(
+        self,
+        prompts: Sequence[Prompt],
+        answers: Sequence[Sequence[int]],
+        *,
+        adapter: bool = True,
+        gates: Sequence[torch.Tensor] | None = None,
+    ) -> list[torch.Tensor]:
+        """Teacher-forced logits at the answer's positions: per row (len(answer), vocabulary), float32, one pass a row.
+
+        gates: per row keep-degrees (facts,) in [0, 1]; gradients flow to them when they ask for it.
+        """
+        out: list[torch.Tensor | None] = [None] * len(prompts)
+        gated = gates is not None and any(g.requires_grad for g in gates)
+        for rows in self._batches([len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]):
+            started = time.perf_counter()
+            width = max(len(prompts[i].ids) + len(answers[i]) - 1 for i in rows)
+            longest = max(len(answers[i]) for i in rows)
+            ids, real = self._padded([(*prompts[i].ids, *answers[i][:-1]) for i in rows], width)
+            mask: torch.Tensor = real
+            if gates is not None:
+                facts = [(*prompts[i].fact, *[-1] * (len(answers[i]) - 1)) for i in rows]
+                mask = gate_mask(facts, [gates[i] for i in rows], width).to(self.lm.device)
+            positions = (real.cumsum(1) - 1).clamp(min=0)
+            with self.lm.adapter(adapter), torch.set_grad_enabled(gated):
+                result = self.lm.model(
+                    input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=longest, use_cache=False
+                )
+            for k, i in enumerate(rows):
+                out[i] = result.logits[k, longest - len(answers[i]) :].float()
+            self._book(rows=len(rows), tokens=int(real.sum()), started=started)
+        return [t for t in out if t is not None]
+
+    def logprobs(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], **how) -> list[torch.Tensor]:
+        """Log-probability (nats) of every answer token: per row (len(answer),). `how` as in `logits`."""
+        rows = self.logits(prompts, answers, **how)
+        return [
+            torch.log_softmax(z, -1).gather(1, torch.as_tensor(a, device=z.device)[:, None])[:, 0]
+            for z, a in zip(rows, answers, strict=True)
+        ]
+
+    @torch.no_grad()
+    def generate(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        adapter: bool = True,
+        max_new_tokens: int = 32,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[tuple[int, ...]]:
+        """Greedy continuations, without padding and end-of-sequence. progress is called with the rows done."""
+        out: list[tuple[int, ...]] = [()] * len(prompts)
+        tokenizer = self.lm.tokenizer
+        for rows in self._batches([len(p.ids) + max_new_tokens for p in prompts]):
+            started = time.perf_counter()
+            width = max(len(prompts[i].ids) for i in rows)
+            ids, real = self._padded([prompts[i].ids for i in rows], width)
+            with self.lm.adapter(adapter):
+                result = self.lm.model.generate(
+                    input_ids=ids,
+                    attention_mask=real,
+                    max_new_tokens=max_new_tokens,
+                    do_sample=False,
+                    temperature=None,
+                    top_p=None,
+                    pad_token_id=tokenizer.pad_token_id,
+                    eos_token_id=tokenizer.eos_token_id,
+                )
+            new = result[:, width:].tolist()
+            stop = {tokenizer.eos_token_id, tokenizer.pad_token_id}
+            for i, tokens in zip(rows, new, strict=True):
+                end = next((k for k, t in enumerate(tokens) if t in stop), len(tokens))
+                out[i] = tuple(tokens[:end])
+            self._book(rows=len(rows), tokens=int(real.sum()) + sum(len(out[i]) for i in rows), started=started)
+            if progress:
+                progress(len(rows))
+        return out
+
+    def answers(
+        self, cases: Sequence[Case], *, keeps: Sequence[np.ndarray | None] | None = None, adapter: bool = True, **how
+    ) -> list[tuple[str, ...]]:
+        """The node paths the model answers with, greedily. keeps: per case a fact keep-mask (facts,) bool, or None."""
+        prompts = [self.prompt(c, k) for c, k in zip(cases, keeps or [None] * len(cases), strict=True)]
+        texts = [self.lm.tokenizer.decode(ids, skip_special_tokens=True) for ids in self.generate(prompts, adapter=adapter, **how)]
+        names = self.lm.ids
+        return [self.lm.template.parse(c, t, names) for c, t in zip(cases, texts, strict=True)]
+
+    def _batches(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Row numbers in batches of like length, so that little is spent on padding."""
+        batches: list[list[int]] = []
+        for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+            if batches and (len(batches[-1]) + 1) * lengths[i] <= self.batch_tokens:
+                batches[-1].append(i)
+            else:
+                batches.append([i])
+        return batches
+
+    def _padded(self, rows: Sequence[Sequence[int]], width: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Left-padded ids and the mask of real tokens, both (rows, width) int64 on the model's device."""
+        ids = torch.full((len(rows), width), int(self.lm.tokenizer.pad_token_id))
+        real = torch.zeros(len(rows), width, dtype=torch.long)
+        for k, row in enumerate(rows):
+            ids[k, width - len(row) :] = torch.as_tensor(row)
+            real[k, width - len(row) :] = 1
+        return ids.to(self.lm.device), real.to(self.lm.device)
+
+    def _book(self, *, rows: int, tokens: int, started: float) -> None:
+        self.ledger.calls += 1
+        self.ledger.rows += rows
+        self.ledger.tokens += tokens
+        self.ledger.seconds += time.perf_counter() - started
+
+
+def gate_mask(facts: Sequence[Sequence[int]], gates: Sequence[torch.Tensor], width: int) -> torch.Tensor:
+    """Additive attention mask (rows, 1, width, width), float32: causal, padding hidden, log-keep onto gated facts.
+
+    facts: per row the fact index of every token (-1: none), padded on the left to `width`. gates: per row (facts,).
+    """
+    never = torch.finfo(torch.float32).min
+    causal = torch.ones(width, width, dtype=torch.bool).tril()
+    out = []
+    for row, gate in zip(facts, gates, strict=True):
+        fact = torch.full((width,), -2)  # -2: padding
+        fact[width - len(row) :] = torch.as_tensor(row)
+        log_keep = torch.cat([gate.float().cpu().clamp(min=SMALLEST_KEEP).log(), torch.zeros(1)])[fact.clamp(min=-1)]
+        own = fact[:, None] == fact[None, :]
+        bias = torch.where(own, 0.0, log_keep[None, :].expand(width, width))
+        # a padding row sees itself, so that its softmax is defined
+        seen = causal & ((fact != -2)[None, :] | torch.eye(width, dtype=torch.bool))
+        out.append(torch.where(seen, bias, never))
+    return torch.stack(out)[:, None]

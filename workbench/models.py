@@ -1,0 +1,164 @@
+"""The one place that loads language models: embedded or from Hugging Face, 4-bit on GPU and CPU, adapter on or off."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PretrainedConfig
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from workbench import reader
+from workbench.prompts import ChatTemplate, ReaderTemplate, Template
+
+READER = "reader"  # the name under which the embedded model is asked for
+
+
+class ModelError(ValueError):
+    """A model that cannot be loaded: says which, why, and what to do."""
+
+
+@dataclass
+class LanguageModel:
+    """A model with what is needed to talk to it. names: node id -> name, of every node that may occur in a prompt."""
+
+    model: PreTrainedModel | PeftModel
+    tokenizer: PreTrainedTokenizerBase
+    template: Template
+    names: Mapping[str, str]
+    name: str
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's inputs go."""
+        return self.model.device
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """name -> node id, the inverse of `names`."""
+        return {name: node for node, name in self.names.items()}
+
+    @contextlib.contextmanager
+    def adapter(self, on: bool) -> Iterator[None]:
+        """Runs its block with the adapter on or off; without an adapter both are the base model."""
+        if on or not isinstance(self.model, PeftModel):
+            yield
+        else:
+            with self.model.disable_adapter():
+                yield
+
+
+def quantisation() -> BitsAndBytesConfig:
+    """NF4 with double quantisation (Dettmers et al. 2023, QLoRA); computes in bf16 on a GPU, in fp32 on a CPU."""
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
+    )
+
+
+def load(
+    name: str = READER, *, names: Mapping[str, str], adapter: Path | None = None, four_bit: bool = True, trainable: bool = False
+) -> LanguageModel:
+    """Loads a base model and, when given, the PEFT adapter in the folder `adapter`.
+
+    name: `reader`, a Hugging Face id or a local folder. Only safetensors are read and no code of the model's is run.
+    names: node id -> name of the graph. trainable: whether the adapter's weights take gradients.
+    Raises ModelError when the model cannot be loaded.
+    """
+    place = str(reader.folder()) if name == READER else name
+    config = load_config(place)
+    device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            place,
+            config=config,
+            quantization_config=quantisation() if four_bit else None,
+            dtype=torch.bfloat16 if torch.cuda.is_available() and name != READER else torch.float32,
+            use_safetensors=True,
+            trust_remote_code=False,
+            device_map={"": device},
+        )
+        tokenizer = reader.build_tokenizer(names.values()) if name == READER else load_tokenizer(place)
+    except (OSError, RuntimeError) as error:
+        raise ModelError(
+            f"model {name!r} cannot be loaded: {first_line(error)} - it must be a Hugging Face id that this machine can reach "
+            "or a folder with config.json, *.safetensors and a tokenizer"
+        ) from error
+    keep_gradients(model)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    if adapter is not None:
+        model = PeftModel.from_pretrained(model, adapter, is_trainable=trainable, use_safetensors=True)
+    template = ReaderTemplate() if name == READER else ChatTemplate(tokenizer)
+    return LanguageModel(model.eval(), tokenizer, template, dict(names), name)
+
+
+def load_config(place: str) -> PretrainedConfig:
+    """The model's config; refuses a model that would run code of its own."""
+    try:
+        config = AutoConfig.from_pretrained(place, trust_remote_code=False)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"model {place!r} has no readable config: {first_line(error)} - give a Hugging Face id or a local folder"
+        ) from error
+    if getattr(config, "auto_map", None):
+        raise ModelError(f"model {place!r} wants to run code of its own (auto_map); choose one that transformers knows")
+    return config
+
+
+def load_tokenizer(place: str) -> PreTrainedTokenizerBase:
+    """A tokenizer that pads on the left, as batched generation needs."""
+    tokenizer = AutoTokenizer.from_pretrained(place, padding_side="left", trust_remote_code=False)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if tokenizer.eos_token is None:
+        raise ModelError(f"the tokenizer of {place!r} has no end-of-sequence token; set eos_token in its tokenizer_config.json")
+    return tokenizer
+
+
+def keep_gradients(model: PreTrainedModel) -> None:
+    """Stops 4-bit layers on a CPU from repacking their weights for inference.
+
+    A repacked layer (AVX512-BF16, eval mode, input without gradient) passes no gradient from then on and computes other
+    numbers than it did in training.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def add_adapter(lm: LanguageModel, *, rank: int, alpha: int, modules: tuple[str, ...], dropout: float, seed: int) -> LanguageModel:
+    """A fresh LoRA adapter on the named projections: W = W0 + (alpha / rank) B A, with B = 0 at the start."""
+    torch.manual_seed(seed)
+    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(modules), lora_dropout=dropout, task_type="CAUSAL_LM")
+    try:
+        lm.model = get_peft_model(lm.model, config)
+    except ValueError as error:
+        raise ModelError(f"no adapter on {', '.join(modules)} of {lm.name!r}: {first_line(error)}") from error
+    return lm
+
+
+def trainable_ratio(config: PretrainedConfig, *, rank: int, modules: tuple[str, ...]) -> tuple[int, int]:
+    """(trainable, total) parameters of a model with a LoRA adapter, counted on the meta device: no weights are made."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        tuned = get_peft_model(model, LoraConfig(r=rank, target_modules=list(modules), task_type="CAUSAL_LM"))
+    trainable, total = tuned.get_nb_trainable_parameters()
+    return int(trainable), int(total)
+
+
+def deepseek_8b_config() -> PretrainedConfig:
+    """The config of DeepSeek-R1-Distill-Llama-8B, as shipped with the package."""
+    return AutoConfig.from_pretrained(str(files("workbench") / "data" / "models" / "deepseek-r1-distill-llama-8b.json"))
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, shortened."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

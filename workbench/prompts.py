@@ -1,0 +1,165 @@
+"""Cases as text: one line per fact, the question before and after, and the way back from an answer to node ids.
+
+A template gives segments of text; each carries the index of the fact it states, or -1. Segments are tokenised one by
+one, so the tokens of a fact are known exactly, whatever the tokenizer. Names of the graph are data: they are never
+read as special tokens or reserved words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from workbench.cases import Case
+
+
+class Segment(NamedTuple):
+    """A piece of a prompt. fact: index into `case.facts`, -1 for the frame. markup: special tokens may be read."""
+
+    text: str
+    fact: int = -1
+    markup: bool = False
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids of a prompt and, for each token, the index of the fact it belongs to (-1: none)."""
+
+    ids: tuple[int, ...]
+    fact: tuple[int, ...]
+
+
+class Template(Protocol):
+    """What turns a case into text, and a generated text back into node ids."""
+
+    def segments(self, case: Case) -> list[Segment]:
+        """The whole prompt, every shown fact once, in shown order."""
+
+    def answer(self, case: Case, path: Sequence[str]) -> str:
+        """The text that states `path` (node ids, source first)."""
+
+    def parse(self, case: Case, text: str, names: dict[str, str]) -> tuple[str, ...]:
+        """Node ids found in a generated answer, source first. names: name -> id of every node that may be named."""
+
+
+def word(name: str) -> str:
+    """A name as one word: white space becomes `_`; what only formats or controls text is dropped."""
+    clean = "".join(c for c in name if c.isprintable() or c.isspace())
+    return re.sub(r"\s+", "_", clean.strip()) or "_"
+
+
+class ReaderTemplate:
+    """The embedded reader's frame: bare word pairs, a relation word behind each, the question before and after."""
+
+    separator = " "
+
+    def segments(self, case: Case) -> list[Segment]:
+        """See `Template`."""
+        question = f"to {self.name(case, case.target)} from {self.name(case, case.source)}"
+        lines = [
+            Segment(f"{self.name(case, f.head)} {self.name(case, f.tail)} {f.relation}\n", i) for i, f in enumerate(case.facts)
+        ]
+        return [Segment("<s> ", markup=True), Segment(f"{question} :\n"), *lines, Segment(f"? {question}")]
+
+    def name(self, case: Case, node: str) -> str:
+        """A node's name as the reader's vocabulary spells it."""
+        return reader_word(case.names[node])
+
+    def answer(self, case: Case, path: Sequence[str]) -> str:
+        """See `Template`."""
+        return self.separator.join(self.name(case, n) for n in path[1:])
+
+    def parse(self, case: Case, text: str, names: dict[str, str]) -> tuple[str, ...]:
+        """See `Template`; words that name no node are left out."""
+        known = {reader_word(name): node for name, node in names.items()}
+        return (case.source, *(known[w] for w in text.split() if w in known))
+
+
+def reader_word(name: str) -> str:
+    """`word`, kept apart from the reader's reserved words (`to`, `?`, `</s>`, relation names) by a leading dot."""
+    from workbench.reader import RESERVED
+
+    plain = word(name)
+    return f"·{plain}" if plain.lstrip("·") in RESERVED else plain
+
+
+class ChatTemplate:
+    """Plain sentences inside the model's own chat template; without one, the bare text."""
+
+    separator = " -> "
+    verbs = {
+        "download_from": "{head} delivers {tail}.",
+        "input": "{tail} reads {head}.",
+        "output": "{head} writes {tail}.",
+        "output_data": "{head} produces {tail}.",
+    }
+    task = (
+        "You plan bioinformatics toolchains. A chain leads from a source through formats and commands to a target: "
+        "each command reads what the step before it gave. Answer with the chain alone, its steps joined by ' -> '.\n"
+    )
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase):
+        self.tokenizer = tokenizer
+
+    def segments(self, case: Case) -> list[Segment]:
+        """See `Template`."""
+        clean = {n: " ".join(name.split()) for n, name in case.names.items()}
+        question = f"Question: which chain leads from {clean[case.source]} to {clean[case.target]}?\n"
+        lines = [
+            Segment(self.verbs.get(f.relation, "{head} is linked to {tail}.").format(head=clean[f.head], tail=clean[f.tail]) + "\n", i)
+            for i, f in enumerate(case.facts)
+        ]
+        body = [Segment(self.task + question + "Facts:\n"), *lines, Segment(question)]
+        opening, closing = self.frame()
+        return [Segment(opening, markup=True), *body, Segment(closing, markup=True), Segment(f"{clean[case.source]}{self.separator}")]
+
+    def frame(self) -> tuple[str, str]:
+        """What the chat template writes before and after the user's message, the generation prompt included."""
+        if not self.tokenizer.chat_template:
+            return self.tokenizer.bos_token or "", "Answer: "
+        marker = "\u241fworkbench\u241f"
+        text = self.tokenizer.apply_chat_template([{"role": "user", "content": marker}], tokenize=False, add_generation_prompt=True)
+        before, _, after = str(text).partition(marker)
+        return before, after
+
+    def answer(self, case: Case, path: Sequence[str]) -> str:
+        """See `Template`; the source stands in the prompt already."""
+        return self.separator.join(" ".join(case.names[n].split()) for n in path[1:])
+
+    def parse(self, case: Case, text: str, names: dict[str, str]) -> tuple[str, ...]:
+        """See `Template`; of a reasoning model's output only what follows `</think>` counts, and only its first line."""
+        text = text.rpartition("</think>")[2].strip().partition("\n")[0]
+        known = {" ".join(name.split()).casefold(): node for name, node in names.items()}
+        steps = [re.sub(r"^[\s`*'\"]+|[\s`*'\".]+$", "", s).casefold() for s in re.split(r"\s*(?:->|→)\s*", text)]
+        path = [known[s] for s in steps if s in known]
+        return (case.source, *(path[1:] if path[:1] == [case.source] else path))
+
+
+def encode(case: Case, template: Template, tokenizer: PreTrainedTokenizerBase, keep: Sequence[bool] | np.ndarray | None = None) -> Prompt:
+    """The case's prompt as tokens. keep: bool (facts,), False leaves the line out (the text is rendered again)."""
+    ids: list[int] = []
+    fact: list[int] = []
+    for segment in template.segments(case):
+        if segment.fact >= 0 and keep is not None and not keep[segment.fact]:
+            continue
+        tokens = tokenizer.encode(segment.text, add_special_tokens=False, split_special_tokens=not segment.markup)
+        ids += tokens
+        fact += [segment.fact] * len(tokens)
+    return Prompt(tuple(ids), tuple(fact))
+
+
+def encode_answer(case: Case, path: Sequence[str], template: Template, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """Token ids of an answer, end-of-sequence included."""
+    ids = tokenizer.encode(template.answer(case, path), add_special_tokens=False, split_special_tokens=True)
+    return (*ids, int(tokenizer.eos_token_id))
+
+
+def text(case: Case, template: Template, keep: Iterable[bool] | None = None) -> str:
+    """The prompt as a person reads it, without the facts whose keep is False."""
+    kept = list(keep) if keep is not None else None
+    return "".join(s.text for s in template.segments(case) if s.fact < 0 or kept is None or kept[s.fact])

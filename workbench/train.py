@@ -1,0 +1,187 @@
+"""QLoRA on cases of the graph, through the transformers Trainer: checkpoints, resume, loss history, scores."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from workbench.cases import Case, toolchain, withhold
+from workbench.game import Engine
+from workbench.models import LanguageModel, add_adapter
+from workbench.prompts import encode, encode_answer
+from workbench.sampling import with_order
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of one adapter. rank, modules, NF4 and double quantisation are those of QLoRA as the paper uses it."""
+
+    rank: int = 16  # r of W = W0 + (alpha / r) B A
+    alpha: int = 32
+    modules: tuple[str, ...] = ("q_proj", "v_proj")
+    dropout: float = 0.0
+    steps: int = 1500
+    batch: int = 32  # cases a step
+    learning_rate: float = 5e-3
+    shares: tuple[float, ...] = (0.0, 0.3, 0.3, 0.6)  # shares of needed facts withheld, drawn evenly
+    checkpoint_every: int = 250  # steps
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "alpha", "steps", "batch", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate!r}")
+        if not self.modules:
+            raise ValueError("modules must name at least one projection, such as q_proj")
+        if not all(0 <= s <= 1 for s in self.shares) or not self.shares:
+            raise ValueError(f"shares must be one or more numbers in [0, 1], not {self.shares!r}")
+
+    def to_dict(self) -> dict:
+        """Plain JSON types."""
+        return asdict(self) | {"modules": list(self.modules), "shares": list(self.shares)}
+
+
+class Views(Dataset):
+    """Training rows: a case, some of its facts withheld, the rest in a new order. Row i is the same in every run."""
+
+    def __init__(self, cases: Sequence[Case], lm: LanguageModel, *, shares: Sequence[float], rows: int, seed: int):
+        self.cases, self.lm, self.shares, self.rows, self.seed = cases, lm, shares, rows, seed
+
+    def __len__(self) -> int:
+        return self.rows
+
+    def __getitem__(self, i: int) -> dict[str, list[int]]:
+        rng = np.random.default_rng([self.seed, i])
+        case = self.cases[rng.integers(len(self.cases))]
+        shown = with_order(withhold(case, self.shares[rng.integers(len(self.shares))], rng=rng), rng)
+        prompt = encode(shown, self.lm.template, self.lm.tokenizer).ids
+        answer = encode_answer(shown, shown.path, self.lm.template, self.lm.tokenizer)
+        return {"input_ids": [*prompt, *answer], "labels": [-100] * len(prompt) + list(answer)}
+
+
+def collate(rows: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.Tensor]:
+    """Right-padded batch: input_ids, attention_mask, labels, each (rows, longest) int64; the loss skips -100."""
+    width = max(len(r["input_ids"]) for r in rows)
+    ids = torch.full((len(rows), width), pad)
+    labels = torch.full((len(rows), width), -100)
+    mask = torch.zeros(len(rows), width, dtype=torch.long)
+    for k, row in enumerate(rows):
+        n = len(row["input_ids"])
+        ids[k, :n], labels[k, :n], mask[k, :n] = torch.as_tensor(row["input_ids"]), torch.as_tensor(row["labels"]), 1
+    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+
+
+class LossHistory(TrainerCallback):
+    """Collects (step, loss in nats, learning rate) and hands each to `listen`, which may draw it."""
+
+    def __init__(self, listen: Callable[[list[dict]], None] | None = None):
+        self.listen = listen
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        if logs and "loss" in logs and self.listen:
+            self.listen([row for row in state.log_history if "loss" in row])
+
+
+def train(
+    lm: LanguageModel, cases: Sequence[Case], config: TrainConfig, *, folder: Path, listen: Callable[[list[dict]], None] | None = None
+) -> list[dict]:
+    """Trains a fresh adapter and writes it to `folder` (PEFT: safetensors + JSON); returns the loss history.
+
+    A training that was cut off goes on from the last checkpoint in `folder/checkpoints`. The adapters of all
+    checkpoints stay there; the optimizer's state goes when the training is done.
+    """
+    add_adapter(lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed)
+    views = Views(cases, lm, shares=config.shares, rows=config.steps * config.batch, seed=config.seed)
+    checkpoints = folder / "checkpoints"
+    trainer = Trainer(
+        model=lm.model,
+        args=arguments(config, checkpoints),
+        train_dataset=views,
+        data_collator=lambda rows: collate(rows, int(lm.tokenizer.pad_token_id)),
+        callbacks=[LossHistory(listen)],
+    )
+    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
+    trainer.train(resume_from_checkpoint=last)
+    lm.model.eval()
+    lm.model.save_pretrained(folder, safe_serialization=True)
+    keep_adapters_only(checkpoints)
+    return [row for row in trainer.state.log_history if "loss" in row]
+
+
+def arguments(config: TrainConfig, checkpoints: Path) -> TrainingArguments:
+    """The Trainer's settings: linear warm-up over 5 % of the steps, cosine decay, gradients clipped at norm 1."""
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        max_steps=config.steps,
+        per_device_train_batch_size=config.batch,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=max(1, config.steps // 20),
+        max_grad_norm=1.0,
+        logging_steps=max(1, config.steps // 100),
+        save_steps=config.checkpoint_every,
+        seed=config.seed,
+        data_seed=config.seed,
+        use_cpu=not torch.cuda.is_available(),
+        report_to=[],
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        label_names=["labels"],
+    )
+
+
+def keep_adapters_only(checkpoints: Path) -> None:
+    """Removes everything but adapter weights and JSON from finished checkpoints."""
+    for path in checkpoints.glob("checkpoint-*/*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.suffix not in {".safetensors", ".json"}:
+            path.unlink()
+
+
+def is_valid(path: Sequence[str], case: Case, edges: set[tuple[str, str]]) -> bool:
+    """Right start, right end, and every step a known edge."""
+    steps = list(zip(path, path[1:], strict=False))
+    return bool(steps) and path[0] == case.source and path[-1] == case.target and edges.issuperset(steps)
+
+
+def score(
+    engine: Engine,
+    cases: Sequence[Case],
+    *,
+    share: float,
+    adapter: bool,
+    edges: set[tuple[str, str]],
+    seed: int,
+    always_shown: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
+) -> list[dict]:
+    """One record a case: `exact` (the toolchain is the case's) and `valid` (every step an edge of the graph).
+
+    The same seed withholds the same facts, so that base and tuned are compared on the same prompts.
+    """
+    rng = np.random.default_rng(seed)
+    shown = [withhold(c, share, rng=rng, always_shown=always_shown) for c in cases]
+    longest = max(len(engine.answer_ids(c, c.path)) for c in shown)
+    paths = engine.answers(shown, adapter=adapter, max_new_tokens=2 * longest, progress=progress)
+    return [
+        {
+            "case": c.id,
+            "split": c.split,
+            "withheld": len(c.withheld),
+            "exact": toolchain(p) == c.toolchain,
+            "valid": is_valid(p, c, edges),
+            "answer": list(p),
+        }
+        for c, p in zip(shown, paths, strict=True)
+    ]
