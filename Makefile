@@ -1,0 +1,33 @@
+# make run     make the environment, run the four notebooks, say where the report is
+# make test    make the environment, run the checks and tests
+# make lab     open the notebooks in JupyterLab
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+RUN_DIR ?= runs/demo
+
+# 3.11 is what the pinned versions were tested with; a newer one is taken where there is no other
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: install run test lab
+
+install: $(STAMP)
+
+# torch first: on a machine with another package index for it, the rest then keeps that build
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed; give it as PYTHON=/path/to/python" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --constraint constraints.txt torch
+	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[test]'
+	@touch $@
+
+run: install
+	$(BIN)/python -m workbench run --run-dir $(RUN_DIR)
+
+test: install
+	$(BIN)/python -m pytest
+
+lab: install
+	$(BIN)/python -m jupyterlab --notebook-dir notebooks

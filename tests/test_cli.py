@@ -1,0 +1,99 @@
+"""The command line: exit codes, one line per error."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_chain import write_notebooks
+
+import workbench
+from workbench import chain, report
+from workbench.cli import main
+
+
+@pytest.fixture
+def handed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict:
+    """What the chain would be called with."""
+    seen: dict = {}
+    monkeypatch.setattr(chain, "run_chain", lambda run_dir, **options: seen.update(options, run_dir=run_dir))
+    monkeypatch.setattr(report, "write_report", lambda run_dir: run_dir / "report.html")
+    monkeypatch.chdir(tmp_path)
+    return seen
+
+
+def test_version_is_printed_without_loading_anything_heavy() -> None:
+    code = "import sys; from workbench.cli import main; main(['version']); print(*sys.modules)"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    version, modules = output.splitlines()
+    assert version == workbench.__version__
+    assert not {"torch", "papermill", "matplotlib"} & set(modules.split())
+
+
+def test_options_reach_the_chain(handed: dict, capsys: pytest.CaptureFixture) -> None:
+    words = "run --run-dir r --model ./m -p rate -1e-3 -p seed 3 -p note --x -p on true --timeout 0 --resume"
+    assert main(words.split()) == 0
+    assert handed["parameters"] == {"rate": -1e-3, "seed": 3, "note": "--x", "on": True, "model": "./m"}
+    assert (handed["run_dir"], handed["timeout"], handed["resume"]) == ("r", None, True)
+    assert "the report is r/report.html" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("-p run_dir x", "give --run-dir"),
+        ("-p seed 1 -p seed 2", "seed is given twice: 1 and 2"),
+        ("--model m -p model n", "model is given twice"),
+        ("-p rate 1e999", "too large"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    handed: dict, capsys: pytest.CaptureFixture, words: str, expected: str
+) -> None:
+    assert main(["run", *words.split()]) == 2
+    assert expected in capsys.readouterr().err
+    assert not handed
+
+
+@pytest.mark.parametrize(
+    "words", ["run --timeout soon", "run --timeout -1", "run --timeout nan", "walk", "run -p a", ""]
+)
+def test_a_wrong_command_line_ends_with_code_2(words: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words.split())
+    assert caught.value.code == 2
+
+
+def test_an_error_is_one_line_unless_debugging(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    words = [
+        "run",
+        "--run-dir",
+        str(tmp_path / "r"),
+        "--notebooks",
+        str(write_notebooks(tmp_path / "nb")),
+        "-p",
+        "x",
+        "[a]",
+    ]
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "no notebook has a parameter 'x'" in error
+    with pytest.raises(ValueError, match="no notebook"):
+        main([*words, "--debug"])
+
+
+def test_a_run_folder_that_is_a_file_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    (tmp_path / "r").write_text("")
+    assert main(["run", "--run-dir", str(tmp_path / "r"), "--notebooks", str(write_notebooks(tmp_path / "nb"))]) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_an_error_nobody_foresaw_names_its_kind(
+    handed: dict, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise KeyError("a [b] name")
+
+    monkeypatch.setattr(chain, "run_chain", fail)
+    assert main(["run"]) == 2
+    assert capsys.readouterr().err == "KeyError: 'a [b] name'\n"

@@ -1,0 +1,223 @@
+"""The run folder: files are whole or absent, and a stage that changed is noticed."""
+
+import json
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench import runs
+from workbench.files import plain
+
+
+def finish(run_dir: Path, stage: str, *, text: str = "x", **changes: object) -> dict:
+    """Make a stage with one file."""
+    folder = runs.open_stage(run_dir, stage)
+    runs.atomic_write_text(folder / "result.txt", text)
+    arguments: dict = {"config": {"rate": 0.1}, "inputs": {}, "metrics": {"n": 1}, "seed": 7, "device": "cpu"}
+    return runs.write_manifest(run_dir, stage, **{**arguments, **changes})
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
+    target = runs.atomic_write_text(tmp_path / "a.json", "old")
+    with pytest.raises(ValueError, match=r"a\.json\.loss is nan"):
+        runs.atomic_write_json(target, {"loss": float("nan")})
+    with pytest.raises(RuntimeError), runs.atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert target.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_written_files_have_ordinary_permissions(tmp_path: Path) -> None:
+    (tmp_path / "ordinary").write_text("")
+    written = runs.atomic_write_text(tmp_path / "atomic", "")
+    assert stat.S_IMODE(written.stat().st_mode) == stat.S_IMODE((tmp_path / "ordinary").stat().st_mode)
+
+
+def test_json_takes_what_numerical_code_returns(tmp_path: Path) -> None:
+    @dataclass
+    class Ledger:
+        rows: int
+        where: Path
+
+    value = {"a": np.float32(0.5), "b": np.arange(2), "c": (1, None), "d": Ledger(3, Path("x")), 4: np.bool_(True)}
+    path = runs.atomic_write_json(tmp_path / "v.json", value)
+    assert json.loads(path.read_text("utf-8")) == {
+        "a": 0.5, "b": [0, 1], "c": [1, None], "d": {"rows": 3, "where": "x"}, "4": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float64("-inf"), np.array([1.0, np.nan])])
+def test_a_number_that_is_none_is_named_and_nothing_is_written(tmp_path: Path, value: object) -> None:
+    with pytest.raises(ValueError, match=r"metrics\.tuned\.exact(\[1\])? is (nan|inf|-inf)"):
+        finish(tmp_path, "kg", metrics={"tuned": {"exact": value}})
+    assert not (tmp_path / "kg" / runs.MANIFEST).exists()
+
+
+def test_what_has_no_place_in_json_is_named() -> None:
+    with pytest.raises(TypeError, match=r"config\.names is a set"):
+        plain({"names": {1}}, where="config")
+    with pytest.raises(TypeError, match="has the key True"):
+        plain({True: 1}, where="config")
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(json_values)
+def test_plain_keeps_what_is_plain_already(value: object) -> None:
+    assert plain(value, where="value") == value
+
+
+def test_a_folder_digest_tells_of_names_and_contents_only(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    for folder in (one, two):
+        (folder / "sub").mkdir(parents=True)
+        (folder / "sub" / "a").write_text("a")
+    digest = runs.digest_folder(one)
+    assert digest == runs.digest_folder(two)
+    for ignored in (".hidden", runs.MANIFEST):
+        (two / ignored).write_text("b")
+    (two / runs.WORK_FOLDER).mkdir()
+    (two / runs.WORK_FOLDER / "state").write_text("c")
+    assert digest == runs.digest_folder(two)
+    (two / "sub" / "a").rename(two / "sub" / "b")
+    assert digest != runs.digest_folder(two)
+    with pytest.raises(NotADirectoryError, match="nowhere"):
+        runs.digest_folder(tmp_path / "nowhere")
+
+
+def test_a_manifest_says_what_the_stage_was_made_from(tmp_path: Path) -> None:
+    finish(tmp_path, "kg")
+    table = tmp_path / "table.tsv"
+    table.write_text("t")
+    written = finish(tmp_path, "adapter", inputs={"kg": tmp_path / "kg", "table": table, "model": "org/name"})
+    assert written == runs.read_manifest(tmp_path, "adapter")
+    assert written["inputs"]["kg"] == {"path": "run:kg", "sha256": runs.digest_folder(tmp_path / "kg")}
+    assert written["inputs"]["table"]["sha256"] == runs.sha256_file(table)
+    assert written["inputs"]["model"] == {"id": "org/name"}
+    assert written["files"] == {"result.txt": runs.sha256_file(tmp_path / "adapter" / "result.txt")}
+    assert {"torch", "transformers", "peft"} <= written["packages"].keys()
+    assert written["seconds"] >= 0 and (written["seed"], written["device"]) == (7, "cpu")
+
+
+def test_inputs_in_the_package_are_named_without_this_machine(tmp_path: Path) -> None:
+    module = Path(runs.__file__)
+    assert finish(tmp_path, "kg", inputs={"code": module})["inputs"]["code"]["path"] == "package:runs.py"
+    assert runs.check_stage(tmp_path, "kg") == []
+
+
+def test_a_missing_stage_names_the_notebook_to_run(tmp_path: Path) -> None:
+    with pytest.raises(runs.MissingStage, match=r"'adapter' was not made or not finished.*02_train_qlora\.ipynb"):
+        runs.require_stage(tmp_path, "adapter")
+    with pytest.raises(ValueError, match="unknown stage 'graph'; the stages are kg, adapter, explain, shift"):
+        runs.require_stage(tmp_path, "graph")
+    with pytest.raises(runs.MissingStage, match="call open_stage"):
+        runs.write_manifest(tmp_path, "kg", config={}, inputs={}, metrics={}, seed=1, device="cpu")
+    with pytest.raises(FileNotFoundError, match="input 'table'"):
+        finish(tmp_path, "kg", inputs={"table": tmp_path / "none.tsv"})
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"files": 3, "inputs": {}}'])
+def test_a_damaged_manifest_counts_as_none(tmp_path: Path, damage: str) -> None:
+    finish(tmp_path, "kg")
+    (tmp_path / "kg" / runs.MANIFEST).write_text(damage)
+    assert not runs.is_complete(tmp_path, "kg")
+    with pytest.raises(runs.MissingStage):
+        runs.require_stage(tmp_path, "kg")
+    finish(tmp_path, "kg")
+    assert runs.require_stage(tmp_path, "kg") == tmp_path / "kg"
+
+
+def test_a_changed_file_or_input_makes_a_stage_stale(tmp_path: Path) -> None:
+    finish(tmp_path, "kg")
+    finish(tmp_path, "adapter", inputs={"kg": tmp_path / "kg"})
+    assert runs.is_complete(tmp_path, "adapter")
+    (tmp_path / "kg" / "exported.png").write_text("a picture saved later changes no result")
+    assert runs.is_complete(tmp_path, "kg") and runs.is_complete(tmp_path, "adapter")
+
+    finish(tmp_path, "kg")  # made again, with the same content
+    assert runs.is_complete(tmp_path, "adapter")
+    finish(tmp_path, "kg", text="other")
+    with pytest.raises(runs.StaleStage, match=r"input kg .* is not the one it was made from.*02_train_qlora"):
+        runs.require_stage(tmp_path, "adapter")
+
+    (tmp_path / "kg" / "result.txt").write_text("edited")
+    with pytest.raises(runs.StaleStage, match=r"file result\.txt was changed"):
+        runs.require_stage(tmp_path, "kg")
+    (tmp_path / "kg" / "result.txt").unlink()
+    assert runs.check_stage(tmp_path, "kg") == ["file result.txt is gone"]
+
+
+def test_complete_compares_config_and_inputs(tmp_path: Path) -> None:
+    table = tmp_path / "table.tsv"
+    table.write_text("t")
+    finish(tmp_path, "kg", inputs={"table": table})
+    assert runs.is_complete(tmp_path, "kg", config={"rate": 0.1}, inputs={"table": table})
+    assert not runs.is_complete(tmp_path, "kg", config={"rate": 0.2})
+    assert not runs.is_complete(tmp_path, "kg", inputs={})
+    table.write_text("u")
+    assert not runs.is_complete(tmp_path, "kg")
+    assert not runs.is_complete(tmp_path, "shift")
+
+
+def test_another_version_of_the_package_means_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish(tmp_path, "kg")
+    monkeypatch.setattr(runs, "__version__", "9.9.9")
+    assert not runs.is_complete(tmp_path, "kg")
+
+
+def test_opening_a_stage_takes_its_result_away_and_nothing_else(tmp_path: Path) -> None:
+    finish(tmp_path, "adapter")
+    folder = tmp_path / "adapter"
+    outside = tmp_path / "outside.txt"
+    outside.write_text("not ours")
+    manifest = json.loads((folder / runs.MANIFEST).read_text())
+    manifest["files"]["../outside.txt"] = "0"  # a manifest is data; it cannot point out of its folder
+    (folder / runs.MANIFEST).write_text(json.dumps(manifest))
+    (folder / "notes.txt").write_text("someone's notes")
+    (folder / runs.WORK_FOLDER).mkdir()
+    (folder / ".0123.tmp").write_text("left by a killed run")
+
+    runs.open_stage(tmp_path, "adapter")
+    assert {path.name for path in folder.iterdir()} == {"notes.txt", ".opened"}
+    assert outside.exists()
+
+
+def test_checkpoints_live_until_the_stage_is_made_again(tmp_path: Path) -> None:
+    state = runs.open_stage(tmp_path, "adapter") / runs.WORK_FOLDER / "state"
+    state.parent.mkdir()
+    state.write_text("step 100")
+    runs.open_stage(tmp_path, "adapter")  # the first was interrupted
+    assert state.exists()
+    runs.write_manifest(tmp_path, "adapter", config={}, inputs={}, metrics={}, seed=1, device="cpu")
+    assert state.exists()
+    runs.open_stage(tmp_path, "adapter")  # a new one
+    assert not state.exists()
+
+    state.parent.mkdir()
+    runs.clear_stage(tmp_path, "adapter")
+    assert not state.parent.exists()
+
+
+def test_a_run_folder_can_be_moved(tmp_path: Path) -> None:
+    before, after = tmp_path / "before", tmp_path / "after"
+    finish(before, "kg")
+    finish(before, "adapter", inputs={"kg": before / "kg"})
+    before.rename(after)
+    assert runs.is_complete(after, "adapter")
+
+
+def test_what_an_interrupted_run_left_is_no_part_of_the_next_result(tmp_path: Path) -> None:
+    folder = runs.open_stage(tmp_path, "kg")
+    (folder / "result.txt").write_text("half")
+    (folder / "left.txt").write_text("half")
+    assert finish(tmp_path, "kg")["files"].keys() == {"result.txt"}

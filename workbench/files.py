@@ -1,0 +1,130 @@
+"""Files that are either whole or absent, and digests that name their contents."""
+
+import hashlib
+import json
+import math
+import os
+import uuid
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+MANIFEST = "manifest.json"
+WORK_FOLDER = "checkpoints"  # what a stage needs to go on after a stop; no part of its result
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name in the same folder; on success it takes the place of `path`, on an error it is removed.
+
+    For writers that want a file name (safetensors, parquet). Readers see the old file or the new one, never a part.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.parent / f".{uuid.uuid4().hex}.tmp"
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def atomic_write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:
+    """Write bytes to `path` in one step and return the path."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
+
+
+def atomic_write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """Write text as UTF-8, line ends as they are, in one step and return the path."""
+    return atomic_write_bytes(path, text.encode("utf-8"))
+
+
+def atomic_write_json(path: str | os.PathLike[str], value: Any) -> Path:
+    """Write `value` as indented JSON in one step; see `plain` for what is accepted and for the errors."""
+    document = plain(value, where=Path(path).name)
+    return atomic_write_text(path, json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def plain(value: Any, *, where: str) -> Any:
+    """Return `value` made of dict, list, str, int, float, bool and None only, ready for JSON.
+
+    Accepts numpy and torch scalars and arrays (by their `tolist`), dataclasses, paths, tuples. `where` names the value
+    in errors, as in `metrics.tuned_exact_30`.
+
+    Raises:
+        ValueError: a number is NaN or infinite; JSON has neither, and a result that is not a number is a defect.
+        TypeError: a value or a key has no place in JSON.
+    """
+    if value is None or isinstance(value, bool | str):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"{where} is {value}; only finite numbers can be recorded. Find where it became {value}.")
+        return float(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value), where=where)
+    if isinstance(value, Mapping):
+        return {_key(key, where): plain(item, where=f"{where}.{key}") for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item, where=f"{where}[{index}]") for index, item in enumerate(value)]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist(), where=where)
+    raise TypeError(
+        f"{where} is a {type(value).__name__}; JSON holds numbers, text, true/false, null, lists and dicts."
+    )
+
+
+def _key(key: Any, where: str) -> str:
+    if isinstance(key, str | int) and not isinstance(key, bool):
+        return str(key)
+    raise TypeError(f"{where} has the key {key!r} ({type(key).__name__}); keys must be text or whole numbers.")
+
+
+def sha256_file(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's bytes, as 64 hex digits."""
+    with open(path, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def folder_files(folder: str | os.PathLike[str]) -> dict[str, Path]:
+    """The files that make up a folder's content: relative name with `/` -> path, in the order of the names.
+
+    Left out: names that start with a dot, `__pycache__`, and at the top the manifest and the `checkpoints` folder.
+    The manifest holds times and machine names: with it inside, no two runs would have the same digest.
+    """
+    root = Path(folder)
+    found: dict[str, Path] = {}
+    for here, folders, names in os.walk(root):
+        top = Path(here) == root
+        hidden = {"__pycache__", WORK_FOLDER} if top else {"__pycache__"}
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in hidden]
+        for name in names:
+            if not name.startswith(".") and not (top and name == MANIFEST):
+                path = Path(here, name)
+                found[path.relative_to(root).as_posix()] = path
+    return dict(sorted(found.items()))
+
+
+def digest_folder(folder: str | os.PathLike[str], *, only: Collection[str] | None = None) -> str:
+    """SHA-256 over the names and contents of `folder_files`; where the folder lies and when it was made do not count.
+
+    `only` limits it to these relative names; names that are not there are passed over.
+
+    Raises:
+        NotADirectoryError: there is no such folder.
+    """
+    if not Path(folder).is_dir():
+        raise NotADirectoryError(f"{folder} is not a folder, so it has no digest")
+    files = {name: path for name, path in folder_files(folder).items() if only is None or name in only}
+    lines = (f"{sha256_file(path)}  {json.dumps(name)}\n" for name, path in files.items())
+    return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()

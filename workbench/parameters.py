@@ -1,0 +1,192 @@
+"""Parameters of the notebooks: what each declares, and whether what a user gives fits.
+
+papermill only warns about an unknown name and injects any value whatever its type; a mistyped `-p` would then run for
+minutes on the default. Here both are errors before the first cell runs.
+"""
+
+import ast
+import difflib
+import json
+import math
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+Value = None | bool | int | float | str | list[Any]
+KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str, "list": list, "None": types.NoneType}
+
+
+class ParameterError(ValueError):
+    """A parameter has a name that no notebook knows, or a value of the wrong type."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One name of a parameters cell. `kinds`: accepted type names; empty accepts all."""
+
+    name: str
+    default: Value
+    kinds: frozenset[str]
+
+    def fit(self, value: Value) -> Value:
+        """`value` as the notebook expects it: a whole number becomes a float where a float is wanted.
+
+        Raises:
+            ParameterError: its type is another.
+        """
+        kind = _kind(value)
+        if not self.kinds or kind in self.kinds:
+            items = {_kind(item) for item in self.default} if isinstance(self.default, list) else set()
+            if isinstance(value, list) and items:
+                one = Parameter(f"every item of {self.name}", None, frozenset(items))
+                return [one.fit(item) for item in value]
+            return value
+        if kind == "int" and "float" in self.kinds:
+            return float(typing.cast(int, value))
+        expected = " or ".join(sorted(self.kinds))
+        quote = f" To give text, quote it: '\"{value}\"'." if "str" in self.kinds else ""
+        raise ParameterError(
+            f"{self.name} must be {expected} (default {self.default!r}), not {value!r} ({kind}).{quote}"
+        )
+
+
+def _kind(value: Any) -> str:
+    for name, kind in KINDS.items():
+        if type(value) is kind:
+            return name
+    raise ParameterError(
+        f"{value!r} is a {type(value).__name__}; parameters are numbers, text, true/false, null, lists"
+    )
+
+
+def parse_value(text: str) -> Value:
+    """Read a value typed on a command line: int, float, true/false, null, quoted text, [list]; anything else is text.
+
+    Python's spellings True, False, None, 'text' are read too, so a value can be copied from a notebook.
+
+    Raises:
+        ParameterError: a number too large to be finite.
+    """
+    stripped = text.strip()
+    if stripped.startswith("[") and stripped.endswith("]"):
+        bare = _bare_list(stripped)
+        if bare is not None:
+            return bare
+    for read in (_strict_json, ast.literal_eval):
+        try:
+            value = read(stripped)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ParameterError(f"{text!r} is too large for a number")
+        if type(value) in KINDS.values():
+            return typing.cast(Value, value)
+    return text
+
+
+def _strict_json(text: str) -> Any:
+    def refuse(name: str) -> None:
+        raise ValueError(name)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def _bare_list(text: str) -> list[Value] | None:
+    """`[a, 1]` with words that need no quotes; None when it nests or quotes, which the other readers understand."""
+    inside = text[1:-1].strip()
+    if any(mark in inside for mark in "[]{}()'\"\\"):
+        return None
+    return [parse_value(item.strip()) for item in inside.split(",")] if inside else []
+
+
+def read_parameters(notebook: Path) -> dict[str, Parameter]:
+    """The parameters of a notebook: the assignments of its first cell with the tag `parameters`, in their order.
+
+    Raises:
+        FileNotFoundError: there is no such notebook.
+        ParameterError: it is no notebook, or the cell holds something other than assignments of literals.
+    """
+    try:
+        document = nbformat.read(notebook, as_version=4)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{notebook} does not exist") from None
+    except Exception as error:
+        raise ParameterError(f"{notebook} cannot be read as a notebook: {error}") from error
+    for cell in document.cells:
+        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
+            return _read_cell(cell.source, notebook.name)
+    return {}
+
+
+def _read_cell(source: str, name: str) -> dict[str, Parameter]:
+    try:
+        return {parameter.name: parameter for parameter in map(_read_statement, ast.parse(source).body) if parameter}
+    except (SyntaxError, ValueError, TypeError) as error:
+        raise ParameterError(
+            f"the parameters cell of {name} may hold only assignments of literals, such as `steps = 400`: {error}"
+        ) from error
+
+
+def _read_statement(statement: ast.stmt) -> Parameter | None:
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
+        return None  # a docstring
+    target: ast.expr
+    annotation = None
+    if isinstance(statement, ast.AnnAssign) and statement.value is not None:
+        target, value, annotation = statement.target, statement.value, statement.annotation
+    elif isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+        target, value = statement.targets[0], statement.value
+    else:
+        raise ValueError(f"line {statement.lineno} is something else")
+    if not isinstance(target, ast.Name):
+        raise ValueError(f"line {statement.lineno} assigns to something that is no plain name")
+    default = ast.literal_eval(value)
+    return Parameter(target.id, default, _accepted(default, annotation))
+
+
+def _accepted(default: Value, annotation: ast.expr | None) -> frozenset[str]:
+    if annotation is not None:
+        names = {ast.unparse(node) for node in ast.walk(annotation)}
+        return frozenset(names & KINDS.keys())
+    return frozenset() if default is None else frozenset({_kind(default)})
+
+
+def assign_parameters(
+    given: Mapping[str, Value], declared: Mapping[str, Mapping[str, Parameter]]
+) -> dict[str, dict[str, Value]]:
+    """Hand each given value to the notebooks that know its name.
+
+    Args:
+        given: name -> value.
+        declared: notebook -> its parameters.
+
+    Returns:
+        notebook -> the values for it, in the given order; a notebook that knows none gets an empty dict.
+
+    Raises:
+        ParameterError: no notebook knows a name, or a value has the wrong type; names notebook and expectation.
+    """
+    handed: dict[str, dict[str, Value]] = {notebook: {} for notebook in declared}
+    for name, value in given.items():
+        takers = [notebook for notebook, parameters in declared.items() if name in parameters]
+        if not takers:
+            raise ParameterError(_unknown(name, declared))
+        for notebook in takers:
+            try:
+                handed[notebook][name] = declared[notebook][name].fit(value)
+            except ParameterError as error:
+                raise ParameterError(f"parameter of {notebook}: {error}") from None
+    return handed
+
+
+def _unknown(name: str, declared: Mapping[str, Mapping[str, Parameter]]) -> str:
+    known: Iterable[str] = {known for parameters in declared.values() for known in parameters}
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    listed = "; ".join(f"{notebook}: {', '.join(names) or 'none'}" for notebook, names in declared.items())
+    return f"no notebook has a parameter {name!r}.{guess} Known are: {listed}."
