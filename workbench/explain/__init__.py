@@ -1,0 +1,51 @@
+"""Explaining an answer by the smallest change of the graph: masks, counterfactuals, metrics, baselines."""
+
+from workbench.explain.baselines import BASELINES
+from workbench.explain.compare import LEARNED, METHODS, ExplainConfig, compare, explain, explain_all, records, summarise
+from workbench.explain.counterfactual import FLAGS, Change, Element, removed_elements, without
+from workbench.explain.divergence import LoopDivergence, TextDivergence, greedy_answers, jensen_shannon
+from workbench.explain.layout import Layout
+from workbench.explain.masks import Masks, learn_masks, loop_masks, paper_masks
+from workbench.explain.metrics import METRICS, cosine, edit_distance, jaccard, path_overlap
+from workbench.explain.result import Explanation, load, save
+from workbench.explain.terms import TERMS, Sample, Term, Weights, evaluate, total
+
+__all__ = [
+    "BASELINES",
+    "FLAGS",
+    "LEARNED",
+    "METHODS",
+    "METRICS",
+    "TERMS",
+    "Change",
+    "Element",
+    "ExplainConfig",
+    "Explanation",
+    "Layout",
+    "LoopDivergence",
+    "Masks",
+    "Sample",
+    "Term",
+    "TextDivergence",
+    "Weights",
+    "compare",
+    "cosine",
+    "edit_distance",
+    "evaluate",
+    "explain",
+    "explain_all",
+    "greedy_answers",
+    "jaccard",
+    "jensen_shannon",
+    "learn_masks",
+    "load",
+    "loop_masks",
+    "paper_masks",
+    "path_overlap",
+    "records",
+    "removed_elements",
+    "save",
+    "summarise",
+    "total",
+    "without",
+]
