@@ -1,0 +1,114 @@
+"""Drawings by plotly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+from workbench.figures.core import INK, LOOKS, REMOVED, live_text, look
+from workbench.figures.spots import SIDES, Link, Points, Spot, middle
+
+QUIET: dict[str, Any] = {"hoverinfo": "skip", "showlegend": False}
+LARGER = 1.3  # plotly's sizes are pixels, ours points
+
+
+def links(figure: go.Figure, drawn: Sequence[Link], lines: Sequence[Points]) -> None:
+    """Lines, arrow heads, crosses on what is removed, relation labels; a hover text in each line's middle."""
+    pairs = sorted(zip(drawn, lines, strict=True), key=_style)
+    for (ink, width, removed), group in groupby(pairs, key=_style):
+        x, y = _broken([line for _, line in group])
+        dash = "dash" if removed else "solid"
+        figure.add_scatter(x=x, y=y, mode="lines", line={"color": ink, "width": LARGER * width, "dash": dash}, **QUIET)
+    told = [(link, middle(line)) for link, line in pairs if link.hover or link.removed]
+    if told:
+        _middles(figure, [link for link, _ in told], np.array([place for _, place in told], np.float32))
+    for link, line in pairs:
+        if link.arrow:
+            figure.add_annotation(_arrow(link, line))
+        if link.label:
+            style = {"showarrow": False, "bgcolor": "white", "font": {"size": 10}, "borderpad": 1}
+            figure.add_annotation(
+                {**dict(zip("xy", middle(line), strict=True)), "text": live_text(link.label), **style}
+            )
+
+
+def _style(pair: tuple[Link, Points]) -> tuple[str, float, bool]:
+    return pair[0].ink, pair[0].width, pair[0].removed
+
+
+def _middles(figure: go.Figure, drawn: Sequence[Link], places: np.ndarray) -> None:
+    marker = {
+        "symbol": ["x-thin" if link.removed else "circle" for link in drawn],
+        "opacity": [1.0 if link.removed else 0.0 for link in drawn],
+        "size": 9,
+        "color": REMOVED,
+        "line": {"width": 2, "color": REMOVED},
+    }
+    texts = hover_texts(link.hover for link in drawn)
+    x, y = places.T
+    figure.add_scatter(x=x, y=y, mode="markers", marker=marker, hovertext=texts, hoverinfo="text", showlegend=False)
+
+
+def _arrow(link: Link, line: Points) -> dict[str, Any]:
+    (x, y), (from_x, from_y) = line[-1].round(3).tolist(), line[-3].round(3).tolist()
+    ends = {"x": x, "y": y, "ax": from_x, "ay": from_y, "xref": "x", "yref": "y", "axref": "x", "ayref": "y"}
+    width = max(link.width, 0.6)
+    return {**ends, "text": "", "showarrow": True, "arrowhead": 2, "arrowwidth": width, "arrowcolor": link.ink}
+
+
+def spots(figure: go.Figure, drawn: Sequence[Spot]) -> None:
+    """One trace per entity type, so that the legend switches it; crosses on what is removed."""
+    found = {spot.kind for spot in drawn}
+    for kind in (*LOOKS, *sorted(found - set(LOOKS))):
+        some = [spot for spot in drawn if spot.kind == kind]
+        if some:
+            figure.add_scatter(
+                **_places(some),
+                **_labels(some),
+                marker=_marker(some, kind),
+                name=live_text(kind),
+                hovertext=hover_texts(spot.hover or spot.label for spot in some),
+                hoverinfo="text",
+            )
+    gone = [spot for spot in drawn if spot.removed]
+    if gone:
+        marker = {"symbol": "x-thin", "size": [1.7 * s.size for s in gone], "line": {"color": REMOVED, "width": 3}}
+        figure.add_scatter(**_places(gone), mode="markers", marker=marker, name="removed", hoverinfo="skip")
+
+
+def _marker(some: Sequence[Spot], kind: str) -> dict[str, Any]:
+    rims = {
+        "color": [REMOVED if spot.ring else INK for spot in some],
+        "width": [LARGER * spot.ring or 0.5 for spot in some],
+    }
+    sizes = [LARGER * spot.size for spot in some]
+    return {"symbol": look(kind).symbol, "color": look(kind).colour, "size": sizes, "line": rims, "opacity": 1}
+
+
+def _labels(some: Sequence[Spot]) -> dict[str, Any]:
+    if not any(spot.label for spot in some):
+        return {"mode": "markers"}
+    texts = ["<br>".join(live_text(line) for line in spot.label) for spot in some]
+    return {"mode": "markers+text", "text": texts, "textposition": [SIDES[spot.place].plotly for spot in some]}
+
+
+def _places(some: Sequence[Spot]) -> dict[str, np.ndarray]:
+    x, y = np.array([(spot.x, spot.y) for spot in some], np.float32).T
+    return {"x": x, "y": y}
+
+
+def hover_texts(texts: Iterable[Sequence[str]]) -> list[str]:
+    """Lines of data as plotly hover texts."""
+    return ["<br>".join(live_text(line, longest=80) for line in lines) for lines in texts]
+
+
+def _broken(lines: Sequence[Points]) -> tuple[np.ndarray, np.ndarray]:
+    """Many lines as one, parted by gaps (NaN); of straight ones only the ends."""
+    gap = np.full((1, 2), np.nan)
+    ends = [line if np.ptp(np.diff(line, axis=0), axis=0).max() > 1e-6 else line[[0, -1]] for line in lines]
+    joined = np.concatenate([part for line in ends for part in (line, gap)]).astype(np.float32)
+    return joined[:, 0], joined[:, 1]
