@@ -63,7 +63,7 @@ def find_notebooks(folder: str | os.PathLike[str] | None = None) -> Path:
         FileNotFoundError: none of them holds the first notebook.
     """
     beside = Path(__file__).resolve().parent.parent / "notebooks"
-    places = [Path(folder)] if folder is not None else [beside, Path("notebooks").resolve()]
+    places = [Path(folder)] if folder is not None else list(dict.fromkeys([beside, Path("notebooks").resolve()]))
     for place in places:
         if all((place / f"{name}.ipynb").is_file() for name in STAGES.values()):
             return place
