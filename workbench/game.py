@@ -74,7 +74,7 @@ class Engine:
             mask: torch.Tensor = real
             if gates is not None:
                 facts = [(*prompts[i].fact, *[-1] * (len(answers[i]) - 1)) for i in rows]
-                mask = gate_mask(facts, [gates[i] for i in rows], width).to(self.lm.device)
+                mask = gate_mask(facts, [gates[i] for i in rows], width, dtype=self.lm.model.dtype).to(self.lm.device)
             positions = (real.cumsum(1) - 1).clamp(min=0)
             with self.lm.adapter(adapter), torch.set_grad_enabled(gated):
                 result = self.lm.model(
@@ -165,12 +165,15 @@ class Engine:
         self.ledger.seconds += time.perf_counter() - started
 
 
-def gate_mask(facts: Sequence[Sequence[int]], gates: Sequence[torch.Tensor], width: int) -> torch.Tensor:
-    """Additive attention mask (rows, 1, width, width), float32: causal, padding hidden, log-keep onto gated facts.
+def gate_mask(
+    facts: Sequence[Sequence[int]], gates: Sequence[torch.Tensor], width: int, *, dtype: torch.dtype = torch.float32
+) -> torch.Tensor:
+    """Additive attention mask (rows, 1, width, width): causal, padding hidden, log-keep onto gated facts.
 
     facts: per row the fact index of every token (-1: none), padded on the left to `width`. gates: per row (facts,).
+    dtype: the model's; with another one some attention kernels compute something else and do not complain.
     """
-    never = torch.finfo(torch.float32).min
+    never = torch.finfo(dtype).min
     causal = torch.ones(width, width, dtype=torch.bool).tril()
     out = []
     for row, gate in zip(facts, gates, strict=True):
@@ -181,5 +184,5 @@ def gate_mask(facts: Sequence[Sequence[int]], gates: Sequence[torch.Tensor], wid
         bias = torch.where(own, 0.0, log_keep[None, :].expand(width, width))
         # a padding row sees itself, so that its softmax is defined
         seen = causal & ((fact != -2)[None, :] | torch.eye(width, dtype=torch.bool))
-        out.append(torch.where(seen, bias, never))
+        out.append(torch.where(seen, bias.to(dtype), never))
     return torch.stack(out)[:, None]

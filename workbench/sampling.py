@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import networkx as nx
 import numpy as np
 
 from workbench.cases import Case, Fact, toolchain
+
+
+TRIES = 400  # random walks per wanted case before a graph counts as too small
 
 
 @dataclass(frozen=True)
@@ -19,31 +22,35 @@ class SamplingConfig:
     held_out: int = 200  # cases on (source, target) pairs that no training case asks
     held_out_tools: int = 100  # cases whose answer needs a tool that no training case mentions
     tool_share: float = 0.08  # share of tools kept out of the training
-    pair_share: float = 0.15  # share of (source, target) pairs kept out of the training
-    max_commands: int = 5  # longest toolchain asked for
+    length_shares: tuple[float, ...] = (0.2, 0.3, 0.25, 0.15, 0.1)  # shares of toolchains of 1, 2, ... commands
     max_distractors: int = 6  # commands shown beside those of the answer
     max_facts: int = 24  # what the reader was trained to take in
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, low in (("train", 1), ("held_out", 1), ("held_out_tools", 0), ("max_commands", 1), ("max_facts", 3)):
+        for name, low in (("train", 1), ("held_out", 1), ("held_out_tools", 0), ("max_distractors", 1), ("max_facts", 3)):
             if getattr(self, name) < low:
                 raise ValueError(f"{name} must be {low} or more, not {getattr(self, name)!r}")
-        for name in ("tool_share", "pair_share"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"{name} must lie in [0, 1), not {getattr(self, name)!r}")
+        if not 0 <= self.tool_share < 1:
+            raise ValueError(f"tool_share must lie in [0, 1), not {self.tool_share!r}")
+        if not self.length_shares or min(self.length_shares) < 0 or sum(self.length_shares) <= 0:
+            raise ValueError(f"length_shares must be shares of 0 or more, not all 0, not {self.length_shares!r}")
 
 
 class Sampler:
     """Draws cases from the data-flow edges of a BioToolKG graph (see `workbench.kg`)."""
 
-    def __init__(self, graph: nx.MultiDiGraph, flow: nx.DiGraph, *, max_commands: int, max_distractors: int, max_facts: int):
+    def __init__(self, graph: nx.MultiDiGraph, flow: nx.DiGraph, *, max_distractors: int, max_facts: int):
         self.flow = flow
         self.names: Mapping[str, str] = {n: graph.nodes[n]["name"] for n in flow}
         self.sources = sorted(n for n in flow if n.startswith("source:") and flow.out_degree(n))
         self.commands = sorted(n for n in flow if n.startswith("command:"))
         self.tool_of = {c: t for c, t, r in graph.edges(keys=True) if r == "command_of"}
-        self.limits = (max_commands, max_distractors, max_facts)
+        self.max_distractors, self.max_facts = max_distractors, max_facts
+
+    def commands_of_other_tools(self, tools: set[str]) -> set[str]:
+        """Every command whose tool is not among `tools`."""
+        return {c for c in self.commands if self.tool_of[c] not in tools}
 
     def fact(self, head: str, tail: str) -> Fact:
         """The flow edge between two nodes, as a fact."""
@@ -79,11 +86,11 @@ class Sampler:
         """Facts of commands that touch the path or lie beside it and open no second shortest chain."""
         used, facts = set(toolchain(path)), []
         near = sorted({c for f in path[1:-1:1] for c in (*self.flow.successors(f), *self.flow.predecessors(f))} & allowed - used)
-        for _ in range(int(rng.integers(1, self.limits[1] + 1))):
+        for _ in range(int(rng.integers(1, self.max_distractors + 1))):
             pool = near if near and rng.random() < 0.8 else sorted(allowed - used)
             command = pool[rng.integers(len(pool))]
-            reads = [self.fact(f, command) for f in rng.permutation(sorted(self.flow.predecessors(command)))[:2]]
-            writes = [self.fact(command, f) for f in rng.permutation(sorted(self.flow.successors(command)))[:2]]
+            reads = [self.fact(f, command) for f in some(rng, self.flow.predecessors(command), 2)]
+            writes = [self.fact(command, f) for f in some(rng, self.flow.successors(command), 2)]
             new = reads[: rng.integers(1, 3)] + writes[: rng.integers(1, 3)]
             if command in used or len(facts) + len(new) > room or not self.is_unique(path, used | {command}):
                 continue
@@ -96,50 +103,65 @@ class Sampler:
         if not self.is_unique(path, set(toolchain(path))):
             return None
         needed = [self.fact(*step) for step in zip(path, path[1:], strict=False)]
-        facts = needed + self.distractors(rng, path, allowed, self.limits[2] - len(needed))
+        facts = needed + self.distractors(rng, path, allowed, self.max_facts - len(needed))
         shown = tuple(facts[i] for i in rng.permutation(len(facts)))
         names = {n: self.names[n] for f in shown for n in (f.head, f.tail)}
         return Case(id=id, source=path[0], target=path[-1], facts=shown, path=path, names=names, split=split)
 
 
+def some(rng: np.random.Generator, nodes: Iterable[str], count: int) -> list[str]:
+    """Up to `count` of the nodes, drawn at random; the same draw whatever order they come in."""
+    ordered = sorted(nodes)
+    return [ordered[i] for i in rng.permutation(len(ordered))[:count]]
+
+
 def sample_cases(graph: nx.MultiDiGraph, flow: nx.DiGraph, config: SamplingConfig) -> dict[str, list[Case]]:
     """Draws the splits `train`, `held_out` (unseen pairs) and `held_out_tools` (unseen tools).
 
+    Each split holds as many cases of every toolchain length as its `length_shares` say.
     Raises ValueError when the graph is too small to give as many cases as were asked for.
     """
     rng = np.random.default_rng(config.seed)
-    sampler = Sampler(
-        graph, flow, max_commands=config.max_commands, max_distractors=config.max_distractors, max_facts=config.max_facts
-    )
-    tools = sorted(set(sampler.tool_of.values()))
-    unseen_tools = set(rng.permutation(tools)[: int(config.tool_share * len(tools))])
-    seen = {c for c in sampler.commands if sampler.tool_of[c] not in unseen_tools}
-    splits: dict[str, list[Case]] = {"train": [], "held_out": [], "held_out_tools": []}
-    wanted = {"train": config.train, "held_out": config.held_out, "held_out_tools": config.held_out_tools}
-    if not unseen_tools:
-        wanted["held_out_tools"] = 0
+    sampler = Sampler(graph, flow, max_distractors=config.max_distractors, max_facts=config.max_facts)
+    seen = sampler.commands_of_other_tools(unseen_tools(sampler, config, rng))
     pairs: dict[tuple[str, str], str] = {}
-    for _ in range(60 * sum(wanted.values())):
-        open_splits = [s for s in splits if len(splits[s]) < wanted[s]]
-        if not open_splits:
-            return splits
-        only_tools = open_splits == ["held_out_tools"] or ("held_out_tools" in open_splits and rng.random() < 0.2)
-        allowed = set(sampler.commands) if only_tools else seen
-        path = sampler.walk(rng, int(rng.integers(1, config.max_commands + 1)), allowed)
-        if path is None or only_tools == set(toolchain(path)).issubset(seen):
-            continue
-        pair = (path[0], path[-1])
-        drawn = "held_out" if only_tools or rng.random() < config.pair_share else "train"
-        split = "held_out_tools" if only_tools else pairs.setdefault(pair, drawn)
-        if only_tools and pairs.setdefault(pair, "held_out") == "train":
-            continue
-        if split not in open_splits:
-            continue
-        case = sampler.case(rng, path, allowed, id=f"{split}-{len(splits[split]):05d}", split=split)
-        if case:
-            splits[split].append(case)
-    short = {s: f"{len(splits[s])} of {wanted[s]}" for s in splits if len(splits[s]) < wanted[s]}
-    raise ValueError(f"the graph gives too few cases: {short}; ask for fewer cases or add commands to the table")
+    splits: dict[str, list[Case]] = {}
+    for split, count in (("held_out_tools", config.held_out_tools), ("held_out", config.held_out), ("train", config.train)):
+        allowed = set(sampler.commands) if split == "held_out_tools" else seen
+        splits[split] = []
+        for length, wanted in enumerate(lengths(count, config.length_shares), start=1):
+            drawn: list[Case] = []
+            for _ in range(TRIES * wanted):
+                if len(drawn) == wanted:
+                    break
+                path = sampler.walk(rng, length, allowed)
+                if path is None or (split == "held_out_tools" and seen.issuperset(toolchain(path))):
+                    continue
+                owner = "train" if split == "train" else "held_out"
+                if pairs.setdefault((path[0], path[-1]), owner) != owner:
+                    continue
+                case = sampler.case(rng, path, allowed, id=f"{split}-{length}-{len(drawn):05d}", split=split)
+                drawn += [case] if case else []
+            if len(drawn) < wanted:
+                raise ValueError(
+                    f"the graph gives only {len(drawn)} of {wanted} {split} cases with {length} commands; "
+                    "ask for fewer cases, for shorter toolchains (length_shares), or for more topics"
+                )
+            splits[split] += drawn
+    return splits
+
+
+def lengths(count: int, shares: Sequence[float]) -> list[int]:
+    """How many of `count` cases have a toolchain of 1, 2, ... commands; the first length takes what rounding leaves."""
+    rest = [int(count * share / sum(shares)) for share in shares[1:]]
+    return [count - sum(rest), *rest]
+
+
+def unseen_tools(sampler: Sampler, config: SamplingConfig, rng: np.random.Generator) -> set[str]:
+    """The tools kept out of the training; none when no case asks for them."""
+    tools = sorted(set(sampler.tool_of.values()))
+    count = max(1, int(config.tool_share * len(tools))) if config.held_out_tools else 0
+    return {tools[i] for i in rng.permutation(len(tools))[:count]}
 
 
 def leaks(splits: Mapping[str, list[Case]], tool_of: Mapping[str, str]) -> Iterator[str]:

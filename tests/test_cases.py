@@ -1,0 +1,72 @@
+"""Cases: elements, the dangling-edge rule, withholding."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tiny import COMMANDS, chain_case
+from workbench.cases import Case, load_cases, save_cases, withhold
+
+
+def test_elements_are_nodes_then_facts():
+    case = chain_case()
+    assert case.elements == case.nodes + case.facts
+    assert len(set(case.nodes)) == len(case.nodes)
+    assert case.toolchain == COMMANDS
+    assert [(f.head, f.tail) for f in case.needed] == list(zip(case.path, case.path[1:], strict=False))
+
+
+def test_removing_a_node_removes_its_lines():
+    case = chain_case()
+    keep = np.ones((len(case.elements), len(case.elements)), bool)
+    np.fill_diagonal(keep, False)  # row i removes element i alone
+    kept = case.keep_facts(keep)
+    for i, element in enumerate(case.elements):
+        expected = [f != element and element not in (f.head, f.tail) for f in case.facts]
+        assert kept[i].tolist() == expected
+
+
+def test_keep_degrees_multiply():
+    case = chain_case()
+    keep = np.random.default_rng(0).random((3, len(case.elements)))
+    index = {e: i for i, e in enumerate(case.elements)}
+    got = case.keep_facts(keep)
+    for k, f in enumerate(case.facts):
+        assert np.allclose(got[:, k], keep[:, index[f]] * keep[:, index[f.head]] * keep[:, index[f.tail]])
+
+
+@settings(max_examples=60, deadline=None)
+@given(share=st.floats(0, 1), seed=st.integers(0, 1000))
+def test_withholding_is_even_and_exact(share, seed):
+    case = chain_case()
+    out = withhold(case, share, rng=np.random.default_rng(seed))
+    assert len(out.withheld) == int(np.floor(share * len(case.needed) + 0.5))
+    assert set(out.facts) | set(out.withheld) == set(case.facts) and not set(out.facts) & set(out.withheld)
+    assert out.needed == case.needed  # path order survives
+    losses = [sum(c in (f.head, f.tail) for f in out.withheld) for c in case.toolchain]
+    assert max(losses) - min(losses) <= 1 or min(losses) >= 1
+    if share <= 0.4:  # as long as it is possible every command is still named
+        assert set(case.toolchain) <= {n for f in out.facts for n in (f.head, f.tail)}
+
+
+def test_facts_of_unseen_commands_are_never_withheld():
+    case = chain_case()
+    out = withhold(case, 1.0, rng=np.random.default_rng(0), always_shown=COMMANDS[:1])
+    assert all(COMMANDS[0] not in (f.head, f.tail) for f in out.withheld)
+
+
+def test_share_outside_its_range_is_an_error():
+    with pytest.raises(ValueError, match=r"share .* \[0, 1\].*1\.5"):
+        withhold(chain_case(), 1.5, rng=np.random.default_rng(0))
+
+
+def test_cases_survive_the_file(tmp_path):
+    cases = [chain_case(), replace(chain_case(), id="other", split="held_out")]
+    cases[1] = withhold(cases[1], 0.5, rng=np.random.default_rng(0))
+    save_cases(tmp_path / "cases.jsonl", cases)
+    assert load_cases(tmp_path / "cases.jsonl") == cases
+    assert Case.from_dict(json.loads(json.dumps(cases[1].to_dict()))) == cases[1]

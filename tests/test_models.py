@@ -1,0 +1,97 @@
+"""Loading: 4-bit on a CPU, adapters on and off, two architectures, the paper's trainable ratio, clear refusals."""
+
+import json
+
+import pytest
+import torch
+from peft import PeftModel
+
+from tiny import NAMES, chain_case, save_tiny
+from workbench import models
+from workbench.game import Engine
+from workbench.models import ModelError
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen"])
+def test_other_architectures_answer_and_take_an_adapter(tmp_path, kind):
+    lm = models.load(str(save_tiny(tmp_path / kind, kind)), names=NAMES)
+    kinds = {type(m).__name__ for m in lm.model.modules()}
+    assert "Linear4bit" in kinds
+    assert lm.tokenizer.padding_side == "left"
+    models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
+    engine, case = Engine(lm), chain_case()
+    prompt, answer = engine.prompt(case), engine.answer_ids(case, case.path)
+    tuned = engine.logprobs([prompt], [answer])[0]
+    base = engine.logprobs([prompt], [answer], adapter=False)[0]
+    assert torch.equal(tuned, base)  # B = 0
+    assert tuned.shape == (len(answer),) and (tuned < 0).all()
+    path = engine.answers([case], max_new_tokens=4)[0]
+    assert path[0] == case.source
+
+
+def test_the_adapter_survives_saving_and_can_be_switched(tmp_path):
+    folder = str(save_tiny(tmp_path / "llama", "llama"))
+    lm = models.add_adapter(models.load(folder, names=NAMES), rank=4, alpha=8, modules=("q_proj",), dropout=0.0, seed=0)
+    for name, parameter in lm.model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter)
+    lm.model.save_pretrained(tmp_path / "adapter", safe_serialization=True)
+    assert not list((tmp_path / "adapter").glob("*.bin"))
+    again = models.load(folder, names=NAMES, adapter=tmp_path / "adapter")
+    assert isinstance(again.model, PeftModel)
+    case = chain_case()
+    engine, other = Engine(lm), Engine(again)
+    rows = [engine.prompt(case)], [engine.answer_ids(case, case.path)]
+    tuned = engine.logprobs(*rows)[0]
+    assert torch.allclose(tuned, other.logprobs(*rows)[0], atol=1e-5)
+    assert not torch.allclose(tuned, other.logprobs(*rows, adapter=False)[0], atol=1e-3)
+
+
+def test_gradients_still_flow_after_an_evaluation(tmp_path):
+    """On some processors a 4-bit layer repacks itself in eval mode and then passes no gradient."""
+    lm = models.load(str(save_tiny(tmp_path / "llama", "llama")), names=NAMES)
+    models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
+    engine, case = Engine(lm), chain_case()
+    prompt, answer = engine.prompt(case), engine.answer_ids(case, case.path)
+    before = engine.logprobs([prompt], [answer])[0]
+    engine.answers([case], max_new_tokens=2)
+    gate = torch.ones(len(case.facts), requires_grad=True)
+    value = engine.logprobs([prompt], [answer], gates=[gate])[0].sum()
+    value.backward()
+    assert gate.grad is not None and gate.grad.abs().sum() > 0
+    assert torch.allclose(before.sum(), value, atol=1e-4)
+    lm.model.train()
+    ids = torch.tensor([prompt.ids])
+    lm.model(input_ids=ids, labels=ids).loss.backward()
+    grads = [p.grad for n, p in lm.model.named_parameters() if "lora_B" in n]
+    assert grads and all(g is not None and g.abs().sum() > 0 for g in grads)
+
+
+def test_the_papers_trainable_ratio():
+    trainable, total = models.trainable_ratio(models.deepseek_8b_config(), rank=16, modules=("q_proj", "v_proj"))
+    assert (trainable, total) == (6_815_744, 8_037_076_992)
+    assert f"{100 * trainable / total:.4f}" == "0.0848"
+
+
+def test_what_cannot_be_loaded_is_named(tmp_path):
+    with pytest.raises(ModelError, match="nowhere.*Hugging Face id or a local folder"):
+        models.load(str(tmp_path / "nowhere"), names=NAMES)
+    folder = save_tiny(tmp_path / "code", "llama")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModelForCausalLM": "evil.Model"}}))
+    (folder / "evil.py").write_text("raise SystemExit('ran')")
+    with pytest.raises(ModelError, match="code of its own"):
+        models.load(str(folder), names=NAMES)
+
+
+def test_pickled_weights_are_refused(tmp_path):
+    folder = save_tiny(tmp_path / "old", "llama")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="safetensors"):
+        models.load(str(folder), names=NAMES)
+
+
+def test_an_adapter_on_unknown_modules_is_refused(tmp_path):
+    lm = models.load(str(save_tiny(tmp_path / "llama", "llama")), names=NAMES)
+    with pytest.raises(ModelError, match="no adapter on nothing_proj"):
+        models.add_adapter(lm, rank=4, alpha=8, modules=("nothing_proj",), dropout=0.0, seed=0)

@@ -1,0 +1,66 @@
+"""Small things that tests share: a hand-written case, a tiny reader, tiny models of two other architectures."""
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+from workbench import reader
+from workbench.cases import Case, Fact
+from workbench.models import LanguageModel
+from workbench.prompts import ReaderTemplate
+
+COMMANDS = ("command:fetch", "command:align", "command:sort it")
+NAMES = {
+    "source:s": "SRA", "format_1": "reads", "format_2": "SAM", "format_3": "BAM", "format_4": "stats table",
+    "command:fetch": "fetch", "command:align": "align", "command:sort it": "sort it", "command:count": "count",
+    "format_0": "archive",
+}  # fmt: skip
+
+
+def chain_case() -> Case:
+    """source -> archive -> fetch -> reads -> align -> SAM -> sort it -> BAM, with one dead end."""
+    path = ("source:s", "format_0", COMMANDS[0], "format_1", COMMANDS[1], "format_2", COMMANDS[2], "format_3")
+    relations = ("download_from", "input", "output", "input", "output", "input", "output")
+    facts = [Fact(h, r, t) for h, r, t in zip(path, relations, path[1:], strict=False)]
+    facts += [Fact("format_1", "input", "command:count"), Fact("command:count", "output", "format_4")]
+    order = (3, 7, 0, 5, 1, 8, 6, 2, 4)
+    return Case("tiny", path[0], path[-1], tuple(facts[i] for i in order), path, NAMES)
+
+
+def tiny_reader(seed: int = 0) -> LanguageModel:
+    """A randomly initialised reader in float32, not quantised."""
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(reader.reader_config(hidden=64, layers=2, heads=2)).eval()
+    return LanguageModel(model, reader.build_tokenizer(NAMES.values()), ReaderTemplate(), NAMES, "reader")
+
+
+CHAT = (
+    "{{ bos_token }}{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+def save_tiny(folder: Path, kind: str, *, chat: bool = True) -> Path:
+    """A tiny Llama or Qwen2 with a byte-level BPE tokenizer, saved as Hugging Face saves them (safetensors)."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<s>", "</s>", "<pad>", "<|user|>", "<|assistant|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator(["fasterq-dump reads FASTQ and SAM", "Question: which chain leads from"], trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    if chat:
+        fast.chat_template = CHAT
+    torch.manual_seed(0)
+    sizes = {
+        "vocab_size": len(fast), "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024,
+        "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2,
+    }  # fmt: skip
+    model = {"llama": lambda: LlamaForCausalLM(LlamaConfig(**sizes)), "qwen": lambda: Qwen2ForCausalLM(Qwen2Config(**sizes))}[kind]()
+    model.save_pretrained(folder, safe_serialization=True)
+    fast.save_pretrained(folder)
+    return folder
