@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+LEVEL = 95  # per cent, of every interval
+EXACT_UP_TO = 12  # pairs: all 4096 sign patterns are counted; beyond, patterns are drawn
+CELLS = 2**22  # resampled values held at once
 
 
 class Interval(NamedTuple):
@@ -27,13 +31,64 @@ class PairedDifference(NamedTuple):
     p: float
 
 
-def bootstrap_mean(values: Sequence[float], *, rng: np.random.Generator, draws: int = 2000) -> Interval:
+def bootstrap_mean(values: Sequence[float] | np.ndarray, *, rng: np.random.Generator, draws: int = 2000) -> Interval:
     """Mean of `values` (n,) with a percentile bootstrap interval. ValueError: no values, or one that is not finite."""
-    raise NotImplementedError
+    sample = _sample("values", values)
+    _check_draws(draws)
+    means = [sample[rng.integers(len(sample), size=(k, len(sample)))].mean(1) for k in _blocks(draws, len(sample))]
+    low, high = np.percentile(np.concatenate(means), [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
+    return Interval(float(sample.mean()), float(low), float(high), len(sample))
 
 
 def paired_difference(
-    a: Sequence[float], b: Sequence[float], *, rng: np.random.Generator, draws: int = 2000
+    a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, *, rng: np.random.Generator, draws: int = 2000
 ) -> PairedDifference:
-    """Mean of a - b, value by value. ValueError: lengths differ, no values, or one that is not finite."""
-    raise NotImplementedError
+    """Mean of a - b, value by value, with an interval and a p-value (Fisher's sign-flip test of mean 0).
+
+    Up to 12 pairs the p-value is exact; beyond, it is (1 + patterns as extreme) / (1 + draws), never 0.
+    ValueError: lengths differ, no values, or one that is not finite.
+    """
+    first, second = _sample("a", a), _sample("b", b)
+    if len(first) != len(second):
+        raise ValueError(f"a and b must have one value per pair, but hold {len(first)} and {len(second)}")
+    difference = first - second
+    interval = bootstrap_mean(difference, rng=rng, draws=draws)
+    return PairedDifference(*interval, p=_sign_flip_p(difference, rng=rng, draws=draws))
+
+
+def _sign_flip_p(difference: np.ndarray, *, rng: np.random.Generator, draws: int) -> float:
+    """Share of sign patterns whose mean is at least as far from 0 as the one observed."""
+    n = len(difference)
+    # a hair below, so that patterns that differ by rounding alone count as equal
+    observed = abs(difference.sum()) - 1e-12 * np.abs(difference).sum()
+    if n <= EXACT_UP_TO:
+        flips = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+        return float(np.mean(np.abs((1 - 2 * flips) @ difference) >= observed))
+    extreme = 0
+    for k in _blocks(draws, n):
+        signs = 1 - 2 * rng.integers(2, size=(k, n))
+        extreme += int(np.sum(np.abs(signs @ difference) >= observed))
+    return (1 + extreme) / (1 + draws)
+
+
+def _sample(name: str, values: Sequence[float] | np.ndarray) -> np.ndarray:
+    """The values as float64 (n,), n at least 1, all finite."""
+    sample = np.asarray(values, dtype=float)
+    if sample.ndim != 1 or not len(sample):
+        raise ValueError(f"{name} must be one or more numbers in a row, not of shape {sample.shape}")
+    if not np.isfinite(sample).all():
+        where = int(np.flatnonzero(~np.isfinite(sample))[0])
+        raise ValueError(f"{name} must be finite numbers, but value {where} is {sample[where]}; find where it arose")
+    return sample
+
+
+def _check_draws(draws: int) -> None:
+    if draws < 1:
+        raise ValueError(f"draws must be 1 or more, not {draws!r}")
+
+
+def _blocks(draws: int, n: int) -> Iterator[int]:
+    """Sizes of blocks of draws that fit in memory together with n values each."""
+    size = max(1, CELLS // n)
+    for start in range(0, draws, size):
+        yield min(size, draws - start)

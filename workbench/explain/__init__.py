@@ -1,13 +1,14 @@
 """Explaining an answer by the smallest change of the graph: masks, counterfactuals, metrics, baselines."""
 
 from workbench.explain.baselines import BASELINES
-from workbench.explain.compare import LEARNED, METHODS, ExplainConfig, compare, explain, explain_all, records, summarise
+from workbench.explain.compare import compare, explain, explain_all, records, summarise
 from workbench.explain.counterfactual import FLAGS, Change, Element, removed_elements, without
 from workbench.explain.divergence import LoopDivergence, TextDivergence, greedy_answers, jensen_shannon
 from workbench.explain.layout import Layout
 from workbench.explain.masks import Masks, learn_masks, loop_masks, paper_masks
 from workbench.explain.metrics import METRICS, cosine, edit_distance, jaccard, path_overlap
 from workbench.explain.result import Explanation, load, save
+from workbench.explain.session import LEARNED, METHODS, ExplainConfig, Session
 from workbench.explain.terms import TERMS, Sample, Term, Weights, evaluate, total
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "LoopDivergence",
     "Masks",
     "Sample",
+    "Session",
     "Term",
     "TextDivergence",
     "Weights",

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
 
 from workbench.cases import Case
-from workbench.explain.baselines import BASELINES
+from workbench.explain.metrics import METRICS
 from workbench.explain.result import Explanation
-from workbench.explain.terms import Weights
+from workbench.explain.session import LEARNED, METHODS, ExplainConfig, Progress, Session
 from workbench.game import Engine
+from workbench.stats import bootstrap_mean
 
-LEARNED = ("paper", "in_loop")
-METHODS = (*LEARNED, *BASELINES)
-
-
-@dataclass(frozen=True)
-class ExplainConfig:
-    """Settings of the explanations."""
-
-    weights: Weights = field(default_factory=Weights)
-    paper_steps: int = 200
-    paper_learning_rate: float = 0.1
-    loop_steps: int = 60
-    loop_learning_rate: float = 0.3
-    threshold: float = 0.5  # an element goes when its degree of removal is above it
-    reference: str = "in_loop"  # learned method whose removals give the baselines their size and types
-    max_new_tokens: int = 32
-
-
-Progress = Callable[[str, dict[str, float]], None]
-"""Called with a method and a row: of a learning step (see `masks.Listener`), or {"done": 1.0} when the method is through."""
+SUMMARISED = (*METRICS, "flipped", "removed", "facts_removed")
 
 
 def explain(
@@ -42,11 +25,11 @@ def explain(
     config: ExplainConfig | None = None,
     progress: Progress | None = None,
 ) -> list[Explanation]:
-    """Explanations of `cases` by one method; answers on Gc are generated anew from the re-rendered text, tuned and base.
+    """Explanations of `cases` by one method. Answers on Gc are generated anew from the rendered text, tuned and base.
 
-    ValueError: an unknown method, or no cases.
+    ValueError: an unknown method, no cases, a case without facts, or two cases with one id.
     """
-    raise NotImplementedError
+    return Session(engine, cases, seed=seed, config=config, progress=progress).explanations(method, with_base=True)
 
 
 def explain_all(
@@ -58,8 +41,13 @@ def explain_all(
     config: ExplainConfig | None = None,
     progress: Progress | None = None,
 ) -> dict[str, list[Explanation]]:
-    """Method -> explanations of `cases`. Answers on G are generated once; the base model answers only for learned methods."""
-    raise NotImplementedError
+    """Method -> explanations of `cases`; the base model answers for the learned methods only.
+
+    Answers on G, masks and attention are computed once and shared. ValueError: see `explain`.
+    """
+    session = Session(engine, cases, seed=seed, config=config, progress=progress)
+    session.check(methods)
+    return {method: session.explanations(method, with_base=method in LEARNED) for method in methods}
 
 
 def compare(
@@ -72,14 +60,27 @@ def compare(
     progress: Progress | None = None,
 ) -> list[dict]:
     """One record per method and case: `records(explain_all(...))`."""
-    raise NotImplementedError
+    return records(explain_all(engine, cases, methods=methods, seed=seed, config=config, progress=progress))
 
 
 def records(explanations: Mapping[str, Sequence[Explanation]]) -> list[dict]:
     """`Explanation.record()` of every explanation."""
-    raise NotImplementedError
+    return [e.record() for group in explanations.values() for e in group]
 
 
 def summarise(records: Iterable[Mapping], *, seed: int = 0) -> dict[str, dict[str, dict[str, float]]]:
-    """method -> metric -> {mean, low, high, n}: metrics are the paper's four, `flipped` (share), `removed`, `facts_removed`."""
-    raise NotImplementedError
+    """method -> metric -> {mean, low, high, n} with 95 % bootstrap intervals over cases.
+
+    Metrics: the paper's four, `flipped` (share of cases), `removed` (elements), `facts_removed`.
+    """
+    groups: dict[str, list[Mapping]] = {}
+    for record in records:
+        groups.setdefault(record["method"], []).append(record)
+    # the same resampled cases for every method and metric
+    return {
+        method: {
+            name: bootstrap_mean([float(r[name]) for r in group], rng=np.random.default_rng(seed))._asdict()
+            for name in SUMMARISED
+        }
+        for method, group in groups.items()
+    }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from workbench.cases import Case, Fact
 from workbench.explain.masks import Masks
@@ -27,8 +29,30 @@ FLAGS = {
 
 
 def removed_elements(case: Case, masks: Masks, threshold: float = 0.5) -> Change:
-    """The elements whose degree of removal is above the threshold, highest first; never none (see `FLAGS`)."""
-    raise NotImplementedError
+    """The elements whose degree of removal is above the threshold, highest first; never none (see `FLAGS`).
+
+    ValueError: masks that do not fit the case, a threshold outside [0, 1], or a case without facts.
+    """
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold must lie in [0, 1], not {threshold!r}")
+    if not case.facts:
+        raise ValueError(f"case {case.id!r} shows no facts; there is nothing to remove")
+    sizes = len(case.nodes), len(case.facts)
+    if (len(masks.nodes), len(masks.edges)) != sizes:
+        raise ValueError(
+            f"masks of {len(masks.nodes)} nodes and {len(masks.edges)} edges do not fit case {case.id!r} "
+            f"with {sizes[0]} and {sizes[1]}; learn them on this case"
+        )
+    order = np.argsort(-masks.elements, kind="stable")
+    passed = [i for i in order if masks.elements[i] > threshold]
+    chosen = passed or [order[0]]
+    return change(case, [case.elements[i] for i in chosen], flags=() if passed else ("below_threshold",))
+
+
+def change(case: Case, elements: Iterable[Element], *, flags: tuple[str, ...] = ()) -> Change:
+    """The change that takes out `elements`, with the flags that every removal may need."""
+    gone = tuple(elements)
+    return Change(gone, flags if without(case, gone).facts else (*flags, "nothing_left"))
 
 
 def without(case: Case, elements: Iterable[Element]) -> Case:
@@ -36,4 +60,8 @@ def without(case: Case, elements: Iterable[Element]) -> Case:
 
     Question, answer path and names stay. ValueError: an element that the case does not show.
     """
-    raise NotImplementedError
+    gone = set(elements)
+    unknown = gone - set(case.elements)
+    if unknown:
+        raise ValueError(f"case {case.id!r} does not show {min(map(str, unknown))[:200]}; remove what it shows")
+    return replace(case, facts=tuple(f for f in case.facts if not gone & {f, f.head, f.tail}))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from workbench.cases import Case
+from workbench.explain.text import relevance
 from workbench.prompts import Template
+
+TOOLS = ("tool:", "command:")
 
 
 @dataclass(frozen=True)
@@ -28,8 +34,39 @@ class Layout:
     @classmethod
     def of(cls, cases: Sequence[Case], template: Template, *, relations: Mapping[str, float] | None = None) -> Layout:
         """The layout of `cases`, float64. relations: relation -> weight w_rel; 1 for those not named."""
-        raise NotImplementedError
+        weight = relations or {}
+        pairs = [neighbours(c) for c in cases]
+
+        def pad(rows: Callable[[Case], ArrayLike]) -> torch.Tensor:
+            return _padded([np.asarray(rows(c)) for c in cases])
+
+        return cls(
+            node_real=pad(lambda c: [True] * len(c.nodes)),
+            edge_real=pad(lambda c: [True] * len(c.facts)),
+            node_weights=pad(lambda c: 1 / (1 + relevance(c, template))),
+            edge_weights=pad(lambda c: [float(weight.get(f.relation, 1.0)) for f in c.facts]),
+            heads=pad(lambda c: [c.nodes.index(f.head) for f in c.facts]),
+            tails=pad(lambda c: [c.nodes.index(f.tail) for f in c.facts]),
+            pairs=_padded([np.asarray(p, dtype=np.int64).reshape(-1, 2) for p in pairs]),
+            pair_real=_padded([np.ones(len(p), dtype=bool) for p in pairs]),
+            tools=pad(lambda c: [n.startswith(TOOLS) for n in c.nodes]),
+        )
 
     def keep_facts(self, nodes: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
-        """Keep-weight of every fact, (C, E): k_f = (1 - m_e)(1 - m_u)(1 - m_v) for its edge e = (u, v); 0 on padding."""
-        raise NotImplementedError
+        """Keep-weights of the facts, (C, E), 0 on padding: k_f = (1 - m_e)(1 - m_u)(1 - m_v) for edge e = (u, v)."""
+        keep = 1 - nodes
+        return (1 - edges) * keep.gather(1, self.heads) * keep.gather(1, self.tails) * self.edge_real
+
+
+def neighbours(case: Case) -> list[tuple[int, int]]:
+    """Pairs (i < j) of edges that share a node, sorted, each once."""
+    touching: dict[str, list[int]] = {}
+    for i, fact in enumerate(case.facts):
+        for node in {fact.head, fact.tail}:
+            touching.setdefault(node, []).append(i)
+    return sorted({pair for edges in touching.values() for pair in combinations(edges, 2)})
+
+
+def _padded(rows: Sequence[np.ndarray]) -> torch.Tensor:
+    """Rows (length, ...) of unlike lengths as one tensor (rows, longest, ...), zeros behind the shorter ones."""
+    return torch.nn.utils.rnn.pad_sequence([torch.as_tensor(row) for row in rows], batch_first=True)

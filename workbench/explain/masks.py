@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
 from workbench.cases import Case
-from workbench.explain.divergence import Divergence
-from workbench.explain.terms import Weights
+from workbench.explain.divergence import Divergence, LoopDivergence, TextDivergence
+from workbench.explain.layout import Layout
+from workbench.explain.terms import Sample, Weights, evaluate, total
 from workbench.game import Engine
 from workbench.prompts import Template
 
+DECAY = 0.9  # of the loss curve's exponential moving average
+START = -2.0  # logits at the start: m = 0.12, nearly everything kept
+
 Listener = Callable[[dict[str, float]], None]
-"""Called after every step with one row, the mean over cases: `step` (from 1), `steps`, `loss`, `loss_ema`, every term."""
+"""Called after every step with one row, the mean over cases: `step` (from 1), `loss`, `loss_ema`, and every term."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Masks:
 
     nodes: np.ndarray  # (V,) float64, in the order of case.nodes
     edges: np.ndarray  # (E,) float64, in the order of case.facts
-    history: list[dict[str, float]] = field(default_factory=list, repr=False)  # one row a step: step, loss, loss_ema, terms
+    history: list[dict[str, float]] = field(default_factory=list, repr=False)  # a row a step
 
     @property
     def elements(self) -> np.ndarray:
@@ -44,9 +50,30 @@ def learn_masks(
 ) -> list[Masks]:
     """Minimises the objective of `terms` for every case. The noise of a case depends on seed and case id alone.
 
-    history terms are unweighted (see `terms.total`), `loss_ema` is the loss smoothed with decay 0.9.
+    The terms in a history are unweighted (see `terms.total`), those of that step's sample; `loss_ema` is the loss
+    smoothed with decay 0.9. ValueError: steps or learning rate out of range, or a case without facts.
     """
-    raise NotImplementedError
+    _check(cases, steps=steps, learning_rate=learning_rate)
+    layout = Layout.of(cases, template)
+    real = torch.cat([layout.node_real, layout.edge_real], 1)
+    theta = torch.full(real.shape, START, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([theta], lr=learning_rate)
+    noise = [_noise(c, seed=seed) for c in cases]
+    columns: list[dict[str, torch.Tensor]] = []
+    for _ in range(steps):
+        drawn = torch.stack([_placed(next(n), layout, i) for i, n in enumerate(noise)])
+        m = torch.sigmoid((theta + drawn) / weights.tau) * real
+        nodes, edges = m.split([layout.node_real.shape[1], layout.edge_real.shape[1]], dim=1)
+        sample = Sample(nodes, edges, divergence(layout.keep_facts(nodes, edges)))
+        terms = evaluate(sample, layout)
+        loss = total(terms, weights)
+        optimizer.zero_grad()
+        loss.sum().backward()
+        optimizer.step()
+        columns.append(_row(loss, terms, columns))
+        if listen:
+            listen({"step": float(len(columns))} | {name: float(value.mean()) for name, value in columns[-1].items()})
+    return [_masks(c, torch.sigmoid(theta.detach()[i]), layout, _history(columns, i)) for i, c in enumerate(cases)]
 
 
 def paper_masks(
@@ -60,7 +87,17 @@ def paper_masks(
     listen: Listener | None = None,
 ) -> list[Masks]:
     """Masks by the paper's objective: D is the divergence of the prompt texts; no model is run."""
-    raise NotImplementedError
+    divergence = TextDivergence(cases, template)
+    return learn_masks(
+        cases,
+        weights,
+        divergence,
+        template=template,
+        steps=steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        listen=listen,
+    )
 
 
 def loop_masks(
@@ -75,4 +112,61 @@ def loop_masks(
     listen: Listener | None = None,
 ) -> list[Masks]:
     """Masks by the same objective with the tuned model in the loop. answers: see `LoopDivergence`."""
-    raise NotImplementedError
+    divergence = LoopDivergence(engine, cases, answers)
+    return learn_masks(
+        cases,
+        weights,
+        divergence,
+        template=engine.lm.template,
+        steps=steps,
+        learning_rate=learning_rate,
+        seed=seed,
+        listen=listen,
+    )
+
+
+def _check(cases: Sequence[Case], *, steps: int, learning_rate: float) -> None:
+    if steps < 0:
+        raise ValueError(f"steps must be 0 or more, not {steps!r}")
+    if not learning_rate > 0:
+        raise ValueError(f"learning_rate must be above 0, not {learning_rate!r}")
+    for case in cases:
+        if not case.facts:
+            raise ValueError(f"case {case.id!r} shows no facts; there is nothing to remove")
+
+
+def _noise(case: Case, *, seed: int):
+    """Step by step logistic noise log u - log(1 - u), (n,) float64, the same whichever cases are learned beside it."""
+    rng = np.random.default_rng([seed, zlib.crc32(case.id.encode())])
+    while True:
+        yield torch.from_numpy(rng.logistic(size=len(case.elements)))
+
+
+def _placed(noise: torch.Tensor, layout: Layout, i: int) -> torch.Tensor:
+    """Noise of case i (n,) where its elements stand in the padded row."""
+    row = torch.zeros(layout.node_real.shape[1] + layout.edge_real.shape[1], dtype=noise.dtype)
+    row[torch.cat([layout.node_real[i], layout.edge_real[i]])] = noise
+    return row
+
+
+def _row(
+    loss: torch.Tensor, terms: dict[str, torch.Tensor], before: list[dict[str, torch.Tensor]]
+) -> dict[str, torch.Tensor]:
+    """One step's columns, each (C,)."""
+    loss = loss.detach()
+    smoothed = DECAY * before[-1]["loss_ema"] + (1 - DECAY) * loss if before else loss
+    return {"loss": loss, "loss_ema": smoothed} | {name: value.detach() for name, value in terms.items()}
+
+
+def _history(columns: list[dict[str, torch.Tensor]], i: int) -> list[dict[str, float]]:
+    """The rows of case i."""
+    return [
+        {"step": float(step)} | {name: float(value[i]) for name, value in row.items()}
+        for step, row in enumerate(columns, start=1)
+    ]
+
+
+def _masks(case: Case, m: torch.Tensor, layout: Layout, history: list[dict[str, float]]) -> Masks:
+    """Masks of one case from its padded row."""
+    edges = m[layout.node_real.shape[1] :]
+    return Masks(m[: len(case.nodes)].numpy().copy(), edges[: len(case.facts)].numpy().copy(), history)

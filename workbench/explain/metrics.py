@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
+
+from workbench.explain.text import tfidf, words
 
 
 def jaccard(a: Sequence[str], b: Sequence[str]) -> float:
     """Shared tools / all tools, in [0, 1]; 1 for two empty chains."""
-    raise NotImplementedError
+    everything = set(a) | set(b)
+    return len(set(a) & set(b)) / len(everything) if everything else 1.0
 
 
 def edit_distance(a: Sequence[str], b: Sequence[str]) -> float:
     """Levenshtein distance / length of the longer chain, in [0, 1]; 0 for two empty chains."""
-    raise NotImplementedError
+    above = list(range(len(b) + 1))  # distances of the prefix of a seen so far to every prefix of b
+    for i, x in enumerate(a, start=1):
+        row = [i]
+        for j, y in enumerate(b, start=1):
+            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (x != y)))
+        above = row
+    return above[-1] / max(len(a), len(b), 1)
 
 
 def path_overlap(a: Sequence[str], b: Sequence[str]) -> float:
     """Longest common prefix / length of the longer chain, in [0, 1]; 1 for two empty chains."""
-    raise NotImplementedError
+    longest = max(len(a), len(b))
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
+    return shared / longest if longest else 1.0
 
 
 def cosine(a: str, b: str) -> float:
     """TF-IDF cosine of two texts, the corpus being the two (scikit-learn's defaults); 1 for equal texts."""
-    raise NotImplementedError
+    if a == b:
+        return 1.0  # texts without words, too
+    first, second = tfidf([words(a), words(b)])
+    return float(min(1.0, first @ second))
 
 
 METRICS: dict[str, Callable[..., float]] = {
@@ -31,3 +46,4 @@ METRICS: dict[str, Callable[..., float]] = {
     "path_overlap": path_overlap,
     "cosine": cosine,
 }
+"""Name -> function. The first three compare toolchains, `cosine` compares the answers' text."""

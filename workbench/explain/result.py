@@ -2,60 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from workbench.cases import Case
-from workbench.explain.counterfactual import Element
+from workbench.cases import Case, Fact
+from workbench.explain.counterfactual import Element, without
+from workbench.files import atomic_write_json
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What was removed from a case's graph and what the models answered before (`full`) and after (`changed`)."""
+    """What was removed from a case's graph, and the answers before (`full`, on G) and after (`changed`, on Gc).
+
+    answers and toolchains have the keys `tuned_full`, `tuned_changed` and, where the base model was asked, `base_full`,
+    `base_changed`.
+    """
 
     case: Case
     method: str  # `paper`, `in_loop` or a baseline
     degrees: tuple[float, ...]  # degree of removal per element of case.elements; 0 or 1 for baselines
     removed: tuple[Element, ...]
-    flags: tuple[str, ...]
-    answers: Mapping[str, tuple[str, ...]]  # tuned_full, tuned_changed, base_full, base_changed -> node path (base: maybe absent)
-    toolchains: Mapping[str, tuple[str, ...]]  # the same keys -> commands
+    flags: tuple[str, ...]  # of `counterfactual.FLAGS`
+    answers: Mapping[str, tuple[str, ...]]  # node paths, source first
+    toolchains: Mapping[str, tuple[str, ...]]  # their commands
     metrics: Mapping[str, float]  # the paper's four, tuned answer on G against tuned answer on Gc
     weights: Mapping[str, float]  # Weights.to_dict(); empty for baselines
     seed: int
     history: list[dict[str, float]] = field(default_factory=list, repr=False)
-    ledger: Mapping[str, float] = field(default_factory=dict)  # of the whole batch of cases; see `cases` in it
+    ledger: Mapping[str, float] = field(default_factory=dict)  # cost of all cases of this batch; `cases` says how many
 
     @property
     def changed(self) -> Case:
         """Gc: the case without what was removed."""
-        raise NotImplementedError
+        return without(self.case, self.removed)
 
     @property
     def flipped(self) -> bool:
         """Whether the tuned model's toolchain changed."""
-        raise NotImplementedError
+        return self.toolchains["tuned_full"] != self.toolchains["tuned_changed"]
 
     def record(self) -> dict:
-        """One flat row: case, method, flipped, removed (elements), facts_removed, the metrics, flags."""
-        raise NotImplementedError
+        """One flat row: case, method, flipped, removed (elements), facts_removed, metrics, flags, both toolchains."""
+        return {
+            "case": self.case.id,
+            "method": self.method,
+            "flipped": self.flipped,
+            "removed": len(self.removed),
+            "facts_removed": len(self.case.facts) - len(self.changed.facts),
+            **self.metrics,
+            "flags": list(self.flags),
+            "toolchain_full": list(self.toolchains["tuned_full"]),
+            "toolchain_changed": list(self.toolchains["tuned_changed"]),
+        }
 
     def to_dict(self) -> dict:
         """Plain JSON types."""
-        raise NotImplementedError
+        plain = {f.name: getattr(self, f.name) for f in fields(self)}
+        paths = {name: {k: list(v) for k, v in plain[name].items()} for name in ("answers", "toolchains")}
+        numbers = {name: dict(plain[name]) for name in ("metrics", "weights", "ledger")}
+        lists = {name: list(plain[name]) for name in ("degrees", "flags", "history")}
+        return plain | paths | numbers | lists | {"case": self.case.to_dict(), "removed": to_lists(self.removed)}
 
     @classmethod
     def from_dict(cls, data: Mapping) -> Explanation:
-        """The inverse of `to_dict`."""
-        raise NotImplementedError
+        """The inverse of `to_dict`; KeyError or TypeError name a field that is missing."""
+        paths = {name: {k: tuple(v) for k, v in data[name].items()} for name in ("answers", "toolchains")}
+        tuples = {name: tuple(data[name]) for name in ("degrees", "flags")}
+        removed = tuple(e if isinstance(e, str) else Fact(*e) for e in data["removed"])
+        return cls(**{**data, **paths, **tuples, "case": Case.from_dict(data["case"]), "removed": removed})
+
+
+def to_lists(elements: Iterable[Element]) -> list[str | list[str]]:
+    """Elements as JSON: a node is its id, a fact is [head, relation, tail]."""
+    return [list(e) if isinstance(e, Fact) else e for e in elements]
 
 
 def save(path: Path, explanation: Explanation) -> Path:
-    """Writes one explanation as JSON, in one step."""
-    raise NotImplementedError
+    """Writes one explanation as JSON, in one step; ValueError names a number that is not finite."""
+    return atomic_write_json(path, explanation.to_dict())
 
 
 def load(path: Path) -> Explanation:
     """The explanation that `save` wrote."""
-    raise NotImplementedError
+    return Explanation.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))

@@ -9,13 +9,18 @@ stands in the dict as its two parts. A term added to `TERMS` gets a slider, a le
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 
 from workbench.explain.layout import Layout
+
+Value = TypeVar("Value", float, torch.Tensor)
+
+SMALLEST = 1e-12  # the slope of the entropy is infinite at 0
 
 
 class Sample(NamedTuple):
@@ -40,42 +45,125 @@ class Term:
     function: Callable[[Sample, Layout], torch.Tensor] = field(repr=False)
 
 
-TERMS: dict[str, Term] = {}
+def removed_nodes(sample: Sample, layout: Layout) -> torch.Tensor:
+    """sum_v w_v m_v, (C,)."""
+    return (layout.node_weights * sample.nodes).sum(1)
+
+
+def removed_edges(sample: Sample, layout: Layout) -> torch.Tensor:
+    """sum_e w_rel(e) m_e, (C,)."""
+    return (layout.edge_weights * sample.edges).sum(1)
+
+
+def divergence(sample: Sample, layout: Layout) -> torch.Tensor:
+    """D, (C,): computed outside, see `workbench.explain.divergence`."""
+    return sample.divergence
+
+
+def entropy(sample: Sample, layout: Layout) -> torch.Tensor:
+    """Mean over all elements of -m log m - (1 - m) log(1 - m), (C,), nats."""
+
+    def one(m: torch.Tensor) -> torch.Tensor:
+        return torch.special.entr(m.clamp(min=SMALLEST)) + torch.special.entr((1 - m).clamp(min=SMALLEST))
+
+    return _element_mean(one(sample.nodes), one(sample.edges), layout)
+
+
+def preserve(sample: Sample, layout: Layout) -> torch.Tensor:
+    """max(0, 1 - sum of (1 - m_v) over tool and command nodes), (C,)."""
+    kept = ((1 - sample.nodes) * layout.tools).sum(1)
+    return (1 - kept).clamp(min=0)
+
+
+def hard(sample: Sample, layout: Layout) -> torch.Tensor:
+    """Mean over all elements of 0.5 - |m - 0.5|, (C,)."""
+    return _element_mean(0.5 - (sample.nodes - 0.5).abs(), 0.5 - (sample.edges - 0.5).abs(), layout)
+
+
+def smooth(sample: Sample, layout: Layout) -> torch.Tensor:
+    """Mean of (m_e - m_e')^2 over pairs of edges that share a node, (C,); 0 where there is no pair."""
+    first, second = (sample.edges.gather(1, layout.pairs[:, :, end]) for end in (0, 1))
+    squares = (first - second).square() * layout.pair_real
+    return squares.sum(1) / layout.pair_real.sum(1).clamp(min=1)
+
+
+def _element_mean(nodes: torch.Tensor, edges: torch.Tensor, layout: Layout) -> torch.Tensor:
+    """Mean of per-element values (C, V), (C, E) over the elements that are no padding, (C,)."""
+    summed = (nodes * layout.node_real).sum(1) + (edges * layout.edge_real).sum(1)
+    return summed / (layout.node_real.sum(1) + layout.edge_real.sum(1)).clamp(min=1)
+
+
+TERMS: dict[str, Term] = {
+    term.name: term
+    for term in (
+        Term("structure_nodes", "L_structure", "lambda_v", 0.1, 1, "weighted nodes",
+             "λ_V · Σ_v w_v m_v: few nodes removed; w_v = 1 / (1 + relevance to the question)", removed_nodes),
+        Term("structure_edges", "L_structure", "lambda_e", 0.5, 1, "weighted edges",
+             "λ_E · Σ_e w_rel(e) m_e: few edges removed", removed_edges),
+        Term("divergence", "D", "alpha", 400.0, -1, "cosine distance, or nats with the model in the loop",
+             "−α · D: what is removed changes the output much", divergence),
+        Term("entropy", "L_entropy", "beta", 0.05, 1, "nats",
+             "β · mean of −m log m − (1−m) log(1−m): masks towards 0 or 1", entropy),
+        Term("preserve", "L_preserve", "gamma", 10.0, 1, "tools",
+             "γ · max(0, 1 − Σ (1 − m_v) over tools and commands): at least one tool stays", preserve),
+        Term("hard", "L_hard", "delta", 10.0, 1, "distance to 0 or 1",
+             "δ · mean of (0.5 − |m − 0.5|): across the threshold, not on it", hard),
+        Term("smooth", "L_smooth", "epsilon", 5.0, 1, "squared difference of m",
+             "ε · mean of (m_e − m_e')² over edges that share a node: neighbours get like masks", smooth),
+    )
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Weights:
     """Weights of the terms (0 or more) and the temperature tau of the binary-concrete sample (above 0)."""
 
-    lambda_v: float = 0.1
-    lambda_e: float = 0.5
-    alpha: float = 400.0
-    beta: float = 0.05
-    gamma: float = 10.0
-    delta: float = 10.0
-    epsilon: float = 5.0
+    lambda_v: float = TERMS["structure_nodes"].default
+    lambda_e: float = TERMS["structure_edges"].default
+    alpha: float = TERMS["divergence"].default
+    beta: float = TERMS["entropy"].default
+    gamma: float = TERMS["preserve"].default
+    delta: float = TERMS["hard"].default
+    epsilon: float = TERMS["smooth"].default
     tau: float = 0.15
     more: Mapping[str, float] = field(default_factory=dict)  # weights of terms added to TERMS, by weight name
 
+    def __post_init__(self) -> None:
+        known = {term.weight for term in TERMS.values()}
+        for name in self.more:
+            if name not in known:
+                raise ValueError(f"no term has a weight {name!r}; the weights are {', '.join(sorted(known))}")
+        for name, value in self.to_dict().items():
+            low = "above 0" if name == "tau" else "0 or more"
+            if not math.isfinite(value) or value < 0 or (name == "tau" and value == 0):
+                raise ValueError(f"weight {name} must be a finite number, {low}, not {value!r}")
+
     def of(self, term: Term) -> float:
         """The weight of a term; its default where it is one of its own and `more` does not name it."""
-        raise NotImplementedError
+        return self.more.get(term.weight, getattr(self, term.weight, term.default))
 
     def to_dict(self) -> dict[str, float]:
         """Flat: weight name -> value, every term of TERMS and tau."""
-        raise NotImplementedError
+        return {term.weight: float(self.of(term)) for term in TERMS.values()} | {"tau": float(self.tau)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, float]) -> Weights:
         """The inverse of `to_dict`; names that are missing keep their defaults. ValueError: a name no term has."""
-        raise NotImplementedError
+        own = {name: value for name, value in values.items() if name in cls.__dataclass_fields__ and name != "more"}
+        return cls(**own, more={name: value for name, value in values.items() if name not in own})
 
 
 def evaluate(sample: Sample, layout: Layout) -> dict[str, torch.Tensor]:
     """Every term of TERMS without its weight: name -> (C,)."""
-    raise NotImplementedError
+    return {name: term.function(sample, layout) for name, term in TERMS.items()}
 
 
-def total(values: Mapping[str, torch.Tensor | float], weights: Weights) -> torch.Tensor | float:
-    """The objective L from unweighted terms (a row of a history, too): sum of sign * weight * value."""
-    raise NotImplementedError
+def contributions(values: Mapping[str, Value], weights: Weights) -> dict[str, Value]:
+    """What every term adds to the objective: name -> sign * weight * value. Columns that are no terms are left out."""
+    return {name: term.sign * weights.of(term) * values[name] for name, term in TERMS.items()}
+
+
+def total(values: Mapping[str, Value], weights: Weights) -> Value:
+    """The objective L from unweighted terms; a row of a history will do."""
+    first, *rest = contributions(values, weights).values()
+    return sum(rest, start=first)

@@ -1,0 +1,205 @@
+"""What explanations of the same cases share: answers on G, masks, attention; each computed once, when needed."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from workbench.attention import attention_received
+from workbench.cases import Case, toolchain
+from workbench.explain.baselines import BASELINES
+from workbench.explain.counterfactual import Change, change, removed_elements, without
+from workbench.explain.divergence import greedy_answers
+from workbench.explain.masks import Listener, Masks, loop_masks, paper_masks
+from workbench.explain.metrics import METRICS
+from workbench.explain.result import Explanation
+from workbench.explain.terms import Weights
+from workbench.game import Engine
+
+LEARNED = ("paper", "in_loop")
+METHODS = (*LEARNED, *BASELINES)
+
+Progress = Callable[[str, dict[str, float]], None]
+"""Called with a method and a row: of a learning step (see `masks.Listener`), or {"done": 1.0} when it is through."""
+
+
+@dataclass(frozen=True)
+class ExplainConfig:
+    """Settings of the explanations."""
+
+    weights: Weights = field(default_factory=Weights)
+    paper_steps: int = 200
+    paper_learning_rate: float = 0.1
+    loop_steps: int = 60
+    loop_learning_rate: float = 0.3
+    threshold: float = 0.5  # an element goes when its degree of removal is above it
+    reference: str = "in_loop"  # learned method whose removals give the baselines their size and types
+    max_new_tokens: int = 32
+
+    def __post_init__(self) -> None:
+        if self.reference not in LEARNED:
+            raise ValueError(f"reference must be one of {', '.join(LEARNED)}, not {self.reference!r}")
+        if not 0 <= self.threshold <= 1:
+            raise ValueError(f"threshold must lie in [0, 1], not {self.threshold!r}")
+        for name in ("paper_steps", "loop_steps", "max_new_tokens"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
+        for name in ("paper_learning_rate", "loop_learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}")
+
+
+class Session:
+    """Explanations of the same cases by several methods."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        cases: Sequence[Case],
+        *,
+        seed: int = 0,
+        config: ExplainConfig | None = None,
+        progress: Progress | None = None,
+    ):
+        self.engine, self.cases, self.seed = engine, list(cases), seed
+        self.config = config or ExplainConfig()
+        self.progress = progress or (lambda method, row: None)
+        self._masks: dict[str, list[Masks]] = {}
+        ids = [c.id for c in self.cases]
+        if not ids or len(set(ids)) < len(ids):
+            raise ValueError(
+                f"cases must be one or more with unlike ids; got {len(ids)} cases with {len(set(ids))} ids"
+            )
+        empty = [c.id for c in self.cases if not c.facts]
+        if empty:
+            raise ValueError(f"case {empty[0]!r} shows no facts; there is nothing to remove")
+
+    @staticmethod
+    def check(methods: Sequence[str]) -> None:
+        """ValueError: a method that does not exist."""
+        for method in methods:
+            if method not in METHODS:
+                raise ValueError(f"unknown method {method!r}; the methods are {', '.join(METHODS)}")
+
+    def explanations(self, method: str, *, with_base: bool) -> list[Explanation]:
+        """One explanation a case, in the order of the cases."""
+        self.check([method])
+        started, before = time.perf_counter(), self.engine.ledger.to_dict()
+        changes = self.changes(method)
+        answers = {"tuned_full": self.full, "tuned_changed": self._answers(changes, adapter=True)}
+        if with_base:
+            answers |= {"base_full": self.base_full, "base_changed": self._answers(changes, adapter=False)}
+        ledger = {name: value - before[name] for name, value in self.engine.ledger.to_dict().items()}
+        ledger |= {"seconds": time.perf_counter() - started, "cases": len(self.cases)}
+        self.progress(method, {"done": 1.0})
+        return [
+            self._explanation(i, method, changes[i], {key: paths[i] for key, paths in answers.items()}, ledger)
+            for i in range(len(self.cases))
+        ]
+
+    def changes(self, method: str) -> list[Change]:
+        """What the method removes from each case."""
+        if method in LEARNED:
+            pairs = zip(self.cases, self.masks(method), strict=True)
+            return [removed_elements(c, m, self.config.threshold) for c, m in pairs]
+        out = []
+        for i, (case, reference) in enumerate(zip(self.cases, self.changes(self.config.reference), strict=True)):
+            elements = BASELINES[method](
+                self.engine,
+                case,
+                size=len(reference.elements),
+                reference=reference.elements,
+                rng=np.random.default_rng([self.seed, *(zlib.crc32(name.encode()) for name in (method, case.id))]),
+                attention=self.attention[i] if method.startswith("attention") else None,
+            )
+            out.append(change(case, elements))
+        return out
+
+    def masks(self, method: str) -> list[Masks]:
+        """Masks of a learned method."""
+        if method not in self._masks:
+            listen: Listener = lambda row: self.progress(method, row)  # noqa: E731
+            self._masks[method] = self._learn(method, listen)
+        return self._masks[method]
+
+    def _learn(self, method: str, listen: Listener) -> list[Masks]:
+        config, cases = self.config, self.cases
+        if method == "paper":
+            return paper_masks(
+                cases,
+                config.weights,
+                template=self.engine.lm.template,
+                steps=config.paper_steps,
+                learning_rate=config.paper_learning_rate,
+                seed=self.seed,
+                listen=listen,
+            )
+        return loop_masks(
+            self.engine,
+            cases,
+            config.weights,
+            answers=self.full_ids,
+            steps=config.loop_steps,
+            learning_rate=config.loop_learning_rate,
+            seed=self.seed,
+            listen=listen,
+        )
+
+    @cached_property
+    def full_ids(self) -> list[tuple[int, ...]]:
+        """The tuned model's greedy answers to G as tokens."""
+        return greedy_answers(self.engine, self.cases, max_new_tokens=self.config.max_new_tokens)
+
+    @cached_property
+    def full(self) -> list[tuple[str, ...]]:
+        """The same answers as node paths."""
+        lm = self.engine.lm
+        texts = [lm.tokenizer.decode(ids, skip_special_tokens=True) for ids in self.full_ids]
+        return [lm.template.parse(c, text, lm.ids) for c, text in zip(self.cases, texts, strict=True)]
+
+    @cached_property
+    def base_full(self) -> list[tuple[str, ...]]:
+        """The base model's greedy answers to G as node paths."""
+        return self.engine.answers(self.cases, adapter=False, max_new_tokens=self.config.max_new_tokens)
+
+    @cached_property
+    def attention(self) -> list[np.ndarray]:
+        """Attention that each fact receives while the tuned model answers, (facts,) a case."""
+        return attention_received(self.engine, self.cases, self.full_ids)
+
+    def _answers(self, changes: Sequence[Change], *, adapter: bool) -> list[tuple[str, ...]]:
+        changed = [without(c, x.elements) for c, x in zip(self.cases, changes, strict=True)]
+        return self.engine.answers(changed, adapter=adapter, max_new_tokens=self.config.max_new_tokens)
+
+    def _explanation(
+        self, i: int, method: str, change: Change, answers: dict[str, tuple[str, ...]], ledger: dict[str, float]
+    ) -> Explanation:
+        case, learned = self.cases[i], method in LEARNED
+        gone = set(change.elements)
+        masks = self.masks(method)[i] if learned else None
+        return Explanation(
+            case=case,
+            method=method,
+            degrees=tuple(masks.elements.tolist()) if masks else tuple(float(e in gone) for e in case.elements),
+            removed=change.elements,
+            flags=change.flags,
+            answers=answers,
+            toolchains={key: toolchain(path) for key, path in answers.items()},
+            metrics=self._metrics(answers["tuned_full"], answers["tuned_changed"]),
+            weights=self.config.weights.to_dict() if learned else {},
+            seed=self.seed,
+            history=masks.history if masks else [],
+            ledger=ledger,
+        )
+
+    def _metrics(self, full: tuple[str, ...], changed: tuple[str, ...]) -> dict[str, float]:
+        """The paper's four, of two answers."""
+        names = self.engine.lm.names
+        texts = [" ".join(names.get(node, node) for node in path) for path in (full, changed)]
+        chains = [toolchain(path) for path in (full, changed)]
+        return {name: f(*texts) if name == "cosine" else f(*chains) for name, f in METRICS.items()}
