@@ -12,6 +12,7 @@ import html
 import io
 import json
 import os
+import textwrap
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ import matplotlib
 import plotly.graph_objects as go
 from matplotlib import font_manager
 from matplotlib.figure import Figure as Sheet
+from PIL import Image
 
 from workbench.files import atomic_write_bytes
 
@@ -46,20 +48,21 @@ _SETTINGS = threading.RLock()  # matplotlib's settings are global
 
 
 class Look(NamedTuple):
-    """How an entity type is drawn: colour, marker of matplotlib, symbol of plotly."""
+    """How an entity type is drawn: colour, marker of matplotlib and its scale beside the others, symbol of plotly."""
 
     colour: str
     marker: str
     symbol: str
+    scale: float = 1
 
 
 LOOKS: dict[str, Look] = {
-    "source": Look(ORANGE, "D", "diamond"),
+    "source": Look(ORANGE, "D", "diamond", 0.78),
     "format": Look(SKY, "o", "circle"),
-    "command": Look(BLUE, "s", "square"),
-    "data": Look(GREEN, "^", "triangle-up"),
-    "tool": Look(PURPLE, "p", "pentagon"),
-    "operation": Look(YELLOW, "v", "triangle-down"),
+    "command": Look(BLUE, "s", "square", 0.9),
+    "data": Look(GREEN, "^", "triangle-up", 1.1),
+    "tool": Look(PURPLE, "p", "pentagon", 1.1),
+    "operation": Look(YELLOW, "v", "triangle-down", 1.1),
     "topic": Look(GREY, "h", "hexagon"),
     "license": Look(BLACK, "P", "cross"),
 }
@@ -113,12 +116,20 @@ class Figure:
 
 
 def render(still: Sheet, kind: str, **options: Any) -> bytes:
-    """A matplotlib figure as `png` or `svg`, without date and with fixed ids."""
+    """A matplotlib figure as `png` (256 colours) or `svg`, without date and with fixed ids."""
     buffer = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     with house_style():
         still.savefig(buffer, format=kind, metadata=metadata, **options)
-    return buffer.getvalue()
+    return _fewer_colours(buffer) if kind == "png" else buffer.getvalue()
+
+
+def _fewer_colours(picture: io.BytesIO) -> bytes:
+    """A PNG with a palette: a third of the bytes, which notebooks and reports carry along."""
+    out = io.BytesIO()
+    image = Image.open(picture).convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    image.save(out, "PNG", optimize=True)
+    return out.getvalue()
 
 
 def live_json(live: go.Figure) -> dict[str, Any]:
@@ -192,6 +203,11 @@ def short(name: str, longest: int = LONGEST) -> str:
         return line
     head = (longest - 1) * 2 // 3
     return f"{line[:head]}…{line[len(line) - (longest - 1 - head) :]}"
+
+
+def wrapped(name: str, *, width: int = 15, longest: int = 34) -> tuple[str, ...]:
+    """A name on lines of about `width` characters, for a label."""
+    return tuple(textwrap.wrap(short(name, longest), width)) or ("?",)
 
 
 def live_text(name: str, longest: int = LONGEST) -> str:

@@ -19,11 +19,11 @@ LARGER = 1.3  # plotly's sizes are pixels, ours points
 def links(figure: go.Figure, drawn: Sequence[Link], lines: Sequence[Points]) -> None:
     """Lines, arrow heads, crosses on what is removed, relation labels; a hover text in each line's middle."""
     pairs = sorted(zip(drawn, lines, strict=True), key=_style)
-    for (ink, width, removed), group in groupby(pairs, key=_style):
+    for (width, ink, dashed), group in groupby(pairs, key=_style):
         x, y = _broken([line for _, line in group])
-        dash = "dash" if removed else "solid"
+        dash = "dash" if dashed else "solid"
         figure.add_scatter(x=x, y=y, mode="lines", line={"color": ink, "width": LARGER * width, "dash": dash}, **QUIET)
-    told = [(link, middle(line)) for link, line in pairs if link.hover or link.removed]
+    told = [(link, middle(link, line)) for link, line in pairs if link.hover or link.removed]
     if told:
         _middles(figure, [link for link, _ in told], np.array([place for _, place in told], np.float32))
     for link, line in pairs:
@@ -32,12 +32,12 @@ def links(figure: go.Figure, drawn: Sequence[Link], lines: Sequence[Points]) -> 
         if link.label:
             style = {"showarrow": False, "bgcolor": "white", "font": {"size": 10}, "borderpad": 1}
             figure.add_annotation(
-                {**dict(zip("xy", middle(line), strict=True)), "text": live_text(link.label), **style}
+                {**dict(zip("xy", middle(link, line), strict=True)), "text": live_text(link.label), **style}
             )
 
 
-def _style(pair: tuple[Link, Points]) -> tuple[str, float, bool]:
-    return pair[0].ink, pair[0].width, pair[0].removed
+def _style(pair: tuple[Link, Points]) -> tuple[float, str, bool]:
+    return pair[0].width, pair[0].ink, pair[0].dashed  # the widest last, on top
 
 
 def _middles(figure: go.Figure, drawn: Sequence[Link], places: np.ndarray) -> None:
@@ -68,12 +68,15 @@ def spots(figure: go.Figure, drawn: Sequence[Spot]) -> None:
         if some:
             figure.add_scatter(
                 **_places(some),
-                **_labels(some),
+                mode="markers",
                 marker=_marker(some, kind),
                 name=live_text(kind),
                 hovertext=hover_texts(spot.hover or spot.label for spot in some),
                 hoverinfo="text",
             )
+    for spot in drawn:
+        if spot.label:
+            figure.add_annotation(_label(spot))
     gone = [spot for spot in drawn if spot.removed]
     if gone:
         marker = {"symbol": "x-thin", "size": [1.7 * s.size for s in gone], "line": {"color": REMOVED, "width": 3}}
@@ -89,11 +92,20 @@ def _marker(some: Sequence[Spot], kind: str) -> dict[str, Any]:
     return {"symbol": look(kind).symbol, "color": look(kind).colour, "size": sizes, "line": rims, "opacity": 1}
 
 
-def _labels(some: Sequence[Spot]) -> dict[str, Any]:
-    if not any(spot.label for spot in some):
-        return {"mode": "markers"}
-    texts = ["<br>".join(live_text(line) for line in spot.label) for spot in some]
-    return {"mode": "markers+text", "text": texts, "textposition": [SIDES[spot.place].plotly for spot in some]}
+def _label(spot: Spot) -> dict[str, Any]:
+    side, off = SIDES[spot.place], LARGER * spot.size / 2 + 1
+    return {
+        "x": spot.x,
+        "y": spot.y,
+        "text": "<br>".join(live_text(line) for line in spot.label),
+        "showarrow": False,
+        "xshift": side.dx * off,
+        "yshift": side.dy * off,
+        "xanchor": side.ha,
+        "yanchor": side.va,
+        "bgcolor": "rgba(255, 255, 255, 0.75)",
+        "borderpad": 0,
+    }
 
 
 def _places(some: Sequence[Spot]) -> dict[str, np.ndarray]:

@@ -18,20 +18,19 @@ GAP = 0.05  # inches between a link's end and its spot
 
 
 class Side(NamedTuple):
-    """Where a label stands beside its spot, in the words of both libraries."""
+    """Where a label stands beside its spot: direction, and alignment in words that both libraries know."""
 
     dx: int
     dy: int
     ha: str
     va: str
-    plotly: str
 
 
 SIDES: dict[Place, Side] = {
-    "above": Side(0, 1, "center", "bottom", "top center"),
-    "below": Side(0, -1, "center", "top", "bottom center"),
-    "right": Side(1, 0, "left", "center", "middle right"),
-    "left": Side(-1, 0, "right", "center", "middle left"),
+    "above": Side(0, 1, "center", "bottom"),
+    "below": Side(0, -1, "center", "top"),
+    "right": Side(1, 0, "left", "center"),
+    "left": Side(-1, 0, "right", "center"),
 }
 
 
@@ -57,7 +56,10 @@ class Spot:
 
 @dataclass(frozen=True)
 class Link:
-    """An edge between two spots (their numbers). bend: height of its bow over its length; width: points."""
+    """An edge between two spots (their numbers). bend: height of its bow over its length; width: points.
+
+    loop: where a link from a spot to itself goes, degrees counter-clockwise from the right.
+    """
 
     start: int
     end: int
@@ -66,22 +68,31 @@ class Link:
     colour: str = GREY
     width: float = 1
     bend: float = 0
+    loop: float = 90
     arrow: bool = True
     removed: bool = False
+    gone: bool = False  # not removed itself, but with an end that is
 
     @property
     def ink(self) -> str:
-        """The colour it is drawn in: red once it is removed."""
-        return REMOVED if self.removed else self.colour
+        """The colour it is drawn in: red once it is no longer there."""
+        return REMOVED if self.dashed else self.colour
+
+    @property
+    def dashed(self) -> bool:
+        """Whether it is no longer there."""
+        return self.removed or self.gone
 
 
 def curve(link: Link, spots: Sequence[Spot]) -> Points:
-    """The link's line from rim to rim; a bow when it bends, a loop on top when both ends are one spot."""
+    """The link's line from rim to rim: (n, 2) inches; a bow when it bends, a loop when both ends are one spot."""
     here, there = spots[link.start], spots[link.end]
     if link.start == link.end:
-        angle = np.linspace(1.25, -0.25, 24) * np.pi
-        loop = 1.1 * here.radius
-        return np.stack([here.x + 1.2 * loop * np.cos(angle), here.y + here.radius + loop * (0.7 + np.sin(angle))], 1)
+        angle, turn = np.linspace(0.75, -0.75, 24) * np.pi, np.deg2rad(link.loop)
+        far = here.radius + 1.1 * here.radius * (0.7 + np.cos(angle))  # away from the spot
+        side = 1.3 * here.radius * np.sin(angle)
+        x = here.x + far * np.cos(turn) - side * np.sin(turn)
+        return np.stack([x, here.y + far * np.sin(turn) + side * np.cos(turn)], 1)
     a, b = np.array([here.x, here.y]), np.array([there.x, there.y])
     control = (a + b) / 2 + 2 * link.bend * np.array([a[1] - b[1], b[0] - a[0]])
     t = np.linspace(0, 1, 41 if link.bend else 21)[:, None]
@@ -91,7 +102,8 @@ def curve(link: Link, spots: Sequence[Spot]) -> Points:
     return points[off] if off.sum() > 2 else points
 
 
-def middle(line: Points) -> tuple[float, float]:
-    """The point in the middle of a line."""
-    x, y = line[len(line) // 2].round(3).tolist()
-    return x, y
+def middle(link: Link, line: Points) -> tuple[float, float]:
+    """The point in the middle of a link's line; beside the far end of a loop."""
+    beside = 0.45 * np.cos(np.deg2rad(link.loop)) if link.start == link.end else 0
+    x, y = line[len(line) // 2].tolist()
+    return round(x + beside, 3), round(y, 3)

@@ -10,6 +10,7 @@ import numpy as np
 from workbench.figures.core import (
     BLUE,
     GREY,
+    GRID,
     HATCHES,
     INK,
     PATTERNS,
@@ -22,6 +23,8 @@ from workbench.figures.core import (
     stage,
     still_text,
 )
+
+ON_COLOUR = {"fillmode": "overlay", "fgcolor": "white", "size": 8}  # plotly's hatch, drawn over the colour
 
 Row = Mapping[str, Any]
 
@@ -51,7 +54,7 @@ def loss_curve(history: Sequence[Row], *, decay: float = 0.9, steps: int | None 
     axes.set(xlim=(0, end), ylim=(0, None), **labels)
     axes.grid(axis="y")
     axes.legend(loc="upper right")
-    live = stage(title=labels["title"], height=3.6, legend={"orientation": "h", "y": -0.22})
+    live = stage(title=labels["title"], height=3.6, legend={"orientation": "h", "y": -0.25})
     line = {"color": GREY, "width": 1}
     live.add_scatter(x=x, y=y, mode="lines+markers", name="as logged", line=line, marker={"size": 3}, opacity=0.7)
     live.add_scatter(
@@ -74,16 +77,17 @@ def scores(rows: Sequence[Row], *, title: str = "Held-out cases answered right")
     shares = sorted({float(row["share"]) for row in rows})
     still, panels = sheet(height=3.1, columns=len(metrics), sharey=True, squeeze=False)
     columns = [{"domain": [i / len(metrics) + 0.03, (i + 1) / len(metrics) - 0.02]} for i in range(len(metrics))]
-    live = stage(title=title, height=3.9, barmode="group", legend={"orientation": "h", "y": -0.2})
+    live = stage(title=title, height=3.9, barmode="overlay", legend={"orientation": "h", "y": -0.3})
     for number, metric in enumerate(metrics):
         axes, end = panels[0, number], "" if number == 0 else str(number + 1)
-        ticks = [f"{share:.0%}" for share in shares]
+        ticks = [f"{share:.0%}".replace("%", " %") for share in shares]
         axes.set(title=still_text(metric), xticks=range(len(shares)), ylim=(0, 1.08), xlabel="needed facts withheld")
         axes.set_xticklabels(ticks)
         axes.grid(axis="y")
-        axis = {**columns[number], "anchor": f"y{end}", "tickvals": list(range(len(shares))), "ticktext": ticks}
+        axis: dict[str, Any] = {"tickvals": list(range(len(shares))), "ticktext": ticks, "showgrid": False}
+        axis |= {**columns[number], "anchor": f"y{end}", "range": [-0.6, len(shares) - 0.4], "ticks": "outside"}
         live.update_layout({f"xaxis{end}": {**axis, "title": {"text": f"{live_text(metric)}, needed facts withheld"}}})
-        live.update_layout({f"yaxis{end}": {"anchor": f"x{end}", "range": [0, 1.08], "gridcolor": "#E4E4E4"}})
+        live.update_layout({f"yaxis{end}": {"anchor": f"x{end}", "range": [0, 1.08], "gridcolor": GRID}})
         for place, model in enumerate(models):
             some = [row for share in shares for row in rows if _is(row, metric, model, share)]
             where = [shares.index(float(row["share"])) for row in some]
@@ -93,7 +97,9 @@ def scores(rows: Sequence[Row], *, title: str = "Held-out cases answered right")
     still.suptitle(title, x=0.01, ha="left", size=11)
     handles, labels = panels[0, 0].get_legend_handles_labels()
     legend_below(still, handles, labels)
-    said = [f"{r['model']} {r['metric']} {float(r['mean']):.2f} with {float(r['share']):.0%} withheld" for r in rows]
+    said = [
+        f"{r['model']} {r['metric']} {float(r['mean']):.2f} at {100 * float(r['share']):.0f} % withheld" for r in rows
+    ]
     return Figure(live, still, f"{title}: {'; '.join(said)}.")
 
 
@@ -120,13 +126,12 @@ def _bars(
         x=x,
         y=mean,
         width=width * 0.94,
-        offsetgroup=str(place),
         xaxis=f"x{end}",
         yaxis=f"y{end}",
         name=live_text(name),
         legendgroup=str(place),
         showlegend=end == "",
-        marker={"color": colour, "pattern": {"shape": PATTERNS[place % len(PATTERNS)]}},
+        marker={"color": colour, "pattern": {"shape": PATTERNS[place % len(PATTERNS)], **ON_COLOUR}},
         error_y={"array": reach[1], "arrayminus": reach[0], "color": INK, "thickness": 1.2},
         hovertext=[f"{live_text(model)} {m:.3f} [{a:.3f}, {b:.3f}]" for m, a, b in zip(mean, low, high, strict=True)],
         hoverinfo="text",
