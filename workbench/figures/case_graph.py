@@ -28,15 +28,17 @@ def case_graph(
     elements that are taken out; they are crossed out, and what goes with a removed node is dashed.
     """
     m = dict(zip(case.elements, np.zeros(len(case.elements)) if degrees is None else degrees, strict=True))
-    layers = columns(case)
-    places = _places(case, layers)
+    column = columns(case)
+    places = _places(case, column)
     number = {node: i for i, node in enumerate(case.nodes)}
-    step = (WIDTH - 1.1) / max(max(layers.values(), default=0), 1)
-    fewer = 12 if step > 0.55 else 9
+    step = (WIDTH - 1.1) / max(max(column.values(), default=0), 1)
+    fewer = int(np.clip(step / 0.058, 9, 18))  # characters a line
     spots = [_spot(case, node, places[node], float(m[node]), node in removed, fewer) for node in case.nodes]
-    needed = set(case.needed)
-    links = [_link(case, fact, number, float(m[fact]), removed, needed) for fact in case.facts]
-    height = max(spot.y for spot in spots) + 0.5
+    links = [
+        _link(case, fact, number, float(m[fact]), removed, level=column[fact.head] == column[fact.tail])
+        for fact in case.facts
+    ]
+    height = max(spot.y for spot in spots) + 0.2
     out = [label(case, element) for element in removed]
     alt = f"{title}: {len(case.facts)} facts between {len(case.nodes)} nodes; removed: {', '.join(out) or 'nothing'}."
     return draw(spots, links, title=title, height=height, alt=alt, font=7)
@@ -50,37 +52,44 @@ def label(case: Case, element: str | Fact) -> str:
 
 
 def columns(case: Case) -> dict[str, int]:
-    """Node -> column, 0 for the source: steps from the source, and for what it does not reach, beside a neighbour."""
-    layer = {case.source: 0} if case.source in case.nodes else {}
-    layer |= {node: i for i, node in enumerate(case.path) if node in case.nodes}
-    open_nodes = [node for node in case.nodes if node not in layer]
-    while open_nodes:
+    """Node -> column, 0 for the leftmost: the right answer in order, every other node beside its neighbours."""
+    column = {node: i for i, node in enumerate(case.path) if node in case.nodes}
+    left = [node for node in case.nodes if node not in column]
+    while left:
         found = {}
-        for node in open_nodes:
-            after = [layer[f.head] + 1 for f in case.facts if f.tail == node and f.head in layer]
-            before = [layer[f.tail] - 1 for f in case.facts if f.head == node and f.tail in layer]
+        for node in left:
+            after = [column[f.head] + 1 for f in case.facts if f.tail == node and f.head in column]
+            before = [column[f.tail] - 1 for f in case.facts if f.head == node and f.tail in column]
             if after or before:
-                found[node] = min(after) if after else max(min(before), 0)
-        if not found:
-            found = {open_nodes[0]: 0}
-        layer |= found
-        open_nodes = [node for node in open_nodes if node not in layer]
-    return layer
+                found[node] = min(after) if after else max(before)
+        column |= found or {left[0]: 0}
+        left = [node for node in left if node not in column]
+    first = min(column.values(), default=0)
+    return {node: i - first for node, i in column.items()}
 
 
-def _places(case: Case, layers: dict[str, int]) -> dict[str, tuple[float, float]]:
-    """Inches: the right answer on a line in the middle, other nodes of a column above and below it in turn."""
-    deepest = max(layers.values(), default=0)
-    step = (WIDTH - 1.1) / max(deepest, 1)
+def _places(case: Case, column: dict[str, int]) -> dict[str, tuple[float, float]]:
+    """Inches: the right answer on a line, the other nodes of a column above and below it, near to their neighbours."""
+    last = max(column.values(), default=0)
     rows: dict[str, float] = {}
-    for column in range(deepest + 1):
-        spine = [node for node in case.path if layers.get(node) == column]
-        rest = [node for node in case.nodes if layers[node] == column and node not in spine]
-        slots = [0] * bool(spine) + [(-1) ** i * (i // 2 + 1) for i in range(len(rest))]
-        bow = 0.28 if column % 2 else 0.0  # neighbouring labels would meet on one height
-        rows |= {node: slot + bow for node, slot in zip([*spine, *rest], slots, strict=True)}
+    for i in range(last + 1):
+        spine = [node for node in case.path if column.get(node) == i]
+        rest = [node for node in case.nodes if column[node] == i and node not in spine]
+        rest.sort(key=lambda node: (-_height(case, node, rows), node))
+        above = (len(rest) + 1) // 2 if i % 2 else len(rest) // 2
+        slots = [0] * len(spine) + [k - above for k in range(len(rest) + bool(spine)) if k != above or not spine]
+        bow = 0.28 if i % 2 else 0.0  # neighbouring labels would meet on one height
+        rows |= {node: bow - slot for node, slot in zip([*spine, *rest], slots, strict=True)}
     lowest = min(rows.values(), default=0)
-    return {node: (0.55 + layers[node] * step, 0.55 + (row - lowest) * ROW) for node, row in rows.items()}
+    step = (WIDTH - 1.1) / max(last, 1)
+    return {node: (0.55 + column[node] * step, 0.6 + (row - lowest) * ROW) for node, row in rows.items()}
+
+
+def _height(case: Case, node: str, rows: dict[str, float]) -> float:
+    """Mean row of the neighbours that have one."""
+    others = [f.tail if f.head == node else f.head for f in case.facts if node in (f.head, f.tail)]
+    known = [rows[other] for other in others if other in rows]
+    return float(np.mean(known)) if known else 0.0
 
 
 def _spot(case: Case, node: str, place: tuple[float, float], degree: float, removed: bool, width: int) -> Spot:
@@ -94,17 +103,18 @@ def _spot(case: Case, node: str, place: tuple[float, float], degree: float, remo
 
 
 def _link(
-    case: Case, fact: Fact, number: dict[str, int], degree: float, removed: Collection[str | Fact], needed: set[Fact]
+    case: Case, fact: Fact, number: dict[str, int], degree: float, removed: Collection[str | Fact], *, level: bool
 ) -> Link:
+    needed = case.needed
     told = (f"{case.names[fact.head]} {fact.relation} {case.names[fact.tail]}", f"degree of removal {degree:.2f}")
-    back = any(other.head == fact.tail and other.tail == fact.head for other in case.facts)
+    bow = 0.12 if any(other[::2] == fact[::-2] for other in case.facts) else 0.25 if level else 0
     return Link(
         number[fact.head],
         number[fact.tail],
         hover=told,
         colour=blend(BLACK if fact in needed else GREY, RED, degree),
         width=(1.6 if fact in needed else 0.8) + 1.6 * degree * (degree > FAINT),
-        bend=0.12 if back else 0,
+        bend=bow,
         removed=fact in removed,
         gone=fact.head in removed or fact.tail in removed,
     )

@@ -12,7 +12,7 @@ import html
 import io
 import json
 import os
-import textwrap
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -206,8 +206,15 @@ def short(name: str, longest: int = LONGEST) -> str:
 
 
 def wrapped(name: str, *, width: int = 15, longest: int = 34) -> tuple[str, ...]:
-    """A name on lines of about `width` characters, for a label."""
-    return tuple(textwrap.wrap(short(name, longest), width)) or ("?",)
+    """A name on lines of about `width` characters, for a label; broken between words, parts of words, letters."""
+    lines = [""]
+    for part in re.findall(r".+?(?:[ _\-/.]+|(?<=[a-z])(?=[A-Z])|$)", short(name, longest)) or ["?"]:
+        if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+        while len(lines[-1].rstrip()) > width:
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return tuple(line.strip() for line in lines)
 
 
 def live_text(name: str, longest: int = LONGEST) -> str:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from workbench.figures import live as by_plotly
 from workbench.figures import still as by_matplotlib
-from workbench.figures.core import FONT_SIZE, WIDTH, Figure, house_style, legend_below, sheet, stage
+from workbench.figures.core import FONT_SIZE, PIXELS_PER_INCH, WIDTH, Figure, Sheet, house_style, stage
 from workbench.figures.spots import Link, Spot, curve
 
-LEGEND = 0.8  # inches a live drawing is higher, for its legend
+HEAD, FOOT = 0.3, 0.32  # inches for title and legend, above and below what is drawn
 
 
 @house_style()
@@ -28,22 +28,25 @@ def draw(
 ) -> Figure:
     """The drawing as a figure, `width` by `height` inches; title and alt are our own words, labels are data."""
     lines = [curve(link, spots) for link in links]
-    still, axes = sheet(height=height, width=width)
-    axes.set(xlim=(0, width), ylim=(0, height), title=title)
+    whole = height + HEAD + FOOT
+    still = Sheet(figsize=(width, whole), facecolor="white")
+    axes = still.add_axes((0, FOOT / whole, 1, height / whole), xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
+    still.text(0.06 / width, 1 - 0.08 / whole, title, size=FONT_SIZE + 1, va="top")
     by_matplotlib.links(axes, links, lines, font=font)
     by_matplotlib.spots(axes, spots, font=font)
     handles = by_matplotlib.legend(spots, links)
-    legend_below(still, handles, [str(handle.get_label()) for handle in handles])
+    still.legend(handles=handles, loc="lower left", ncols=8, fontsize=FONT_SIZE - 0.5, borderaxespad=0.2)
     hidden = {"visible": False}
+    margin = {"l": 5, "r": 5, "t": 45, "b": 40}
     live = stage(
         title=title,
-        height=height + LEGEND,
+        height=height + (margin["t"] + margin["b"]) / PIXELS_PER_INCH,
         xaxis={**hidden, "range": [0, width]},
         yaxis={**hidden, "range": [0, height]},
-        margin={"l": 5, "r": 5, "t": 45, "b": 5},
-        legend={"orientation": "h", "y": -0.02},
+        margin=margin,
+        legend={"orientation": "h", "y": 0, "yanchor": "top"},
     )
     by_plotly.links(live, links, lines)
-    by_plotly.spots(live, spots)
+    by_plotly.spots(live, spots, font=font)
     return Figure(live, still, alt)

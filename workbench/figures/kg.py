@@ -70,7 +70,7 @@ def schema(graph: nx.MultiDiGraph) -> Figure:
     relations = len({relation for _, relation, _ in facts})
     title = f"{len(kinds)} entity types, {relations} relations, {sum(facts.values()):,} facts"
     said = "; ".join(f"{head} {relation} {tail}: {n:,}" for (head, relation, tail), n in sorted(facts.items()))
-    return draw(spots, links, title=title, height=3.7, alt=f"Schema: {title}. {said}.")
+    return draw(spots, links, title=title, height=3.55, alt=f"Schema: {title}. {said}.")
 
 
 @house_style()

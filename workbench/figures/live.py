@@ -57,10 +57,11 @@ def _arrow(link: Link, line: Points) -> dict[str, Any]:
     (x, y), (from_x, from_y) = line[-1].round(3).tolist(), line[-3].round(3).tolist()
     ends = {"x": x, "y": y, "ax": from_x, "ay": from_y, "xref": "x", "yref": "y", "axref": "x", "ayref": "y"}
     width = max(link.width, 0.6)
-    return {**ends, "text": "", "showarrow": True, "arrowhead": 2, "arrowwidth": width, "arrowcolor": link.ink}
+    head = {"arrowhead": 2, "arrowsize": max(1.5 / width, 0.4), "arrowwidth": width, "arrowcolor": link.ink}
+    return {**ends, "text": "", "showarrow": True, **head}
 
 
-def spots(figure: go.Figure, drawn: Sequence[Spot]) -> None:
+def spots(figure: go.Figure, drawn: Sequence[Spot], *, font: float) -> None:
     """One trace per entity type, so that the legend switches it; crosses on what is removed."""
     found = {spot.kind for spot in drawn}
     for kind in (*LOOKS, *sorted(found - set(LOOKS))):
@@ -76,11 +77,12 @@ def spots(figure: go.Figure, drawn: Sequence[Spot]) -> None:
             )
     for spot in drawn:
         if spot.label:
-            figure.add_annotation(_label(spot))
+            figure.add_annotation({**_label(spot), "font": {"size": LARGER * font}})
     gone = [spot for spot in drawn if spot.removed]
     if gone:
-        marker = {"symbol": "x-thin", "size": [1.7 * s.size for s in gone], "line": {"color": REMOVED, "width": 3}}
-        figure.add_scatter(**_places(gone), mode="markers", marker=marker, name="removed", hoverinfo="skip")
+        cross = {"symbol": "x-thin", "size": [1.7 * spot.size for spot in gone], "opacity": 1}
+        cross["line"] = {"color": REMOVED, "width": 3}
+        figure.add_scatter(**_places(gone), mode="markers", marker=cross, name="removed", hoverinfo="skip")
 
 
 def _marker(some: Sequence[Spot], kind: str) -> dict[str, Any]:
