@@ -1,0 +1,125 @@
+"""Mask, attention and shift side by side: correlations against scipy, random values, what cannot be compared."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+from tiny import chain_case
+
+from workbench.cases import Case
+from workbench.shift import measures_of, rank_agreement, separation, side_by_side, spearman
+
+CASE = chain_case()
+
+
+def shift_table(cases: list[Case], rng: np.random.Generator) -> pd.DataFrame:
+    rows = [
+        {"case": case.id, "element": i, "layer": k, "projection": p, "context_relative": rng.random(), "context": 7.0}
+        for case in cases for i in range(len(case.elements)) for k in (0, 1) for p in ("q_proj", "v_proj")
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def cases(n: int) -> list[Case]:
+    return [replace(CASE, id=f"case {i}", facts=CASE.facts[: 5 + i % 4]) for i in range(n)]
+
+
+def table_of(values: np.ndarray, needed: np.ndarray | None = None, names: str = "abcdef") -> pd.DataFrame:
+    """(cases, n, measures) as rows of nodes."""
+    rows = []
+    for c, case in enumerate(values):
+        for i, row in enumerate(case):
+            is_needed = bool(needed[c, i]) if needed is not None else False
+            rows.append({"case": str(c), "element": i, "kind": "node", "node": "x", "name": "x", "needed": is_needed})
+            rows[-1] |= dict(zip(names, row, strict=False))
+    return pd.DataFrame(rows)
+
+
+def test_side_by_side_keeps_every_element_in_its_place() -> None:
+    rng, some = np.random.default_rng(0), cases(3)
+    shift = shift_table(some, rng)
+    masks = {"mask": [rng.random(len(c.elements)) for c in some]}
+    attention = [rng.random(len(c.elements)) for c in some]
+    table = side_by_side(some, masks=masks, attention=attention, shift=shift)
+    assert measures_of(table) == ["mask", "attention", "q_proj shift", "v_proj shift"]
+    assert len(table) == sum(len(c.elements) for c in some)
+    np.testing.assert_array_equal(table["mask"], np.concatenate(masks["mask"]))
+    row = table[(table.case == "case 2") & (table.element == 4)].iloc[0]
+    assert row["attention"] == attention[2][4] and row["name"] == some[2].names[some[2].nodes[4]]
+    part = shift[(shift.case == "case 2") & (shift.element == 4) & (shift.projection == "q_proj")]
+    assert row["q_proj shift"] == pytest.approx(part["context_relative"].mean())
+    absolute = side_by_side(some, masks=masks, attention=attention, shift=shift, value="context")
+    assert (absolute["v_proj shift"] == 7).all()
+
+
+def test_needed_elements_are_those_of_the_answer_path() -> None:
+    none = [np.zeros(len(CASE.elements))]
+    table = side_by_side([CASE], masks={}, attention=none, shift=shift_table([CASE], np.random.default_rng(0)))
+    needed = table[table.needed]
+    assert set(needed.node) - {""} == set(CASE.path)
+    assert (needed.kind == "fact").sum() == len(CASE.needed)
+
+
+def test_values_that_do_not_fit_a_case_are_named() -> None:
+    with pytest.raises(ValueError, match="attention of case 'tiny' must have 19 values, not 2"):
+        side_by_side([CASE], masks={}, attention=[[1.0, 2.0]], shift=shift_table([CASE], np.random.default_rng(0)))
+
+
+def test_spearman_is_that_of_scipy_with_ties() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        a, b = rng.integers(5, size=(2, 12)).astype(float)
+        assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
+    assert spearman([1, 2, 3], [10, 20, 90]) == pytest.approx(1)
+    assert np.isnan(spearman([1, 1, 1], [1, 2, 3]))
+
+
+def test_agreement_is_the_mean_over_cases_with_a_random_band() -> None:
+    rng = np.random.default_rng(1)
+    values = rng.random((40, 12, 3))
+    values[..., 1] = values[..., 0] + 0.5 * rng.random((40, 12))  # b follows a, c does not
+    result = rank_agreement(table_of(values), kind="node", rng=np.random.default_rng(0))
+    assert list(zip(result["first"], result["second"], strict=True)) == [("a", "b"), ("a", "c"), ("b", "c")]
+    means = [[spearmanr(case[:, i], case[:, j]).statistic for case in values] for i, j in ((0, 1), (0, 2), (1, 2))]
+    np.testing.assert_allclose(result["mean"], np.mean(means, axis=1))
+    assert (result["low"] <= result["mean"]).all() and (result["mean"] <= result["high"]).all()
+    spread = 1.96 / np.sqrt(11 * 40)  # variance of a random rank correlation: 1 / (n - 1)
+    np.testing.assert_allclose(result["random_high"], spread, rtol=0.2)
+    np.testing.assert_allclose(result["random_low"], -spread, rtol=0.2)
+    assert result["p"][0] == pytest.approx(1 / 1000) and (result["p"][1:] > 0.01).all()
+
+
+def test_random_vectors_rarely_look_as_if_they_agreed() -> None:
+    rng = np.random.default_rng(2)
+    p = [rank_agreement(table_of(rng.random((8, 9, 2))), kind="node", rng=rng, draws=199)["p"][0] for _ in range(60)]
+    assert np.mean(np.array(p) <= 0.2) == pytest.approx(0.2, abs=0.15)
+
+
+def test_cases_in_which_a_measure_is_constant_are_left_out() -> None:
+    values = np.random.default_rng(3).random((6, 9, 3))
+    values[:2, :, 0] = 0.5
+    values[..., 2] = 0
+    result = rank_agreement(table_of(values), kind="node", rng=np.random.default_rng(0), draws=99)
+    assert list(result["n"]) == [4, 0, 0]
+    assert result["mean"][0] == pytest.approx(np.mean([spearman(*case[:, :2].T) for case in values[2:]]))
+    assert result.iloc[1:][["mean", "low", "high", "random_low", "random_high", "p"]].isna().all(axis=None)
+    assert rank_agreement(table_of(values), kind="fact", rng=np.random.default_rng(0))["n"].eq(0).all()
+
+
+def test_the_same_seed_gives_the_same_agreement() -> None:
+    table = table_of(np.random.default_rng(4).random((5, 9, 3)))
+    first, second = (rank_agreement(table, kind="node", rng=np.random.default_rng(7)) for _ in range(2))
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_separation_is_the_area_under_the_roc_curve() -> None:
+    values = np.zeros((3, 4, 3))
+    values[:, :, 0] = [4, 3, 2, 1]  # needed first
+    values[:, :, 1] = [1, 2, 3, 4]  # needed last
+    needed = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]], dtype=bool)  # the last case has none needed
+    result = separation(table_of(values, needed), kind="node", rng=np.random.default_rng(0))
+    assert list(result["measure"]) == ["a", "b", "c"] and (result["n"] == 2).all()
+    np.testing.assert_allclose(result["mean"], [1, 0, 0.5])  # c is constant: chance
+    assert separation(table_of(values), kind="node", rng=np.random.default_rng(0))["n"].eq(0).all()

@@ -1,0 +1,131 @@
+"""Pictures of the shift: both twins of every figure, many layers, nothing to show, names that look like markup."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from shift_adapters import one_module, save_adapter
+from tiny import chain_case
+
+from workbench.cases import Fact
+from workbench.figures import Figure, agreement, shift
+from workbench.shift import growth, random_spectra, rank_agreement, read_factors, separation, side_by_side, spectra
+
+CASE = chain_case()
+HOSTILE = {node: f"$x_{i}$ <b>{i}</b> %{{y}}\n\u202e&amp;" for i, node in enumerate(CASE.names)}
+PNG = b"\x89PNG"
+
+
+def adapter(folder: Path, layers: int, *, zero: bool = False) -> Path:
+    names = [one_module(layer, p) for layer in range(layers) for p in ("q_proj", "v_proj")]
+    save_adapter(folder, dict.fromkeys(names, (12, 10, 4)), lora_alpha=0 if zero else 8)
+    return folder
+
+
+def token_rows(names: dict[str, str], layers: int = 3, value: float | None = None) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    rows = []
+    for i, element in enumerate(CASE.elements):
+        kind, node = ("fact", "") if isinstance(element, Fact) else ("node", element)
+        for layer in range(layers):
+            for projection in ("q_proj", "v_proj"):
+                row = (CASE.id, i, kind, node, layer, projection)
+                rows.append((*row, *(rng.random(4) if value is None else [value] * 4)))
+    values = ["embedding", "embedding_relative", "context", "context_relative"]
+    return pd.DataFrame(rows, columns=["case", "element", "kind", "node", "layer", "projection", *values])
+
+
+def compared(constant: bool = False) -> pd.DataFrame:
+    rng, n = np.random.default_rng(0), len(CASE.elements)
+    mask = np.zeros(n) if constant else rng.random(n)
+    return side_by_side(
+        [CASE], masks={"mask (in loop)": [mask]}, attention=[rng.random(n)], shift=token_rows(CASE.names)
+    )
+
+
+def check(figure: Figure, panels: int) -> None:
+    """Both twins are there, say the same, and no text of the data became markup."""
+    content = figure._repr_mimebundle_()
+    assert figure.png().startswith(PNG) and figure.svg().startswith(b"<?xml")
+    live = content["application/vnd.plotly.v1+json"]
+    assert live["data"] and figure.alt == content["text/plain"] and figure.alt.endswith(".")
+    labelled = [axes for axes in figure.still.axes if axes.get_xlabel()]
+    assert len(labelled) == panels == sum(1 for k in live["layout"] if k.startswith("xaxis"))
+    for i, axes in enumerate(labelled):
+        title = live["layout"][f"xaxis{i + 1 if i else ''}"]["title"]["text"]
+        assert axes.get_xlabel() == title
+    assert not any(f"<{tag}" in str(live) for tag in ("b>0", "script", "img"))
+
+
+@pytest.mark.parametrize("layers", [1, 3, 32])
+def test_weights_from_one_layer_to_many(tmp_path: Path, layers: int) -> None:
+    table = spectra(adapter(tmp_path, layers))
+    check(shift.norms(table), 3)
+    drawn = {f.projection: random_spectra(f, draws=9, rng=np.random.default_rng(0)) for f in read_factors(tmp_path)}
+    check(shift.spectrum_curves(table, drawn), 2)
+    figure = shift.spectrum_curves(table)
+    check(figure, 2)
+    (legend,) = figure.still.legends
+    assert len(legend.get_texts()) == min(layers, 9)
+
+
+def test_growth_has_a_line_for_every_module(tmp_path: Path) -> None:
+    for step in (5, 10):
+        adapter(tmp_path / "checkpoints" / f"checkpoint-{step}", 3)
+    figure = shift.growth_curves(growth(tmp_path))
+    check(figure, 2)
+    assert len(figure.live.data) == 6 and list(figure.live.data[0].x) == [5, 10]
+
+
+def test_an_adapter_that_changes_nothing_can_be_drawn(tmp_path: Path) -> None:
+    table = spectra(adapter(tmp_path, 2, zero=True))
+    check(shift.norms(table), 3)
+    check(shift.spectrum_curves(table), 2)
+    check(shift.token_map(token_rows(CASE.names, value=0.0), CASE.names), 2)
+
+
+def test_token_map_shows_the_embedding_and_every_layer() -> None:
+    rows = token_rows(CASE.names)
+    figure = shift.token_map(rows, CASE.names)
+    check(figure, 2)
+    grid = np.array(figure.live.data[0].z)
+    assert grid.shape == (len(CASE.nodes), 4)
+    first = rows[(rows.node == CASE.nodes[2]) & (rows.projection == "q_proj")]
+    np.testing.assert_allclose(grid[2], [first.embedding_relative.mean(), *first.sort_values("layer").context_relative])
+
+
+def test_names_are_text_in_every_picture() -> None:
+    check(shift.token_map(token_rows(HOSTILE), HOSTILE), 2)
+    table = compared().assign(name=[f"$x_{i}$ <b>0</b> <img src=x>" for i in range(len(CASE.elements))])
+    check(agreement.element_bars(table, ["mask (in loop)", "attention"]), 2)
+    check(agreement.rank_pairs(table, [("mask (in loop)", "attention")], {}), 1)
+
+
+@pytest.mark.parametrize("kind", ["node", "fact"])
+def test_bars_are_sorted_by_the_first_measure(kind: str) -> None:
+    table = compared()
+    figure = agreement.element_bars(table, ["mask (in loop)", "attention", "q_proj shift"], kind=kind)
+    check(figure, 3)
+    rows = table[table.kind == kind].sort_values("mask (in loop)")
+    assert [label.get_text() for label in figure.still.axes[0].get_yticklabels()] == list(rows.name)
+    drawn = {y: x for bar in figure.live.data[:2] for x, y in zip(bar.x, bar.y, strict=True)}
+    np.testing.assert_allclose([drawn[i] for i in range(len(rows))], rows["mask (in loop)"])
+
+
+def test_rank_pairs_say_the_correlation_or_that_there_is_none() -> None:
+    pairs = [("mask (in loop)", "attention"), ("attention", "v_proj shift")]
+    figure = agreement.rank_pairs(compared(), pairs, {pairs[0]: float("nan"), pairs[1]: -0.5})
+    check(figure, 2)
+    assert "constant, no correlation" in figure.alt and "Spearman −0.50" in figure.alt
+
+
+def test_agreement_and_separation_leave_out_what_is_not_defined() -> None:
+    rng = np.random.default_rng(0)
+    for constant in (False, True):
+        tables = {kind: rank_agreement(compared(constant), kind=kind, rng=rng, draws=19) for kind in ("node", "fact")}
+        figure = agreement.agreement(tables)
+        check(figure, 2)
+        points = [trace for trace in figure.live.data if trace.type == "scatter"]
+        assert len(points[0].x) == (3 if constant else 6)
+    check(agreement.separation({kind: separation(compared(), kind=kind, rng=rng) for kind in ("node", "fact")}), 2)

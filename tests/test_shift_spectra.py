@@ -1,0 +1,234 @@
+"""Singular values and norms against the dense product, scaling as PEFT has it, and what is refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+from shift_adapters import one_module, save_adapter
+from tiny import tiny_reader
+
+from workbench.shift import AdapterError, effective_rank, growth, random_spectra, read_factors, spectra, stable_rank
+
+SHAPES = [  # out, in, rank
+    (64, 64, 1), (64, 48, 4), (48, 64, 16), (128, 32, 32), (20, 30, 64), (30, 20, 25), (8, 8, 8), (1, 40, 4),
+    (40, 1, 4), (1, 1, 3), (257, 129, 7),
+]  # fmt: skip
+
+
+def dense(tensors: dict[str, torch.Tensor], module: str, scaling: float) -> np.ndarray:
+    a, b = (tensors[f"base_model.model.{module}.lora_{x}.weight"].double().numpy() for x in "AB")
+    return scaling * b @ a
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s[0]}x{s[1]}r{s[2]}")
+@pytest.mark.parametrize("seed", [0, 1])
+def test_values_and_norms_are_those_of_the_dense_product(
+    tmp_path: Path, shape: tuple[int, int, int], seed: int
+) -> None:
+    rank, name = shape[2], one_module()
+    tensors = save_adapter(tmp_path, {name: shape}, seed=seed, r=rank, lora_alpha=3.5)
+    (row,) = spectra(tmp_path).itertuples()
+    matrix = dense(tensors, name, 3.5 / rank)
+    expected = np.linalg.svd(matrix, compute_uv=False)[: min(shape)]
+    np.testing.assert_allclose(row.singular_values, expected, rtol=1e-6, atol=1e-12 * expected[0])
+    assert row.singular_values.dtype == np.float64 and (np.diff(row.singular_values) <= 0).all()
+    np.testing.assert_allclose(row.frobenius, np.linalg.norm(matrix), rtol=1e-6)
+    np.testing.assert_allclose(row.spectral, np.linalg.norm(matrix, 2), rtol=1e-6)
+    np.testing.assert_allclose(row.stable_rank, np.linalg.norm(matrix) ** 2 / np.linalg.norm(matrix, 2) ** 2, rtol=1e-6)
+    assert row.rank == rank and 1 <= row.stable_rank <= min(shape) + 1e-9
+
+
+def test_a_table_has_one_row_a_module_in_order_of_layers(tmp_path: Path) -> None:
+    names = [one_module(layer, p) for layer in (10, 2, 0) for p in ("v_proj", "q_proj")] + ["lm_head"]
+    save_adapter(tmp_path, dict.fromkeys(names, (12, 10, 4)))
+    table = spectra(tmp_path)
+    assert list(table.columns) == [
+        "module", "layer", "projection", "rank", "frobenius", "spectral", "stable_rank", "singular_values",
+    ]  # fmt: skip
+    assert list(table.layer) == [-1, 0, 0, 2, 2, 10, 10]
+    assert list(table.projection) == ["lm_head", *["q_proj", "v_proj"] * 3]
+    assert set(table.module) == set(names)
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, 8 / 4),
+        ({"use_rslora": True}, 8 / 2),
+        ({"lora_alpha": 1}, 1 / 4),
+        ({"lora_alpha": 0}, 0.0),
+        ({"alpha_pattern": {"q_proj": 6}}, 6 / 4),
+        ({"alpha_pattern": {"layers.0.self_attn.q_proj": 6, "q_proj": 99}}, 6 / 4),
+        ({"alpha_pattern": {"proj": 99, "k_proj": 99}}, 8 / 4),
+        ({"r": 9, "rank_pattern": {r"self_attn\.q_proj": 4}}, 8 / 4),
+        ({"r": 9, "rank_pattern": {"q_proj": 4}, "use_rslora": True}, 8 / 2),
+    ],
+)
+def test_scaling_is_read_from_the_config(tmp_path: Path, config: dict, expected: float) -> None:
+    save_adapter(tmp_path, {one_module(): (12, 10, 4)}, **config)
+    (factors,) = read_factors(tmp_path)
+    assert factors.scaling == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("rslora", [False, True])
+def test_scaling_and_change_are_those_of_peft_itself(tmp_path: Path, rslora: bool) -> None:
+    patterns = {"rank_pattern": {"layers.1.self_attn.q_proj": 6}, "alpha_pattern": {"v_proj": 20}}
+    config = LoraConfig(r=4, lora_alpha=12, target_modules=["q_proj", "v_proj"], use_rslora=rslora, **patterns)
+    torch.manual_seed(1)
+    model = get_peft_model(tiny_reader().model, config)
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(parameter)
+    model.save_pretrained(tmp_path, safe_serialization=True)
+    found = list(read_factors(tmp_path))
+    assert len(found) == 4
+    for factors in found:
+        module = model.get_base_model().get_submodule(factors.module)
+        assert factors.scaling == pytest.approx(module.scaling["default"])
+        delta = module.get_delta_weight("default").detach().double().numpy()
+        np.testing.assert_allclose(factors.scaling * factors.B @ factors.A, delta, rtol=1e-4, atol=1e-5)
+
+
+def test_an_adapter_that_changes_nothing_has_zeros_everywhere(tmp_path: Path) -> None:
+    name = one_module()
+    tensors = save_adapter(tmp_path, {name: (12, 10, 4)})
+    tensors[f"base_model.model.{name}.lora_B.weight"].zero_()
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    (row,) = spectra(tmp_path).itertuples()
+    assert (row.frobenius, row.spectral, row.stable_rank) == (0, 0, 0)
+    assert row.singular_values.shape == (4,) and not row.singular_values.any()
+    assert effective_rank(row.singular_values) == 0
+
+
+def test_half_precision_factors_are_read(tmp_path: Path) -> None:
+    name = one_module()
+    tensors = {key: value.bfloat16() for key, value in save_adapter(tmp_path, {name: (12, 10, 4)}).items()}
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    (row,) = spectra(tmp_path).itertuples()
+    expected = np.linalg.svd(dense(tensors, name, 2.0), compute_uv=False)[:4]
+    np.testing.assert_allclose(row.singular_values, expected, rtol=1e-6)
+
+
+def test_ranks_of_known_spectra() -> None:
+    assert stable_rank(np.array([3.0, 3.0, 3.0])) == pytest.approx(3)
+    assert effective_rank(np.array([3.0, 3.0, 3.0])) == pytest.approx(3)
+    assert stable_rank(np.array([5.0, 0.0])) == effective_rank(np.array([5.0, 0.0])) == 1
+    assert stable_rank(np.array([2.0, 1.0])) == pytest.approx(1.25)
+    shares = np.array([2 / 3, 1 / 3])
+    assert effective_rank(np.array([2.0, 1.0])) == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))
+    assert stable_rank(np.array([1e-200, 1e-200])) == pytest.approx(2)
+
+
+def test_random_spectra_have_the_same_size_and_another_shape(tmp_path: Path) -> None:
+    save_adapter(tmp_path, {one_module(): (40, 30, 4)})
+    (factors,) = read_factors(tmp_path)
+    drawn = random_spectra(factors, draws=5, rng=np.random.default_rng(0))
+    assert drawn.shape == (5, 4)
+    np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), spectra(tmp_path).frobenius[0])
+    again = random_spectra(factors, draws=5, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(drawn, again)
+
+
+def test_growth_follows_the_checkpoints_in_order_of_steps(tmp_path: Path) -> None:
+    assert growth(tmp_path).empty and "step" in growth(tmp_path).columns
+    for step in (1000, 250, 500):
+        save_adapter(tmp_path / "checkpoints" / f"checkpoint-{step}", {one_module(): (12, 10, 4)}, seed=step)
+    (tmp_path / "checkpoints" / "checkpoint-broken").mkdir()
+    table = growth(tmp_path)
+    assert list(table.step) == [250, 500, 1000] and table.frobenius.gt(0).all()
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"use_dora": True}, "use_dora is True.*DoRA"),
+        ({"peft_type": "IA3"}, "peft_type is 'IA3'.*must be LORA"),
+        ({"peft_type": None}, "must be LORA"),
+        ({"bias": "lora_only"}, "bias is 'lora_only'.*biases"),
+        ({"lora_bias": True}, "lora_bias is True"),
+        ({"init_lora_weights": "pissa_niter_4"}, "pissa_niter_4.*rewrites W0"),
+        ({"init_lora_weights": "olora"}, "rewrites W0"),
+        ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
+        ({"use_qalora": True}, "use_qalora"),
+        ({"a_setting_of_tomorrow": 3}, "a_setting_of_tomorrow is 3.*not known"),
+        ({"r": 8}, "must share the rank 8.*do not belong together"),
+        ({"r": 0}, "rank of .* must be a whole number of 1 or more, not 0"),
+        ({"r": "4"}, "whole number"),
+        ({"lora_alpha": None}, "lora_alpha of .* must be a finite number, not None"),
+        ({"lora_alpha": float("nan")}, "finite number"),
+        ({"alpha_pattern": {"(": 3}}, "alpha_pattern has the key '\\('.*no pattern"),
+    ],
+)
+def test_what_is_not_plain_lora_is_refused(tmp_path: Path, config: dict, words: str) -> None:
+    save_adapter(tmp_path, {one_module(): (12, 10, 4)}, **config)
+    with pytest.raises(AdapterError, match=words):
+        spectra(tmp_path)
+
+
+@pytest.mark.parametrize("start", [True, False, "gaussian", "eva", "orthogonal"])
+def test_starts_that_leave_the_base_alone_are_read(tmp_path: Path, start: bool | str) -> None:
+    save_adapter(tmp_path, {one_module(): (12, 10, 4)}, init_lora_weights=start)
+    assert len(spectra(tmp_path)) == 1
+
+
+PREFIX = f"base_model.model.{one_module()}."
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({PREFIX + "lora_magnitude_vector": torch.ones(12)}, "lora_magnitude_vector.*no factor of a linear layer"),
+        ({PREFIX + "lora_B.bias": torch.ones(12)}, "lora_B.bias"),
+        ({"base_model.model.model.embed_tokens.lora_embedding_A": torch.ones(4, 9)}, "lora_embedding_A"),
+        ({"base_model.model.lm_head.weight": torch.ones(4, 9)}, "lm_head.weight"),
+        ({"base_model.model.x.lora_A.weight": torch.ones(4, 9)}, "x has no lora_B"),
+        ({PREFIX + "lora_A.weight": torch.ones(4, 9, 1, 1)}, r"shape \(4, 9, 1, 1\); only linear layers"),
+        ({PREFIX + "lora_A.weight": torch.ones(3, 10)}, "must share the rank 4"),
+        ({PREFIX + "lora_A.weight": torch.full((4, 10), torch.nan)}, "not finite"),
+    ],
+)
+def test_tensors_that_are_not_understood_are_refused(tmp_path: Path, extra: dict, words: str) -> None:
+    save_adapter(tmp_path, {one_module(): (12, 10, 4)}, extra=extra)
+    with pytest.raises(AdapterError, match=words):
+        spectra(tmp_path)
+
+
+def test_broken_folders_are_named(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match=r"adapter_config\.json does not exist"):
+        spectra(tmp_path / "nowhere")
+    save_adapter(tmp_path, {one_module(): (12, 10, 4)})
+    weights, config = tmp_path / "adapter_model.safetensors", tmp_path / "adapter_config.json"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(AdapterError, match=r"adapter_model\.safetensors cannot be read as safetensors"):
+        spectra(tmp_path)
+    weights.unlink()
+    with pytest.raises(AdapterError, match=r"adapter_model\.safetensors does not exist"):
+        spectra(tmp_path)
+    save_file({}, weights)
+    with pytest.raises(AdapterError, match="holds no tensors"):
+        spectra(tmp_path)
+    for text, words in (("{", "cannot be read as JSON"), (json.dumps([1]), "must hold a JSON object, not a list")):
+        config.write_text(text, encoding="utf-8")
+        with pytest.raises(AdapterError, match=words):
+            spectra(tmp_path)
+
+
+def test_one_module_at_a_time_is_read(tmp_path: Path) -> None:
+    """The header is enough for the checks: what a later module holds is met when the iterator gets there."""
+    late = {f"base_model.model.{one_module(1)}.lora_{x}.weight": torch.full((4, 4), torch.inf) for x in "AB"}
+    save_adapter(tmp_path, {one_module(0): (12, 10, 4)}, extra=late)
+    factors = read_factors(tmp_path)
+    assert next(factors).module == one_module(0)
+    with pytest.raises(AdapterError, match="not finite"):
+        next(factors)
+
+
+def test_saved_factors_are_not_changed_by_reading(tmp_path: Path) -> None:
+    before = save_adapter(tmp_path, {one_module(): (12, 10, 4)})
+    spectra(tmp_path)
+    after = load_file(tmp_path / "adapter_model.safetensors")
+    assert all(torch.equal(before[name], after[name]) for name in before)

@@ -1,0 +1,163 @@
+"""Which tokens belong to an element, and the shift of its tokens against a computation by hand."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from shift_adapters import one_module, save_adapter
+from tiny import NAMES, chain_case, save_tiny, tiny_reader
+
+from workbench import models
+from workbench.cases import Fact
+from workbench.game import Engine
+from workbench.models import LanguageModel
+from workbench.prompts import encode
+from workbench.shift import Factors, element_tokens, read_factors, token_shift
+
+CASE = chain_case()
+
+
+def tuned_reader(folder: Path, *, zero: bool = False) -> tuple[Engine, list[Factors]]:
+    """A tiny reader with a random adapter, or one with B = 0, and the factors as saved."""
+    lm = tiny_reader()
+    torch.manual_seed(3)
+    lm.model = get_peft_model(lm.model, LoraConfig(r=4, lora_alpha=12, target_modules=["q_proj", "v_proj"])).eval()
+    for name, parameter in lm.model.named_parameters():
+        if "lora_B" in name and not zero:
+            torch.nn.init.normal_(parameter, std=0.3)
+    lm.model.save_pretrained(folder, safe_serialization=True)
+    return Engine(lm), list(read_factors(folder))
+
+
+def chat_model(folder: Path, kind: str, names: dict[str, str]) -> LanguageModel:
+    return models.load(str(save_tiny(folder / kind, kind)), names=names, four_bit=False)
+
+
+def test_a_word_is_a_token_to_the_reader() -> None:
+    lm = tiny_reader()
+    ids = encode(CASE, lm.template, lm.tokenizer).ids
+    tokens = element_tokens(CASE, lm)
+    for element, owned in zip(CASE.elements, tokens, strict=True):
+        words = lm.tokenizer.convert_ids_to_tokens([ids[i] for i in owned])
+        if isinstance(element, Fact):
+            head, tail = (lm.template.name(CASE, end) for end in (element.head, element.tail))
+            assert words == [head, tail, element.relation]
+        else:
+            lines = sum(element in (fact.head, fact.tail) for fact in CASE.facts)
+            assert words == [lm.template.name(CASE, element)] * lines
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen"])
+def test_names_of_several_tokens_are_found_in_sentences(tmp_path: Path, kind: str) -> None:
+    names = {**NAMES, "format_1": "reads", "command:align": "reads reads", "format_2": "B", "format_3": "sort it B é"}
+    case = replace(CASE, names=names)
+    lm = chat_model(tmp_path, kind, names)
+    ids = encode(case, lm.template, lm.tokenizer).ids
+    tokens = element_tokens(case, lm)
+    verbs = {fact: lm.template.verbs[fact.relation] for fact in case.facts}
+    for element, owned in zip(case.elements, tokens, strict=True):
+        text = lm.tokenizer.decode([ids[i] for i in owned])
+        if isinstance(element, Fact):
+            assert text == verbs[element].format(head=names[element.head], tail=names[element.tail]) + "\n"
+        else:
+            mentions = [fact for fact in case.facts if element in (fact.head, fact.tail)]
+            assert text.replace(" ", "") == names[element].replace(" ", "") * len(mentions)
+
+
+def test_names_that_look_like_markup_are_found(tmp_path: Path) -> None:
+    names = {**NAMES, "format_1": "</s>", "format_2": "<|user|> {head}"}
+    case, lm = replace(CASE, names=names), chat_model(tmp_path, "llama", names)
+    ids = encode(case, lm.template, lm.tokenizer).ids
+    owned = element_tokens(case, lm)[case.elements.index("format_1")]
+    assert lm.tokenizer.decode([ids[i] for i in owned]) == "</s>" * 3
+
+
+def test_shift_is_that_of_a_computation_by_hand(tmp_path: Path) -> None:
+    engine, factors = tuned_reader(tmp_path)
+    table = token_shift(engine, [CASE], factors)
+    base = engine.lm.model.get_base_model()
+    ids = torch.tensor([engine.prompt(CASE).ids])
+    owners = element_tokens(CASE, engine.lm)
+    with torch.no_grad():
+        states = engine.lm.model(ids, output_hidden_states=True).hidden_states  # the input of every layer
+    for one in factors:
+        layer = base.model.layers[one.layer]
+        embedded = base.get_input_embeddings().weight[ids[0]].detach().double().numpy()
+        context = layer.input_layernorm(states[one.layer])[0].detach().double().numpy()
+        module = base.get_submodule(one.module)
+        w0, delta = (
+            w.detach().double().numpy() for w in (module.base_layer.weight, module.get_delta_weight("default"))
+        )
+        part = table[(table.layer == one.layer) & (table.projection == one.projection)]
+        assert list(part.element) == list(range(len(CASE.elements)))
+        for place, h in (("embedding", embedded), ("context", context)):
+            norms = np.linalg.norm(h @ delta.T, axis=1)
+            relative = norms / np.linalg.norm(h @ w0.T, axis=1)
+            for column, values in ((place, norms), (f"{place}_relative", relative)):
+                expected = [values[list(tokens)].mean() for tokens in owners]
+                np.testing.assert_allclose(part[column], expected, rtol=1e-4, err_msg=f"{one.module} {column}")
+
+
+def test_rows_name_their_elements_and_the_pass_is_booked(tmp_path: Path) -> None:
+    engine, factors = tuned_reader(tmp_path)
+    cases = [CASE, replace(CASE, id="shorter", facts=CASE.facts[:4])]
+    table = token_shift(engine, cases, factors)
+    assert len(table) == sum(len(case.elements) for case in cases) * len(factors)
+    assert engine.ledger.rows == 2 and engine.ledger.tokens == sum(len(engine.prompt(case).ids) for case in cases)
+    shorter = table[(table.case == "shorter") & (table.layer == 0) & (table.projection == "q_proj")]
+    nodes = cases[1].nodes
+    assert list(shorter.node) == [*nodes, *[""] * 4]
+    assert list(shorter.kind) == ["node"] * len(nodes) + ["fact"] * 4
+
+
+def test_context_shift_of_a_case_does_not_depend_on_the_others(tmp_path: Path) -> None:
+    engine, factors = tuned_reader(tmp_path)
+    other = replace(CASE, id="other", facts=CASE.facts[::-1])
+    together, alone = token_shift(engine, [other, CASE], factors), token_shift(engine, [CASE], factors)
+    values = ["embedding", "embedding_relative", "context", "context_relative"]
+    np.testing.assert_allclose(together[together.case == CASE.id][values], alone[values], rtol=1e-6)
+
+
+def test_an_adapter_that_changes_nothing_shifts_nothing(tmp_path: Path) -> None:
+    engine, factors = tuned_reader(tmp_path, zero=True)
+    table = token_shift(engine, [CASE], factors)
+    assert not table[["embedding", "embedding_relative", "context", "context_relative"]].to_numpy().any()
+
+
+def test_hooks_are_gone_afterwards_even_after_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, factors = tuned_reader(tmp_path)
+    token_shift(engine, [CASE], factors)
+
+    def fail(*_given: object, **_how: object) -> None:
+        raise RuntimeError("no pass")
+
+    monkeypatch.setattr(engine, "logits", fail)
+    with pytest.raises(RuntimeError, match="no pass"):
+        token_shift(engine, [CASE], factors)
+    assert not any(module._forward_hooks for module in engine.lm.model.modules())
+
+
+def test_it_works_in_four_bits_and_on_other_architectures(tmp_path: Path) -> None:
+    lm = models.load(str(save_tiny(tmp_path / "qwen", "qwen")), names=NAMES, four_bit=True)
+    lm = models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
+    for name, parameter in lm.model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+    lm.model.eval().save_pretrained(tmp_path / "adapter", safe_serialization=True)
+    table = token_shift(Engine(lm), [CASE], list(read_factors(tmp_path / "adapter")))
+    values = table[["embedding", "embedding_relative", "context", "context_relative"]].to_numpy()
+    assert np.isfinite(values).all() and (values > 0).all()
+    assert isinstance(lm.model, PeftModel)
+
+
+def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
+    engine, _ = tuned_reader(tmp_path / "own")
+    save_adapter(tmp_path / "deeper", {one_module(7): (64, 64, 4)})
+    with pytest.raises(ValueError, match=r"'reader' has no module 'model\.layers\.7\.self_attn\.q_proj'"):
+        token_shift(engine, [CASE], list(read_factors(tmp_path / "deeper")))
+    save_adapter(tmp_path / "wider", {one_module(0): (64, 32, 4)})
+    with pytest.raises(ValueError, match="maps 64 to 64 numbers, its factors 32 to 64"):
+        token_shift(engine, [CASE], list(read_factors(tmp_path / "wider")))

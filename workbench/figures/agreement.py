@@ -1,0 +1,225 @@
+"""Pictures of the comparison of mask, attention and shift: element by element in one case, and over all cases."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from workbench.figures.core import (
+    BLUE,
+    GREY,
+    INK,
+    ORANGE,
+    PALE,
+    Figure,
+    house_style,
+    legend_below,
+    live_text,
+    short,
+    still_text,
+)
+from workbench.figures.panels import Panels
+
+NEEDED, OTHER = "needed for the answer", "not needed"
+BARS = {True: (BLUE, ""), False: (ORANGE, "///")}  # needed -> colour, hatch
+SORTS = {"node": ("o", "circle"), "fact": ("s", "square")}  # kind -> markers
+
+
+@house_style()
+def element_bars(table: pd.DataFrame, measures: Sequence[str], *, kind: str = "node") -> Figure:
+    """Parallel bars: a panel a measure, a row an element, the first measure sets the order.
+
+    table: rows of one case of `workbench.shift.side_by_side`; only elements of `kind` (node or fact) are drawn.
+    """
+    rows = table[table["kind"] == kind].sort_values(measures[0], ascending=True, kind="stable")
+    title = f"The same {kind}s by {len(measures)} measures"
+    height = 1.35 + 0.185 * len(rows)
+    panels = Panels.row(list(measures), title=title, height=height, barmode="overlay")
+    where = np.arange(len(rows))
+    needed = rows["needed"].to_numpy(bool)
+    for i, measure in enumerate(measures):
+        values = rows[measure].to_numpy(float)
+        for one, (colour, hatch) in BARS.items():
+            chosen, name = needed == one, NEEDED if one else OTHER
+            panels.axes[i].barh(
+                where[chosen], values[chosen], 0.75, color=colour, hatch=hatch, edgecolor="white", label=name
+            )
+            marker = {
+                "color": colour,
+                "pattern": {"shape": hatch[:1], "fillmode": "overlay", "fgcolor": "white", "size": 6},
+            }
+            panels.live.add_bar(
+                x=values[chosen], y=where[chosen], width=0.75, orientation="h", name=name, legendgroup=name,
+                showlegend=i == 0, marker=marker, hovertext=[live_text(n) for n in rows["name"][chosen]],
+                hovertemplate="%{hovertext}: %{x:.4g}<extra></extra>", **panels.on(i),
+            )  # fmt: skip
+        panels.axes[i].grid(axis="x")
+        panels.axes[i].locator_params(axis="x", nbins=3)
+        panels.axes[i].xaxis.set_major_formatter("{x:g}")
+        panels.range(i, x=(0, 1.06 * (float(values.max()) or 1.0)), y=(-0.6, len(rows) - 0.4))
+        panels.label(i, x=_unit(measure))
+    longest = 30 if kind == "node" else 44
+    panels.axes[0].set_yticks(where, [still_text(name, longest) for name in rows["name"]], size=7.5)
+    ticks = {"tickvals": where.tolist(), "ticktext": [live_text(name, longest) for name in rows["name"]]}
+    panels.live.update_layout(yaxis=ticks)
+    handles, labels = panels.axes[0].get_legend_handles_labels()
+    legend_below(panels.still, handles, labels)
+    alt = f"{title} ({', '.join(measures)}), sorted by {measures[0]}; highest: {short(rows['name'].iloc[-1])}."
+    return Figure(panels.live, panels.still, alt)
+
+
+def _unit(measure: str) -> str:
+    """What the numbers of a measure are."""
+    if measure.startswith("mask"):
+        return "degree of removal"
+    if measure == "attention":
+        return "share of attention"
+    return "‖sBAh‖ / ‖W₀h‖" if measure.endswith("shift") else measure
+
+
+@house_style()
+def rank_pairs(
+    table: pd.DataFrame, pairs: Sequence[tuple[str, str]], correlations: Mapping[tuple[str, str], float]
+) -> Figure:
+    """Scatter of ranks: a panel a pair of measures, a point an element; nodes and facts ranked among their own kind.
+
+    table: rows of one case of `workbench.shift.side_by_side`. correlations: pair -> what to write above its panel.
+    """
+    title = "Ranks within the case: 0 the lowest of its kind, 1 the highest"
+    heads = [f"{a} and {b}\n{_said(correlations.get((a, b)))}" for a, b in pairs]
+    panels = Panels.row(heads, title=title, height=3.2, same_y=False)
+    ranks = {name: table.groupby("kind")[name].transform(_unit_ranks) for pair in pairs for name in pair}
+    for i, (first, second) in enumerate(pairs):
+        for (kind, needed), rows in table.groupby(["kind", "needed"], sort=False):
+            x, y = ranks[first][rows.index], ranks[second][rows.index]
+            colour, (marker, symbol) = BARS[bool(needed)][0], SORTS[str(kind)]
+            name = f"{kind}, {NEEDED if needed else OTHER}"
+            face = colour if needed else "none"
+            panels.axes[i].scatter(
+                x, y, s=26, marker=marker, facecolors=face, edgecolors=colour, linewidths=1.2, label=name
+            )
+            panels.live.add_scatter(
+                x=x, y=y, mode="markers", name=name, legendgroup=name, showlegend=i == 0,
+                marker={"symbol": symbol if needed else f"{symbol}-open", "color": colour, "size": 9},
+                hovertext=[live_text(n) for n in rows["name"]], hoverinfo="text", **panels.on(i),
+            )  # fmt: skip
+        panels.axes[i].grid()
+        panels.label(i, x=f"rank by {first}", y=f"rank by {second}")
+        panels.range(i, x=(-0.06, 1.06), y=(-0.06, 1.06))
+    handles, labels = panels.axes[0].get_legend_handles_labels()
+    legend_below(panels.still, handles, labels, columns=4)
+    said = "; ".join(": ".join(head.splitlines()) for head in heads)
+    return Figure(panels.live, panels.still, f"{title}. {said}.")
+
+
+def _unit_ranks(values: pd.Series) -> np.ndarray:
+    return (rankdata(values) - 1) / max(1, len(values) - 1)
+
+
+def _said(value: float | None) -> str:
+    return (
+        ""
+        if value is None
+        else "constant, no correlation"
+        if np.isnan(value)
+        else f"Spearman {value:+.2f}".replace("-", "−")
+    )
+
+
+@house_style()
+def agreement(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Mean rank correlation of every two measures with its interval, over the band that random values reach.
+
+    tables: panel title -> rows of `workbench.shift.rank_agreement`, the same pairs in each.
+    """
+    title = "Mean Spearman correlation over cases, with 95 % intervals"
+    frames = {
+        f"{name} ({_cases(rows)})": rows.assign(
+            label=[f"{a} · {b}" for a, b in zip(rows["first"], rows["second"], strict=True)]
+        )
+        for name, rows in tables.items()
+    }
+    reach = (-1.05, 1.05)
+    return _forest(frames, title=title, x="mean Spearman correlation", reach=reach, middle=0.0)
+
+
+@house_style()
+def separation(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Area under the ROC curve, needed elements against the others, of each measure alone.
+
+    tables: panel title -> rows of `workbench.shift.separation`, the same measures in each.
+    """
+    title = "How well each measure tells needed elements from the others"
+    frames = {f"{name} ({_cases(rows)})": rows.assign(label=rows["measure"]) for name, rows in tables.items()}
+    return _forest(frames, title=title, x="area under the ROC curve, 0.5 is chance", reach=(-0.02, 1.02), middle=0.5)
+
+
+def _cases(rows: pd.DataFrame) -> str:
+    counts = sorted({int(n) for n in rows["n"]})
+    return f"n = {' to '.join(map(str, (counts[0], counts[-1]) if len(counts) > 1 else counts))} cases"
+
+
+def _forest(
+    frames: Mapping[str, pd.DataFrame], *, title: str, x: str, reach: tuple[float, float], middle: float
+) -> Figure:
+    """Points with intervals, a row a label, a panel a table; a band where `random_low` and `random_high` are given."""
+    labels = list(dict.fromkeys(label for rows in frames.values() for label in rows["label"]))
+    panels = Panels.row(list(frames), title=title, height=1.3 + 0.24 * len(labels))
+    for i, rows in enumerate(frames.values()):
+        known = rows[rows["n"] > 0]
+        where = np.array([len(labels) - 1 - labels.index(label) for label in known["label"]])
+        panels.axes[i].axvline(middle, color=GREY, lw=1)
+        span = {"x0": middle, "x1": middle, "y0": -0.7, "y1": len(labels) - 0.3}
+        panels.live.add_shape(
+            type="line", **span, xref=f"x{panels.end(i)}", yref=f"y{panels.end(i)}", line={"color": GREY, "width": 1}
+        )
+        if "random_low" in known:
+            _random(panels, i, known, where)
+        _points(panels, i, known, where)
+        panels.label(i, x=x)
+        panels.axes[i].grid(axis="x")
+        panels.range(i, x=reach, y=(-0.7, len(labels) - 0.3))
+    panels.axes[0].set_yticks(range(len(labels)), [still_text(label, 60) for label in labels[::-1]], size=8)
+    panels.live.update_layout(
+        yaxis={"tickvals": list(range(len(labels))), "ticktext": [live_text(label, 60) for label in labels[::-1]]}
+    )
+    handles, names = panels.axes[0].get_legend_handles_labels()
+    legend_below(panels.still, handles, names)
+    said = [
+        f"{one} of {name}: {value:.2f}"
+        for name, rows in frames.items()
+        for one, value in zip(rows["label"], rows["mean"], strict=True)
+    ]
+    return Figure(panels.live, panels.still, f"{title}: {'; '.join(said)}.")
+
+
+def _random(panels: Panels, i: int, rows: pd.DataFrame, where: np.ndarray) -> None:
+    """Grey bars behind the points: where 95 % of random means lie."""
+    low, high = rows["random_low"].to_numpy(float), rows["random_high"].to_numpy(float)
+    name = "random values, 95 %"
+    panels.axes[i].barh(where, high - low, 0.7, left=low, color=PALE, label=name)
+    panels.live.add_bar(
+        x=high - low, y=where, base=low, width=0.7, orientation="h", marker={"color": PALE}, name=name,
+        legendgroup=name, showlegend=i == 0, hoverinfo="skip", **panels.on(i),
+    )  # fmt: skip
+
+
+def _points(panels: Panels, i: int, rows: pd.DataFrame, where: np.ndarray) -> None:
+    mean, low, high = (rows[key].to_numpy(float) for key in ("mean", "low", "high"))
+    reach = np.clip([mean - low, high - mean], 0, None)
+    name = "mean, 95 % interval"
+    panels.axes[i].errorbar(
+        mean, where, xerr=reach, fmt="o", color=BLUE, ecolor=INK, elinewidth=1.2, capsize=2.5, label=name
+    )
+    said = [
+        f"{live_text(one, 60)}: {m:+.3f} [{a:+.3f}, {b:+.3f}]"
+        for one, m, a, b in zip(rows["label"], mean, low, high, strict=True)
+    ]
+    panels.live.add_scatter(
+        x=mean, y=where, mode="markers", name=name, legendgroup=name, showlegend=i == 0, hovertext=said,
+        hoverinfo="text", marker={"color": BLUE, "size": 9},
+        error_x={"array": reach[1], "arrayminus": reach[0], "color": INK, "thickness": 1.4}, **panels.on(i),
+    )  # fmt: skip
