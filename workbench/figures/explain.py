@@ -1,0 +1,197 @@
+"""Pictures of explanations: masks as bars, answers, methods compared."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from workbench.cases import Case, Fact
+from workbench.figures.case_graph import case_graph, label
+from workbench.figures.core import (
+    BLUE,
+    FONT_SIZE,
+    GREY,
+    INK,
+    RED,
+    Figure,
+    house_style,
+    live_text,
+    sheet,
+    stage,
+    still_text,
+)
+from workbench.figures.objective import terms
+from workbench.figures.panels import Panels
+
+__all__ = ["answers", "case_graph", "comparison", "mask_bars", "terms"]
+
+DIRECTION = {  # metric -> how it moves when Gc changes the answer more
+    "jaccard": ("lower:", "changed more"),
+    "edit_distance": ("higher:", "changed more"),
+    "path_overlap": ("lower:", "changed more"),
+    "cosine": ("lower:", "changed more"),
+    "flipped": ("share of tool-", "chains changed"),
+}
+
+
+@house_style()
+def mask_bars(
+    case: Case,
+    degrees: Mapping[str, Sequence[float] | np.ndarray],
+    *,
+    title: str,
+    removed: Mapping[str, Collection[str | Fact]] | None = None,
+    threshold: float = 0.5,
+    most: int = 16,
+) -> Figure:
+    """Degree of removal of the elements, a panel for each method, those that any method removes most on top.
+
+    degrees: method -> (n,) in the order of `case.elements`. removed: method -> what it takes out: red and hatched.
+    """
+    values = {method: np.asarray(m, float) for method, m in degrees.items()}
+    order = np.argsort(-np.max(list(values.values()), axis=0), kind="stable")[:most][::-1]
+    names = [label(case, case.elements[i]) for i in order]
+    shown = f"{title}: showing {len(order)} of {len(case.elements)} elements"
+    height = 0.9 + 0.19 * len(order)
+    panels = Panels.row([live_text(method) for method in values], title=shown, height=height, legend=False)
+    places = list(range(len(order)))
+    panels.axes[0].set_yticks(places, [still_text(name) for name in names], size=FONT_SIZE - 1.5)
+    ticks = {"tickvals": places, "ticktext": [live_text(name) for name in names], "showgrid": False}
+    panels.live.update_layout(yaxis={**ticks, "range": [-0.7, len(order) - 0.3]})
+    for i, (method, m) in enumerate(values.items()):
+        out = [case.elements[k] in (removed or {}).get(method, ()) for k in order]
+        _mask_panel(panels, i, places, m[order], out, threshold)
+        panels.label(i, x="degree of removal")
+        panels.range(i, x=(0, 1))
+    said = "; ".join(f"{method}: {names[-1]} highest at {m.max():.2f}" for method, m in values.items())
+    return Figure(panels.live, panels.still, f"{shown}. {said}.")
+
+
+def _mask_panel(
+    panels: Panels, i: int, places: Sequence[int], m: np.ndarray, out: Sequence[bool], threshold: float
+) -> None:
+    axes, colours = panels.axes[i], [RED if gone else BLUE for gone in out]
+    bars = axes.barh(places, m, color=colours, edgecolor="white", linewidth=0)
+    for bar, gone in zip(bars, out, strict=True):
+        bar.set_hatch("xxx" if gone else "")
+    axes.axvline(threshold, color=INK, lw=0.8, ls=":")
+    axes.grid(axis="x")
+    pattern = {"shape": ["x" if gone else "" for gone in out], "fillmode": "overlay", "fgcolor": "white", "size": 6}
+    panels.live.add_bar(
+        x=m.round(4),
+        y=list(places),
+        orientation="h",
+        marker={"color": colours, "pattern": pattern},
+        hovertext=[f"{value:.3f}{', removed' * gone}" for value, gone in zip(m, out, strict=True)],
+        hoverinfo="text",
+        **panels.on(i),
+    )
+    end = panels.end(i)
+    line = {"color": INK, "width": 1, "dash": "dot"}
+    panels.live.add_shape(
+        type="line", x0=threshold, x1=threshold, y0=0, y1=1, xref=f"x{end}", yref=f"y{end} domain", line=line
+    )
+
+
+@house_style()
+def comparison(
+    summary: Mapping[str, Mapping[str, Mapping[str, float]]],
+    *,
+    title: str,
+    metrics: Sequence[str] = tuple(DIRECTION),
+    learned: Sequence[str] = ("paper", "in_loop"),
+) -> Figure:
+    """Means with their intervals, a panel for each metric, a line for each method; learned methods as filled diamonds.
+
+    summary: method -> metric -> {mean, low, high, n}.
+    """
+    methods = list(summary)[::-1]
+    heads = [live_text(name) for name in metrics]
+    panels = Panels.row(heads, title=title, height=0.95 + 0.27 * len(methods), legend=False)
+    places = list(range(len(methods)))
+    names = [f"{method} (n = {summary[method][metrics[0]]['n']:g})" for method in methods]
+    panels.axes[0].set_yticks(places, [still_text(name) for name in names])
+    ticks = {"tickvals": places, "ticktext": [live_text(name) for name in names], "showgrid": False}
+    panels.live.update_layout(yaxis={**ticks, "range": [-0.6, len(methods) - 0.4]})
+    for i, metric in enumerate(metrics):
+        for ours in (False, True):
+            some = [k for k in places if (methods[k] in learned) == ours]
+            _intervals(panels, i, some, [summary[methods[k]][metric] for k in some], [methods[k] for k in some], ours)
+        panels.axes[i].grid(axis="x")
+        panels.range(i, x=(-0.03, 1.03))
+        hint = DIRECTION.get(metric, ("",))
+        panels.axes[i].set_xlabel("\n".join(hint), size=FONT_SIZE - 1)
+        panels.live.update_layout({f"xaxis{panels.end(i)}_title": {"text": "<br>".join(hint), "font": {"size": 11}}})
+    said = [
+        f"{method}: " + ", ".join(f"{metric} {summary[method][metric]['mean']:.2f}" for metric in metrics)
+        for method in summary
+    ]
+    return Figure(panels.live, panels.still, f"{title}. {'; '.join(said)}.")
+
+
+def _intervals(
+    panels: Panels, i: int, places: Sequence[int], rows: Sequence[Mapping[str, float]], names: Sequence[str], ours: bool
+) -> None:
+    mean, low, high = (np.array([float(row[key]) for row in rows]) for key in ("mean", "low", "high"))
+    reach = np.clip([mean - low, high - mean], 0, None)
+    colour, marker, symbol = (BLUE, "D", "diamond") if ours else (GREY, "o", "circle")
+    style = {"color": colour, "ms": 5, "elinewidth": 1.3, "capsize": 2.5, "mec": INK, "mew": 0.4}
+    panels.axes[i].errorbar(mean, places, xerr=reach, fmt=marker, **style)
+    texts = [
+        f"{live_text(name)}: {m:.3f} [{a:.3f}, {b:.3f}]" for name, m, a, b in zip(names, mean, low, high, strict=True)
+    ]
+    panels.live.add_scatter(
+        x=mean,
+        y=list(places),
+        mode="markers",
+        marker={"color": colour, "symbol": symbol, "size": 9, "line": {"color": INK, "width": 0.5}},
+        error_x={"array": reach[1], "arrayminus": reach[0], "color": colour, "thickness": 1.6},
+        hovertext=texts,
+        hoverinfo="text",
+        **panels.on(i),
+    )
+
+
+@house_style()
+def answers(case: Case, toolchains: Mapping[str, Sequence[str]], names: Mapping[str, str], *, title: str) -> Figure:
+    """Toolchains as rows of boxes. What an answer on G has beyond the right answer, and an answer on Gc beyond the same
+    model's on G, has a red rim and a `≠`.
+
+    toolchains: `tuned_full`, `tuned_changed`, `base_full`, `base_changed` -> command ids. names: node id -> name.
+    """
+    rows: list[tuple[str, Sequence[str], Sequence[str]]] = [("right answer", case.toolchain, case.toolchain)]
+    for model in ("tuned", "base"):
+        whole = toolchains.get(f"{model}_full")
+        if whole is not None:
+            rows.append((f"{model} on G", whole, case.toolchain))
+            rows.append((f"{model} on Gc", toolchains[f"{model}_changed"], whole))
+    longest = max(1, *(len(chain) for _, chain, _ in rows))
+    height = 0.35 + 0.34 * len(rows)
+    still, axes = sheet(height=height)
+    axes.set(xlim=(0, longest), ylim=(-0.6, len(rows) - 0.4), title=title)
+    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows][::-1])
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    live = stage(title=title, height=height + 0.75, margin={"l": 100, "r": 10, "t": 50, "b": 10})
+    live.update_xaxes(visible=False, range=[0, longest])
+    ticks = {"tickvals": list(range(len(rows))), "ticktext": [name for name, _, _ in rows][::-1], "ticks": ""}
+    live.update_yaxes(range=[-0.6, len(rows) - 0.4], showgrid=False, showline=False, **ticks)
+    room = max(10, 84 // longest)
+    for y, (_, chain, compared) in enumerate(rows[::-1]):
+        for x, node in enumerate(chain or ("",)):
+            other = bool(node) and node not in compared
+            name = names.get(node, node) if node else "(no command)"
+            _box(axes, live, x, y, f"≠ {name}" if other else name, RED if other else GREY if node else "white", room)
+    said = [f"{name}: {', '.join(names.get(node, node) for node in chain) or 'none'}" for name, chain, _ in rows]
+    return Figure(live, still, f"{title}. {'; '.join(said)}.")
+
+
+def _box(axes: Any, live: Any, x: float, y: float, name: str, rim: str, room: int) -> None:
+    style = "--" if rim == RED else "-"
+    box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": rim, "linestyle": style}
+    axes.text(x + 0.03, y, still_text(name, room), size=FONT_SIZE - 1, va="center", bbox=box)
+    frame = {"bordercolor": rim, "borderpad": 3, "borderwidth": 2 if rim == RED else 1}
+    live.add_annotation(x=x + 0.02, y=y, text=live_text(name, room), showarrow=False, xanchor="left", **frame)
