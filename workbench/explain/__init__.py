@@ -9,7 +9,7 @@ from workbench.explain.masks import Masks, learn_masks, loop_masks, paper_masks
 from workbench.explain.metrics import METRICS, cosine, edit_distance, jaccard, path_overlap
 from workbench.explain.result import Explanation, load, save
 from workbench.explain.session import LEARNED, METHODS, ExplainConfig, Session
-from workbench.explain.terms import TERMS, Sample, Term, Weights, evaluate, total
+from workbench.explain.terms import PRESETS, TERMS, Sample, Term, Weights, contributions, evaluate, total
 
 __all__ = [
     "BASELINES",
@@ -17,6 +17,7 @@ __all__ = [
     "LEARNED",
     "METHODS",
     "METRICS",
+    "PRESETS",
     "TERMS",
     "Change",
     "Element",
@@ -31,6 +32,7 @@ __all__ = [
     "TextDivergence",
     "Weights",
     "compare",
+    "contributions",
     "cosine",
     "edit_distance",
     "evaluate",

@@ -17,7 +17,7 @@ from workbench.game import Engine
 from workbench.prompts import Template
 
 DECAY = 0.9  # of the loss curve's exponential moving average
-START = -2.0  # logits at the start: m = 0.12, nearly everything kept
+START = -1.0  # logits at the start: m = 0.27, more kept than removed
 
 Listener = Callable[[dict[str, float]], None]
 """Called after every step with one row, the mean over cases: `step` (from 1), `loss`, `loss_ema`, and every term."""
@@ -81,8 +81,8 @@ def paper_masks(
     weights: Weights,
     *,
     template: Template,
-    steps: int = 200,
-    learning_rate: float = 0.1,
+    steps: int = 120,
+    learning_rate: float = 0.3,
     seed: int = 0,
     listen: Listener | None = None,
 ) -> list[Masks]:
@@ -106,8 +106,8 @@ def loop_masks(
     weights: Weights,
     *,
     answers: Sequence[Sequence[int]] | None = None,
-    steps: int = 60,
-    learning_rate: float = 0.3,
+    steps: int = 40,
+    learning_rate: float = 0.4,
     seed: int = 0,
     listen: Listener | None = None,
 ) -> list[Masks]:

@@ -33,10 +33,10 @@ class ExplainConfig:
     """Settings of the explanations."""
 
     weights: Weights = field(default_factory=Weights)
-    paper_steps: int = 200
-    paper_learning_rate: float = 0.1
-    loop_steps: int = 60
-    loop_learning_rate: float = 0.3
+    paper_steps: int = 120
+    paper_learning_rate: float = 0.3
+    loop_steps: int = 40
+    loop_learning_rate: float = 0.4
     threshold: float = 0.5  # an element goes when its degree of removal is above it
     reference: str = "in_loop"  # learned method whose removals give the baselines their size and types
     max_new_tokens: int = 32

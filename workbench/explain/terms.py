@@ -153,6 +153,13 @@ class Weights:
         return cls(**own, more={name: value for name, value in values.items() if name not in own})
 
 
+PRESETS: dict[str, Weights] = {
+    "paper": Weights(),
+    # what D gains by one more removal is worth less: small changes, which is what a counterfactual is for
+    "few removals": Weights(alpha=20.0),
+}
+
+
 def evaluate(sample: Sample, layout: Layout) -> dict[str, torch.Tensor]:
     """Every term of TERMS without its weight: name -> (C,)."""
     return {name: term.function(sample, layout) for name, term in TERMS.items()}

@@ -1,0 +1,136 @@
+"""The seven baselines: size, kind and alignment of what they remove; the attention they rank by."""
+
+import numpy as np
+import pytest
+import torch
+from explain_cases import CHAIN, MORE, case, cases, engine
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.attention import attention_received, element_attention
+from workbench.cases import Fact
+from workbench.explain import BASELINES, greedy_answers
+from workbench.explain.baselines import element_type, node_type
+
+FULL = case(CHAIN + MORE)
+N = len(FULL.elements)
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def take(name: str, reference: tuple, *, size: int | None = None, seed: int = 0) -> tuple:
+    attention = np.linspace(0.01, 0.07, len(FULL.facts))
+    size = len(reference) if size is None else size
+    return BASELINES[name](None, FULL, size=size, reference=reference, rng=rng(seed), attention=attention)
+
+
+def test_they_are_the_papers_seven() -> None:
+    kinds = ("random_node", "random_edge", "random_both", "aligned_node", "aligned_both")
+    assert tuple(BASELINES) == (*kinds, "attention_highest", "attention_lowest")
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@settings(max_examples=25, deadline=None)
+@given(chosen=st.sets(st.integers(0, N - 1), min_size=1), seed=st.integers(0, 99))
+def test_they_remove_as_many_elements_as_the_reference(name: str, chosen: set[int], seed: int) -> None:
+    reference = tuple(FULL.elements[i] for i in sorted(chosen))
+    found = take(name, reference, seed=seed)
+    room = {"random_node": len(FULL.nodes), "aligned_node": len(FULL.nodes), "random_edge": len(FULL.facts)}
+    assert len(found) == len(set(found)) == min(len(reference), room.get(name, N))
+    assert set(found) <= set(FULL.elements)
+    assert found == take(name, reference, seed=seed)
+    if name.endswith("node"):
+        assert all(isinstance(e, str) for e in found)
+    if name.endswith("edge"):
+        assert all(isinstance(e, Fact) for e in found)
+
+
+def test_aligned_removals_have_the_types_of_the_reference() -> None:
+    reference = ("command:hisat2", "format_2572", "command:stringtie")
+    for seed in range(5):
+        nodes = take("aligned_node", reference, seed=seed)
+        assert [node_type(n) for n in nodes] == ["command", "format", "command"]
+        mixed = take("aligned_both", (CHAIN[1], "source:ena", CHAIN[0]), seed=seed)
+        assert [element_type(e) for e in mixed] == ["edge input", "source", "edge download_from"]
+
+
+def test_an_edge_counts_as_one_of_its_ends_for_aligned_nodes() -> None:
+    found = {node_type(take("aligned_node", (CHAIN[1],), seed=seed)[0]) for seed in range(20)}
+    assert found == {"format", "command"}
+
+
+def test_types_that_run_out_are_filled_up_with_others() -> None:
+    sources = ("source:ena", "source:ena", "source:ena")
+    found = take("aligned_node", sources)
+    assert len(set(found)) == 3 and found[0] == "source:ena"
+
+
+def test_random_draws_reach_every_element() -> None:
+    seen = {e for seed in range(60) for e in take("random_both", FULL.elements[:3], seed=seed)}
+    assert seen == set(FULL.elements)
+
+
+def test_types_of_nodes() -> None:
+    assert node_type("format:hisat2_index") == node_type("format_2572") == "format"
+    assert node_type("command:samtools sort") == "command"
+
+
+def test_attention_ranks_from_both_ends() -> None:
+    highest, lowest = take("attention_highest", FULL.elements[:2]), take("attention_lowest", FULL.elements[:2])
+    assert highest == ("data_1276", FULL.facts[-1])  # the last node has the attention of its only fact
+    assert lowest == ("source:ena", FULL.facts[0])
+
+
+def test_attention_is_computed_where_it_is_not_given() -> None:
+    run = engine()
+    found = BASELINES["attention_highest"](run, FULL, size=1, reference=(), rng=rng())
+    expected = element_attention(FULL, attention_received(run, [FULL])[0])
+    assert found == (FULL.elements[int(expected.argmax())],)
+
+
+def test_attention_of_a_node_is_the_mean_of_its_facts() -> None:
+    facts = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
+    elements = element_attention(case(), facts)
+    assert elements[:6] == pytest.approx([0.1, 0.15, 0.25, 0.35, 0.45, 0.5])
+    assert elements[6:].tolist() == facts.tolist()
+
+
+def test_attention_received_is_a_share_and_the_same_alone_and_in_a_batch() -> None:
+    run, three = engine(), cases()
+    answers = greedy_answers(run, three)
+    together = attention_received(run, three, answers)
+    for c, a, shares in zip(three, answers, together, strict=True):
+        assert shares.shape == (len(c.facts),)
+        assert (shares > 0).all() and shares.sum() < 1
+        assert attention_received(run, [c], [a])[0] == pytest.approx(shares, abs=1e-6)
+
+
+def test_attention_received_is_that_of_the_answers_positions() -> None:
+    run, c = engine(), case()
+    prompt, answer = run.prompt(c), run.answer_ids(c, c.path)
+    (found,) = attention_received(run, [c], [answer])
+    before = run.lm.model.config._attn_implementation
+    run.lm.model.set_attn_implementation("eager")
+    with torch.no_grad():
+        ids = torch.tensor([[*prompt.ids, *answer[:-1]]])
+        layers = torch.cat(run.lm.model(input_ids=ids, output_attentions=True).attentions)  # (layers, heads, q, k)
+    run.lm.model.set_attn_implementation(before)
+    token = layers[:, :, -len(answer) :].mean((0, 1, 2))
+    for i in range(len(c.facts)):
+        mine = [k for k, fact in enumerate(prompt.fact) if fact == i]
+        assert found[i] == pytest.approx(float(token[mine].sum()), abs=1e-6)
+
+
+def test_attention_differs_with_the_adapter_off_and_the_models_setting_comes_back() -> None:
+    run, c = engine(), case()
+    before = run.lm.model.config._attn_implementation
+    answer = run.answer_ids(c, c.path)
+    on, off = (attention_received(run, [c], [answer], adapter=a)[0] for a in (True, False))
+    assert not np.allclose(on, off, atol=1e-4)
+    assert run.lm.model.config._attn_implementation == before != "eager"
+    with pytest.raises(ValueError):
+        attention_received(run, [c], [])
+    assert run.lm.model.config._attn_implementation == before
+    assert run.ledger.rows == 2

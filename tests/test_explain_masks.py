@@ -1,0 +1,120 @@
+"""Learning masks: the same seed gives the same masks, a planted dependency is found, the curve is the objective."""
+
+import numpy as np
+import pytest
+import torch
+from explain_cases import case, cases, engine
+
+from workbench.explain import (
+    TERMS,
+    Masks,
+    Weights,
+    learn_masks,
+    loop_masks,
+    paper_masks,
+    removed_elements,
+    total,
+    without,
+)
+from workbench.explain.masks import DECAY
+from workbench.prompts import ReaderTemplate
+
+FEW = {"steps": 6, "learning_rate": 0.3}
+
+
+def planted(keep: torch.Tensor) -> torch.Tensor:
+    """A divergence that depends on the third fact alone."""
+    return 1 - keep[:, 2]
+
+
+def learned(of: list, **how) -> list[Masks]:
+    settings = {"steps": 150, "learning_rate": 0.2, "seed": 0, "template": ReaderTemplate()}
+    return learn_masks(of, Weights(alpha=20), planted, **{**settings, **how})
+
+
+def test_what_the_divergence_depends_on_is_removed_and_little_else() -> None:
+    for c, masks in zip(cases(), learned(cases()), strict=True):
+        change = removed_elements(c, masks)
+        assert change.flags == ()
+        assert c.facts[2] not in without(c, change.elements).facts
+        assert len(change.elements) <= 4
+
+
+def test_masks_have_the_shape_of_the_case_and_are_degrees() -> None:
+    for c, masks in zip(cases(), paper_masks(cases(), Weights(), template=ReaderTemplate(), **FEW), strict=True):
+        assert masks.nodes.shape == (len(c.nodes),)
+        assert masks.edges.shape == (len(c.facts),)
+        assert masks.elements.tolist() == [*masks.nodes, *masks.edges]
+        assert ((masks.elements > 0) & (masks.elements < 1)).all()
+
+
+def test_history_has_every_term_and_its_loss_is_their_sum() -> None:
+    weights = Weights(alpha=3, delta=2)
+    (masks,) = paper_masks([case()], weights, template=ReaderTemplate(), **FEW)
+    smoothed = masks.history[0]["loss"]
+    for step, row in enumerate(masks.history, start=1):
+        assert set(row) == {"step", "loss", "loss_ema", *TERMS}
+        assert row["step"] == step
+        assert row["loss"] == pytest.approx(total(row, weights))
+        smoothed = DECAY * smoothed + (1 - DECAY) * row["loss"]
+        assert row["loss_ema"] == pytest.approx(smoothed)
+    assert len(masks.history) == 6
+
+
+def test_the_same_seed_gives_the_same_masks_and_another_seed_others() -> None:
+    def run(seed: int) -> np.ndarray:
+        return paper_masks([case()], Weights(), template=ReaderTemplate(), seed=seed, **FEW)[0].elements
+
+    assert np.array_equal(run(1), run(1))
+    assert not np.array_equal(run(1), run(2))
+
+
+def test_the_same_seed_gives_the_same_masks_with_the_model_in_the_loop() -> None:
+    first, again = (loop_masks(engine(), cases(), Weights(), seed=4, steps=3, learning_rate=0.3) for _ in range(2))
+    for a, b in zip(first, again, strict=True):
+        assert np.array_equal(a.elements, b.elements)
+        assert a.history == b.history
+
+
+def test_masks_of_a_case_do_not_depend_on_the_cases_beside_it() -> None:
+    together = learned(cases(), steps=20)[0]
+    (alone,) = learned(cases()[:1], steps=20)
+    assert np.allclose(together.elements, alone.elements, atol=1e-9)
+
+
+def test_learning_lowers_the_paper_objective() -> None:
+    (masks,) = paper_masks([case()], Weights(), template=ReaderTemplate(), steps=60, learning_rate=0.3)
+    losses = [row["loss"] for row in masks.history]
+    assert np.mean(losses[-10:]) < np.mean(losses[:10]) - 10
+
+
+def test_the_listener_hears_the_mean_over_cases_of_every_step() -> None:
+    heard: list[dict[str, float]] = []
+    found = paper_masks(cases(), Weights(), template=ReaderTemplate(), listen=heard.append, **FEW)
+    assert [row["step"] for row in heard] == [1, 2, 3, 4, 5, 6]
+    for i, row in enumerate(heard):
+        assert row["loss"] == pytest.approx(np.mean([m.history[i]["loss"] for m in found]))
+
+
+def test_gradients_still_flow_after_an_answer_was_generated() -> None:
+    run = engine()
+    run.answers(cases())
+    (before,) = loop_masks(run, [case()], Weights(), steps=0, learning_rate=0.3)
+    (after,) = loop_masks(run, [case()], Weights(lambda_v=0, lambda_e=0, delta=0, epsilon=0), **FEW)
+    assert (np.abs(after.edges - before.edges) > 0.01).all()
+    assert run.ledger.backward_passes == 6
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"), [({"steps": -1}, "steps must be 0 or more"), ({"learning_rate": 0.0}, "learning_rate must be")]
+)
+def test_settings_out_of_range_are_refused(wrong: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        learned([case()], **wrong)
+
+
+def test_a_case_without_facts_is_refused_by_name() -> None:
+    empty = case()
+    empty = type(empty)(**{**empty.__dict__, "facts": (), "id": "bare"})
+    with pytest.raises(ValueError, match="'bare' shows no facts"):
+        learned([empty])

@@ -1,0 +1,200 @@
+"""Every term of the objective on values worked out by hand; weights; the layout of cases."""
+
+import dataclasses
+import math
+
+import pytest
+import torch
+from explain_cases import CHAIN, NAMES, case, cases
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from workbench.cases import Fact
+from workbench.explain import PRESETS, TERMS, Layout, Sample, Term, Weights, contributions, evaluate, total
+from workbench.explain import terms as module
+from workbench.explain.layout import neighbours
+from workbench.explain.text import relevance
+from workbench.prompts import ReaderTemplate
+
+
+def layout(**changes) -> Layout:
+    """Two nodes (one a command), three edges in a row of which the first two and the last two are neighbours."""
+    base = Layout(
+        node_real=torch.tensor([[True, True]]),
+        edge_real=torch.tensor([[True, True, True]]),
+        node_weights=torch.tensor([[0.5, 0.8]], dtype=torch.float64),
+        edge_weights=torch.tensor([[1.0, 1.0, 2.0]], dtype=torch.float64),
+        heads=torch.tensor([[0, 1, 0]]),
+        tails=torch.tensor([[1, 0, 1]]),
+        pairs=torch.tensor([[[0, 1], [1, 2]]]),
+        pair_real=torch.tensor([[True, True]]),
+        tools=torch.tensor([[False, True]]),
+    )
+    return dataclasses.replace(base, **changes)
+
+
+def sample(nodes=(0.2, 0.4), edges=(0.1, 0.5, 0.9), divergence=0.3) -> Sample:
+    return Sample(*(torch.tensor([x], dtype=torch.float64) for x in (nodes, edges)), torch.tensor([divergence]))
+
+
+def value(name: str, at: Sample | None = None, where: Layout | None = None) -> float:
+    return float(TERMS[name].function(at or sample(), where or layout()))
+
+
+def test_structure() -> None:
+    assert value("structure_nodes") == pytest.approx(0.5 * 0.2 + 0.8 * 0.4)
+    assert value("structure_edges") == pytest.approx(0.1 + 0.5 + 2 * 0.9)
+
+
+def test_divergence_is_a_reward() -> None:
+    assert value("divergence") == pytest.approx(0.3)
+    assert TERMS["divergence"].sign == -1
+    assert all(term.sign == 1 for term in TERMS.values() if term.name != "divergence")
+
+
+def test_entropy_in_nats() -> None:
+    def h(m: float) -> float:
+        return -m * math.log(m) - (1 - m) * math.log(1 - m)
+
+    assert value("entropy") == pytest.approx((h(0.2) + h(0.4) + h(0.1) + h(0.5) + h(0.9)) / 5)
+    assert value("entropy", sample((0.5, 0.5), (0.5, 0.5, 0.5))) == pytest.approx(math.log(2))
+    assert value("entropy", sample((0.0, 1.0), (0.0, 1.0, 1.0))) == pytest.approx(0, abs=1e-9)
+
+
+def test_preserve_counts_kept_tools_and_commands_only() -> None:
+    assert value("preserve") == pytest.approx(1 - 0.6)
+    assert value("preserve", sample((0.0, 1.0))) == pytest.approx(1)
+    assert value("preserve", sample((1.0, 0.0))) == 0
+    two = layout(tools=torch.tensor([[True, True]]))
+    assert value("preserve", where=two) == 0  # 0.8 + 0.6 tools are kept
+    assert value("preserve", where=layout(tools=torch.tensor([[False, False]]))) == 1
+
+
+def test_hard() -> None:
+    assert value("hard") == pytest.approx((0.2 + 0.4 + 0.1 + 0.5 + 0.1) / 5)
+
+
+def test_smooth() -> None:
+    assert value("smooth") == pytest.approx((0.4**2 + 0.4**2) / 2)
+    assert value("smooth", where=layout(pair_real=torch.tensor([[False, False]]))) == 0
+
+
+def test_total_is_the_objective_of_the_method() -> None:
+    values = {name: float(v) for name, v in evaluate(sample(), layout()).items()}
+    w = Weights(lambda_v=2, lambda_e=3, alpha=5, beta=7, gamma=11, delta=13, epsilon=17)
+    by_hand = (
+        2 * values["structure_nodes"]
+        + 3 * values["structure_edges"]
+        - 5 * values["divergence"]
+        + 7 * values["entropy"]
+        + 11 * values["preserve"]
+        + 13 * values["hard"]
+        + 17 * values["smooth"]
+    )
+    assert total(values, w) == pytest.approx(by_hand)
+    row = values | {"step": 1.0, "loss": 0.0}  # columns of a history that are no terms do not count
+    assert total(row, w) == pytest.approx(by_hand)
+    assert contributions(values, w)["divergence"] == pytest.approx(-5 * 0.3)
+
+
+def test_default_weights_are_the_papers() -> None:
+    expected = {"lambda_v": 0.1, "lambda_e": 0.5, "alpha": 400, "beta": 0.05, "gamma": 10, "delta": 10, "epsilon": 5}
+    assert Weights().to_dict() == {**expected, "tau": 0.15}
+    assert PRESETS["paper"] == Weights()
+    assert Weights.from_dict(Weights(alpha=3).to_dict()) == Weights(alpha=3)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"alpha": -1}, {"beta": math.nan}, {"gamma": math.inf}, {"tau": 0}, {"more": {"zeta": 1.0}}]
+)
+def test_weights_out_of_range_are_refused_by_name(wrong: dict) -> None:
+    with pytest.raises(ValueError, match="zeta" if "more" in wrong else next(iter(wrong))):
+        Weights(**wrong)
+    with pytest.raises(ValueError, match="no term has a weight 'zeta'"):
+        Weights.from_dict({"zeta": 1.0})
+
+
+def test_a_new_term_gets_a_weight_a_column_and_its_share_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    new = Term("count", "L_count", "zeta", 2.0, 1, "elements", "ζ · Σ m", lambda s, _: s.nodes.sum(1) + s.edges.sum(1))
+    monkeypatch.setitem(module.TERMS, "count", new)
+    values = evaluate(sample(), layout())
+    assert float(values["count"]) == pytest.approx(2.1)
+    assert Weights().to_dict()["zeta"] == 2.0
+    assert Weights.from_dict({"zeta": 5.0, "alpha": 1.0}).of(new) == 5.0
+    assert float(contributions(values, Weights(more={"zeta": 5.0}))["count"]) == pytest.approx(10.5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=5, max_size=5))
+def test_every_term_is_finite_with_finite_gradients_also_at_0_and_1(m: list[float]) -> None:
+    nodes = torch.tensor([m[:2]], dtype=torch.float64, requires_grad=True)
+    edges = torch.tensor([m[2:]], dtype=torch.float64, requires_grad=True)
+    values = evaluate(Sample(nodes, edges, layout().keep_facts(nodes, edges).sum(1)), layout())
+    assert all(torch.isfinite(v).all() and (v >= -1e-12).all() for v in values.values())
+    total(values, Weights()).sum().backward()
+    assert nodes.grad is not None and torch.isfinite(nodes.grad).all()
+    assert edges.grad is not None and torch.isfinite(edges.grad).all()
+
+
+def test_gradients_are_those_of_finite_differences() -> None:
+    where = layout()
+
+    def objective(nodes: torch.Tensor, edges: torch.Tensor) -> torch.Tensor:
+        at = Sample(nodes, edges, 1 - where.keep_facts(nodes, edges).mean(1))
+        return total(evaluate(at, where), Weights())
+
+    at = (torch.tensor([[0.21, 0.43]]), torch.tensor([[0.1, 0.6, 0.87]]))
+    assert torch.autograd.gradcheck(objective, [x.double().requires_grad_() for x in at])
+
+
+def test_layout_of_cases() -> None:
+    three = cases()
+    found = Layout.of(three, ReaderTemplate(), relations={"input": 0.25})
+    assert found.node_real.sum(1).tolist() == [len(c.nodes) for c in three]
+    assert found.edge_real.sum(1).tolist() == [len(c.facts) for c in three]
+    for i, c in enumerate(three):
+        ends = [(c.nodes[h], c.nodes[t]) for h, t in zip(found.heads[i], found.tails[i], strict=True)]
+        assert ends[: len(c.facts)] == [(f.head, f.tail) for f in c.facts]
+        assert [n for n, tool in zip(c.nodes, found.tools[i], strict=False) if tool] == list(c.toolchain)
+        expected = [0.25 if f.relation == "input" else 1.0 for f in c.facts]
+        assert found.edge_weights[i].tolist() == expected + [0.0] * (7 - len(c.facts))
+        assert (found.node_weights[i][found.node_real[i]] >= 0.5).all()
+    assert (found.node_weights[~found.node_real] == 0).all()
+
+
+def test_a_node_that_the_question_names_weighs_less() -> None:
+    c = case()
+    weights = dict(zip(c.nodes, Layout.of([c], ReaderTemplate()).node_weights[0].tolist(), strict=True))
+    assert weights["source:ena"] < weights["format_2573"] == 1.0
+    assert weights["format_2572"] < 1
+
+
+def test_relevance_is_the_cosine_of_scikit_learn() -> None:
+    c = case()
+
+    def line(f: Fact) -> str:
+        return f"{NAMES[f.head].replace(' ', '_')} {NAMES[f.tail].replace(' ', '_')} {f.relation}\n"
+
+    nodes = ["".join(line(f) for f in c.facts if n in (f.head, f.tail)) for n in c.nodes]
+    question = "to BAM from ENA_archive :\n ? to BAM from ENA_archive"
+    vectors = TfidfVectorizer().fit_transform([question, *nodes]).toarray()
+    assert relevance(c, ReaderTemplate()) == pytest.approx(vectors[1:] @ vectors[0], abs=1e-12)
+
+
+def test_edges_that_share_a_node_are_paired_once() -> None:
+    assert neighbours(case()) == [(0, 1), (1, 2), (2, 3), (3, 4)]
+    ring = (Fact("a", "input", "b"), Fact("b", "output", "a"), Fact("c", "input", "d"))
+    assert neighbours(dataclasses.replace(case(), facts=ring)) == [(0, 1)]
+
+
+def test_keep_weight_of_a_fact_is_the_product_of_its_edge_and_both_ends() -> None:
+    where = Layout.of([case(), case(CHAIN[:1], id="short")], ReaderTemplate())
+    nodes = torch.zeros(2, 6, dtype=torch.float64)
+    edges = torch.zeros(2, 5, dtype=torch.float64)
+    nodes[0, 1], edges[0, 1] = 0.5, 0.2  # FASTQ and FASTQ -> hisat2
+    keep = where.keep_facts(nodes, edges)
+    assert keep[0].tolist() == pytest.approx([0.5, 0.5 * 0.8, 1, 1, 1])
+    assert keep[1].tolist() == [1, 0, 0, 0, 0]
+    elements = torch.cat([1 - nodes[:1], 1 - edges[:1]], 1)
+    assert torch.equal(case().keep_facts(elements), keep[:1])  # the same rule as the case's own
