@@ -43,6 +43,7 @@ WIDTH = 7.6  # inches
 DPI = 128  # pixels an inch: 973 pixels across
 PIXELS_PER_INCH = 96  # of a live figure
 LONGEST = 40  # characters of a name in a picture
+LONGEST_TITLE = 110
 
 _SETTINGS = threading.RLock()  # matplotlib's settings are global
 
@@ -172,10 +173,10 @@ def sheet(*, height: float, rows: int = 1, columns: int = 1, width: float = WIDT
 
 
 def stage(*, title: str, height: float, **layout: Any) -> go.Figure:
-    """An empty plotly figure in the house style; height in inches, the width is the page's. Title: our own words."""
+    """An empty plotly figure in the house style; height in inches, the width is the page's. The title is plain text."""
     axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GREY, "ticks": "outside", "automargin": True}
     base: dict[str, Any] = {
-        "title": {"text": title, "font": {"size": 15}, "x": 0.01, "xanchor": "left"},
+        "title": {"text": live_text(title, LONGEST_TITLE), "font": {"size": 15}, "x": 0.01, "xanchor": "left"},
         "height": round(height * PIXELS_PER_INCH),
         "margin": {"l": 50, "r": 20, "t": 50, "b": 45},
         "font": {"family": "system-ui, sans-serif", "size": 12, "color": INK},

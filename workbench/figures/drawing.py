@@ -9,7 +9,17 @@ from collections.abc import Sequence
 
 from workbench.figures import live as by_plotly
 from workbench.figures import still as by_matplotlib
-from workbench.figures.core import FONT_SIZE, PIXELS_PER_INCH, WIDTH, Figure, Sheet, house_style, stage
+from workbench.figures.core import (
+    FONT_SIZE,
+    LONGEST_TITLE,
+    PIXELS_PER_INCH,
+    WIDTH,
+    Figure,
+    Sheet,
+    house_style,
+    stage,
+    still_text,
+)
 from workbench.figures.spots import Link, Spot, curve
 
 HEAD, FOOT = 0.3, 0.32  # inches for title and legend, above and below what is drawn
@@ -26,13 +36,13 @@ def draw(
     width: float = WIDTH,
     font: float = FONT_SIZE - 1,
 ) -> Figure:
-    """The drawing as a figure, `width` by `height` inches; title and alt are our own words, labels are data."""
+    """The drawing as a figure, `width` by `height` inches; text of title and labels is taken as it is."""
     lines = [curve(link, spots) for link in links]
     whole = height + HEAD + FOOT
     still = Sheet(figsize=(width, whole), facecolor="white")
     axes = still.add_axes((0, FOOT / whole, 1, height / whole), xlim=(0, width), ylim=(0, height))
     axes.set_axis_off()
-    still.text(0.06 / width, 1 - 0.08 / whole, title, size=FONT_SIZE + 1, va="top")
+    still.text(0.06 / width, 1 - 0.08 / whole, still_text(title, LONGEST_TITLE), size=FONT_SIZE + 1, va="top")
     by_matplotlib.links(axes, links, lines, font=font)
     by_matplotlib.spots(axes, spots, font=font)
     handles = by_matplotlib.legend(spots, links)

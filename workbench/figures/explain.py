@@ -14,6 +14,7 @@ from workbench.figures.core import (
     FONT_SIZE,
     GREY,
     INK,
+    LONGEST_TITLE,
     RED,
     Figure,
     house_style,
@@ -55,7 +56,7 @@ def mask_bars(
     names = [label(case, case.elements[i]) for i in order]
     shown = f"{title}: showing {len(order)} of {len(case.elements)} elements"
     height = 0.9 + 0.19 * len(order)
-    panels = Panels.row([live_text(method) for method in values], title=shown, height=height, legend=False)
+    panels = Panels.row(list(values), title=shown, height=height, legend=False)
     places = list(range(len(order)))
     panels.axes[0].set_yticks(places, [still_text(name) for name in names], size=FONT_SIZE - 1.5)
     ticks = {"tickvals": places, "ticktext": [live_text(name) for name in names], "showgrid": False}
@@ -108,7 +109,7 @@ def comparison(
     summary: method -> metric -> {mean, low, high, n}.
     """
     methods = list(summary)[::-1]
-    heads = [live_text(name) for name in metrics]
+    heads = list(metrics)
     panels = Panels.row(heads, title=title, height=0.95 + 0.27 * len(methods), legend=False)
     places = list(range(len(methods)))
     names = [f"{method} (n = {summary[method][metrics[0]]['n']:g})" for method in methods]
@@ -170,7 +171,7 @@ def answers(case: Case, toolchains: Mapping[str, Sequence[str]], names: Mapping[
     longest = max(1, *(len(chain) for _, chain, _ in rows))
     height = 0.35 + 0.34 * len(rows)
     still, axes = sheet(height=height)
-    axes.set(xlim=(0, longest), ylim=(-0.6, len(rows) - 0.4), title=title)
+    axes.set(xlim=(0, longest), ylim=(-0.6, len(rows) - 0.4), title=still_text(title, LONGEST_TITLE))
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows][::-1])
     axes.set_xticks([])
     axes.tick_params(length=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,9 +13,13 @@ import numpy as np
 from workbench.figures.core import (
     BLUE,
     FONT_SIZE,
+    GRID,
     INK,
+    LONGEST_TITLE,
     LOOKS,
+    ORANGE,
     PALE,
+    SKY,
     WIDTH,
     Figure,
     house_style,
@@ -29,6 +33,7 @@ from workbench.figures.core import (
 )
 from workbench.figures.drawing import draw
 from workbench.figures.spots import Link, Place, Spot
+from workbench.kg.agreement import AgreementRow
 
 FLOW = ("download_from", "input", "output", "output_data")  # what carries the data
 PLACES = {  # entity type -> inches, so that few of the 14 relations cross
@@ -84,7 +89,7 @@ def type_statistics(graph: nx.MultiDiGraph) -> Figure:
     _count_bars(panels[0], live, types, [look(name).colour for name in _rising(types)], unit="nodes", panel=0)
     colours = [BLUE if name in FLOW else PALE for name in _rising(relations)]
     _count_bars(panels[1], live, relations, colours, unit="facts (dark: what carries the data flow)", panel=1)
-    still.suptitle(title, x=0.01, ha="left", size=11)
+    still.suptitle(still_text(title, LONGEST_TITLE), x=0.01, ha="left", size=11)
     return Figure(live, still, f"{title}: {_listed(types)}; {_listed(relations)}.")
 
 
@@ -184,3 +189,35 @@ def _relation(graph: nx.Graph, head: str, tail: str) -> str:
     if graph.is_multigraph():
         return next((relation for relation in FLOW if relation in found), "")
     return str(found.get("relation", ""))
+
+
+@house_style()
+def registry_agreement(rows: Sequence[AgreementRow]) -> Figure:
+    """Facts of each relation as one bar: said the same by the registries, nearly the same, otherwise, or not at all."""
+    title = "What public registries say about the same facts"
+    parts: dict[str, tuple[str, str, Callable[[AgreementRow], int]]] = {
+        "the same": (BLUE, "", lambda row: row.exact),
+        "a term above or below": (SKY, "///", lambda row: row.related),
+        "something else": (ORANGE, "xxx", lambda row: row.checked - row.exact - row.related),
+        "nothing": (GRID, "", lambda row: row.unknown),
+    }
+    rows = list(rows)[::-1]
+    names, places = [row.relation for row in rows], list(range(len(rows)))
+    still, axes = sheet(height=1.1 + 0.24 * len(rows))
+    live = stage(title=title, height=1.9 + 0.24 * len(rows), barmode="stack", legend={"orientation": "h", "y": -0.16})
+    left = np.zeros(len(rows))
+    for part, (colour, hatch, count) in parts.items():
+        share = np.array([count(row) / max(row.facts, 1) for row in rows])
+        axes.barh(places, share, left=left, color=colour, hatch=hatch, edgecolor="white", linewidth=0, label=part)
+        pattern = {"shape": hatch[:1], "fillmode": "overlay", "fgcolor": "white", "size": 6}
+        hover = [f"{part}: {count(row):,} of {row.facts:,}" for row in rows]
+        bar = {"marker": {"color": colour, "pattern": pattern}, "hovertext": hover, "hoverinfo": "text"}
+        live.add_bar(x=share.round(4), y=places, orientation="h", name=part, **bar)
+        left += share
+    axes.set_yticks(places, [still_text(name) for name in names])
+    axes.set(xlim=(0, 1), xlabel="share of the facts", title=title)
+    live.update_xaxes(range=[0, 1], title_text="share of the facts")
+    live.update_yaxes(tickvals=places, ticktext=[live_text(name) for name in names], showgrid=False)
+    legend_below(still, *axes.get_legend_handles_labels())
+    said = [f"{row.relation} {row.share:.2f} of {row.checked:,}" for row in rows[::-1] if row.share is not None]
+    return Figure(live, still, f"{title}. Confirmed share of what could be checked: {'; '.join(said)}.")

@@ -14,6 +14,7 @@ from workbench.figures.core import (
     BLACK,
     FONT_SIZE,
     GRID,
+    LONGEST_TITLE,
     SERIES,
     Figure,
     house_style,
@@ -54,7 +55,7 @@ def terms(histories: Mapping[str, Sequence[Mapping[str, float]]], weights: Weigh
             _lines(axes, live, x, y, panel=names.index(name), columns=columns, name=method, number=number)
     for spare in grid.flat[len(names) :]:
         spare.set_visible(False)
-    still.suptitle(title, x=0.01, ha="left", size=11)
+    still.suptitle(still_text(title, LONGEST_TITLE), x=0.01, ha="left", size=11)
     still.supxlabel("step", size=FONT_SIZE)
     legend_below(still, *grid.flat[len(names) - 1].get_legend_handles_labels())
     ends = {name: (h[0]["loss_ema"], h[-1]["loss_ema"], len(h)) for name, h in histories.items() if h}

@@ -9,7 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 from matplotlib.figure import Figure as Sheet
 
-from workbench.figures.core import GREY, GRID, live_text, sheet, stage, still_text
+from workbench.figures.core import GREY, GRID, LONGEST_TITLE, live_text, sheet, stage, still_text
 
 GAPS = {True: 0.055, False: 0.1}  # of the width, between two live panels, without and with labels at each
 LONGEST = 60  # characters of a line above a panel or at an axis
@@ -40,7 +40,7 @@ class Panels:
         below the panels. layout: more for the live twin.
         """
         still, axes = sheet(height=height, columns=len(titles), sharey=same_y, squeeze=False)
-        still.suptitle(title, x=0.01, ha="left", size=11)
+        still.suptitle(still_text(title, LONGEST_TITLE), x=0.01, ha="left", size=11)
         lines = max(name.count("\n") for name in titles)
         margin = {"l": 50, "r": 20, "t": 62 + 16 * lines, "b": 80 if legend else 50}
         below = {"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom", "x": 0}

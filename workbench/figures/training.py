@@ -13,6 +13,7 @@ from workbench.figures.core import (
     GRID,
     HATCHES,
     INK,
+    LONGEST_TITLE,
     PATTERNS,
     SERIES,
     Figure,
@@ -94,7 +95,7 @@ def scores(rows: Sequence[Row], *, title: str = "Held-out cases answered right")
             _bars(axes, live, some, where, place=place, models=models, end=end)
     panels[0, 0].set_ylabel("share of cases")
     live.update_layout(yaxis_title_text="share of cases")
-    still.suptitle(title, x=0.01, ha="left", size=11)
+    still.suptitle(still_text(title, LONGEST_TITLE), x=0.01, ha="left", size=11)
     handles, labels = panels[0, 0].get_legend_handles_labels()
     legend_below(still, handles, labels)
     said = [
