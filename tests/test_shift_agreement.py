@@ -9,7 +9,19 @@ from scipy.stats import spearmanr
 from tiny import chain_case
 
 from workbench.cases import Case
-from workbench.shift import measures_of, rank_agreement, separation, side_by_side, spearman
+from workbench.explain import Explanation
+from workbench.files import plain
+from workbench.shift import (
+    as_records,
+    by_entity,
+    case_correlations,
+    masks_by_case,
+    measures_of,
+    rank_agreement,
+    separation,
+    side_by_side,
+    spearman,
+)
 
 CASE = chain_case()
 
@@ -123,3 +135,61 @@ def test_separation_is_the_area_under_the_roc_curve() -> None:
     assert list(result["measure"]) == ["a", "b", "c"] and (result["n"] == 2).all()
     np.testing.assert_allclose(result["mean"], [1, 0, 0.5])  # c is constant: chance
     assert separation(table_of(values), kind="node", rng=np.random.default_rng(0))["n"].eq(0).all()
+
+
+def explanation(case: Case, method: str, degree: float) -> Explanation:
+    chains = {"tuned_full": case.toolchain, "tuned_changed": ()}
+    answers = {"tuned_full": case.path, "tuned_changed": case.path[:1]}
+    degrees = (degree,) * len(case.elements)
+    return Explanation(case, method, degrees, case.facts[:1], (), answers, chains, {}, {}, 0)
+
+
+def test_masks_of_the_learned_methods_are_gathered_case_by_case() -> None:
+    some = cases(3)
+    given = [explanation(case, method, k + 0.1) for k, case in enumerate(some) for method in ("in_loop", "random_node")]
+    given += [explanation(case, "paper", k + 0.2) for k, case in reversed(list(enumerate(some[1:], start=1)))]
+    found, masks = masks_by_case(given)
+    assert list(masks) == ["mask (paper)", "mask (in loop)"]
+    assert {case.id for case in found} == {"case 1", "case 2"}
+    for case, paper, loop in zip(found, masks["mask (paper)"], masks["mask (in loop)"], strict=True):
+        k = int(case.id[-1])
+        assert paper == (k + 0.2,) * len(case.elements) and loop == (k + 0.1,) * len(case.elements)
+    alone, only = masks_by_case([one for one in given if one.method == "in_loop"])
+    assert len(alone) == 3 and list(only) == ["mask (in loop)"]
+
+
+def test_without_a_shared_case_there_is_nothing_to_compare() -> None:
+    first, second = cases(2)
+    with pytest.raises(ValueError, match="no case has a mask of paper and in_loop"):
+        masks_by_case([explanation(first, "random_node", 1)])
+    with pytest.raises(ValueError, match="explain the same cases by each"):
+        masks_by_case([explanation(first, "paper", 1), explanation(second, "in_loop", 1)])
+
+
+def test_correlations_of_one_case_are_told_by_kind() -> None:
+    table = table_of(np.array([[[1, 1], [2, 2], [3, 3], [1, 3], [2, 2], [3, 1]]], dtype=float))
+    table["kind"] = ["node"] * 3 + ["fact"] * 3
+    assert case_correlations(table, [("a", "b")]) == {("a", "b"): pytest.approx({"node": 1, "fact": -1})}
+
+
+def test_records_are_ready_for_a_manifest() -> None:
+    values = np.random.default_rng(5).random((4, 9, 3))
+    values[..., 2] = 0
+    result = rank_agreement(table_of(values), kind="node", rng=np.random.default_rng(0), draws=19)
+    records = as_records(result, "first", "second")
+    assert list(records) == ["a and b", "a and c", "b and c"]
+    assert records["a and c"]["n"] == 0 and records["a and c"]["mean"] is None
+    assert plain(records, where="metrics")["a and b"]["mean"] == result["mean"][0]
+
+
+def test_entities_are_averaged_over_their_cases() -> None:
+    columns = ["case", "node", "kind", "layer", "projection", "embedding_relative", "context_relative"]
+    rows = [
+        ("1", "x", "node", 0, "q_proj", 0.2, 1.0), ("1", "x", "node", 1, "q_proj", 0.4, 2.0),
+        ("2", "x", "node", 0, "q_proj", 0.2, 3.0), ("2", "x", "node", 1, "q_proj", 0.4, 4.0),
+        ("2", "y", "node", 0, "q_proj", 0.0, 9.0), ("2", "", "fact", 0, "q_proj", 7.0, 7.0),
+    ]  # fmt: skip
+    result = by_entity(pd.DataFrame(rows, columns=columns), {"x": "X", "y": "Y"})
+    assert list(result.columns) == ["name", "cases", "q_proj embedding", "q_proj context"]
+    assert result.loc["x"].tolist() == ["X", 2, pytest.approx(0.3), pytest.approx(2.5)]
+    assert list(result.name) == ["Y", "X"]

@@ -115,9 +115,9 @@ def test_bars_are_sorted_by_the_first_measure(kind: str) -> None:
 
 def test_rank_pairs_say_the_correlation_or_that_there_is_none() -> None:
     pairs = [("mask (in loop)", "attention"), ("attention", "v_proj shift")]
-    figure = agreement.rank_pairs(compared(), pairs, {pairs[0]: float("nan"), pairs[1]: -0.5})
+    figure = agreement.rank_pairs(compared(), pairs, {pairs[0]: {"node": float("nan")}, pairs[1]: {"fact": -0.5}})
     check(figure, 2)
-    assert "constant, no correlation" in figure.alt and "Spearman −0.50" in figure.alt
+    assert "ρ nodes none" in figure.alt and "ρ facts −0.50" in figure.alt
 
 
 def test_agreement_and_separation_leave_out_what_is_not_defined() -> None:

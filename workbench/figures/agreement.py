@@ -82,14 +82,15 @@ def _unit(measure: str) -> str:
 
 @house_style()
 def rank_pairs(
-    table: pd.DataFrame, pairs: Sequence[tuple[str, str]], correlations: Mapping[tuple[str, str], float]
+    table: pd.DataFrame, pairs: Sequence[tuple[str, str]], correlations: Mapping[tuple[str, str], Mapping[str, float]]
 ) -> Figure:
     """Scatter of ranks: a panel a pair of measures, a point an element; nodes and facts ranked among their own kind.
 
-    table: rows of one case of `workbench.shift.side_by_side`. correlations: pair -> what to write above its panel.
+    table: rows of one case of `workbench.shift.side_by_side`. correlations: pair -> kind -> Spearman, written above
+    its panel (see `workbench.shift.case_correlations`).
     """
-    title = "Ranks within the case: 0 the lowest of its kind, 1 the highest"
-    heads = [f"{a} and {b}\n{_said(correlations.get((a, b)))}" for a, b in pairs]
+    title = "Ranks within the case, 0 the lowest of its kind, 1 the highest, and Spearman's ρ"
+    heads = [f"{a} and {b}\n{_said(correlations.get((a, b), {}))}" for a, b in pairs]
     panels = Panels.row(heads, title=title, height=3.2, same_y=False)
     ranks = {name: table.groupby("kind")[name].transform(_unit_ranks) for pair in pairs for name in pair}
     for i, (first, second) in enumerate(pairs):
@@ -119,14 +120,10 @@ def _unit_ranks(values: pd.Series) -> np.ndarray:
     return (rankdata(values) - 1) / max(1, len(values) - 1)
 
 
-def _said(value: float | None) -> str:
-    return (
-        ""
-        if value is None
-        else "constant, no correlation"
-        if np.isnan(value)
-        else f"Spearman {value:+.2f}".replace("-", "−")
-    )
+def _said(values: Mapping[str, float]) -> str:
+    """Spearman correlations as text; none for a measure that is constant."""
+    texts = [f"{kind}s {'none' if np.isnan(v) else format(v, '+.2f').replace('-', '−')}" for kind, v in values.items()]
+    return f"ρ {', '.join(texts)}" if texts else ""
 
 
 @house_style()

@@ -1,6 +1,15 @@
 """Where an adapter sits: the size and shape of its change of weights, and what it adds to the tokens of a prompt."""
 
-from workbench.shift.agreement import measures_of, rank_agreement, separation, side_by_side, spearman
+from workbench.shift.agreement import (
+    as_records,
+    case_correlations,
+    masks_by_case,
+    measures_of,
+    rank_agreement,
+    separation,
+    side_by_side,
+    spearman,
+)
 from workbench.shift.factors import AdapterError, Factors, read_factors
 from workbench.shift.spectrum import (
     effective_rank,
@@ -12,15 +21,19 @@ from workbench.shift.spectrum import (
     spectral_norm,
     stable_rank,
 )
-from workbench.shift.tokens import element_tokens, token_shift
+from workbench.shift.tokens import by_entity, element_tokens, token_shift
 
 __all__ = [
     "AdapterError",
     "Factors",
+    "as_records",
+    "by_entity",
+    "case_correlations",
     "effective_rank",
     "element_tokens",
     "frobenius_norm",
     "growth",
+    "masks_by_case",
     "measures_of",
     "random_spectra",
     "rank_agreement",

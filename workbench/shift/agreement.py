@@ -6,7 +6,7 @@ case to case. The case is the unit of the statistics; its elements are not indep
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -14,9 +14,30 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from workbench.cases import Case, Fact
+from workbench.explain import LEARNED, Explanation
 from workbench.stats import bootstrap_mean
 
 ATTENTION = "attention"
+
+
+def masks_by_case(explanations: Iterable[Explanation]) -> tuple[list[Case], dict[str, list[tuple[float, ...]]]]:
+    """The cases that have a learned mask, and per mask, `mask (paper)` and `mask (in loop)`, its degrees case by case.
+
+    A case that one of the methods present has not explained is left out. Raises ValueError when no case is left.
+    """
+    found: dict[str, dict[str, Explanation]] = {}
+    for one in explanations:
+        if one.method in LEARNED:
+            found.setdefault(one.method, {})[one.case.id] = one
+    shared = set.intersection(*map(set, found.values())) if found else set()
+    if not shared:
+        raise ValueError(
+            f"no case has a mask of {' and '.join(found or LEARNED)}; explain the same cases by each method"
+        )
+    methods = [name for name in LEARNED if name in found]
+    ids = [case for case in found[methods[0]] if case in shared]
+    masks = {f"mask ({name.replace('_', ' ')})": [found[name][case].degrees for case in ids] for name in methods}
+    return [found[methods[0]][case].case for case in ids], masks
 
 
 def side_by_side(
@@ -68,6 +89,12 @@ def _standard_ranks(values: np.ndarray) -> np.ndarray:
     ranks = rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2
     length = np.linalg.norm(ranks, axis=-1, keepdims=True)
     return np.divide(ranks, length, out=np.full_like(ranks, np.nan), where=length > 0)
+
+
+def case_correlations(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, float]]:
+    """Pair of measures -> kind of element -> Spearman correlation among the rows, which are those of one case."""
+    parts = {str(kind): rows for kind, rows in table.groupby("kind", sort=False)}
+    return {(a, b): {kind: spearman(rows[a], rows[b]) for kind, rows in parts.items()} for a, b in pairs}
 
 
 def rank_agreement(table: pd.DataFrame, *, kind: str, rng: np.random.Generator, draws: int = 999) -> pd.DataFrame:
@@ -125,3 +152,15 @@ def _area(values: np.ndarray, needed: np.ndarray) -> float | None:
         return None
     above = np.sign(inside[:, None] - outside[None, :])
     return float((above.mean() + 1) / 2)
+
+
+def as_records(table: pd.DataFrame, *names: str) -> dict[str, dict[str, float | None]]:
+    """A table of `rank_agreement` or `separation` for a manifest: row -> column -> number, None where undefined.
+
+    names: the columns that name a row, joined by ` and `.
+    """
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return {
+        " and ".join(str(row[name]) for name in names): {str(k): v for k, v in row.items() if k not in names}
+        for row in rows
+    }

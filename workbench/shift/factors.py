@@ -30,7 +30,7 @@ SILENT = set(
     "inference_mode layers_pattern layers_to_transform loftq_config lora_dropout lora_ga_config megatron_core "
     "peft_version qalora_group_size revision runtime_config target_modules task_type".split()
 )
-"""Settings that leave the change at s B A, whatever they are; any other one must be off or as PEFT has it by default."""
+"""Settings that leave the change at s B A, whatever they are; any other one must be off, or PEFT's default."""
 
 PLAIN_STARTS = ("gaussian", "eva", "orthogonal")  # names of starts that leave W0 as it was
 

@@ -7,7 +7,7 @@ tuned model while it reads the case's prompt.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -103,6 +103,22 @@ def token_shift(engine: Engine, cases: Sequence[Case], factors: Sequence[Factors
                 rows.append((case.id, i, *_kind(element), *place, *measured[list(tokens)].mean(axis=0)))
     names = ["embedding", "embedding_relative", "context", "context_relative"]
     return pd.DataFrame(rows, columns=["case", "element", "kind", "node", "layer", "projection", *names])
+
+
+def by_entity(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
+    """Mean shift of every node over the cases and layers: one row a node, largest in context first.
+
+    table: what `token_shift` gave. Columns: `name`, `cases` (in how many it is shown), then per projection
+    `<projection> embedding` and `<projection> context`, relative shifts.
+    """
+    rows = table[table["kind"] == "node"]
+    means = (
+        rows.groupby(["node", "projection"])[["embedding_relative", "context_relative"]].mean().unstack("projection")
+    )
+    means.columns = [f"{projection} {value.removesuffix('_relative')}" for value, projection in means.columns]
+    means.insert(0, "cases", rows.groupby("node")["case"].nunique())
+    means.insert(0, "name", [names[node] for node in means.index])
+    return means.sort_values([c for c in means if c.endswith(" context")][-1], ascending=False)
 
 
 def _kind(element: str | Fact) -> tuple[str, str]:
