@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import itertools
 import json
 import os
 import re
@@ -121,6 +122,9 @@ def render(still: Sheet, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     with house_style():
+        if still.get_layout_engine() is not None:  # laid out once: a second time would move things by a hair
+            still.draw_without_rendering()
+            still.set_layout_engine("none")
         still.savefig(buffer, format=kind, metadata=metadata, **options)
     return _fewer_colours(buffer) if kind == "png" else buffer.getvalue()
 
@@ -131,6 +135,18 @@ def _fewer_colours(picture: io.BytesIO) -> bytes:
     image = Image.open(picture).convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     image.save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def stacked(figures: Sequence[Figure]) -> bytes:
+    """The still twins below one another, as one PNG."""
+    images = [Image.open(io.BytesIO(figure.png())).convert("RGB") for figure in figures]
+    whole = Image.new("RGB", (max(i.width for i in images), sum(i.height for i in images)), "white")
+    for image, above in zip(images, itertools.accumulate((i.height for i in images), initial=0), strict=False):
+        whole.paste(image, (0, above))
+    out = io.BytesIO()
+    whole.save(out, "PNG")
+    out.seek(0)
+    return _fewer_colours(out)
 
 
 def live_json(live: go.Figure) -> dict[str, Any]:

@@ -1,0 +1,191 @@
+"""The mask panel, driven by setting values: no browser, no event loop."""
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import explain_cases as small
+import pytest
+from PIL import Image
+
+from workbench.cases import Case
+from workbench.explain import LEARNED, PRESETS, TERMS, ExplainConfig, Term, Weights, explain
+from workbench.panel import MaskPanel
+from workbench.panel.sliders import OWN, WeightSliders
+
+QUICK = ExplainConfig(paper_steps=4, loop_steps=2)
+HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y}"
+
+
+def panel(cases: list[Case] | None = None, **more) -> MaskPanel:
+    return MaskPanel(small.engine(), cases or small.cases(), config=QUICK, **more)
+
+
+def tags(text: str) -> set[str]:
+    found: set[str] = set()
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            found.add(tag)
+            assert not attrs, (tag, attrs)
+
+    Reader().feed(text)
+    return found
+
+
+def test_there_is_a_slider_for_every_weight_with_formula_and_unit() -> None:
+    sliders = WeightSliders(Weights(), listen=lambda: None).sliders
+    assert set(sliders) == {term.weight for term in TERMS.values()} | {"tau"}
+    for term in TERMS.values():
+        assert term.tooltip in sliders[term.weight].tooltip and term.unit in sliders[term.weight].tooltip
+        assert sliders[term.weight].value == term.default
+
+
+def test_a_new_term_gets_a_slider_and_a_line_in_the_table(monkeypatch) -> None:
+    extra = Term("mass", "L_mass", "zeta", 2.0, 1, "elements", "ζ · Σ m", lambda sample, layout: sample.nodes.sum(1))
+    monkeypatch.setitem(TERMS, "mass", extra)
+    one = panel()
+    one.recompute()
+    assert one.weigh.sliders["zeta"].value == 2.0
+    assert "mass" in one.terms.value
+    one.weigh.sliders["zeta"].value = 0.5
+    assert one.weights.of(extra) == 0.5 and one.stale
+
+
+def test_nothing_is_learned_before_recompute() -> None:
+    one = panel()
+    assert one.explanation is None and one.stale
+    assert one.engine.ledger.calls == 0
+    assert "Recompute" in one.table.value
+
+
+@pytest.mark.parametrize("method", LEARNED)
+def test_recompute_learns_the_shown_case_and_says_so(method: str) -> None:
+    one = panel()
+    one.select("two", method=method)
+    found = one.recompute()
+    assert found is one.explanation and (found.case.id, found.method) == ("two", method)
+    assert not one.stale and one.marker.value == ""
+    assert one.status.value.startswith(f"done: {method}")
+    assert not one.button.disabled and one.button.description == "Recompute"
+    assert one.figure.alt.startswith(f"two: {method}")
+    assert len(one.graph.children) == 1
+
+
+def test_moving_a_slider_marks_what_is_shown_as_stale_and_reweighs_it() -> None:
+    one = panel()
+    one.recompute()
+    before, calls = one.terms.value, one.engine.ledger.calls
+    one.weigh.sliders["alpha"].value = 100.0
+    assert one.stale and "other weights" in one.marker.value
+    assert one.terms.value != before and one.engine.ledger.calls == calls
+    one.recompute()
+    assert not one.stale and one.explanation is not None and one.explanation.weights["alpha"] == 100.0
+
+
+def test_a_switch_sets_the_weight_to_zero() -> None:
+    one = panel()
+    one.weigh.switches["gamma"].value = False
+    assert one.weights.gamma == 0.0
+    assert one.recompute().weights["gamma"] == 0.0
+
+
+def test_presets_and_reset() -> None:
+    one = panel()
+    assert one.weigh.preset.value == "paper"
+    for name, weights in one.weigh.presets.items():
+        one.weigh.preset.value = name
+        assert one.weights == weights and one.weigh.preset.value == name
+    assert set(PRESETS) < set(one.weigh.presets)
+    one.weigh.sliders["beta"].value = 0.07
+    assert one.weigh.preset.value == OWN
+    one.weigh.undo.click()
+    assert one.weights == QUICK.weights
+
+
+def test_weights_beyond_the_range_widen_the_slider() -> None:
+    one = panel()
+    one.set_weights(Weights(alpha=3e7, beta=1e-9))
+    assert one.weights.alpha == 3e7 and one.weights.beta == 1e-9
+
+
+def test_an_error_is_shown_and_raised_and_the_button_comes_back(monkeypatch) -> None:
+    def broken(*_, **__):
+        raise RuntimeError(f"no room left for {HOSTILE}")
+
+    one = panel()
+    monkeypatch.setattr("workbench.panel.masks.explain", broken)
+    with pytest.raises(RuntimeError):
+        one.recompute()
+    assert one.status.value.startswith("error: RuntimeError") and tags(one.status.value) == set()
+    assert not one.button.disabled and one.button.description == "Recompute"
+    one.button.click()  # by hand it is shown alone
+    assert one.status.value.startswith("error")
+
+
+def test_results_at_hand_are_shown_without_new_work() -> None:
+    engine = small.engine()
+    found = explain(engine, small.cases(), "paper", config=QUICK)
+    calls = engine.ledger.calls
+    one = MaskPanel(engine, small.cases(), explanations=found, config=QUICK)
+    one.select("three", method="paper")
+    assert one.explanation is found[2] and not one.stale
+    assert engine.ledger.calls == calls
+
+
+def test_state_is_json_and_brings_everything_back() -> None:
+    one, other = panel(), panel(seed=5)
+    one.select("three", method="paper")
+    one.set_weights(Weights(alpha=12.5, gamma=0.0))
+    other.state = json.loads(json.dumps(one.state))
+    assert other.state == one.state
+    assert other.case.id == "three" and other.weights.gamma == 0.0 and other.seed == 0
+
+
+def test_the_parameters_cell_can_be_run() -> None:
+    one = panel()
+    one.weigh.sliders["alpha"].value = 33.0
+    assert one.cell.value == one.parameters_cell()
+    values: dict = {}
+    for line in one.cell.value.splitlines():
+        name, value = re.fullmatch(r"(\w+) = ([\d.e+-]+)", line).groups()  # type: ignore[union-attr]
+        values[name] = float(value)
+    assert values["alpha"] == 33.0 and Weights.from_dict({k: values[k] for k in Weights().to_dict()}) == one.weights
+
+
+@pytest.mark.parametrize("bad", [{"case": "nowhere"}, {"case": "one", "method": "attention_highest"}])
+def test_unknown_choices_are_refused(bad: dict) -> None:
+    one = panel()
+    with pytest.raises(ValueError, match=r"no case|method must be"):
+        one.select(**bad)
+
+
+def test_shown_as_live_widget_and_as_picture() -> None:
+    one = panel()
+    for _ in range(2):
+        bundle = one._repr_mimebundle_()
+        assert "application/vnd.jupyter.widget-view+json" in bundle
+        with Image.open(io.BytesIO(base64.b64decode(bundle["image/png"]))) as picture:
+            assert picture.format == "PNG" and min(picture.size) > 100
+        one.recompute()
+
+
+def test_hostile_names_are_text() -> None:
+    names = {node: f"{HOSTILE} {name}" for node, name in small.NAMES.items()}
+    case = replace(small.case(), id=HOSTILE, names=names)
+    engine = small.engine()
+    engine.lm = replace(engine.lm, names=names)
+    one = MaskPanel(engine, [case], config=QUICK)
+    one.results[case.id, "in_loop"] = replace(
+        explain(small.engine(), [small.case()], "in_loop", config=QUICK)[0],
+        case=case,
+        toolchains={"tuned_full": case.toolchain, "tuned_changed": (), "base_full": case.toolchain, "base_changed": ()},
+    )
+    one._show()
+    assert tags(one.table.value) <= {"table", "tr", "td", "p", "i"} and "&lt;img" in one.table.value
+    assert tags(one.terms.value) <= {"table", "tr", "th", "td"}
+    assert "<img" not in json.dumps(one.figure.live.to_dict(), default=str)
+    assert one.png()
