@@ -112,6 +112,10 @@ class MaskPanel:
         """Moves every slider; a weight of 0 switches its term off."""
         self.weigh.set(weights)
 
+    def reset(self) -> None:
+        """Back to the weights the panel was made with."""
+        self.weigh.reset()
+
     def recompute(self) -> Explanation:
         """Learns the masks of the shown case with the weights of the sliders, and shows the outcome.
 
