@@ -11,7 +11,8 @@ from workbench.figures.core import BLACK, GREY, RED, WIDTH, Figure, kind_of, wra
 from workbench.figures.drawing import draw
 from workbench.figures.spots import Link, Place, Spot
 
-ROW = 0.62  # inches between two nodes of a column
+ROW = 0.68  # inches between two nodes of a column
+LINES = 3  # of a label, the most that fits between two rows
 FAINT = 0.05  # degrees of removal below this are not drawn
 
 
@@ -78,7 +79,7 @@ def _places(case: Case, column: dict[str, int]) -> dict[str, tuple[float, float]
         rest.sort(key=lambda node: (-_height(case, node, rows), node))
         above = (len(rest) + 1) // 2 if i % 2 else len(rest) // 2
         slots = [0] * len(spine) + [k - above for k in range(len(rest) + bool(spine)) if k != above or not spine]
-        bow = 0.28 if i % 2 else 0.0  # neighbouring labels would meet on one height
+        bow = 0.25 if i % 2 else 0.0  # neighbouring labels would meet on one height
         rows |= {node: bow - slot for node, slot in zip([*spine, *rest], slots, strict=True)}
     lowest = min(rows.values(), default=0)
     step = (WIDTH - 1.1) / max(last, 1)
@@ -99,6 +100,8 @@ def _spot(case: Case, node: str, place: tuple[float, float], degree: float, remo
     side: Place = "below"
     ring = 3.2 * degree if degree > FAINT else 0
     lines = wrapped(name, width=width, longest=26)
+    if len(lines) > LINES:
+        lines = (*lines[: LINES - 1], f"{lines[LINES - 1]}…")
     return Spot(*place, kind, lines, hover, size=14, place=side, ring=ring, removed=removed)
 
 

@@ -20,6 +20,7 @@ from workbench.figures.core import (
     house_style,
     live_text,
     sheet,
+    short,
     stage,
     still_text,
 )
@@ -168,31 +169,45 @@ def answers(case: Case, toolchains: Mapping[str, Sequence[str]], names: Mapping[
         if whole is not None:
             rows.append((f"{model} on G", whole, case.toolchain))
             rows.append((f"{model} on Gc", toolchains[f"{model}_changed"], whole))
-    longest = max(1, *(len(chain) for _, chain, _ in rows))
     height = 0.35 + 0.34 * len(rows)
     still, axes = sheet(height=height)
-    axes.set(xlim=(0, longest), ylim=(-0.6, len(rows) - 0.4), title=still_text(title, LONGEST_TITLE))
+    axes.set(xlim=(0, ROOM), ylim=(-0.6, len(rows) - 0.4), title=still_text(title, LONGEST_TITLE))
     axes.set_yticks(range(len(rows)), [name for name, _, _ in rows][::-1])
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     live = stage(title=title, height=height + 0.75, margin={"l": 100, "r": 10, "t": 50, "b": 10})
-    live.update_xaxes(visible=False, range=[0, longest])
+    live.update_xaxes(visible=False, range=[0, ROOM])
     ticks = {"tickvals": list(range(len(rows))), "ticktext": [name for name, _, _ in rows][::-1], "ticks": ""}
     live.update_yaxes(range=[-0.6, len(rows) - 0.4], showgrid=False, showline=False, **ticks)
-    room = max(10, 84 // longest)
     for y, (_, chain, compared) in enumerate(rows[::-1]):
-        for x, node in enumerate(chain or ("",)):
-            other = bool(node) and node not in compared
-            name = names.get(node, node) if node else "(no command)"
-            _box(axes, live, x, y, f"≠ {name}" if other else name, RED if other else GREY if node else "white", room)
+        _boxes(axes, live, y, [names.get(node, node) for node in chain], [node not in compared for node in chain])
     said = [f"{name}: {', '.join(names.get(node, node) for node in chain) or 'none'}" for name, chain, _ in rows]
     return Figure(live, still, f"{title}. {'; '.join(said)}.")
 
 
-def _box(axes: Any, live: Any, x: float, y: float, name: str, rim: str, room: int) -> None:
+ROOM = 6.4  # inches for the boxes of a row
+
+
+def _boxes(axes: Any, live: Any, y: float, names: Sequence[str], other: Sequence[bool]) -> None:
+    """A row of boxes, as many as there is room for."""
+    if not names:
+        _box(axes, live, 0, y, "(no command)", "white")
+    x = 0.0
+    for i, (name, marked) in enumerate(zip(names, other, strict=True)):
+        text = f"≠ {short(name, 22)}" if marked else short(name, 22)
+        width = 0.2 + 0.068 * len(text)
+        left = len(names) - i
+        if x + width > ROOM - (0.7 if left > 1 else 0):
+            _box(axes, live, x, y, f"+ {left} more", "white")
+            return
+        _box(axes, live, x, y, text, RED if marked else GREY)
+        x += width
+
+
+def _box(axes: Any, live: Any, x: float, y: float, text: str, rim: str) -> None:
     style = "--" if rim == RED else "-"
     box = {"boxstyle": "round,pad=0.3", "facecolor": "white", "edgecolor": rim, "linestyle": style}
-    axes.text(x + 0.03, y, still_text(name, room), size=FONT_SIZE - 1, va="center", bbox=box)
-    frame = {"bordercolor": rim, "borderpad": 3, "borderwidth": 2 if rim == RED else 1}
-    live.add_annotation(x=x + 0.02, y=y, text=live_text(name, room), showarrow=False, xanchor="left", **frame)
+    axes.text(x + 0.05, y, still_text(text), size=FONT_SIZE - 1, va="center", bbox=box)
+    frame = {"bordercolor": rim, "borderpad": 2, "borderwidth": 2 if rim == RED else 1, "font": {"size": 11}}
+    live.add_annotation(x=x + 0.02, y=y, text=live_text(text), showarrow=False, xanchor="left", **frame)
