@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tiny import COMMANDS, chain_case
+
 from workbench.cases import Case, load_cases, save_cases, withhold
 
 

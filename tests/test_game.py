@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-
 from tiny import chain_case, tiny_reader
+
 from workbench.game import SMALLEST_KEEP, Engine, gate_mask
 from workbench.sampling import with_order
 

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 from peft import PeftModel
-
 from tiny import NAMES, chain_case, save_tiny
+
 from workbench import models
 from workbench.game import Engine
 from workbench.models import ModelError
@@ -74,7 +74,7 @@ def test_the_papers_trainable_ratio():
 
 
 def test_what_cannot_be_loaded_is_named(tmp_path):
-    with pytest.raises(ModelError, match="nowhere.*Hugging Face id or a local folder"):
+    with pytest.raises(ModelError, match=r"nowhere.*Hugging Face id or a local folder"):
         models.load(str(tmp_path / "nowhere"), names=NAMES)
     folder = save_tiny(tmp_path / "code", "llama")
     config = json.loads((folder / "config.json").read_text())

@@ -9,7 +9,18 @@ from safetensors import safe_open
 
 from workbench import pretrain, reader
 from workbench.pretrain import PretrainConfig, Pretraining, held_out, is_path
-from workbench.randomgraphs import FAR, FORMATS, SOURCE, N, count_paths, distances, draw_graphs, draw_questions, recall_rows, token_rows
+from workbench.randomgraphs import (
+    FAR,
+    FORMATS,
+    SOURCE,
+    N,
+    count_paths,
+    distances,
+    draw_graphs,
+    draw_questions,
+    recall_rows,
+    token_rows,
+)
 
 SMALL = PretrainConfig(hidden=64, layers=1, heads=2, batch=8, recall_steps=4, path_steps=6, grow_steps=4)
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tiny import NAMES, chain_case, save_tiny
 from transformers import AutoTokenizer
 
-from tiny import NAMES, chain_case, save_tiny
 from workbench.prompts import ChatTemplate, ReaderTemplate, encode, encode_answer, reader_word, text
 from workbench.randomgraphs import draw_graphs, draw_questions, token_rows
 from workbench.reader import EOS, FIRST_ENTITY, POOL, RESERVED, build_tokenizer
@@ -20,7 +20,10 @@ HOSTILE = {
 def templates(tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(save_tiny(tmp_path / "llama", "llama"))
     names = {**NAMES, **HOSTILE}
-    return [(ReaderTemplate(), build_tokenizer({*NAMES.values(), *names.values()})), (ChatTemplate(tokenizer), tokenizer)]
+    return [
+        (ReaderTemplate(), build_tokenizer({*NAMES.values(), *names.values()})),
+        (ChatTemplate(tokenizer), tokenizer),
+    ]
 
 
 def test_every_fact_has_its_own_tokens_and_deleting_it_deletes_just_them(tmp_path):
@@ -95,11 +98,15 @@ def test_reader_prompts_are_what_it_was_trained_on():
     assert shape(prompt[6:-5]) == ["name", "name", "relation"] * facts_case
     assert shape(trained[6:-5]) == ["name", "name", "relation"] * facts_trained
     assert answer[-1] == words[EOS] == encode_answer(case, case.path, ReaderTemplate(), tokenizer)[-1]
-    assert prompt[2] == prompt[-3] and prompt[4] == prompt[-1] and trained[2] == trained[-3] and trained[4] == trained[-1]
+    assert (
+        prompt[2] == prompt[-3] and prompt[4] == prompt[-1] and trained[2] == trained[-3] and trained[4] == trained[-1]
+    )
 
 
 def test_reserved_words_get_a_dot():
-    assert reader_word("to") == "·to" and reader_word("·to") == "··to" and reader_word("samtools sort") == "samtools_sort"
+    assert (
+        reader_word("to") == "·to" and reader_word("·to") == "··to" and reader_word("samtools sort") == "samtools_sort"
+    )
 
 
 def test_names_that_are_one_word_are_refused():

@@ -49,7 +49,9 @@ def save_tiny(folder: Path, kind: str, *, chat: bool = True) -> Path:
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<s>", "</s>", "<pad>", "<|user|>", "<|assistant|>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
     tokenizer.train_from_iterator(["fasterq-dump reads FASTQ and SAM", "Question: which chain leads from"], trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
     if chat:
@@ -60,7 +62,10 @@ def save_tiny(folder: Path, kind: str, *, chat: bool = True) -> Path:
         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024,
         "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2,
     }  # fmt: skip
-    model = {"llama": lambda: LlamaForCausalLM(LlamaConfig(**sizes)), "qwen": lambda: Qwen2ForCausalLM(Qwen2Config(**sizes))}[kind]()
+    model = {
+        "llama": lambda: LlamaForCausalLM(LlamaConfig(**sizes)),
+        "qwen": lambda: Qwen2ForCausalLM(Qwen2Config(**sizes)),
+    }[kind]()
     model.save_pretrained(folder, safe_serialization=True)
     fast.save_pretrained(folder)
     return folder

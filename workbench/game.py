@@ -23,7 +23,7 @@ SMALLEST_KEEP = 1e-9  # log of it is -20.7: attention to a removed token is 0 to
 
 @dataclass
 class Ledger:
-    """What a result cost: model calls (batches), rows, prompt + answer tokens (padding left out), backward passes, seconds."""
+    """What a result cost: model calls (batches), rows, tokens without padding, backward passes, seconds."""
 
     calls: int = 0
     rows: int = 0
@@ -135,7 +135,10 @@ class Engine:
     ) -> list[tuple[str, ...]]:
         """The node paths the model answers with, greedily. keeps: per case a fact keep-mask (facts,) bool, or None."""
         prompts = [self.prompt(c, k) for c, k in zip(cases, keeps or [None] * len(cases), strict=True)]
-        texts = [self.lm.tokenizer.decode(ids, skip_special_tokens=True) for ids in self.generate(prompts, adapter=adapter, **how)]
+        texts = [
+            self.lm.tokenizer.decode(ids, skip_special_tokens=True)
+            for ids in self.generate(prompts, adapter=adapter, **how)
+        ]
         names = self.lm.ids
         return [self.lm.template.parse(c, t, names) for c, t in zip(cases, texts, strict=True)]
 

@@ -10,8 +10,15 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, PretrainedConfig
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from workbench import reader
 from workbench.prompts import ChatTemplate, ReaderTemplate, Template
@@ -64,7 +71,12 @@ def quantisation() -> BitsAndBytesConfig:
 
 
 def load(
-    name: str = READER, *, names: Mapping[str, str], adapter: Path | None = None, four_bit: bool = True, trainable: bool = False
+    name: str = READER,
+    *,
+    names: Mapping[str, str],
+    adapter: Path | None = None,
+    four_bit: bool = True,
+    trainable: bool = False,
 ) -> LanguageModel:
     """Loads a base model and, when given, the PEFT adapter in the folder `adapter`.
 
@@ -72,12 +84,12 @@ def load(
     names: node id -> name of the graph. trainable: whether the adapter's weights take gradients.
     Raises ModelError when the model cannot be loaded.
     """
-    place = str(reader.folder()) if name == READER else name
-    config = load_config(place)
+    location = place(name)
+    config = load_config(location)
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
     try:
         model = AutoModelForCausalLM.from_pretrained(
-            place,
+            location,
             config=config,
             quantization_config=quantisation() if four_bit else None,
             dtype=torch.bfloat16 if torch.cuda.is_available() and name != READER else torch.float32,
@@ -85,11 +97,11 @@ def load(
             trust_remote_code=False,
             device_map={"": device},
         )
-        tokenizer = reader.build_tokenizer(names.values()) if name == READER else load_tokenizer(place)
+        tokenizer = reader.build_tokenizer(names.values()) if name == READER else load_tokenizer(location)
     except (OSError, RuntimeError) as error:
         raise ModelError(
-            f"model {name!r} cannot be loaded: {first_line(error)} - it must be a Hugging Face id that this machine can reach "
-            "or a folder with config.json, *.safetensors and a tokenizer"
+            f"model {name!r} cannot be loaded: {first_line(error)} - it must be a Hugging Face id that this machine "
+            "can reach or a folder with config.json, *.safetensors and a tokenizer"
         ) from error
     keep_gradients(model)
     for parameter in model.parameters():
@@ -100,26 +112,35 @@ def load(
     return LanguageModel(model.eval(), tokenizer, template, dict(names), name)
 
 
-def load_config(place: str) -> PretrainedConfig:
+def place(name: str) -> str:
+    """Where a model's files come from: the package's folder for `reader`, else the id or folder as given."""
+    return str(reader.folder()) if name == READER else name
+
+
+def load_config(location: str) -> PretrainedConfig:
     """The model's config; refuses a model that would run code of its own."""
     try:
-        config = AutoConfig.from_pretrained(place, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(location, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"model {place!r} has no readable config: {first_line(error)} - give a Hugging Face id or a local folder"
+            f"model {location!r} has no readable config: {first_line(error)} - give a Hugging Face id or a local folder"
         ) from error
     if getattr(config, "auto_map", None):
-        raise ModelError(f"model {place!r} wants to run code of its own (auto_map); choose one that transformers knows")
+        raise ModelError(
+            f"model {location!r} wants to run code of its own (auto_map); choose one that transformers knows"
+        )
     return config
 
 
-def load_tokenizer(place: str) -> PreTrainedTokenizerBase:
+def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
     """A tokenizer that pads on the left, as batched generation needs."""
-    tokenizer = AutoTokenizer.from_pretrained(place, padding_side="left", trust_remote_code=False)
+    tokenizer = AutoTokenizer.from_pretrained(location, padding_side="left", trust_remote_code=False)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.eos_token is None:
-        raise ModelError(f"the tokenizer of {place!r} has no end-of-sequence token; set eos_token in its tokenizer_config.json")
+        raise ModelError(
+            f"the tokenizer of {location!r} has no end-of-sequence token; set eos_token in its tokenizer_config.json"
+        )
     return tokenizer
 
 
@@ -134,10 +155,14 @@ def keep_gradients(model: PreTrainedModel) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def add_adapter(lm: LanguageModel, *, rank: int, alpha: int, modules: tuple[str, ...], dropout: float, seed: int) -> LanguageModel:
+def add_adapter(
+    lm: LanguageModel, *, rank: int, alpha: int, modules: tuple[str, ...], dropout: float, seed: int
+) -> LanguageModel:
     """A fresh LoRA adapter on the named projections: W = W0 + (alpha / rank) B A, with B = 0 at the start."""
     torch.manual_seed(seed)
-    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=list(modules), lora_dropout=dropout, task_type="CAUSAL_LM")
+    config = LoraConfig(
+        r=rank, lora_alpha=alpha, target_modules=list(modules), lora_dropout=dropout, task_type="CAUSAL_LM"
+    )
     try:
         lm.model = get_peft_model(lm.model, config)
     except ValueError as error:

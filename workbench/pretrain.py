@@ -8,6 +8,7 @@ weights as one that was not.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -21,7 +22,16 @@ from torch import nn
 from tqdm.auto import tqdm
 from transformers import LlamaForCausalLM
 
-from workbench.randomgraphs import FRAME, SOURCE, TOOLS, Questions, count_paths, draw_graphs, draw_questions, recall_rows, token_rows
+from workbench.randomgraphs import (
+    FRAME,
+    SOURCE,
+    TOOLS,
+    count_paths,
+    draw_graphs,
+    draw_questions,
+    recall_rows,
+    token_rows,
+)
 from workbench.reader import EOS, PAD, RESERVED, reader_config
 from workbench.runs import atomic_write_json
 
@@ -33,13 +43,13 @@ class PretrainConfig:
     """Settings of the shipped reader."""
 
     hidden: int = 128
-    layers: int = 5
+    layers: int = 4
     heads: int = 4
     learning_rate: float = 2e-3
     batch: int = 64  # prompts a step
     recall_steps: int = 1500  # the first lesson's jump must come within these, else another seed is needed
-    path_steps: int = 9000
-    grow_steps: int = 1500  # over which graphs grow from 4 tools to the largest
+    path_steps: int = 2500
+    grow_steps: int = 500  # over which graphs grow from 4 tools to the largest
     seed: int = 0
 
 
@@ -61,11 +71,15 @@ class Pretraining:
         torch.manual_seed(config.seed)
         self.config, self.folder, self.progress = config, folder, Progress()
         self.model = LlamaForCausalLM(reader_config(hidden=config.hidden, layers=config.layers, heads=config.heads))
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+        self.optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+        )
         if (folder / "progress.json").exists():
             self.load()
 
-    def run(self, *, save_every: int = 250, listen: Callable[[Progress, float], None] | None = None) -> LlamaForCausalLM:
+    def run(
+        self, *, save_every: int = 250, listen: Callable[[Progress, float], None] | None = None
+    ) -> LlamaForCausalLM:
         """Trains to the end; `listen` gets the progress and the loss (nats) after every step."""
         self.model.train()
         while not self.done():
@@ -104,7 +118,9 @@ class Pretraining:
         if self.progress.lesson == "recall" and self.progress.right > RECALLED:
             self.progress = Progress("paths", 0, 0.0, self.progress.seconds, self.progress.step)
         elif self.progress.lesson == "recall" and self.progress.step >= self.config.recall_steps:
-            raise RuntimeError(f"recall was not learned in {self.progress.step} steps with seed {self.config.seed}; use another --seed")
+            raise RuntimeError(
+                f"recall was not learned in {self.progress.step} steps with seed {self.config.seed}; use another --seed"
+            )
         return loss
 
     def rate(self) -> float:
@@ -138,7 +154,8 @@ class Pretraining:
             state |= {f"{key}.{k}": value for key, value in self.optimizer.state[v].items()}
         save_file({k: v.detach().contiguous() for k, v in state.items()}, self.folder / name)
         atomic_write_json(
-            self.folder / "progress.json", {"checkpoint": name, "config": asdict(self.config), "progress": asdict(self.progress)}
+            self.folder / "progress.json",
+            {"checkpoint": name, "config": asdict(self.config), "progress": asdict(self.progress)},
         )
         for old in self.folder.glob("checkpoint-*.safetensors"):
             if old.name != name:
@@ -148,7 +165,9 @@ class Pretraining:
         """Takes up the checkpoint in the folder; ValueError when it was made with other settings."""
         saved = json.loads((self.folder / "progress.json").read_text(encoding="utf-8"))
         if saved["config"] != asdict(self.config):
-            raise ValueError(f"{self.folder} holds a training with other settings {saved['config']}; choose another folder")
+            raise ValueError(
+                f"{self.folder} holds a training with other settings {saved['config']}; choose another folder"
+            )
         state = load_file(self.folder / saved["checkpoint"])
         for k, v in self.model.named_parameters():
             v.data.copy_(state[f"model.{k}"])
@@ -171,7 +190,8 @@ def padded(rows: list[tuple[list[int], list[int]]]) -> tuple[torch.Tensor, torch
 def held_out(model: LlamaForCausalLM, *, seed: int, count: int = 2000) -> dict:
     """Greedy answers on fresh random graphs: exact path where it is the only one, valid path where it is not.
 
-    Shares come with n and a Wilson 95 % interval; `by_tools` splits the exact share by the length of the toolchain.
+    Shares come with n and a Wilson 95 % interval. `by_tools` splits the exact share by the length of the toolchain,
+    `by_forks` by the number of nodes on the path from which more than one fact leads on.
     """
     rng = np.random.default_rng([seed, 2])
     graphs = draw_graphs(rng, count)
@@ -184,10 +204,13 @@ def held_out(model: LlamaForCausalLM, *, seed: int, count: int = 2000) -> dict:
     exact = np.array([g == a[:-1] for g, (_, a) in zip(given, prompts, strict=True)])
     valid = np.array([is_path(g, *p) for g, p in zip(given, prompts, strict=True)])
     tools = (questions.steps[rows] - 1) // 2
+    ways = graphs.adjacent.sum(2)
+    forks = np.array([(ways[i, [SOURCE, *questions.path[i, : questions.steps[i] - 1]]] > 1).sum() for i in rows])
     return {
         "exact_unique": share(exact[only]),
         "valid_not_unique": share(valid[~only]),
         "by_tools": {int(k): share(exact[only & (tools == k)]) for k in sorted(set(tools[only]))},
+        "by_forks": {int(k): share(exact[only & (forks == k)]) for k in sorted(set(forks[only]))},
         "facts": {"mean": float(graphs.real[rows].sum(1).mean()), "max": int(graphs.real[rows].sum(1).max())},
     }
 
@@ -201,7 +224,9 @@ def greedy(model: LlamaForCausalLM, prompts: list[list[int]], *, longest: int) -
         width = max(map(len, block))
         ids = torch.tensor([[RESERVED.index(PAD)] * (width - len(p)) + p for p in block])
         mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in block])
-        new = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=longest, do_sample=False)[:, width:].tolist()
+        new = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=longest, do_sample=False)[
+            :, width:
+        ].tolist()
         out += [row[: row.index(end)] if end in row else row for row in new]
     return out
 
@@ -211,7 +236,7 @@ def is_path(given: list[int], prompt: list[int], answer: list[int]) -> bool:
     facts = prompt[6 : len(prompt) - (FRAME - 6)]
     steps = set(zip(facts[::3], facts[1::3], strict=True))
     walked = [prompt[4], *given]
-    return bool(given) and walked[-1] == answer[-2] and steps.issuperset(zip(walked, walked[1:], strict=False))
+    return bool(given) and walked[-1] == answer[-2] and steps.issuperset(itertools.pairwise(walked))
 
 
 def share(hits: np.ndarray) -> dict:
@@ -226,10 +251,14 @@ def share(hits: np.ndarray) -> dict:
 def main(argv: list[str] | None = None) -> None:
     """Command line: trains (or resumes) and writes config.json, model.safetensors and card.json to --out."""
     parser = argparse.ArgumentParser(prog="python -m workbench.pretrain", description=__doc__.split("\n")[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder for weights and card; checkpoints go to its `training`")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for weights and card; checkpoints go to its `training`"
+    )
     for name, value in asdict(PretrainConfig()).items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
-    parser.add_argument("--threads", type=int, default=1, help="the same number gives the same weights on the same machine")
+    parser.add_argument(
+        "--threads", type=int, default=2, help="the same number gives the same weights on the same machine"
+    )
     options = vars(parser.parse_args(argv))
     out = options.pop("out")
     torch.set_num_threads(options.pop("threads"))

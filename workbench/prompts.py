@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -62,7 +62,8 @@ class ReaderTemplate:
         """See `Template`."""
         question = f"to {self.name(case, case.target)} from {self.name(case, case.source)}"
         lines = [
-            Segment(f"{self.name(case, f.head)} {self.name(case, f.tail)} {f.relation}\n", i) for i, f in enumerate(case.facts)
+            Segment(f"{self.name(case, f.head)} {self.name(case, f.tail)} {f.relation}\n", i)
+            for i, f in enumerate(case.facts)
         ]
         return [Segment("<s> ", markup=True), Segment(f"{question} :\n"), *lines, Segment(f"? {question}")]
 
@@ -92,7 +93,7 @@ class ChatTemplate:
     """Plain sentences inside the model's own chat template; without one, the bare text."""
 
     separator = " -> "
-    verbs = {
+    verbs: ClassVar[dict[str, str]] = {
         "download_from": "{head} delivers {tail}.",
         "input": "{tail} reads {head}.",
         "output": "{head} writes {tail}.",
@@ -111,19 +112,30 @@ class ChatTemplate:
         clean = {n: " ".join(name.split()) for n, name in case.names.items()}
         question = f"Question: which chain leads from {clean[case.source]} to {clean[case.target]}?\n"
         lines = [
-            Segment(self.verbs.get(f.relation, "{head} is linked to {tail}.").format(head=clean[f.head], tail=clean[f.tail]) + "\n", i)
+            Segment(
+                self.verbs.get(f.relation, "{head} is linked to {tail}.").format(head=clean[f.head], tail=clean[f.tail])
+                + "\n",
+                i,
+            )
             for i, f in enumerate(case.facts)
         ]
         body = [Segment(self.task + question + "Facts:\n"), *lines, Segment(question)]
         opening, closing = self.frame()
-        return [Segment(opening, markup=True), *body, Segment(closing, markup=True), Segment(f"{clean[case.source]}{self.separator}")]
+        return [
+            Segment(opening, markup=True),
+            *body,
+            Segment(closing, markup=True),
+            Segment(f"{clean[case.source]}{self.separator}"),
+        ]
 
     def frame(self) -> tuple[str, str]:
         """What the chat template writes before and after the user's message, the generation prompt included."""
         if not self.tokenizer.chat_template:
             return self.tokenizer.bos_token or "", "Answer: "
         marker = "\u241fworkbench\u241f"
-        text = self.tokenizer.apply_chat_template([{"role": "user", "content": marker}], tokenize=False, add_generation_prompt=True)
+        text = self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": marker}], tokenize=False, add_generation_prompt=True
+        )
         before, _, after = str(text).partition(marker)
         return before, after
 
@@ -132,7 +144,7 @@ class ChatTemplate:
         return self.separator.join(" ".join(case.names[n].split()) for n in path[1:])
 
     def parse(self, case: Case, text: str, names: dict[str, str]) -> tuple[str, ...]:
-        """See `Template`; of a reasoning model's output only what follows `</think>` counts, and only its first line."""
+        """See `Template`; of a reasoning model's output only the first line after `</think>` counts."""
         text = text.rpartition("</think>")[2].strip().partition("\n")[0]
         known = {" ".join(name.split()).casefold(): node for name, node in names.items()}
         steps = [re.sub(r"^[\s`*'\"]+|[\s`*'\".]+$", "", s).casefold() for s in re.split(r"\s*(?:->|→)\s*", text)]
@@ -140,7 +152,9 @@ class ChatTemplate:
         return (case.source, *(path[1:] if path[:1] == [case.source] else path))
 
 
-def encode(case: Case, template: Template, tokenizer: PreTrainedTokenizerBase, keep: Sequence[bool] | np.ndarray | None = None) -> Prompt:
+def encode(
+    case: Case, template: Template, tokenizer: PreTrainedTokenizerBase, keep: Sequence[bool] | np.ndarray | None = None
+) -> Prompt:
     """The case's prompt as tokens. keep: bool (facts,), False leaves the line out (the text is rendered again)."""
     ids: list[int] = []
     fact: list[int] = []
@@ -153,7 +167,9 @@ def encode(case: Case, template: Template, tokenizer: PreTrainedTokenizerBase, k
     return Prompt(tuple(ids), tuple(fact))
 
 
-def encode_answer(case: Case, path: Sequence[str], template: Template, tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+def encode_answer(
+    case: Case, path: Sequence[str], template: Template, tokenizer: PreTrainedTokenizerBase
+) -> tuple[int, ...]:
     """Token ids of an answer, end-of-sequence included."""
     ids = tokenizer.encode(template.answer(case, path), add_special_tokens=False, split_special_tokens=True)
     return (*ids, int(tokenizer.eos_token_id))

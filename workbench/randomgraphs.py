@@ -1,8 +1,9 @@
 """Random tool graphs with random names, many at a time: all that the embedded reader is ever trained on.
 
-A graph has one source, up to 11 formats and up to 11 tools that read and write formats; up to 24 facts. Half of the
-graphs are drawn freely, half around a planted chain with branches that leave it or feed it. Nodes are columns of
-small arrays: formats first, then tools, the source last. Shapes below: B graphs, N = 23 nodes, E possible facts.
+A graph has one source, up to 11 tools that read and write formats, and one to two formats for every tool; up to 24
+facts. Half of the graphs are drawn freely, half around a planted chain with branches that leave it or feed it. Nodes
+are columns of small arrays: formats first, then tools, the source last. Shapes below: B graphs, N nodes, E possible
+facts.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from workbench.reader import BOS, EOS, FIRST_ENTITY, POOL, RELATIONS, RESERVED
 
-FORMATS, TOOLS = 11, 11
+FORMATS, TOOLS = 22, 11
 N = FORMATS + TOOLS + 1
 SOURCE = N - 1
 FAR = 99  # distance of what cannot be reached
@@ -23,7 +24,7 @@ FRAME = 11  # tokens of a prompt beside its facts
 
 @dataclass
 class Graphs:
-    """heads, tails, relations: (B, E) node columns and relation token ids; real: (B, E) bool; adjacent: (B, N, N) bool."""
+    """heads, tails: (B, E) node columns; relations: (B, E) token ids; real: (B, E) bool; adjacent: (B, N, N) bool."""
 
     heads: np.ndarray
     tails: np.ndarray
@@ -42,10 +43,12 @@ class Questions:
     usable: np.ndarray
 
 
-def draw_graphs(rng: np.random.Generator, count: int, *, max_facts: int = 24, max_tools: int = TOOLS, planted: float = 0.5) -> Graphs:
+def draw_graphs(
+    rng: np.random.Generator, count: int, *, max_facts: int = 24, max_tools: int = TOOLS, planted: float = 0.5
+) -> Graphs:
     """`count` random graphs; `planted` is the share drawn around a chain of 1 to 6 tools."""
     tools = rng.integers(2, max_tools + 1, count)
-    formats = np.clip((tools * rng.uniform(0.5, 1.1, count)).astype(int) + 1, 3, FORMATS)
+    formats = np.clip((tools * rng.uniform(1.0, 2.0, count)).astype(int) + 1, 3, FORMATS)
     around = rng.random(count) < planted
     reads, writes = _ports(rng, tools, formats, around)
     columns = np.arange(TOOLS)[None].repeat(count, 0)
@@ -61,7 +64,9 @@ def draw_graphs(rng: np.random.Generator, count: int, *, max_facts: int = 24, ma
     into, out = np.full_like(columns, TOKEN["input"]), np.full_like(columns, TOKEN["output"])
     heads = np.concatenate([source, reads, tool, np.where(written, tool, second)], 1)
     tails = np.concatenate([start, tool, writes, np.where(written, second, tool)], 1)
-    relations = np.concatenate([np.full_like(source, TOKEN["download_from"]), into, out, np.where(written, out, into)], 1)
+    relations = np.concatenate(
+        [np.full_like(source, TOKEN["download_from"]), into, out, np.where(written, out, into)], 1
+    )
     # a fifth of the facts carry any relation word at all: the reader goes by the ends
     other = rng.random(relations.shape) < 0.2
     relations = np.where(other, rng.integers(TOKEN[RELATIONS[0]], TOKEN[RELATIONS[-1]] + 1, relations.shape), relations)
@@ -73,7 +78,9 @@ def draw_graphs(rng: np.random.Generator, count: int, *, max_facts: int = 24, ma
     return Graphs(heads, tails, relations, real, adjacent)
 
 
-def _ports(rng: np.random.Generator, tools: np.ndarray, formats: np.ndarray, around: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _ports(
+    rng: np.random.Generator, tools: np.ndarray, formats: np.ndarray, around: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """What every tool reads and writes, two (B, TOOLS) arrays of format columns, never the same in one tool."""
     count = len(tools)
     reads = (rng.random((count, TOOLS)) * formats[:, None]).astype(int)
@@ -122,7 +129,7 @@ def draw_questions(rng: np.random.Generator, graphs: Graphs) -> Questions:
         weight += np.where(level, 1 / np.maximum(level.sum(1, keepdims=True), 1), 0)
     # the largest weight / Exp(1) is a weighted draw
     target = np.argmax(np.where(reachable, weight / rng.exponential(size=(count, N)), -1), 1)
-    usable = reachable.any(1)
+    usable = np.asarray(reachable.any(1))
     left = distances(graphs.adjacent.transpose(0, 2, 1), target)
     steps = left[rows, SOURCE]
     here, path = np.full(count, SOURCE), []
@@ -133,7 +140,9 @@ def draw_questions(rng: np.random.Generator, graphs: Graphs) -> Questions:
     return Questions(target, steps, np.stack(path, 1), usable)
 
 
-def token_rows(rng: np.random.Generator, graphs: Graphs, questions: Questions, rows: np.ndarray) -> list[tuple[list[int], list[int]]]:
+def token_rows(
+    rng: np.random.Generator, graphs: Graphs, questions: Questions, rows: np.ndarray
+) -> list[tuple[list[int], list[int]]]:
     """(prompt, answer) token ids of the given rows, names and fact order drawn anew: the text of `ReaderTemplate`."""
     names = np.argsort(rng.random((len(rows), POOL)), 1)[:, :N] + FIRST_ENTITY
     order = np.argsort(rng.random(graphs.real.shape) + 2.0 * ~graphs.real, 1)
@@ -181,5 +190,3 @@ def count_paths(adjacent: np.ndarray, target: int, *, limit: int = 2) -> int:
             elif not seen >> there & 1:
                 stack.append((there, seen | 1 << there))
     return found
-
-

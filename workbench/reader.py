@@ -1,4 +1,4 @@
-"""The embedded graph reader: a small Llama that reads any graph because it knows no names, only anonymous entity tokens.
+"""The embedded graph reader: a small Llama that reads any graph, since it knows no names, only anonymous entities.
 
 A graph's names are mapped onto a pool of entity tokens when its tokenizer is built: one token per name. The weights
 ship with the package; `python -m workbench.pretrain` makes them again.
@@ -68,7 +68,9 @@ def build_tokenizer(names: Iterable[str]) -> PreTrainedTokenizerFast:
         if other != name:
             raise ValueError(f"names {other[:80]!r} and {name[:80]!r} are one word to the reader; rename one of them")
     if len(words) > POOL:
-        raise ValueError(f"the reader has {POOL} entity tokens, the graph has {len(words)} names; build it on fewer nodes")
+        raise ValueError(
+            f"the reader has {POOL} entity tokens, the graph has {len(words)} names; build it on fewer nodes"
+        )
     vocabulary = {w: i for i, w in enumerate(RESERVED)} | {w: FIRST_ENTITY + i for i, w in enumerate(words)}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = Split(Regex(r"\s+"), behavior="removed")

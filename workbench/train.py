@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import shutil
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.utils.data import Dataset
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from workbench.cases import Case, toolchain, withhold
+from workbench.files import atomic_write_json
 from workbench.game import Engine
 from workbench.models import LanguageModel, add_adapter
 from workbench.prompts import encode, encode_answer
@@ -62,8 +66,8 @@ class Views(Dataset):
 
     def __getitem__(self, i: int) -> dict[str, list[int]]:
         rng = np.random.default_rng([self.seed, i])
-        case = self.cases[rng.integers(len(self.cases))]
-        shown = with_order(withhold(case, self.shares[rng.integers(len(self.shares))], rng=rng), rng)
+        case = self.cases[int(rng.integers(len(self.cases)))]
+        shown = with_order(withhold(case, self.shares[int(rng.integers(len(self.shares)))], rng=rng), rng)
         prompt = encode(shown, self.lm.template, self.lm.tokenizer).ids
         answer = encode_answer(shown, shown.path, self.lm.template, self.lm.tokenizer)
         return {"input_ids": [*prompt, *answer], "labels": [-100] * len(prompt) + list(answer)}
@@ -81,41 +85,78 @@ def collate(rows: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.T
     return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
 
-class LossHistory(TrainerCallback):
-    """Collects (step, loss in nats, learning rate) and hands each to `listen`, which may draw it."""
+@dataclass(frozen=True)
+class TrainResult:
+    """history: rows with `step`, `loss` (nats a token), `learning_rate`. seconds: of training, all parts together."""
 
-    def __init__(self, listen: Callable[[list[dict]], None] | None = None):
-        self.listen = listen
+    history: list[dict]
+    seconds: float
+
+
+class Watch(TrainerCallback):
+    """Hands the loss history to `listen`, and keeps the settings and the seconds spent beside the checkpoints."""
+
+    def __init__(self, config: TrainConfig, checkpoints: Path, listen: Callable[[list[dict]], None] | None):
+        self.file, self.listen = checkpoints / "progress.json", listen
+        self.settings = config.to_dict()
+        saved = json.loads(self.file.read_text(encoding="utf-8")) if self.file.is_file() else None
+        if saved and saved["settings"] != self.settings:
+            shutil.rmtree(checkpoints)  # of another training: its weights are of no use to this one
+            saved = None
+        self.before = saved["seconds"] if saved else 0.0
+        self.started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far, those before an interruption included up to its last checkpoint."""
+        return self.before + time.perf_counter() - self.started
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if logs and "loss" in logs and self.listen:
-            self.listen([row for row in state.log_history if "loss" in row])
+            self.listen(losses(state.log_history))
+
+    def on_save(self, args, state, control, **kwargs):
+        atomic_write_json(self.file, {"settings": self.settings, "seconds": self.seconds})
+
+
+def losses(log: Sequence[dict]) -> list[dict]:
+    """Of the Trainer's log, the rows of the loss, with plain numbers."""
+    return [{key: float(row[key]) for key in ("step", "loss", "learning_rate")} for row in log if "loss" in row]
 
 
 def train(
-    lm: LanguageModel, cases: Sequence[Case], config: TrainConfig, *, folder: Path, listen: Callable[[list[dict]], None] | None = None
-) -> list[dict]:
-    """Trains a fresh adapter and writes it to `folder` (PEFT: safetensors + JSON); returns the loss history.
+    lm: LanguageModel,
+    cases: Sequence[Case],
+    config: TrainConfig,
+    *,
+    folder: Path,
+    listen: Callable[[list[dict]], None] | None = None,
+) -> TrainResult:
+    """Trains a fresh adapter and writes it to `folder` (PEFT: safetensors + JSON).
 
-    A training that was cut off goes on from the last checkpoint in `folder/checkpoints`. The adapters of all
-    checkpoints stay there; the optimizer's state goes when the training is done.
+    A training that was cut off goes on from the last checkpoint in `folder/checkpoints`, if its settings were the
+    same. The adapters of all checkpoints stay there; the optimizer's state goes when the training is done.
     """
-    add_adapter(lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed)
+    add_adapter(
+        lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
+    )
     views = Views(cases, lm, shares=config.shares, rows=config.steps * config.batch, seed=config.seed)
     checkpoints = folder / "checkpoints"
+    watch = Watch(config, checkpoints, listen)
     trainer = Trainer(
         model=lm.model,
         args=arguments(config, checkpoints),
         train_dataset=views,
         data_collator=lambda rows: collate(rows, int(lm.tokenizer.pad_token_id)),
-        callbacks=[LossHistory(listen)],
+        callbacks=[watch],
     )
-    last = get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None
-    trainer.train(resume_from_checkpoint=last)
+    trainer.remove_callback(PrinterCallback)
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
+    seconds = watch.seconds
     lm.model.eval()
     lm.model.save_pretrained(folder, safe_serialization=True)
     keep_adapters_only(checkpoints)
-    return [row for row in trainer.state.log_history if "loss" in row]
+    return TrainResult(losses(trainer.state.log_history), seconds)
 
 
 def arguments(config: TrainConfig, checkpoints: Path) -> TrainingArguments:
@@ -151,7 +192,7 @@ def keep_adapters_only(checkpoints: Path) -> None:
 
 def is_valid(path: Sequence[str], case: Case, edges: set[tuple[str, str]]) -> bool:
     """Right start, right end, and every step a known edge."""
-    steps = list(zip(path, path[1:], strict=False))
+    steps = list(itertools.pairwise(path))
     return bool(steps) and path[0] == case.source and path[-1] == case.target and edges.issuperset(steps)
 
 

@@ -1,0 +1,135 @@
+"""QLoRA training: rows, loss, checkpoints and resume, judgement of answers."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import NAMES, chain_case, save_tiny, tiny_reader
+
+from workbench import models
+from workbench.cases import Case
+from workbench.game import Engine
+from workbench.train import TrainConfig, Views, collate, is_valid, score, train
+
+TINY = TrainConfig(rank=4, alpha=8, steps=6, batch=4, checkpoint_every=2, seed=5)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def adapter(folder):
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def load(tmp_path):
+    folder = tmp_path / "llama"
+    return models.load(str(folder if folder.is_dir() else save_tiny(folder, "llama")), names=NAMES)
+
+
+def test_rows_are_the_same_in_every_run_and_ask_for_answers_only():
+    lm = tiny_reader()
+    views = Views([chain_case()], lm, shares=(0.0, 0.5), rows=20, seed=1)
+    again = Views([chain_case()], lm, shares=(0.0, 0.5), rows=20, seed=1)
+    assert [views[i] for i in range(20)] == [again[i] for i in range(20)]
+    assert len({len(views[i]["input_ids"]) for i in range(20)}) > 1  # some have facts withheld
+    answer = Engine(lm).answer_ids(chain_case(), chain_case().path)
+    for i in range(20):
+        assert tuple(t for t in views[i]["labels"] if t != -100) == answer
+        assert tuple(views[i]["input_ids"][-len(answer) :]) == answer
+
+
+def test_collate_pads_on_the_right_and_masks_it():
+    batch = collate([{"input_ids": [5, 6], "labels": [-100, 6]}, {"input_ids": [7], "labels": [7]}], pad=0)
+    assert batch["input_ids"].tolist() == [[5, 6], [7, 0]]
+    assert batch["labels"].tolist() == [[-100, 6], [7, -100]]
+    assert batch["attention_mask"].tolist() == [[1, 1], [1, 0]]
+
+
+def test_training_moves_only_the_adapter_and_resumes_from_its_last_checkpoint(tmp_path):
+    lm = load(tmp_path)
+    before = {n: p.detach().clone() for n, p in lm.model.named_parameters()}
+    result = train(lm, [chain_case()], TINY, folder=tmp_path / "whole")
+    assert result.history[0]["loss"] > result.history[-1]["loss"] and result.seconds > 0
+    for name, parameter in lm.model.named_parameters():
+        if "lora" not in name:
+            assert torch.equal(before[name.removeprefix("base_model.model.").replace(".base_layer", "")], parameter)
+
+    def stop(rows):
+        if rows[-1]["step"] == 5:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "cut", listen=stop)
+    assert (tmp_path / "cut/checkpoints/checkpoint-4").is_dir() and not (tmp_path / "cut/adapter_config.json").exists()
+    steps = []
+    again = train(
+        load(tmp_path),
+        [chain_case()],
+        TINY,
+        folder=tmp_path / "cut",
+        listen=lambda rows: steps.append(rows[-1]["step"]),
+    )
+    assert steps == [5, 6]  # the first four were not done again
+    assert [row["step"] for row in again.history] == [1, 2, 3, 4, 5, 6]
+    whole, cut = adapter(tmp_path / "whole"), adapter(tmp_path / "cut")
+    assert whole.keys() == cut.keys() and all(torch.equal(whole[k], cut[k]) for k in whole)
+
+
+def test_what_is_left_is_safe_to_read_anywhere(tmp_path):
+    train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "out")
+    files = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+    assert {p.suffix for p in files} <= {".safetensors", ".json", ".md"}
+    names = sorted(p.parent.name for p in files if p.suffix == ".safetensors")
+    assert names == ["checkpoint-2", "checkpoint-4", "checkpoint-6", "out"]
+    config = json.loads((tmp_path / "out/adapter_config.json").read_text())
+    assert config["r"] == 4 and set(config["target_modules"]) == {"q_proj", "v_proj"}
+
+
+def test_checkpoints_of_another_training_are_not_taken_up(tmp_path):
+    def stop(rows):
+        if rows[-1]["step"] == 3:
+            raise Interrupted
+
+    changed = TrainConfig(rank=4, steps=6, batch=4, checkpoint_every=1)
+    with pytest.raises(Interrupted):
+        train(load(tmp_path), [chain_case()], changed, folder=tmp_path / "o", listen=stop)
+    other = train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "o")
+    fresh = train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "fresh")
+    assert [r["loss"] for r in other.history] == [r["loss"] for r in fresh.history]
+
+
+def test_answers_are_judged_by_toolchain_and_by_edges():
+    case = chain_case()
+    edges = {(f.head, f.tail) for f in case.facts}
+    assert is_valid(case.path, case, edges)
+    assert not is_valid(case.path[:-1], case, edges)
+    assert not is_valid((case.path[0], *case.path[2:]), case, edges)
+    assert not is_valid(case.path[1:], case, edges)
+    assert not is_valid((), case, edges)
+
+
+def test_base_and_tuned_are_scored_on_the_same_prompts():
+    seen: list[list[Case]] = []
+
+    class Told(Engine):
+        def answers(self, cases, **how):
+            seen.append(list(cases))
+            return [c.path if how["adapter"] else c.path[:1] for c in cases]
+
+    engine = Told(tiny_reader())
+    how = {"share": 0.5, "edges": {(f.head, f.tail) for f in chain_case().facts}, "seed": 2}
+    tuned, base = (score(engine, [chain_case()] * 3, adapter=on, **how) for on in (True, False))
+    assert seen[0] == seen[1] and len({c.withheld for c in seen[0]}) > 1
+    assert [r["exact"] and r["valid"] for r in tuned] == [True] * 3
+    assert [r["exact"] or r["valid"] for r in base] == [False] * 3
+    assert all(r["withheld"] == 4 for r in tuned)
+
+
+def test_settings_out_of_range_are_named():
+    for wrong in ({"rank": 0}, {"learning_rate": 0.0}, {"modules": ()}, {"shares": (1.5,)}):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            TrainConfig(**wrong)
+    assert np.isclose(TrainConfig().learning_rate, 5e-3)
