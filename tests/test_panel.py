@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -110,6 +111,15 @@ def test_weights_beyond_the_range_widen_the_slider() -> None:
     one = panel()
     one.set_weights(Weights(alpha=3e7, beta=1e-9))
     assert one.weights.alpha == 3e7 and one.weights.beta == 1e-9
+
+
+def test_a_value_that_went_through_a_browser_is_the_same() -> None:
+    one = panel()
+    for slider in one.weigh.sliders.values():
+        steps = (math.log10(slider.value) - slider.min) / slider.step
+        assert steps == pytest.approx(round(steps), abs=1e-6), "the value at the start lies on the slider's grid"
+        slider.value = 10 ** (slider.min + round(steps) * slider.step)
+    assert one.weights == QUICK.weights and one.weigh.preset.value == "paper"
 
 
 def test_an_error_is_shown_and_raised_and_the_button_comes_back(monkeypatch) -> None:

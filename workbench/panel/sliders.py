@@ -10,7 +10,8 @@ import ipywidgets as widgets
 from workbench.explain import PRESETS, TERMS, Weights
 
 OWN = "own weights"
-DECADES = 2  # a slider reaches at least this far below and above its value
+DECADES = 2  # a slider reaches this far below and above its value at the start
+STEP = 0.05  # decades
 MORE_PRESETS = {
     "structure-heavy": Weights(lambda_v=1.0, lambda_e=5.0),
     "divergence-heavy": Weights(alpha=4000.0),
@@ -48,8 +49,8 @@ class WeightSliders:
 
     @property
     def weights(self) -> Weights:
-        """The weights the sliders stand for."""
-        values = {name: slider.value for name, slider in self.sliders.items()}
+        """The weights the sliders stand for, to 6 digits: a browser gives 10 ** log10(x), which is not quite x."""
+        values = {name: float(f"{slider.value:.6g}") for name, slider in self.sliders.items()}
         off = {name: 0.0 for name, box in self.switches.items() if not box.value}
         return Weights.from_dict(values | off)
 
@@ -60,9 +61,10 @@ class WeightSliders:
             if name in self.switches:
                 self.switches[name].value = value > 0
             if value > 0:
-                low, high = _decades(value)
-                slider.min, slider.max = min(slider.min, low), max(slider.max, high)
-                slider.value = value
+                low, high = _range(value)
+                with slider.hold_sync():  # a browser that sees one without the other would clip the value
+                    slider.min, slider.max = min(slider.min, low), max(slider.max, high)
+                    slider.value = value
 
     def reset(self) -> None:
         """Back to the weights at the start."""
@@ -81,15 +83,15 @@ class WeightSliders:
         self.preset.value = next((name for name, one in self.presets.items() if one.to_dict() == now), OWN)
 
 
-def _decades(value: float) -> tuple[int, int]:
-    """Exponents between which a slider around `value` runs."""
-    return math.floor(math.log10(value)) - DECADES, math.ceil(math.log10(value)) + DECADES
+def _range(value: float) -> tuple[float, float]:
+    """Exponents between which a slider runs; `value` itself lies on its grid of steps."""
+    return math.log10(value) - DECADES, math.log10(value) + DECADES
 
 
 def _slider(name: str, value: float, tip: str) -> widgets.FloatLogSlider:
-    low, high = _decades(value or 1.0)
+    low, high = _range(value or 1.0)
     slider = widgets.FloatLogSlider(
-        value or 1.0, base=10, min=low, max=high, step=0.05, description=name, readout_format=".3g", tooltip=tip
+        value or 1.0, base=10, min=low, max=high, step=STEP, description=name, readout_format=".3g", tooltip=tip
     )
     slider.style.description_width = "5.5em"
     return slider.add_class(f"wb-weight-{name.replace('_', '-')}")
