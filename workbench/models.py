@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -84,6 +86,9 @@ def load(
     names: node id -> name of the graph. trainable: whether the adapter's weights take gradients.
     Raises ModelError when the model cannot be loaded.
     """
+    # two lines that say nothing to a user: a faster CPU kernel could be fetched, and a name changes in transformers 6
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
     location = place(name)
     config = load_config(location)
     device = "cuda:0" if torch.cuda.is_available() else "cpu"
