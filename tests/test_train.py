@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -132,4 +131,3 @@ def test_settings_out_of_range_are_named():
     for wrong in ({"rank": 0}, {"learning_rate": 0.0}, {"modules": ()}, {"shares": (1.5,)}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             TrainConfig(**wrong)
-    assert np.isclose(TrainConfig().learning_rate, 5e-3)
