@@ -1,0 +1,136 @@
+"""The first and the third notebook from first cell to last, and rules that all notebooks keep."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from kg_tables import write_table
+from tiny import NAMES, chain_case, save_tiny
+
+from workbench import kg, models, runs
+from workbench.cases import save_cases, withhold
+from workbench.explain import METHODS, TERMS, load
+from workbench.figures import Figure
+from workbench.parameters import read_parameters
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("0*.ipynb"))
+
+
+def cells(notebook: Path, kind: str) -> Iterator[Any]:
+    return (cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == kind)
+
+
+def execute(name: str, **parameters: Any) -> dict[str, Any]:
+    """Runs the code cells in one namespace, the given parameters after the cell that sets them."""
+    space: dict[str, Any] = {}
+    for number, cell in enumerate(cells(FOLDER / f"{name}.ipynb", "code")):
+        exec(compile(cell.source, f"{name}, code cell {number}", "exec"), space)
+        if "parameters" in cell.metadata.get("tags", []):
+            space.update(parameters)
+    return space
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_the_first_code_cell_holds_the_parameters(notebook: Path) -> None:
+    first = next(cells(notebook, "code"))
+    assert first.metadata.get("tags") == ["parameters"]
+    assert all("  # " in line for line in first.source.splitlines())
+    assert {"run_dir", "seed"} <= set(read_parameters(notebook))
+    assert nbformat.read(notebook, as_version=4).metadata["kernelspec"]["name"] == "python3"
+
+
+def test_names_of_parameters_mean_one_thing() -> None:
+    """-p hands a value to every notebook that knows the name."""
+    known = [read_parameters(notebook) for notebook in NOTEBOOKS]
+    shared = {name for one in known for other in known if one is not other for name in set(one) & set(other)}
+    assert shared == {"run_dir", "seed", "model"}
+
+
+def test_every_weight_is_a_parameter() -> None:
+    known = read_parameters(FOLDER / "03_explain_masks.ipynb")
+    for term in TERMS.values():
+        assert known[term.weight].default == term.default
+
+
+@pytest.mark.parametrize("name", ["01_build_kg", "03_explain_masks"])
+def test_cells_are_short_and_explained(name: str) -> None:
+    code = [cell.source for cell in cells(FOLDER / f"{name}.ipynb", "code") if not cell.metadata.get("tags")]
+    prose = [cell.source for cell in cells(FOLDER / f"{name}.ipynb", "markdown")]
+    assert max(len(source.splitlines()) for source in code) <= 10
+    assert len(prose) >= len(code) and sum(map(len, prose)) >= sum(map(len, code))
+
+
+def test_the_graph_notebook_leaves_a_finished_stage(tmp_path: Path) -> None:
+    made = execute("01_build_kg", run_dir=str(tmp_path), shown_nodes=60)
+    metrics = runs.read_manifest(tmp_path, "kg")["metrics"]
+    assert runs.is_complete(tmp_path, "kg")
+    assert {"tools", "commands", "sources", "entity_types", "relation_types", "facts"} <= set(metrics)
+    assert metrics["facts"] == len(made["facts"]) == len(pd.read_csv(tmp_path / "kg" / "facts.tsv", sep="\t"))
+    assert kg.from_json(tmp_path / "kg" / "graph.json").number_of_edges() == metrics["facts"]
+    before = (tmp_path / "kg" / "graph.json").read_bytes()
+    execute("01_build_kg", run_dir=str(tmp_path), shown_nodes=60, seed=1)
+    assert (tmp_path / "kg" / "graph.json").read_bytes() == before, "the seed is of the layout alone"
+
+
+def test_the_graph_notebook_takes_another_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = write_table(tmp_path / "table")
+    execute("01_build_kg", run_dir=str(tmp_path / "run"), table=str(table), registry=str(tmp_path / "none"))
+    manifest = runs.read_manifest(tmp_path / "run", "kg")
+    assert manifest["metrics"]["tools"] == 5 and manifest["metrics"]["agreement"] == {}
+    assert "No registry data at hand" in capsys.readouterr().out
+
+
+def test_a_broken_table_leaves_no_stage(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "table", tools="tool\n")
+    with pytest.raises(kg.TableError, match=r"tools\.tsv"):
+        execute("01_build_kg", run_dir=str(tmp_path / "run"), table=str(table))
+    assert not (tmp_path / "run").exists()
+
+
+def make_adapter(run: Path, model: Path) -> None:
+    """A finished adapter stage: random weights, four held-out cases, a showcase."""
+    lm = models.load(str(model), names=NAMES)
+    lm = models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
+    for name, parameter in lm.model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.2)
+    folder = runs.open_stage(run, "adapter")
+    lm.model.save_pretrained(folder, safe_serialization=True)
+    rng = np.random.default_rng(0)
+    held_out = [replace(withhold(chain_case(), 0.1 * i, rng=rng), id=f"held_out/{i}") for i in range(4)]
+    save_cases(folder / "cases_held_out.jsonl", held_out)
+    save_cases(folder / "showcase.jsonl", [replace(chain_case(), id="showcase")])
+    (folder / "names.json").write_text(json.dumps(NAMES), encoding="utf-8")
+    runs.write_manifest(run, "adapter", config={}, inputs={}, metrics={}, seed=0, device="cpu")
+
+
+def test_the_mask_notebook_leaves_a_finished_stage(tmp_path: Path) -> None:
+    model, run = save_tiny(tmp_path / "model", "llama"), tmp_path / "run"
+    make_adapter(run, model)
+    sizes = {"explained_cases": 3, "paper_steps": 4, "loop_steps": 2, "max_new_tokens": 8, "withheld": 0.2}
+    made = execute("03_explain_masks", run_dir=str(run), model=str(model), **sizes)
+    manifest = runs.read_manifest(run, "explain")
+    assert runs.is_complete(run, "explain") and set(manifest["inputs"]) == {"model", "adapter"}
+    methods = manifest["metrics"]["methods"]
+    assert set(methods) == set(METHODS)
+    for record in methods.values():
+        for metric in ("jaccard", "edit_distance", "path_overlap", "cosine", "flipped"):
+            assert set(record[metric]) == {"mean", "low", "high", "n"} and record[metric]["n"] == 3
+    saved = [load(path) for path in sorted((run / "explain" / "explanations").glob("*.json"))]
+    assert [one.method for one in saved] == ["paper", "in_loop"] * 4 and saved[0].case.id == "showcase"
+    table = pd.read_csv(run / "explain" / "comparison.tsv", sep="\t")
+    assert len(table) == 3 * len(METHODS) and set(table["method"]) == set(METHODS)
+    assert isinstance(made["panel"].figure, Figure) and made["panel"].png()
+
+
+def test_the_mask_notebook_names_a_missing_stage(tmp_path: Path) -> None:
+    with pytest.raises(runs.MissingStage, match="02_train_qlora"):
+        execute("03_explain_masks", run_dir=str(tmp_path / "nothing"))
