@@ -1,0 +1,42 @@
+"""The second notebook from first cell to last, on a model of another architecture with multi-token names."""
+
+from itertools import product
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+from test_notebooks import execute
+from tiny import save_tiny
+
+from workbench import runs
+from workbench.cases import load_cases
+
+SIZES = {
+    "train_cases": 40, "held_out_cases": 8, "held_out_tool_cases": 4, "steps": 3, "batch": 2, "checkpoint_every": 2,
+}  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_training_notebook_leaves_a_finished_stage(tmp_path: Path) -> None:
+    model = str(save_tiny(tmp_path / "model", "qwen"))
+    adapters, cases = [], []
+    for name in ("first", "again"):
+        run = tmp_path / name
+        execute("01_build_kg", run_dir=str(run), shown_nodes=30)
+        execute("02_train_qlora", run_dir=str(run), model=model, **SIZES)
+        assert runs.is_complete(run, "adapter")
+        adapters.append(load_file(run / "adapter" / "adapter_model.safetensors"))
+        cases.append(load_cases(run / "adapter" / "cases_train.jsonl"))
+    metrics = runs.read_manifest(run, "adapter")["metrics"]
+    rows = product(("base", "tuned"), ("exact", "valid"), (0, 30, 60))
+    assert {f"{who}_{what}_{share}" for who, what, share in rows} | {"train_seconds"} <= set(metrics)
+    assert (metrics["trainable_parameters_8b"], metrics["total_parameters_8b"]) == (6_815_744, 8_037_076_992)
+    assert metrics["held_out_cases"] == 8 and metrics["leaks"] == 0
+    assert cases[0] == cases[1]
+    assert all((adapters[0][key] == adapters[1][key]).all() for key in adapters[0]), "one seed, one adapter"
+
+
+@pytest.mark.slow
+def test_the_training_notebook_names_a_missing_stage(tmp_path: Path) -> None:
+    with pytest.raises(runs.MissingStage, match="01_build_kg"):
+        execute("02_train_qlora", run_dir=str(tmp_path / "nothing"))
