@@ -16,6 +16,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from workbench.cases import Case
+from workbench.reader import reader_word
 
 
 class Segment(NamedTuple):
@@ -47,12 +48,6 @@ class Template(Protocol):
         """Node ids found in a generated answer, source first. names: name -> id of every node that may be named."""
 
 
-def word(name: str) -> str:
-    """A name as one word: white space becomes `_`; what only formats or controls text is dropped."""
-    clean = "".join(c for c in name if c.isprintable() or c.isspace())
-    return re.sub(r"\s+", "_", clean.strip()) or "_"
-
-
 class ReaderTemplate:
     """The embedded reader's frame: bare word pairs, a relation word behind each, the question before and after."""
 
@@ -79,14 +74,6 @@ class ReaderTemplate:
         """See `Template`; words that name no node are left out."""
         known = {reader_word(name): node for name, node in names.items()}
         return (case.source, *(known[w] for w in text.split() if w in known))
-
-
-def reader_word(name: str) -> str:
-    """`word`, kept apart from the reader's reserved words (`to`, `?`, `</s>`, relation names) by a leading dot."""
-    from workbench.reader import RESERVED
-
-    plain = word(name)
-    return f"·{plain}" if plain.lstrip("·") in RESERVED else plain
 
 
 class ChatTemplate:

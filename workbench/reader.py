@@ -7,6 +7,7 @@ ship with the package; `python -m workbench.pretrain` makes them again.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
@@ -55,13 +56,23 @@ def reader_config(*, hidden: int, layers: int, heads: int) -> LlamaConfig:
     )
 
 
+def word(name: str) -> str:
+    """A name as one word: white space becomes `_`; what only formats or controls text is dropped."""
+    clean = "".join(c for c in name if c.isprintable() or c.isspace())
+    return re.sub(r"\s+", "_", clean.strip()) or "_"
+
+
+def reader_word(name: str) -> str:
+    """`word`, kept apart from the reader's reserved words (`to`, `?`, `</s>`, relation names) by a leading dot."""
+    plain = word(name)
+    return f"·{plain}" if plain.lstrip("·") in RESERVED else plain
+
+
 def build_tokenizer(names: Iterable[str]) -> PreTrainedTokenizerFast:
     """A word-level tokenizer that gives each name one entity token, in sorted order.
 
     Raises ValueError when two names are one word to the reader, or when there are more names than entity tokens.
     """
-    from workbench.prompts import reader_word
-
     words: dict[str, str] = {}
     for name in sorted(set(names)):
         other = words.setdefault(reader_word(name), name)
