@@ -7,10 +7,10 @@ from explain_cases import CHAIN, MORE, case, cases, engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.attention import attention_received, element_attention
 from workbench.cases import Fact
-from workbench.explain import BASELINES, greedy_answers
+from workbench.explain import BASELINES
 from workbench.explain.baselines import element_type, node_type
+from workbench.game import attention_received, element_attention
 
 FULL = case(CHAIN + MORE)
 N = len(FULL.elements)
@@ -99,7 +99,7 @@ def test_attention_of_a_node_is_the_mean_of_its_facts() -> None:
 
 def test_attention_received_is_a_share_and_the_same_alone_and_in_a_batch() -> None:
     run, three = engine(), cases()
-    answers = greedy_answers(run, three)
+    answers = run.greedy_answers(three)
     together = attention_received(run, three, answers)
     for c, a, shares in zip(three, answers, together, strict=True):
         assert shares.shape == (len(c.facts),)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from workbench.cases import Case
-from workbench.explain import LoopDivergence, TextDivergence, greedy_answers, jensen_shannon
+from workbench.explain import LoopDivergence, TextDivergence, jensen_shannon
 from workbench.game import Engine
 from workbench.prompts import ChatTemplate, ReaderTemplate, Template, text
 
@@ -92,7 +92,7 @@ def test_loop_divergence_is_0_with_gates_of_1() -> None:
 
 def test_loop_divergence_is_the_mean_over_positions_between_full_and_gated_answers() -> None:
     three, run = cases(), engine()
-    answers = greedy_answers(run, three)
+    answers = run.greedy_answers(three)
     keep = ones(three)
     keep[:, 1] = 0.0
     keep[:, 0] = 0.3
@@ -131,7 +131,7 @@ def test_loop_divergence_in_small_batches_is_the_same_and_is_booked() -> None:
     keep = (0.5 * ones(three)).requires_grad_()
     slopes = []
     for run in (small, large):
-        found = LoopDivergence(run, three, greedy_answers(large, three))(keep)
+        found = LoopDivergence(run, three, large.greedy_answers(three))(keep)
         slopes.append(torch.autograd.grad(found.sum(), keep)[0])
     assert torch.allclose(*slopes, atol=1e-6)
     assert small.ledger.backward_passes == 3
@@ -160,7 +160,7 @@ def test_a_gate_of_0_equals_deleting_the_tokens_with_positions_kept() -> None:
 
 def test_greedy_answers_end_where_the_model_ends_or_is_cut() -> None:
     three, run = cases(), engine()
-    short = greedy_answers(run, three, max_new_tokens=2)
+    short = run.greedy_answers(three, max_new_tokens=2)
     assert all(len(a) == 2 or a[-1] == run.lm.tokenizer.eos_token_id for a in short)
     assert all(len(a) <= 2 for a in short)
 

@@ -1,100 +1,198 @@
-"""The engine: gates equal deletion, padding and batches change nothing, the ledger counts every pass."""
+"""The element game: values, gradients, forms, spans, memory and the difference, against the model asked directly."""
+
+import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tiny import chain_case, tiny_reader
+from tiny import chain_case, save_tiny, tiny_reader
 
-from workbench.game import SMALLEST_KEEP, Engine, gate_mask
-from workbench.sampling import with_order
+from workbench.cases import toolchain
+from workbench.game import Difference, Engine, Game
+from workbench.models import LanguageModel, add_adapter, load
+from workbench.prompts import encode, encode_answer
 
-
-def test_gate_zero_equals_deletion_with_positions_kept():
-    lm, case = tiny_reader(), chain_case()
-    engine = Engine(lm)
-    prompt, answer = engine.prompt(case), engine.answer_ids(case, case.path)
-    for gone in range(len(case.facts)):
-        gate = torch.ones(len(case.facts))
-        gate[gone] = 0
-        gated = engine.logprobs([prompt], [answer], gates=[gate])[0]
-        keep = [i for i, f in enumerate(prompt.fact) if f != gone]
-        ids = [prompt.ids[i] for i in keep] + list(answer[:-1])
-        positions = keep + list(range(len(prompt.ids), len(prompt.ids) + len(answer) - 1))
-        with torch.no_grad():
-            logits = lm.model(input_ids=torch.tensor([ids]), position_ids=torch.tensor([positions])).logits[0]
-        deleted = torch.log_softmax(logits[-len(answer) :], -1).gather(1, torch.tensor(answer)[:, None])[:, 0]
-        assert torch.allclose(gated, deleted, atol=1e-4)
+CASE = chain_case()
+FACTS, NODES = len(CASE.facts), len(CASE.nodes)
 
 
-def test_open_gates_change_nothing_and_rows_do_not_disturb_one_another():
-    engine, rng = Engine(tiny_reader()), np.random.default_rng(0)
-    cases = [with_order(chain_case(), rng) for _ in range(5)]
-    prompts = [engine.prompt(c, np.arange(len(c.facts)) < 9 - k) for k, c in enumerate(cases)]
-    answers = [engine.answer_ids(c, c.path[: 8 - k]) for k, c in enumerate(cases)]
-    together = engine.logits(prompts, answers)
-    gates = [torch.ones(len(c.facts)) for c in cases]
-    for k, row in enumerate(together):
-        assert row.shape[0] == len(answers[k])
-        assert torch.allclose(row, engine.logits([prompts[k]], [answers[k]])[0], atol=1e-4)
-    for a, b in zip(together, engine.logits(prompts, answers, gates=gates), strict=True):
-        assert torch.allclose(a, b, atol=1e-4)
+@pytest.fixture(scope="module")
+def lm() -> LanguageModel:
+    """The shipped reader, not quantised, with a small random adapter."""
+    lm = add_adapter(
+        load(names=CASE.names, four_bit=False), rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0
+    )
+    generator = torch.Generator().manual_seed(1)
+    for name, weight in lm.model.named_parameters():
+        if "lora_B" in name:
+            weight.data.normal_(0, 0.02, generator=generator)
+    lm.model.eval()
+    return lm
 
 
-def test_gate_gradients_equal_finite_differences():
-    engine, case = Engine(tiny_reader()), chain_case()
-    prompt, answer = engine.prompt(case), engine.answer_ids(case, case.path)
-
-    def value(gate):
-        return engine.logprobs([prompt], [answer], gates=[gate])[0].sum()
-
-    gate = torch.full((len(case.facts),), 0.6, requires_grad=True)
-    value(gate).backward()
-    for i in range(len(case.facts)):
-        up, down = gate.detach().clone(), gate.detach().clone()
-        up[i] += 2e-2
-        down[i] -= 2e-2
-        slope = (value(up) - value(down)) / 4e-2
-        assert gate.grad[i].item() == pytest.approx(slope.item(), rel=3e-2, abs=5e-4)
+def masks(count: int, seed: int = 0) -> np.ndarray:
+    """Random element masks."""
+    return np.random.default_rng(seed).random((count, FACTS + NODES)) < 0.8
 
 
-def test_gates_work_in_the_models_own_precision():
-    lm, case = tiny_reader(), chain_case()
+def direct_logits(lm: LanguageModel, keep: np.ndarray, answer: tuple[int, ...], *, adapter: bool) -> torch.Tensor:
+    """The same value without the engine: one row, no padding, no mask."""
+    ids = [*encode(CASE, lm.template, lm.tokenizer, keep).ids, *answer]
+    with torch.no_grad(), lm.adapter(adapter):
+        return lm.model(input_ids=torch.tensor([ids])).logits[0, -len(answer) - 1 : -1]
+
+
+@pytest.mark.parametrize("adapter", [True, False])
+def test_log_probability_of_the_answer_on_the_rendered_text(lm, adapter):
+    answer = encode_answer(CASE, CASE.path, lm.template, lm.tokenizer)
+    game = Game.of(Engine(lm), CASE, path=CASE.path, adapter=adapter)
+    keep = masks(6)
+    for mask, value, tokens in zip(keep, game(keep), game.token_logprobs(keep), strict=True):
+        facts = CASE.keep_facts(mask[None])[0]
+        logits = direct_logits(lm, facts, answer, adapter=adapter).log_softmax(-1)
+        expected = logits.gather(1, torch.tensor(answer)[:, None])[:, 0]
+        assert tokens == pytest.approx(expected.numpy(), abs=1e-4)
+        assert value == pytest.approx(float(expected.sum()), abs=1e-4)
+
+
+def test_gates_of_zero_and_one_are_gates_and_differ_from_deletion_by_positions_alone(lm):
+    game = Game.of(Engine(lm), CASE, path=CASE.path)
+    everything = np.ones((1, game.n), bool)
+    assert game.view(removal="gate")(everything) == pytest.approx(game(everything), abs=1e-4)
+    keep = masks(4)
+    gated = game.view(removal="gate")(keep)
+    assert gated == pytest.approx(game.view(removal="gate")(keep.astype(float)), abs=1e-6)
+    assert not np.allclose(gated, game(keep), atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["logprob", "margin", "decision"])
+def test_gradients_equal_finite_differences(lm, form):
     lm.model.double()
+    try:
+        game = Game.of(Engine(lm), CASE, path=CASE.path, removal="gate", form=form)
+        keep = np.full((1, game.n), 0.7)
+        value, slope = game.gradients(keep)
+        assert value == pytest.approx(game(keep), abs=1e-5)
+        for i in range(game.n):
+            up, down = keep.copy(), keep.copy()
+            up[0, i] += 1e-2
+            down[0, i] -= 1e-2
+            expected = (game(up)[0] - game(down)[0]) / 2e-2
+            assert slope[0, i] == pytest.approx(expected, rel=2e-2, abs=1e-3)
+    finally:
+        lm.model.float()
+
+
+def test_gradient_is_taken_where_everything_is_kept_and_is_booked(lm):
+    game = Game.of(Engine(lm), CASE, path=CASE.path, removal="gate")
+    assert game.gradient() == pytest.approx(game.gradients(np.ones((1, game.n)))[1][0])
+    assert game.ledger.backward_passes == 2
+
+
+def test_the_decision_is_kept_exactly_where_the_greedy_toolchain_is_the_same(lm):
     engine = Engine(lm)
-    prompt, answer = engine.prompt(case), engine.answer_ids(case, case.path)
-    gate = torch.full((len(case.facts),), 0.3)
-    with_gradient = engine.logprobs([prompt], [answer], gates=[gate.clone().requires_grad_()])[0]
-    assert torch.allclose(with_gradient, engine.logprobs([prompt], [answer], gates=[gate])[0], atol=1e-5)
+    game = Game.of(engine, CASE, form="decision")
+    keep = np.concatenate([np.ones((1, game.n), bool), ~np.eye(game.n, dtype=bool), masks(40)])
+    answers = engine.answers([CASE] * len(keep), keeps=list(CASE.keep_facts(keep) > 0), max_new_tokens=32)
+    same = np.array([toolchain(a) == toolchain(game.path) for a in answers])
+    values = game(keep)
+    assert values[0] > 0 and (values != 0).all()
+    assert ((values > 0) == same).all()
+    assert same.any() and not same.all()  # the check can fail in both directions
 
 
-def test_gate_mask_by_hand():
-    mask = gate_mask([(-1, 0, 0, 1)], [torch.tensor([0.5, 0.0])], 5)[0, 0]
-    never = torch.finfo(torch.float32).min
-    log_half = float(np.log(0.5))
-    assert mask[0].tolist() == [0.0] + [never] * 4  # padding sees itself alone
-    assert mask[3].tolist() == pytest.approx([never, 0.0, 0.0, 0.0, never])  # a fact's own tokens see each other
-    assert mask[4].tolist() == pytest.approx([never, 0.0, log_half, log_half, 0.0])
-    assert gate_mask([(0, -1)], [torch.tensor([0.0])], 2)[0, 0, 1, 0] == pytest.approx(np.log(SMALLEST_KEEP))
+def test_margin_is_against_the_strongest_other_toolchain(lm):
+    engine = Engine(lm)
+    game = Game.of(engine, CASE, form="margin")
+    everything = np.ones((1, game.n), bool)
+    ours, theirs = (float(game.view(form="logprob", answer=a)(everything)[0]) for a in (game.answer, game.other))
+    assert game(everything)[0] == pytest.approx(ours - theirs, abs=1e-4)
+    path = lm.template.parse(CASE, lm.tokenizer.decode(game.other, skip_special_tokens=True), lm.ids)
+    assert toolchain(path) != toolchain(game.path)
+    assert game.view(adapter=False).other == game.other  # tuned and base are asked about the same pair
 
 
-def test_greedy_answers_do_not_depend_on_the_batch():
-    engine, rng = Engine(tiny_reader()), np.random.default_rng(1)
-    cases = [with_order(chain_case(), rng) for _ in range(6)]
-    keeps = [rng.random(len(c.facts)) < 0.7 for c in cases]
-    together = engine.answers(cases, keeps=keeps, max_new_tokens=6)
-    alone = [engine.answers([c], keeps=[k], max_new_tokens=6)[0] for c, k in zip(cases, keeps, strict=True)]
-    assert together == alone
+def test_spans_come_from_the_same_passes(lm):
+    game = Game.of(Engine(lm), CASE, path=CASE.path)
+    keep = masks(5)
+    tokens = game.token_logprobs(keep)
+    rows = game.ledger.rows
+    for k, node in enumerate(CASE.path[1:]):
+        assert game.span_of(node) == (k, k + 1)  # one token a name
+        assert game.view(span=(k, k + 1))(keep) == pytest.approx(tokens[:, k])
+    assert game.ledger.rows == rows
+    with pytest.raises(ValueError, match="does not name"):
+        game.span_of("command:count")
 
 
-def test_the_ledger_counts_rows_and_tokens():
-    engine, case = Engine(tiny_reader(), batch_tokens=80), chain_case()
-    prompt, answer = engine.prompt(case), engine.answer_ids(case, case.path)
-    calls = []
-    engine.lm.model.register_forward_hook(lambda *_: calls.append(1))
-    engine.logprobs([prompt] * 5, [answer] * 5)
-    assert engine.ledger.calls == len(calls) == 5  # two rows do not fit into 80 tokens
-    assert engine.ledger.rows == 5
-    assert engine.ledger.tokens == 5 * (len(prompt.ids) + len(answer) - 1)
-    assert engine.ledger.seconds > 0 and set(engine.ledger.to_dict()) == {
-        "calls", "rows", "tokens", "backward_passes", "seconds"
-    }  # fmt: skip
+def test_spans_of_names_of_many_tokens(tmp_path: Path):
+    names = CASE.names
+    game = Game.of(Engine(load(str(save_tiny(tmp_path, "qwen")), names=names, four_bit=False)), CASE, path=CASE.path)
+    decode = game.engine.lm.tokenizer.decode
+    for node in CASE.path[1:]:
+        start, stop = game.span_of(node)
+        assert names[node] in decode(game.answer[start:stop])
+
+
+def test_masks_with_the_same_facts_are_asked_once(lm):
+    engine = Engine(lm)
+    game = Game.of(engine, CASE, path=CASE.path)
+    before = engine.ledger.rows
+    keep = np.ones((3, game.n), bool)
+    keep[1, CASE.nodes.index("format_4")] = False  # takes the edge to it along
+    keep[2, NODES + CASE.facts.index(next(f for f in CASE.facts if f.tail == "format_4"))] = False
+    values = game(keep)
+    assert engine.ledger.rows == before + 2 and values[1] == values[2]
+    game(keep)
+    assert engine.ledger.rows == before + 2
+
+
+def test_shared_prefix_gives_the_same_values_with_fewer_tokens(lm):
+    keep = ~np.eye(FACTS + NODES, dtype=bool)
+    plain, shared = (Game.of(Engine(lm), CASE, path=CASE.path, shared_prefix=s) for s in (False, True))
+    assert shared(keep) == pytest.approx(plain(keep), abs=1e-4)
+    assert shared.view(adapter=False)(keep) == pytest.approx(plain.view(adapter=False)(keep), abs=1e-4)
+    assert shared.ledger.tokens < 0.8 * plain.ledger.tokens
+
+
+def test_an_adapter_that_does_nothing_makes_no_difference():
+    lm = add_adapter(tiny_reader(), rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
+    lm.model.eval()
+    game = Game.of(Engine(lm), CASE, path=CASE.path)
+    assert (Difference(game)(masks(8)) == 0).all()  # B = 0
+
+
+def test_difference_is_tuned_less_base_on_the_same_masks(lm):
+    game = Game.of(Engine(lm), CASE, path=CASE.path)
+    keep, delta = masks(4), Difference(game)
+    assert delta(keep) == pytest.approx(game(keep) - game.view(adapter=False)(keep))
+    values, slopes = delta.gradients(np.ones((1, game.n)))
+    assert values == pytest.approx(delta(np.ones((1, game.n), bool)), abs=1e-4)
+    assert slopes.shape == (1, game.n) and delta.n == game.n and delta.case is CASE
+
+
+def test_attention_of_a_reduced_graph_is_zero_on_what_is_gone(lm):
+    game = Game.of(Engine(lm), CASE, path=CASE.path)
+    gone = CASE.elements.index("command:count")
+    keep = np.ones(game.n, bool)
+    keep[gone] = False
+    full, less = game.attention(), game.attention(keep)
+    assert (full > 0).all() and full[NODES:].sum() < 1
+    assert less[gone] == 0 and less[CASE.elements.index("command:align")] > 0
+
+
+def test_bad_input_is_named(lm):
+    game = Game.of(Engine(lm), CASE, path=CASE.path)
+    with pytest.raises(ValueError, match=r"shape \(m, 19\)"):
+        game(np.ones((2, 3), bool))
+    with pytest.raises(ValueError, match="removal='gate'"):
+        game(np.full((1, game.n), 0.5))
+    with pytest.raises(ValueError, match=r"\[0, 1\], not 1.5"):
+        game.view(removal="gate")(np.full((1, game.n), 1.5))
+    with pytest.raises(ValueError, match="form must be one of"):
+        game.view(form="accuracy")
+    with pytest.raises(ValueError, match="span must lie"):
+        game.view(span=(3, 99))
+    with pytest.raises(ValueError, match="shows no facts"):
+        Game.of(Engine(lm), dataclasses.replace(CASE, facts=()), path=CASE.path)

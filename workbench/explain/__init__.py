@@ -3,7 +3,7 @@
 from workbench.explain.baselines import BASELINES
 from workbench.explain.compare import compare, explain, explain_all, records, summarise
 from workbench.explain.counterfactual import FLAGS, Change, Element, removed_elements, without
-from workbench.explain.divergence import LoopDivergence, TextDivergence, greedy_answers, jensen_shannon
+from workbench.explain.divergence import LoopDivergence, TextDivergence, jensen_shannon
 from workbench.explain.layout import Layout
 from workbench.explain.masks import Masks, learn_masks, loop_masks, paper_masks
 from workbench.explain.metrics import METRICS, cosine, edit_distance, jaccard, path_overlap
@@ -38,7 +38,6 @@ __all__ = [
     "evaluate",
     "explain",
     "explain_all",
-    "greedy_answers",
     "jaccard",
     "jensen_shannon",
     "learn_masks",

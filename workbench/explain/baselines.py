@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from workbench.attention import attention_received, element_attention
 from workbench.cases import Case, Fact
 from workbench.explain.counterfactual import Element
-from workbench.game import Engine
+from workbench.game import Engine, attention_received, element_attention
 
 Baseline = Callable[..., tuple[Element, ...]]
 """`f(engine, case, *, size, reference, rng, attention=None) -> elements`.

@@ -7,7 +7,6 @@ paper's), and of the tuned model's answer (the model in the loop).
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
@@ -77,7 +76,7 @@ class LoopDivergence:
         """answers: token ids per case; None: the model's own greedy answers to G."""
         self.engine, self.adapter = engine, adapter
         self.prompts = [engine.prompt(c) for c in cases]
-        self.answers = answers if answers is not None else greedy_answers(engine, cases, adapter=adapter)
+        self.answers = answers if answers is not None else engine.greedy_answers(cases, adapter=adapter)
         if any(len(answer) == 0 for answer in self.answers):
             raise ValueError("an answer has no tokens; give every case at least the end-of-sequence token")
         self.facts = [len(c.facts) for c in cases]
@@ -102,10 +101,7 @@ class LoopDivergence:
         )
         slope = torch.zeros_like(keep)
         if gradient:
-            started = time.perf_counter()
-            (slope,) = torch.autograd.grad(value.sum(), keep)
-            self.engine.ledger.backward_passes += 1
-            self.engine.ledger.seconds += time.perf_counter() - started
+            (slope,) = self.engine.backward(value.sum(), [keep])
         return value.detach().to(keep), slope
 
     def _logits(self, rows: Sequence[int], gates: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -114,20 +110,10 @@ class LoopDivergence:
 
     def _batches(self) -> list[list[int]]:
         """Rows of like length, each batch one pass of the engine."""
-        return self.engine._batches([len(p.ids) + len(a) for p, a in zip(self.prompts, self.answers, strict=True)])
+        return self.engine.batches([len(p.ids) + len(a) for p, a in zip(self.prompts, self.answers, strict=True)])
 
 
 def jensen_shannon(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
     """Jensen-Shannon divergence in nats between log-probabilities p and q (..., vocabulary) -> (...)."""
     middle = torch.logaddexp(p, q) - math.log(2)
     return 0.5 * (p.exp() * (p - middle) + q.exp() * (q - middle)).sum(-1)
-
-
-def greedy_answers(
-    engine: Engine, cases: Sequence[Case], *, adapter: bool = True, max_new_tokens: int = 32
-) -> list[tuple[int, ...]]:
-    """Token ids of the greedy answers to G, end-of-sequence included where the model came to it."""
-    prompts = [engine.prompt(c) for c in cases]
-    answers = engine.generate(prompts, adapter=adapter, max_new_tokens=max_new_tokens)
-    end = (int(engine.lm.tokenizer.eos_token_id),)
-    return [answer if len(answer) == max_new_tokens else answer + end for answer in answers]

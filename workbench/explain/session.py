@@ -10,16 +10,14 @@ from functools import cached_property
 
 import numpy as np
 
-from workbench.attention import attention_received
 from workbench.cases import Case, toolchain
 from workbench.explain.baselines import BASELINES
 from workbench.explain.counterfactual import Change, change, removed_elements, without
-from workbench.explain.divergence import greedy_answers
 from workbench.explain.masks import Listener, Masks, loop_masks, paper_masks
 from workbench.explain.metrics import METRICS
 from workbench.explain.result import Explanation
 from workbench.explain.terms import Weights
-from workbench.game import Engine
+from workbench.game import Engine, attention_received
 
 LEARNED = ("paper", "in_loop")
 METHODS = (*LEARNED, *BASELINES)
@@ -153,7 +151,7 @@ class Session:
     @cached_property
     def full_ids(self) -> list[tuple[int, ...]]:
         """The tuned model's greedy answers to G as tokens."""
-        return greedy_answers(self.engine, self.cases, max_new_tokens=self.config.max_new_tokens)
+        return self.engine.greedy_answers(self.cases, max_new_tokens=self.config.max_new_tokens)
 
     @cached_property
     def full(self) -> list[tuple[str, ...]]:

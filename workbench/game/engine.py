@@ -66,11 +66,11 @@ class Engine:
         """
         out: list[torch.Tensor | None] = [None] * len(prompts)
         gated = gates is not None and any(g.requires_grad for g in gates)
-        for rows in self._batches([len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]):
+        for rows in self.batches([len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]):
             started = time.perf_counter()
             width = max(len(prompts[i].ids) + len(answers[i]) - 1 for i in rows)
             longest = max(len(answers[i]) for i in rows)
-            ids, real = self._padded([(*prompts[i].ids, *answers[i][:-1]) for i in rows], width)
+            ids, real = self.padded([(*prompts[i].ids, *answers[i][:-1]) for i in rows], width)
             mask: torch.Tensor = real
             if gates is not None:
                 facts = [(*prompts[i].fact, *[-1] * (len(answers[i]) - 1)) for i in rows]
@@ -82,7 +82,7 @@ class Engine:
                 )
             for k, i in enumerate(rows):
                 out[i] = result.logits[k, longest - len(answers[i]) :].float()
-            self._book(rows=len(rows), tokens=int(real.sum()), started=started)
+            self.book(rows=len(rows), tokens=int(real.sum()), started=started)
         return [t for t in out if t is not None]
 
     def logprobs(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], **how) -> list[torch.Tensor]:
@@ -105,10 +105,10 @@ class Engine:
         """Greedy continuations, without padding and end-of-sequence. progress is called with the rows done."""
         out: list[tuple[int, ...]] = [()] * len(prompts)
         tokenizer = self.lm.tokenizer
-        for rows in self._batches([len(p.ids) + max_new_tokens for p in prompts]):
+        for rows in self.batches([len(p.ids) + max_new_tokens for p in prompts]):
             started = time.perf_counter()
             width = max(len(prompts[i].ids) for i in rows)
-            ids, real = self._padded([prompts[i].ids for i in rows], width)
+            ids, real = self.padded([prompts[i].ids for i in rows], width)
             with self.lm.adapter(adapter):
                 result = self.lm.model.generate(
                     input_ids=ids,
@@ -125,7 +125,7 @@ class Engine:
             for i, tokens in zip(rows, new, strict=True):
                 end = next((k for k, t in enumerate(tokens) if t in stop), len(tokens))
                 out[i] = tuple(tokens[:end])
-            self._book(rows=len(rows), tokens=int(real.sum()) + sum(len(out[i]) for i in rows), started=started)
+            self.book(rows=len(rows), tokens=int(real.sum()) + sum(len(out[i]) for i in rows), started=started)
             if progress:
                 progress(len(rows))
         return out
@@ -142,7 +142,23 @@ class Engine:
         names = self.lm.ids
         return [self.lm.template.parse(c, t, names) for c, t in zip(cases, texts, strict=True)]
 
-    def _batches(self, lengths: Sequence[int]) -> list[list[int]]:
+    def greedy_answers(
+        self, cases: Sequence[Case], *, adapter: bool = True, max_new_tokens: int = 32
+    ) -> list[tuple[int, ...]]:
+        """Token ids of the greedy answers to the whole cases, end-of-sequence included where the model came to it."""
+        answers = self.generate([self.prompt(c) for c in cases], adapter=adapter, max_new_tokens=max_new_tokens)
+        end = (int(self.lm.tokenizer.eos_token_id),)
+        return [answer if len(answer) == max_new_tokens else answer + end for answer in answers]
+
+    def backward(self, value: torch.Tensor, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+        """Gradients of a scalar in `inputs`, booked as one backward pass."""
+        started = time.perf_counter()
+        slopes = torch.autograd.grad(value, list(inputs))
+        self.ledger.backward_passes += 1
+        self.ledger.seconds += time.perf_counter() - started
+        return slopes
+
+    def batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Row numbers in batches of like length, so that little is spent on padding."""
         batches: list[list[int]] = []
         for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
@@ -152,7 +168,7 @@ class Engine:
                 batches.append([i])
         return batches
 
-    def _padded(self, rows: Sequence[Sequence[int]], width: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def padded(self, rows: Sequence[Sequence[int]], width: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Left-padded ids and the mask of real tokens, both (rows, width) int64 on the model's device."""
         ids = torch.full((len(rows), width), int(self.lm.tokenizer.pad_token_id))
         real = torch.zeros(len(rows), width, dtype=torch.long)
@@ -161,7 +177,8 @@ class Engine:
             real[k, width - len(row) :] = 1
         return ids.to(self.lm.device), real.to(self.lm.device)
 
-    def _book(self, *, rows: int, tokens: int, started: float) -> None:
+    def book(self, *, rows: int, tokens: int, started: float) -> None:
+        """Adds one model call that began at `started` (seconds of `time.perf_counter`) to the ledger."""
         self.ledger.calls += 1
         self.ledger.rows += rows
         self.ledger.tokens += tokens

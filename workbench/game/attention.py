@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from workbench.cases import Case
-from workbench.game import Engine
+from workbench.game.engine import Engine
 
 MAX_CELLS = 2**27  # attention weights held at once: rows * width^2 * heads * layers, 0.5 GB in float32
 
@@ -23,9 +23,7 @@ def attention_received(
 
     answers: token ids per case (teacher-forced); None: those of the model's own greedy answer.
     """
-    from workbench.explain.divergence import greedy_answers
-
-    answers = greedy_answers(engine, cases, adapter=adapter) if answers is None else answers
+    answers = engine.greedy_answers(cases, adapter=adapter) if answers is None else answers
     prompts = [engine.prompt(c) for c in cases]
     rows = [(*p.ids, *a[:-1]) for p, a in zip(prompts, answers, strict=True)]
     out: list[np.ndarray] = [np.zeros(0)] * len(cases)
@@ -62,7 +60,7 @@ def _token_shares(engine: Engine, rows: Sequence[Sequence[int]], lengths: Sequen
     """Per row (tokens,) attention received from its last `length` positions, mean over layers, heads and positions."""
     started = time.perf_counter()
     width = max(map(len, rows))
-    ids, real = engine._padded(rows, width)
+    ids, real = engine.padded(rows, width)
     positions = (real.cumsum(1) - 1).clamp(min=0)
     result = engine.lm.model(
         input_ids=ids,
@@ -76,7 +74,7 @@ def _token_shares(engine: Engine, rows: Sequence[Sequence[int]], lengths: Sequen
     for k, (row, length) in enumerate(zip(rows, lengths, strict=True)):
         asking = [layer[k, :, width - length :, width - len(row) :].float().mean((0, 1)) for layer in result.attentions]
         shares.append(torch.stack(asking).mean(0).double().cpu().numpy())
-    engine._book(rows=len(rows), tokens=int(real.sum()), started=started)
+    engine.book(rows=len(rows), tokens=int(real.sum()), started=started)
     return shares
 
 
@@ -84,7 +82,7 @@ def _batches(engine: Engine, lengths: Sequence[int]) -> Iterator[list[int]]:
     """Row numbers of like length, so many that their attention weights fit in memory."""
     config = engine.lm.model.config
     each = config.num_attention_heads * config.num_hidden_layers
-    for batch in engine._batches(lengths):
+    for batch in engine.batches(lengths):
         rows = max(1, MAX_CELLS // (each * max(lengths[i] for i in batch) ** 2))
         for start in range(0, len(batch), rows):
             yield batch[start : start + rows]

@@ -1,0 +1,241 @@
+"""The element game of a case: what the model's answer is worth when elements of the graph are taken out.
+
+Players are the case's elements, nodes first, then facts. A fact stays when its edge and both ends stay, so that masks
+with the same facts are one prompt: they are asked once. The answer y is fixed: the tuned model's greedy answer to the
+whole graph, unless one is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from workbench.cases import Case, toolchain
+from workbench.game.attention import attention_received, element_attention
+from workbench.game.engine import Engine, Ledger
+from workbench.game.prefix import PAYS_FROM, SharedPrefix
+from workbench.game.rows import MAX_NEW_TOKENS, Row, named_path, row_of, runner_up, token_logprobs, token_margins
+
+FORMS = ("logprob", "margin", "decision")
+REMOVALS = ("delete", "gate")
+TIE = 1e-9  # nats: stands for a margin of 0, which has no sign
+
+
+@dataclass
+class Memory:
+    """Rows known so far, shared by all views of a game. Keys: removal, adapter, which answer, fact mask."""
+
+    rows: dict[tuple, Row] = field(default_factory=dict)
+    decided: dict[tuple, bool] = field(default_factory=dict)
+    prefixes: dict[bool, SharedPrefix] = field(default_factory=dict)
+    other: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Game:
+    """v(keep): (m, n) masks -> (m,) values, float64.
+
+    form: `logprob` = log p(y | z) over the span, nats; `margin` = log p(y | z) - log p(other | z), nats, where `other`
+    is the strongest answer with another toolchain; `decision` = the smallest token margin of y, nats, above 0 exactly
+    where the greedy toolchain is still that of y.
+    removal: `delete` renders the prompt again, bool masks; `gate` scales attention, float masks, differentiable.
+    span: (start, stop) of y's tokens that count for `logprob` and `decision`; None: all. See `span_of`.
+    shared_prefix: keep the full prompt's keys and values; None: where it pays.
+    Build it with `Game.of(engine, case)`. ValueError: an unknown form or removal, an empty answer, a wrong span.
+    """
+
+    engine: Engine
+    case: Case
+    answer: tuple[int, ...]
+    form: str = "logprob"
+    removal: str = "delete"
+    adapter: bool = True
+    span: tuple[int, int] | None = None
+    shared_prefix: bool | None = None
+    memory: Memory = field(default_factory=Memory, repr=False)
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("form", FORMS), ("removal", REMOVALS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}, not {getattr(self, name)!r}")
+        if not self.answer:
+            raise ValueError(
+                f"the answer of case {self.case.id!r} has no tokens; give at least the end-of-sequence one"
+            )
+        if not self.case.facts:
+            raise ValueError(f"case {self.case.id!r} shows no facts; there is nothing to take out")
+        start, stop = self.span or (0, len(self.answer))
+        if not 0 <= start < stop <= len(self.answer):
+            raise ValueError(f"span must lie within the answer's {len(self.answer)} tokens, not {self.span!r}")
+
+    @classmethod
+    def of(cls, engine: Engine, case: Case, *, path: Sequence[str] | None = None, **how) -> Game:
+        """A case's game. path: the answer as node ids; None: what the tuned model answers. how: fields of `Game`."""
+        if path is not None:
+            return cls(engine, case, engine.answer_ids(case, path), **how)
+        return cls(engine, case, engine.greedy_answers([case], max_new_tokens=MAX_NEW_TOKENS)[0], **how)
+
+    def view(self, **changes) -> Game:
+        """The same case, answer and memory under another form, removal, adapter or span: known passes cost nothing."""
+        return replace(self, **changes)
+
+    @property
+    def n(self) -> int:
+        """Number of elements."""
+        return len(self.case.elements)
+
+    @property
+    def elements(self) -> tuple:
+        """Nodes first, then facts."""
+        return self.case.elements
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the engine has spent so far, on this game and on others."""
+        return self.engine.ledger
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        """Values (m,) float64 of masks (m, n), bool for `delete`, bool or in [0, 1] for `gate`."""
+        facts = self._facts(keep)
+        if self.form == "margin":
+            ours, theirs = (self._rows(facts, answer) for answer in (self.answer, self.other))
+            return np.array([a.logprobs.sum() - b.logprobs.sum() for a, b in zip(ours, theirs, strict=True)])
+        rows = self._rows(facts, self.answer)
+        start, stop = self.span or (0, len(self.answer))
+        if self.form == "logprob":
+            return np.array([r.logprobs[start:stop].sum() for r in rows])
+        margins = np.array([r.margins[start:stop].min() for r in rows])
+        return self._settled(facts, margins) if self.removal == "delete" and self.span is None else margins
+
+    def token_logprobs(self, keep: np.ndarray) -> np.ndarray:
+        """Log-probability (m, T) float64, nats, of every answer token: any span of the answer from the same passes."""
+        return np.array([r.logprobs for r in self._rows(self._facts(keep), self.answer)])
+
+    def gradient(self, keep: np.ndarray | None = None) -> np.ndarray:
+        """d value / d keep, (n,), through the gates; keep (n,) float, None: everything kept."""
+        return self.gradients(np.ones((1, self.n)) if keep is None else np.asarray(keep, float)[None])[1][0]
+
+    def gradients(self, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values (m,) of the gated game at float masks (m, n), and their gradients (m, n) in the masks."""
+        self._check(keep)
+        mask = torch.tensor(np.asarray(keep, float), requires_grad=True)
+        gates = self.case.keep_facts(mask)
+        value = self._gated_value(gates)
+        (slope,) = self.engine.backward(value.sum(), [mask])
+        return value.detach().double().cpu().numpy(), slope.double().numpy()
+
+    def attention(self, keep: np.ndarray | None = None) -> np.ndarray:
+        """Attention (n,) that the answer's positions pay to each element, mean over layers, heads and positions.
+
+        A fact gets the sum over its tokens, a node the mean over its facts; what is not kept (n,) gets 0.
+        """
+        shown = np.ones(len(self.case.facts), bool) if keep is None else self._facts(np.asarray(keep)[None])[0] > 0
+        left = replace(self.case, facts=tuple(f for f, k in zip(self.case.facts, shown, strict=True) if k))
+        facts = np.zeros(len(shown))
+        if shown.any():
+            facts[shown] = attention_received(self.engine, [left], [self.answer], adapter=self.adapter)[0]
+        return element_attention(self.case, facts)
+
+    def span_of(self, node: str) -> tuple[int, int]:
+        """The answer tokens that name `node`, as a span. ValueError: the answer does not name it."""
+        lm = self.engine.lm
+        named = [lm.tokenizer.decode(self.answer[: k + 1], skip_special_tokens=True) for k in range(len(self.answer))]
+        before = [set(lm.template.parse(self.case, text, lm.ids)) - {self.case.source} for text in ("", *named)]
+        # where the name is complete, and where the step before it was
+        stop = next((k for k in range(1, len(before)) if node in before[k] and node not in before[k - 1]), None)
+        if stop is None:
+            raise ValueError(f"the answer {self.path!r} does not name {node[:200]!r}; give a node of it")
+        start = next((k for k in range(stop - 1, 0, -1) if before[k] != before[k - 1]), 0)
+        return start, stop
+
+    @cached_property
+    def path(self) -> tuple[str, ...]:
+        """The answer as node ids, source first."""
+        return named_path(self.engine, self.case, self.answer)
+
+    @property
+    def other(self) -> tuple[int, ...]:
+        """Tokens of the tuned model's strongest answer with another toolchain; see `runner_up`."""
+        if not self.memory.other:
+            self.memory.other = runner_up(self.engine, self.case, self.answer)
+        return self.memory.other
+
+    def _check(self, keep: np.ndarray) -> None:
+        """ValueError when masks do not fit the game."""
+        keep = np.asarray(keep)
+        if keep.ndim != 2 or keep.shape[1] != self.n:
+            raise ValueError(f"masks must be of shape (m, {self.n}) for case {self.case.id!r}, not {keep.shape}")
+        if keep.dtype != bool and (self.removal == "delete" and not np.isin(keep, (0, 1)).all()):
+            raise ValueError("removal `delete` takes masks of 0 and 1; use removal='gate' for degrees between them")
+        if keep.dtype != bool and not ((keep >= 0) & (keep <= 1)).all():
+            raise ValueError(
+                f"keep-degrees must lie in [0, 1], not {float(keep[~((keep >= 0) & (keep <= 1))].flat[0])}"
+            )
+
+    def _facts(self, keep: np.ndarray) -> np.ndarray:
+        """Fact keep-masks (m, facts) float64 of element masks (m, n)."""
+        self._check(keep)
+        return np.asarray(self.case.keep_facts(np.asarray(keep, float)))
+
+    def _rows(self, facts: np.ndarray, answer: tuple[int, ...]) -> list[Row]:
+        """One `Row` a mask; masks that are known, or equal to another, cost nothing."""
+        keys = [(self.removal, self.adapter, answer, f.tobytes()) for f in facts]
+        new = {k: f for k, f in zip(keys, facts, strict=True) if k not in self.memory.rows}
+        if new:
+            logits = (self._deleted if self.removal == "delete" else self._gated)(np.array(list(new.values())), answer)
+            self.memory.rows.update(zip(new, (row_of(z, answer) for z in logits), strict=True))
+        return [self.memory.rows[k] for k in keys]
+
+    def _deleted(self, facts: np.ndarray, answer: tuple[int, ...]) -> list[torch.Tensor]:
+        prompts = [self.engine.prompt(self.case, f > 0) for f in facts]
+        answers = [answer] * len(prompts)
+        full = self.engine.prompt(self.case)
+        pays = len(full.ids) >= PAYS_FROM if self.shared_prefix is None else self.shared_prefix
+        if not pays:
+            with torch.no_grad():
+                return self.engine.logits(prompts, answers, adapter=self.adapter)
+        if self.adapter not in self.memory.prefixes:
+            self.memory.prefixes[self.adapter] = SharedPrefix(self.engine, full, adapter=self.adapter)
+        return self.memory.prefixes[self.adapter].logits(prompts, answers)
+
+    def _gated(self, facts: np.ndarray, answer: tuple[int, ...]) -> list[torch.Tensor]:
+        gates = [torch.tensor(f) for f in facts]
+        prompt = self.engine.prompt(self.case)
+        return self.engine.logits([prompt] * len(gates), [answer] * len(gates), adapter=self.adapter, gates=gates)
+
+    def _gated_value(self, gates: torch.Tensor) -> torch.Tensor:
+        """Values (m,) of gates (m, facts), with the graph that leads back to them."""
+        prompt, count = self.engine.prompt(self.case), len(gates)
+
+        def logits(answer: tuple[int, ...]) -> torch.Tensor:
+            rows = self.engine.logits([prompt] * count, [answer] * count, adapter=self.adapter, gates=list(gates))
+            return torch.stack(rows)
+
+        start, stop = self.span or (0, len(self.answer))
+        scored = token_logprobs(logits(self.answer), self.answer)
+        if self.form == "logprob":
+            return scored[:, start:stop].sum(1)
+        if self.form == "margin":
+            return scored.sum(1) - token_logprobs(logits(self.other), self.other).sum(1)
+        return token_margins(logits(self.answer), self.answer)[:, start:stop].amin(1)
+
+    def _settled(self, facts: np.ndarray, margins: np.ndarray) -> np.ndarray:
+        """Margins with the sign of the decision: where a token changed, the toolchain is generated and compared."""
+        keys = [(self.adapter, f.tobytes()) for f in facts]
+        asked = [i for i, m in enumerate(margins) if m <= 0]
+        new = {keys[i]: facts[i] > 0 for i in asked if keys[i] not in self.memory.decided}
+        if new:
+            paths = self.engine.answers(
+                [self.case] * len(new), keeps=list(new.values()), adapter=self.adapter, max_new_tokens=MAX_NEW_TOKENS
+            )
+            same = [toolchain(p) == toolchain(self.path) for p in paths]
+            self.memory.decided.update(zip(new, same, strict=True))
+        out = margins.copy()
+        for i in asked:
+            size = max(abs(margins[i]), TIE)
+            out[i] = size if self.memory.decided[keys[i]] else -size
+        return out
