@@ -34,6 +34,7 @@ from workbench.randomgraphs import (
 )
 from workbench.reader import EOS, PAD, RESERVED, reader_config
 from workbench.runs import atomic_write_json
+from workbench.stats import proportion
 
 RECALLED = 0.97  # running share of recalled values at which the second lesson starts
 
@@ -207,10 +208,10 @@ def held_out(model: LlamaForCausalLM, *, seed: int, count: int = 2000) -> dict:
     ways = graphs.adjacent.sum(2)
     forks = np.array([(ways[i, [SOURCE, *questions.path[i, : questions.steps[i] - 1]]] > 1).sum() for i in rows])
     return {
-        "exact_unique": share(exact[only]),
-        "valid_not_unique": share(valid[~only]),
-        "by_tools": {int(k): share(exact[only & (tools == k)]) for k in sorted(set(tools[only]))},
-        "by_forks": {int(k): share(exact[only & (forks == k)]) for k in sorted(set(forks[only]))},
+        "exact_unique": proportion(exact[only])._asdict(),
+        "valid_not_unique": proportion(valid[~only])._asdict(),
+        "by_tools": {int(k): proportion(exact[only & (tools == k)])._asdict() for k in sorted(set(tools[only]))},
+        "by_forks": {int(k): proportion(exact[only & (forks == k)])._asdict() for k in sorted(set(forks[only]))},
         "facts": {"mean": float(graphs.real[rows].sum(1).mean()), "max": int(graphs.real[rows].sum(1).max())},
     }
 
@@ -237,15 +238,6 @@ def is_path(given: list[int], prompt: list[int], answer: list[int]) -> bool:
     steps = set(zip(facts[::3], facts[1::3], strict=True))
     walked = [prompt[4], *given]
     return bool(given) and walked[-1] == answer[-2] and steps.issuperset(itertools.pairwise(walked))
-
-
-def share(hits: np.ndarray) -> dict:
-    """{share, n, low, high}: a proportion with its Wilson 95 % interval."""
-    n, z = len(hits), 1.959964
-    p = float(hits.mean()) if n else 0.0
-    middle, half = p + z * z / (2 * max(n, 1)), z * np.sqrt(p * (1 - p) / max(n, 1) + z * z / (4 * max(n, 1) ** 2))
-    scale = 1 + z * z / max(n, 1)
-    return {"share": p, "n": n, "low": float((middle - half) / scale), "high": float((middle + half) / scale)}
 
 
 def main(argv: list[str] | None = None) -> None:

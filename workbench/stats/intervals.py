@@ -1,14 +1,15 @@
-"""Intervals and tests for means over cases: percentile bootstrap, and paired differences with a sign-flip p-value."""
+"""Intervals over cases (percentile bootstrap; Wilson's for shares), and paired differences with a sign-flip p-value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 LEVEL = 95  # per cent, of every interval
 EXACT_UP_TO = 12  # pairs: all 4096 sign patterns are counted; beyond, patterns are drawn
+WILSON_Z = 1.959964  # the normal quantile of a 95 % interval
 CELLS = 2**22  # resampled values held at once
 
 
@@ -19,6 +20,24 @@ class Interval(NamedTuple):
     low: float
     high: float
     n: int
+
+
+class MedianInterval(NamedTuple):
+    """A median with its 95 % bootstrap interval, in the unit of the values; n: how many values."""
+
+    median: float
+    low: float
+    high: float
+    n: int
+
+
+class Proportion(NamedTuple):
+    """A share of n with its 95 % interval, all in [0, 1]."""
+
+    share: float
+    n: int
+    low: float
+    high: float
 
 
 class PairedDifference(NamedTuple):
@@ -33,11 +52,33 @@ class PairedDifference(NamedTuple):
 
 def bootstrap_mean(values: Sequence[float] | np.ndarray, *, rng: np.random.Generator, draws: int = 2000) -> Interval:
     """Mean of `values` (n,) with a percentile bootstrap interval. ValueError: no values, or one that is not finite."""
-    sample = _sample("values", values)
-    _check_draws(draws)
-    means = [sample[rng.integers(len(sample), size=(k, len(sample)))].mean(1) for k in _blocks(draws, len(sample))]
-    low, high = np.percentile(np.concatenate(means), [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
-    return Interval(float(sample.mean()), float(low), float(high), len(sample))
+    return Interval(*_bootstrap(np.mean, values, rng=rng, draws=draws))
+
+
+def bootstrap_median(
+    values: Sequence[float] | np.ndarray, *, rng: np.random.Generator, draws: int = 2000
+) -> MedianInterval:
+    """Median of `values` (n,) with a percentile bootstrap interval: for calls and seconds. ValueError: as above."""
+    return MedianInterval(*_bootstrap(np.median, values, rng=rng, draws=draws))
+
+
+def proportion(hits: Sequence[float] | np.ndarray) -> Proportion:
+    """Share of hits (n,), bool or 0 and 1, with Wilson's interval. ValueError: anything but 0 and 1, or no row."""
+    array = np.asarray(hits)
+    if array.ndim != 1 or not np.isin(array, (0, 1)).all():
+        raise ValueError(f"hits must be 0 or 1, one a case in a row, not {array!r}"[:300])
+    return wilson(int(array.sum()), len(array))
+
+
+def wilson(hits: int, n: int) -> Proportion:
+    """hits / n with its 95 % score interval (Wilson 1927); of 0 cases the share is 0. ValueError: hits not in 0..n."""
+    if not 0 <= hits <= n:
+        raise ValueError(f"hits must lie in 0..n, not {hits!r} of {n!r}")
+    cases, z, share = max(n, 1), WILSON_Z, hits / max(n, 1)
+    middle = share + z * z / (2 * cases)
+    half = z * np.sqrt(share * (1 - share) / cases + z * z / (4 * cases**2))
+    scale = 1 + z * z / cases
+    return Proportion(share, n, float((middle - half) / scale), float((middle + half) / scale))
 
 
 def paired_difference(
@@ -54,6 +95,22 @@ def paired_difference(
     difference = first - second
     interval = bootstrap_mean(difference, rng=rng, draws=draws)
     return PairedDifference(*interval, p=_sign_flip_p(difference, rng=rng, draws=draws))
+
+
+def _bootstrap(
+    statistic: Callable[..., np.ndarray],
+    values: Sequence[float] | np.ndarray,
+    *,
+    rng: np.random.Generator,
+    draws: int,
+) -> tuple[float, float, float, int]:
+    """The statistic, the ends of its interval, and how many values; values are resampled with replacement."""
+    sample = _sample("values", values)
+    _check_draws(draws)
+    n = len(sample)
+    found = [statistic(sample[rng.integers(n, size=(k, n))], axis=1) for k in _blocks(draws, n)]
+    low, high = np.percentile(np.concatenate(found), [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
+    return float(statistic(sample)), float(low), float(high), n
 
 
 def _sign_flip_p(difference: np.ndarray, *, rng: np.random.Generator, draws: int) -> float:

@@ -1,0 +1,87 @@
+"""Statistics of explanations: intervals and tests, faithfulness measures, agreement with planted truth."""
+
+from workbench.stats.cell import Cell, cell
+from workbench.stats.erasure import (
+    SHARES,
+    area,
+    comprehensiveness,
+    deletion_curve,
+    insertion_curve,
+    ranking,
+    sufficiency,
+    top_k_drop,
+)
+from workbench.stats.fidelity import Fidelity, characterisation, fidelity, flip_fidelity
+from workbench.stats.graphs import Edits, case_edits, graph_edits, reordered, with_ends
+from workbench.stats.intervals import (
+    Interval,
+    MedianInterval,
+    PairedDifference,
+    Proportion,
+    bootstrap_mean,
+    bootstrap_median,
+    paired_difference,
+    proportion,
+    wilson,
+)
+from workbench.stats.linear import lds, spearman
+from workbench.stats.oracle import Oracle, ask, draw_masks, per_token, probability
+from workbench.stats.ranks import auroc, average_precision, kendall_stability, recall
+from workbench.stats.soft import (
+    RETENTIONS,
+    expected_drop,
+    hellinger_drop,
+    keep_probabilities,
+    soft_comprehensiveness,
+    soft_sufficiency,
+    value_drop,
+)
+
+__all__ = [
+    "RETENTIONS",
+    "SHARES",
+    "Cell",
+    "Edits",
+    "Fidelity",
+    "Interval",
+    "MedianInterval",
+    "Oracle",
+    "PairedDifference",
+    "Proportion",
+    "area",
+    "ask",
+    "auroc",
+    "average_precision",
+    "bootstrap_mean",
+    "bootstrap_median",
+    "case_edits",
+    "cell",
+    "characterisation",
+    "comprehensiveness",
+    "deletion_curve",
+    "draw_masks",
+    "expected_drop",
+    "fidelity",
+    "flip_fidelity",
+    "graph_edits",
+    "hellinger_drop",
+    "insertion_curve",
+    "keep_probabilities",
+    "kendall_stability",
+    "lds",
+    "paired_difference",
+    "per_token",
+    "probability",
+    "proportion",
+    "ranking",
+    "recall",
+    "reordered",
+    "soft_comprehensiveness",
+    "soft_sufficiency",
+    "spearman",
+    "sufficiency",
+    "top_k_drop",
+    "value_drop",
+    "wilson",
+    "with_ends",
+]

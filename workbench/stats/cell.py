@@ -1,0 +1,60 @@
+"""What a reported number must carry: how many cases, how sure, and how far from matched random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from workbench.stats.intervals import Interval, PairedDifference, bootstrap_mean, paired_difference, proportion
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A mean over n cases with its 95 % interval [low, high], and its paired difference to a control, if there is one.
+
+    interval: how the interval was made, `bootstrap` or `wilson`.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    interval: str = "bootstrap"
+    difference: PairedDifference | None = None
+
+    def to_dict(self) -> dict:
+        """Plain JSON types; `difference` is {mean, low, high, n, p} or None."""
+        return asdict(self) | {"difference": self.difference._asdict() if self.difference else None}
+
+    def __str__(self) -> str:
+        against = f", {self.difference.mean:+.3f} to random (p {self.difference.p:.4f})" if self.difference else ""
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}], n {self.n}{against}"
+
+
+def cell(
+    values: Sequence[float] | np.ndarray,
+    control: Sequence[float] | Sequence[Sequence[float]] | np.ndarray | None = None,
+    *,
+    rng: np.random.Generator,
+    share: bool = False,
+    draws: int = 2000,
+) -> Cell:
+    """Mean of `values` (n,), one a case, with a bootstrap interval and the paired difference to matched random.
+
+    control: the same measure of matched random sets, (n,) or several a case, (n, repeats), of which the mean is taken.
+    share: values are 0 or 1; the interval is then Wilson's, which does not shrink to nothing at 0 and 1.
+    ValueError: see `bootstrap_mean`, `paired_difference`, `proportion`.
+    """
+    if share:
+        found = proportion(values)
+        mean = Interval(found.share, found.low, found.high, found.n)
+    else:
+        mean = bootstrap_mean(values, rng=rng, draws=draws)
+    difference = None
+    if control is not None:
+        against = np.asarray(control, dtype=float)
+        against = against.mean(axis=1) if against.ndim == 2 else against
+        difference = paired_difference(np.asarray(values, dtype=float), against, rng=rng, draws=draws)
+    return Cell(*mean, interval="wilson" if share else "bootstrap", difference=difference)

@@ -1,0 +1,41 @@
+"""How well a sum of scores foretells a game on masks it was not made from: the linear datamodelling score."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import rankdata
+
+from workbench.stats.oracle import Oracle, ask, draw_masks
+
+
+def spearman(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
+    """Rank correlation in [-1, 1], ties sharing their mean rank; NaN where one of the two is constant.
+
+    ValueError: not one value of each a pair, or no pairs.
+    """
+    a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if a.ndim != 1 or a.shape != b.shape or not len(a):
+        raise ValueError(f"a rank correlation needs as many values of both, in a row, not {a.shape} and {b.shape}")
+    a, b = (ranks - ranks.mean() for ranks in (rankdata(a), rankdata(b)))
+    length = np.sqrt((a @ a) * (b @ b))
+    return float(np.clip(a @ b / length, -1, 1)) if length > 0 else float("nan")
+
+
+def lds(
+    game: Oracle,
+    scores: Sequence[float] | np.ndarray,
+    *,
+    rng: np.random.Generator,
+    masks: int = 100,
+    keep: float | np.ndarray = 0.5,
+) -> float:
+    """Spearman correlation of the kept elements' summed scores with the game's values on fresh random masks.
+
+    1 where the scores (n,) order all masks as the game does; NaN where one of the two is constant. Costs `masks` rows.
+    Source: Park et al. 2023 (TRAK); on masked contexts Cohen-Wang et al. 2024 (ContextCite).
+    """
+    weights = np.asarray(scores, dtype=float)
+    held_out = draw_masks(masks, len(weights), rng=rng, keep=keep)
+    return spearman(held_out @ weights, ask(game, held_out))
