@@ -1,0 +1,85 @@
+"""The meter: rows are counted, known masks are free, the budget is never exceeded."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.meter import BudgetSpent, Meter
+
+
+class Counting:
+    """The number of kept elements, and the rows it was asked for."""
+
+    def __init__(self) -> None:
+        self.rows: list[np.ndarray] = []
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        self.rows.extend(keep)
+        return keep.sum(1).astype(float)
+
+
+masks = st.lists(st.lists(st.booleans(), min_size=3, max_size=3), max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(masks, max_size=5), st.integers(0, 12), st.booleans())
+def test_counts_rows_and_never_exceeds_the_budget(asks: list, budget: int, cache: bool) -> None:
+    game = Counting()
+    meter = Meter(game, 3, budget=budget, cache=cache)
+    for ask in asks:
+        keep = np.array(ask, bool).reshape(-1, 3)
+        cost, before = meter.unknown(keep), meter.calls
+        try:
+            np.testing.assert_array_equal(meter(keep), keep.sum(1))
+            assert meter.calls == before + cost
+        except BudgetSpent:
+            assert before + cost > budget and meter.calls == before
+        assert meter.calls == len(game.rows) <= budget
+        assert meter.left == budget - meter.calls
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(masks, max_size=5))
+def test_a_known_mask_is_not_asked_again(asks: list) -> None:
+    game = Counting()
+    meter = Meter(game, 3)
+    for ask in asks:
+        meter(np.array(ask, bool).reshape(-1, 3))
+    assert meter.calls == len({tuple(mask) for ask in asks for mask in ask})
+    assert meter.left is None
+
+
+def test_float_masks_are_told_from_bool_ones() -> None:
+    meter = Meter(lambda keep: keep.sum(1) * (2 if keep.dtype == float else 1), 2)
+    assert meter(np.array([[True, True]])).tolist() == [2]
+    assert meter(np.array([[1.0, 1.0]])).tolist() == [4]
+    assert meter(np.array([[0.5, 0.0]])).tolist() == [1]
+    assert meter.calls == 3
+
+
+def test_without_a_cache_noise_is_drawn_anew() -> None:
+    rng = np.random.default_rng(0)
+    meter = Meter(lambda keep: rng.normal(size=len(keep)), 2, cache=False)
+    same = np.ones((3, 2), bool)
+    assert len(set(meter(same)) | set(meter(same))) == 6 == meter.calls
+
+
+def test_progress_hears_the_rows_so_far() -> None:
+    heard: list[int] = []
+    meter = Meter(Counting(), 2, progress=heard.append)
+    meter(np.array([[True, False], [True, True]]))
+    meter(np.array([[True, False]]))
+    meter(np.array([[False, False]]))
+    assert heard == [2, 3]
+
+
+def test_wrong_shapes_and_nan_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"shape \(m, 3\), not \(3,\)"):
+        Meter(Counting(), 3)(np.ones(3, bool))
+    with pytest.raises(ValueError, match=r"one value a mask, \(2,\), not \(2, 1\)"):
+        Meter(lambda keep: keep[:, :1], 3, cache=False)(np.ones((2, 3)))
+    with pytest.raises(ValueError, match="mask 1 is nan"):
+        Meter(lambda keep: np.array([0.0, np.nan]), 3, cache=False)(np.ones((2, 3)))
+    with pytest.raises(ValueError, match="budget must be 0 or more, not -1"):
+        Meter(Counting(), 3, budget=-1)

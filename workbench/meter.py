@@ -1,0 +1,90 @@
+"""Counting what a search asks of a game, and stopping it when its budget is spent.
+
+A game is any callable `game(keep) -> values`: keep-masks (m, n) in, one value a mask out; one mask is one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+Oracle = Callable[[np.ndarray], np.ndarray]
+"""game(keep: (m, n) bool, or float in [0, 1]) -> (m,) float. The decision is kept where the value is above 0."""
+
+
+class BudgetSpent(RuntimeError):
+    """Raised before a call that would exceed the budget: nothing has been asked, `calls` still holds."""
+
+
+class Meter:
+    """A game with a counter, a memory and a hard limit: what every search asks through.
+
+    n: elements of the game. budget: most mask rows that may be evaluated, None for no limit. cache: a mask asked again
+    costs nothing, as befits a deterministic game; False asks every row anew, for a noisy one. progress: called with
+    `calls` after each call of the game. Values of a row with a cache are those of its first evaluation.
+    """
+
+    def __init__(
+        self,
+        game: Oracle,
+        n: int,
+        *,
+        budget: int | None = None,
+        cache: bool = True,
+        progress: Callable[[int], None] | None = None,
+    ):
+        """ValueError: n or the budget below 0."""
+        for name, value in (("n", n), ("budget", budget)):
+            if value is not None and value < 0:
+                raise ValueError(f"{name} must be 0 or more, not {value!r}")
+        self.game, self.n, self.budget, self.progress = game, n, budget, progress
+        self.calls = 0  # mask rows evaluated
+        self._known: dict[bytes, float] | None = {} if cache else None
+
+    @property
+    def left(self) -> int | None:
+        """Mask rows that may still be evaluated; None: no limit."""
+        return None if self.budget is None else self.budget - self.calls
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        """Values (m,) float64 of masks (m, n), the unknown ones in one call of the game.
+
+        BudgetSpent: they are more than `left`. ValueError: masks or values of another shape, or a value that is nan.
+        """
+        masks = self._masks(keep)
+        if self._known is None:
+            return self._evaluate(masks)
+        keys = [row.tobytes() for row in masks]
+        new = {key: i for i, key in enumerate(keys) if key not in self._known}
+        if new:
+            self._known.update(zip(new, self._evaluate(masks[list(new.values())]).tolist(), strict=True))
+        return np.array([self._known[key] for key in keys], float)
+
+    def unknown(self, keep: np.ndarray) -> int:
+        """How many rows an ask of these masks (m, n) would cost."""
+        masks = self._masks(keep)
+        return len(masks) if self._known is None else len({row.tobytes() for row in masks} - self._known.keys())
+
+    def _masks(self, keep: np.ndarray) -> np.ndarray:
+        """Masks as bool or float64 (m, n)."""
+        masks = np.asarray(keep)
+        if masks.ndim != 2 or masks.shape[1] != self.n:
+            raise ValueError(f"masks must be of shape (m, {self.n}), not {masks.shape}; give one row a mask")
+        return masks if masks.dtype == bool else masks.astype(np.float64)
+
+    def _evaluate(self, masks: np.ndarray) -> np.ndarray:
+        """The game itself: counted, limited, its answer checked."""
+        if not len(masks):
+            return np.zeros(0)
+        if self.left is not None and len(masks) > self.left:
+            raise BudgetSpent(f"{len(masks)} more rows would exceed the budget of {self.budget}; {self.left} are left")
+        values = np.asarray(self.game(masks), dtype=np.float64)
+        self.calls += len(masks)
+        if values.shape != (len(masks),):
+            raise ValueError(f"the game must give one value a mask, ({len(masks)},), not {values.shape}")
+        if np.isnan(values).any():
+            raise ValueError(f"the game's value of mask {int(np.flatnonzero(np.isnan(values))[0])} is nan")
+        if self.progress:
+            self.progress(self.calls)
+        return values
