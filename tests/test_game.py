@@ -9,7 +9,7 @@ import torch
 from tiny import chain_case, save_tiny, tiny_reader
 
 from workbench.cases import toolchain
-from workbench.game import Difference, Engine, Game
+from workbench.game import Difference, Engine, Game, Restricted
 from workbench.models import LanguageModel, add_adapter, load
 from workbench.prompts import encode, encode_answer
 
@@ -180,6 +180,24 @@ def test_attention_of_a_reduced_graph_is_zero_on_what_is_gone(lm):
     full, less = game.attention(), game.attention(keep)
     assert (full > 0).all() and full[NODES:].sum() < 1
     assert less[gone] == 0 and less[CASE.elements.index("command:align")] > 0
+
+
+def test_what_is_off_is_gone_and_no_player_moves_it(lm):
+    game = Game.of(Engine(lm), CASE, path=CASE.path)
+    dead = NODES + 1
+    players = np.array([dead, NODES + 3, NODES + 4])
+    part = Restricted(game, players, off=np.array([dead]))
+    keep = np.array([[1, 1, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0]], bool)
+    whole = np.ones((4, game.n), bool)
+    whole[:, dead] = False
+    whole[2, NODES + 3] = whole[3, NODES + 4] = False
+    values = part(keep)
+    assert part.n == 3 and values == pytest.approx(game(whole)) and values[0] == values[1]
+    gated = Restricted(game.view(removal="gate"), players, off=np.array([dead]))
+    _, slopes = gated.gradients(keep)
+    assert (slopes[:, 0] == 0).all() and (slopes[:, 1:] != 0).all()
+    with pytest.raises(ValueError, match="players must be unlike numbers"):
+        Restricted(game, np.array([0, 0]))
 
 
 def test_bad_input_is_named(lm):

@@ -5,6 +5,7 @@ from workbench.game.case_game import FORMS, REMOVALS, Game
 from workbench.game.difference import Difference
 from workbench.game.engine import SMALLEST_KEEP, Engine, Ledger, gate_mask
 from workbench.game.prefix import SharedPrefix
+from workbench.game.restricted import Restricted
 
 __all__ = [
     "FORMS",
@@ -14,6 +15,7 @@ __all__ = [
     "Engine",
     "Game",
     "Ledger",
+    "Restricted",
     "SharedPrefix",
     "attention_received",
     "eager_attention",

@@ -1,0 +1,52 @@
+"""A game between some of its elements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Restricted:
+    """The game of `players`, (p,) element numbers: (m, p) masks -> (m,) values. Every other element stays, but for
+    those that are `off`: these are gone whatever a mask says, players among them too.
+
+    ValueError: a number that is not one of the game's n elements, or one twice.
+    """
+
+    game: Any  # an oracle with `.n`
+    players: np.ndarray
+    off: np.ndarray = field(default_factory=lambda: np.array([], int))
+
+    def __post_init__(self) -> None:
+        for name in ("players", "off"):
+            numbers = np.asarray(getattr(self, name), int)
+            if len(set(numbers)) < len(numbers) or not ((numbers >= 0) & (numbers < self.game.n)).all():
+                raise ValueError(f"{name} must be unlike numbers from 0 to {self.game.n - 1}, not {numbers.tolist()}")
+            object.__setattr__(self, name, numbers)
+
+    @property
+    def n(self) -> int:
+        """Number of players."""
+        return len(self.players)
+
+    def whole(self, keep: np.ndarray) -> np.ndarray:
+        """Masks (m, p) of the players as masks (m, n) of all elements."""
+        keep = np.asarray(keep)
+        out = np.ones((len(keep), self.game.n), keep.dtype)
+        out[:, self.players] = keep
+        out[:, self.off] = 0
+        return out
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        """Values (m,) of masks (m, p)."""
+        return self.game(self.whole(keep))
+
+    def gradients(self, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values (m,) and gradients (m, p) in the players' masks; 0 for those that are off."""
+        values, slopes = self.game.gradients(self.whole(np.asarray(keep, float)))
+        slopes = slopes.copy()
+        slopes[:, self.off] = 0
+        return values, slopes[:, self.players]
