@@ -25,7 +25,7 @@ from workbench.stats.intervals import (
     wilson,
 )
 from workbench.stats.linear import lds, spearman
-from workbench.stats.oracle import Oracle, ask, draw_masks, per_token, probability
+from workbench.stats.oracle import draw_masks, per_token, probability
 from workbench.stats.ranks import auroc, average_precision, kendall_stability, recall
 from workbench.stats.soft import (
     RETENTIONS,
@@ -45,11 +45,9 @@ __all__ = [
     "Fidelity",
     "Interval",
     "MedianInterval",
-    "Oracle",
     "PairedDifference",
     "Proportion",
     "area",
-    "ask",
     "auroc",
     "average_precision",
     "bootstrap_mean",

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.stats.oracle import Masks, Oracle, ask
+from workbench.meter import Oracle
+from workbench.stats.oracle import Masks, ask
 
 SHARES = (0.01, 0.05, 0.10, 0.20, 0.50)  # of the elements: the bins of ERASER
 

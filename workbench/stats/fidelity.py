@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workbench.stats.oracle import Masks, Oracle, ask
+from workbench.meter import Oracle
+from workbench.stats.oracle import Masks, ask
 
 
 class Fidelity(NamedTuple):

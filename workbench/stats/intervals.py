@@ -78,7 +78,8 @@ def wilson(hits: int, n: int) -> Proportion:
     middle = share + z * z / (2 * cases)
     half = z * np.sqrt(share * (1 - share) / cases + z * z / (4 * cases**2))
     scale = 1 + z * z / cases
-    return Proportion(share, n, float((middle - half) / scale), float((middle + half) / scale))
+    # rounding can carry the ends a last digit beyond 0 and 1
+    return Proportion(share, n, max(0.0, float((middle - half) / scale)), min(1.0, float((middle + half) / scale)))
 
 
 def paired_difference(

@@ -1,4 +1,4 @@
-"""Asking a game: the one check of what goes in and comes out, other units of its values, and random masks."""
+"""Asking a game: masks in, values out; other units of its values; random masks."""
 
 from __future__ import annotations
 
@@ -6,31 +6,16 @@ from collections.abc import Callable
 
 import numpy as np
 
-Oracle = Callable[[np.ndarray], np.ndarray]
-"""`game(keep) -> values`: keep-masks (m, n) bool -> (m,) float. Where it decides, the decision is kept above 0."""
+from workbench.meter import Meter, Oracle
 
 Masks = Callable[[np.ndarray], np.ndarray]
 """Keep-masks (m, n) bool -> keep-masks (m, n) bool, as `with_ends`."""
 
 
 def ask(game: Oracle, keep: np.ndarray) -> np.ndarray:
-    """Values (m,) float64 of keep-masks (m, n) bool, in one call; no masks, no call.
-
-    ValueError: masks of another shape, or a game that does not give one finite value a mask.
-    """
-    keep = np.asarray(keep, dtype=bool)
-    if keep.ndim != 2:
-        raise ValueError(f"keep must be masks of shape (m, n), not {keep.shape}; give one mask as mask[None]")
-    if not len(keep):
-        return np.zeros(0)
-    values = np.asarray(game(keep), dtype=float)
-    if values.shape != (len(keep),):
-        raise ValueError(f"a game must give one value a mask, ({len(keep)},), not {values.shape}")
-    if not np.isfinite(values).all():
-        where = int(np.flatnonzero(~np.isfinite(values))[0])
-        kept = np.flatnonzero(keep[where]).tolist()
-        raise ValueError(f"a game must give finite values, not {values[where]} where {kept} are kept")
-    return values
+    """Values (m,) float64 of keep-masks (m, n) bool, equal masks asked once, in one call. ValueError: see `Meter`."""
+    masks = np.asarray(keep, dtype=bool)
+    return Meter(game, masks.shape[-1])(masks)
 
 
 def per_token(game: Oracle, tokens: int) -> Oracle:

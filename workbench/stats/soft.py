@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from workbench.stats.oracle import Oracle, ask
+from workbench.meter import Oracle
+from workbench.stats.oracle import ask
 
 RETENTIONS = tuple(k / 10 for k in range(1, 10))
 EXACT_UP_TO = 12  # elements: all masks are asked, weighted by their probability; beyond, masks are drawn
