@@ -1,9 +1,12 @@
 """Explaining an answer by the smallest change of the graph: masks, counterfactuals, metrics, baselines."""
 
+from workbench.explain.attribution import Attribution
 from workbench.explain.baselines import BASELINES
 from workbench.explain.compare import compare, explain, explain_all, records, summarise
 from workbench.explain.counterfactual import FLAGS, Change, Element, removed_elements, without
+from workbench.explain.difference import linear_surrogate, shapley
 from workbench.explain.divergence import LoopDivergence, TextDivergence, jensen_shannon
+from workbench.explain.features import Features
 from workbench.explain.layout import Layout
 from workbench.explain.masks import Masks, learn_masks, loop_masks, paper_masks
 from workbench.explain.metrics import METRICS, cosine, edit_distance, jaccard, path_overlap
@@ -19,10 +22,12 @@ __all__ = [
     "METRICS",
     "PRESETS",
     "TERMS",
+    "Attribution",
     "Change",
     "Element",
     "ExplainConfig",
     "Explanation",
+    "Features",
     "Layout",
     "LoopDivergence",
     "Masks",
@@ -41,6 +46,7 @@ __all__ = [
     "jaccard",
     "jensen_shannon",
     "learn_masks",
+    "linear_surrogate",
     "load",
     "loop_masks",
     "paper_masks",
@@ -48,6 +54,7 @@ __all__ = [
     "records",
     "removed_elements",
     "save",
+    "shapley",
     "summarise",
     "total",
     "without",

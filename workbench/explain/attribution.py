@@ -1,0 +1,85 @@
+"""Scores of the elements of a game, with what says how far to believe them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from workbench.explain.features import Features
+from workbench.stats import spearman
+
+
+@dataclass(frozen=True, eq=False)
+class Attribution:
+    """Scores (n,) of the elements, in the unit of the game, as `attribution` makes them.
+
+    completeness_error: |sum of scores - (v(all) - v(none))|. lds: rank correlation of `predict` with the game on masks
+    that were not fitted; NaN where one of the two is constant, or where no masks were held out. lds_elements: the same
+    with the scores of the kept elements added up, which is `lds` where the features are the elements. gap: what a
+    fitted line had left over of v(all) - v(none) before it was made complete. stderr (n,): standard errors of sampled
+    scores. calls: masks asked.
+    """
+
+    method: str
+    features: Features = field(repr=False)
+    coefficients: np.ndarray = field(repr=False)
+    scores: np.ndarray
+    intercept: float
+    completeness_error: float
+    lds: float
+    lds_elements: float
+    calls: int
+    gap: float = 0.0
+    stderr: np.ndarray | None = None
+
+    def predict(self, keep: np.ndarray) -> np.ndarray:
+        """The surrogate's values (m,) of masks (m, n)."""
+        return self.features(keep) @ self.coefficients + self.intercept
+
+    def to_dict(self) -> dict:
+        """Plain JSON types; what is NaN becomes None."""
+        names = ("intercept", "completeness_error", "lds", "lds_elements", "gap")
+        numbers = {name: float(getattr(self, name)) for name in names}
+        return {
+            "method": self.method,
+            "scores": self.scores.tolist(),
+            **{name: value if np.isfinite(value) else None for name, value in numbers.items()},
+            "calls": self.calls,
+            "stderr": None if self.stderr is None else self.stderr.tolist(),
+        }
+
+
+def attribution(
+    method: str,
+    features: Features,
+    coefficients: np.ndarray,
+    intercept: float,
+    *,
+    difference: float,
+    held_out: tuple[np.ndarray, np.ndarray],
+    **rest,
+) -> Attribution:
+    """An `Attribution` of a linear model on features, tried on masks (m, n) and values (m,) that it has not seen.
+
+    difference: v(all) - v(none).
+    """
+    scores = features.to_elements(coefficients)
+    masks, values = held_out
+    return Attribution(
+        method=method,
+        features=features,
+        coefficients=coefficients,
+        scores=scores,
+        intercept=float(intercept),
+        completeness_error=abs(float(scores.sum() - difference)),
+        lds=agreement(features(masks) @ coefficients, values),
+        lds_elements=agreement(masks @ scores, values),
+        **rest,
+    )
+
+
+def agreement(predicted: np.ndarray, values: np.ndarray) -> float:
+    """Spearman correlation; NaN without values, or where one of the two is constant."""
+    # sums in another order differ in their last digits: that must not make ranks of equal predictions
+    return spearman(np.round(predicted, 12), np.round(values, 12)) if len(values) else float("nan")
