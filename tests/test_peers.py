@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from peer_games import Counted, additive, conjunction, disjunction, table, top
+from peer_games import Counted, Smooth, additive, conjunction, disjunction, table, top
 from tiny import chain_case
 
 from workbench.cases import Fact
 from workbench.explain.baselines import element_type
-from workbench.peers import METHODS, Method, Restricted
+from workbench.game import Restricted
+from workbench.meter import Meter
+from workbench.peers import METHODS, Method
+from workbench.peers.oracle import inner, player_indices, whole_masks
 
 VALUES_ALONE = sorted(name for name, m in METHODS.items() if not m.needs)
 LEFT_OUT = {"random"}
@@ -43,7 +46,8 @@ def test_every_method_of_values_alone_scores_any_oracle(name, n):
     game, method = additive(np.linspace(-1, 2, n)), METHODS[name]
     scores = method(game, rng=np.random.default_rng(3))
     assert scores.shape == (n,) and scores.dtype == np.float64
-    again = method(additive(np.linspace(-1, 2, n)), rng=np.random.default_rng(3))
+    plain = Meter(lambda keep: keep @ np.linspace(-1, 2, n), n)  # a bare function, counted
+    again = method(plain, rng=np.random.default_rng(3))
     assert np.array_equal(scores, again)
     if name not in LEFT_OUT and n > 2:
         assert scores[n // 2 :].mean() > scores[: n // 2].mean()
@@ -104,7 +108,9 @@ def test_what_is_missing_is_named():
     with pytest.raises(ValueError, match="players='facts' needs a case"):
         METHODS["leave_one_out"](whole, players="facts")
     with pytest.raises(ValueError, match="call it without players="):
-        METHODS["attention_highest"](whole, case, players="facts")
+        METHODS["random_aligned"](whole, case, reference=[0], players="facts")
+    with pytest.raises(ValueError, match="leaves nothing to score"):
+        METHODS["leave_one_out"](whole, case, players=[])
     with pytest.raises(ValueError, match="or not finite"):
         METHODS["leave_one_out"](Counted(2, lambda keep: np.full(len(keep), np.nan)))
     with pytest.raises(ValueError, match="unknown needs"):
@@ -130,21 +136,43 @@ def test_only_players_are_removed_and_nodes_add_up_their_facts():
     assert np.allclose(METHODS["single_fact"](OnCase(case, value), players="elements"), weights)
     some = METHODS["leave_one_out"](OnCase(case, value), players=[nodes, nodes + 3])
     assert np.array_equal(np.flatnonzero(some), [nodes, nodes + 3])
-    with pytest.raises(ValueError, match="unlike indices"):
+    mask = np.isin(np.arange(nodes + facts), [nodes, nodes + 3])
+    assert np.array_equal(METHODS["leave_one_out"](OnCase(case, value), players=mask), some)
+    with pytest.raises(ValueError, match="players must be unlike numbers from 0 to 18"):
         METHODS["leave_one_out"](OnCase(case, value), players=[1, 1])
-    with pytest.raises(ValueError, match=r"players must lie in 0\.\.18"):
-        Restricted(OnCase(case, value), [19])
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(2, 9), st.integers(0, 1000))
-def test_a_restricted_game_is_the_game_with_the_others_kept(n, seed):
+def test_masks_go_down_through_meters_and_restrictions(n, seed):
     rng = np.random.default_rng(seed)
-    players = rng.permutation(n)[: int(rng.integers(1, n + 1))]
-    game, keep = table(n, seed), rng.random((5, len(players))) < 0.5
+    outer = rng.permutation(n)[: int(rng.integers(2, n + 1))]
+    inside = rng.permutation(len(outer))[: int(rng.integers(1, len(outer) + 1))]
+    below = table(n, seed)
+    game = Restricted(Meter(Restricted(below, outer), len(outer)), inside)
+    keep = rng.random((5, len(inside))) < 0.5
     whole = np.ones((5, n), dtype=bool)
-    whole[:, players] = keep
-    assert np.array_equal(Restricted(game, players)(keep), game(whole))
+    whole[:, outer[inside]] = keep
+    assert np.array_equal(whole_masks(game, keep), whole)
+    assert np.array_equal(player_indices(game), outer[inside]) and inner(game) is below
+    assert np.array_equal(game(keep), below(whole))
+
+
+def test_a_game_between_some_of_a_cases_elements_has_no_case():
+    case = chain_case()
+    whole = OnCase(case, lambda keep: keep.sum(1))
+    few = Restricted(whole, [2, 5, 11])
+    assert METHODS["single_fact"](few).tolist() == [1, 1, 1]
+    with pytest.raises(ValueError, match="random_aligned needs a case"):
+        METHODS["random_aligned"](few, reference=[1])
+
+
+def test_gradients_of_a_restricted_game():
+    below = Smooth(5, {(0, 1): 2.0, (2, 3): 3.0, (4,): 1.0})
+    game = Meter(Restricted(below, [1, 2, 4], off=[3, 4]), 3)
+    assert METHODS["gradient_gate"](game).tolist() == [2, 0, 0]
+    assert np.allclose(METHODS["integrated_gradients"](game), [2, 0, 0])
+    assert METHODS["gradient_gate"](below, players=[3, 0]).tolist() == [2, 0, 0, 3, 0]
 
 
 @pytest.mark.parametrize("apart", [False, True])

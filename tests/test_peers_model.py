@@ -9,12 +9,12 @@ from tiny import chain_case
 from workbench.explain import Weights
 from workbench.explain import loop_masks as learn_in_loop
 from workbench.explain import paper_masks as learn_on_texts
-from workbench.game import Difference, Engine, Game
+from workbench.game import Difference, Engine, Game, Restricted
 from workbench.meter import Meter
 from workbench.models import load
 from workbench.peers import METHODS, cf_search, completeness_gap, fit_surrogate, logit_of_logprob
 from workbench.peers.lima import element_distances
-from workbench.peers.oracle import Restricted, answer_tokens, kept
+from workbench.peers.oracle import answer_tokens, kept
 
 CASE = case(CHAIN + MORE)
 NODES, FACTS = len(CASE.nodes), len(CASE.facts)
@@ -41,6 +41,8 @@ def test_attention_is_that_of_the_game():
     scores = METHODS["attention_highest"](game())
     assert np.array_equal(scores, game().attention()) and scores.min() >= 0 and scores.max() > 0
     assert np.array_equal(METHODS["attention_lowest"](game()), -scores)
+    few, keep = Restricted(game(), [NODES, NODES + 2], off=[NODES + 1]), np.arange(NODES + FACTS) != NODES + 1
+    assert np.allclose(METHODS["attention_highest"](few), game().attention(keep)[[NODES, NODES + 2]])
 
 
 def test_gradient_and_path_integral_of_the_gates():

@@ -6,7 +6,7 @@ from workbench.peers.cf_gnn import CfSearch, cf_search
 from workbench.peers.inside import completeness_gap
 from workbench.peers.lima import LimaWeights
 from workbench.peers.method import Method
-from workbench.peers.oracle import Oracle, Restricted
+from workbench.peers.oracle import Oracle
 from workbench.peers.registry import METHODS
 from workbench.peers.shapley import KernelSample, exact_shapley, kernel_sample
 from workbench.peers.surrogate import Surrogate, fit_surrogate, logit_of_logprob, targets
@@ -18,7 +18,6 @@ __all__ = [
     "LimaWeights",
     "Method",
     "Oracle",
-    "Restricted",
     "Surrogate",
     "cf_search",
     "completeness_gap",

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from workbench.cases import Case
-from workbench.peers.inside import gated
-from workbench.peers.oracle import able
+from workbench.peers.inside import gradients
+from workbench.peers.oracle import able, inner, player_indices, whole_masks
 
 START = 0.1  # sigma(0.1) is above 0.5: all is kept at first
 CLIP = 2.0  # of the gradient's norm
@@ -54,18 +54,16 @@ def cf_search(
     """
     if steps < 1 or not learning_rate > 0 or not 0 <= momentum < 1 or beta < 0:
         raise ValueError(f"steps, learning rate, momentum or beta out of range: {steps, learning_rate, momentum, beta}")
-    soft, hard = _soft_and_hard(game)
-    free = np.ones(soft.n, dtype=bool)
-    if not nodes:
-        free[: len(soft.case.nodes)] = False
-    logits, speed = np.full(soft.n, START), np.zeros(soft.n)
+    form = {"form": "logprob", "span": None}
+    free = np.ones(game.n, dtype=bool) if nodes else player_indices(game) >= len(inner(game).case.nodes)
+    logits, speed = np.full(game.n, START), np.zeros(game.n)
     flips: list[tuple[int, ...]] = []
     for _ in range(steps):
         keep = np.where(free, _sigma(logits), 1.0)
-        kept = hard((keep >= 0.5)[None])[0] > 0
+        kept = _kept_on_text(game, keep >= 0.5)
         if not kept and (keep < 0.5).any():
             flips.append(tuple(np.flatnonzero(keep < 0.5).tolist()))
-        slope = soft.gradients(keep[None])[1][0] if kept else 0.0
+        slope = gradients(game, keep[None], **form)[1][0] if kept else 0.0
         gradient = (slope - beta) * _sigma(logits) * (1 - _sigma(logits)) * free
         norm = np.linalg.norm(gradient)
         speed = momentum * speed + gradient * min(1.0, CLIP / norm if norm else 1.0)
@@ -73,14 +71,12 @@ def cf_search(
     return CfSearch(np.where(free, _sigma(logits), 1.0), flips)
 
 
-def _soft_and_hard(game: Any) -> tuple[Any, Any]:
-    """log p(answer) through the gates, and the decision on the text."""
+def _kept_on_text(game: Any, keep: np.ndarray) -> bool:
+    """Whether the decision is kept by a hard mask (n,)."""
     found = able(game, "gradients")
-    if not callable(getattr(found, "view", None)):
-        return gated(game), found
-    return found.view(form="logprob", removal="gate", span=None), found.view(
-        form="decision", removal="delete", span=None
-    )
+    if callable(getattr(found, "view", None)):
+        found = found.view(form="decision", removal="delete", span=None)
+    return bool(found(whole_masks(game, keep[None]))[0] > 0)
 
 
 def _sigma(x: np.ndarray) -> np.ndarray:

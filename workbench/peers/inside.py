@@ -7,14 +7,18 @@ from typing import Any
 import numpy as np
 
 from workbench.cases import Case
-from workbench.peers.oracle import able
+from workbench.peers.oracle import able, player_indices, whole_masks
 
 BATCH = 8  # gated rows whose graphs are held at once
 
 
 def attention_highest(game: Any, case: Case | None = None) -> np.ndarray:
     """Attention (n,) that the answer's positions pay to each element."""
-    return np.asarray(able(game, "attention").attention(), dtype=np.float64)
+    found = able(game, "attention")
+    shown = whole_masks(game, np.ones((1, game.n), dtype=bool))[0]
+    return np.asarray(found.attention() if shown.all() else found.attention(shown), dtype=np.float64)[
+        player_indices(game)
+    ]
 
 
 def attention_lowest(game: Any, case: Case | None = None) -> np.ndarray:
@@ -24,8 +28,7 @@ def attention_lowest(game: Any, case: Case | None = None) -> np.ndarray:
 
 def gradient_gate(game: Any, case: Case | None = None) -> np.ndarray:
     """Gradient times input at the gates, dv/dk_i * k_i at k = 1, in units of the value."""
-    found = gated(game)
-    return np.asarray(found.gradients(np.ones((1, found.n)))[1][0], dtype=np.float64)
+    return gradients(game, np.ones((1, game.n)))[1][0]
 
 
 def integrated_gradients(game: Any, case: Case | None = None, *, steps: int = 32) -> np.ndarray:
@@ -36,21 +39,27 @@ def integrated_gradients(game: Any, case: Case | None = None, *, steps: int = 32
     """
     if steps < 1:
         raise ValueError(f"steps must be 1 or more, not {steps!r}")
-    found = gated(game)
     nodes, weights = np.polynomial.legendre.leggauss(steps)
-    keep = np.repeat((nodes[:, None] + 1) / 2, found.n, axis=1)
-    slopes = [found.gradients(keep[k : k + BATCH])[1] for k in range(0, steps, BATCH)]
+    keep = np.repeat((nodes[:, None] + 1) / 2, game.n, axis=1)
+    slopes = [gradients(game, keep[k : k + BATCH])[1] for k in range(0, steps, BATCH)]
     return weights / 2 @ np.concatenate(slopes)
 
 
 def completeness_gap(game: Any, scores: np.ndarray) -> float:
     """Sum of scores less v(1) - v(0) of the gated game, in units of the value."""
-    found = gated(game)
-    empty, full = found.gradients(np.array([[0.0] * found.n, [1.0] * found.n]))[0]
+    empty, full = gradients(game, np.array([[0.0] * game.n, [1.0] * game.n]))[0]
     return float(np.sum(scores) - (full - empty))
 
 
-def gated(game: Any) -> Any:
-    """The game below meters, with gates as its way to remove, which float masks need."""
+def gradients(game: Any, keep: np.ndarray, **form) -> tuple[np.ndarray, np.ndarray]:
+    """Values (m,) of the gated game at float masks (m, n), and their gradients (m, n), below meters and restrictions.
+
+    form: of the view to take where the game has views. ValueError: the game has no gradients.
+    """
     found = able(game, "gradients")
-    return found.view(removal="gate") if callable(getattr(found, "view", None)) else found
+    if callable(getattr(found, "view", None)):
+        found = found.view(removal="gate", **form)
+    values, slopes = found.gradients(whole_masks(game, keep))
+    # who is gone for good has no effect
+    there = whole_masks(game, np.ones((1, game.n)))
+    return np.asarray(values, dtype=np.float64), (slopes * there)[:, player_indices(game)]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from workbench.cases import Case
-from workbench.peers.oracle import Restricted, inner
+from workbench.game import Restricted
+from workbench.peers.oracle import inner, player_indices
 
 NEEDS = ("case", "prompt", "attention", "gradients", "reference")
 MODEL_NEEDS = ("prompt", "attention", "gradients")
@@ -64,11 +65,11 @@ class Method:
         """Scores (n,) float64. game: an oracle with `n`, a Meter around one, or a language model's game.
 
         case: None where the game has one or needs none. rng: None means the generator of seed 0. players: `elements`,
-        `facts`, `nodes` or indices of those that can be removed, for methods that ask for values alone; None: `plays`.
+        `facts`, `nodes`, or indices or a mask (n,) of those that can be removed; None: `plays`.
         ValueError: a game without n, a case that does not fit, something missing, scores that are not finite.
         """
         n = game_size(game)
-        case = getattr(inner(game), "case", None) if case is None else case
+        case = own_case(game) if case is None else case
         self._check(case, n, settings)
         if self.stochastic:
             settings["rng"] = np.random.default_rng(0) if rng is None else rng
@@ -94,8 +95,8 @@ class Method:
     ) -> np.ndarray | None:
         """Indices of the players; None: all n."""
         asked = self.plays if players is None and case is not None else players
-        if players is not None and self.needs_model:
-            raise ValueError(f"{self.name} does not ask for values alone; call it without players=")
+        if players is not None and "case" in self.needs:
+            raise ValueError(f"{self.name} scores a whole case; call it without players=")
         if asked is None or isinstance(asked, str):
             if asked not in (None, *PLAYERS):
                 raise ValueError(f"players must be one of {', '.join(PLAYERS)} or indices, not {asked!r}")
@@ -105,7 +106,16 @@ class Method:
                 raise ValueError(f"players={asked!r} needs a case; give indices for a game without one")
             nodes = len(case.nodes)
             return np.arange(nodes, n) if asked == "facts" else np.arange(nodes)
-        return np.asarray(asked)
+        if not len(asked):
+            raise ValueError("players must be one element or more; an empty list leaves nothing to score")
+        return np.flatnonzero(asked) if np.asarray(asked).dtype == bool else np.asarray(asked)
+
+
+def own_case(game: Any) -> Case | None:
+    """The game's case; None where it has none, or where only some of the case's elements play."""
+    case = getattr(inner(game), "case", None)
+    everyone = case is not None and np.array_equal(player_indices(game), np.arange(len(case.elements)))
+    return case if everyone else None
 
 
 def game_size(game: Any) -> int:

@@ -1,13 +1,12 @@
-"""What peers ask: a game of n players, with or without a language model behind it, through a counter or not."""
+"""What peers ask: a game of n players, with or without a language model, below meters and restrictions or bare."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
-from workbench.game import Game
+from workbench.game import Game, Restricted
 from workbench.meter import Meter
 
 
@@ -22,34 +21,6 @@ class Oracle(Protocol):
         """Values (m,) float64 of masks (m, n)."""
 
 
-class Restricted:
-    """The game in which only `players` (indices into the whole game) can be removed; all others are kept."""
-
-    def __init__(self, game: Oracle, players: Sequence[int] | np.ndarray):
-        """ValueError: no players, or a player twice or that the game does not have."""
-        self.game, self.players = game, np.asarray(players, dtype=int)
-        n = game.n
-        if not len(self.players) or len(set(self.players.tolist())) < len(self.players):
-            raise ValueError(f"players must be one or more unlike indices, not {self.players.tolist()[:20]}")
-        if self.players.min() < 0 or self.players.max() >= n:
-            raise ValueError(f"players must lie in 0..{n - 1}, not {self.players.tolist()[:20]}")
-
-    @property
-    def n(self) -> int:
-        """Number of players that can be removed."""
-        return len(self.players)
-
-    def __call__(self, keep: np.ndarray) -> np.ndarray:
-        """Values (m,) of masks (m, len(players)) bool."""
-        return self.game(self.whole(keep))
-
-    def whole(self, keep: np.ndarray) -> np.ndarray:
-        """Masks (m, players) as masks of the whole game, (m, n) bool."""
-        masks = np.ones((len(keep), self.game.n), dtype=bool)
-        masks[:, self.players] = keep
-        return masks
-
-
 def inner(game: Any) -> Any:
     """The game itself, below meters and restrictions."""
     while isinstance(game, Meter | Restricted):
@@ -58,7 +29,7 @@ def inner(game: Any) -> Any:
 
 
 def able(game: Any, *names: str) -> Any:
-    """The game below meters, once it has all methods in `names`. ValueError: it has not."""
+    """The game below meters and restrictions, which must have the methods in `names`. ValueError: it has not."""
     found = inner(game)
     for name in names:
         if not callable(getattr(found, name, None)):
@@ -67,7 +38,7 @@ def able(game: Any, *names: str) -> Any:
 
 
 def player_indices(game: Any) -> np.ndarray:
-    """Where the players of a restricted game stand among those of the game below it, (players,) int."""
+    """Where the players of a game stand among those of the game below meters and restrictions, (players,) int."""
     players = np.arange(game.n)
     while isinstance(game, Meter | Restricted):
         players = game.players[players] if isinstance(game, Restricted) else players
@@ -87,7 +58,7 @@ def kept(game: Any, keep: np.ndarray) -> np.ndarray:
 
 
 def whole_masks(game: Any, keep: np.ndarray) -> np.ndarray:
-    """Masks of a metered or restricted game as masks of the game below."""
+    """Masks of a game as masks of the game below meters and restrictions."""
     while isinstance(game, Meter | Restricted):
         keep = game.whole(keep) if isinstance(game, Restricted) else keep
         game = game.game
