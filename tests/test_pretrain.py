@@ -6,23 +6,28 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from transformers import LlamaForCausalLM
 
-from workbench import pretrain, reader
-from workbench.pretrain import PretrainConfig, Pretraining, held_out, is_path
+from workbench import reader
+from workbench.pretrain import PretrainConfig, Pretraining, held_out, is_path, training
+from workbench.pretrain.hints import Hints
+from workbench.pretrain.lessons import FORK_WEIGHT, draw, paths, recall
 from workbench.randomgraphs import (
     FAR,
     FORMATS,
+    HOPS,
     SOURCE,
     N,
     count_paths,
     distances,
     draw_graphs,
     draw_questions,
-    recall_rows,
-    token_rows,
+    levels,
+    path_rows,
 )
 
-SMALL = PretrainConfig(hidden=64, layers=1, heads=2, batch=8, recall_steps=4, path_steps=6, grow_steps=4)
+RESERVED = reader.RESERVED
+SMALL = PretrainConfig(hidden=64, layers=4, heads=2, batch=8, recall_steps=4, path_steps=6)
 
 
 def test_distances_and_path_counts_by_hand():
@@ -39,7 +44,7 @@ def test_every_drawn_answer_is_a_shortest_shown_path():
     graphs = draw_graphs(rng, 300)
     questions = draw_questions(rng, graphs)
     rows = np.nonzero(questions.usable)[0]
-    drawn = token_rows(rng, graphs, questions, rows)
+    drawn = [(row.prompt, row.answer) for row in path_rows(rng, graphs, questions, rows)]
     assert len(rows) > 200 and graphs.real.sum(1).max() == 24
     for i, (prompt, answer) in zip(rows, drawn, strict=True):
         assert is_path(answer[:-1], prompt, answer) and not is_path(answer[:-2], prompt, answer)
@@ -48,16 +53,79 @@ def test_every_drawn_answer_is_a_shortest_shown_path():
         assert max(names) < reader.FIRST_ENTITY + reader.POOL
 
 
-def test_recall_rows_ask_for_listed_values():
-    ids, labels = recall_rows(np.random.default_rng(0), 5, pairs=4)
-    for row, asked in zip(ids, labels, strict=True):
-        listed = dict(zip(row[6:18:3], row[7:18:3], strict=True))
-        queries = dict(zip(row[19::2], row[20::2], strict=True))
-        assert queries == listed and (asked[20::2] == row[20::2]).all() and (asked != -100).sum() == 4
+def test_levels_are_distances_backwards():
+    adjacent = draw_graphs(np.random.default_rng(3), 20).adjacent
+    found = levels(adjacent)
+    for node in range(N):
+        steps = distances(adjacent.transpose(0, 2, 1), np.full(20, node))
+        for d in range(1, HOPS + 1):
+            assert (found[:, d - 1, node] == (steps == d)).all()
+
+
+@pytest.mark.parametrize("both_ways", [False, True])
+def test_recall_asks_for_listed_pairs(both_ways):
+    batch = recall(np.random.default_rng(0), 5, both_ways=both_ways, pairs=6)
+    for row, asked in zip(batch.ids.tolist(), batch.labels.tolist(), strict=True):
+        listed = dict(zip(row[6:24:3], row[7:24:3], strict=True))
+        backwards = {v: k for k, v in listed.items()}
+        at = [i for i, label in enumerate(asked) if label != -100]
+        assert len(at) == (10 if both_ways else 6) and all(asked[i] == row[i] for i in at)
+        for i in at:
+            reverse = row[i - 2] == RESERVED.index("to")
+            assert row[i] == (backwards if reverse else listed)[row[i - 1]]
+
+
+def test_hints_tell_what_leads_to_a_node_by_the_facts_of_the_prompt():
+    for batch in draw("paths", np.random.default_rng(1), 12):
+        ids = batch.ids.tolist()
+        for row, position, hops in batch.hints:
+            facts = ids[row][6 : ids[row].index(RESERVED.index("?"))]
+            before = {t: {h for h, x in zip(facts[::3], facts[1::3], strict=True) if x == t} for t in facts[1::3]}
+            assert ids[row][position - 1] == RESERVED.index("to")
+            assert set(hops[0]) == before[ids[row][position]] - {ids[row][position]}
+            assert set(hops[1]) <= {h for node in hops[0] for h in before.get(node, set())}
+        for row, position, target, _ in batch.answers:
+            assert batch.labels[row, position + 1] != -100 and ids[row][2] == target
+
+
+def test_forks_weigh_more():
+    rng = np.random.default_rng(2)
+    graphs = draw_graphs(rng, 40)
+    questions = draw_questions(rng, graphs)
+    rows = path_rows(rng, graphs, questions, np.nonzero(questions.usable)[0])
+    batch = paths(rows)
+    heavy = 0
+    for k, row in enumerate(rows):
+        facts = row.prompt[6 : row.prompt.index(RESERVED.index("?"))]
+        for i, here in enumerate([row.prompt[-1], *row.answer[:-2]]):
+            fork = len({t for h, t in zip(facts[::3], facts[1::3], strict=True) if h == here}) > 1
+            assert batch.weights[k, len(row.prompt) + i] == (FORK_WEIGHT if fork else 1)
+            heavy += fork
+    assert heavy > 5
+
+
+def test_hints_fall_when_they_are_followed_and_reach_every_layer_they_teach():
+    torch.manual_seed(0)
+    config = reader.reader_config(hidden=64, layers=6, heads=2)
+    model, hints = LlamaForCausalLM(config), Hints(64, 6)
+    optimizer = torch.optim.Adam([*model.parameters(), *hints.parameters()], lr=3e-3)
+    (batch, _) = draw("paths", np.random.default_rng(0), 4)
+    losses = []
+    for _ in range(30):
+        states = model.model(batch.ids, output_hidden_states=True).hidden_states
+        loss = hints(model, states, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in hints.parameters())
+    taught = [p for name, p in model.named_parameters() if "layers.4." in name]
+    assert all(p.grad.abs().sum() > 0 for p in taught)
 
 
 def test_a_resumed_training_is_the_same_training(tmp_path, monkeypatch):
-    monkeypatch.setattr(pretrain, "RECALLED", -1.0)  # a tiny model goes on to paths after one step
+    monkeypatch.setattr(training, "RECALLED", -1.0)  # a tiny model goes on to paths after two steps
     whole = Pretraining(SMALL, tmp_path / "whole").run(save_every=2)
 
     class Stop(Exception):
@@ -78,7 +146,7 @@ def test_a_resumed_training_is_the_same_training(tmp_path, monkeypatch):
 
 
 def test_recall_that_does_not_come_is_an_error(tmp_path):
-    with pytest.raises(RuntimeError, match="not learned in 4 steps with seed 0; use another --seed"):
+    with pytest.raises(RuntimeError, match="recall was not learned in 4 steps with seed 0; use another --seed"):
         Pretraining(SMALL, tmp_path).run()
 
 
@@ -96,8 +164,6 @@ def test_the_shipped_reader_is_small_and_safe():
 
 def test_the_shipped_reader_reads_graphs_it_has_not_seen():
     """On other graphs than those of the card: the card's intervals hold, and without forks every chain is found."""
-    from transformers import LlamaForCausalLM
-
     model = LlamaForCausalLM.from_pretrained(reader.folder(), use_safetensors=True)
     figures, claimed = held_out(model, seed=10_001, count=800), reader.card()["held_out"]
     for key in ("exact_unique", "valid_not_unique"):

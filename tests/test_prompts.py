@@ -8,7 +8,7 @@ from tiny import NAMES, chain_case, save_tiny
 from transformers import AutoTokenizer
 
 from workbench.prompts import ChatTemplate, ReaderTemplate, encode, encode_answer, text
-from workbench.randomgraphs import draw_graphs, draw_questions, token_rows
+from workbench.randomgraphs import draw_graphs, draw_questions, path_rows
 from workbench.reader import EOS, FIRST_ENTITY, POOL, RESERVED, build_tokenizer, reader_word
 
 HOSTILE = {
@@ -84,7 +84,8 @@ def test_reader_prompts_are_what_it_was_trained_on():
     rng = np.random.default_rng(0)
     graphs = draw_graphs(rng, 8)
     questions = draw_questions(rng, graphs)
-    (trained, answer), *_ = token_rows(rng, graphs, questions, np.nonzero(questions.usable)[0][:1])
+    row, *_ = path_rows(rng, graphs, questions, np.nonzero(questions.usable)[0][:1])
+    trained, answer = row.prompt, row.answer
     case, tokenizer = chain_case(), build_tokenizer(NAMES.values())
     prompt = encode(case, ReaderTemplate(), tokenizer).ids
     words = {w: i for i, w in enumerate(RESERVED)}

@@ -1,6 +1,6 @@
 """Random tool graphs with random names, many at a time: all that the embedded reader is ever trained on.
 
-A graph has one source, up to 11 tools that read and write formats, and one to two formats for every tool; up to 24
+A graph has one source, up to 11 tools that read and write formats, and 0.8 to two formats for every tool; up to 24
 facts. Half of the graphs are drawn freely, half around a planted chain with branches that leave it or feed it. Nodes
 are columns of small arrays: formats first, then tools, the source last. Shapes below: B graphs, N nodes, E possible
 facts.
@@ -9,6 +9,7 @@ facts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,8 @@ SOURCE = N - 1
 FAR = 99  # distance of what cannot be reached
 TOKEN = {word: i for i, word in enumerate(RESERVED)}
 FRAME = 11  # tokens of a prompt beside its facts
+HOPS = 3  # steps before a node that a row tells of
+OTHERS = 6  # nodes beside the target that a row tells of
 
 
 @dataclass
@@ -33,6 +36,19 @@ class Graphs:
     adjacent: np.ndarray
 
 
+class PathRow(NamedTuple):
+    """A question as tokens. forks: per answer token, whether more than one fact leads on from the node before.
+
+    hops: tokens of the nodes 1, 2, ..., HOPS steps before the target. others: further nodes, each with its hops.
+    """
+
+    prompt: list[int]
+    answer: list[int]
+    forks: list[bool]
+    hops: list[list[int]]
+    others: list[tuple[int, list[list[int]]]]
+
+
 @dataclass
 class Questions:
     """target (B,), steps (B,) length of the shortest path, path (B, steps) node columns, usable (B,) bool."""
@@ -43,12 +59,10 @@ class Questions:
     usable: np.ndarray
 
 
-def draw_graphs(
-    rng: np.random.Generator, count: int, *, max_facts: int = 24, max_tools: int = TOOLS, planted: float = 0.5
-) -> Graphs:
+def draw_graphs(rng: np.random.Generator, count: int, *, max_facts: int = 24, planted: float = 0.5) -> Graphs:
     """`count` random graphs; `planted` is the share drawn around a chain of 1 to 6 tools."""
-    tools = rng.integers(2, max_tools + 1, count)
-    formats = np.clip((tools * rng.uniform(1.0, 2.0, count)).astype(int) + 1, 3, FORMATS)
+    tools = rng.integers(2, TOOLS + 1, count)
+    formats = np.clip((tools * rng.uniform(0.8, 2.0, count)).astype(int) + 1, 3, FORMATS)
     around = rng.random(count) < planted
     reads, writes = _ports(rng, tools, formats, around)
     columns = np.arange(TOOLS)[None].repeat(count, 0)
@@ -140,12 +154,11 @@ def draw_questions(rng: np.random.Generator, graphs: Graphs) -> Questions:
     return Questions(target, steps, np.stack(path, 1), usable)
 
 
-def token_rows(
-    rng: np.random.Generator, graphs: Graphs, questions: Questions, rows: np.ndarray
-) -> list[tuple[list[int], list[int]]]:
-    """(prompt, answer) token ids of the given rows, names and fact order drawn anew: the text of `ReaderTemplate`."""
+def path_rows(rng: np.random.Generator, graphs: Graphs, questions: Questions, rows: np.ndarray) -> list[PathRow]:
+    """The given rows as tokens, names and fact order drawn anew: the text of `ReaderTemplate`."""
     names = np.argsort(rng.random((len(rows), POOL)), 1)[:, :N] + FIRST_ENTITY
     order = np.argsort(rng.random(graphs.real.shape) + 2.0 * ~graphs.real, 1)
+    before = levels(graphs.adjacent[rows])
     out = []
     for k, i in enumerate(rows):
         shown = order[i, : graphs.real[i].sum()]
@@ -153,29 +166,34 @@ def token_rows(
         facts = np.stack([head, tail, graphs.relations[i, shown]], 1).ravel().tolist()
         question = [TOKEN["to"], int(names[k][questions.target[i]]), TOKEN["from"], int(names[k][SOURCE])]
         prompt = [TOKEN[BOS], *question, TOKEN[":"], *facts, TOKEN["?"], *question]
-        answer = names[k][questions.path[i, : questions.steps[i]]].tolist()
-        out.append((prompt, [*answer, TOKEN[EOS]]))
+        path = questions.path[i, : questions.steps[i]]
+        forks = graphs.adjacent[i].sum(1)[[SOURCE, *path]] > 1
+        forks[-1] = False  # the end follows
+        hops = [[names[k][level[node]].tolist() for level in before[k]] for node in range(N)]
+        reached = np.flatnonzero(graphs.adjacent[i].any(0))
+        asked = rng.permutation(reached)[:OTHERS].tolist()
+        out.append(
+            PathRow(
+                prompt,
+                [*names[k][path].tolist(), TOKEN[EOS]],
+                forks.tolist(),
+                hops[questions.target[i]],
+                [(int(names[k][node]), hops[node]) for node in asked],
+            )
+        )
     return out
 
 
-def recall_rows(rng: np.random.Generator, count: int, *, pairs: int = 12) -> tuple[np.ndarray, np.ndarray]:
-    """The first lesson: pairs are listed as facts, then asked for in another order. (count, length) ids and labels.
-
-    One relation word throughout, so that the place of a pair's end is easy to find; the second lesson mixes them.
-    """
-    names = np.argsort(rng.random((count, POOL)), 1)[:, : 2 * pairs] + FIRST_ENTITY
-    keys, values = names[:, :pairs], names[:, pairs:]
-    start, end = 6, 6 + 3 * pairs
-    ids = np.zeros((count, end + 1 + 2 * pairs), int)
-    ids[:, :start] = [TOKEN[w] for w in (BOS, "to", "from", "to", "from", ":")]
-    ids[:, start:end:3], ids[:, start + 1 : end : 3], ids[:, start + 2 : end : 3] = keys, values, TOKEN["input"]
-    order = np.argsort(rng.random((count, pairs)), 1)
-    ids[:, end] = TOKEN["?"]
-    ids[:, end + 1 :: 2] = np.take_along_axis(keys, order, 1)
-    ids[:, end + 2 :: 2] = np.take_along_axis(values, order, 1)
-    labels = np.full_like(ids, -100)
-    labels[:, end + 2 :: 2] = ids[:, end + 2 :: 2]
-    return ids, labels
+def levels(adjacent: np.ndarray) -> np.ndarray:
+    """(B, HOPS, N, N) bool from (B, N, N): [b, d - 1, x, y] says whether y is d steps before x, and no fewer."""
+    links = adjacent.transpose(0, 2, 1)
+    seen = links | np.eye(N, dtype=bool)
+    out = [links & ~np.eye(N, dtype=bool)]
+    for _ in range(HOPS - 1):
+        new = (out[-1].astype(np.float32) @ links.astype(np.float32) > 0) & ~seen
+        seen = seen | new
+        out.append(new)
+    return np.stack(out, 1)
 
 
 def count_paths(adjacent: np.ndarray, target: int, *, limit: int = 2) -> int:

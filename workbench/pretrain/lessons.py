@@ -1,0 +1,104 @@
+"""The three lessons as batches: recall of listed pairs, recall in both directions, shortest paths.
+
+The third lesson comes with hints, for `hints.Hints`: which nodes lead to a node in one step, in two, in three.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from workbench.randomgraphs import (
+    FIRST_ENTITY,
+    HOPS,
+    POOL,
+    TOKEN,
+    PathRow,
+    draw_graphs,
+    draw_questions,
+    path_rows,
+)
+from workbench.reader import BOS, PAD
+
+LESSONS = ("recall", "both_ways", "paths")
+PAIRS = 12  # listed in a prompt of the first two lessons
+FORWARD = 4  # of them asked forwards in the second lesson, lest that be forgotten
+FORK_WEIGHT = 4.0  # in the loss, of an answer token at which more than one fact leads on
+
+
+@dataclass
+class Batch:
+    """ids, labels (rows, length) int64, labels -100 where nothing is asked; weights (rows, length) of the loss.
+
+    hints: (row, position, tokens that lead there in 1, 2, ... steps) for nodes that are asked about. answers: (row,
+    position, target token, the target's hints) for every position that predicts a token of an answer.
+    """
+
+    ids: torch.Tensor
+    labels: torch.Tensor
+    weights: torch.Tensor
+    hints: list[tuple[int, int, list[list[int]]]] = field(default_factory=list)
+    answers: list[tuple[int, int, int, list[list[int]]]] = field(default_factory=list)
+
+
+def draw(lesson: str, rng: np.random.Generator, count: int) -> list[Batch]:
+    """One step's rows, in parts of like length: less padding."""
+    if lesson != "paths":
+        return [recall(rng, count, both_ways=lesson == "both_ways")]
+    graphs = draw_graphs(rng, 3 * count)
+    questions = draw_questions(rng, graphs)
+    # long chains are rare and hard: a row is drawn with a weight that grows with its number of tools
+    weight = np.where(questions.usable, questions.steps - 1.0, 0.0)
+    drawn = np.argsort(rng.exponential(size=len(weight)) / np.maximum(weight, 1e-9))[:count]
+    rows = sorted(path_rows(rng, graphs, questions, drawn[questions.usable[drawn]]), key=lambda row: len(row.prompt))
+    half = len(rows) // 2
+    return [paths(rows[:half]), paths(rows[half:])]
+
+
+def recall(rng: np.random.Generator, count: int, *, both_ways: bool, pairs: int = PAIRS) -> Batch:
+    """Pairs `k v` are listed as facts, then asked for in another order: `k` for v; both ways also `to v` for k.
+
+    One relation word throughout, so that the place of a pair's end is easy to find; the third lesson mixes them.
+    """
+    names = np.argsort(rng.random((count, POOL)), 1)[:, : 2 * pairs] + FIRST_ENTITY
+    rows, asked = [], []
+    for keys, values in zip(names[:, :pairs].tolist(), names[:, pairs:].tolist(), strict=True):
+        row = [TOKEN[w] for w in (BOS, "to", "from", "to", "from", ":")]
+        row += [t for k, v in zip(keys, values, strict=True) for t in (k, v, TOKEN["input"])] + [TOKEN["?"]]
+        mark = [False] * len(row)
+        order = rng.permutation(pairs).tolist()
+        queries = [([keys[i]], values[i]) for i in order]
+        if both_ways:
+            queries = queries[:FORWARD] + [([TOKEN["to"], values[i]], keys[i]) for i in rng.permutation(pairs)]
+            queries = [queries[i] for i in rng.permutation(len(queries))]
+        for query, reply in queries:
+            row += [*query, reply]
+            mark += [False] * len(query) + [True]
+        rows.append(row)
+        asked.append(mark)
+    ids = torch.tensor(rows)
+    labels = torch.where(torch.tensor(asked), ids, -100)
+    return Batch(ids, labels, torch.ones(ids.shape))
+
+
+def paths(rows: list[PathRow]) -> Batch:
+    """Questions and answers, then, unasked, further nodes `to x` to give hints on."""
+    width = max(len(r.prompt) + len(r.answer) + 2 * len(r.others) for r in rows)
+    ids = torch.full((len(rows), width), TOKEN[PAD])
+    labels, weights = torch.full((len(rows), width), -100), torch.ones(len(rows), width)
+    batch = Batch(ids, labels, weights)
+    for k, row in enumerate(rows):
+        start, end = len(row.prompt), len(row.prompt) + len(row.answer)
+        ids[k, :end] = torch.tensor(row.prompt + row.answer)
+        labels[k, start:end] = torch.tensor(row.answer)
+        weights[k, start:end] = torch.where(torch.tensor(row.forks), FORK_WEIGHT, 1.0)
+        batch.hints.append((k, start - 3, row.hops))  # the target stands third from the end of the prompt
+        batch.answers += [(k, i, row.prompt[-3], row.hops) for i in range(start - 1, end - 1)]
+        for i, (node, hops) in enumerate(row.others):
+            at = end + 2 * i
+            ids[k, at : at + 2] = torch.tensor([TOKEN["to"], node])
+            batch.hints.append((k, at + 1, hops))
+    assert all(len(hops) == HOPS for _, _, hops in batch.hints)
+    return batch
