@@ -1,0 +1,121 @@
+"""Divide and conquer: from a set that holds to a minimal one within it, member by member.
+
+After QuickXplain (Junker, AAAI 2004), on prefixes of a ranking: where a prefix holds, together with the members found
+so far, and a shorter one does not, halving between the two ends at a member. How much shorter the next prefix is
+follows the gap between members seen so far, as in group testing (Hwang, JASA 1972): some log2(n / k) + 2 asks for each
+of k members. In every game, monotone or not, members and remaining prefix together hold at each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+
+from workbench.explain.sets.question import Question, Unproved
+
+CUT = 0.4  # share of a pool that is tried off first: of several members the last lies near the end
+PRIOR_GAP = 1 / 3  # of the pool, between two members, before any was found
+DOUBT = 0.02  # chance of a wrong sign at which a noisy ask is taken for certain when all that follows rests on it
+RESTARTS = 3  # times noise may send the search back
+
+
+def narrow(
+    question: Question, pool: Sequence[int], *, base: Sequence[int] = (), holds: bool = False, gallop: bool = False
+) -> list[int] | None:
+    """Members of a set that holds, `base` and elements of `pool`; None when base and pool together do not hold.
+
+    pool: most important first. holds: base and pool are known to hold. gallop: look at prefixes of 1, 2, 4 ... elements
+    first, which pays when the ranking is a good one. Unproved: noise led the search astray again and again.
+    """
+    for _ in range(RESTARTS + 1):
+        search = _Search(question, base, pool, holds=holds)
+        try:
+            return search.members if search.run(gallop=gallop) else None
+        except _Astray:
+            base, holds = search.members, False
+            pool = [element for element in question.free if element not in base]
+    raise Unproved(base, f"by noise, {RESTARTS + 1} searches ended in sets that did not hold when asked again")
+
+
+class _Astray(Exception):
+    """A set that was taken to hold does not, asked again."""
+
+
+class _Search:
+    """Members found, and the rest of the pool: a prefix that holds together with them."""
+
+    def __init__(self, question: Question, base: Sequence[int], pool: Sequence[int], *, holds: bool):
+        self.question, self.holds = question, holds
+        self.members, self.rest = list(base), list(pool)
+        self.size, self.found = len(self.rest), 0
+        self.suspicion = 1.0  # grows while every member is the last that was left: likely when the rest never held
+
+    def run(self, *, gallop: bool) -> bool:
+        """Finds the members; False: the whole does not hold."""
+        if not self.rest:
+            return self.holds or self.prefix_holds(0)
+        if gallop:
+            low, high = self.gallop()
+            if not self.take(low, high):
+                return False
+        while self.rest:
+            low = len(self.rest) - self.cut()
+            if self.prefix_holds(low):
+                self.shorten(low)
+            elif not self.take(low, len(self.rest)):
+                return False
+        return True
+
+    def prefix_holds(self, length: int) -> bool:
+        """Whether the members and the first `length` of the rest hold."""
+        return self.question.holds([[*self.members, *self.rest[:length]]])[0]
+
+    def shorten(self, length: int) -> None:
+        """The rest is a shorter prefix, which was seen to hold."""
+        self.rest, self.holds, self.suspicion = self.rest[:length], True, 1.0
+
+    def gallop(self) -> tuple[int, int]:
+        """Lengths (low, high]: the prefix of `low` does not hold, that of `high` does, as far as it was asked."""
+        low, step = 0, 1
+        while step < len(self.rest):
+            if self.prefix_holds(step):
+                self.shorten(step)
+            else:
+                low, step = step, 2 * step
+        return low, len(self.rest)
+
+    def cut(self) -> int:
+        """How many elements to try off: so many that some member is among them about half the time."""
+        left = len(self.rest)
+        if not self.found:
+            return max(1, int(left * CUT))
+        gap = (self.size - left + self.size * PRIOR_GAP) / self.found
+        return left if gap >= left else max(1, min(round(log(2) * gap), int(left * CUT)))
+
+    def take(self, low: int, high: int) -> bool:
+        """Halves (low, high] to a member and takes it; False: the whole pool was never seen to hold and does not."""
+        width, end = high - low, high
+        while high - low > 1:
+            middle = low + round((high - low) * (1 - CUT))
+            if self.prefix_holds(middle):
+                high = middle
+            else:
+                low = middle
+        if high < end:
+            self.shorten(high)
+        elif not self._confirmed(width):
+            return False
+        self.members.append(self.rest.pop())
+        self.found += 1
+        return True
+
+    def _confirmed(self, width: int) -> bool:
+        """Whether the whole that is left holds, all of whose halves did not."""
+        if not self.holds:
+            self.holds = self.prefix_holds(len(self.rest))
+            return self.holds
+        self.suspicion *= width
+        whole = [*self.members, *self.rest]
+        if self.question.judge.noisy and not self.question.holds([whole], alpha=DOUBT / self.suspicion)[0]:
+            raise _Astray
+        return True

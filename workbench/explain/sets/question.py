@@ -1,0 +1,101 @@
+"""The two questions asked of a set: does removing it flip the decision, does keeping only it keep the decision."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from workbench.explain.sets.judge import Judge
+
+KINDS = ("flip", "sufficient")
+SEARCH = 0.15  # chance of a wrong sign at which a noisy search goes on: what it gets wrong the certificate shows
+
+
+class Unproved(Exception):
+    """The set in `members` could not be proved minimal; the message says why."""
+
+    def __init__(self, members: Collection[int], why: str):
+        super().__init__(why)
+        self.members = members
+
+
+class Question:
+    """Asks `does this set hold?` of a judge, for sets of element numbers.
+
+    A flip set holds when the decision is not kept without it, a sufficient set when it is kept with nothing else.
+    kind: `flip` or `sufficient`. free: the elements that sets are made of, most important first; all others are
+    kept always.
+    """
+
+    def __init__(self, judge: Judge, kind: str, free: Sequence[int]):
+        """ValueError: an unknown kind."""
+        if kind not in KINDS:
+            raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        self.judge, self.kind = judge, kind
+        self.free = tuple(free)
+        self.asked: dict[frozenset[int], np.ndarray] = {}  # set -> its mask
+
+    def masks(self, sets: Iterable[Collection[int]]) -> np.ndarray:
+        """Keep-masks (m, n) bool of the sets."""
+        listed = [list(one) for one in sets]
+        keep = np.ones((len(listed), self.judge.meter.n), bool)
+        if self.kind == "sufficient":
+            keep[:, list(self.free)] = False
+        for row, members in zip(keep, listed, strict=True):
+            row[members] = self.kind == "sufficient"
+        return keep
+
+    def holds(self, sets: Sequence[Collection[int]], *, alpha: float = SEARCH, spend: bool = False) -> list[bool]:
+        """Whether each set holds; those not known yet are asked together. alpha, spend, errors: see `Judge.kept`."""
+        keep = self.masks(sets)
+        self.asked.update({frozenset(one): row for one, row in zip(sets, keep, strict=True)})
+        kept = self.judge.kept(keep, alpha=alpha, spend=spend)
+        return [bool(one) == (self.kind == "sufficient") for one in kept]
+
+    def decided(self) -> bool:
+        """Whether the decision is kept with everything kept: else there is nothing to explain."""
+        if self.kind == "flip":
+            return not self.holds([()])[0]
+        return self.holds([self.free])[0]
+
+    def smallest(self) -> frozenset[int] | None:
+        """The smallest set seen to hold so far, None when there is none."""
+        values = {one: self.judge.value(row) for one, row in self.asked.items()}
+        held = [one for one, value in values.items() if (value > 0 if self.kind == "sufficient" else value <= 0)]
+        return min(held, key=len, default=None)
+
+    def ranked(self, members: Collection[int]) -> list[int]:
+        """The members, most important first."""
+        return [element for element in self.free if element in members]
+
+
+def ranking(n: int, *, order: ArrayLike | None, allowed: ArrayLike | None) -> list[int]:
+    """The allowed elements, most important first: those in `order` as they stand there, then the others by number.
+
+    ValueError: an order that is no row of different element numbers, or `allowed` neither bool (n,) nor such a row.
+    """
+    first = [] if order is None else _elements("order", order, n)
+    may = set(range(n)) if allowed is None else _allowed(allowed, n)
+    return [element for element in dict.fromkeys([*first, *range(n)]) if element in may]
+
+
+def _allowed(allowed: ArrayLike, n: int) -> set[int]:
+    given = np.asarray(allowed)
+    if given.dtype != bool:
+        return set(_elements("allowed", given, n))
+    if given.shape != (n,):
+        raise ValueError(f"allowed as a bool mask must be of shape ({n},), not {given.shape}")
+    return set(np.flatnonzero(given).tolist())
+
+
+def _elements(name: str, given: ArrayLike, n: int) -> list[int]:
+    numbers = np.asarray(given)
+    if numbers.size == 0:
+        return []
+    if numbers.ndim != 1 or not np.issubdtype(numbers.dtype, np.integer):
+        raise ValueError(f"{name} must be element numbers in a row, not {numbers.dtype} of shape {numbers.shape}")
+    if numbers.min() < 0 or numbers.max() >= n or len(set(numbers.tolist())) < len(numbers):
+        raise ValueError(f"{name} must hold different numbers from 0 to {n - 1}, not {numbers.tolist()}")
+    return numbers.tolist()

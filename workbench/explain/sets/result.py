@@ -1,0 +1,30 @@
+"""What a search for a minimal set found, and how far it is proved."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class ElementSet:
+    """A flip set (removing it undoes the decision) or a sufficient set (keeping only it keeps the decision).
+
+    certified: asked and seen, not inferred: the set holds, and without any one of its members it no longer does; in a
+    deterministic game of few members no smaller set within it holds either (see `certificate`). In a noisy game the
+    statement holds at `confidence`. found: False when no set was seen to hold; `elements` is then empty.
+    """
+
+    kind: str  # "flip" or "sufficient"
+    elements: tuple[int, ...]  # element numbers, ascending
+    found: bool
+    certified: bool
+    calls: int  # mask rows evaluated for this result
+    value: float  # the game's value under the set's mask, mean of the repeats; nan when nothing was asked
+    confidence: float = (
+        1.0  # of the certificate: 1 in a deterministic game, that of all its tests together in a noisy one
+    )
+    note: str = ""  # why it is not certified, or what else should be known
+
+    def to_dict(self) -> dict:
+        """Plain JSON types."""
+        return asdict(self) | {"elements": list(self.elements)}
