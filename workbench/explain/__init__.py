@@ -12,6 +12,13 @@ from workbench.explain.masks import Masks, learn_masks, loop_masks, paper_masks
 from workbench.explain.metrics import METRICS, cosine, edit_distance, jaccard, path_overlap
 from workbench.explain.result import Explanation, load, save
 from workbench.explain.session import LEARNED, METHODS, ExplainConfig, Session
+from workbench.explain.sets import (
+    ElementSet,
+    disjoint_pairs,
+    diverse_flip_sets,
+    minimal_flip_set,
+    minimal_sufficient_set,
+)
 from workbench.explain.terms import PRESETS, TERMS, Sample, Term, Weights, contributions, evaluate, total
 
 __all__ = [
@@ -25,6 +32,7 @@ __all__ = [
     "Attribution",
     "Change",
     "Element",
+    "ElementSet",
     "ExplainConfig",
     "Explanation",
     "Features",
@@ -39,6 +47,8 @@ __all__ = [
     "compare",
     "contributions",
     "cosine",
+    "disjoint_pairs",
+    "diverse_flip_sets",
     "edit_distance",
     "evaluate",
     "explain",
@@ -49,6 +59,8 @@ __all__ = [
     "linear_surrogate",
     "load",
     "loop_masks",
+    "minimal_flip_set",
+    "minimal_sufficient_set",
     "paper_masks",
     "path_overlap",
     "records",
