@@ -1,5 +1,6 @@
 """QLoRA training: rows, loss, checkpoints and resume, judgement of answers."""
 
+import dataclasses
 import json
 
 import pytest
@@ -10,7 +11,7 @@ from tiny import NAMES, chain_case, save_tiny, tiny_reader
 from workbench import models
 from workbench.cases import Case
 from workbench.game import Engine
-from workbench.train import TrainConfig, Views, collate, is_valid, score, train
+from workbench.train import GROUP, TrainConfig, Views, collate, is_valid, score, train
 
 TINY = TrainConfig(rank=4, alpha=8, steps=6, batch=4, checkpoint_every=2, seed=5)
 
@@ -30,14 +31,26 @@ def load(tmp_path):
 
 def test_rows_are_the_same_in_every_run_and_ask_for_answers_only():
     lm = tiny_reader()
-    views = Views([chain_case()], lm, shares=(0.0, 0.5), rows=20, seed=1)
-    again = Views([chain_case()], lm, shares=(0.0, 0.5), rows=20, seed=1)
+    config = TrainConfig(steps=5, batch=4, shares=(0.0, 0.5), seed=1)
+    views, again = (Views([chain_case()], lm, config=config) for _ in range(2))
+    assert len(views) == 20
     assert [views[i] for i in range(20)] == [again[i] for i in range(20)]
     assert len({len(views[i]["input_ids"]) for i in range(20)}) > 1  # some have facts withheld
     answer = Engine(lm).answer_ids(chain_case(), chain_case().path)
     for i in range(20):
         assert tuple(t for t in views[i]["labels"] if t != -100) == answer
         assert tuple(views[i]["input_ids"][-len(answer) :]) == answer
+
+
+def test_a_batch_holds_rows_of_like_length_and_nothing_is_lost_to_sorting():
+    short = dataclasses.replace(chain_case(), facts=chain_case().facts[:4])
+    config = TrainConfig(steps=GROUP, batch=8, shares=(0.0,), seed=0)
+    views = Views([chain_case(), short], tiny_reader(), config=config)
+    lengths = [len(views[i]["input_ids"]) for i in range(len(views))]
+    batches = [lengths[i : i + 8] for i in range(0, len(lengths), 8)]
+    assert sum(len(set(batch)) > 1 for batch in batches) <= 1  # at most one where the two lengths meet
+    assert 0.3 < sum(n == min(lengths) for n in lengths) / len(lengths) < 0.7
+    assert len({tuple(views[i]["input_ids"]) for i in range(len(views))}) > 40  # 24 orders of the short one
 
 
 def test_collate_pads_on_the_right_and_masks_it():

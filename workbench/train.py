@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,8 @@ from workbench.game import Engine
 from workbench.models import LanguageModel, add_adapter
 from workbench.prompts import encode, encode_answer
 from workbench.sampling import with_order
+
+GROUP = 8  # batches whose rows are drawn together and sorted by length
 
 
 @dataclass(frozen=True)
@@ -56,21 +59,39 @@ class TrainConfig:
 
 
 class Views(Dataset):
-    """Training rows: a case, some of its facts withheld, the rest in a new order. Row i is the same in every run."""
+    """Training rows: a case, some of its facts withheld, the rest in a new order. Row i is the same in every run.
 
-    def __init__(self, cases: Sequence[Case], lm: LanguageModel, *, shares: Sequence[float], rows: int, seed: int):
-        self.cases, self.lm, self.shares, self.rows, self.seed = cases, lm, shares, rows, seed
+    Rows are drawn `GROUP` batches at a time and come sorted by length, so that a batch holds little padding; which of
+    these batches comes first is drawn too. Read them in order.
+    """
+
+    def __init__(self, cases: Sequence[Case], lm: LanguageModel, *, config: TrainConfig):
+        self.cases, self.lm, self.shares, self.config = cases, lm, config.shares, config
+        self._group = lru_cache(maxsize=2)(self._draw_group)
 
     def __len__(self) -> int:
-        return self.rows
+        return self.config.steps * self.config.batch
 
     def __getitem__(self, i: int) -> dict[str, list[int]]:
-        rng = np.random.default_rng([self.seed, i])
-        case = self.cases[int(rng.integers(len(self.cases)))]
-        shown = with_order(withhold(case, self.shares[int(rng.integers(len(self.shares)))], rng=rng), rng)
+        group, place = divmod(i, GROUP * self.config.batch)
+        number, share, draw = self._group(group)[place]
+        rng = np.random.default_rng([self.config.seed, group, draw])
+        shown = with_order(withhold(self.cases[number], share, rng=rng), rng)
         prompt = encode(shown, self.lm.template, self.lm.tokenizer).ids
         answer = encode_answer(shown, shown.path, self.lm.template, self.lm.tokenizer)
         return {"input_ids": [*prompt, *answer], "labels": [-100] * len(prompt) + list(answer)}
+
+    def _draw_group(self, group: int) -> list[tuple[int, float, int]]:
+        """(case, share withheld, number of the draw) of every row of a group of batches."""
+        rng = np.random.default_rng([self.config.seed, group])
+        size = GROUP * self.config.batch
+        numbers, shares = rng.integers(len(self.cases), size=size), rng.integers(len(self.shares), size=size)
+        length = [
+            len(self.cases[n].facts) - self.shares[s] * len(self.cases[n].path)
+            for n, s in zip(numbers, shares, strict=True)
+        ]
+        batches = np.argsort(length, kind="stable").reshape(GROUP, -1)[rng.permutation(GROUP)]
+        return [(int(numbers[k]), self.shares[shares[k]], int(k)) for k in batches.ravel()]
 
 
 def collate(rows: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.Tensor]:
@@ -140,7 +161,7 @@ def train(
     add_adapter(
         lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
     )
-    views = Views(cases, lm, shares=config.shares, rows=config.steps * config.batch, seed=config.seed)
+    views = Views(cases, lm, config=config)
     checkpoints = folder / "checkpoints"
     watch = Watch(config, checkpoints, listen)
     trainer = Trainer(
@@ -167,6 +188,7 @@ def arguments(config: TrainConfig, checkpoints: Path) -> TrainingArguments:
         per_device_train_batch_size=config.batch,
         learning_rate=config.learning_rate,
         lr_scheduler_type="cosine",
+        train_sampling_strategy="sequential",  # the rows are random already
         warmup_steps=max(1, config.steps // 20),
         max_grad_norm=1.0,
         logging_steps=max(1, config.steps // 100),
