@@ -1,4 +1,4 @@
-"""The command line: `python -m workbench run | version`."""
+"""The command line: `python -m workbench run | bench | version`."""
 
 import argparse
 import os
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EXIT_ERROR = 2
 RUN_DIR = "runs/demo"
+BENCHES = ("planted", "peers")
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -42,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the full traceback of an error")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_add_run, _add_version):
+    for add in (_add_run, _add_bench, _add_version):
         add(commands, common)
     return parser
 
@@ -64,6 +65,16 @@ def _add_run(commands: "argparse._SubParsersAction", common: argparse.ArgumentPa
     run.add_argument("--timeout", metavar="S", type=_seconds, default=3600.0, help="seconds per notebook, 0: no limit")
     run.add_argument("--resume", action="store_true", help="keep the stages that are finished")
     run.add_argument("--notebooks", metavar="D", help="folder of the notebooks (default: those of this checkout)")
+
+
+def _add_bench(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
+    bench = commands.add_parser("bench", parents=[common], help="measure: write figures as JSON and show them")
+    bench.set_defaults(command=_bench)
+    bench.add_argument("name", metavar="NAME", help=f"one of {', '.join(BENCHES)}")
+    bench.add_argument("--json", metavar="FILE", required=True, help="where the figures go")
+    bench.add_argument("--run-dir", metavar="D", default=RUN_DIR, help=f"run to measure on (default {RUN_DIR})")
+    bench.add_argument("--quick", action="store_true", help="a small part of it, to see whether it runs")
+    bench.add_argument("--seed", type=int, default=0)
 
 
 def _add_version(commands: "argparse._SubParsersAction", common: argparse.ArgumentParser) -> None:
@@ -93,6 +104,36 @@ def _run(options: argparse.Namespace) -> int:
     report = write_report(Path(options.run_dir).expanduser())
     _say(f"done in {time.monotonic() - started:.0f} s; the report is {os.path.relpath(report)}")
     return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    if options.name not in BENCHES:
+        raise ValueError(f"no benchmark is called {options.name!r}; there are {', '.join(BENCHES)}")
+    from workbench.bench import measure
+    from workbench.files import atomic_write_json
+
+    file = Path(options.json).expanduser()
+    if not file.parent.is_dir():
+        raise ValueError(f"--json {options.json}: the folder {str(file.parent)!r} does not exist; create it first")
+    run_dir = Path(options.run_dir).expanduser()
+    result = measure(options.name, run_dir=run_dir, quick=options.quick, seed=options.seed, say=_say)
+    atomic_write_json(file, result)
+    _show(result["table"], title=options.name)
+    _say(f"done in {result['seconds']:.0f} s; the figures are in {os.path.relpath(file)}")
+    return 0
+
+
+def _show(rows: "Sequence[dict]", *, title: str) -> None:
+    """Rows of plain values as a table; the keys of the first are its columns."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title)
+    for name in rows[0] if rows else ():
+        table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
+    for row in rows:
+        table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()))
+    Console().print(table)
 
 
 def _parameters(options: argparse.Namespace) -> "dict[str, Value]":

@@ -1,0 +1,119 @@
+"""Benchmarks: the planted truth is the truth, figures are those of what was found, the command writes them."""
+
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from workbench import bench
+from workbench.bench import adapters, planted, set_games
+from workbench.bench.oracles import planted_game
+from workbench.bench.worlds import RULES, World, X
+from workbench.cases import toolchain
+from workbench.cli import main
+from workbench.game import Engine, Game
+
+
+def flips_by_hand(rule, shown):
+    """Minimal sets of shown rule facts whose removal turns the answer, by the truth table."""
+    present = [i for i in range(2) if shown[i]]
+    sets = [s for k in (1, 2) for s in itertools.combinations(present, k)]
+    turned = [s for s in sets if not rule.through_x(*(shown[i] and i not in s for i in range(2)))]
+    return {s for s in turned if not any(set(o) < set(s) for o in turned)}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_the_stated_truth_of_a_rule_is_that_of_its_table(name):
+    rule = RULES[name]
+    assert rule.through_x(*rule.full)
+    assert set(rule.necessary) == flips_by_hand(rule, rule.full)
+    present = [i for i in range(2) if rule.full[i]]
+    keeps = [s for k in range(3) for s in itertools.combinations(present, k) if rule.through_x(0 in s, 1 in s)]
+    assert set(rule.sufficient) == {s for s in keeps if not any(set(o) < set(s) for o in keeps)}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_worlds_cases_follow_its_rule_and_leave_both_chains_open(name):
+    world = World(RULES[name], seed=3)
+    a, b = world.rule_facts
+    for case in world.training(np.random.default_rng(0), 40):
+        assert (X in toolchain(case.path)) == RULES[name].through_x(a in case.facts, b in case.facts)
+        reached = {(f.head, f.tail) for f in case.facts}
+        for command in ("command:x", "command:y"):
+            assert {("format:middle", command), (command, case.target)} <= reached
+        players = world.players(case)
+        assert [e for e, p in zip(case.elements, players, strict=True) if p] == [
+            f for f in case.facts if f in world.side
+        ]
+    held_out = world.held_out(np.random.default_rng(1), 5)
+    assert all(X in case.path and (a in case.facts, b in case.facts) == RULES[name].full for case in held_out)
+    first = held_out[0]
+    assert {first.elements[i] for i in world.truth(first)} == {(a, b)[i] for i in RULES[name].true_facts}
+
+
+def test_methods_that_must_find_a_planted_element_find_it_and_calls_are_counted():
+    rng = np.random.default_rng(0)
+    game = planted_game("and", 16, rng=rng)
+    found = set_games.play("leave_one_out", game, rng=rng)
+    assert (found.recall, found.exact, found.auroc, found.calls) == (1, True, 1, 17)
+    assert set_games.play("leave_one_out", planted_game("or", 16, rng=rng), rng=rng).recall < 1  # each covers the other
+    sought = set_games.play("flip", game, rng=rng)
+    assert sought.exact and sought.certified and not sought.wrong and sought.calls < 17
+
+
+def test_a_wrong_certificate_would_be_counted():
+    good = set_games.Found(1.0, True, 1.0, 5, certified=True)
+    bad = set_games.Found(0.5, False, 0.8, 7, certified=True, wrong=True)
+    figures = set_games.cell([good, bad, good, good], seed=0)
+    assert figures["wrong_certificates"] == 1 and figures["exact"]["share"] == 0.75 and figures["exact"]["n"] == 4
+    assert figures["recall"]["mean"] == 0.875 and figures["calls"]["median"] == 5
+
+
+def test_every_method_plays_every_game(monkeypatch):
+    rows = set_games.set_games(sizes=(8,), noises=(0.0,), games=("and", "xor"), seeds=2)
+    assert {r["method"] for r in rows} == set(set_games.names()) and len(set_games.names()) >= 10
+    assert len(rows) == 2 * len(set_games.names())
+    table = planted.table(rows, n=8)
+    assert table[0].keys() == {"method", "n", "and", "xor", "calls"}
+
+
+def test_an_adapter_that_does_nothing_changes_nothing_and_facts_switched_off_get_nothing(tmp_path: Path):
+    config = adapters.AdapterConfig(steps=0, cases=2, worlds=(0,))
+    rows = adapters.zero_adapter(config, folder=tmp_path)
+    assert len(rows) == 2 and all(row["largest_change"] == 0 for row in rows)
+    off = planted.switched_off(tmp_path, config, seed=0)
+    nothing = {row["method"] for row in off if row["off"] == 0}
+    assert {"flip", "gradient_gate", "integrated_gradients", "leave_one_out", "shapley_sampling"} <= nothing
+    assert all(row["off"] < row["others"] for row in off)
+
+
+def test_a_planted_adapter_is_tuned_and_scored(tmp_path: Path):
+    config = adapters.AdapterConfig(training_cases=40, steps=2, cases=2, worlds=(0,))
+    rows = adapters.planted_adapters(["or"], config, folder=tmp_path)
+    assert [row["rule"] for row in rows] == ["or", "or"] and all(row["players"] >= 6 for row in rows)
+    figures = adapters.summary(rows)["or"]
+    assert figures["right"]["n"] == 2 and 0 <= figures["exact"]["share"] <= figures["right"]["share"]
+    lm = adapters.tune(World(RULES["or"]), config, folder=tmp_path / "again")
+    case = World(RULES["or"]).held_out(np.random.default_rng(0), 1)[0]
+    assert Game.of(Engine(lm), case).path[0] == case.source
+
+
+def test_the_command_writes_the_figures(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setattr(
+        planted, "run", lambda **how: {"table": [{"method": "m", "recall": 0.5}], "how": str(how["quick"])}
+    )
+    file = tmp_path / "figures.json"
+    assert main(["bench", "planted", "--json", str(file), "--quick"]) == 0
+    figures = json.loads(file.read_text())
+    assert figures["how"] == "True" and figures["benchmark"] == "planted" and figures["seconds"] >= 0
+    assert "torch" in figures["versions"] and "recall" in capsys.readouterr().out
+
+
+def test_the_command_names_what_is_wrong(tmp_path: Path, capsys):
+    assert main(["bench", "speed", "--json", str(tmp_path / "f.json")]) == 2
+    assert "no benchmark is called 'speed'; there are planted, peers" in capsys.readouterr().err
+    assert main(["bench", "planted", "--json", str(tmp_path / "no" / "f.json")]) == 2
+    assert "does not exist; create it first" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir()) and callable(bench.measure)

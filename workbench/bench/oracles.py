@@ -1,0 +1,144 @@
+"""Games whose minimal sets are known: rules planted on a few of n elements, at random places, under Gaussian noise.
+
+Noise-free values are +1 where the decision is kept and -1 where it is not, except for `additive`, where they come as
+near to 0 as 0.3. Elements without a role have no effect at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+Rule = Callable[[np.ndarray], np.ndarray]
+"""Kept roles (m, k) bool -> noise-free values (m,) float."""
+
+Roles = tuple[tuple[int, ...], ...]
+"""Sets of roles: a is 0, b is 1 and so on."""
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A rule on k roles, with all of its minimal flip sets and minimal sufficient sets, and the rule in words."""
+
+    rule: Rule
+    roles: int
+    flips: Roles
+    sufficient: Roles
+    says: str
+
+    @property
+    def matters(self) -> tuple[int, ...]:
+        """Roles in some minimal flip set: what an attribution should find."""
+        return tuple(sorted({role for one in self.flips for role in one}))
+
+
+WEIGHTS = np.array([1.2, 1.0, 0.8])
+THRESHOLD = 1.5
+
+
+def additive(z: np.ndarray) -> np.ndarray:
+    """1.2 a + b + 0.8 c - 1.5: any two of three; margins 0.3, 0.5, 0.7 and 1.5."""
+    return z @ WEIGHTS - THRESHOLD
+
+
+def all_of(z: np.ndarray) -> np.ndarray:
+    """a and b and c."""
+    return _signed(z.all(axis=1))
+
+
+def any_of(z: np.ndarray) -> np.ndarray:
+    """a or b."""
+    return _signed(z.any(axis=1))
+
+
+def either_pair(z: np.ndarray) -> np.ndarray:
+    """(a and b) or (c and d)."""
+    return _signed((z[:, 0] & z[:, 1]) | (z[:, 2] & z[:, 3]))
+
+
+def inhibited(z: np.ndarray) -> np.ndarray:
+    """a and not (b and not c): b stands in the way unless c is shown. Not monotone."""
+    return _signed(z[:, 0] & ~(z[:, 1] & ~z[:, 2]))
+
+
+def odd(z: np.ndarray) -> np.ndarray:
+    """a xor b xor c: an odd number of them. Not monotone."""
+    return _signed(z.sum(1) % 2 == 1)
+
+
+def _signed(kept: np.ndarray | np.bool) -> np.ndarray:
+    return np.where(kept, 1.0, -1.0)
+
+
+PAIRS = ((0, 1), (0, 2), (1, 2))
+SINGLES = ((0,), (1,), (2,))
+FORMULAS = {
+    "additive": Formula(additive, 3, PAIRS, PAIRS, "1.2 a + b + 0.8 c > 1.5"),
+    "and": Formula(all_of, 3, SINGLES, ((0, 1, 2),), "a and b and c"),
+    "or": Formula(any_of, 2, ((0, 1),), ((0,), (1,)), "a or b"),
+    "dnf": Formula(either_pair, 4, ((0, 2), (0, 3), (1, 2), (1, 3)), ((0, 1), (2, 3)), "(a and b) or (c and d)"),
+    # b is in no minimal set: with everything kept, c has silenced it
+    "inhibitor": Formula(inhibited, 3, ((0,), (2,)), ((0,),), "a and not (b and not c)"),
+    # removing one flips, removing two does not; any one alone is odd, so it is enough
+    "xor": Formula(odd, 3, SINGLES, SINGLES, "a xor b xor c"),
+}
+
+
+@dataclass(frozen=True)
+class PlantedGame:
+    """A formula with its roles played by some of n elements: call it with masks (m, n) for values (m,) float64.
+
+    elements: who plays role a, b, c ... noise: standard deviation of the Gaussian noise that every value gets, anew
+    each time it is asked, from `rng`. ValueError: an unknown name, elements that do not fit, noise without `rng`.
+    """
+
+    name: str
+    n: int
+    elements: tuple[int, ...]
+    noise: float = 0.0
+    rng: np.random.Generator | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.name not in FORMULAS:
+            raise ValueError(f"name must be one of {', '.join(FORMULAS)}, not {self.name!r}")
+        roles, given = self.formula.roles, set(self.elements)
+        if len(self.elements) != roles or len(given) != roles or not given <= set(range(self.n)):
+            raise ValueError(f"{self.name} needs {roles} different elements below {self.n}, not {self.elements}")
+        if self.noise < 0 or (self.noise and self.rng is None):
+            raise ValueError(f"noise must be 0 or more, and with noise an rng is needed; noise is {self.noise!r}")
+
+    @property
+    def formula(self) -> Formula:
+        """The rule that is planted."""
+        return FORMULAS[self.name]
+
+    @property
+    def flips(self) -> frozenset[frozenset[int]]:
+        """All minimal flip sets, of element numbers."""
+        return self._placed(self.formula.flips)
+
+    @property
+    def sufficient(self) -> frozenset[frozenset[int]]:
+        """All minimal sufficient sets, of element numbers."""
+        return self._placed(self.formula.sufficient)
+
+    def quiet(self, keep: np.ndarray) -> np.ndarray:
+        """Noise-free values (m,) of masks (m, n); a float mask keeps what is above 0.5."""
+        return self.formula.rule(np.asarray(keep)[:, list(self.elements)] > 0.5)
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        """Values (m,) of masks (m, n), with noise."""
+        values = self.quiet(keep)
+        return values if self.rng is None else values + self.noise * self.rng.standard_normal(len(values))
+
+    def _placed(self, sets: Iterable[tuple[int, ...]]) -> frozenset[frozenset[int]]:
+        return frozenset(frozenset(self.elements[role] for role in one) for one in sets)
+
+
+def planted_game(name: str, n: int, *, rng: np.random.Generator, noise: float = 0.0) -> PlantedGame:
+    """The formula `name` on elements drawn from n. ValueError: an unknown name, or fewer elements than roles."""
+    if name not in FORMULAS:
+        raise ValueError(f"name must be one of {', '.join(FORMULAS)}, not {name!r}")
+    return PlantedGame(name, n, tuple(rng.permutation(n)[: FORMULAS[name].roles].tolist()), noise, rng)

@@ -1,0 +1,102 @@
+"""The smallest flip set of a game that is cheap to ask, as a language model's on short prompts is.
+
+Divide and conquer gives a set of which no member can be spared; a smaller one may lie elsewhere. Where rows are cheap,
+every element alone is asked first, then pairs and triples of the elements that moved the value most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from workbench.explain.sets import ElementSet, minimal_flip_set
+from workbench.meter import BudgetSpent, Meter, Oracle
+
+PAIRED, TRIPLED = 24, 12  # elements whose pairs (276) and triples (220) are asked
+NO_SMALLER = "no element flips alone: no smaller set exists"
+
+
+def smallest_flip_set(
+    game: Oracle,
+    n: int,
+    *,
+    allowed: ArrayLike | None = None,
+    budget: int | None = None,
+    rng: np.random.Generator | None = None,
+) -> ElementSet:
+    """A certified minimal flip set of a deterministic game, as small as its elements, pairs and triples show.
+
+    One element that flips alone is a smallest set; so are two, since all single elements were asked. allowed: element
+    numbers or a bool mask (n,), as in `minimal_flip_set`. Costs n + 1 rows where one element flips, some 276 more where
+    two do. A budget ends the search with the best set so far.
+    """
+    free = np.arange(n) if allowed is None else np.flatnonzero(_as_mask(allowed, n))
+    meter = Meter(game, n, budget=budget)
+    values = np.zeros(n)
+    best: ElementSet | None = None
+    try:
+        kept = meter(np.ones((1, n), bool))[0]
+        if kept > 0:
+            values[free] = meter(_without(n, [(int(e),) for e in free]))
+            order = free[np.argsort(values[free], kind="stable")]
+            if len(order) and values[order[0]] <= 0:
+                note = "an element flips alone: no smaller set exists"
+                return ElementSet("flip", (int(order[0]),), True, True, meter.calls, float(values[order[0]]), note=note)
+            best = minimal_flip_set(meter, n, order=order, allowed=free, budget=meter.left, rng=rng)
+            best = _smaller(meter, n, order, best)
+    except BudgetSpent:
+        pass
+    if best is None:
+        best = minimal_flip_set(meter, n, allowed=free, budget=meter.left, rng=rng)
+    return replace(best, calls=meter.calls)
+
+
+def _smaller(meter: Meter, n: int, order: np.ndarray, found: ElementSet) -> ElementSet:
+    """A flipping pair or triple of the foremost elements, where the set found is larger. No single element flips."""
+    size = len(found.elements) if found.found else n + 1
+    if size == 2 and found.certified:
+        return replace(found, note=NO_SMALLER)
+    for members, among in ((2, order[:PAIRED]), (3, order[:TRIPLED])):
+        if members >= size:
+            break
+        sets = [tuple(sorted(s)) for s in combinations(among.tolist(), members)]
+        values = meter(_without(n, sets)) if sets else np.ones(0)
+        if (values <= 0).any():
+            best = int(values.argmin())
+            note = NO_SMALLER if members == 2 else "no element flips alone"
+            one = ElementSet("flip", sets[best], True, members == 2, meter.calls, float(values[best]), note=note)
+            return one if members == 2 else _proved(meter, n, one)
+    return found
+
+
+def _proved(meter: Meter, n: int, triple: ElementSet) -> ElementSet:
+    """The triple, certified when each of its pairs keeps the decision; else the pair that flips."""
+    pairs = list(combinations(triple.elements, 2))
+    values = meter(_without(n, pairs))
+    if (values > 0).all():
+        return replace(triple, certified=True)
+    best = int(values.argmin())
+    return replace(triple, elements=pairs[best], certified=True, value=float(values[best]))
+
+
+def _without(n: int, sets: Iterable[Iterable[int]]) -> np.ndarray:
+    """Keep-masks (m, n) bool, each without one of the sets."""
+    listed = [list(s) for s in sets]
+    masks = np.ones((len(listed), n), bool)
+    for mask, members in zip(masks, listed, strict=True):
+        mask[members] = False
+    return masks
+
+
+def _as_mask(allowed: ArrayLike, n: int) -> np.ndarray:
+    """Element numbers or a mask, as a mask (n,)."""
+    given = np.asarray(allowed)
+    if given.dtype == bool:
+        return given
+    mask = np.zeros(n, bool)
+    mask[given.astype(int)] = True
+    return mask
