@@ -2,6 +2,7 @@
 
 from workbench.explain.attribution import Attribution
 from workbench.explain.baselines import BASELINES
+from workbench.explain.changed import ChangedSets, changed_sets
 from workbench.explain.compare import compare, explain, explain_all, records, summarise
 from workbench.explain.counterfactual import FLAGS, Change, Element, removed_elements, without
 from workbench.explain.difference import linear_surrogate, shapley
@@ -31,6 +32,7 @@ __all__ = [
     "TERMS",
     "Attribution",
     "Change",
+    "ChangedSets",
     "Element",
     "ElementSet",
     "ExplainConfig",
@@ -44,6 +46,7 @@ __all__ = [
     "Term",
     "TextDivergence",
     "Weights",
+    "changed_sets",
     "compare",
     "contributions",
     "cosine",

@@ -1,0 +1,186 @@
+"""What tuning changed, in sets: whose removal flips the one model and not the other.
+
+Each model has its own game on the same elements, its decision kept where the value is above 0. An element is
+
+- **kept** where both models depend on it,
+- **added** where only the tuned one does,
+- **dropped** where only the base one does.
+
+To depend on an element is to have a certified minimal flip set with it among the sets found. A model may have many, and
+which of them a search finds is a matter of its order: so that the order makes no difference between the models, each
+set found on one model is put to the other, and where it flips that one too, is made minimal there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from workbench.explain.sets import ElementSet, diverse_flip_sets, minimal_flip_set
+from workbench.meter import BudgetSpent, Meter, Oracle
+
+UNDECIDED = "the {} model does not keep the decision with everything kept: it depends on nothing"
+UNASKED = "the budget was spent before every set was put to the {} model"
+
+
+@dataclass(frozen=True)
+class ChangedSets:
+    """Flip sets of the tuned and the base model, and what they say of the elements (numbers, ascending).
+
+    tuned, base: the sets found on each, those first that were searched for. tuned_only: certified sets of the tuned
+    model whose removal leaves the base model's decision; base_only: the reverse; shared: certified sets of either whose
+    removal flips both. unsure: elements that would be added or dropped, were it not that a set with them has no
+    certificate on the other model or could not be put to it, and elements of no certified set at all. calls: rows asked
+    of both games.
+    """
+
+    tuned: tuple[ElementSet, ...]
+    base: tuple[ElementSet, ...]
+    tuned_only: tuple[tuple[int, ...], ...]
+    base_only: tuple[tuple[int, ...], ...]
+    shared: tuple[tuple[int, ...], ...]
+    added: tuple[int, ...]
+    kept: tuple[int, ...]
+    dropped: tuple[int, ...]
+    unsure: tuple[int, ...]
+    calls: int
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict:
+        """Plain JSON types."""
+        sets = {name: [list(one) for one in getattr(self, name)] for name in ("tuned_only", "base_only", "shared")}
+        elements = {name: list(getattr(self, name)) for name in ("added", "kept", "dropped", "unsure", "notes")}
+        found = {name: [one.to_dict() for one in getattr(self, name)] for name in ("tuned", "base")}
+        return found | sets | elements | {"calls": self.calls}
+
+
+def changed_sets(
+    tuned_game: Oracle,
+    base_game: Oracle,
+    n: int,
+    *,
+    count: int = 1,
+    order: ArrayLike | None = None,
+    budget: int | None = None,
+    repeats: int = 1,
+    rng: np.random.Generator | None = None,
+    allowed: ArrayLike | None = None,
+) -> ChangedSets:
+    """The sets whose removal flips the tuned model and not the base model, the reverse, and what that says of elements.
+
+    count: how many flip sets are searched for on each model. budget: most rows asked of each. The rest as in
+    `minimal_flip_set`; both searches get the same order and the same random numbers, so that equal games give equal
+    sets and nothing is added or dropped.
+    """
+    tuned, base = (
+        Side(name, Meter(game, n, budget=budget, cache=repeats == 1), order=order, repeats=repeats, rng=rng)
+        for name, game in (("tuned", tuned_game), ("base", base_game))
+    )
+    for side in (tuned, base):
+        side.search(count, allowed=allowed)
+    searched = tuned.certified, base.certified
+    base.put(searched[0])
+    tuned.put(searched[1])
+    return _compared(tuned, base)
+
+
+class Side:
+    """One model's game and the flip sets found on it. Asks nothing beyond its budget: what is missing is noted."""
+
+    def __init__(
+        self, name: str, meter: Meter, *, order: ArrayLike | None, repeats: int, rng: np.random.Generator | None
+    ):
+        self.name, self.meter, self.order, self.repeats, self.rng = name, meter, order, repeats, rng
+        self.sets: dict[tuple[int, ...], ElementSet] = {}
+        self.notes: dict[str, None] = {}
+        self.open: set[int] = set()  # elements of sets that this model could not be asked about
+        kept = self.kept(())
+        self.decides = kept is True
+        if kept is False:
+            self.notes[UNDECIDED.format(name)] = None
+
+    def kept(self, removed: Sequence[int]) -> bool | None:
+        """Whether the decision is kept without these elements; None where the budget does not allow the question."""
+        keep = np.ones((self.repeats, self.meter.n), bool)
+        keep[:, list(removed)] = False
+        try:
+            return bool(self.meter(keep).mean() > 0)
+        except BudgetSpent:
+            self.notes[UNASKED.format(self.name)] = None
+            return None
+
+    def flips(self, removed: Sequence[int]) -> bool | None:
+        """Whether removing these elements undoes a decision that was there; None where that could not be asked."""
+        kept = self.kept(removed) if self.decides else True
+        return None if kept is None else not kept
+
+    def search(self, count: int, *, allowed: ArrayLike | None) -> None:
+        """Looks for `count` flip sets among the allowed elements."""
+        if not self.decides:
+            return
+        if count == 1:
+            self.add([minimal_flip_set(self.meter, self.meter.n, allowed=allowed, **self.how())])
+        else:
+            self.add(diverse_flip_sets(self.meter, self.meter.n, count=count, allowed=allowed, **self.how()))
+
+    def put(self, sets: Sequence[tuple[int, ...]]) -> None:
+        """The other model's sets: those that flip this one too are made minimal here and added."""
+        for members in sets:
+            flips = members not in self.sets and self.flips(members)
+            if flips is None:
+                self.open.update(members)
+            elif flips:
+                self.add([minimal_flip_set(self.meter, self.meter.n, allowed=np.array(members), **self.how())])
+
+    def how(self) -> dict[str, Any]:
+        """What every search is given: the same random numbers each time, and what is left of the budget."""
+        return {
+            "order": self.order,
+            "repeats": self.repeats,
+            "budget": self.meter.left,
+            "rng": deepcopy(self.rng),
+        }
+
+    def add(self, sets: Sequence[ElementSet]) -> None:
+        """Remembers what was found, one set once, a certified one before the same without certificate."""
+        for one in sets:
+            if one.found and (one.certified or one.elements not in self.sets):
+                self.sets[one.elements] = one
+            if one.note:
+                self.notes[f"{self.name}: {one.note}"] = None
+
+    @property
+    def doubtful(self) -> set[int]:
+        """Elements of which it is not known whether this model depends on them."""
+        return self.open.union(*(elements for elements, one in self.sets.items() if not one.certified))
+
+    @property
+    def certified(self) -> list[tuple[int, ...]]:
+        """The certified sets, in the order in which they were found."""
+        return [elements for elements, one in self.sets.items() if one.certified]
+
+
+def _compared(tuned: Side, base: Side) -> ChangedSets:
+    """Which sets flip both, and which elements are in sets of both."""
+    flips = {one: (tuned.flips(one), base.flips(one)) for one in dict.fromkeys([*tuned.certified, *base.certified])}
+    ours, theirs = ({e for one in side.certified for e in one} for side in (tuned, base))
+    added, dropped = ours - theirs - base.doubtful, theirs - ours - tuned.doubtful
+    unsure = (ours | theirs | tuned.doubtful | base.doubtful) - (ours & theirs) - added - dropped
+    return ChangedSets(
+        tuned=tuple(tuned.sets.values()),
+        base=tuple(base.sets.values()),
+        tuned_only=tuple(one for one in tuned.certified if flips[one][1] is False),
+        base_only=tuple(one for one in base.certified if flips[one][0] is False),
+        shared=tuple(one for one, both in flips.items() if all(both)),
+        added=tuple(sorted(added)),
+        kept=tuple(sorted(ours & theirs)),
+        dropped=tuple(sorted(dropped)),
+        unsure=tuple(sorted(unsure)),
+        calls=tuned.meter.calls + base.meter.calls,
+        notes=tuple(dict.fromkeys([*tuned.notes, *base.notes])),
+    )
