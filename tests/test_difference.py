@@ -6,13 +6,16 @@ import math
 
 import numpy as np
 import pytest
+from explain_cases import CHAIN, MORE, engine
+from explain_cases import case as small_case
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import chain_case
+from tiny import chain_case, tiny_reader
 
 from workbench.explain.difference import linear_surrogate, shapley
 from workbench.explain.features import Features
 from workbench.explain.surrogate import completed, fit
+from workbench.game import Difference, Engine, Game
 
 weights = st.lists(st.floats(-5, 5, width=32), min_size=2, max_size=10).map(np.array)
 
@@ -256,3 +259,20 @@ def test_what_cannot_be_attributed_is_refused() -> None:
         linear_surrogate(zero, 3, rng=rng(), masks=4)
     with pytest.raises(ValueError, match=r"in 0\.\.2, not \[\(0, 3\)\]"):
         Features(3, ((0, 3),))
+
+
+def test_of_a_language_model_the_adapter_s_difference_is_complete_and_no_adapter_makes_none() -> None:
+    case = small_case(CHAIN + MORE)
+    change = Difference(Game.of(engine(), case))
+    ends = change(np.array([[True] * change.n, [False] * change.n]))
+    features = Features.of_facts(case)
+    line = linear_surrogate(change, change.n, rng=rng(), masks=40, held_out=20, features=features)
+    walks = shapley(change, change.n, permutations=4, rng=rng(), held_out=20, keep=features.half)
+    assert abs(ends[0] - ends[1]) > 0.1
+    for found in (line, walks):
+        assert found.scores.sum() == pytest.approx(ends[0] - ends[1], abs=1e-3)
+        assert found.completeness_error <= 1e-3
+    case = chain_case()
+    none = Difference(Game.of(Engine(tiny_reader()), case))
+    assert (linear_surrogate(none, none.n, rng=rng(), masks=20, held_out=5).scores == 0).all()
+    assert (shapley(none, none.n, permutations=2, rng=rng(), held_out=5).scores == 0).all()
