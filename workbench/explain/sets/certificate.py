@@ -18,7 +18,8 @@ from workbench.explain.sets.probe import SMALL_GAME
 from workbench.explain.sets.question import Question, Unproved
 
 CONFIDENCE = 0.95  # of a noisy game's certificate
-FEW_MEMBERS = 4  # of which all sets within are asked in a deterministic game: at most 16 with the set itself
+FEW_MEMBERS = 3  # of which all sets within are asked in a deterministic game: 8 with the set itself
+SINGLY = "sets without two or more of the members were not asked"
 REGROWN = 3  # times a set may turn out not to hold, by noise, before the search gives up
 
 
@@ -66,8 +67,8 @@ def _within(question: Question, members: list[int]) -> tuple[list[int], str]:
     smaller = range(len(members) - 1)
     few = len(members) <= FEW_MEMBERS or question.judge.meter.n <= SMALL_GAME
     if question.judge.noisy or not few:
-        open_ = len(members) > 2 or (question.kind == "sufficient" and len(members) > 1)
-        return members, "sets without two or more of the members were not asked" if open_ else ""
+        smallest_asked = 1 if question.kind == "flip" else 0  # removing nothing does not flip
+        return members, SINGLY if len(members) - 1 > smallest_asked else ""
     sets = [list(one) for size in smaller for one in combinations(members, size)]
     held = question.holds(sets)
     return (sets[held.index(True)], "the game is not monotone") if True in held else (members, "")

@@ -9,7 +9,7 @@ some searches in random orders look for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -52,7 +52,7 @@ def diverse_flip_sets(
     hunt = _Hunt(judge, ranking(n, order=order, allowed=allowed), generator)
     first = search(hunt.flips, gallop=order is not None, rng=generator)
     results = [first] if first.found else []
-    while results and len(results) < count and (another := hunt.another(results)):
+    while results and judge.meter.left != 0 and len(results) < count and (another := hunt.another(results)):
         results.append(another)
     return results
 
@@ -69,22 +69,25 @@ class _Hunt:
 
     def another(self, results: list[ElementSet]) -> ElementSet | None:
         """A flip set that holds none of those known; None when none is found, or the budget is spent."""
-        before, members = self.flips.judge.meter.calls, None
+        before = self.flips.judge.meter.calls
         known = [frozenset(one.elements) for one in results]
+        members: Collection[int] | None = None
+        certified, note = False, ""
         try:
             for members in self.flipping(known):
                 proved, note = certify(self.flips, members)
-                if not any(one <= set(proved) for one in known):
-                    return concluded(self.flips, proved, certified=True, note=note, before=before)
+                if certified := not _repeats(known, proved):
+                    members = proved
+                    break
                 self.tried.append(frozenset(members))
                 members = None
         except Unproved as doubt:
-            return concluded(self.flips, doubt.members, certified=False, note=str(doubt), before=before)
+            members, note = doubt.members, str(doubt)
         except BudgetSpent:
-            if members is not None:
-                note = SPENT.format(self.flips.judge.meter.budget)
-                return concluded(self.flips, members, certified=False, note=note, before=before)
-        return None
+            note = SPENT.format(self.flips.judge.meter.budget)
+        if members is None or _repeats(known, members):
+            return None
+        return concluded(self.flips, members, certified=certified, note=note, before=before)
 
     def flipping(self, known: list[frozenset[int]]) -> Iterator[list[int]]:
         """Sets that flip, not proved yet: hitting sets first, then what random orders lead to."""
@@ -99,6 +102,11 @@ class _Hunt:
             members = narrow(self.flips, self.rng.permutation(self.flips.free).tolist())
             if members is not None:
                 yield members
+
+
+def _repeats(known: list[frozenset[int]], members: Collection[int]) -> bool:
+    """Whether a known set lies within the members."""
+    return any(one <= set(members) for one in known)
 
 
 def disjoint_pairs(

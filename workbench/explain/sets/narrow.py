@@ -14,6 +14,7 @@ from math import log
 from workbench.explain.sets.question import Question, Unproved
 
 CUT = 0.4  # share of a pool that is tried off first: of several members the last lies near the end
+FIRST = 3  # members, after each of which is asked whether they suffice
 PRIOR_GAP = 1 / 3  # of the pool, between two members, before any was found
 DOUBT = 0.02  # chance of a wrong sign at which a noisy ask is taken for certain when all that follows rests on it
 RESTARTS = 3  # times noise may send the search back
@@ -59,6 +60,9 @@ class _Search:
             if not self.take(low, high):
                 return False
         while self.rest:
+            if self.suffice():
+                self.shorten(0)
+                break
             low = len(self.rest) - self.cut()
             if self.prefix_holds(low):
                 self.shorten(low)
@@ -84,13 +88,23 @@ class _Search:
                 low, step = step, 2 * step
         return low, len(self.rest)
 
+    def suffice(self) -> bool:
+        """Whether the members hold without the rest; asked when by the gaps so far they may be all.
+
+        After the first members it is asked whatever the gaps: the certificate asks for such small sets anyway, and in
+        a game that is not monotone they may end the search early.
+        """
+        likely = self.found <= FIRST or self.gap() >= len(self.rest)
+        return self.found > 0 and likely and self.prefix_holds(0)
+
+    def gap(self) -> float:
+        """Elements between two members, as far as members were found."""
+        return (self.size * (1 + PRIOR_GAP) - len(self.rest)) / max(self.found, 1)
+
     def cut(self) -> int:
-        """How many elements to try off: so many that some member is among them about half the time."""
-        left = len(self.rest)
-        if not self.found:
-            return max(1, int(left * CUT))
-        gap = (self.size - left + self.size * PRIOR_GAP) / self.found
-        return left if gap >= left else max(1, min(round(log(2) * gap), int(left * CUT)))
+        """How many elements to try off: so many that a member is among them about half the time."""
+        most = int(len(self.rest) * CUT)
+        return max(1, min(round(log(2) * self.gap()), most) if self.found else most)
 
     def take(self, low: int, high: int) -> bool:
         """Halves (low, high] to a member and takes it; False: the whole pool was never seen to hold and does not."""

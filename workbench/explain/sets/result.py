@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 
@@ -26,5 +27,6 @@ class ElementSet:
     note: str = ""  # why it is not certified, or what else should be known
 
     def to_dict(self) -> dict:
-        """Plain JSON types."""
-        return asdict(self) | {"elements": list(self.elements)}
+        """Plain JSON types; a value that is nan becomes None."""
+        value = None if math.isnan(self.value) else self.value
+        return asdict(self) | {"elements": list(self.elements), "value": value}

@@ -1,0 +1,196 @@
+"""Minimal sets: true, proved and within budget, against a look at every set."""
+
+import json
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from table_games import TableGame, random_table, table_of
+
+from workbench.explain import ElementSet, minimal_flip_set, minimal_sufficient_set
+
+SEARCHES = {"flip": minimal_flip_set, "sufficient": minimal_sufficient_set}
+
+
+def games(low: int = 1, high: int = 8, **kept: bool):
+    """Truth tables of n elements, entry by entry; kept: what the table says with everything kept."""
+
+    def with_top(bits: list[bool]) -> TableGame:
+        return TableGame(np.array([*bits[:-1], kept.get("kept", bits[-1])]))
+
+    sizes = st.integers(low, high)
+    return sizes.flatmap(lambda n: st.lists(st.booleans(), min_size=2**n, max_size=2**n)).map(with_top)
+
+
+@pytest.mark.parametrize("kind", SEARCHES)
+def test_five_thousand_random_games_have_no_wrong_certificate_and_no_set_is_missed(kind: str) -> None:
+    for seed in range(5000):
+        rng = np.random.default_rng(seed)
+        game = TableGame(random_table(int(rng.integers(1, 11)), rng))
+        order = rng.permutation(game.n) if rng.random() < 0.5 else None
+        found = SEARCHES[kind](game, game.n, order=order)
+        exists = game.table[-1] and (kind == "sufficient" or not game.table.all())
+        assert found.found == found.certified == exists, seed
+        assert found.calls == game.rows
+        if found.found:
+            assert game.holds(kind, found.elements), seed
+            sizes = range(len(found.elements))
+            assert not any(game.holds(kind, s) for k in sizes for s in combinations(found.elements, k)), seed
+
+
+@settings(max_examples=150, deadline=None)
+@given(games(1, 5), st.sampled_from(sorted(SEARCHES)), st.randoms(use_true_random=False))
+def test_finds_one_of_the_minimal_sets_of_any_truth_table(game: TableGame, kind: str, random) -> None:
+    order = random.sample(range(game.n), random.randint(0, game.n))
+    found = SEARCHES[kind](game, game.n, order=order)
+    if not game.table[-1]:
+        assert not found.found and "nothing to explain" in found.note and found.calls == 1
+    elif found.found:
+        assert frozenset(found.elements) in game.minimal(kind) and found.certified
+        assert found.value == (-1 if kind == "flip" else 1)
+    else:
+        assert kind == "flip" and game.table.all() and np.isnan(found.value)
+
+
+@settings(max_examples=100, deadline=None)
+@given(games(1, 6, kept=True), st.sampled_from(sorted(SEARCHES)), st.integers(0, 40))
+def test_a_budget_is_never_exceeded_and_the_best_set_so_far_holds(game: TableGame, kind: str, budget: int) -> None:
+    free = SEARCHES[kind](TableGame(game.table), game.n)
+    found = SEARCHES[kind](game, game.n, budget=budget)
+    assert found.calls == game.rows <= budget
+    if budget >= free.calls:
+        assert found == free
+    else:
+        assert not found.certified and f"budget of {budget} rows" in found.note
+        assert not found.found or game.holds(kind, found.elements)
+
+
+def test_a_spent_budget_gives_the_smallest_set_seen() -> None:
+    def game(keep: np.ndarray) -> np.ndarray:
+        return keep[:, [10, 40]].any(axis=1) - 0.5
+
+    sizes = [len(minimal_flip_set(game, 64, budget=b).elements) for b in range(3, 17)]
+    assert sizes == sorted(sizes, reverse=True) and 2 < sizes[0] < 64 and sizes[-1] == 2
+    assert minimal_sufficient_set(game, 64, budget=1).elements == tuple(range(64))
+
+
+@settings(max_examples=80, deadline=None)
+@given(games(2, 6, kept=True), st.sampled_from(sorted(SEARCHES)), st.sets(st.integers(0, 5)), st.booleans())
+def test_what_is_not_allowed_is_kept_in_every_row(game: TableGame, kind: str, allowed: set, as_mask: bool) -> None:
+    allowed = {e for e in allowed if e < game.n}
+    given_as = np.isin(np.arange(game.n), list(allowed)) if as_mask else sorted(allowed)
+    found = SEARCHES[kind](game, game.n, allowed=given_as)
+    others = [e for e in range(game.n) if e not in allowed]
+    assert all(batch[:, others].all() for batch in game.batches)
+    assert set(found.elements) <= allowed
+    always = [] if kind == "flip" else others
+    subsets = [s for k in range(len(allowed) + 1) for s in combinations(sorted(allowed), k)]
+    holding = [set(s) for s in subsets if game.holds(kind, [*s, *always])]
+    assert found.found == bool(holding)
+    if found.found:
+        assert set(found.elements) in holding and not any(s < set(found.elements) for s in holding)
+
+
+def test_only_one_call_of_the_game_for_the_rows_of_the_proof() -> None:
+    game = TableGame(table_of(14, lambda z: z[:, [2, 5, 8, 11]].any(axis=1)))
+    found = minimal_flip_set(game, 14)
+    assert found.elements == (2, 5, 8, 11) and found.certified
+    # the set itself, and the set without its first or its last member, were asked on the way
+    assert len(game.batches[-1]) == 5 - 2 and all(len(batch) == 1 for batch in game.batches[:-1])
+    assert (~game.batches[-1]).sum(1).tolist() == [3, 3, 3]
+    assert "two or more of the members" in found.note
+
+
+def test_no_mask_is_asked_twice_in_a_deterministic_game() -> None:
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        game = TableGame(random_table(10, rng))
+        minimal_sufficient_set(game, 10)
+        assert len({row.tobytes() for batch in game.batches for row in batch}) == game.rows
+
+
+@pytest.mark.parametrize(("n", "most"), [(64, 25), (256, 35)])
+def all_of(*members: int):
+    return lambda keep: keep[:, list(members)].all(axis=1) - 0.5
+
+
+def any_of(*members: int):
+    return lambda keep: keep[:, list(members)].any(axis=1) - 0.5
+
+
+@pytest.mark.parametrize(("n", "most"), [(64, 25), (256, 35)])
+def test_sparse_sets_cost_some_log_n_rows_a_member(n: int, most: int) -> None:
+    calls = []
+    for seed in range(41):
+        a, b, c = np.random.default_rng(seed).choice(n, 3, replace=False).tolist()
+        searched = [minimal_flip_set(all_of(a, b, c), n), minimal_flip_set(any_of(a, b), n)]
+        searched += [minimal_sufficient_set(all_of(a, b, c), n), minimal_sufficient_set(any_of(a, b, c), n)]
+        assert [len(one.elements) for one in searched] == [1, 2, 3, 1]
+        calls.append([one.calls for one in searched])
+    assert np.median(calls, axis=0).max() <= most and np.max(calls) <= most + 4
+
+
+def test_dense_sets_cost_little_more_than_asking_for_each_element() -> None:
+    found = minimal_sufficient_set(lambda z: z.all(axis=1) - 0.5, 64)
+    assert found.elements == tuple(range(64)) and found.certified and found.calls <= 3 * 64
+
+
+def test_members_that_suffice_are_noticed_early() -> None:
+    drawn = [np.random.default_rng(seed).choice(256, 5, replace=False).tolist() for seed in range(20)]
+    found = [minimal_sufficient_set(all_of(*members), 256) for members in drawn]
+    assert [one.elements for one in found] == [tuple(sorted(members)) for members in drawn]
+    assert np.median([one.calls for one in found]) < 50
+
+
+def test_a_good_order_is_cheaper_and_decides_between_sets() -> None:
+    def game(keep: np.ndarray) -> np.ndarray:
+        return keep[:, [7, 90, 200]].all(axis=1) - 0.5
+
+    assert minimal_flip_set(game, 256, order=[200]).elements == (200,)
+    ordered = minimal_flip_set(game, 256, order=[200, 7, 90])
+    assert ordered.calls <= 3 < minimal_flip_set(game, 256).calls
+    assert minimal_sufficient_set(game, 256, order=[7, 200, 90]).calls <= 12
+
+
+def test_what_removing_everything_hides_is_found() -> None:
+    # kept while both are there or both are gone, as an answer that needs no graph
+    found = minimal_flip_set(lambda z: np.where(z[:, 5] == z[:, 33], 1.0, -1.0), 40)
+    assert found.elements in {(5,), (33,)} and found.certified
+    # one removal that flips, and that others undo: only the elements alone show it
+    found = minimal_flip_set(lambda z: np.where(~z[:, 25] & z[:, :25].all(axis=1), -1.0, 1.0), 40, budget=200)
+    assert found.elements == (25,) and found.certified and "not monotone" in found.note
+
+
+def test_nothing_to_find_is_said_so() -> None:
+    always = minimal_flip_set(lambda z: np.ones(len(z)), 30)
+    assert not always.found and not always.certified and always.elements == () and "nor does any" in always.note
+    small = minimal_flip_set(lambda z: np.ones(len(z)), 6)
+    assert not small.found and "all were asked" in small.note and small.calls == 2**6
+    none = minimal_sufficient_set(lambda z: np.ones(len(z)), 30)
+    assert none.found and none.certified and none.elements == ()
+    assert not minimal_flip_set(lambda z: np.ones(len(z)), 5, allowed=[]).found
+    assert not minimal_flip_set(lambda z: np.zeros(len(z)), 5).found, "a value of 0 is not kept"
+
+
+def test_arguments_out_of_range_are_refused() -> None:
+    def game(keep: np.ndarray) -> np.ndarray:
+        return keep.all(axis=1) - 0.5
+
+    for order in ([0, 0], [5], [-1], [[0]], [0.5]):
+        with pytest.raises(ValueError, match="order must"):
+            minimal_flip_set(game, 5, order=order)
+    with pytest.raises(ValueError, match=r"allowed as a bool mask must be of shape \(5,\), not \(4,\)"):
+        minimal_flip_set(game, 5, allowed=np.ones(4, bool))
+    with pytest.raises(ValueError, match="repeats must be 1 or more, not 0"):
+        minimal_flip_set(game, 5, repeats=0)
+    with pytest.raises(ValueError, match="is nan"):
+        minimal_flip_set(lambda z: np.full(len(z), np.nan), 5)
+
+
+def test_progress_hears_the_rows_and_the_result_is_plain_json() -> None:
+    heard: list[int] = []
+    found = minimal_flip_set(lambda z: z[:, 2] - 0.5, 9, progress=heard.append)
+    assert heard[-1] == found.calls and heard == sorted(heard)
+    assert ElementSet(**{**json.loads(json.dumps(found.to_dict())), "elements": found.elements}) == found
