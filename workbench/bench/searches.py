@@ -15,7 +15,7 @@ SEARCHES: dict[str, Callable[..., ElementSet]] = {
     "flip": minimal_flip_set,
     "sufficient": minimal_sufficient_set,
 }
-REPEATS = 30  # most asks of one mask under noise; a margin of one standard deviation needs about 15
+REPEATS = 30  # most asks of one mask under noise: with 15, half of the sets at a margin of one deviation stay unproved
 
 
 @dataclass(frozen=True)
