@@ -43,14 +43,16 @@ def cf_search(
     steps: int = 60,
     learning_rate: float = 0.3,
     momentum: float = 0.9,
-    beta: float = 0.5,
+    beta: float = 1e-4,
     nodes: bool = True,
 ) -> CfSearch:
     """Minimises [decision kept on the text] * log p(answer | gates) + beta * sum(1 - sigma(m)) by SGD with momentum.
 
     The distance is of the soft gates, so that it has a gradient; the decision is that of the hard text, elements with
-    sigma(m) below 0.5 deleted. nodes: False lets edges alone be removed, as the original does. steps rows and backward
-    passes. A game without `view` is its own decision: kept where its value is above 0.
+    sigma(m) below 0.5 deleted. beta: 0.5 in the original; the log-probability of a sure answer hardly moves until an
+    element is nearly gone, and so large a penalty would keep every gate open. nodes: False lets edges alone be removed,
+    as the original does. A game without `view` is its own decision: kept where its value is above 0. Costs `steps` rows
+    and backward passes.
     """
     if steps < 1 or not learning_rate > 0 or not 0 <= momentum < 1 or beta < 0:
         raise ValueError(f"steps, learning rate, momentum or beta out of range: {steps, learning_rate, momentum, beta}")
