@@ -182,6 +182,15 @@ def test_attention_of_a_reduced_graph_is_zero_on_what_is_gone(lm):
     assert less[gone] == 0 and less[CASE.elements.index("command:align")] > 0
 
 
+def test_token_attention_adds_up_to_the_attention_of_facts(lm):
+    game = Game.of(Engine(lm), CASE, path=CASE.path)
+    tokens = game.token_attention()
+    assert [part.sum() for part in tokens[NODES:]] == pytest.approx(game.attention()[NODES:], abs=1e-6)
+    keep = np.ones(game.n, bool)
+    keep[NODES + 2] = False
+    assert len(game.token_attention(keep)[NODES + 2]) == 0 and len(tokens[NODES + 2]) == 3
+
+
 def test_what_is_off_is_gone_and_no_player_moves_it(lm):
     game = Game.of(Engine(lm), CASE, path=CASE.path)
     dead = NODES + 1

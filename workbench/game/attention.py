@@ -38,6 +38,21 @@ def attention_received(
     return out
 
 
+def token_attention(
+    engine: Engine, case: Case, answer: Sequence[int], shown: np.ndarray, *, adapter: bool = True
+) -> list[np.ndarray]:
+    """Per element of the case the attention that each token of its lines receives, as above; empty where none is shown.
+
+    answer: token ids, teacher-forced. shown: bool (facts,). A node's lines are those of its facts.
+    """
+    prompt = engine.prompt(case, shown)
+    with eager_attention(engine), engine.lm.adapter(adapter), torch.no_grad():
+        (share,) = _token_shares(engine, [(*prompt.ids, *answer[:-1])], [len(answer)])
+    lines = [[i for i, f in enumerate(case.facts) if node in (f.head, f.tail)] for node in case.nodes]
+    lines += [[i] for i in range(len(case.facts))]
+    return [share[: len(prompt.ids)][np.isin(prompt.fact, own)] for own in lines]
+
+
 def element_attention(case: Case, facts: np.ndarray) -> np.ndarray:
     """Attention (facts,) as attention of the elements (n,), nodes first: a node gets the mean of its facts."""
     nodes = [np.mean([a for f, a in zip(case.facts, facts, strict=True) if n in (f.head, f.tail)]) for n in case.nodes]

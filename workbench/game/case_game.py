@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from workbench.cases import Case, toolchain
-from workbench.game.attention import attention_received, element_attention
+from workbench.game.attention import attention_received, element_attention, token_attention
 from workbench.game.engine import Engine, Ledger
 from workbench.game.prefix import PAYS_FROM, SharedPrefix
 from workbench.game.rows import MAX_NEW_TOKENS, Row, named_path, row_of, runner_up, token_logprobs, token_margins
@@ -45,6 +45,7 @@ class Game:
     removal: `delete` renders the prompt again, bool masks; `gate` scales attention, float masks, differentiable.
     span: (start, stop) of y's tokens that count for `logprob` and `decision`; None: all. See `span_of`.
     shared_prefix: keep the full prompt's keys and values; None: where it pays.
+    max_new_tokens: the longest answer; answers that are compared with y end there as y did.
     Build it with `Game.of(engine, case)`. ValueError: an unknown form or removal, an empty answer, a wrong span.
     """
 
@@ -56,6 +57,7 @@ class Game:
     adapter: bool = True
     span: tuple[int, int] | None = None
     shared_prefix: bool | None = None
+    max_new_tokens: int = MAX_NEW_TOKENS
     memory: Memory = field(default_factory=Memory, repr=False)
 
     def __post_init__(self) -> None:
@@ -77,7 +79,8 @@ class Game:
         """A case's game. path: the answer as node ids; None: what the tuned model answers. how: fields of `Game`."""
         if path is not None:
             return cls(engine, case, engine.answer_ids(case, path), **how)
-        return cls(engine, case, engine.greedy_answers([case], max_new_tokens=MAX_NEW_TOKENS)[0], **how)
+        longest = how.get("max_new_tokens", MAX_NEW_TOKENS)
+        return cls(engine, case, engine.greedy_answers([case], max_new_tokens=longest)[0], **how)
 
     def view(self, **changes) -> Game:
         """The same case, answer and memory under another form, removal, adapter or span: known passes cost nothing."""
@@ -140,6 +143,11 @@ class Game:
             facts[shown] = attention_received(self.engine, [left], [self.answer], adapter=self.adapter)[0]
         return element_attention(self.case, facts)
 
+    def token_attention(self, keep: np.ndarray | None = None) -> list[np.ndarray]:
+        """Per element the attention that each token of its shown lines receives; see `attention`."""
+        shown = np.ones(len(self.case.facts), bool) if keep is None else self._facts(np.asarray(keep)[None])[0] > 0
+        return token_attention(self.engine, self.case, self.answer, shown, adapter=self.adapter)
+
     def span_of(self, node: str) -> tuple[int, int]:
         """The answer tokens that name `node`, as a span. ValueError: the answer does not name it."""
         lm = self.engine.lm
@@ -161,7 +169,7 @@ class Game:
     def other(self) -> tuple[int, ...]:
         """Tokens of the tuned model's strongest answer with another toolchain; see `runner_up`."""
         if not self.memory.other:
-            self.memory.other = runner_up(self.engine, self.case, self.answer)
+            self.memory.other = runner_up(self.engine, self.case, self.answer, max_new_tokens=self.max_new_tokens)
         return self.memory.other
 
     def _check(self, keep: np.ndarray) -> None:
@@ -229,9 +237,8 @@ class Game:
         asked = [i for i, m in enumerate(margins) if m <= 0]
         new = {keys[i]: facts[i] > 0 for i in asked if keys[i] not in self.memory.decided}
         if new:
-            paths = self.engine.answers(
-                [self.case] * len(new), keeps=list(new.values()), adapter=self.adapter, max_new_tokens=MAX_NEW_TOKENS
-            )
+            how = {"adapter": self.adapter, "max_new_tokens": self.max_new_tokens}
+            paths = self.engine.answers([self.case] * len(new), keeps=list(new.values()), **how)
             same = [toolchain(p) == toolchain(self.path) for p in paths]
             self.memory.decided.update(zip(new, same, strict=True))
         out = margins.copy()

@@ -48,7 +48,9 @@ def named_path(engine: Engine, case: Case, ids: Iterable[int]) -> tuple[str, ...
     return lm.template.parse(case, lm.tokenizer.decode(list(ids), skip_special_tokens=True), lm.ids)
 
 
-def runner_up(engine: Engine, case: Case, answer: Sequence[int]) -> tuple[int, ...]:
+def runner_up(
+    engine: Engine, case: Case, answer: Sequence[int], *, max_new_tokens: int = MAX_NEW_TOKENS
+) -> tuple[int, ...]:
     """The tuned model's strongest answer with another toolchain: at each token of `answer` the second choice, then on
     greedily; the likeliest of these that names another toolchain. ValueError: none does.
     """
@@ -60,7 +62,7 @@ def runner_up(engine: Engine, case: Case, answer: Sequence[int]) -> tuple[int, .
     end = int(engine.lm.tokenizer.eos_token_id)
     starts = [(*answer[:t], token) for t, token in enumerate(second)]
     begun = [Prompt((*prompt.ids, *s), (*prompt.fact, *[-1] * len(s))) for s in starts]
-    tails = engine.generate(begun, max_new_tokens=MAX_NEW_TOKENS)
+    tails = engine.generate(begun, max_new_tokens=max_new_tokens)
     whole = [s if s[-1] == end else (*s, *t, end) for s, t in zip(starts, tails, strict=True)]
     ours = toolchain(named_path(engine, case, answer))
     others = [a for a in dict.fromkeys(whole) if toolchain(named_path(engine, case, a)) != ours]
