@@ -163,11 +163,13 @@ def test_the_shipped_reader_is_small_and_safe():
 
 
 def test_the_shipped_reader_reads_graphs_it_has_not_seen():
-    """On other graphs than those of the card: the card's intervals hold, and without forks every chain is found."""
+    """On other graphs than those of the card: the card's intervals hold, every chain without forks is found, and at a
+    fork it does better than to guess."""
     model = LlamaForCausalLM.from_pretrained(reader.folder(), use_safetensors=True)
     figures, claimed = held_out(model, seed=10_001, count=800), reader.card()["held_out"]
     for key in ("exact_unique", "valid_not_unique"):
         assert figures[key]["n"] > 30
         assert figures[key]["high"] >= claimed[key]["low"] and figures[key]["low"] <= claimed[key]["high"]
     assert figures["by_forks"][0]["share"] >= 0.98
-    assert figures["by_forks"][1]["share"] < figures["by_forks"][0]["share"]  # it does not look ahead
+    assert figures["by_forks"][1]["low"] > 0.55  # two ways, mostly
+    assert figures["exact_unique"]["share"] >= 0.85 and figures["valid_not_unique"]["share"] >= 0.8

@@ -14,7 +14,7 @@ from workbench.stats import proportion
 
 
 @torch.no_grad()
-def held_out(model: LlamaForCausalLM, *, seed: int, count: int = 2000) -> dict:
+def held_out(model: LlamaForCausalLM, *, seed: int, count: int = 6000) -> dict:
     """Greedy answers on fresh random graphs: exact path where it is the only one, valid path where it is not.
 
     Shares come with n and a Wilson 95 % interval. `by_tools` splits the exact share by the length of the toolchain,
