@@ -26,8 +26,8 @@ class AdapterConfig:
     """Settings of the planted adapters; worlds: seeds, each with other rule facts."""
 
     training_cases: int = 2000
-    steps: int = 250
-    learning_rate: float = 1e-2
+    steps: int = 300
+    learning_rate: float = 3e-3
     cases: int = 25  # held out, of each rule and world
     worlds: tuple[int, ...] = (0, 1)
 
