@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import chain_case
 
-from workbench import bench
-from workbench.bench import adapters, planted, set_games
+from workbench import bench, models
+from workbench.bench import adapters, certified, planted, set_games
 from workbench.bench.oracles import planted_game
 from workbench.bench.worlds import RULES, World, X
 from workbench.cases import toolchain
@@ -113,7 +114,22 @@ def test_the_command_writes_the_figures(tmp_path: Path, monkeypatch, capsys):
 
 def test_the_command_names_what_is_wrong(tmp_path: Path, capsys):
     assert main(["bench", "speed", "--json", str(tmp_path / "f.json")]) == 2
-    assert "no benchmark is called 'speed'; there are planted, peers" in capsys.readouterr().err
+    assert "no benchmark is called 'speed'; there are planted, certified, peers" in capsys.readouterr().err
     assert main(["bench", "planted", "--json", str(tmp_path / "no" / "f.json")]) == 2
     assert "does not exist; create it first" in capsys.readouterr().err
     assert not list(tmp_path.iterdir()) and callable(bench.measure)
+
+
+def test_certified_sets_of_a_case_are_compared_with_every_small_set():
+    case = chain_case()
+    lm = models.load(names=case.names, four_bit=False)
+    row = certified.measured(Engine(lm), case, seed=0)
+    assert row["found"] and row["certified"] and row["seeded_certified"]
+    assert row["smallest"] is None and row["seeded_size"] >= row["size"] >= 1
+    game = Game.of(Engine(lm), case, form="decision")
+    assert certified.smallest(game, at_most=3) == row["size"]  # the search in earnest, not told what was found
+    figures = certified.summarised([{**row, "withheld": 0.3}], 0.3, seed=0)
+    assert figures["as_small"]["share"] == 1 and figures["cases"] == 1
+    assert certified.flat(figures)["seconds"] == row["seconds"]
+    (masks,) = certified.convergence(Engine(lm), [case], steps=(2,), seed=0)
+    assert masks["steps"] == 2 and masks["removed"]["mean"] >= 1

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXIT_ERROR = 2
 RUN_DIR = "runs/demo"
-BENCHES = ("planted", "peers")
+BENCHES = ("planted", "certified", "peers")
 
 Command = Callable[[argparse.Namespace], int]
 

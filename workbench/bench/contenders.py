@@ -1,0 +1,136 @@
+"""Who is compared in `bench peers`: our ways to score the fact lines of a case, and the packages' ways."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+
+from workbench.bench.packages import captum_scores, context_cite_scores
+from workbench.cases import Case
+from workbench.explain import ElementSet, minimal_flip_set, smallest_flip_set
+from workbench.game import Engine, Game, Restricted
+from workbench.peers import METHODS
+
+OURS = "workbench"
+PERMUTATIONS = 5  # of Shapley sampling: as many as captum is asked for
+SAMPLES = 256  # of KernelSHAP where both are asked for as many
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One case as everyone gets it: the engine, the case, the answer's tokens, whether the model gives this answer by
+    itself, and a seed.
+    """
+
+    engine: Engine
+    case: Case
+    answer: tuple[int, ...]
+    own: bool = True
+    seed: int = 0
+
+    def game(self, **how) -> Game:
+        """The case's game, of which nothing is known yet."""
+        return Game(self.engine, self.case, self.answer, **how)
+
+    @property
+    def facts(self) -> np.ndarray:
+        """Element numbers of the facts: the players, for these are the lines that packages can ablate."""
+        return np.arange(len(self.case.nodes), len(self.case.elements))
+
+    def part(self, **how) -> Restricted:
+        """The game between the facts."""
+        return Restricted(self.game(**how), self.facts)
+
+
+@dataclass(frozen=True)
+class Given:
+    """Scores (facts,). found: the set, where the contender looks for one. masks: those asked, (m, facts) bool, where
+    they are known.
+    """
+
+    scores: np.ndarray
+    found: ElementSet | None = None
+    masks: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A row of the comparison. like: our row that does the same. exact: on the same masks both must give the same
+    numbers. dear: token by token where many passes are needed; asked of few cases.
+    """
+
+    name: str
+    package: str
+    like: str
+    ask: Callable[[Asked], Given] = field(repr=False)
+    exact: bool = False
+    dear: bool = False
+
+
+def method(name: str, asked: Asked, **settings) -> Given:
+    """One of `workbench.peers.METHODS` on the facts."""
+    return Given(METHODS[name](asked.part(), rng=np.random.default_rng(asked.seed), **settings))
+
+
+def by_slope(game: Restricted) -> np.ndarray:
+    """The players, most important first, by one backward pass through the gates."""
+    whole = Restricted(game.game.view(removal="gate"), game.players)
+    return np.argsort(-whole.gradients(np.ones((1, whole.n)))[1][0], kind="stable")
+
+
+def flip_set(asked: Asked, *, smallest: bool) -> Given:
+    """A certified flip set; a member's score is 1."""
+    part = asked.part(form="decision")
+    found = smallest_flip_set(part, part.n) if smallest else minimal_flip_set(part, part.n, order=by_slope(part))
+    return Given(np.isin(np.arange(part.n), found.elements).astype(float), found)
+
+
+def captum(name: str, asked: Asked, **call) -> Given:
+    """One of captum's perturbation methods under its `LLMAttribution`."""
+    return Given(captum_scores(asked.engine.lm, asked.case, asked.answer, method=name, seed=asked.seed, **call))
+
+
+def cited(asked: Asked, *, each: Callable[[], None] | None = None) -> Given:
+    """context-cite with its defaults; it generates the answer itself."""
+    found = context_cite_scores(asked.engine.lm, asked.case, None if asked.own else asked.answer, each=each)
+    return Given(found.scores, masks=found.masks)
+
+
+ONE_PASS = {"forward_in_tokens": False}  # captum's call with one pass a mask
+NO_CACHE = {"use_cached_outputs": False}
+
+CONTENDERS: dict[str, Contender] = {
+    one.name: one
+    for one in (
+        Contender("leave_one_out", OURS, "leave_one_out", partial(method, "leave_one_out")),
+        Contender("context_cite", OURS, "context_cite", partial(method, "context_cite")),
+        Contender("kernel_shap", OURS, "kernel_shap", partial(method, "kernel_shap", samples=SAMPLES)),
+        Contender("shapley_sampling", OURS, "shapley_sampling",
+                  partial(method, "shapley_sampling", permutations=PERMUTATIONS)),
+        Contender("gradient_gate", OURS, "gradient_gate", partial(method, "gradient_gate")),
+        Contender("certified_flip_set", OURS, "certified_flip_set", partial(flip_set, smallest=False)),
+        Contender("smallest_flip_set", OURS, "smallest_flip_set", partial(flip_set, smallest=True)),
+        Contender("FeatureAblation", "captum", "leave_one_out", partial(captum, "FeatureAblation"), exact=True),
+        Contender("FeatureAblation, no cache", "captum", "leave_one_out",
+                  partial(captum, "FeatureAblation", **NO_CACHE), exact=True),
+        Contender("FeatureAblation, one pass", "captum", "leave_one_out",
+                  partial(captum, "FeatureAblation", **ONE_PASS), exact=True),
+        Contender("ShapleyValueSampling", "captum", "shapley_sampling",
+                  partial(captum, "ShapleyValueSampling", n_samples=PERMUTATIONS), dear=True),
+        Contender("ShapleyValueSampling, one pass", "captum", "shapley_sampling",
+                  partial(captum, "ShapleyValueSampling", n_samples=PERMUTATIONS, **ONE_PASS)),
+        Contender("KernelShap", "captum", "kernel_shap", partial(captum, "KernelShap"), dear=True),
+        Contender("KernelShap, one pass", "captum", "kernel_shap",
+                  partial(captum, "KernelShap", n_samples=SAMPLES, **ONE_PASS)),
+        Contender("ContextCiter", "context-cite", "context_cite", cited, exact=True),
+    )
+}  # fmt: skip
+
+
+def available(versions: dict[str, str | None], *, dear: bool = True) -> list[Contender]:
+    """Our rows, and those of the packages that are installed. dear: with the dear ones."""
+    present: Sequence[str] = [OURS, *(name for name, version in versions.items() if version)]
+    return [one for one in CONTENDERS.values() if one.package in present and (dear or not one.dear)]
