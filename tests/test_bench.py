@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from tiny import chain_case
 
 from workbench import bench, models
-from workbench.bench import adapters, certified, planted, set_games
+from workbench.bench import adapters, certified, difference, planted, set_games
 from workbench.bench.oracles import planted_game
 from workbench.bench.worlds import RULES, World, X
 from workbench.cases import toolchain
 from workbench.cli import main
-from workbench.game import Engine, Game
+from workbench.game import Difference, Engine, Game
 
 
 def flips_by_hand(rule, shown):
@@ -114,7 +115,7 @@ def test_the_command_writes_the_figures(tmp_path: Path, monkeypatch, capsys):
 
 def test_the_command_names_what_is_wrong(tmp_path: Path, capsys):
     assert main(["bench", "speed", "--json", str(tmp_path / "f.json")]) == 2
-    assert "no benchmark is called 'speed'; there are planted, certified, peers" in capsys.readouterr().err
+    assert "no benchmark is called 'speed'; there are planted, certified, difference, peers" in capsys.readouterr().err
     assert main(["bench", "planted", "--json", str(tmp_path / "no" / "f.json")]) == 2
     assert "does not exist; create it first" in capsys.readouterr().err
     assert not list(tmp_path.iterdir()) and callable(bench.measure)
@@ -133,3 +134,22 @@ def test_certified_sets_of_a_case_are_compared_with_every_small_set():
     assert certified.flat(figures)["seconds"] == row["seconds"]
     (masks,) = certified.convergence(Engine(lm), [case], steps=(2,), seed=0)
     assert masks["steps"] == 2 and masks["removed"]["mean"] >= 1
+
+
+def test_differences_are_attributed_and_stability_is_1_where_order_is_nothing():
+    lm = models.add_adapter(
+        models.load(names=chain_case().names, four_bit=False), rank=4, alpha=8, modules=("v_proj",), dropout=0.0, seed=0
+    )
+    for name, weight in lm.model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, 0, 0.02, generator=torch.Generator().manual_seed(0))
+    engine, case = Engine(lm.model.eval() and lm), chain_case()
+    delta = Difference(Game.of(engine, case, path=case.path))
+    found = difference.ATTRIBUTIONS["linear, facts"](delta, np.random.default_rng(0))
+    line = difference.said("linear", [found, found], seed=0)
+    assert line["n"] == 2 and line["lds"] == pytest.approx(found.lds) and line["completeness error"] <= 1e-3
+    counts = difference.changed(engine, case, seed=0)
+    assert {"added", "kept", "dropped"} < set(counts)
+    assert abs(difference.stability(engine, case, "random", seed=0)) < 0.5
+    with pytest.raises(ValueError, match="none of 1 cases"):
+        difference._cell([float("nan")], seed=0)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 EXIT_ERROR = 2
 RUN_DIR = "runs/demo"
-BENCHES = ("planted", "certified", "peers")
+BENCHES = ("planted", "certified", "difference", "peers")
 
 Command = Callable[[argparse.Namespace], int]
 
