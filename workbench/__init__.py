@@ -1,9 +1,13 @@
 """Workbench: see what a LoRA adapter makes a language model depend on, and where in the weights it sits."""
 
+import logging
 import os
 
 # Threads that wait for each other by spinning take the core away from the one they wait for, wherever there are fewer
 # free cores than threads: small models then run a hundred times slower. Read by OpenMP when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# bitsandbytes says on import that a faster processor kernel could be fetched: nothing that a user must know
+logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 __version__ = "0.1.0"

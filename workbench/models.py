@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -86,8 +85,7 @@ def load(
     names: node id -> name of the graph. trainable: whether the adapter's weights take gradients.
     Raises ModelError when the model cannot be loaded.
     """
-    # two lines that say nothing to a user: a faster CPU kernel could be fetched, and a name changes in transformers 6
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    # says nothing to a user: a name changes in transformers 6
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
     location = place(name)
     config = load_config(location)
