@@ -109,7 +109,7 @@ def context_cite_scores(
     """`ContextCiter(...).get_attributions()` with its defaults, each fact line a source.
 
     answer: tokens that its generation is held to; None: what the model answers. each: called when the answer is there
-    and the ablations begin.
+    and its ablations begin.
     ValueError: the package's own, where the answer's probability is 1 to float precision and its logit not finite.
     """
     text = Text.of(lm, case)

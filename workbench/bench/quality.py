@@ -1,0 +1,65 @@
+"""How good scores of fact lines are, on prompts that are written again without the lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.bench.contenders import Asked, Given
+from workbench.game import Restricted
+from workbench.peers import fit_surrogate, logit_of_logprob
+from workbench.stats import comprehensiveness, lds, ranking, top_k_drop
+
+QUALITY = ("top_k_drop", "comprehensiveness", "lds", "flips")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Measures of one case. value, decision: its games between the facts, shared by all who are measured.
+
+    size: members of the smallest flip set known, None where there is none. masks: held-out ones for the lds.
+    """
+
+    value: Restricted
+    decision: Restricted
+    seed: int
+    size: int | None
+    masks: int = 64
+    k: int = 3
+
+    @classmethod
+    def of(cls, asked: Asked, *, size: int | None, masks: int = 64) -> Quality:
+        """The measures of a case."""
+        game = asked.game()
+        decision = Restricted(game.view(form="decision"), asked.facts)
+        return cls(Restricted(game, asked.facts), decision, asked.seed, size, masks)
+
+    def __call__(self, scores: np.ndarray) -> dict[str, float | None]:
+        """Of scores (facts,): `top_k_drop` and `comprehensiveness`, nats, `lds`, and `flips`: 1.0 where the toolchain
+        changes once as many facts go, highest score first, as the smallest flip set has.
+
+        Ties are broken at random. Scores without order foretell nothing: their lds is 0.
+        """
+        order = ranking(scores, rng=np.random.default_rng(self.seed))
+        # held out: not the generator's numbers that a contender drew its masks from
+        foretold = lds(self.value, scores, rng=np.random.default_rng([self.seed, 1]), masks=self.masks)
+        flips = None
+        if self.size is not None:
+            left = ~np.isin(np.arange(len(order)), order[: self.size])
+            flips = float(self.decision(left[None])[0] <= 0)
+        return {
+            "top_k_drop": top_k_drop(self.value, order, min(self.k, len(order))),
+            "comprehensiveness": comprehensiveness(self.value, order),
+            "lds": 0.0 if np.isnan(foretold) else foretold,
+            "flips": flips,
+        }
+
+
+def largest_difference(asked: Asked, given: Given, ours: Given) -> float:
+    """Largest absolute difference of a score to ours on the same masks: on those a package drew, or all the same."""
+    if given.masks is None:
+        return float(np.abs(given.scores - ours.scores).max())
+    target = logit_of_logprob(asked.part()(given.masks))
+    again = fit_surrogate(given.masks, target, tokens=len(asked.answer))
+    return float(np.abs(given.scores - again.weights).max())
