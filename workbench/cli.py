@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EXIT_ERROR = 2
 RUN_DIR = "runs/demo"
+LONG_ROW, FEW_ROWS = 8, 4  # columns and rows of a table that is turned on its side
 BENCHES = ("planted", "certified", "difference", "peers")
 
 Command = Callable[[argparse.Namespace], int]
@@ -124,16 +125,20 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _show(rows: "Sequence[dict]", *, title: str) -> None:
-    """Rows of plain values as a table; the keys of the first are its columns."""
+    """Rows of plain values as a table; of few long rows, each is a column."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title)
-    for name in rows[0] if rows else ():
-        table.add_column(name, justify="left" if isinstance(rows[0][name], str) else "right")
-    for row in rows:
-        table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()))
+    cells = [(name, *(_plain(row[name]) for row in rows)) for name in rows[0]]
+    head, *body = cells if len(cells) > LONG_ROW and len(rows) <= FEW_ROWS else zip(*cells, strict=True)
+    table = Table(*head, title=title)
+    for line in body:
+        table.add_row(*line)
     Console().print(table)
+
+
+def _plain(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _parameters(options: argparse.Namespace) -> "dict[str, Value]":
