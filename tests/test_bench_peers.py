@@ -1,146 +1,22 @@
-"""The comparison with packages: the same prompt, answer and scores as theirs, passes counted, figures from rows."""
+"""The comparison with packages: rows and their figures, what an ablation costs, the command on a run folder."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from explain_cases import NAMES, cases, engine, model
+from asked_cases import answered, asked, has
+from explain_cases import NAMES, cases, engine
 
 from workbench import models, runs
-from workbench.bench import contenders, packages, peers
+from workbench.bench import contenders, peers
 from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given
-from workbench.bench.costs import certified_explanation, citing, element_ablation, long_case
-from workbench.bench.packages import PackageMissing, Text, captum_scores, context_cite_scores
-from workbench.bench.passes import Passes, counted
-from workbench.bench.quality import Quality, largest_difference
+from workbench.bench.costs import certified_explanation, element_ablation, long_case
+from workbench.bench.quality import Quality
 from workbench.cases import save_cases
 from workbench.cli import main
 from workbench.peers import METHODS
-from workbench.prompts import text
 from workbench.stats import comprehensiveness, ranking, spearman, top_k_drop
-
-
-def has(module: str) -> pytest.MarkDecorator:
-    """Skips where a package of the extra `bench` is missing; importing context-cite to find out would download."""
-    return pytest.mark.skipif(importlib.util.find_spec(module) is None, reason=f"{module} is not installed (bench)")
-
-
-def asked(number: int = 0) -> Asked:
-    """A case whose answer is its own path: the tiny reader is random and would name no node."""
-    run, case = engine(), cases()[number]
-    return Asked(run, case, run.answer_ids(case, case.path), own=False)
-
-
-def answered(number: int = 0) -> Asked:
-    """A case with the answer that the random reader gives, so that there is a decision to flip."""
-    run, case = engine(), cases()[number]
-    return Asked(run, case, run.greedy_answers([case])[0], own=False)
-
-
-def no_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peers, "installed", lambda: {"captum": None, "context-cite": None})
-
-
-@has("captum")
-@pytest.mark.parametrize("call", [contenders.NO_CACHE, contenders.ONE_PASS])
-def test_our_ablation_is_captums_on_the_same_prompt(call):
-    for number in range(3):
-        one = asked(number)
-        ours = METHODS["leave_one_out"](one.part())
-        theirs = captum_scores(model(), one.case, one.answer, method="FeatureAblation", **call)
-        assert np.abs(ours).max() > 0.01 and np.abs(theirs - ours).max() < 1e-4
-
-
-@has("captum")
-def test_passes_of_captum_are_those_of_its_formula():
-    one = asked(1)
-    n, length = len(one.case.facts), len(one.answer)
-    for call, rows in ((contenders.ONE_PASS, n + 1), (contenders.NO_CACHE, (n + 1) * length), ({}, (n + 1) * length)):
-        with counted(model()) as count:
-            captum_scores(model(), one.case, one.answer, method="FeatureAblation", **call)
-        assert (count.spent.calls, count.spent.rows) == (rows, rows), call
-
-
-@has("captum")
-def test_packages_draw_from_the_seed_and_leave_the_global_generators_alone():
-    one, before = asked(), (torch.random.get_rng_state(), np.random.get_state()[1])
-    draws = [
-        captum_scores(model(), one.case, one.answer, method=method, seed=3, n_samples=4, **contenders.ONE_PASS)
-        for method in ("KernelShap", "ShapleyValueSampling") * 2
-    ]
-    assert np.array_equal(draws[0], draws[2]) and np.array_equal(draws[1], draws[3])
-    assert torch.equal(before[0], torch.random.get_rng_state()) and np.array_equal(before[1], np.random.get_state()[1])
-    # each permutation adds up to v(all) - v(none)
-    ends = one.part()(np.array([[True] * len(one.facts), [False] * len(one.facts)]))
-    assert draws[1].sum() == pytest.approx(ends[0] - ends[1], abs=1e-4)
-
-
-@has("context_cite")
-def test_context_cite_explains_our_answer_and_on_its_masks_we_give_its_scores(capfd):
-    one, template = asked(1), model().tokenizer.chat_template
-    with counted(model()) as count:
-        found = context_cite_scores(model(), one.case, one.answer)
-    assert found.answer == one.answer and found.masks.shape == (64, len(one.case.facts))
-    assert count.spent.rows == 64 + len(one.answer)
-    assert 0.3 < found.masks.mean() < 0.7 and len(np.unique(found.masks, axis=0)) > 30
-    given = Given(found.scores, masks=found.masks)
-    assert np.abs(found.scores).max() > 0.01 and largest_difference(one, given, given) < 1e-4
-    assert model().tokenizer.chat_template == template  # the reader itself keeps having none
-    assert "Attributed" not in capfd.readouterr().out
-
-
-@has("context_cite")
-def test_the_answer_of_context_cite_is_counted_apart_from_its_ablations():
-    one = asked()
-    costs = citing(one, repeats=1)
-    assert costs["ContextCiter"]["rows"] == 64 + len(one.answer)
-    assert costs["ContextCiter, answer given"]["rows"] == 64
-    assert costs["ContextCiter, answer given"]["seconds"] < costs["ContextCiter"]["seconds"]
-
-
-def test_our_passes_by_the_hook_are_those_of_the_ledger():
-    one = asked(2)
-    for name in ("leave_one_out", "context_cite", "gradient_gate", "shapley_sampling"):
-        before = one.engine.ledger.to_dict()
-        with counted(model()) as count:
-            CONTENDERS[name].ask(one)
-        after = one.engine.ledger.to_dict()
-        assert count.spent.calls > 0
-        for key in ("calls", "rows", "tokens"):
-            assert getattr(count.spent, key) == after[key] - before[key], (name, key)
-    with counted(model()) as count:
-        CONTENDERS["leave_one_out"].ask(one)
-        count.mark()
-    assert (count.spent.calls, count.spent.rows) == (1, len(one.facts) + 1)
-    assert (count.spent - count.marked).rows == 0
-    assert Passes(3, 5, 7, 2.0) - Passes(1, 2, 3, 0.5) == Passes(2, 3, 4, 1.5)
-
-
-def test_a_prompt_as_text_is_the_prompt_and_an_ablated_line_is_the_deleted_fact():
-    for case in cases():
-        whole = Text.of(model(), case)
-        assert whole(*whole.lines) == text(case, model().template) and len(whole.lines) == len(case.facts)
-        without = ["" if i == 1 else line for i, line in enumerate(whole.lines)]
-        assert whole(*without) == text(case, model().template, [i != 1 for i in range(len(case.facts))])
-        ids = model().tokenizer.encode(whole(*without))
-        assert tuple(ids) == engine().prompt(case, np.arange(len(case.facts)) != 1).ids
-    odd = "a {b} {{context}} }{"
-    assert packages._braces(odd).format(context="x", query="y") == odd
-
-
-def test_a_missing_package_is_named_with_what_installs_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "captum.attr", None)
-    with pytest.raises(PackageMissing, match=r'captum cannot be imported .*pip install "workbench\[bench\]"'):
-        packages.package("captum")
-    ours = contenders.available({"captum": None, "context-cite": None})
-    assert {one.package for one in ours} == {OURS} and len(ours) == 7
-    more = contenders.available({"captum": "1", "context-cite": None}, dear=False)
-    assert {one.package for one in more} == {OURS, "captum"} and not any(one.dear for one in more)
-    assert all(one.like in CONTENDERS and CONTENDERS[one.like].package == OURS for one in CONTENDERS.values())
 
 
 def test_rows_hold_quality_cost_and_what_a_package_said_when_it_failed():
@@ -248,7 +124,7 @@ def run_folder(place: Path) -> Path:
 
 
 def test_the_command_measures_a_run_without_any_package(tmp_path: Path, monkeypatch, capsys):
-    no_packages(monkeypatch)
+    monkeypatch.setattr(peers, "installed", lambda: dict.fromkeys(["captum", "context-cite"]))
     file = tmp_path / "peers.json"
     assert main(["bench", "peers", "--json", str(file), "--run-dir", str(run_folder(tmp_path / "run")), "--quick"]) == 0
     result = json.loads(file.read_text())

@@ -52,9 +52,9 @@ def element_ablation(
     """One case, the answer forced: what leaving out each fact costs us, captum and context-cite, and whether the scores
     are the same.
 
-    packages: those that are there. `costs`: contender -> passes of one call and the median seconds of `repeats` (of 1
-    where captum goes token by token), all after a warm-up. `times_faster`: their seconds over ours. `difference`:
-    largest absolute difference of a score to ours, nats.
+    packages: those that are there. `costs`: contender -> passes of one call and the median seconds of `repeats` calls
+    after a warm-up; of one call alone where captum goes token by token. `times_faster`: their seconds over ours.
+    `difference`: largest absolute difference of a score to ours, nats.
     """
     case = long_case(dict(engine.lm.names), facts=facts, tokens=tokens, rng=np.random.default_rng(seed))
     asked = Asked(engine, case, engine.answer_ids(case, case.path), own=False, seed=seed)

@@ -97,8 +97,8 @@ def compare(
     Scores are of the log-probability (nats) of the tuned model's answer, (facts,). A row holds the measures of
     `Quality`, what the call cost (`calls`, `rows`, `tokens`, `seconds`, `backward_passes`), each cost as a ratio to
     our row that does the same, rank `agreement` with that row, largest `difference` to it on the same masks, and
-    `size` and `certified` of a set. None: does not apply, or no set was found. `failed`: what a
-    package said when it gave up.
+    `size` and `certified` of a set. None: does not apply, or no set was found. `failed`: what a package said when it
+    gave up.
     """
     for one in contenders:
         if not one.dear:
