@@ -99,6 +99,39 @@ def test_all_sets_named_are_minimal_and_flip_whom_they_say(ours: list, theirs: l
     assert len({*found.added, *found.kept, *found.dropped}) == sum(map(len, (found.added, found.kept, found.dropped)))
 
 
+def counted(game, asked: list[int]):
+    def ask(keep: np.ndarray) -> np.ndarray:
+        asked.append(len(keep))
+        return game(keep)
+
+    return ask
+
+
+def test_asked_alone_every_element_that_flips_alone_is_found_in_few_calls() -> None:
+    asked: list[int] = []
+    found = changed_sets(counted(needs(0, 2, 7), asked), needs(2, 7), 40, alone=True, rng=rng())
+    assert (found.added, found.kept, found.dropped) == ((0,), (2, 7), ())
+    assert all(one.certified for one in (*found.tuned, *found.base)) and asked == [1, 40], "all at once, and no search"
+
+
+def test_where_none_flips_alone_the_search_goes_on() -> None:
+    found = changed_sets(needs_one_of(1, 3), needs(3), 8, alone=True, rng=rng())
+    assert (found.added, found.kept, found.dropped) == ((1,), (3,), ())
+    two = changed_sets(lambda k: needs(0)(k) + needs_one_of(1, 3)(k), needs(0), 8, alone=True, count=2, rng=rng())
+    assert {one.elements for one in two.tuned} == {(0,), (1, 3)}
+
+
+def test_only_allowed_elements_are_asked_alone_within_the_budget() -> None:
+    found = changed_sets(needs(0, 3), needs(0, 5), 6, allowed=[3, 4, 5], alone=True, rng=rng())
+    assert (found.added, found.dropped) == ((3,), (5,))
+    for budget in (1, 4, 6):
+        asked: list[int] = []
+        found = changed_sets(counted(needs(0), asked), needs(0), 6, alone=True, budget=budget, rng=rng())
+        assert sum(asked) <= budget and any("too small to ask every element" in note for note in found.notes)
+    with pytest.raises(ValueError, match="for deterministic games, not for repeats=3"):
+        changed_sets(needs(0), needs(0), 6, alone=True, repeats=3)
+
+
 def test_where_the_base_model_does_not_decide_all_that_tuned_needs_is_added() -> None:
     found = changed_sets(needs(1), lambda keep: np.full(len(keep), -1.0), 4, rng=rng())
     assert (found.added, found.tuned_only, found.base) == ((1,), ((1,),), ())

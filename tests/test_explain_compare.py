@@ -2,17 +2,20 @@
 
 import json
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
-from explain_cases import case, cases, engine
+from explain_cases import NAMES, case, cases, engine
 
 from workbench.cases import toolchain
 from workbench.explain import (
     METHODS,
     METRICS,
+    ElementSet,
     ExplainConfig,
     Explanation,
+    Session,
     Weights,
     compare,
     explain,
@@ -22,6 +25,9 @@ from workbench.explain import (
     summarise,
     without,
 )
+from workbench.game import Engine
+from workbench.models import add_adapter
+from workbench.models import load as load_model
 
 QUICK = ExplainConfig(weights=Weights(alpha=20), paper_steps=8, loop_steps=4, max_new_tokens=6)
 
@@ -32,18 +38,19 @@ def everything() -> dict[str, list[Explanation]]:
 
 
 def test_every_method_explains_every_case(everything: dict[str, list[Explanation]]) -> None:
-    assert tuple(everything) == METHODS and len(METHODS) == 9
+    assert tuple(everything) == METHODS and len(METHODS) == 10
     for method, group in everything.items():
         assert [e.case.id for e in group] == ["one", "two", "three"]
         for e in group:
             assert e.method == method
             assert e.removed and set(e.removed) <= set(e.case.elements)
             assert len(e.degrees) == len(e.case.elements)
-            assert ("base_full" in e.answers) == (method in ("paper", "in_loop"))
+            assert ("base_full" in e.answers) == (method in ("paper", "in_loop", "certified"))
+            assert bool(e.certificate) == (method == "certified")
 
 
 def test_baselines_remove_as_much_as_the_reference(everything: dict[str, list[Explanation]]) -> None:
-    for method in METHODS[2:]:
+    for method in METHODS[3:]:
         for e, reference in zip(everything[method], everything["in_loop"], strict=True):
             rooms = {
                 "random_edge": len(e.case.facts),
@@ -66,6 +73,63 @@ def test_answers_are_those_of_the_model_on_the_rendered_text(everything: dict[st
                 assert run.answers([changed], adapter=False, max_new_tokens=6) == [e.answers["base_changed"]]
 
 
+@pytest.fixture(scope="module")
+def reader() -> Engine:
+    """The shipped reader, which does name commands, not quantised, with an adapter that does nothing."""
+    lm = load_model(names=NAMES, four_bit=False)
+    add_adapter(lm, rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
+    lm.model.eval()
+    return Engine(lm)
+
+
+@pytest.fixture(scope="module")
+def decided(reader: Engine) -> dict[str, list[Explanation]]:
+    config = replace(QUICK, max_new_tokens=24)
+    return explain_all(reader, cases()[:2], methods=("in_loop", "certified"), config=config)
+
+
+def kept_with(reader: Engine, e: Explanation, removals: list) -> bool:
+    """Whether the toolchain stays without each of these sets of elements, on the rendered text."""
+    paths = reader.answers([without(e.case, gone) for gone in removals], max_new_tokens=24)
+    return {toolchain(path) for path in paths} <= {e.toolchains["tuned_full"]}
+
+
+def test_a_certified_set_flips_and_no_smaller_one_does(reader: Engine, decided: dict[str, list[Explanation]]) -> None:
+    for e in decided["certified"]:
+        found = ElementSet(**e.certificate | {"elements": tuple(e.certificate["elements"])})
+        assert found.found and found.certified and e.flipped and e.flags == ()
+        assert e.removed == tuple(e.case.elements[i] for i in found.elements)
+        assert e.degrees == tuple(float(element in e.removed) for element in e.case.elements)
+        for size in range(len(e.removed)):
+            assert kept_with(reader, e, list(combinations(e.case.elements, size)))
+
+
+def test_in_loop_takes_no_more_than_it_needs(reader: Engine, decided: dict[str, list[Explanation]]) -> None:
+    for e in decided["in_loop"]:
+        order = np.argsort(-np.array(e.degrees), kind="stable")
+        assert e.removed == tuple(e.case.elements[i] for i in order[: len(e.removed)])
+        assert e.flipped and e.flags == () and e.certificate == {}
+        assert kept_with(reader, e, [e.removed[:k] for k in range(len(e.removed))])
+
+
+def test_a_decision_that_cannot_be_changed_is_reported(everything: dict[str, list[Explanation]]) -> None:
+    """The small random reader names no command, whatever it is shown."""
+    for e in everything["certified"]:
+        assert not e.certificate["found"] and e.certificate["value"] is None and not e.flipped
+        assert len(e.removed) == 1 and e.flags[:2] == ("no_flip", "not_certified")
+    assert all(len(e.removed) == 1 and "no_flip" in e.flags for e in everything["in_loop"])
+
+
+def test_answers_are_compared_at_the_length_of_the_settings(reader: Engine) -> None:
+    """A game that let the model write on beyond its answer to G would call that a change."""
+    for length in (3, 5):
+        session = Session(reader, cases()[:2], config=replace(QUICK, max_new_tokens=length))
+        (one, two) = session.explanations("certified", with_base=False)
+        assert [e.flipped for e in (one, two)] == [e.certificate["found"] for e in (one, two)]
+        kept = session.games[1](np.ones((1, session.games[1].n), bool))
+        assert kept > 0 and session.games[1].max_new_tokens == length == len(session.full_ids[1])
+
+
 def test_metrics_and_flip_follow_from_the_answers(everything: dict[str, list[Explanation]]) -> None:
     for e in (e for group in everything.values() for e in group):
         chains = [toolchain(e.answers[key]) for key in ("tuned_full", "tuned_changed")]
@@ -79,7 +143,7 @@ def test_metrics_and_flip_follow_from_the_answers(everything: dict[str, list[Exp
 
 
 def test_saved_and_read_back(everything: dict[str, list[Explanation]], tmp_path) -> None:
-    for e in (everything["in_loop"][1], everything["aligned_both"][0]):
+    for e in (everything["in_loop"][1], everything["certified"][2], everything["aligned_both"][0]):
         path = save(tmp_path / f"{e.method}.json", e)
         assert load(path) == e
         assert json.loads(path.read_text("utf-8"))["case"]["id"] == e.case.id
@@ -100,7 +164,7 @@ def test_the_same_seed_gives_the_same_records() -> None:
 
 
 def test_a_method_alone_gives_what_it_gives_among_all(everything: dict[str, list[Explanation]]) -> None:
-    for method in ("in_loop", "aligned_node"):
+    for method in ("in_loop", "certified", "aligned_node"):
         alone = explain(engine(), cases(), method, config=QUICK)
         assert [e.removed for e in alone] == [e.removed for e in everything[method]]
         assert all("base_changed" in e.answers for e in alone)
@@ -118,18 +182,15 @@ def test_progress_tells_steps_and_methods() -> None:
     explain_all(
         engine(),
         cases()[:1],
-        methods=("paper", "random_edge"),
+        methods=("paper", "certified", "random_edge"),
         config=QUICK,
         progress=lambda method, row: heard.append((method, row)),
     )
     done = [method for method, row in heard if row == {"done": 1.0}]
-    assert done == ["paper", "random_edge"]
-    assert [row["step"] for method, row in heard if method == "in_loop"] == [
-        1,
-        2,
-        3,
-        4,
-    ]  # the reference of the baseline
+    assert done == ["paper", "certified", "random_edge"]
+    assert [row["case"] for method, row in heard if method == "certified" and "case" in row] == [1]
+    # the reference of the baseline
+    assert [row["step"] for method, row in heard if method == "in_loop"] == [1, 2, 3, 4]
 
 
 def test_summary_has_means_and_intervals_of_every_metric(everything: dict[str, list[Explanation]]) -> None:
@@ -156,5 +217,6 @@ def test_what_cannot_be_explained_is_refused() -> None:
         explain(engine(), [replace(case(), facts=())])
     with pytest.raises(ValueError, match="reference must be one of paper, in_loop"):
         ExplainConfig(reference="random_node")
-    with pytest.raises(ValueError, match="loop_steps must be 1 or more"):
-        ExplainConfig(loop_steps=0)
+    for name in ("loop_steps", "certified_budget"):
+        with pytest.raises(ValueError, match=f"{name} must be 1 or more"):
+            ExplainConfig(**{name: 0})

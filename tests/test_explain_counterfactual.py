@@ -6,9 +6,23 @@ from explain_cases import CHAIN, MORE, case
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.cases import Fact
-from workbench.explain import FLAGS, Masks, removed_elements, without
+from workbench.cases import Case, Fact
+from workbench.explain import FLAGS, ElementSet, Masks, removed_elements, without
+from workbench.explain.counterfactual import certified_change, verified_change
 from workbench.prompts import ReaderTemplate, text
+
+
+class Planted:
+    """A case's game that is lost when all elements of a group are gone. asked: rows so far."""
+
+    def __init__(self, *groups: set[int], case: Case):
+        self.groups, self.case, self.asked = groups, case, 0
+        self.elements, self.n = case.elements, len(case.elements)
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        self.asked += len(keep)
+        left = [np.ones(len(keep)), *(keep[:, sorted(group)].mean(1) for group in self.groups)]
+        return np.min(left, axis=0) - 0.1 * (~keep).mean(1)
 
 
 def masks(nodes: list[float], edges: list[float]) -> Masks:
@@ -78,3 +92,46 @@ def test_what_does_not_fit_is_refused() -> None:
         removed_elements(c, masks([0.1] * 5, [0.1] * 5))
     with pytest.raises(ValueError, match=r"threshold must lie in \[0, 1\]"):
         removed_elements(c, masks([0.1] * 6, [0.1] * 5), threshold=1.5)
+
+
+def test_a_verified_change_ends_where_the_decision_does() -> None:
+    c = case()
+    game = Planted({1, 8}, {3}, case=c)
+    degrees = np.linspace(0.9, 0.1, game.n)
+    degrees[[1, 8]] = 0.95, 0.85  # 1 first, then 0, then 8
+    change = verified_change(game, Masks(degrees[:6], degrees[6:]))
+    assert change.elements == (c.elements[1], c.elements[0], c.elements[8]) and change.flags == ()
+    assert game.asked == game.n, "all sizes in one call"
+    few = verified_change(game, masks([0.1, 0.1, 0.1, 0.2, 0.1, 0.1], [0.1] * 5))
+    assert few.elements == (c.elements[3],), "degrees below any threshold go as well"
+
+
+def test_a_verified_change_that_never_flips_says_so() -> None:
+    c = case()
+    change = verified_change(Planted(case=c), masks([0.1, 0.7, *[0.1] * 4], [0.1] * 5))
+    assert change.elements == (c.nodes[1],) and change.flags == ("no_flip",)
+    assert set(change.flags) <= set(FLAGS)
+
+
+def test_a_certified_change_takes_out_the_set_that_was_found() -> None:
+    c = case()
+    game = Planted({2}, case=c)
+    proved = ElementSet("flip", (2, 7), True, True, 9, -1.0)
+    assert certified_change(game, proved).elements == (c.elements[2], c.elements[7])
+    assert certified_change(game, proved).flags == ()
+    doubtful = ElementSet("flip", (2,), True, False, 9, -1.0)
+    assert certified_change(game, doubtful).flags == ("not_certified",)
+    assert game.asked == 0, "nothing needs to be asked again"
+
+
+def test_without_a_flip_set_the_element_that_moves_most_goes() -> None:
+    c = case()
+    change = certified_change(Planted({4}, {2, 3}, case=c), ElementSet("flip", (), False, False, 3, float("nan")))
+    assert change.elements == (c.elements[4],)
+    assert change.flags == ("no_flip", "not_certified") and set(change.flags) <= set(FLAGS)
+
+
+def test_a_certified_change_that_leaves_nothing_says_so() -> None:
+    c = case()
+    whole = ElementSet("flip", tuple(range(6)), True, True, 9, -1.0)
+    assert certified_change(Planted({0}, case=c), whole).flags == ("nothing_left",)

@@ -16,7 +16,7 @@ from workbench.explain import (
     total,
     without,
 )
-from workbench.explain.masks import DECAY
+from workbench.explain.masks import DECAY, WARM, temperature
 from workbench.prompts import ReaderTemplate
 
 FEW = {"steps": 6, "learning_rate": 0.3}
@@ -80,6 +80,28 @@ def test_masks_of_a_case_do_not_depend_on_the_cases_beside_it() -> None:
     together = learned(cases(), steps=20)[0]
     (alone,) = learned(cases()[:1], steps=20)
     assert np.allclose(together.elements, alone.elements, atol=1e-9)
+
+
+def test_the_temperature_falls_in_equal_ratios_from_warm_to_tau() -> None:
+    fall = [temperature(0.15, 1.0, step, 60) for step in range(60)]
+    assert fall[0] == pytest.approx(1.0) and fall[-1] == pytest.approx(0.15)
+    ratios = np.divide(fall[1:], fall[:-1])
+    assert (ratios < 1).all() and ratios == pytest.approx(ratios[0])
+    assert {temperature(0.15, None, step, 60) for step in (0, 30, 59)} == {0.15}
+    assert temperature(0.15, 1.0, 0, 1) == 0.15, "one step is the last one"
+
+
+def test_masks_with_the_model_in_the_loop_are_learned_from_warm_to_cold() -> None:
+    run, seen = engine(), []
+
+    def learn(**how) -> np.ndarray:
+        return learn_masks(
+            [case()], Weights(tau=0.5), planted, template=ReaderTemplate(), steps=3, learning_rate=0.2, seed=0, **how
+        )[0].elements
+
+    assert not np.array_equal(learn(warm=1.0), learn()) and np.array_equal(learn(warm=0.5), learn())
+    loop_masks(run, [case()], Weights(tau=WARM), steps=2, learning_rate=0.3, listen=seen.append)
+    assert len(seen) == 2
 
 
 def test_learning_lowers_the_paper_objective() -> None:

@@ -3,11 +3,13 @@
 import explain_cases as small
 import pytest
 
-from workbench.explain import Explanation, verdict
+from workbench.explain import ChangedSets, ElementSet, Explanation, verdict
 from workbench.stats import PairedDifference
 
 
-def explained(method: str = "in_loop", *, id: str = "one", removed=(), base=True, full=("command:hisat2",), changed=()):
+def explained(
+    method: str = "in_loop", *, id="one", removed=(), base=True, full=("command:hisat2",), changed=(), certificate=None
+):
     case = small.case(id=id)
     answers = {"tuned_full": full, "tuned_changed": changed}
     if base:
@@ -23,6 +25,7 @@ def explained(method: str = "in_loop", *, id: str = "one", removed=(), base=True
         metrics={"jaccard": float(full == changed), "edit_distance": 0.0, "path_overlap": 0.0, "cosine": 0.0},
         weights={},
         seed=0,
+        certificate=certificate or {},
     )
 
 
@@ -68,8 +71,59 @@ def test_ranking_corrects_for_the_number_of_comparisons() -> None:
     assert "more than a" in verdict.ranking({"a": some["a"]}, "in_loop")
 
 
-def test_learned_goes_case_by_case() -> None:
-    groups = {m: [explained(m, id=i) for i in "ab"] for m in ("random_node", "in_loop", "paper")}
-    assert [(one.case.id, one.method) for one in verdict.learned(groups)] == [
-        ("a", "paper"), ("a", "in_loop"), ("b", "paper"), ("b", "in_loop"),
+def test_by_case_goes_case_by_case() -> None:
+    groups = {m: [explained(m, id=i) for i in "ab"] for m in ("random_node", "certified", "in_loop", "paper")}
+    assert [(one.case.id, one.method) for one in verdict.by_case(groups)] == [
+        ("a", "paper"), ("a", "in_loop"), ("a", "certified"), ("b", "paper"), ("b", "in_loop"), ("b", "certified"),
     ]  # fmt: skip
+    assert [one.method for one in verdict.by_case(groups, ["paper"])] == ["paper", "paper"]
+    assert [one.method for one in verdict.by_case({"in_loop": groups["in_loop"]})] == ["in_loop", "in_loop"]
+
+
+def test_a_found_set_is_named_with_its_proof_and_its_price() -> None:
+    case = small.case()
+    number = {element: i for i, element in enumerate(case.elements)}
+    members = (number["command:hisat2"], number[case.facts[3]])
+    flip = ElementSet("flip", members, True, True, 12, -0.5, note="no element flips alone")
+    assert verdict.found_set(case, flip) == (
+        "removing hisat2, SAM → samtools sort changes the toolchain: 2 elements, certified, asked for with 12 masks; "
+        "no element flips alone"
+    )
+    keep = ElementSet("sufficient", (), True, False, 1, 0.5)
+    assert verdict.found_set(case, keep) == (
+        "keeping only nothing keeps the toolchain: 0 elements, not certified, asked for with 1 mask"
+    )
+    none = ElementSet("flip", (), False, False, 3, float("nan"), note="the budget was spent")
+    assert verdict.found_set(case, none) == "no set was found, asked for with 3 masks; the budget was spent"
+
+
+def test_certified_counts_proofs_sizes_and_calls() -> None:
+    proofs = [{"certified": True, "calls": 10}, {"certified": False, "calls": 30}]
+    groups = {
+        "paper": [explained("paper", id=i, removed=small.case().facts[:4]) for i in "ab"],
+        "in_loop": [explained(id=i, removed=small.case().facts[:k]) for i, k in zip("ab", (1, 2), strict=True)],
+        "certified": [
+            explained("certified", id=i, removed=["source:ena"], certificate=proof)
+            for i, proof in zip("ab", proofs, strict=True)
+        ],
+    }
+    said = verdict.certified(groups)
+    assert "found in 50% of 2 cases [9%, 91%]" in said
+    assert "1.0 elements were removed, against 4.0 by paper and 1.5 by in_loop; it took a median of 20 masks" in said
+
+
+def changed_sets(**of) -> ChangedSets:
+    given = dict.fromkeys(("tuned", "base", "tuned_only", "base_only", "shared", "added", "kept", "dropped"), ())
+    return ChangedSets(**{**given, "unsure": (), "calls": 7, **of})
+
+
+def test_changed_elements_are_named_and_their_shares_given() -> None:
+    case = small.case()
+    found = changed_sets(added=(0,), kept=(6, 7), notes=("base: the budget was spent",))
+    assert verdict.changed(case, found) == (
+        "added: ENA archive; kept: ENA archive → FASTQ, FASTQ → hisat2; dropped: nothing "
+        "(7 masks; base: the budget was spent)"
+    )
+    said = verdict.over_changed([found, changed_sets(dropped=(1,))])
+    assert said == "of 4 elements in flip sets of 2 cases: 25% added, 50% kept, 25% dropped"
+    assert verdict.over_changed([]) == "of 0 elements in flip sets of 0 cases: 0% added, 0% kept, 0% dropped"

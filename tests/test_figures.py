@@ -184,6 +184,29 @@ def test_every_term_has_a_panel() -> None:
     assert {f"× {name}" for name in TERMS} <= {f"× {title.rpartition('× ')[2]}" for title in titles}
 
 
+def test_a_threshold_is_drawn_where_a_method_has_one() -> None:
+    case = hostile_case()
+    m = np.linspace(0, 1, len(case.elements))
+    degrees = {"paper": m, "in_loop": m[::-1]}
+    figure = explain.mask_bars(case, degrees, title="one line", thresholds={"paper": 0.7})
+    assert [(shape.x0, shape.xref) for shape in figure.live.layout.shapes] == [(0.7, "x")]
+    assert [[line.get_xdata()[0] for line in axes.lines] for axes in figure.still.axes] == [[0.7], []]
+    assert not explain.mask_bars(case, degrees, title="none").live.layout.shapes
+
+
+def test_each_mask_is_said_to_have_its_own_highest_element() -> None:
+    case = small.case()
+    m = np.linspace(0, 0.9, len(case.elements))
+    alt = explain.mask_bars(case, {"paper": m, "in_loop": m[::-1]}, title="bars").alt
+    assert "paper: samtools sort → BAM highest at 0.90; in_loop: ENA archive highest at 0.90" in alt
+
+
+def test_methods_that_are_no_baselines_are_diamonds() -> None:
+    figure = PICTURES["comparison"]()
+    diamonds = {text.split(":")[0] for t in figure.live.data if t.marker.symbol == "diamond" for text in t.hovertext}
+    assert diamonds == {"paper", "in_loop", "certified"}
+
+
 def test_what_is_removed_is_marked_without_colour_too() -> None:
     figure = masked_case()
     names = [trace.name for trace in figure.live.data]

@@ -112,11 +112,17 @@ def make_adapter(run: Path, model: Path) -> None:
     runs.write_manifest(run, "adapter", config={}, inputs={}, metrics={}, seed=0, device="cpu")
 
 
+SMALL = {
+    "explained_cases": 3, "paper_steps": 4, "loop_steps": 2, "max_new_tokens": 8, "withheld": 0.2, "flip_sets": 2,
+    "certified_budget": 40, "shapley_orders": 2, "fitted_masks": 20, "tried_masks": 8, "changed_cases": 2,
+    "peer_cases": 2, "peers": ["attention_highest", "leave_one_out"], "planted_games": 1,
+}  # fmt: skip
+
+
 def test_the_mask_notebook_leaves_a_finished_stage(tmp_path: Path) -> None:
     model, run = save_tiny(tmp_path / "model", "llama"), tmp_path / "run"
     make_adapter(run, model)
-    sizes = {"explained_cases": 3, "paper_steps": 4, "loop_steps": 2, "max_new_tokens": 8, "withheld": 0.2}
-    made = execute("03_explain_masks", run_dir=str(run), model=str(model), **sizes)
+    made = execute("03_explain_masks", run_dir=str(run), model=str(model), **SMALL)
     manifest = runs.read_manifest(run, "explain")
     assert runs.is_complete(run, "explain") and set(manifest["inputs"]) == {"model", "adapter"}
     methods = manifest["metrics"]["methods"]
@@ -125,10 +131,20 @@ def test_the_mask_notebook_leaves_a_finished_stage(tmp_path: Path) -> None:
         for metric in ("jaccard", "edit_distance", "path_overlap", "cosine", "flipped"):
             assert set(record[metric]) == {"mean", "low", "high", "n"} and record[metric]["n"] == 3
     saved = [load(path) for path in sorted((run / "explain" / "explanations").glob("*.json"))]
-    assert [one.method for one in saved] == ["paper", "in_loop"] * 4 and saved[0].case.id == "showcase"
+    assert [one.method for one in saved] == ["paper", "in_loop", "certified"] * 4 and saved[0].case.id == "showcase"
     table = pd.read_csv(run / "explain" / "comparison.tsv", sep="\t")
     assert len(table) == 3 * len(METHODS) and set(table["method"]) == set(METHODS)
     assert isinstance(made["panel"].figure, Figure) and made["panel"].png()
+    recorded = manifest["metrics"]
+    assert recorded["certified"]["certified"]["n"] == 3 and recorded["certified"]["elements"]["n"] == 3
+    assert {role: count["n"] for role, count in recorded["changed_sets"].items()} == {
+        "added": 2, "kept": 2, "dropped": 2,
+    }  # fmt: skip
+    assert {row["method"] for row in recorded["faithfulness"]} == {"attention_highest", "leave_one_out", "random"}
+    assert all(row["n"] == 2 and row["low"] <= row["mean"] <= row["high"] for row in recorded["faithfulness"])
+    assert {"method", "and", "or", "calls"} <= set(recorded["planted"][0]) and len(recorded["planted"]) > 5
+    changed = json.loads((run / "explain" / "changed.json").read_text("utf-8"))
+    assert [one["case"] for one in changed["cases"]] == ["held_out/0", "held_out/1"]
 
 
 def test_the_mask_notebook_names_a_missing_stage(tmp_path: Path) -> None:

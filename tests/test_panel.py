@@ -71,6 +71,8 @@ def test_recompute_learns_the_shown_case_and_says_so(method: str) -> None:
     assert found is one.explanation and (found.case.id, found.method) == ("two", method)
     assert not one.stale and one.marker.value == ""
     assert one.status.value.startswith(f"done: {method}")
+    removed = len(found.removed)
+    assert one.status.value.endswith(f", {removed} element{'' if removed == 1 else 's'} removed")
     assert not one.button.disabled and one.button.description == "Recompute"
     assert one.figure.alt.startswith(f"two: {method}")
     assert len(one.graph.children) == 1
@@ -144,6 +146,17 @@ def test_results_at_hand_are_shown_without_new_work() -> None:
     one.select("three", method="paper")
     assert one.explanation is found[2] and not one.stale
     assert engine.ledger.calls == calls
+
+
+def test_the_threshold_cuts_the_papers_mask_alone() -> None:
+    sizes = {}
+    for threshold in (0.0, 1.0):
+        for method in LEARNED:
+            one = MaskPanel(small.engine(), small.cases(), config=replace(QUICK, threshold=threshold))
+            one.select("two", method=method)
+            sizes[method, threshold] = len(one.recompute().removed)
+    assert sizes["paper", 0.0] == len(small.cases()[1].elements) and sizes["paper", 1.0] == 1
+    assert sizes["in_loop", 0.0] == sizes["in_loop", 1.0]
 
 
 def test_state_is_json_and_brings_everything_back() -> None:

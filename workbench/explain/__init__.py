@@ -4,7 +4,15 @@ from workbench.explain.attribution import Attribution
 from workbench.explain.baselines import BASELINES
 from workbench.explain.changed import ChangedSets, changed_sets
 from workbench.explain.compare import compare, explain, explain_all, records, summarise
-from workbench.explain.counterfactual import FLAGS, Change, Element, removed_elements, without
+from workbench.explain.counterfactual import (
+    FLAGS,
+    Change,
+    Element,
+    certified_change,
+    removed_elements,
+    verified_change,
+    without,
+)
 from workbench.explain.difference import linear_surrogate, shapley
 from workbench.explain.divergence import LoopDivergence, TextDivergence, jensen_shannon
 from workbench.explain.features import Features
@@ -12,7 +20,7 @@ from workbench.explain.layout import Layout
 from workbench.explain.masks import Masks, learn_masks, loop_masks, paper_masks
 from workbench.explain.metrics import METRICS, cosine, edit_distance, jaccard, path_overlap
 from workbench.explain.result import Explanation, load, save
-from workbench.explain.session import LEARNED, METHODS, ExplainConfig, Session
+from workbench.explain.session import CERTIFIED, LEARNED, METHODS, ExplainConfig, Session
 from workbench.explain.sets import (
     ElementSet,
     disjoint_pairs,
@@ -20,10 +28,12 @@ from workbench.explain.sets import (
     minimal_flip_set,
     minimal_sufficient_set,
 )
+from workbench.explain.smallest import smallest_flip_set
 from workbench.explain.terms import PRESETS, TERMS, Sample, Term, Weights, contributions, evaluate, total
 
 __all__ = [
     "BASELINES",
+    "CERTIFIED",
     "FLAGS",
     "LEARNED",
     "METHODS",
@@ -46,6 +56,7 @@ __all__ = [
     "Term",
     "TextDivergence",
     "Weights",
+    "certified_change",
     "changed_sets",
     "compare",
     "contributions",
@@ -70,7 +81,9 @@ __all__ = [
     "removed_elements",
     "save",
     "shapley",
+    "smallest_flip_set",
     "summarise",
     "total",
+    "verified_change",
     "without",
 ]

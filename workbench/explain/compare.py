@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from workbench.cases import Case
+from workbench.explain.baselines import BASELINES
 from workbench.explain.metrics import METRICS
 from workbench.explain.result import Explanation
-from workbench.explain.session import LEARNED, METHODS, ExplainConfig, Progress, Session
+from workbench.explain.session import METHODS, ExplainConfig, Progress, Session
 from workbench.game import Engine
 from workbench.stats import bootstrap_mean
 
@@ -41,13 +42,13 @@ def explain_all(
     config: ExplainConfig | None = None,
     progress: Progress | None = None,
 ) -> dict[str, list[Explanation]]:
-    """Method -> explanations of `cases`; the base model answers for the learned methods only.
+    """Method -> explanations of `cases`; the base model does not answer for the baselines.
 
     Answers on G, masks and attention are computed once and shared. ValueError: see `explain`.
     """
     session = Session(engine, cases, seed=seed, config=config, progress=progress)
     session.check(methods)
-    return {method: session.explanations(method, with_base=method in LEARNED) for method in methods}
+    return {method: session.explanations(method, with_base=method not in BASELINES) for method in methods}
 
 
 def compare(

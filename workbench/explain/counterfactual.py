@@ -9,6 +9,8 @@ import numpy as np
 
 from workbench.cases import Case, Fact
 from workbench.explain.masks import Masks
+from workbench.explain.sets import ElementSet
+from workbench.game import Game
 
 Element = str | Fact
 """A node id or a fact (edge)."""
@@ -25,6 +27,8 @@ class Change:
 FLAGS = {
     "below_threshold": "no element passed the threshold: the one with the highest degree of removal was taken",
     "nothing_left": "no fact is left in Gc",
+    "no_flip": "no set was found whose removal changes the toolchain: the element that moves it most was taken",
+    "not_certified": "the set is not proved minimal",
 }
 
 
@@ -47,6 +51,30 @@ def removed_elements(case: Case, masks: Masks, threshold: float = 0.5) -> Change
     passed = [i for i in order if masks.elements[i] > threshold]
     chosen = passed or [order[0]]
     return change(case, [case.elements[i] for i in chosen], flags=() if passed else ("below_threshold",))
+
+
+def verified_change(game: Game, masks: Masks) -> Change:
+    """The elements of highest degree, no more than it takes: the first that, taken out together, change the decision.
+
+    Every number of them is tried on the rendered text, in one call of the game. Flag `no_flip`: none changes it.
+    """
+    order = np.argsort(-masks.elements, kind="stable")
+    keep = np.ones((game.n, game.n), bool)
+    for k in range(game.n):
+        keep[k, order[: k + 1]] = False
+    values = game(keep)
+    flips = np.flatnonzero(values <= 0)
+    size = int(flips[0]) + 1 if len(flips) else 1
+    return change(game.case, [game.elements[i] for i in order[:size]], flags=() if len(flips) else ("no_flip",))
+
+
+def certified_change(game: Game, found: ElementSet) -> Change:
+    """The change that takes out a flip set; where none was found, the single element that moves the decision most."""
+    if found.found:
+        flags = () if found.certified else ("not_certified",)
+        return change(game.case, [game.elements[i] for i in found.elements], flags=flags)
+    values = game(~np.eye(game.n, dtype=bool))
+    return change(game.case, [game.elements[int(values.argmin())]], flags=("no_flip", "not_certified"))
 
 
 def change(case: Case, elements: Iterable[Element], *, flags: tuple[str, ...] = ()) -> Change:

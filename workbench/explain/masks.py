@@ -18,6 +18,7 @@ from workbench.prompts import Template
 
 DECAY = 0.9  # of the loss curve's exponential moving average
 START = -1.0  # logits at the start: m = 0.27, more kept than removed
+WARM = 1.0  # temperature at which learning with the model in the loop starts
 
 Listener = Callable[[dict[str, float]], None]
 """Called after every step with one row, the mean over cases: `step` (from 1), `loss`, `loss_ema`, and every term."""
@@ -46,12 +47,14 @@ def learn_masks(
     steps: int,
     learning_rate: float,
     seed: int,
+    warm: float | None = None,
     listen: Listener | None = None,
 ) -> list[Masks]:
     """Minimises the objective of `terms` for every case. The noise of a case depends on seed and case id alone.
 
     The terms in a history are unweighted (see `terms.total`), those of that step's sample; `loss_ema` is the loss
-    smoothed with decay 0.9. ValueError: steps or learning rate out of range, or a case without facts.
+    smoothed with decay 0.9. warm: temperature of the first step, from which it falls geometrically to `weights.tau` at
+    the last; None: `weights.tau` throughout. ValueError: steps or learning rate out of range, or a case without facts.
     """
     _check(cases, steps=steps, learning_rate=learning_rate)
     layout = Layout.of(cases, template)
@@ -60,9 +63,9 @@ def learn_masks(
     optimizer = torch.optim.Adam([theta], lr=learning_rate)
     noise = [_noise(c, seed=seed) for c in cases]
     columns: list[dict[str, torch.Tensor]] = []
-    for _ in range(steps):
+    for step in range(steps):
         drawn = torch.stack([_placed(next(n), layout, i) for i, n in enumerate(noise)])
-        m = torch.sigmoid((theta + drawn) / weights.tau) * real
+        m = torch.sigmoid((theta + drawn) / temperature(weights.tau, warm, step, steps)) * real
         nodes, edges = m.split([layout.node_real.shape[1], layout.edge_real.shape[1]], dim=1)
         sample = Sample(nodes, edges, divergence(layout.keep_facts(nodes, edges)))
         terms = evaluate(sample, layout)
@@ -106,7 +109,7 @@ def loop_masks(
     weights: Weights,
     *,
     answers: Sequence[Sequence[int]] | None = None,
-    steps: int = 40,
+    steps: int = 60,
     learning_rate: float = 0.4,
     seed: int = 0,
     listen: Listener | None = None,
@@ -121,8 +124,16 @@ def loop_masks(
         steps=steps,
         learning_rate=learning_rate,
         seed=seed,
+        warm=WARM,
         listen=listen,
     )
+
+
+def temperature(tau: float, warm: float | None, step: int, steps: int) -> float:
+    """Temperature at `step` of 0 .. steps - 1: from warm down to tau in equal ratios."""
+    if warm is None or steps < 2:
+        return tau
+    return warm * (tau / warm) ** (step / (steps - 1))
 
 
 def _check(cases: Sequence[Case], *, steps: int, learning_rate: float) -> None:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from workbench.cases import Case, Fact
 from workbench.explain.counterfactual import Element, without
@@ -21,8 +22,8 @@ class Explanation:
     """
 
     case: Case
-    method: str  # `paper`, `in_loop` or a baseline
-    degrees: tuple[float, ...]  # degree of removal per element of case.elements; 0 or 1 for baselines
+    method: str  # `paper`, `in_loop`, `certified` or a baseline
+    degrees: tuple[float, ...]  # degree of removal per element of case.elements; 0 or 1 for the others
     removed: tuple[Element, ...]
     flags: tuple[str, ...]  # of `counterfactual.FLAGS`
     answers: Mapping[str, tuple[str, ...]]  # node paths, source first
@@ -32,6 +33,7 @@ class Explanation:
     seed: int
     history: list[dict[str, float]] = field(default_factory=list, repr=False)
     ledger: Mapping[str, float] = field(default_factory=dict)  # cost of all cases of this batch; `cases` says how many
+    certificate: Mapping[str, Any] = field(default_factory=dict)  # ElementSet.to_dict() of a certified set, else empty
 
     @property
     def changed(self) -> Case:
@@ -61,7 +63,7 @@ class Explanation:
         """Plain JSON types."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         paths = {name: {k: list(v) for k, v in plain[name].items()} for name in ("answers", "toolchains")}
-        numbers = {name: dict(plain[name]) for name in ("metrics", "weights", "ledger")}
+        numbers = {name: dict(plain[name]) for name in ("metrics", "weights", "ledger", "certificate")}
         lists = {name: list(plain[name]) for name in ("degrees", "flags", "history")}
         return plain | paths | numbers | lists | {"case": self.case.to_dict(), "removed": to_lists(self.removed)}
 

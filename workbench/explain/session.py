@@ -12,18 +12,29 @@ import numpy as np
 
 from workbench.cases import Case, toolchain
 from workbench.explain.baselines import BASELINES
-from workbench.explain.counterfactual import Change, change, removed_elements, without
+from workbench.explain.counterfactual import (
+    Change,
+    certified_change,
+    change,
+    removed_elements,
+    verified_change,
+    without,
+)
 from workbench.explain.masks import Listener, Masks, loop_masks, paper_masks
 from workbench.explain.metrics import METRICS
 from workbench.explain.result import Explanation
+from workbench.explain.sets import ElementSet
+from workbench.explain.smallest import smallest_flip_set
 from workbench.explain.terms import Weights
-from workbench.game import Engine, attention_received
+from workbench.game import Engine, Game, attention_received
 
 LEARNED = ("paper", "in_loop")
-METHODS = (*LEARNED, *BASELINES)
+CERTIFIED = "certified"
+METHODS = (*LEARNED, CERTIFIED, *BASELINES)
 
 Progress = Callable[[str, dict[str, float]], None]
-"""Called with a method and a row: of a learning step (see `masks.Listener`), or {"done": 1.0} when it is through."""
+"""Called with a method and a row: of a learning step (see `masks.Listener`), {"case": k} after the k-th certified set,
+or {"done": 1.0} when the method is through."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +44,10 @@ class ExplainConfig:
     weights: Weights = field(default_factory=Weights)
     paper_steps: int = 120
     paper_learning_rate: float = 0.3
-    loop_steps: int = 40
+    loop_steps: int = 60
     loop_learning_rate: float = 0.4
-    threshold: float = 0.5  # an element goes when its degree of removal is above it
+    threshold: float = 0.5  # of the paper's mask: an element goes when its degree of removal is above it
+    certified_budget: int = 2000  # most rows asked for the certified set of one case
     reference: str = "in_loop"  # learned method whose removals give the baselines their size and types
     max_new_tokens: int = 32
 
@@ -44,7 +56,7 @@ class ExplainConfig:
             raise ValueError(f"reference must be one of {', '.join(LEARNED)}, not {self.reference!r}")
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold must lie in [0, 1], not {self.threshold!r}")
-        for name in ("paper_steps", "loop_steps", "max_new_tokens"):
+        for name in ("paper_steps", "loop_steps", "certified_budget", "max_new_tokens"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
         for name in ("paper_learning_rate", "loop_learning_rate"):
@@ -68,6 +80,7 @@ class Session:
         self.config = config or ExplainConfig()
         self.progress = progress or (lambda method, row: None)
         self._masks: dict[str, list[Masks]] = {}
+        self._changes: dict[str, list[Change]] = {}
         ids = [c.id for c in self.cases]
         if not ids or len(set(ids)) < len(ids):
             raise ValueError(
@@ -102,9 +115,20 @@ class Session:
 
     def changes(self, method: str) -> list[Change]:
         """What the method removes from each case."""
+        if method not in self._changes:
+            self._changes[method] = self._find_changes(method)
+        return self._changes[method]
+
+    def _find_changes(self, method: str) -> list[Change]:
+        if method == CERTIFIED:
+            return [certified_change(game, one) for game, one in zip(self.games, self.certified, strict=True)]
         if method in LEARNED:
-            pairs = zip(self.cases, self.masks(method), strict=True)
-            return [removed_elements(c, m, self.config.threshold) for c, m in pairs]
+            pairs = zip(self.games, self.masks(method), strict=True)
+            return [
+                # the paper's mask never sees the model, and its threshold does not either
+                removed_elements(g.case, m, self.config.threshold) if method == "paper" else verified_change(g, m)
+                for g, m in pairs
+            ]
         out = []
         for i, (case, reference) in enumerate(zip(self.cases, self.changes(self.config.reference), strict=True)):
             elements = BASELINES[method](
@@ -147,6 +171,24 @@ class Session:
             seed=self.seed,
             listen=listen,
         )
+
+    @cached_property
+    def games(self) -> list[Game]:
+        """The decision game of every case, with the tuned model's answer to G."""
+        return [
+            Game(self.engine, c, ids, form="decision", max_new_tokens=self.config.max_new_tokens)
+            for c, ids in zip(self.cases, self.full_ids, strict=True)
+        ]
+
+    @cached_property
+    def certified(self) -> list[ElementSet]:
+        """The smallest flip set of every case, as far as the budget goes."""
+        found = []
+        for game in self.games:
+            rng = np.random.default_rng(self.seed)
+            found.append(smallest_flip_set(game, game.n, budget=self.config.certified_budget, rng=rng))
+            self.progress(CERTIFIED, {"case": float(len(found))})
+        return found
 
     @cached_property
     def full_ids(self) -> list[tuple[int, ...]]:
@@ -193,6 +235,7 @@ class Session:
             seed=self.seed,
             history=masks.history if masks else [],
             ledger=ledger,
+            certificate=self.certified[i].to_dict() if method == CERTIFIED else {},
         )
 
     def _metrics(self, full: tuple[str, ...], changed: tuple[str, ...]) -> dict[str, float]:

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from workbench.cases import Case
+from workbench.cases import Case, Fact
+from workbench.explain.changed import ChangedSets
 from workbench.explain.counterfactual import FLAGS, Element, without
 from workbench.explain.result import Explanation
-from workbench.explain.session import LEARNED
-from workbench.stats import PairedDifference, paired_difference
+from workbench.explain.session import CERTIFIED, LEARNED
+from workbench.explain.sets import ElementSet
+from workbench.stats import PairedDifference, paired_difference, wilson
 
 SURE = 0.05  # p-value below which a difference counts, divided by the number of comparisons
 
@@ -24,7 +26,7 @@ def removal(case: Case, elements: Iterable[Element], flags: Sequence[str] = ()) 
     hit = len(set(lost) & set(shown))
     notes = "".join(f"; {FLAGS.get(flag, flag)}" for flag in flags)
     return (
-        f"{_count(gone, 'element')} removed, with that {len(lost)} of {_count(case.facts, 'fact')}; "
+        f"{count(len(gone), 'element')} removed, with that {len(lost)} of {count(len(case.facts), 'fact')}; "
         f"of the {len(shown)} needed ones {hit}{notes}"
     )
 
@@ -48,9 +50,9 @@ def over_cases(group: Sequence[Explanation]) -> str:
     base = [chains["base_full"] != chains["base_changed"] for chains in asked]
     also = f" (the base model's: {np.mean(base):.0%})" if base else ""
     flags = {flag: sum(flag in r["flags"] for r in records) for flag in FLAGS}
-    notes = "".join(f"; in {_count(range(n), 'case')} {FLAGS[flag]}" for flag, n in flags.items() if n)
+    notes = "".join(f"; in {count(n, 'case')} {FLAGS[flag]}" for flag, n in flags.items() if n)
     return (
-        f"the tuned model's toolchain changed in {flipped:.0%} of {_count(group, 'case')}{also}, "
+        f"the tuned model's toolchain changed in {flipped:.0%} of {count(len(group), 'case')}{also}, "
         f"by removing {removed:.1f} elements and with them {lost:.1f} of {facts:.1f} facts{notes}"
     )
 
@@ -83,15 +85,80 @@ def ranking(differences: Mapping[str, PairedDifference], method: str) -> str:
     return f"{method} changed the toolchains {said} (level {level:.4f})"
 
 
-def learned(explanations: Mapping[str, Sequence[Explanation]]) -> list[Explanation]:
-    """The explanations of learned methods, case by case, methods in their usual order."""
-    groups = [explanations[method] for method in LEARNED if method in explanations]
+def found_set(case: Case, found: ElementSet) -> str:
+    """A flip set or sufficient set: its members, how far it is proved, and what was asked."""
+    doing = "removing" if found.kind == "flip" else "keeping only"
+    end = "changes the toolchain" if found.kind == "flip" else "keeps the toolchain"
+    asked = f"asked for with {count(found.calls, 'mask')}"
+    note = f"; {found.note}" if found.note else ""
+    if not found.found:
+        return f"no set was found, {asked}{note}"
+    proved = "certified" if found.certified else "not certified"
+    members = named(case, found.elements) or "nothing"
+    return f"{doing} {members} {end}: {count(len(found.elements), 'element')}, {proved}, {asked}{note}"
+
+
+def certified(explanations: Mapping[str, Sequence[Explanation]]) -> str:
+    """How often a certified set was found, and its size beside what the learned masks removed."""
+    group = explanations[CERTIFIED]
+    proved = sum(bool(one.certificate["certified"]) for one in group)
+    share = wilson(proved, len(group))
+    sizes = {name: np.mean([len(one.removed) for one in explanations[name]]) for name in (CERTIFIED, *LEARNED)}
+    calls = np.median([one.certificate["calls"] for one in group])
+    others = " and ".join(f"{sizes[name]:.1f} by {name}" for name in LEARNED)
+    return (
+        f"a certified flip set was found in {share.share:.0%} of {count(len(group), 'case')} "
+        f"[{share.low:.0%}, {share.high:.0%}]; a mean of {sizes[CERTIFIED]:.1f} elements were removed, against "
+        f"{others}; it took a median of {calls:,.0f} masks a case"
+    )
+
+
+def changed(case: Case, found: ChangedSets) -> str:
+    """What of the elements that the answers hang on was added, kept and dropped by tuning."""
+    groups = {"added": found.added, "kept": found.kept, "dropped": found.dropped}
+    said = "; ".join(f"{name}: {named(case, some) or 'nothing'}" for name, some in groups.items())
+    return f"{said} ({count(found.calls, 'mask')}{''.join(f'; {note}' for note in found.notes)})"
+
+
+def over_changed(found: Sequence[ChangedSets]) -> str:
+    """The same over cases, as shares of the elements that either model was seen to depend on."""
+    sizes = {name: sum(len(getattr(one, name)) for one in found) for name in ("added", "kept", "dropped")}
+    whole = max(1, sum(sizes.values()))
+    shares = ", ".join(f"{size / whole:.0%} {name}" for name, size in sizes.items())
+    return f"of {count(sum(sizes.values()), 'element')} in flip sets of {count(len(found), 'case')}: {shares}"
+
+
+def above_chance(cells: Mapping[str, Mapping[str, Mapping]], measure: str) -> str:
+    """Which methods a faithfulness measure puts surely above scores by chance, and which of them highest.
+
+    cells: method -> measure -> {mean, difference: {mean, p} or None}, as `workbench.peers.faithfulness.cells`.
+    """
+    tested = {name: row[measure] for name, row in cells.items() if row[measure].get("difference")}
+    level = SURE / max(1, len(tested))
+    sure = [name for name, one in tested.items() if one["difference"]["mean"] > 0 and one["difference"]["p"] < level]
+    best = max(tested, key=lambda name: tested[name]["mean"], default="none")
+    return f"{measure}: above chance {', '.join(sure) or 'none'} (level {level:.4f}), highest mean {best}"
+
+
+def by_case(
+    explanations: Mapping[str, Sequence[Explanation]], methods: Sequence[str] = (*LEARNED, CERTIFIED)
+) -> list[Explanation]:
+    """The explanations of those of the methods that are there, case by case, methods in the order given."""
+    groups = [explanations[method] for method in methods if method in explanations]
     return [one for row in zip(*groups, strict=True) for one in row]
+
+
+def named(case: Case, elements: Iterable[int | Element]) -> str:
+    """Elements, or their numbers, by name: `hisat2, SAM → samtools sort`."""
+    given = [case.elements[one] if isinstance(one, int) else one for one in elements]
+    names = case.names
+    return ", ".join(f"{names[e.head]} → {names[e.tail]}" if isinstance(e, Fact) else names[e] for e in given)
+
+
+def count(number: int, word: str) -> str:
+    """`1 element`, `2 elements`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _changed(changed: bool) -> str:
     return "changed" if changed else "stayed"
-
-
-def _count(things: Sequence, word: str) -> str:
-    return f"{len(things):,} {word}{'' if len(things) == 1 else 's'}"

@@ -36,6 +36,7 @@ DIRECTION = {  # metric -> how it moves when Gc changes the answer more
     "cosine": ("lower:", "changed more"),
     "flipped": ("share of tool-", "chains changed"),
 }
+MARKED = ("paper", "in_loop", "certified")  # methods that are no baselines
 
 
 @house_style()
@@ -45,14 +46,16 @@ def mask_bars(
     *,
     title: str,
     removed: Mapping[str, Collection[str | Fact]] | None = None,
-    threshold: float = 0.5,
+    thresholds: Mapping[str, float] | None = None,
     most: int = 16,
 ) -> Figure:
     """Degree of removal of the elements, a panel for each method, those that any method removes most on top.
 
     degrees: method -> (n,) in the order of `case.elements`. removed: method -> what it takes out: red and hatched.
+    thresholds: method -> degree above which its elements go, a dotted line; none where degrees only set an order.
     """
     values = {method: np.asarray(m, float) for method, m in degrees.items()}
+    lines = thresholds or {}
     order = np.argsort(-np.max(list(values.values()), axis=0), kind="stable")[:most][::-1]
     names = [label(case, case.elements[i]) for i in order]
     shown = f"{title}: showing {len(order)} of {len(case.elements)} elements"
@@ -64,21 +67,22 @@ def mask_bars(
     panels.live.update_layout(yaxis={**ticks, "range": [-0.7, len(order) - 0.3]})
     for i, (method, m) in enumerate(values.items()):
         out = [case.elements[k] in (removed or {}).get(method, ()) for k in order]
-        _mask_panel(panels, i, places, m[order], out, threshold)
+        _mask_panel(panels, i, places, m[order], out)
+        if method in lines:
+            upright(panels, i, lines[method])
         panels.label(i, x="degree of removal")
         panels.range(i, x=(0, 1))
-    said = "; ".join(f"{method}: {names[-1]} highest at {m.max():.2f}" for method, m in values.items())
+    said = "; ".join(
+        f"{method}: {label(case, case.elements[m.argmax()])} highest at {m.max():.2f}" for method, m in values.items()
+    )
     return Figure(panels.live, panels.still, f"{shown}. {said}.")
 
 
-def _mask_panel(
-    panels: Panels, i: int, places: Sequence[int], m: np.ndarray, out: Sequence[bool], threshold: float
-) -> None:
+def _mask_panel(panels: Panels, i: int, places: Sequence[int], m: np.ndarray, out: Sequence[bool]) -> None:
     axes, colours = panels.axes[i], [RED if gone else BLUE for gone in out]
     bars = axes.barh(places, m, color=colours, edgecolor="white", linewidth=0)
     for bar, gone in zip(bars, out, strict=True):
         bar.set_hatch("xxx" if gone else "")
-    axes.axvline(threshold, color=INK, lw=0.8, ls=":")
     axes.grid(axis="x")
     pattern = {"shape": ["x" if gone else "" for gone in out], "fillmode": "overlay", "fgcolor": "white", "size": 6}
     panels.live.add_bar(
@@ -90,11 +94,14 @@ def _mask_panel(
         hoverinfo="text",
         **panels.on(i),
     )
-    end = panels.end(i)
+
+
+def upright(panels: Panels, i: int, x: float) -> None:
+    """A dotted line across panel i at x."""
+    panels.axes[i].axvline(x, color=INK, lw=0.8, ls=":")
+    where = {"xref": f"x{panels.end(i)}", "yref": f"y{panels.end(i)} domain"}
     line = {"color": INK, "width": 1, "dash": "dot"}
-    panels.live.add_shape(
-        type="line", x0=threshold, x1=threshold, y0=0, y1=1, xref=f"x{end}", yref=f"y{end} domain", line=line
-    )
+    panels.live.add_shape(type="line", x0=x, x1=x, y0=0, y1=1, line=line, **where)
 
 
 @house_style()
@@ -103,9 +110,9 @@ def comparison(
     *,
     title: str,
     metrics: Sequence[str] = tuple(DIRECTION),
-    learned: Sequence[str] = ("paper", "in_loop"),
+    marked: Sequence[str] = MARKED,
 ) -> Figure:
-    """Means with their intervals, a panel for each metric, a line for each method; learned methods as filled diamonds.
+    """Means with their intervals, a panel for each metric, a line for each method; the marked methods as diamonds.
 
     summary: method -> metric -> {mean, low, high, n}.
     """
@@ -119,8 +126,8 @@ def comparison(
     panels.live.update_layout(yaxis={**ticks, "range": [-0.6, len(methods) - 0.4]})
     for i, metric in enumerate(metrics):
         for ours in (False, True):
-            some = [k for k in places if (methods[k] in learned) == ours]
-            _intervals(panels, i, some, [summary[methods[k]][metric] for k in some], [methods[k] for k in some], ours)
+            some = [k for k in places if (methods[k] in marked) == ours]
+            intervals(panels, i, some, [summary[methods[k]][metric] for k in some], [methods[k] for k in some], ours)
         panels.axes[i].grid(axis="x")
         panels.range(i, x=(-0.03, 1.03))
         hint = DIRECTION.get(metric, ("",))
@@ -133,9 +140,10 @@ def comparison(
     return Figure(panels.live, panels.still, f"{title}. {'; '.join(said)}.")
 
 
-def _intervals(
+def intervals(
     panels: Panels, i: int, places: Sequence[int], rows: Sequence[Mapping[str, float]], names: Sequence[str], ours: bool
 ) -> None:
+    """Means with their intervals in panel i, diamonds for ours, else grey circles. rows: {mean, low, high} a place."""
     mean, low, high = (np.array([float(row[key]) for row in rows]) for key in ("mean", "low", "high"))
     reach = np.clip([mean - low, high - mean], 0, None)
     colour, marker, symbol = (BLUE, "D", "diamond") if ours else (GREY, "o", "circle")

@@ -237,8 +237,10 @@ class Game:
         asked = [i for i, m in enumerate(margins) if m <= 0]
         new = {keys[i]: facts[i] > 0 for i in asked if keys[i] not in self.memory.decided}
         if new:
-            how = {"adapter": self.adapter, "max_new_tokens": self.max_new_tokens}
-            paths = self.engine.answers([self.case] * len(new), keeps=list(new.values()), **how)
+            keeps, longest = list(new.values()), self.max_new_tokens
+            paths = self.engine.answers(
+                [self.case] * len(new), keeps=keeps, adapter=self.adapter, max_new_tokens=longest
+            )
             same = [toolchain(p) == toolchain(self.path) for p in paths]
             self.memory.decided.update(zip(new, same, strict=True))
         out = margins.copy()

@@ -16,7 +16,7 @@ import ipywidgets as widgets
 import plotly.graph_objects as go
 
 from workbench.cases import Case
-from workbench.explain import LEARNED, ExplainConfig, Explanation, Weights, explain
+from workbench.explain import LEARNED, ExplainConfig, Explanation, Weights, explain, verdict
 from workbench.figures.core import Figure, short, stacked
 from workbench.figures.explain import answers, case_graph
 from workbench.game import Engine
@@ -130,7 +130,8 @@ class MaskPanel:
             (found,) = explain(self.engine, [self.case], method, seed=self.seed, config=config, progress=told)
             self.results[found.case.id, method] = found
             self._show()
-            self._say(f"done: {method}, {found.ledger['seconds']:.1f} s, {len(found.removed)} elements removed")
+            removed = verdict.count(len(found.removed), "element")
+            self._say(f"done: {method}, {found.ledger['seconds']:.1f} s, {removed} removed")
             return found
         except BaseException as error:  # an interrupt too must not leave "running" behind
             self._say(f"error: {type(error).__name__}: {error}")

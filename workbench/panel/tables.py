@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-from workbench.explain import FLAGS, Explanation, Weights, contributions
+from workbench.explain import FLAGS, Explanation, Weights, contributions, verdict
 from workbench.figures.core import short
 
 ANSWERS = {
@@ -25,7 +25,8 @@ def answer_table(found: Explanation, names: Mapping[str, str]) -> str:
             rows.append(f"<tr><td>{text}</td><td>{chain or '<i>no command</i>'}</td></tr>")
     numbers = ", ".join(f"{escape(name)} {value:.2f}" for name, value in found.metrics.items())
     flags = "; ".join(escape(FLAGS.get(flag, flag)) for flag in found.flags)
-    changed = f"{len(found.removed)} elements removed; the tuned toolchain {'changed' if found.flipped else 'stayed'}"
+    removed = verdict.count(len(found.removed), "element")
+    changed = f"{removed} removed; the tuned toolchain {'changed' if found.flipped else 'stayed'}"
     return f"<table>{''.join(rows)}</table><p>{changed}: {numbers}.</p><p><i>{flags}</i></p>"
 
 
