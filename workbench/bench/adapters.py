@@ -56,7 +56,7 @@ def explain_case(engine: Engine, world: World, case: Case, *, rng: np.random.Gen
     named = frozenset(e for one in sets if one.certified for e in one.elements)
     # the answer whose value is followed is the right one; a base that never learned the rule has its own
     delta = Restricted(Difference(Game.of(engine, case, path=case.path)), players)
-    scores = shapley(delta, delta.n, permutations=32, rng=rng).scores
+    scores = shapley(delta, delta.n, permutations=16, rng=rng).scores
     largest = float(np.abs(scores).max())
     changed = frozenset(np.flatnonzero(np.abs(scores) >= CLEAR * largest).tolist()) if largest > 0 else frozenset()
     return {

@@ -74,7 +74,7 @@ def changed(engine: Engine, case: Case, *, seed: int) -> dict:
     """How many elements tuning added, kept and dropped in one case; each model's decision is its own answer's."""
     tuned = Game.of(engine, case, form="decision")
     base = Game(engine, case, engine.greedy_answers([case], adapter=False)[0], form="decision", adapter=False)
-    found = changed_sets(tuned, base, tuned.n, count=8, budget=1000, rng=np.random.default_rng(seed))
+    found = changed_sets(tuned, base, tuned.n, count=8, alone=True, budget=1000, rng=np.random.default_rng(seed))
     return {"case": case.id, **{key: len(getattr(found, key)) for key in ("added", "kept", "dropped", "unsure")}}
 
 
