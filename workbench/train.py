@@ -35,7 +35,7 @@ class TrainConfig:
     alpha: int = 32
     modules: tuple[str, ...] = ("q_proj", "v_proj")
     dropout: float = 0.0
-    steps: int = 1700
+    steps: int = 1400
     batch: int = 16  # cases a step
     learning_rate: float = 3e-3
     shares: tuple[float, ...] = (0.0, 0.3, 0.3)  # shares of needed facts withheld, drawn evenly
