@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from workbench.explain.sets import ElementSet, minimal_flip_set
+from workbench.explain.sets.question import ranking
 from workbench.game import Game
 from workbench.meter import BudgetSpent, Meter, Oracle
 
@@ -35,7 +36,7 @@ def smallest_flip_set(
     numbers or a bool mask (n,), as in `minimal_flip_set`. Costs n + 1 rows where one element flips, some 276 more where
     two do. A budget ends the search with the best set so far.
     """
-    free = np.arange(n) if allowed is None else np.flatnonzero(_as_mask(allowed, n))
+    free = np.array(ranking(n, order=None, allowed=allowed), int)
     meter = Meter(game, n, budget=budget)
     values = np.zeros(n)
     best: ElementSet | None = None
@@ -98,13 +99,3 @@ def _without(n: int, sets: Iterable[Iterable[int]]) -> np.ndarray:
     for mask, members in zip(masks, listed, strict=True):
         mask[members] = False
     return masks
-
-
-def _as_mask(allowed: ArrayLike, n: int) -> np.ndarray:
-    """Element numbers or a mask, as a mask (n,)."""
-    given = np.asarray(allowed)
-    if given.dtype == bool:
-        return given
-    mask = np.zeros(n, bool)
-    mask[given.astype(int)] = True
-    return mask
