@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench import models, runs
 from workbench.bench import Say
-from workbench.cases import Case, load_cases, withhold
+from workbench.bench.subject import load
+from workbench.cases import Case, withhold
 from workbench.explain import ExplainConfig, explain, minimal_flip_set
 from workbench.explain.smallest import gradient_order, smallest_flip_set
 from workbench.game import Engine, Game
@@ -26,11 +25,8 @@ STEPS = (15, 30, 60, 120)  # of learning a mask with the model in the loop: when
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     """Rows, one a case, with every needed fact shown and with 30 % withheld; shares with 95 % intervals."""
-    folder = runs.require_stage(run_dir, "adapter")
-    names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
-    model = runs.read_manifest(run_dir, "adapter")["config"]["model"]
-    engine = Engine(models.load(model, names=names, adapter=folder))
-    cases = load_cases(folder / "cases_held_out.jsonl")[: 8 if quick else 200]
+    engine, held_out = load(run_dir)
+    cases = held_out[: 8 if quick else 200]
     rows = []
     for share in (0.0, 0.3):
         rng = np.random.default_rng(seed)

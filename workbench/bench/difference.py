@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from workbench import models, runs
 from workbench.bench import Say
-from workbench.cases import Case, load_cases
+from workbench.bench.subject import load
+from workbench.cases import Case
 from workbench.explain import Attribution, Features, changed_sets, linear_surrogate, shapley
 from workbench.game import Difference, Engine, Game
 from workbench.peers import METHODS
@@ -22,11 +21,8 @@ STABLE = ("random", "gradient_gate", "leave_one_out", "attention_highest")
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     """Cells over held-out cases: LDS and completeness of two attributions; elements added, kept, dropped; stability."""
-    folder = runs.require_stage(run_dir, "adapter")
-    names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
-    model = runs.read_manifest(run_dir, "adapter")["config"]["model"]
-    engine = Engine(models.load(model, names=names, adapter=folder))
-    cases = load_cases(folder / "cases_held_out.jsonl")[: 2 if quick else 40]
+    engine, held_out = load(run_dir)
+    cases = held_out[: 2 if quick else 40]
     attributions: dict[str, list[Attribution]] = {name: [] for name in ATTRIBUTIONS}
     for case in cases:
         delta = Difference(Game.of(engine, case))

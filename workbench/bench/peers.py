@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from workbench import models, runs
+from workbench import models
 from workbench.bench import Say
 from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given, available
 from workbench.bench.costs import certified_explanation, element_ablation
 from workbench.bench.packages import INSTALL, installed
 from workbench.bench.passes import counted
 from workbench.bench.quality import QUALITY, Quality, largest_difference
-from workbench.cases import Case, load_cases
+from workbench.bench.subject import load
+from workbench.cases import Case
 from workbench.game import Engine
 from workbench.stats import bootstrap_mean, bootstrap_median, spearman
 
@@ -54,14 +54,6 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
         "packages": {name: version or f"not installed; {INSTALL}" for name, version in versions.items()},
         "left_out": [one.name for one in CONTENDERS.values() if one not in contenders],
     }
-
-
-def load(run_dir: Path) -> tuple[Engine, list[Case]]:
-    """The run's tuned model and its held-out cases. MissingStage: its adapter was not made, or has changed."""
-    folder = runs.require_stage(run_dir, "adapter")
-    names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
-    model = runs.read_manifest(run_dir, "adapter")["config"].get("model", models.READER)
-    return Engine(models.load(model, names=names, adapter=folder)), load_cases(folder / "cases_held_out.jsonl")
 
 
 def asked_of(engine: Engine, cases: Sequence[Case], count: int, *, seed: int = 0) -> list[Asked]:

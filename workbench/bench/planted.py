@@ -36,7 +36,7 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
 
 
 def table(rows: Sequence[dict], *, n: int) -> list[dict]:
-    """A line a method: share of exact sets, mean over noise levels, one column a game; median of the median calls; at one n."""
+    """A line a method, at one n: share of exact sets by game, mean over noise levels; median of the median calls."""
     out = []
     for method in dict.fromkeys(r["method"] for r in rows):
         mine = [r for r in rows if r["method"] == method and r["n"] == n]
