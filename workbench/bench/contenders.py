@@ -12,6 +12,7 @@ import numpy as np
 from workbench.bench.packages import captum_scores, context_cite_scores
 from workbench.cases import Case
 from workbench.explain import ElementSet, minimal_flip_set, smallest_flip_set
+from workbench.explain.smallest import gradient_order
 from workbench.game import Engine, Game, Restricted
 from workbench.peers import METHODS
 
@@ -76,16 +77,10 @@ def method(name: str, asked: Asked, **settings) -> Given:
     return Given(METHODS[name](asked.part(), rng=np.random.default_rng(asked.seed), **settings))
 
 
-def by_slope(game: Restricted) -> np.ndarray:
-    """The players, most important first, by one backward pass through the gates."""
-    whole = Restricted(game.game.view(removal="gate"), game.players)
-    return np.argsort(-whole.gradients(np.ones((1, whole.n)))[1][0], kind="stable")
-
-
 def flip_set(asked: Asked, *, smallest: bool) -> Given:
     """A certified flip set; a member's score is 1."""
     part = asked.part(form="decision")
-    found = smallest_flip_set(part, part.n) if smallest else minimal_flip_set(part, part.n, order=by_slope(part))
+    found = smallest_flip_set(part, part.n) if smallest else minimal_flip_set(part, part.n, order=gradient_order(part))
     return Given(np.isin(np.arange(part.n), found.elements).astype(float), found)
 
 

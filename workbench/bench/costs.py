@@ -8,11 +8,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, by_slope, cited
+from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, cited
 from workbench.bench.passes import Passes, counted
 from workbench.cases import Case, Fact
 from workbench.explain import ElementSet, minimal_flip_set, smallest_flip_set
-from workbench.game import Engine, Game, Restricted
+from workbench.explain.smallest import gradient_order
+from workbench.game import Engine, Game
 from workbench.stats import bootstrap_median, proportion
 
 FACTS, TOKENS, ELEMENTS = 32, 24, 32
@@ -141,5 +142,5 @@ def explained(engine: Engine, case: Case, search: str) -> tuple[ElementSet, Pass
         if search == "smallest":
             found = smallest_flip_set(game, game.n)
         else:
-            found = minimal_flip_set(game, game.n, order=by_slope(Restricted(game, np.arange(game.n))))
+            found = minimal_flip_set(game, game.n, order=gradient_order(game))
     return found, count.spent

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from workbench.explain.sets import ElementSet, minimal_flip_set
 from workbench.explain.sets.question import ranking
-from workbench.game import Game
+from workbench.game import Game, Restricted
 from workbench.meter import BudgetSpent, Meter, Oracle
 
 PAIRED, TRIPLED = 24, 12  # elements whose pairs (276) and triples (220) are asked
@@ -57,11 +57,12 @@ def smallest_flip_set(
     return replace(best, calls=meter.calls)
 
 
-def gradient_order(game: Game) -> np.ndarray:
+def gradient_order(game: Game | Restricted) -> np.ndarray:
     """Element numbers (n,), first those whose removal should lower the value most, by one gradient pass through the
     gates: an order for `minimal_flip_set`, which then needs few rows.
     """
-    return np.argsort(-game.view(removal="gate").gradient(), kind="stable")
+    _, slopes = game.view(removal="gate").gradients(np.ones((1, game.n)))
+    return np.argsort(-slopes[0], kind="stable")
 
 
 def _smaller(meter: Meter, n: int, order: np.ndarray, found: ElementSet) -> ElementSet:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,10 @@ class Restricted:
         out[:, self.players] = keep
         out[:, self.off] = 0
         return out
+
+    def view(self, **changes) -> Restricted:
+        """The same players in another view of the game; see `Game.view`."""
+        return replace(self, game=self.game.view(**changes))
 
     def __call__(self, keep: np.ndarray) -> np.ndarray:
         """Values (m,) of masks (m, p)."""

@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 
 from workbench.cases import Case, Fact
 from workbench.explain import LEARNED, Explanation
-from workbench.stats import bootstrap_mean
+from workbench.stats import auroc, bootstrap_mean, spearman
 
 ATTENTION = "attention"
 
@@ -78,12 +78,6 @@ def measures_of(table: pd.DataFrame) -> list[str]:
     return [name for name in table.columns if name not in ("case", "element", "kind", "node", "name", "needed")]
 
 
-def spearman(first: Sequence[float], second: Sequence[float]) -> float:
-    """Rank correlation in [-1, 1], ties sharing their mean rank; NaN where one of the two is constant."""
-    a, b = _standard_ranks(np.array([first, second], dtype=float))
-    return float(a @ b)
-
-
 def _standard_ranks(values: np.ndarray) -> np.ndarray:
     """Ranks along the last axis of (measures, n), centred and of length 1; a constant row becomes NaN."""
     ranks = rankdata(values, axis=-1) - (values.shape[-1] + 1) / 2
@@ -140,18 +134,10 @@ def separation(table: pd.DataFrame, *, kind: str, rng: np.random.Generator) -> p
     part = table[table["kind"] == kind]
     for name in measures_of(table):
         groups = (group for _, group in part.groupby("case", sort=False))
-        areas = [_area(group[name].to_numpy(float), group["needed"].to_numpy(bool)) for group in groups]
-        known = [area for area in areas if area is not None]
+        areas = [auroc(group[name].to_numpy(float), np.flatnonzero(group["needed"])) for group in groups]
+        known = [area for area in areas if not np.isnan(area)]
         rows.append((name, *(bootstrap_mean(known, rng=rng) if known else (np.nan, np.nan, np.nan, 0))))
     return pd.DataFrame(rows, columns=["measure", "mean", "low", "high", "n"])
-
-
-def _area(values: np.ndarray, needed: np.ndarray) -> float | None:
-    inside, outside = values[needed], values[~needed]
-    if not len(inside) or not len(outside):
-        return None
-    above = np.sign(inside[:, None] - outside[None, :])
-    return float((above.mean() + 1) / 2)
 
 
 def as_records(table: pd.DataFrame, *names: str) -> dict[str, dict[str, float | None]]:
