@@ -1,0 +1,94 @@
+"""`python -m workbench run`: the notebooks in order, and the report."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.cli.screen import say
+
+if TYPE_CHECKING:
+    from workbench.parameters import Value
+
+RUN_DIR = "runs/demo"
+
+
+def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    run = commands.add_parser("run", parents=[common], help="run the notebooks in order and write a report")
+    run.set_defaults(command=_run)
+    run.add_argument("--run-dir", metavar="D", default=RUN_DIR, help=f"folder for the results (default {RUN_DIR})")
+    run.add_argument("--model", metavar="M", help="a Hugging Face model id or a local folder")
+    run.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a notebook parameter: number, true/false, null, text, [list]; may be given many times",
+    )
+    run.add_argument("--timeout", metavar="S", type=_seconds, default=3600.0, help="seconds per notebook, 0: no limit")
+    run.add_argument("--resume", action="store_true", help="keep the stages that are finished")
+    run.add_argument("--notebooks", metavar="D", help="folder of the notebooks (default: those of this checkout)")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from workbench.chain import run_chain  # the imports take a second; `version` and `--help` do without
+    from workbench.report import write_report
+
+    started = time.monotonic()
+    parameters = _parameters(options)
+    run_chain(
+        options.run_dir,
+        parameters=parameters,
+        notebooks=options.notebooks,
+        timeout=options.timeout or None,
+        resume=options.resume,
+        say=say,
+    )
+    report = write_report(Path(options.run_dir).expanduser())
+    say(f"done in {time.monotonic() - started:.0f} s; the report is {os.path.relpath(report)}")
+    return 0
+
+
+def _parameters(options: argparse.Namespace) -> dict[str, Value]:
+    from workbench.parameters import ParameterError, parse_value
+
+    parameters: dict[str, Value] = {}
+    pairs = [(name, parse_value(_unshield(value))) for name, value in options.parameters]
+    if options.model is not None:
+        pairs.append(("model", options.model))
+    for name, value in pairs:
+        if name == "run_dir":
+            raise ParameterError("run_dir is not given with -p; give --run-dir")
+        if name in parameters:
+            raise ParameterError(f"{name} is given twice: {parameters[name]!r} and {value!r}")
+        parameters[name] = value
+    return parameters
+
+
+def shield_values(argv: Sequence[str]) -> list[str]:
+    """Put a blank before a value such as `-1e-3`, which argparse would take for an option."""
+    shielded = list(argv)
+    for index in range(2, len(shielded)):
+        if shielded[index - 2] == "-p" and shielded[index].lstrip(" ").startswith("-"):
+            shielded[index] = " " + shielded[index]
+    return shielded
+
+
+def _unshield(value: str) -> str:
+    return value[1:] if value.startswith(" ") and value.lstrip(" ").startswith("-") else value
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, 0 or more")
+    return seconds
