@@ -6,11 +6,35 @@ A game is any callable `game(keep) -> values`: keep-masks (m, n) in, one value a
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 Oracle = Callable[[np.ndarray], np.ndarray]
 """game(keep: (m, n) bool, or float in [0, 1]) -> (m,) float. The decision is kept where the value is above 0."""
+
+
+@dataclass
+class Ledger:
+    """What a result cost: model calls (batches), rows, tokens without padding, backward passes, seconds."""
+
+    calls: int = 0
+    rows: int = 0
+    tokens: int = 0
+    backward_passes: int = 0
+    seconds: float = 0.0
+
+    def to_dict(self) -> dict:
+        """Plain numbers, for manifests."""
+        return asdict(self)
+
+    def copy(self) -> Ledger:
+        """As it stands now."""
+        return replace(self)
+
+    def __sub__(self, before: Ledger) -> Ledger:
+        """What came after `before`, a copy of the same ledger."""
+        return Ledger(**{name: value - getattr(before, name) for name, value in asdict(self).items()})
 
 
 class BudgetSpent(RuntimeError):

@@ -100,12 +100,12 @@ class Session:
     def explanations(self, method: str, *, with_base: bool) -> list[Explanation]:
         """One explanation a case, in the order of the cases."""
         self.check([method])
-        started, before = time.perf_counter(), self.engine.ledger.to_dict()
+        started, before = time.perf_counter(), self.engine.ledger.copy()
         changes = self.changes(method)
         answers = {"tuned_full": self.full, "tuned_changed": self._answers(changes, adapter=True)}
         if with_base:
             answers |= {"base_full": self.base_full, "base_changed": self._answers(changes, adapter=False)}
-        ledger = {name: value - before[name] for name, value in self.engine.ledger.to_dict().items()}
+        ledger = (self.engine.ledger - before).to_dict()
         ledger |= {"seconds": time.perf_counter() - started, "cases": len(self.cases)}
         self.progress(method, {"done": 1.0})
         return [

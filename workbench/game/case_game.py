@@ -16,9 +16,10 @@ import torch
 
 from workbench.cases import Case, toolchain
 from workbench.game.attention import attention_received, element_attention, token_attention
-from workbench.game.engine import Engine, Ledger
+from workbench.game.engine import Engine
 from workbench.game.prefix import PAYS_FROM, SharedPrefix
 from workbench.game.rows import MAX_NEW_TOKENS, Row, named_path, row_of, runner_up, token_logprobs, token_margins
+from workbench.meter import Ledger
 
 FORMS = ("logprob", "margin", "decision")
 REMOVALS = ("delete", "gate")

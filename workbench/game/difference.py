@@ -8,7 +8,7 @@ import numpy as np
 
 from workbench.cases import Case
 from workbench.game.case_game import Game
-from workbench.game.engine import Ledger
+from workbench.meter import Ledger
 
 
 @dataclass(frozen=True)

@@ -9,31 +9,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from workbench.cases import Case
+from workbench.meter import Ledger
 from workbench.models import LanguageModel
 from workbench.prompts import Prompt, encode, encode_answer
 
 SMALLEST_KEEP = 1e-9  # log of it is -20.7: attention to a removed token is 0 to float precision, its gradient finite
-
-
-@dataclass
-class Ledger:
-    """What a result cost: model calls (batches), rows, tokens without padding, backward passes, seconds."""
-
-    calls: int = 0
-    rows: int = 0
-    tokens: int = 0
-    backward_passes: int = 0
-    seconds: float = 0.0
-
-    def to_dict(self) -> dict:
-        """Plain numbers, for manifests."""
-        return asdict(self)
 
 
 @dataclass

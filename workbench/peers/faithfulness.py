@@ -60,10 +60,10 @@ def faithfulness(
 def scored(game: Game, name: str, *, seed: int = 0, **settings) -> tuple[np.ndarray, dict[str, int]]:
     """A method's scores (n,) of a case, and what it cost when nothing is known beforehand."""
     fresh = Game(game.engine, game.case, game.answer, form=game.form, max_new_tokens=game.max_new_tokens)
-    before = fresh.ledger.to_dict()
+    before = fresh.ledger.copy()
     scores = METHODS[name](fresh, rng=np.random.default_rng(seed), **settings)
-    spent = {key: value - before[key] for key, value in fresh.ledger.to_dict().items()}
-    return scores, {"prompts": int(spent["rows"]), "backward_passes": int(spent["backward_passes"])}
+    spent = fresh.ledger - before
+    return scores, {"prompts": spent.rows, "backward_passes": spent.backward_passes}
 
 
 def measured(game: Game, scores: np.ndarray, *, seed: int = 0, k: int = 3, masks: int = 64) -> dict[str, float]:
