@@ -5,8 +5,8 @@ import pytest
 from table_games import TableGame, table_of
 
 from workbench.bench.oracles import FORMULAS, PlantedGame, planted_game
-from workbench.bench.searches import Grid, measure_searches
-from workbench.stats import wilson
+from workbench.bench.set_games import SEARCHES, play, set_games
+from workbench.stats import proportion
 
 
 @pytest.mark.parametrize("n", [5, 8, 10])
@@ -68,20 +68,20 @@ def test_games_that_cannot_be_are_refused() -> None:
 
 
 def test_searches_are_measured_cell_by_cell() -> None:
-    heard: list[dict] = []
-    grid = Grid(games=("and", "xor"), sizes=(16,), noises=(0.0, 0.1), seeds=12)
-    rows = measure_searches(grid, progress=heard.append)
-    assert heard == rows and len(rows) == 8
-    assert {(r["search"], r["game"], r["noise"]) for r in rows} == {
+    grid = {"games": ("and", "xor"), "sizes": (16,), "noises": (0.0, 0.1), "seeds": 1, "search_seeds": 12}
+    rows = [row for row in set_games(**grid) if row["method"] in SEARCHES]
+    assert {(r["method"], r["game"], r["noise"]) for r in rows} == {
         (s, g, x) for s in ("flip", "sufficient") for g in ("and", "xor") for x in (0.0, 0.1)
     }
     for row in rows:
-        assert row["exact"] == row["certified"] == 1 and row["wrong"] == 0 and row["seeds"] == 12
-        assert (row["low"], row["high"]) == (wilson(12, 12).low, wilson(12, 12).high)
-        assert 5 <= row["calls"] <= row["calls_90"] <= 30
-    assert measure_searches(grid) == rows
+        assert row["exact"] == proportion([True] * 12)._asdict() and row["certified"] == 1
+        assert row["wrong_certificates"] == 0 and 5 <= row["calls"]["median"] <= 30
+    assert [row for row in set_games(**grid) if row["method"] in SEARCHES] == rows
 
 
 def test_a_game_that_is_too_noisy_counts_as_missed() -> None:
-    (flip, _) = measure_searches(Grid(games=("and",), sizes=(16,), noises=(30.0,), seeds=10, repeats=2))
-    assert flip["exact"] < 0.9 and flip["certified"] < 0.5
+    found = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        found.append(play("flip", planted_game("and", 16, rng=rng, noise=60.0), rng=rng))
+    assert np.mean([one.exact for one in found]) < 0.9 and np.mean([one.certified for one in found]) < 0.5

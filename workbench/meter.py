@@ -5,6 +5,7 @@ A game is any callable `game(keep) -> values`: keep-masks (m, n) in, one value a
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
@@ -32,9 +33,17 @@ class Ledger:
         """As it stands now."""
         return replace(self)
 
+    def __add__(self, more: Ledger) -> Ledger:
+        """Both together."""
+        return Ledger(**{name: value + getattr(more, name) for name, value in asdict(self).items()})
+
     def __sub__(self, before: Ledger) -> Ledger:
         """What came after `before`, a copy of the same ledger."""
         return Ledger(**{name: value - getattr(before, name) for name, value in asdict(self).items()})
+
+
+Mark = tuple[int, Ledger]
+"""What a meter read at some moment: mask rows evaluated, and what they had cost."""
 
 
 class BudgetSpent(RuntimeError):
@@ -64,6 +73,7 @@ class Meter:
                 raise ValueError(f"{name} must be 0 or more, not {value!r}")
         self.game, self.n, self.budget, self.progress = game, n, budget, progress
         self.calls = 0  # mask rows evaluated
+        self.ledger = Ledger()  # what they cost: by the game's own ledger where it keeps one, else calls, rows, seconds
         self._known: dict[bytes, float] | None = {} if cache else None
 
     @property
@@ -85,6 +95,14 @@ class Meter:
             self._known.update(zip(new, self._evaluate(masks[list(new.values())]).tolist(), strict=True))
         return np.array([self._known[key] for key in keys], float)
 
+    def mark(self) -> Mark:
+        """What it reads now."""
+        return self.calls, self.ledger
+
+    def since(self, before: Mark) -> Mark:
+        """Mask rows evaluated since then, and what they cost."""
+        return self.calls - before[0], self.ledger - before[1]
+
     def unknown(self, keep: np.ndarray) -> int:
         """How many rows an ask of these masks (m, n) would cost."""
         masks = self._masks(keep)
@@ -103,7 +121,7 @@ class Meter:
             return np.zeros(0)
         if self.left is not None and len(masks) > self.left:
             raise BudgetSpent(f"{len(masks)} more rows would exceed the budget of {self.budget}; {self.left} are left")
-        values = np.asarray(self.game(masks), dtype=np.float64)
+        values = self._asked(masks)
         self.calls += len(masks)
         if values.shape != (len(masks),):
             raise ValueError(f"the game must give one value a mask, ({len(masks)},), not {values.shape}")
@@ -111,4 +129,13 @@ class Meter:
             raise ValueError(f"the game's value of mask {int(np.flatnonzero(np.isnan(values))[0])} is nan")
         if self.progress:
             self.progress(self.calls)
+        return values
+
+    def _asked(self, masks: np.ndarray) -> np.ndarray:
+        """The game's values, booked."""
+        kept = getattr(self.game, "ledger", None)
+        before, started = (kept.copy() if kept else None), time.perf_counter()
+        values = np.asarray(self.game(masks), dtype=np.float64)
+        spent = Ledger(calls=1, rows=len(masks), seconds=time.perf_counter() - started)
+        self.ledger = self.ledger + (self.game.ledger - before if before else spent)
         return values

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from workbench.explain.features import Features
+from workbench.meter import Ledger
 from workbench.stats import spearman
 
 
@@ -18,7 +19,7 @@ class Attribution:
     that were not fitted; NaN where one of the two is constant, or where no masks were held out. lds_elements: the same
     with the scores of the kept elements added up, which is `lds` where the features are the elements. gap: what a
     fitted line had left over of v(all) - v(none) before it was made complete. stderr (n,): standard errors of sampled
-    scores. calls: masks asked.
+    scores. calls: masks asked; ledger: what they cost.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Attribution:
     calls: int
     gap: float = 0.0
     stderr: np.ndarray | None = None
+    ledger: Ledger = field(default_factory=Ledger)
 
     def predict(self, keep: np.ndarray) -> np.ndarray:
         """The surrogate's values (m,) of masks (m, n)."""
@@ -46,6 +48,7 @@ class Attribution:
             "scores": self.scores.tolist(),
             **{name: value if np.isfinite(value) else None for name, value in numbers.items()},
             "calls": self.calls,
+            "ledger": self.ledger.to_dict(),
             "stderr": None if self.stderr is None else self.stderr.tolist(),
         }
 

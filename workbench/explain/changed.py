@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 
 from workbench.explain.sets import ElementSet, diverse_flip_sets, minimal_flip_set
 from workbench.explain.sets.question import ranking
-from workbench.meter import BudgetSpent, Meter, Oracle
+from workbench.meter import BudgetSpent, Ledger, Meter, Oracle
 
 UNDECIDED = "the {} model does not keep the decision with everything kept: it depends on nothing"
 UNASKED = "the budget was spent before every set was put to the {} model"
@@ -38,7 +38,7 @@ class ChangedSets:
     model whose removal leaves the base model's decision; base_only: the reverse; shared: certified sets of either whose
     removal flips both. unsure: elements that would be added or dropped, were it not that a set with them has no
     certificate on the other model or could not be put to it, and elements of no certified set at all. calls: rows asked
-    of both games.
+    of both games; ledger: what they cost.
     """
 
     tuned: tuple[ElementSet, ...]
@@ -52,13 +52,14 @@ class ChangedSets:
     unsure: tuple[int, ...]
     calls: int
     notes: tuple[str, ...] = ()
+    ledger: Ledger = field(default_factory=Ledger, compare=False)
 
     def to_dict(self) -> dict:
         """Plain JSON types."""
         sets = {name: [list(one) for one in getattr(self, name)] for name in ("tuned_only", "base_only", "shared")}
         elements = {name: list(getattr(self, name)) for name in ("added", "kept", "dropped", "unsure", "notes")}
         found = {name: [one.to_dict() for one in getattr(self, name)] for name in ("tuned", "base")}
-        return found | sets | elements | {"calls": self.calls}
+        return found | sets | elements | {"calls": self.calls, "ledger": self.ledger.to_dict()}
 
 
 def changed_sets(
@@ -205,5 +206,6 @@ def _compared(tuned: Side, base: Side) -> ChangedSets:
         dropped=tuple(sorted(dropped)),
         unsure=tuple(sorted(unsure)),
         calls=tuned.meter.calls + base.meter.calls,
+        ledger=tuned.meter.ledger + base.meter.ledger,
         notes=tuple(dict.fromkeys([*tuned.notes, *base.notes])),
     )

@@ -6,15 +6,13 @@ changed. Where the two models are one, every value is 0, and so is every score, 
 
 from __future__ import annotations
 
-from math import comb
-
 import numpy as np
 
 from workbench.explain.attribution import Attribution, attribution
 from workbench.explain.features import Features
 from workbench.explain.surrogate import completed, fit
 from workbench.meter import Meter, Oracle
-from workbench.stats import draw_masks
+from workbench.stats import all_masks, draw_masks, shapley_values
 
 EXACT_UP_TO = 12  # elements: all 4096 masks are asked
 
@@ -62,6 +60,7 @@ def linear_surrogate(
         difference=difference,
         held_out=(unseen, tried),
         calls=meter.calls,
+        ledger=meter.ledger,
         gap=float(difference - slopes.sum()),
     )
 
@@ -104,6 +103,7 @@ def shapley(
         difference=values[n] - values[0],
         held_out=(unseen, tried),
         calls=meter.calls,
+        ledger=meter.ledger,
         stderr=stderr,
     )
 
@@ -114,23 +114,18 @@ def exact_shapley(game: Oracle, n: int) -> Attribution:
         raise ValueError(
             f"all masks are asked of {EXACT_UP_TO} elements at most, not of {n}; give permutations and rng"
         )
-    masks = (np.arange(2**n)[:, None] >> np.arange(n)) & 1 > 0
-    values = Meter(game, n)(masks)
-    size = masks.sum(axis=1)
-    # of all orders, the share in which exactly k given elements come before a given one
-    share = np.array([1 / (n * comb(n - 1, k)) for k in range(n)])
-    scores = np.empty(n)
-    for i in range(n):
-        before = np.flatnonzero(~masks[:, i])
-        scores[i] = share[size[before]] @ (values[before + 2**i] - values[before])
+    masks = all_masks(n)
+    meter = Meter(game, n)
+    values = meter(masks)
     return attribution(
         "shapley, exact",
         Features.of_elements(n),
-        scores,
+        shapley_values(values),
         values[0],
         difference=values[-1] - values[0],
         held_out=(masks, values),
-        calls=len(masks),
+        calls=meter.calls,
+        ledger=meter.ledger,
         stderr=np.zeros(n),
     )
 

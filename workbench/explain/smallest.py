@@ -47,14 +47,15 @@ def smallest_flip_set(
             order = free[np.argsort(values[free], kind="stable")]
             if len(order) and values[order[0]] <= 0:
                 note = "an element flips alone: no smaller set exists"
-                return ElementSet("flip", (int(order[0]),), True, True, meter.calls, float(values[order[0]]), note=note)
-            best = minimal_flip_set(meter, n, order=order, allowed=free, budget=meter.left, rng=rng)
-            best = _smaller(meter, n, order, best)
+                best = ElementSet("flip", (int(order[0]),), True, True, meter.calls, float(values[order[0]]), note=note)
+            else:
+                best = minimal_flip_set(meter, n, order=order, allowed=free, budget=meter.left, rng=rng)
+                best = _smaller(meter, n, order, best)
     except BudgetSpent:
         pass
     if best is None:
         best = minimal_flip_set(meter, n, allowed=free, budget=meter.left, rng=rng)
-    return replace(best, calls=meter.calls)
+    return replace(best, calls=meter.calls, ledger=meter.ledger)
 
 
 def gradient_order(game: Game | Restricted) -> np.ndarray:

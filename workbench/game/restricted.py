@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from workbench.meter import Ledger
+
 
 @dataclass(frozen=True, eq=False)
 class Restricted:
@@ -31,6 +33,11 @@ class Restricted:
     def n(self) -> int:
         """Number of players."""
         return len(self.players)
+
+    @property
+    def ledger(self) -> Ledger:
+        """That of the game, where it keeps one."""
+        return self.game.ledger
 
     def whole(self, keep: np.ndarray) -> np.ndarray:
         """Masks (m, p) of the players as masks (m, n) of all elements."""

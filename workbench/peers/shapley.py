@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import comb, factorial
+from math import comb
 
 import numpy as np
 
 from workbench.cases import Case
 from workbench.peers.oracle import Oracle, ends
+from workbench.stats import all_masks, shapley_values
 
 MAX_EXACT = 16  # players: 65,536 masks
 RIDGE = 1e-9  # of the mean diagonal: defines the solution where there are fewer masks than players
 
 
 def exact_shapley(game: Oracle, case: Case | None = None) -> np.ndarray:
-    """phi_i = sum over S without i of |S|! (n - |S| - 1)! / n! (v(S + i) - v(S)). 2^n rows. ValueError: n above 16."""
+    """Shapley values from all 2^n masks, see `workbench.stats.shapley_values`. ValueError: n above 16."""
     n = game.n
     if n > MAX_EXACT:
         raise ValueError(f"exact Shapley values need 2^n masks, n at most {MAX_EXACT}, not {n}; use shapley_sampling")
-    codes = np.arange(2**n)
-    values = np.asarray(game(_masks(codes, n)), dtype=float)
-    sizes = _masks(codes, n).sum(1)
-    weight = np.array([factorial(s) * factorial(n - s - 1) / factorial(n) for s in range(n)])
-    out = np.zeros(n)
-    for i in range(n):
-        without = codes[(codes >> i) & 1 == 0]
-        out[i] = weight[sizes[without]] @ (values[without | (1 << i)] - values[without])
-    return out
+    return shapley_values(game(all_masks(n)))
 
 
 def shapley_sampling(
@@ -109,7 +102,7 @@ def kernel_sample(game: Oracle, *, samples: int, rng: np.random.Generator) -> Ke
     n, (empty, full) = game.n, ends(game)
     if n <= MAX_EXACT and 2**n - 2 <= samples:
         codes = np.arange(1, 2 ** (n - 1))
-        first = _masks(codes, n)
+        first = (codes[:, None] >> np.arange(n)) & 1 == 1
         sizes = first.sum(1)
         weights = np.array([(n - 1) / (comb(n, s) * s * (n - s)) for s in sizes.tolist()])
     else:
@@ -121,8 +114,3 @@ def kernel_sample(game: Oracle, *, samples: int, rng: np.random.Generator) -> Ke
     masks = np.stack([first, ~first], axis=1).reshape(-1, n)
     values = np.asarray(game(masks), dtype=float) if len(masks) else np.zeros(0)
     return KernelSample(masks, values, np.repeat(weights, 2), empty, full)
-
-
-def _masks(codes: np.ndarray, n: int) -> np.ndarray:
-    """Bits of the codes as masks (m, n) bool."""
-    return (codes[:, None] >> np.arange(n)) & 1 == 1

@@ -27,6 +27,7 @@ from workbench.stats.intervals import (
 from workbench.stats.linear import lds, spearman
 from workbench.stats.oracle import draw_masks, per_token, probability
 from workbench.stats.ranks import auroc, average_precision, kendall_stability, recall
+from workbench.stats.shapley import all_masks, shapley_values
 from workbench.stats.soft import (
     RETENTIONS,
     expected_drop,
@@ -47,6 +48,7 @@ __all__ = [
     "MedianInterval",
     "PairedDifference",
     "Proportion",
+    "all_masks",
     "area",
     "auroc",
     "average_precision",
@@ -74,6 +76,7 @@ __all__ = [
     "ranking",
     "recall",
     "reordered",
+    "shapley_values",
     "soft_comprehensiveness",
     "soft_sufficiency",
     "spearman",

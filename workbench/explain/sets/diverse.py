@@ -69,7 +69,7 @@ class _Hunt:
 
     def another(self, results: list[ElementSet]) -> ElementSet | None:
         """A flip set that holds none of those known; None when none is found, or the budget is spent."""
-        before = self.flips.judge.meter.calls
+        before = self.flips.judge.meter.mark()
         known = [frozenset(one.elements) for one in results]
         members: Collection[int] | None = None
         certified, note = False, ""

@@ -14,7 +14,7 @@ from workbench.explain.sets.narrow import narrow
 from workbench.explain.sets.probe import probe
 from workbench.explain.sets.question import Question, Unproved, ranking
 from workbench.explain.sets.result import ElementSet
-from workbench.meter import BudgetSpent, Meter, Oracle
+from workbench.meter import BudgetSpent, Mark, Meter, Oracle
 
 NOT_KEPT = "the decision is not kept with everything kept: there is nothing to explain"
 SPENT = "the budget of {} rows was spent before a certificate"
@@ -73,7 +73,7 @@ def minimal_sufficient_set(
 
 def search(question: Question, *, gallop: bool, rng: np.random.Generator | None = None) -> ElementSet:
     """A minimal set that holds; gallop: the order is worth trusting (see `narrow`)."""
-    before = question.judge.meter.calls
+    before = question.judge.meter.mark()
     try:
         members, note = _found(question, gallop=gallop, rng=rng or np.random.default_rng(0))
         proof = ""
@@ -90,19 +90,22 @@ def search(question: Question, *, gallop: bool, rng: np.random.Generator | None 
 
 
 def concluded(
-    question: Question, members: Collection[int] | None, *, certified: bool, note: str, before: int
+    question: Question, members: Collection[int] | None, *, certified: bool, note: str, before: Mark
 ) -> ElementSet:
-    """The result of a search that ended with these members (None: with no set), begun when `before` rows were asked."""
+    """The result of a search that ended with these members (None: with no set) and began at the mark `before`."""
     judge = question.judge
+    value = math.nan if members is None else judge.value(question.masks([members])[0])
+    calls, ledger = judge.meter.since(before)
     return ElementSet(
         kind=question.kind,
         elements=tuple(sorted(members or ())),
         found=members is not None,
         certified=certified,
-        calls=judge.meter.calls - before,
-        value=math.nan if members is None else judge.value(question.masks([members])[0]),
+        calls=calls,
+        value=value,
         confidence=CONFIDENCE if judge.noisy else 1.0,
         note=note,
+        ledger=ledger,
     )
 
 

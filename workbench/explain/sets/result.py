@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+
+from workbench.meter import Ledger
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class ElementSet:
         1.0  # of the certificate: 1 in a deterministic game, that of all its tests together in a noisy one
     )
     note: str = ""  # why it is not certified, or what else should be known
+    ledger: Ledger = field(default_factory=Ledger, compare=False)  # what these calls cost; prompts count once
 
     def to_dict(self) -> dict:
         """Plain JSON types; a value that is nan becomes None."""
