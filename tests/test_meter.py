@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.meter import BudgetSpent, Meter
+from workbench.meter import BudgetSpent, Ledger, Meter
 
 
 class Counting:
@@ -83,3 +83,31 @@ def test_wrong_shapes_and_nan_are_refused() -> None:
         Meter(lambda keep: np.array([0.0, np.nan]), 3, cache=False)(np.ones((2, 3)))
     with pytest.raises(ValueError, match="budget must be 0 or more, not -1"):
         Meter(Counting(), 3, budget=-1)
+
+
+def test_the_ledger_is_the_game_s_own_where_it_keeps_one() -> None:
+    class Booked:
+        ledger = Ledger(rows=7)
+
+        def __call__(self, keep: np.ndarray) -> np.ndarray:
+            self.ledger = self.ledger + Ledger(calls=1, rows=1, tokens=30, seconds=2.0)  # the masks are one prompt
+            return np.ones(len(keep))
+
+    game = Booked()
+    meter = Meter(game, 3)
+    meter(np.eye(3, dtype=bool))
+    mark = meter.mark()
+    meter(np.ones((1, 3), bool))
+    assert meter.ledger == Ledger(calls=2, rows=2, tokens=60, seconds=4.0)
+    assert meter.since(mark) == (1, Ledger(calls=1, rows=1, tokens=30, seconds=2.0))
+    outer = Meter(Meter(game, 3), 3)
+    outer(np.ones((1, 3), bool))
+    assert outer.ledger == Ledger(calls=1, rows=1, tokens=30, seconds=2.0)
+
+
+def test_of_a_bare_game_calls_rows_and_seconds_are_booked() -> None:
+    meter = Meter(lambda keep: keep.sum(axis=1), 3)
+    meter(np.eye(3, dtype=bool))
+    meter(np.eye(3, dtype=bool))  # known: costs nothing
+    assert (meter.ledger.calls, meter.ledger.rows, meter.ledger.tokens) == (1, 3, 0)
+    assert meter.ledger.seconds > 0

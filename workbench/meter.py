@@ -133,9 +133,17 @@ class Meter:
 
     def _asked(self, masks: np.ndarray) -> np.ndarray:
         """The game's values, booked."""
-        kept = getattr(self.game, "ledger", None)
-        before, started = (kept.copy() if kept else None), time.perf_counter()
+        before, started = self._books(), time.perf_counter()
         values = np.asarray(self.game(masks), dtype=np.float64)
-        spent = Ledger(calls=1, rows=len(masks), seconds=time.perf_counter() - started)
-        self.ledger = self.ledger + (self.game.ledger - before if before else spent)
+        after = self._books()
+        if before is None or after is None:
+            spent = Ledger(calls=1, rows=len(masks), seconds=time.perf_counter() - started)
+        else:
+            spent = after - before
+        self.ledger = self.ledger + spent
         return values
+
+    def _books(self) -> Ledger | None:
+        """What the game says it has cost so far; None where it keeps no ledger."""
+        ledger = getattr(self.game, "ledger", None)
+        return ledger.copy() if isinstance(ledger, Ledger) else None

@@ -9,7 +9,8 @@ import numpy as np
 from workbench.bench.contenders import Asked, Given
 from workbench.game import Restricted
 from workbench.peers import fit_surrogate, logit_of_logprob
-from workbench.stats import comprehensiveness, lds, ranking, top_k_drop
+from workbench.peers.faithfulness import measured
+from workbench.stats import ranking
 
 QUALITY = ("top_k_drop", "comprehensiveness", "lds", "flips")
 
@@ -36,24 +37,16 @@ class Quality:
         return cls(Restricted(game, asked.facts), decision, asked.seed, size, masks)
 
     def __call__(self, scores: np.ndarray) -> dict[str, float | None]:
-        """Of scores (facts,): `top_k_drop` and `comprehensiveness`, nats, `lds`, and `flips`: 1.0 where the toolchain
-        changes once as many facts go, highest score first, as the smallest flip set has.
-
-        Ties are broken at random. Scores without order foretell nothing: their lds is 0.
+        """Of scores (facts,): what `measured` says, and `flips`: 1.0 where the toolchain changes once as many facts go,
+        highest score first, as the smallest flip set has.
         """
-        order = ranking(scores, rng=np.random.default_rng(self.seed))
-        # held out: not the generator's numbers that a contender drew its masks from
-        foretold = lds(self.value, scores, rng=np.random.default_rng([self.seed, 1]), masks=self.masks)
         flips = None
         if self.size is not None:
+            order = ranking(scores, rng=np.random.default_rng(self.seed))
             left = ~np.isin(np.arange(len(order)), order[: self.size])
             flips = float(self.decision(left[None])[0] <= 0)
-        return {
-            "top_k_drop": top_k_drop(self.value, order, min(self.k, len(order))),
-            "comprehensiveness": comprehensiveness(self.value, order),
-            "lds": 0.0 if np.isnan(foretold) else foretold,
-            "flips": flips,
-        }
+        told = measured(self.value, scores, seed=self.seed, k=self.k, masks=self.masks, keep=0.5)
+        return {**told, "flips": flips}
 
 
 def largest_difference(asked: Asked, given: Given, ours: Given) -> float:

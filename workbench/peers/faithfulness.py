@@ -8,7 +8,8 @@ import numpy as np
 
 from workbench.cases import Case
 from workbench.explain.features import Features
-from workbench.game import Engine, Game
+from workbench.game import Engine, Game, Restricted
+from workbench.peers.oracle import inner
 from workbench.peers.registry import METHODS
 from workbench.stats import cell, comprehensiveness, lds, ranking, top_k_drop
 
@@ -66,16 +67,26 @@ def scored(game: Game, name: str, *, seed: int = 0, **settings) -> tuple[np.ndar
     return scores, {"prompts": spent.rows, "backward_passes": spent.backward_passes}
 
 
-def measured(game: Game, scores: np.ndarray, *, seed: int = 0, k: int = 3, masks: int = 64) -> dict[str, float]:
+def measured(
+    game: Game | Restricted,
+    scores: np.ndarray,
+    *,
+    seed: int = 0,
+    k: int = 3,
+    masks: int = 64,
+    keep: float | np.ndarray | None = None,
+) -> dict[str, float]:
     """Top-k drop and comprehensiveness, nats, and the linear datamodelling score, all high where scores are faithful.
 
-    Ties are broken at random. Scores without order foretell nothing: their lds is 0. The same seed, the same masks.
+    Ties are broken at random. Scores without order foretell nothing: their lds is 0. The same seed, the same masks,
+    which are held out: not the numbers that a method drew its own from. keep: chance of an element to stay in them;
+    None: so that half of the facts of the game's case stay.
     """
     order = ranking(scores, rng=np.random.default_rng(seed))
-    shown = Features.of_facts(game.case).half  # half of the facts, that is
-    foretold = lds(game, scores, rng=np.random.default_rng([seed, 1]), masks=masks, keep=shown)
+    stay = Features.of_facts(inner(game).case).half if keep is None else keep
+    foretold = lds(game, scores, rng=np.random.default_rng([seed, 1]), masks=masks, keep=stay)
     return {
-        "top_k_drop": top_k_drop(game, order, min(k, game.n)),
+        "top_k_drop": top_k_drop(game, order, min(k, len(order))),
         "comprehensiveness": comprehensiveness(game, order),
         "lds": 0.0 if np.isnan(foretold) else foretold,
     }
