@@ -1,9 +1,18 @@
 """The element game: the engine that runs the model, and the values of graphs with elements taken out."""
 
-from workbench.game.attention import attention_received, eager_attention, element_attention
+from workbench.game.attention import (
+    attention_measures,
+    attention_received,
+    eager_attention,
+    element_attention,
+    rollout,
+)
 from workbench.game.case_game import FORMS, REMOVALS, Game
 from workbench.game.difference import Difference
+from workbench.game.doses import Adapted, adapted_modules, dose_row, dosed
 from workbench.game.engine import SMALLEST_KEEP, Engine, gate_mask
+from workbench.game.modules import UNITS, ModuleGame
+from workbench.game.passes import Memory
 from workbench.game.prefix import SharedPrefix
 from workbench.game.restricted import Restricted
 from workbench.meter import Ledger
@@ -12,14 +21,23 @@ __all__ = [
     "FORMS",
     "REMOVALS",
     "SMALLEST_KEEP",
+    "UNITS",
+    "Adapted",
     "Difference",
     "Engine",
     "Game",
     "Ledger",
+    "Memory",
+    "ModuleGame",
     "Restricted",
     "SharedPrefix",
+    "adapted_modules",
+    "attention_measures",
     "attention_received",
+    "dose_row",
+    "dosed",
     "eager_attention",
     "element_attention",
     "gate_mask",
+    "rollout",
 ]

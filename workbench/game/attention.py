@@ -1,10 +1,14 @@
-"""Attention that the facts of a prompt receive while the model answers: what the attention baselines rank by."""
+"""Attention that the facts of a prompt receive while the model answers: what the attention baselines rank by.
+
+Two ways to add up the weights of the layers: their `mean`, and the `rollout`, which follows attention through the
+layers down to the input (Abnar, Zuidema 2020).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -23,19 +27,53 @@ def attention_received(
 
     answers: token ids per case (teacher-forced); None: those of the model's own greedy answer.
     """
+    return attention_measures(engine, cases, answers, ways=("mean",), adapter=adapter)["mean"]
+
+
+def attention_measures(
+    engine: Engine,
+    cases: Sequence[Case],
+    answers: Sequence[Sequence[int]] | None = None,
+    *,
+    ways: Sequence[str] = ("mean", "rollout"),
+    adapter: bool = True,
+) -> dict[str, list[np.ndarray]]:
+    """Way of `WAYS` -> per case (facts,) float64, as `attention_received` gives the mean; one pass a case for all ways.
+
+    ValueError: a way that does not exist.
+    """
+    unknown = [way for way in ways if way not in WAYS]
+    if unknown:
+        raise ValueError(f"attention is added up by {', '.join(WAYS)}, not by {unknown[0]!r}")
     answers = engine.greedy_answers(cases, adapter=adapter) if answers is None else answers
     prompts = [engine.prompt(c) for c in cases]
     rows = [(*p.ids, *a[:-1]) for p, a in zip(prompts, answers, strict=True)]
-    out: list[np.ndarray] = [np.zeros(0)] * len(cases)
+    out = {way: [np.zeros(0)] * len(cases) for way in ways}
     with eager_attention(engine), engine.lm.adapter(adapter), torch.no_grad():
         for batch in _batches(engine, [len(row) for row in rows]):
-            shares = _token_shares(engine, [rows[i] for i in batch], [len(answers[i]) for i in batch])
+            shares = _token_shares(engine, [rows[i] for i in batch], [len(answers[i]) for i in batch], ways)
             for i, share in zip(batch, shares, strict=True):
                 fact = np.array(prompts[i].fact)
                 inside = fact >= 0
-                on_prompt = share[: len(fact)]
-                out[i] = np.bincount(fact[inside], weights=on_prompt[inside], minlength=len(cases[i].facts))
+                for way in ways:
+                    on_prompt = share[way][: len(fact)][inside]
+                    out[way][i] = np.bincount(fact[inside], weights=on_prompt, minlength=len(cases[i].facts))
     return out
+
+
+def rollout(weights: torch.Tensor, start: torch.Tensor | None = None) -> torch.Tensor:
+    """Attention followed down through the layers, (k, tokens): start @ A_L @ ... @ A_1, with A_l = (W_l + I) / 2.
+
+    weights: (layers, tokens, tokens), mean over the heads, first layer first; the identity is the residual stream.
+    start: (k, tokens), rows that sum to 1; None: every token by itself. Rows of the result sum to 1.
+    Source: Abnar, Zuidema 2020, arXiv:2005.00928, section 3.
+    """
+    identity = torch.eye(weights.shape[-1], dtype=weights.dtype, device=weights.device)
+    rows = identity if start is None else start
+    for layer in reversed(weights):
+        mixed = (layer + identity) / 2
+        rows = rows @ (mixed / mixed.sum(-1, keepdim=True))
+    return rows
 
 
 def token_attention(
@@ -47,10 +85,10 @@ def token_attention(
     """
     prompt = engine.prompt(case, shown)
     with eager_attention(engine), engine.lm.adapter(adapter), torch.no_grad():
-        (share,) = _token_shares(engine, [(*prompt.ids, *answer[:-1])], [len(answer)])
+        (shares,) = _token_shares(engine, [(*prompt.ids, *answer[:-1])], [len(answer)], ("mean",))
     lines = [[i for i, f in enumerate(case.facts) if node in (f.head, f.tail)] for node in case.nodes]
     lines += [[i] for i in range(len(case.facts))]
-    return [share[: len(prompt.ids)][np.isin(prompt.fact, own)] for own in lines]
+    return [shares["mean"][: len(prompt.ids)][np.isin(prompt.fact, own)] for own in lines]
 
 
 def element_attention(case: Case, facts: np.ndarray) -> np.ndarray:
@@ -71,8 +109,26 @@ def eager_attention(engine: Engine) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-def _token_shares(engine: Engine, rows: Sequence[Sequence[int]], lengths: Sequence[int]) -> list[np.ndarray]:
-    """Per row (tokens,) attention received from its last `length` positions, mean over layers, heads and positions."""
+def _mean(layers: Sequence[torch.Tensor], asking: int) -> torch.Tensor:
+    """Layers (heads, tokens, tokens) -> (tokens,): mean over layers, heads and the last `asking` positions."""
+    return torch.stack([layer[:, -asking:].mean((0, 1)) for layer in layers]).mean(0)
+
+
+def _rollout(layers: Sequence[torch.Tensor], asking: int) -> torch.Tensor:
+    """The same by `rollout`, from those positions to the input."""
+    start = torch.zeros(1, layers[0].shape[-1], device=layers[0].device)
+    start[:, -asking:] = 1 / asking
+    return rollout(torch.stack([layer.mean(0) for layer in layers]), start)[0]
+
+
+WAYS: dict[str, Callable[[Sequence[torch.Tensor], int], torch.Tensor]] = {"mean": _mean, "rollout": _rollout}
+"""How the weights of the layers are added up: layers (heads, tokens, tokens), asking positions -> (tokens,)."""
+
+
+def _token_shares(
+    engine: Engine, rows: Sequence[Sequence[int]], lengths: Sequence[int], ways: Sequence[str]
+) -> list[dict[str, np.ndarray]]:
+    """Per row, way -> (tokens,) attention received from its last `length` positions."""
     started = time.perf_counter()
     width = max(map(len, rows))
     ids, real = engine.padded(rows, width)
@@ -87,8 +143,9 @@ def _token_shares(engine: Engine, rows: Sequence[Sequence[int]], lengths: Sequen
     )
     shares = []
     for k, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-        asking = [layer[k, :, width - length :, width - len(row) :].float().mean((0, 1)) for layer in result.attentions]
-        shares.append(torch.stack(asking).mean(0).double().cpu().numpy())
+        own = width - len(row)  # padding stands before
+        layers = [layer[k, :, own:, own:].float() for layer in result.attentions]
+        shares.append({way: WAYS[way](layers, length).double().cpu().numpy() for way in ways})
     engine.book(rows=len(rows), tokens=int(real.sum()), started=started)
     return shares
 

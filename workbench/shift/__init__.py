@@ -11,6 +11,14 @@ from workbench.shift.agreement import (
     spearman,
 )
 from workbench.shift.factors import AdapterError, Factors, read_factors
+from workbench.shift.groups import (
+    by_element,
+    by_entity,
+    by_group,
+    element_layers,
+    element_name,
+    saliency_shift,
+)
 from workbench.shift.spectrum import (
     effective_rank,
     frobenius_norm,
@@ -21,15 +29,19 @@ from workbench.shift.spectrum import (
     spectral_norm,
     stable_rank,
 )
-from workbench.shift.tokens import by_entity, element_tokens, token_shift
+from workbench.shift.tokens import element_tokens, token_shift
 
 __all__ = [
     "AdapterError",
     "Factors",
     "as_records",
+    "by_element",
     "by_entity",
+    "by_group",
     "case_correlations",
     "effective_rank",
+    "element_layers",
+    "element_name",
     "element_tokens",
     "frobenius_norm",
     "growth",
@@ -38,6 +50,7 @@ __all__ = [
     "random_spectra",
     "rank_agreement",
     "read_factors",
+    "saliency_shift",
     "separation",
     "side_by_side",
     "singular_values",

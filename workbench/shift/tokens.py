@@ -7,7 +7,7 @@ tuned model while it reads the case's prompt.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -17,13 +17,15 @@ import torch
 from peft import PeftModel
 from torch import nn
 
-from workbench.cases import Case, Fact
+from workbench.cases import Case
 from workbench.game import Engine
 from workbench.models import LanguageModel
 from workbench.prompts import Template
 from workbench.shift.factors import Factors
 
 MARKER = "\u27e6\u00a7\u27e7"  # stands in for a name to find where a template writes it
+PLACES = ("case", "element", "kind", "node", "layer", "projection")
+VALUES = ("embedding", "embedding_relative", "context", "context_relative")  # what is measured of an element
 TINY = 1e-30  # a base projection that gives exactly 0 has no relative shift; this keeps the quotient finite
 
 
@@ -82,51 +84,66 @@ def token_shift(engine: Engine, cases: Sequence[Case], factors: Sequence[Factors
 
     Columns: `case` (id), `element` (index into `case.elements`), `kind` (node or fact), `node` (its id; empty for a
     fact), `layer`, `projection`, and `embedding`, `embedding_relative`, `context`, `context_relative`: the shift as a
-    norm and relative to the base projection's output, at the input embedding and in the prompt. One pass a case, booked
-    in the engine's ledger.
+    norm and relative to the base projection's output, at the input embedding and in the prompt. Cases are read in
+    batches, a row each, booked in the engine's ledger.
 
     Raises:
         ValueError: the model has no module of that name, or a factor does not fit it.
     """
     meters = [_Meter(engine.lm, one) for one in factors]
-    rows: list[tuple] = []
-    for case in cases:
-        prompt = engine.prompt(case)
-        with _reading(meters):
-            engine.logits([prompt], [(int(engine.lm.tokenizer.eos_token_id),)])
-        vectors = engine.lm.model.get_input_embeddings()(torch.tensor(prompt.ids, device=engine.lm.device))
-        owners = element_tokens(case, engine.lm)
-        for meter in meters:
-            measured = np.column_stack([*meter.at(vectors), *meter.seen])  # (tokens, 4)
-            place = (meter.factors.layer, meter.factors.projection)
-            for i, (element, tokens) in enumerate(zip(case.elements, owners, strict=True)):
-                rows.append((case.id, i, *_kind(element), *place, *measured[list(tokens)].mean(axis=0)))
-    names = ["embedding", "embedding_relative", "context", "context_relative"]
-    return pd.DataFrame(rows, columns=["case", "element", "kind", "node", "layer", "projection", *names])
+    if not cases or not meters:
+        return pd.DataFrame(columns=[*PLACES, *VALUES])
+    ids = [engine.prompt(case).ids for case in cases]
+    bare = _at_embedding(engine.lm, ids, meters)
+    order = sorted(range(len(cases)), key=lambda i: len(ids[i]))  # as `Engine.logits` takes its rows
+    with _reading(meters):
+        engine.logits([engine.prompt(cases[i]) for i in order], [(int(engine.lm.tokenizer.eos_token_id),)] * len(order))
+    blocks = []
+    for k, i in sorted(enumerate(order), key=lambda pair: pair[1]):
+        context = np.stack([meter.seen[k][:, -len(ids[i]) :] for meter in meters])  # (modules, 2, tokens)
+        measured = np.concatenate([bare[i], context], axis=1)  # (modules, 4, tokens)
+        tokens = _mean_over(element_tokens(cases[i], engine.lm), len(ids[i]))  # (n, tokens)
+        blocks.append((measured @ tokens.T).transpose(0, 2, 1).reshape(-1, len(VALUES)))
+    return pd.concat([_places(cases, factors), pd.DataFrame(np.concatenate(blocks), columns=list(VALUES))], axis=1)
 
 
-def by_entity(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
-    """Mean shift of every node over the cases and layers: one row a node, largest in context first.
+def _at_embedding(lm: LanguageModel, ids: Sequence[Sequence[int]], meters: Sequence[_Meter]) -> list[np.ndarray]:
+    """Per prompt (modules, 2, tokens): the shift of bare embeddings, each token of the vocabulary measured once."""
+    seen, place = np.unique(np.concatenate([np.asarray(one) for one in ids]), return_inverse=True)
+    vectors = lm.model.get_input_embeddings()(torch.as_tensor(seen, device=lm.device))
+    measured = np.stack([meter.at(vectors) for meter in meters])[..., place]
+    return np.split(measured, np.cumsum([len(one) for one in ids])[:-1], axis=-1)
 
-    table: what `token_shift` gave. Columns: `name`, `cases` (in how many it is shown), then per projection
-    `<projection> embedding` and `<projection> context`, relative shifts.
-    """
-    rows = table[table["kind"] == "node"]
-    means = (
-        rows.groupby(["node", "projection"])[["embedding_relative", "context_relative"]].mean().unstack("projection")
+
+def _mean_over(owners: Sequence[Sequence[int]], tokens: int) -> np.ndarray:
+    """(n, tokens) weights that take the mean over every element's tokens."""
+    out = np.zeros((len(owners), tokens))
+    for row, owned in zip(out, owners, strict=True):
+        np.add.at(row, list(owned), 1 / len(owned))
+    return out
+
+
+def _places(cases: Sequence[Case], factors: Sequence[Factors]) -> pd.DataFrame:
+    """What the rows of `token_shift` are of: case by case, module by module, element by element."""
+    counts, modules = [len(case.elements) for case in cases], len(factors)
+
+    def rows(values: Callable[[Case], Sequence]) -> list:
+        return [value for case in cases for value in [*values(case)] * modules]
+
+    each = np.repeat(np.arange(len(cases) * modules) % modules, np.repeat(counts, modules))
+    columns = (
+        np.repeat([case.id for case in cases], np.array(counts) * modules),
+        rows(lambda case: range(len(case.elements))),
+        rows(lambda case: ["node"] * len(case.nodes) + ["fact"] * len(case.facts)),
+        rows(lambda case: [*case.nodes, *[""] * len(case.facts)]),
+        np.array([one.layer for one in factors])[each],
+        np.array([one.projection for one in factors])[each],
     )
-    means.columns = [f"{projection} {value.removesuffix('_relative')}" for value, projection in means.columns]
-    means.insert(0, "cases", rows.groupby("node")["case"].nunique())
-    means.insert(0, "name", [names[node] for node in means.index])
-    return means.sort_values([c for c in means if c.endswith(" context")][-1], ascending=False)
-
-
-def _kind(element: str | Fact) -> tuple[str, str]:
-    return ("fact", "") if isinstance(element, Fact) else ("node", element)
+    return pd.DataFrame(dict(zip(PLACES, columns, strict=True)))
 
 
 class _Meter:
-    """Measures the shift in one module. seen: (shift, relative shift) of the last pass, each (tokens,)."""
+    """Measures the shift in one module. seen: a row of each pass as (2, width): shift and relative shift."""
 
     def __init__(self, lm: LanguageModel, factors: Factors):
         base = lm.model.get_base_model() if isinstance(lm.model, PeftModel) else lm.model
@@ -138,15 +155,15 @@ class _Meter:
         self.layer: nn.Module = getattr(module, "base_layer", module)
         self.A = torch.as_tensor(factors.A, dtype=torch.float32, device=lm.device)
         self.B = torch.as_tensor(factors.B, dtype=torch.float32, device=lm.device)
-        self.seen: tuple[np.ndarray, np.ndarray] = (np.empty(0), np.empty(0))
+        self.seen: list[np.ndarray] = []
 
     @torch.no_grad()
-    def at(self, h: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """(shift, relative shift) of inputs h (tokens, in), each (tokens,) float64."""
+    def at(self, h: torch.Tensor) -> np.ndarray:
+        """Shift and relative shift (2, tokens) float64 of inputs h (tokens, in)."""
         return self.measure(h, self.layer(h))
 
-    def measure(self, h: torch.Tensor, output: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """As `at`, with W0 h (tokens, out) known."""
+    def measure(self, h: torch.Tensor, output: torch.Tensor) -> np.ndarray:
+        """As `at`, with W0 h (tokens, out) known; batches of tokens may stand before both."""
         if (h.shape[-1], output.shape[-1]) != (self.A.shape[1], self.B.shape[0]):
             raise ValueError(
                 f"{self.factors.module} maps {h.shape[-1]} to {output.shape[-1]} numbers, its factors "
@@ -154,11 +171,11 @@ class _Meter:
             )
         added = abs(self.factors.scaling) * (h.float() @ self.A.T @ self.B.T).norm(dim=-1).double()
         base = output.float().norm(dim=-1).double().clamp(min=TINY)
-        return added.cpu().numpy(), (added / base).cpu().numpy()
+        return torch.stack([added, added / base], dim=-2).cpu().numpy()
 
     def listen(self, layer: nn.Module, given: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-        """Forward hook on the base projection: its input is the module's input, its output W0 h; one row a pass."""
-        self.seen = self.measure(given[0].detach()[0], output.detach()[0])
+        """Forward hook on the base projection: its input is the module's input, its output W0 h."""
+        self.seen.extend(self.measure(given[0].detach(), output.detach()))
 
 
 @contextmanager

@@ -25,7 +25,16 @@ from workbench.stats.intervals import (
     wilson,
 )
 from workbench.stats.linear import lds, spearman
+from workbench.stats.multiple import benjamini_hochberg, holm
 from workbench.stats.oracle import draw_masks, per_token, probability
+from workbench.stats.permutation import (
+    STATISTICS,
+    deal,
+    dealt_correlations,
+    partial,
+    permutation_p,
+    rank_correlations,
+)
 from workbench.stats.ranks import auroc, average_precision, kendall_stability, recall
 from workbench.stats.shapley import all_masks, shapley_values
 from workbench.stats.soft import (
@@ -41,6 +50,7 @@ from workbench.stats.soft import (
 __all__ = [
     "RETENTIONS",
     "SHARES",
+    "STATISTICS",
     "Cell",
     "Edits",
     "Fidelity",
@@ -52,12 +62,15 @@ __all__ = [
     "area",
     "auroc",
     "average_precision",
+    "benjamini_hochberg",
     "bootstrap_mean",
     "bootstrap_median",
     "case_edits",
     "cell",
     "characterisation",
     "comprehensiveness",
+    "deal",
+    "dealt_correlations",
     "deletion_curve",
     "draw_masks",
     "expected_drop",
@@ -65,14 +78,18 @@ __all__ = [
     "flip_fidelity",
     "graph_edits",
     "hellinger_drop",
+    "holm",
     "insertion_curve",
     "keep_probabilities",
     "kendall_stability",
     "lds",
     "paired_difference",
+    "partial",
     "per_token",
+    "permutation_p",
     "probability",
     "proportion",
+    "rank_correlations",
     "ranking",
     "recall",
     "reordered",
