@@ -95,3 +95,17 @@ def test_an_adapter_on_unknown_modules_is_refused(tmp_path):
     lm = models.load(str(save_tiny(tmp_path / "llama", "llama")), names=NAMES)
     with pytest.raises(ModelError, match="no adapter on nothing_proj"):
         models.add_adapter(lm, rank=4, alpha=8, modules=("nothing_proj",), dropout=0.0, seed=0)
+
+
+def test_a_small_model_runs_on_one_thread_and_a_large_one_on_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        models.load("reader", names={"a": "a"})
+        assert torch.get_num_threads() == 1
+        monkeypatch.setattr(models, "ALONE_UP_TO", 0)
+        monkeypatch.setattr(models, "THREADS", 2)
+        models.load("reader", names={"a": "a"})
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
