@@ -8,32 +8,24 @@ whole graph, unless one is given.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 
-from workbench.cases import Case, toolchain
+from workbench.cases import Case
 from workbench.game.attention import attention_received, element_attention, token_attention
+from workbench.game.doses import dose_row
 from workbench.game.engine import Engine
-from workbench.game.prefix import PAYS_FROM, SharedPrefix
-from workbench.game.rows import MAX_NEW_TOKENS, Row, named_path, row_of, runner_up, token_logprobs, token_margins
+from workbench.game.passes import Memory, Passes
+from workbench.game.rows import MAX_NEW_TOKENS, named_path, runner_up, token_logprobs, token_margins
 from workbench.meter import Ledger
 
 FORMS = ("logprob", "margin", "decision")
 REMOVALS = ("delete", "gate")
 TIE = 1e-9  # nats: stands for a margin of 0, which has no sign
-
-
-@dataclass
-class Memory:
-    """Rows known so far, shared by all views of a game. Keys: removal, adapter, which answer, fact mask."""
-
-    rows: dict[tuple, Row] = field(default_factory=dict)
-    decided: dict[tuple, bool] = field(default_factory=dict)
-    prefixes: dict[bool, SharedPrefix] = field(default_factory=dict)
-    other: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -44,10 +36,13 @@ class Game:
     is the strongest answer with another toolchain; `decision` = the smallest token margin of y, nats, above 0 exactly
     where the greedy toolchain is still that of y.
     removal: `delete` renders the prompt again, bool masks; `gate` scales attention, float masks, differentiable.
+    adapter: tuned or base. dose: with the adapter on, its strength: one factor, or one a module or a rank-one part, see
+    `workbench.game.doses`; None: 1.
     span: (start, stop) of y's tokens that count for `logprob` and `decision`; None: all. See `span_of`.
     shared_prefix: keep the full prompt's keys and values; None: where it pays.
     max_new_tokens: the longest answer; answers that are compared with y end there as y did.
-    Build it with `Game.of(engine, case)`. ValueError: an unknown form or removal, an empty answer, a wrong span.
+    Build it with `Game.of(engine, case)`. ValueError: an unknown form or removal, an empty answer, a wrong
+    span or dose.
     """
 
     engine: Engine
@@ -56,6 +51,7 @@ class Game:
     form: str = "logprob"
     removal: str = "delete"
     adapter: bool = True
+    dose: float | tuple[float, ...] | np.ndarray | None = None
     span: tuple[int, int] | None = None
     shared_prefix: bool | None = None
     max_new_tokens: int = MAX_NEW_TOKENS
@@ -74,6 +70,8 @@ class Game:
         start, stop = self.span or (0, len(self.answer))
         if not 0 <= start < stop <= len(self.answer):
             raise ValueError(f"span must lie within the answer's {len(self.answer)} tokens, not {self.span!r}")
+        if self.dose is not None:
+            object.__setattr__(self, "dose", tuple(dose_row(self.engine.lm.model, self.dose).tolist()))
 
     @classmethod
     def of(cls, engine: Engine, case: Case, *, path: Sequence[str] | None = None, **how) -> Game:
@@ -104,20 +102,26 @@ class Game:
 
     def __call__(self, keep: np.ndarray) -> np.ndarray:
         """Values (m,) float64 of masks (m, n), bool for `delete`, bool or in [0, 1] for `gate`."""
-        facts = self._facts(keep)
+        return self.values(self.shown(keep))
+
+    def values(self, facts: np.ndarray, doses: np.ndarray | None = None) -> np.ndarray:
+        """Values (m,) float64 of fact masks (m, facts) with the adapter at doses (m, units); None: at the game's."""
+        doses = self._doses(len(facts)) if doses is None else doses
         if self.form == "margin":
-            ours, theirs = (self._rows(facts, answer) for answer in (self.answer, self.other))
+            ours, theirs = (self.passes.rows(facts, answer, doses) for answer in (self.answer, self.other))
             return np.array([a.logprobs.sum() - b.logprobs.sum() for a, b in zip(ours, theirs, strict=True)])
-        rows = self._rows(facts, self.answer)
+        rows = self.passes.rows(facts, self.answer, doses)
         start, stop = self.span or (0, len(self.answer))
         if self.form == "logprob":
             return np.array([r.logprobs[start:stop].sum() for r in rows])
         margins = np.array([r.margins[start:stop].min() for r in rows])
-        return self._settled(facts, margins) if self.removal == "delete" and self.span is None else margins
+        whole = self.removal == "delete" and self.span is None
+        return self._settled(facts, doses, margins) if whole else margins
 
     def token_logprobs(self, keep: np.ndarray) -> np.ndarray:
         """Log-probability (m, T) float64, nats, of every answer token: any span of the answer from the same passes."""
-        return np.array([r.logprobs for r in self._rows(self._facts(keep), self.answer)])
+        facts = self.shown(keep)
+        return np.array([r.logprobs for r in self.passes.rows(facts, self.answer, self._doses(len(facts)))])
 
     def gradient(self, keep: np.ndarray | None = None) -> np.ndarray:
         """d value / d keep, (n,), through the gates; keep (n,) float, None: everything kept."""
@@ -127,27 +131,43 @@ class Game:
         """Values (m,) of the gated game at float masks (m, n), and their gradients (m, n) in the masks."""
         self._check(keep)
         mask = torch.tensor(np.asarray(keep, float), requires_grad=True)
-        gates = self.case.keep_facts(mask)
-        value = self._gated_value(gates)
+        value = self.graph(self.case.keep_facts(mask))
         (slope,) = self.engine.backward(value.sum(), [mask])
         return value.detach().double().cpu().numpy(), slope.double().numpy()
+
+    def graph(self, gates: torch.Tensor | None = None, doses: torch.Tensor | None = None) -> torch.Tensor:
+        """Values (m,) of gates (m, facts) with the adapter at doses (m, units), with the graph that leads back to those
+        of the two that are given; no gates: all facts, without gates."""
+        if doses is None and gates is not None and (row := self._doses(len(gates))) is not None:
+            doses = torch.tensor(row, dtype=torch.float32)
+        logits = self.passes.graph(gates, self.answer, doses)
+        scored = token_logprobs(logits, self.answer)
+        start, stop = self.span or (0, len(self.answer))
+        if self.form == "logprob":
+            return scored[:, start:stop].sum(1)
+        if self.form == "margin":
+            theirs = self.passes.graph(gates, self.other, doses)
+            return scored.sum(1) - token_logprobs(theirs, self.other).sum(1)
+        return token_margins(logits, self.answer)[:, start:stop].amin(1)
 
     def attention(self, keep: np.ndarray | None = None) -> np.ndarray:
         """Attention (n,) that the answer's positions pay to each element, mean over layers, heads and positions.
 
         A fact gets the sum over its tokens, a node the mean over its facts; what is not kept (n,) gets 0.
         """
-        shown = np.ones(len(self.case.facts), bool) if keep is None else self._facts(np.asarray(keep)[None])[0] > 0
+        shown = np.ones(len(self.case.facts), bool) if keep is None else self.shown(np.asarray(keep)[None])[0] > 0
         left = replace(self.case, facts=tuple(f for f, k in zip(self.case.facts, shown, strict=True) if k))
         facts = np.zeros(len(shown))
         if shown.any():
-            facts[shown] = attention_received(self.engine, [left], [self.answer], adapter=self.adapter)[0]
+            with self._at_dose():
+                facts[shown] = attention_received(self.engine, [left], [self.answer], adapter=self.adapter)[0]
         return element_attention(self.case, facts)
 
     def token_attention(self, keep: np.ndarray | None = None) -> list[np.ndarray]:
         """Per element the attention that each token of its shown lines receives; see `attention`."""
-        shown = np.ones(len(self.case.facts), bool) if keep is None else self._facts(np.asarray(keep)[None])[0] > 0
-        return token_attention(self.engine, self.case, self.answer, shown, adapter=self.adapter)
+        shown = np.ones(len(self.case.facts), bool) if keep is None else self.shown(np.asarray(keep)[None])[0] > 0
+        with self._at_dose():
+            return token_attention(self.engine, self.case, self.answer, shown, adapter=self.adapter)
 
     def span_of(self, node: str) -> tuple[int, int]:
         """The answer tokens that name `node`, as a span. ValueError: the answer does not name it."""
@@ -185,67 +205,31 @@ class Game:
                 f"keep-degrees must lie in [0, 1], not {float(keep[~((keep >= 0) & (keep <= 1))].flat[0])}"
             )
 
-    def _facts(self, keep: np.ndarray) -> np.ndarray:
+    def shown(self, keep: np.ndarray) -> np.ndarray:
         """Fact keep-masks (m, facts) float64 of element masks (m, n)."""
         self._check(keep)
         return np.asarray(self.case.keep_facts(np.asarray(keep, float)))
 
-    def _rows(self, facts: np.ndarray, answer: tuple[int, ...]) -> list[Row]:
-        """One `Row` a mask; masks that are known, or equal to another, cost nothing."""
-        keys = [(self.removal, self.adapter, answer, f.tobytes()) for f in facts]
-        new = {k: f for k, f in zip(keys, facts, strict=True) if k not in self.memory.rows}
-        if new:
-            logits = (self._deleted if self.removal == "delete" else self._gated)(np.array(list(new.values())), answer)
-            self.memory.rows.update(zip(new, (row_of(z, answer) for z in logits), strict=True))
-        return [self.memory.rows[k] for k in keys]
+    @property
+    def passes(self) -> Passes:
+        """What asks the rows, and remembers them."""
+        return Passes(self.engine, self.case, self.removal, self.adapter, self.shared_prefix, self.memory)
 
-    def _deleted(self, facts: np.ndarray, answer: tuple[int, ...]) -> list[torch.Tensor]:
-        prompts = [self.engine.prompt(self.case, f > 0) for f in facts]
-        answers = [answer] * len(prompts)
-        full = self.engine.prompt(self.case)
-        pays = len(full.ids) >= PAYS_FROM if self.shared_prefix is None else self.shared_prefix
-        if not pays:
-            with torch.no_grad():
-                return self.engine.logits(prompts, answers, adapter=self.adapter)
-        if self.adapter not in self.memory.prefixes:
-            self.memory.prefixes[self.adapter] = SharedPrefix(self.engine, full, adapter=self.adapter)
-        return self.memory.prefixes[self.adapter].logits(prompts, answers)
+    def _doses(self, rows: int) -> np.ndarray | None:
+        """The game's dose for so many rows, (rows, units); the base has none."""
+        return np.tile(np.asarray(self.dose, float), (rows, 1)) if self.adapter and self.dose is not None else None
 
-    def _gated(self, facts: np.ndarray, answer: tuple[int, ...]) -> list[torch.Tensor]:
-        gates = [torch.tensor(f) for f in facts]
-        prompt = self.engine.prompt(self.case)
-        return self.engine.logits([prompt] * len(gates), [answer] * len(gates), adapter=self.adapter, gates=gates)
+    def _at_dose(self) -> AbstractContextManager[None]:
+        """The model at the game's dose, for passes of one row."""
+        row = self._doses(1)
+        return self.engine.switched(self.adapter, None if row is None else torch.tensor(row, dtype=torch.float32))
 
-    def _gated_value(self, gates: torch.Tensor) -> torch.Tensor:
-        """Values (m,) of gates (m, facts), with the graph that leads back to them."""
-        prompt, count = self.engine.prompt(self.case), len(gates)
-
-        def logits(answer: tuple[int, ...]) -> torch.Tensor:
-            rows = self.engine.logits([prompt] * count, [answer] * count, adapter=self.adapter, gates=list(gates))
-            return torch.stack(rows)
-
-        start, stop = self.span or (0, len(self.answer))
-        scored = token_logprobs(logits(self.answer), self.answer)
-        if self.form == "logprob":
-            return scored[:, start:stop].sum(1)
-        if self.form == "margin":
-            return scored.sum(1) - token_logprobs(logits(self.other), self.other).sum(1)
-        return token_margins(logits(self.answer), self.answer)[:, start:stop].amin(1)
-
-    def _settled(self, facts: np.ndarray, margins: np.ndarray) -> np.ndarray:
+    def _settled(self, facts: np.ndarray, doses: np.ndarray | None, margins: np.ndarray) -> np.ndarray:
         """Margins with the sign of the decision: where a token changed, the toolchain is generated and compared."""
-        keys = [(self.adapter, f.tobytes()) for f in facts]
-        asked = [i for i, m in enumerate(margins) if m <= 0]
-        new = {keys[i]: facts[i] > 0 for i in asked if keys[i] not in self.memory.decided}
-        if new:
-            keeps, longest = list(new.values()), self.max_new_tokens
-            paths = self.engine.answers(
-                [self.case] * len(new), keeps=keeps, adapter=self.adapter, max_new_tokens=longest
-            )
-            same = [toolchain(p) == toolchain(self.path) for p in paths]
-            self.memory.decided.update(zip(new, same, strict=True))
+        asked = np.flatnonzero(margins <= 0)
         out = margins.copy()
-        for i in asked:
-            size = max(abs(margins[i]), TIE)
-            out[i] = size if self.memory.decided[keys[i]] else -size
+        if len(asked):
+            some = facts[asked], None if doses is None else doses[asked]
+            same = self.passes.same_toolchain(*some, self.path, max_new_tokens=self.max_new_tokens)
+            out[asked] = np.where(same, 1, -1) * np.maximum(abs(margins[asked]), TIE)
         return out

@@ -7,14 +7,16 @@ reach k, and k = 0 equals deleting the tokens with positions preserved. A fact's
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from workbench.cases import Case
+from workbench.game.doses import dosed
 from workbench.meter import Ledger
 from workbench.models import LanguageModel
 from workbench.prompts import Prompt, encode, encode_answer
@@ -45,13 +47,16 @@ class Engine:
         *,
         adapter: bool = True,
         gates: Sequence[torch.Tensor] | None = None,
+        doses: Sequence[torch.Tensor] | torch.Tensor | None = None,
     ) -> list[torch.Tensor]:
         """Teacher-forced logits at the answer's positions: per row (len(answer), vocabulary), float32, one pass a row.
 
-        gates: per row keep-degrees (facts,) in [0, 1]; gradients flow to them when they ask for it.
+        gates: per row keep-degrees (facts,) in [0, 1]. doses: per row factors on the adapter's update, (modules,) or
+        (rank-one parts,), see `workbench.game.doses`. Gradients flow to both when they ask for it.
+        ValueError: doses with the adapter off.
         """
         out: list[torch.Tensor | None] = [None] * len(prompts)
-        gated = gates is not None and any(g.requires_grad for g in gates)
+        asked = any(x.requires_grad for given in (gates, doses) if given is not None for x in given)
         for rows in self.batches([len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]):
             started = time.perf_counter()
             width = max(len(prompts[i].ids) + len(answers[i]) - 1 for i in rows)
@@ -62,7 +67,7 @@ class Engine:
                 facts = [(*prompts[i].fact, *[-1] * (len(answers[i]) - 1)) for i in rows]
                 mask = gate_mask(facts, [gates[i] for i in rows], width, dtype=self.lm.model.dtype).to(self.lm.device)
             positions = (real.cumsum(1) - 1).clamp(min=0)
-            with self.lm.adapter(adapter), torch.set_grad_enabled(gated):
+            with self.switched(adapter, _rows_of(doses, rows)), torch.set_grad_enabled(asked):
                 result = self.lm.model(
                     input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=longest, use_cache=False
                 )
@@ -85,17 +90,19 @@ class Engine:
         prompts: Sequence[Prompt],
         *,
         adapter: bool = True,
+        doses: Sequence[torch.Tensor] | torch.Tensor | None = None,
         max_new_tokens: int = 32,
         progress: Callable[[int], None] | None = None,
     ) -> list[tuple[int, ...]]:
-        """Greedy continuations, without padding and end-of-sequence. progress is called with the rows done."""
+        """Greedy continuations, without padding and end-of-sequence. doses: as in `logits`. progress is called with
+        the rows done."""
         out: list[tuple[int, ...]] = [()] * len(prompts)
         tokenizer = self.lm.tokenizer
         for rows in self.batches([len(p.ids) + max_new_tokens for p in prompts]):
             started = time.perf_counter()
             width = max(len(prompts[i].ids) for i in rows)
             ids, real = self.padded([prompts[i].ids for i in rows], width)
-            with self.lm.adapter(adapter):
+            with self.switched(adapter, _rows_of(doses, rows)):
                 result = self.lm.model.generate(
                     input_ids=ids,
                     attention_mask=real,
@@ -136,6 +143,14 @@ class Engine:
         end = (int(self.lm.tokenizer.eos_token_id),)
         return [answer if len(answer) == max_new_tokens else answer + end for answer in answers]
 
+    @contextlib.contextmanager
+    def switched(self, adapter: bool, doses: torch.Tensor | None = None) -> Iterator[None]:
+        """Runs its block with the adapter on or off, or on at doses (rows, units) for a batch of so many rows."""
+        if doses is not None and not adapter:
+            raise ValueError("doses scale the adapter, but adapter=False switches it off; leave one of the two out")
+        with self.lm.adapter(adapter), dosed(self.lm.model, doses):
+            yield
+
     def backward(self, value: torch.Tensor, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
         """Gradients of a scalar in `inputs`, booked as one backward pass."""
         started = time.perf_counter()
@@ -169,6 +184,11 @@ class Engine:
         self.ledger.rows += rows
         self.ledger.tokens += tokens
         self.ledger.seconds += time.perf_counter() - started
+
+
+def _rows_of(doses: Sequence[torch.Tensor] | torch.Tensor | None, rows: Sequence[int]) -> torch.Tensor | None:
+    """The doses of some rows, (rows, units)."""
+    return None if doses is None else torch.stack([doses[i] for i in rows])
 
 
 def gate_mask(

@@ -10,6 +10,7 @@ import copy
 import time
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from workbench.game.engine import Engine
@@ -19,13 +20,15 @@ PAYS_FROM = 256  # tokens of a prompt; below, the bookkeeping costs more than th
 
 
 class SharedPrefix:
-    """Teacher-forced logits of prompts that share a start with `prompt`; adapter: on or off, for all of them."""
+    """Teacher-forced logits of prompts that share a start with `prompt`; adapter: on or off, or on at a dose (units,),
+    for all of them."""
 
-    def __init__(self, engine: Engine, prompt: Prompt, *, adapter: bool = True):
+    def __init__(self, engine: Engine, prompt: Prompt, *, adapter: bool = True, dose: np.ndarray | None = None):
         self.engine, self.prompt, self.adapter = engine, prompt, adapter
+        self.dose = None if dose is None else torch.tensor(dose, dtype=torch.float32)
         started = time.perf_counter()
         ids = torch.tensor([prompt.ids], device=engine.lm.device)
-        with engine.lm.adapter(adapter), torch.no_grad():
+        with engine.switched(adapter, self._doses(1)), torch.no_grad():
             self.cache = engine.lm.model(input_ids=ids, use_cache=True, logits_to_keep=1).past_key_values
         engine.book(rows=1, tokens=len(prompt.ids), started=started)
 
@@ -46,6 +49,9 @@ class SharedPrefix:
         same = next((k for k, (a, b) in enumerate(zip(prompt.ids, self.prompt.ids, strict=False)) if a != b), None)
         return min(len(prompt.ids) - 1, len(self.prompt.ids) if same is None else same)
 
+    def _doses(self, rows: int) -> torch.Tensor | None:
+        return None if self.dose is None else self.dose.expand(rows, -1)
+
     def _pass(self, rest: list[tuple[int, ...]], known: list[int], lengths: list[int]) -> list[torch.Tensor]:
         started, past = time.perf_counter(), len(self.prompt.ids)
         width = max(map(len, rest))
@@ -54,7 +60,7 @@ class SharedPrefix:
         positions = (real.cumsum(1) - 1 + torch.tensor(known, device=ids.device)[:, None]).clamp(min=0)
         cache = copy.deepcopy(self.cache)
         cache.batch_repeat_interleave(len(rest))
-        with self.engine.lm.adapter(self.adapter), torch.no_grad():
+        with self.engine.switched(self.adapter, self._doses(len(rest))), torch.no_grad():
             result = self.engine.lm.model(
                 input_ids=ids,
                 attention_mask=torch.cat([held.long(), real], 1),

@@ -1,0 +1,141 @@
+"""Doses: factors on an adapter's update, row by row, so that one batch holds many strengths and switches.
+
+A unit is an adapted module, W0 + d s B A, or, finer, one of the rank-one parts of its update, W0 + s B diag(d) A.
+Dose 1 of every unit is the adapter, dose 0 the base. What multiplies are forward hooks on one of the two factors of
+each LoRA layer; they are gone when the pass is over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from peft import PeftModel
+from peft.tuners.lora import LoraLayer
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """An adapted module: its dotted name in the base model, the LoRA layer, and the adapter that is active in it."""
+
+    name: str
+    layer: LoraLayer
+    adapter: str
+
+    @property
+    def rank(self) -> int:
+        """Rank-one parts of its update."""
+        return int(self.layer.r[self.adapter])
+
+    @property
+    def A(self) -> nn.Linear:
+        """The factor (rank, in)."""
+        return self.layer.lora_A[self.adapter]
+
+    @property
+    def B(self) -> nn.Linear:
+        """The factor (out, rank)."""
+        return self.layer.lora_B[self.adapter]
+
+    @property
+    def scaling(self) -> float:
+        """s of s B A."""
+        return float(self.layer.scaling[self.adapter])
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in both factors."""
+        return sum(p.numel() for factor in (self.A, self.B) for p in factor.parameters())
+
+
+def adapted_modules(model: nn.Module) -> tuple[Adapted, ...]:
+    """The adapted modules, in the order of the model.
+
+    ValueError: there is none, or one that is more than W0 + s B A of one adapter: merged, DoRA, an embedding's.
+    """
+    base = model.get_base_model() if isinstance(model, PeftModel) else model
+    found = []
+    for name, layer in base.named_modules():
+        if isinstance(layer, LoraLayer):
+            known = {*layer.lora_A, *layer.lora_embedding_A}
+            active = [a for a in layer.active_adapters if a in known]
+            for wrong, rule in _refusals(layer, active):
+                if wrong:
+                    raise ValueError(f"module {name!r} takes no dose: {rule}")
+            found += [Adapted(name, layer, adapter) for adapter in active]
+    if not found:
+        raise ValueError(
+            "the model has no adapter, so there is nothing to dose; load one with models.load(adapter=...)"
+        )
+    return tuple(found)
+
+
+def _refusals(layer: LoraLayer, active: Sequence[str]) -> Iterator[tuple[bool, str]]:
+    """Whether a layer's update is something else than s B A of one adapter, with the reason."""
+    yield bool(layer.merged), "its adapter is merged into the weights; unmerge it first"
+    yield len(active) > 1, f"{len(active)} adapters are active in it; activate one"
+    yield any(a in layer.lora_variant for a in active), "it is no plain LoRA (DoRA or the like)"
+    yield any(a in layer.lora_embedding_A for a in active), "it is an embedding; only linear layers are dosed"
+
+
+def dose_row(model: nn.Module, dose: float | Sequence[float] | np.ndarray) -> np.ndarray:
+    """A dose as factors (units,) float64: one number for all modules, or one each, (modules,) or (rank-one parts,).
+
+    ValueError: another number of factors, or one that is not finite.
+    """
+    modules = adapted_modules(model)
+    row = np.asarray(dose, float)
+    row = np.full(len(modules), float(row)) if row.ndim == 0 else row
+    parts = sum(m.rank for m in modules)
+    if row.shape not in {(len(modules),), (parts,)}:
+        raise ValueError(
+            f"a dose is one number, {len(modules)} (a module) or {parts} (a rank-one part), not {row.shape}"
+        )
+    if not np.isfinite(row).all():
+        raise ValueError(f"a dose must be finite, not {float(row[~np.isfinite(row)][0])}")
+    return row
+
+
+@contextlib.contextmanager
+def dosed(model: nn.Module, doses: torch.Tensor | None) -> Iterator[None]:
+    """Runs its block with row k of every batch at doses[k]: (rows, modules) or (rows, rank-one parts), float.
+
+    Gradients flow to the doses where they ask for it; None changes nothing. The hooks go whatever happens.
+    ValueError: doses of another width, or a batch of another number of rows.
+    """
+    if doses is None:
+        yield
+        return
+    modules = adapted_modules(model)
+    ranks = [m.rank for m in modules]
+    if doses.ndim != 2 or doses.shape[1] not in {len(modules), sum(ranks)}:
+        raise ValueError(
+            f"doses must be (rows, {len(modules)}), a factor a module, or (rows, {sum(ranks)}), one a rank-one part, "
+            f"not {tuple(doses.shape)}"
+        )
+    whole = doses.shape[1] == len(modules)
+    handles = []
+    try:
+        for module, factors in zip(modules, doses.split([1] * len(ranks) if whole else ranks, dim=1), strict=True):
+            # a module's factor stands behind B, so that a bias of B is scaled too
+            handles.append((module.B if whole else module.A).register_forward_hook(_multiplied_by(factors)))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _multiplied_by(factors: torch.Tensor) -> Callable[[nn.Module, Any, torch.Tensor], torch.Tensor]:
+    """A forward hook that multiplies row k of (rows, tokens, features) by factors[k], (1,) or (features,)."""
+
+    def hook(module: nn.Module, given: Any, output: torch.Tensor) -> torch.Tensor:
+        if output.ndim != 3 or len(output) != len(factors):
+            raise ValueError(f"doses of {len(factors)} rows met an adapted module's output {tuple(output.shape)}")
+        return output * factors[:, None, :].to(output)
+
+    return hook

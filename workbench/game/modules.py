@@ -1,0 +1,123 @@
+"""The module game: the players are the parts of an adapter, the graph stays as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from workbench.cases import Case
+from workbench.game.case_game import Game
+from workbench.game.doses import Adapted, adapted_modules
+from workbench.meter import Ledger
+
+UNITS = ("module", "part")
+
+
+@dataclass(frozen=True)
+class ModuleGame:
+    """v(keep): doses (m, p) of an adapter's units -> (m,) values of a case's answer, float64, nats.
+
+    What a value is, is the element game's form. unit: `module`, or `part`, the rank-one parts of every module's update,
+    module by module. keep may be bool, or floats of any size: 1 is the unit as trained, 0 without it. All masks are one
+    batch. A dose of the game's own multiplies. For another graph take the game of that case, with the answer given.
+    Every explainer of the element game plays it as it is. ValueError: another unit; the base's game; no adapter.
+    """
+
+    game: Game
+    unit: str = "module"
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            raise ValueError(f"unit must be one of {', '.join(UNITS)}, not {self.unit!r}")
+        if not self.game.adapter:
+            raise ValueError("the base has no adapter to take apart; give the tuned model's game, adapter=True")
+
+    @cached_property
+    def modules(self) -> tuple[Adapted, ...]:
+        """The adapted modules, in the order of the model."""
+        return adapted_modules(self.game.engine.lm.model)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of every player: the module's dotted name in the base model, with ` #k` behind it for rank-one part k."""
+        if self.unit == "module":
+            return tuple(m.name for m in self.modules)
+        return tuple(f"{m.name} #{k}" for m in self.modules for k in range(m.rank))
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """Numbers (p,) int64 that a player holds in the adapter's factors."""
+        if self.unit == "module":
+            return np.array([m.parameters for m in self.modules])
+        return np.repeat([m.parameters // m.rank for m in self.modules], [m.rank for m in self.modules])
+
+    @property
+    def n(self) -> int:
+        """Number of players."""
+        return len(self.names)
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        """The players' names, as of any game."""
+        return self.names
+
+    @property
+    def case(self) -> Case:
+        """The case played on."""
+        return self.game.case
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the engine has spent so far."""
+        return self.game.ledger
+
+    def view(self, **changes) -> ModuleGame:
+        """The same players in another view of the element game; see `Game.view`."""
+        return replace(self, game=self.game.view(**changes))
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        """Values (m,) float64 of doses (m, p)."""
+        doses = self._doses(keep)
+        return self.game.values(np.ones((len(doses), len(self.case.facts))), doses)
+
+    def gradients(self, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values (m,) and their gradients (m, p) in the doses (m, p), by one backward pass.
+
+        At doses of 1 the gradient is <s B A, d v / d W> of every module, the first-order effect of its update.
+        """
+        doses = torch.tensor(self._doses(keep), dtype=torch.float32, requires_grad=True)
+        value = self.game.graph(doses=doses)
+        (slope,) = self.game.engine.backward(value.sum(), [doses])
+        return value.detach().double().cpu().numpy(), slope.double().numpy() * self._scale
+
+    def switched_off(self, sets: Sequence[Sequence[int]]) -> np.ndarray:
+        """Doses (len(sets), p) float64 with the players of each set at 0, all others at 1."""
+        keep = np.ones((len(sets), self.n))
+        for row, members in zip(keep, sets, strict=True):
+            row[list(members)] = 0
+        return keep
+
+    @property
+    def _scale(self) -> np.ndarray:
+        """The game's own dose, (p,) or (1,)."""
+        if self.game.dose is None:
+            return np.ones(1)
+        dose = np.asarray(self.game.dose)
+        if self.unit == "part" and len(dose) == len(self.modules):
+            return np.repeat(dose, [m.rank for m in self.modules])
+        if len(dose) != self.n:
+            raise ValueError(f"the game's dose is of {len(dose)} rank-one parts; play it with unit='part'")
+        return dose
+
+    def _doses(self, keep: np.ndarray) -> np.ndarray:
+        """Doses (m, p) float64, the game's own multiplied in. ValueError: another shape, or not finite."""
+        doses = np.asarray(keep, float)
+        if doses.ndim != 2 or doses.shape[1] != self.n:
+            raise ValueError(f"doses must be of shape (m, {self.n}), one a {self.unit}, not {doses.shape}")
+        if not np.isfinite(doses).all():
+            raise ValueError(f"doses must be finite, not {float(doses[~np.isfinite(doses)][0])}")
+        return doses * self._scale
