@@ -6,7 +6,7 @@ attribute `relation` being the same. Nodes and edges are inserted in sorted orde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 
 import networkx as nx
@@ -46,7 +46,7 @@ def build_graph(table: Table, *, edam: Edam | None = None) -> nx.MultiDiGraph:
     facts = set(_table_facts(table))
     terms = {end for head, _, tail in facts for end in (head, tail) if branch_of(end)}
     terms.update(term.term for term in table.terms)
-    facts.update(_is_a_facts(terms, table, edam))
+    facts.update(is_a_facts(terms, {term.term: term.is_a for term in table.terms}, edam))
     terms.update(end for head, _, tail in facts for end in (head, tail) if branch_of(end))
     nodes = {**_table_nodes(table), **_term_nodes(terms, table, edam)}
     graph = nx.MultiDiGraph(name="BioToolKG", table_digest=table.digest, edam=edam.version)
@@ -111,8 +111,11 @@ def _pairs(heads: Iterable[str], relation: str, tails: Iterable[str]) -> Iterato
     return ((head, relation, tail) for head, tail in product(heads, tails))
 
 
-def _is_a_facts(terms: Iterable[str], table: Table, edam: Edam) -> Iterator[Fact]:
-    own = {term.term: term.is_a for term in table.terms}
+def is_a_facts(terms: Iterable[str], own: Mapping[str, Iterable[str]], edam: Edam) -> Iterator[Fact]:
+    """Every is_a fact from `terms` up to the roots. own: term -> parents, which go before those of EDAM.
+
+    Raises `KeyError` for a term that neither `own` nor EDAM knows.
+    """
     waiting, seen = sorted(terms), set(terms)
     for term in waiting:  # grows while it is read
         for parent in own[term] if term in own else edam.parents(term):

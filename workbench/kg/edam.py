@@ -39,6 +39,9 @@ class EdamTerm:
     parents: tuple[str, ...] = ()
     obsolete: bool = False
     suggested: tuple[str, ...] = ()  # what the ontology names in place of an obsolete term
+    replaced_by: tuple[str, ...] = ()  # of these, what it names as the replacement proper
+    synonyms: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()  # of files, without a dot
 
 
 class Edam:
@@ -52,6 +55,7 @@ class Edam:
         self.version = version
         self._above: dict[str, frozenset[str]] = {}
         self._ids = {(self.branch(i), name_key(t.label)): i for i, t in sorted(terms.items()) if not t.obsolete}
+        self._names: dict[tuple[str, str], str] | None = None
 
     def __contains__(self, term_id: object) -> bool:
         return term_id in self.terms
@@ -78,6 +82,32 @@ class Edam:
     def find(self, label: str, branch: str) -> str | None:
         """The live id with this label (case and blanks do not count), or None."""
         return self._ids.get((branch, name_key(label)))
+
+    def lookup(self, name: str, branch: str) -> str | None:
+        """The live id that goes by this name, or None: a label, a synonym or a file extension.
+
+        Letters and digits alone count, in any case, and the word "format" at the end may lack. A label goes before a
+        synonym and that before an extension; a synonym or extension of several terms names none of them.
+        """
+        if self._names is None:
+            self._names = _names({i: term for i, term in self.terms.items() if not term.obsolete})
+        return self._names.get((branch, plain_key(name)))
+
+    def replacement(self, term_id: str) -> str | None:
+        """The live term of the same branch that stands in for an obsolete one, or None where EDAM names none or many.
+
+        The replacement proper goes before what is only to be considered; chains of obsolete terms are followed.
+        """
+        seen = {term_id}
+        while term_id in self.terms and self.terms[term_id].obsolete:
+            term = self.terms[term_id]
+            branch = self.branch(term_id)
+            heirs = [i for i in term.replaced_by or term.suggested if self.branch(i) == branch and i not in seen]
+            if len(heirs) != 1:
+                return None
+            term_id = heirs[0]
+            seen.add(term_id)
+        return term_id if term_id in self.terms else None
 
     def check(self, term_id: str, branch: str, *, allow_root: bool = False) -> Problem | None:
         """What forbids `term_id` where a term of `branch` is asked for, or None when nothing does."""
@@ -107,16 +137,41 @@ def name_key(name: str) -> str:
     return " ".join(name.split()).casefold()
 
 
+def plain_key(name: str) -> str:
+    """Letters and digits alone, case folded, without a closing "format": `FASTQ_Sanger format` is `fastqsanger`."""
+    key = "".join(character for character in name.casefold() if character.isalnum())
+    return key.removesuffix("format") or key
+
+
+def _names(terms: dict[str, EdamTerm]) -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for kind in ("label", "synonyms", "extensions"):
+        owners: dict[tuple[str, str], set[str]] = {}
+        for term_id, term in sorted(terms.items()):
+            values = [term.label] if kind == "label" else getattr(term, kind)
+            for key in {plain_key(value) for value in values} - {""}:
+                owners.setdefault((term_id.split("_", 1)[0], key), set()).add(term_id)
+        for key, ids in owners.items():
+            if kind == "label" or len(ids) == 1:
+                found.setdefault(key, min(ids))
+    return found
+
+
 @lru_cache(maxsize=1)
 def load_edam() -> Edam:
     """The ontology of the installed `edam-ontology` package, read once."""
     source = importlib.resources.files("edam_ontology") / "EDAM.tsv"
     with source.open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))
-    return Edam(dict(_terms(rows)), version=importlib.metadata.version("edam-ontology"))
+    return Edam(dict(terms_of(rows)), version=importlib.metadata.version("edam-ontology"))
 
 
-def _terms(rows: Iterable[dict[str, str]]) -> Iterator[tuple[str, EdamTerm]]:
+def terms_of(rows: Iterable[dict[str, str]]) -> Iterator[tuple[str, EdamTerm]]:
+    """(id, term) of every row that is a class of the four branches; columns as in the table of `edam-ontology`.
+
+    Read are `Class ID`, `Preferred Label`, `Synonyms`, `Obsolete`, `Parents`, `File extension` and what is named in
+    place of an obsolete class; the last two and the synonyms may lack. Raises `KeyError` for the others.
+    """
     live = {_short(row["Class ID"]) for row in rows if row["Obsolete"].upper() != "TRUE"}
     for row in rows:
         term_id = _short(row["Class ID"])
@@ -126,8 +181,23 @@ def _terms(rows: Iterable[dict[str, str]]) -> Iterator[tuple[str, EdamTerm]]:
         parents = {p for p in map(_short, row["Parents"].split("|")) if p.startswith(branch) and p in live}
         if not parents and term_id in live - set(ROOTS.values()):
             parents = {ROOTS[branch.rstrip("_")]}  # a few operations hang below a topic only
-        suggested = [_short(i) for key in ("replacedBy", "consider") for i in row[_OBO + key].split("|") if i]
-        yield term_id, EdamTerm(row["Preferred Label"], tuple(sorted(parents)), term_id not in live, tuple(suggested))
+        replaced, consider = (tuple(map(_short, _cells(row, _OBO + key))) for key in ("replacedBy", "consider"))
+        yield (
+            term_id,
+            EdamTerm(
+                row["Preferred Label"],
+                tuple(sorted(parents)),
+                obsolete=term_id not in live,
+                suggested=replaced + consider,
+                replaced_by=replaced,
+                synonyms=_cells(row, "Synonyms"),
+                extensions=_cells(row, "File extension"),
+            ),
+        )
+
+
+def _cells(row: dict[str, str], column: str) -> tuple[str, ...]:
+    return tuple(value for value in (row.get(column) or "").split("|") if value)
 
 
 def _short(uri: str) -> str:

@@ -58,9 +58,9 @@ def _value(
     elif column.kind == "license" and spdx(value) != value:
         better = spdx(value) or "MIT, GPL-3.0-or-later, ... or LicenseRef-..."
         broken = ("not one SPDX licence id", f"Write {better} (see https://spdx.org/licenses)")
-    elif column.kind == "url" and not _is_url(value):
+    elif column.kind == "url" and not is_url(value):
         broken = ("not an http(s) address", "Write it in full, as https://host/path")
-    elif column.kind == "download" and not (_PACKAGE.fullmatch(value) or _is_url(value)):
+    elif column.kind == "download" and not (_PACKAGE.fullmatch(value) or is_url(value)):
         broken = ("neither a package nor an http(s) address", "Write channel::package or https://host/path")
     if broken:
         yield row.error(column.name, *broken, value=value)
@@ -89,7 +89,7 @@ def _id(value: str, column: str) -> tuple[str, str] | None:
     return None if _SLUG.fullmatch(value) else (f"not a {column} id", advice)
 
 
-def _is_url(value: str) -> bool:
+def is_url(value: str) -> bool:
     try:
         parts = urlsplit(value)
     except ValueError:

@@ -1,0 +1,129 @@
+"""Importer `tables`: ports, provenance and repairs on a small table, counts on the real one."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+from workbench.kg import check_graph
+from workbench.kg.importers import IMPORTERS, RegistryError, Report, assemble
+
+SHARED = Path(os.environ.get("WORKBENCH_SHARED") or Path(__file__).resolve().parents[2] / "shared") / "data"
+TOOLS = [
+    {
+        "id": "Samtools",
+        "name": "SAMtools",
+        "biotools_id": "samtools",
+        "homepage": "www.htslib.org",
+        "license": "GPL v3",
+        "package": "conda:samtools=1.2",
+        "doi": ["doi:10.1093/Bioinformatics/btp352"],
+        "topics": [["topic_0102", "Mapping"], ["topic_9999", "Sequencing"]],
+        "sources": ["biotools"],
+    },
+    {"id": "samtools", "name": "samtools", "sources": ["nfcore"]},
+    ["no object"],
+]
+COMMANDS = [
+    {
+        "id": "nfcore:samtools/sort",
+        "tool": "samtools",
+        "inputs": [
+            {"data": "data_0863", "formats": ["format_2572", "format_2573", "format_3989"]},
+            {"formats": ["ext:fai"]},
+            {"data": "format_1929"},
+        ],
+        "outputs": [{"formats": ["format_25722", "bam", "*.{cram,csi}"]}],
+        "ops": ["operation_3802", "operation_0004"],
+    },
+    {"id": "galaxy:samtools_sort", "tool": "samtools", "inputs": "none", "outputs": [7], "ops": None},
+    {"id": "galaxy:", "tool": "samtools"},
+]
+SOURCES = [{"id": "SRA", "name": "Reads", "outputs": [{"formats": ["format_1930"]}], "source": "biotools"}]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, rows in (("registry", TOOLS), ("components", COMMANDS), ("data_sources", SOURCES)):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n{broken\n")
+    (tmp_path / "ext_formats.tsv").write_text("format\tparent\tuses\next:fai\tparent=format_3475\t1\n")
+    return tmp_path
+
+
+def imported(path: Path) -> tuple[nx.MultiDiGraph, Report]:
+    note = Report()
+    return assemble(IMPORTERS["tables"](path, note), note=note), note
+
+
+def test_ports_provenance_and_identity(folder: Path) -> None:
+    graph, _ = imported(folder)
+    check_graph(graph)
+    sort = "command:nfcore:samtools/sort"
+    assert graph.edges["format_2572", sort, "input"] == {
+        "relation": "input",
+        "provenance": [{"registry": "nf-core", "record": "nfcore:samtools/sort", "licence": "MIT"}],
+        "ports": [0],
+    }
+    assert graph.edges["format:fai", sort, "input"]["ports"] == [1]
+    assert graph.edges["format_1929", sort, "input"]["ports"] == [2]
+    assert graph.has_edge("format:fai", "format_3475", "format_is_a")
+    assert {t for _, t, k in graph.out_edges(sort, keys=True) if k == "output"} == {
+        "format_2572",
+        "format_3462",
+        "format:csi",
+    }
+    tool = graph.nodes["tool:samtools"]
+    assert tool["name"] == "SAMtools" and tool["aliases"] == ["samtools"] and tool["packages"] == ["bioconda::samtools"]
+    assert tool["homepage"] == "https://www.htslib.org" and tool["doi"] == ["10.1093/bioinformatics/btp352"]
+    assert graph.has_edge("tool:samtools", "license:GPL-3.0", "licensed_under")
+    assert graph.has_edge("tool:samtools", "topic_3168", "has_topic"), "found by its label"
+    assert graph.has_edge("source:sra", "format_1930", "download_from")
+    assert graph.graph["licences"] == [
+        "CC-BY-4.0",
+        "CC-BY-SA-4.0",
+        "LicenseRef-MIT-and-others",
+        "LicenseRef-unknown",
+        "MIT",
+    ]
+
+
+def test_every_defect_is_a_line_of_the_report(folder: Path) -> None:
+    _, note = imported(folder)
+    told = {(line.file, line.place, line.rule, line.action) for line in note.lines}
+    for line in (
+        ("registry.jsonl", "line 3", "record is not an object", "dropped"),
+        ("registry.jsonl", "line 4", "not JSON", "dropped"),
+        ("registry.jsonl", "line 2", "id that an earlier record has, joined with it", "kept"),
+        ("registry.jsonl", "line 1.topics[1]", "no such EDAM id; found by its label", "repaired"),
+        ("components.jsonl", "line 1.inputs[0]", "compression given as a format or data type", "dropped"),
+        ("components.jsonl", "line 1.inputs[2].data[0]", "format given where data is asked for", "repaired"),
+        ("components.jsonl", "line 1.outputs[0].formats[0]", "no such EDAM id", "dropped"),
+        ("components.jsonl", "line 1.operations[1]", "branch root, which says nothing", "dropped"),
+        ("components.jsonl", "line 2.outputs[0]", "port is not an object", "dropped"),
+        ("components.jsonl", "line 3", "command without an id or tool", "dropped"),
+    ):
+        assert line in told
+    assert note.records == 10 and sum(note.actions.values()) == len(note.lines) == sum(note.counts.values())
+
+
+def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match="no such file"):
+        list(IMPORTERS["tables"](tmp_path / "missing", Report()))
+    with pytest.raises(RegistryError, match="holds nothing"):
+        list(IMPORTERS["tables"](tmp_path, Report()))
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="no registry tables here")
+def test_the_real_tables() -> None:
+    graph, note = imported(SHARED)
+    types = [kind for _, kind in graph.nodes(data="type")]
+    assert types.count("command") == 7755 and types.count("tool") >= 4239 and types.count("source") == 487
+    assert all(attributes["provenance"] for *_, attributes in graph.edges(data=True))
+    assert all(graph.has_node(node) for node in ("format_2572", "data_0863"))
+    assert (
+        note.counts["no such EDAM id (dropped)"] and note.counts["obsolete EDAM id, replaced as EDAM says (repaired)"]
+    )

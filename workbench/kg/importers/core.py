@@ -1,0 +1,83 @@
+"""The frame of an importer: which files a path holds, reading each of them, and the extras they need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbench.kg.importers.items import Item, RegistryError
+from workbench.kg.importers.report import Report
+from workbench.kg.importers.vocabulary import Vocabulary
+
+MAX_DEPTH = 12  # folders below the one given
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One file to read with the files that belong to it; `name` is the path as the report shows it."""
+
+    path: Path
+    name: str
+    beside: tuple[Path, ...] = ()
+    root: Path = Path()
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an import may be told: the ontology to look terms up in, and a mapping for formats without a fixed form."""
+
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    mapping: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Importer:
+    """Reads one format: `units` finds the files of a path, `read_unit` gives the items of one of them.
+
+    Called as `importer(path, note)` it is the generator of all items. Only `RegistryError` is ever raised.
+    """
+
+    name: str
+    units: Callable[[Path], list[Unit]]
+    read_unit: Callable[[Unit, Report, Options], Iterator[Item]]
+
+    def __call__(self, path: str | Path, note: Report, options: Options | None = None) -> Iterator[Item]:
+        options = options or Options()
+        for unit in self.find(path):
+            yield from self.read_unit(unit, note, options)
+
+    def find(self, path: str | Path) -> list[Unit]:
+        """The files to read, sorted; raises `RegistryError` for a path that is missing or holds none."""
+        path = Path(path)
+        try:
+            if not path.exists():
+                raise RegistryError(f"{path}: no such file or folder; give the path of a {self.name} file or folder")
+            units = self.units(path)
+        except (OSError, ValueError) as problem:
+            if isinstance(problem, RegistryError):
+                raise
+            raise RegistryError(f"{path}: cannot be read ({problem})") from problem
+        if not units:
+            raise RegistryError(f"{path}: holds nothing that reads as {self.name}; check the path and the format")
+        return units
+
+
+def one_file(path: Path, *suffixes: str) -> list[Unit]:
+    """The file given, or in a folder every file whose name ends in one of `suffixes`."""
+    if path.is_file():
+        return [Unit(path, path.name, root=path.parent)]
+    return [Unit(file, file.relative_to(path).as_posix(), root=path) for file in files_below(path, *suffixes)]
+
+
+def files_below(folder: Path, *suffixes: str) -> list[Path]:
+    """Files below a folder by the end of their name, in any case, sorted; links out of the folder are not followed."""
+    found, root = [], folder.resolve()
+    for here, folders, names in os.walk(folder):
+        depth = len(Path(here).relative_to(folder).parts)
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and depth < MAX_DEPTH)
+        paths = (Path(here, name) for name in names if name.lower().endswith(suffixes) and not name.startswith("."))
+        found += [path for path in paths if path.is_file() and path.resolve().is_relative_to(root)]
+    return sorted(found)

@@ -1,0 +1,170 @@
+"""Tools and commands as registries describe them, made into items: the part that all tool importers share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from workbench.kg.importers.extensions import COMPRESSION
+from workbench.kg.importers.items import FactItem, Item, Node, Provenance
+from workbench.kg.importers.licences import licence_id
+from workbench.kg.importers.report import Spot
+from workbench.kg.importers.vocabulary import Term, Vocabulary, slug, text, texts
+from workbench.kg.rules import branch_of, is_url
+from workbench.kg.tsv import MAX_URL
+
+MANY = 2000  # ports of a command, terms of a port: more is a broken record
+_DOI = re.compile(r"10\.\d{4,9}/\S+")
+
+
+class Given(NamedTuple):
+    """A term as it is written, with the label beside it where there is one."""
+
+    value: Any
+    label: Any = None
+
+
+@dataclass
+class Port:
+    """An input or output: alternatives of formats, kinds of data. Of `fallback`, only what formats alone do not say."""
+
+    formats: Sequence[Given] = ()
+    data: Sequence[Given] = ()
+    optional: bool = False
+    fallback: Sequence[Given] = ()
+    name: str = ""
+
+
+@dataclass
+class ToolRecord:
+    """A tool, values as the registry writes them."""
+
+    id: Any
+    name: Any = None
+    biotools_id: Any = None
+    homepage: Any = None
+    download: Any = None
+    license: Any = None
+    packages: Any = ()
+    doi: Any = ()
+    aliases: Any = ()
+    topics: Sequence[Given] = ()
+
+
+@dataclass
+class CommandRecord:
+    """A command, values as the registry writes them. id: what follows `command:`."""
+
+    id: str
+    name: str
+    operations: Sequence[Given] = ()
+    inputs: Sequence[Port] = ()
+    outputs: Sequence[Port] = ()
+    aliases: Sequence[str] = field(default_factory=list)
+
+
+def tool_id(value: object, spot: Spot) -> str:
+    """The node id of a tool, "" (and a finding) where its name has nothing to make one of."""
+    name = slug(text(value, spot))
+    if not name:
+        spot.dropped("tool without an id or name", value)
+    return f"tool:{name}" if name else ""
+
+
+def tool_items(tool: ToolRecord, source: Provenance, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
+    """A tool's node, topics and licence; nothing where it has no id."""
+    node = tool_id(tool.id, spot.at("id"))
+    if not node:
+        return
+    attributes: dict[str, Any] = {
+        "biotools_id": text(tool.biotools_id, spot.at("biotools_id")),
+        "homepage": _url(tool.homepage, spot.at("homepage")),
+        "download": _url(tool.download, spot.at("download")),
+        "license": licence_id(tool.license, spot.at("license")),
+        "packages": texts(tool.packages, spot.at("packages")),
+        "doi": list(_dois(tool.doi, spot.at("doi"))),
+        "aliases": texts(tool.aliases, spot.at("aliases")),
+    }
+    name = text(tool.name, spot.at("name")) or node.partition(":")[2]
+    yield Node(node, "tool", name, {key: value for key, value in attributes.items() if value})
+    if attributes["license"]:
+        yield Node(f"license:{attributes['license']}", "license", attributes["license"])
+        yield FactItem(node, "licensed_under", f"license:{attributes['license']}", source)
+    for term in _terms(tool.topics, "topic", spot.at("topics"), vocabulary):
+        yield FactItem(node, "has_topic", term.id, source)
+
+
+def command_items(
+    command: CommandRecord, tool: str, source: Provenance, spot: Spot, vocabulary: Vocabulary
+) -> Iterator[Item]:
+    """A command's node and facts. tool: node id of the tool it belongs to."""
+    node = f"command:{command.id}"
+    optional = [n for n, port in enumerate(command.inputs) if port.optional]
+    attributes = {"optional_ports": optional, "aliases": [a for a in command.aliases if a and a != command.name]}
+    yield Node(node, "command", command.name, {key: value for key, value in attributes.items() if value})
+    yield FactItem(node, "command_of", tool, source)
+    for term in _terms(command.operations, "operation", spot.at("operations"), vocabulary):
+        yield FactItem(node, "performs", term.id, source)
+    for side, ports in (("input", command.inputs), ("output", command.outputs)):
+        for number, port in enumerate(ports[:MANY]):
+            for term in port_terms(port, spot.at(f"{side}s", number), vocabulary):
+                relation = side if branch_of(term.id) == "format" else f"{side}_data"
+                ends = (term.id, node) if side == "input" else (node, term.id)
+                yield from own_term_items(term, source)
+                yield FactItem(ends[0], relation, ends[1], source, number)
+
+
+def own_term_items(term: Term, source: Provenance) -> Iterator[Item]:
+    """What an own term needs beside the fact it stands in: its node and the terms above it; nothing for EDAM's."""
+    if term.name:
+        branch = branch_of(term.id)
+        yield Node(term.id, branch, term.name)
+        for parent in term.parents:
+            yield FactItem(term.id, f"{branch}_is_a", parent, source)
+
+
+def port_terms(port: Port, spot: Spot, vocabulary: Vocabulary) -> list[Term]:
+    """Formats and data of a port; a packing (gzip) beside a content format says nothing of the content and is left."""
+    found = _terms(port.formats, "format", spot.at("formats"), vocabulary)
+    found += _terms(port.data, "data", spot.at("data"), vocabulary)
+    content = [term for term in found if term.id not in COMPRESSION]
+    if not any(branch_of(term.id) == "format" for term in content) and port.fallback:
+        content += _terms(port.fallback, "format", spot.at("pattern"), vocabulary)
+    formats = [term for term in content if branch_of(term.id) == "format" and term.id not in COMPRESSION]
+    if formats or not found:
+        for term in found:
+            if term.id in COMPRESSION:
+                spot.dropped("compression given as a format or data type", term.id)
+        found = content
+    return list(dict.fromkeys(found))
+
+
+def _terms(given: Iterable[Given], branch: str, spot: Spot, vocabulary: Vocabulary) -> list[Term]:
+    found: dict[Term, None] = {}
+    for index, (value, label) in enumerate(given):
+        if index >= MANY:
+            spot.dropped(f"more than {MANY} values")
+            break
+        found.update(dict.fromkeys(vocabulary.terms(value, branch, spot.at(index), label=label)))
+    return list(found)
+
+
+def _url(value: object, spot: Spot) -> str:
+    url = text(value, spot, limit=MAX_URL)
+    if url and not is_url(url):
+        if is_url(f"https://{url}") and re.match(r"(www\.)?[\w-]+(\.[\w-]+)+(/|$)", url):
+            spot.repaired("address without https://", url)
+            return f"https://{url}"
+        spot.dropped("not an http(s) address", url)
+        return ""
+    return url
+
+
+def _dois(value: object, spot: Spot) -> Iterator[str]:
+    for doi in texts(value, spot):
+        if match := _DOI.search(doi):
+            yield match[0].lower()
+        else:
+            spot.dropped("not a DOI", doi)

@@ -1,0 +1,173 @@
+"""Importer `tables`: normalised registry tables, a folder of JSON lines.
+
+`registry.jsonl` has a record per tool (`id`, `name`, `biotools_id`, `homepage`, `license`, `package`, `doi`, `topics`),
+`components.jsonl` one per command (`id` as `registry:name`, `tool`, `inputs` and `outputs` as ports, `ops`),
+`data_sources.jsonl` one per source (`outputs` as ports), `ext_formats.tsv` the parents of `ext:` formats. Any one of
+the first three is enough. Commands keep the registry in their id: the same command of two registries stays two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from workbench.kg.edam import EDAM_ID
+from workbench.kg.importers.core import Importer, Options, Unit
+from workbench.kg.importers.items import FactItem, Item, Node, Provenance
+from workbench.kg.importers.licences import REGISTRIES, UNKNOWN
+from workbench.kg.importers.reading import json_lines, numbered_lines
+from workbench.kg.importers.records import (
+    CommandRecord,
+    Given,
+    Port,
+    ToolRecord,
+    command_items,
+    own_term_items,
+    port_terms,
+    tool_id,
+    tool_items,
+)
+from workbench.kg.importers.report import Report, Spot
+from workbench.kg.importers.vocabulary import Vocabulary, slug, text
+
+FILES = ("registry.jsonl", "components.jsonl", "data_sources.jsonl", "ext_formats.tsv")
+NAMES = {
+    "nfcore": "nf-core",
+    "biotools": "bio.tools",
+    "galaxy": "Galaxy",
+    "galaxy-app": "Galaxy",
+    "debian": "Debian",
+    "bioconda": "Bioconda",
+}
+
+
+def units(path: Path) -> list[Unit]:
+    """The files of the table that are there; of one file alone, that one."""
+    if path.is_file():
+        return [Unit(path, path.name, root=path.parent)] if path.name in FILES[:3] else []
+    parents = tuple(path / name for name in FILES[3:] if (path / name).is_file())
+    return [Unit(path / name, name, parents, root=path) for name in FILES[:3] if (path / name).is_file()]
+
+
+def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
+    """The items of one of the three files of JSON lines."""
+    read, kind = READ[unit.path.name]
+    for path in unit.beside:
+        if unit.path.name == FILES[0]:
+            yield from _parents(path, note, options.vocabulary)
+    seen: set[str] = set()
+    for spot, record in json_lines(unit, note):
+        if not isinstance(record, dict):
+            spot.dropped("record is not an object", record)
+            continue
+        for item in read(record, spot, options.vocabulary):
+            if isinstance(item, Node) and item.type == kind:
+                if item.id in seen:
+                    spot.kept("id that an earlier record has, joined with it", item.id)
+                seen.add(item.id)
+            yield item
+
+
+def provenance(registry: object, record: str, spot: Spot) -> Provenance:
+    """Where a record of a registry is from; registries are known by the short names of the tables."""
+    short = text(registry, spot)
+    name = NAMES.get(short.lower(), short) or "unknown"
+    return Provenance(name, record, REGISTRIES.get(name, UNKNOWN))
+
+
+def _tool(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
+    name = text(record.get("id"), spot.at("id"))
+    sources = record.get("sources")
+    first = sources[0] if isinstance(sources, list) and sources else None
+    package = re.sub(r"^conda:|=.*$", "", text(record.get("package"), spot.at("package")))
+    tool = ToolRecord(
+        id=record.get("id"),
+        name=record.get("name"),
+        biotools_id=record.get("biotools_id"),
+        homepage=record.get("homepage"),
+        download=record.get("download_url"),
+        license=record.get("license"),
+        packages=[f"bioconda::{package}"] if package and "::" not in package else [package],
+        doi=record.get("doi"),
+        topics=_given(record.get("topics"), spot.at("topics")),
+    )
+    yield from tool_items(tool, provenance(first, name, spot.at("sources", 0)), spot, vocabulary)
+
+
+def _command(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
+    name = text(record.get("id"), spot.at("id"))
+    registry, _, short = name.partition(":") if ":" in name else ("", "", name)
+    tool = tool_id(record.get("tool"), spot.at("tool"))
+    if not short.strip() or not tool:
+        return spot.dropped("command without an id or tool", name)
+    source = provenance(registry, name, spot.at("id"))
+    command = CommandRecord(
+        id=name,
+        name=re.sub(r"[/_]", " ", short, count=1) if registry == "nfcore" else short,
+        operations=_given(record.get("ops"), spot.at("ops")),
+        inputs=_ports(record.get("inputs"), spot.at("inputs")),
+        outputs=_ports(record.get("outputs"), spot.at("outputs")),
+    )
+    yield Node(tool, "tool", text(record["tool"], spot.at("tool")))
+    yield from command_items(command, tool, source, spot, vocabulary)
+    return None
+
+
+def _source(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
+    short = text(record.get("id"), spot.at("id"))
+    node = slug(short)
+    if not node:
+        return spot.dropped("source without an id", record.get("id"))
+    source = provenance(record.get("source"), short, spot.at("source"))
+    links = {key: text(record.get(key), spot.at(key), limit=2000) for key in ("homepage", "kind")}
+    name = text(record.get("name"), spot.at("name")) or short
+    yield Node(f"source:{node}", "source", name, {key: value for key, value in links.items() if value})
+    for number, port in enumerate(_ports(record.get("outputs"), spot.at("outputs"))):
+        for term in port_terms(port, spot.at("outputs", number), vocabulary):
+            yield from own_term_items(term, source)
+            yield FactItem(f"source:{node}", "download_from", term.id, source)
+    return None
+
+
+def _ports(value: object, spot: Spot) -> list[Port]:
+    ports = []
+    for index, port in enumerate(_list(value, spot)):
+        here = spot.at(index)
+        if isinstance(port, dict):
+            formats, data = (_given(port.get(key), here.at(key)) for key in ("formats", "data"))
+            ports.append(Port(formats, data, optional=port.get("optional") is True))
+        else:
+            here.dropped("port is not an object", port)
+    return ports
+
+
+def _given(value: object, spot: Spot) -> list[Given]:
+    """Terms as a list of ids, of (id, label) pairs, or a single id."""
+    values = [value] if isinstance(value, str) else _list(value, spot)
+    return [Given(*one) if isinstance(one, list) and len(one) == 2 else Given(one) for one in values]
+
+
+def _list(value: object, spot: Spot) -> list[Any]:
+    if value is not None and not isinstance(value, list):
+        spot.dropped("not a list", value)
+    return value if isinstance(value, list) else []
+
+
+def _parents(path: Path, note: Report, vocabulary: Vocabulary) -> Iterator[Item]:
+    """is_a facts of the formats that have a parent in `ext_formats.tsv`: columns format, `parent=ID` or a label."""
+    for spot, line in numbered_lines(path, path.name, note):
+        name, _, rest = line.partition("\t")
+        parent = rest.partition("\t")[0].removeprefix("parent=")
+        if not name.startswith("ext:") or not EDAM_ID.fullmatch(parent):
+            continue
+        for term in vocabulary.terms(name, "format", Report().at(path.name)):
+            above = vocabulary.terms(parent, "format", spot)
+            source = Provenance("tables", name, UNKNOWN)
+            if term.name and above:
+                yield from own_term_items(term._replace(parents=tuple(up.id for up in above)), source)
+
+
+READ = {FILES[0]: (_tool, "tool"), FILES[1]: (_command, "command"), FILES[2]: (_source, "source")}
+IMPORTER = Importer("tables", units, read_unit)
