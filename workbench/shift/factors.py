@@ -22,6 +22,8 @@ from peft import LoraConfig
 from safetensors import SafetensorError, safe_open
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+DTYPES = {"F64", "F32", "F16", "BF16"}
+LARGEST = 1e100  # of a value in a factor: beyond, products of the two overflow
 TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<factor>[AB])\.weight")
 
 READ = {"peft_type", "r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern", "bias", "init_lora_weights"}
@@ -33,6 +35,15 @@ SILENT = set(
 """Settings that leave the change at s B A, whatever they are; any other one must be off, or PEFT's default."""
 
 PLAIN_STARTS = ("gaussian", "eva", "orthogonal")  # names of starts that leave W0 as it was
+
+
+FOREIGN = {
+    "lora_embedding_": "; it changes an embedding table, which looks rows up and multiplies nothing",
+    "lora_magnitude_vector": "; it belongs to DoRA, which also rescales the columns of W0",
+    ".modules_to_save.": "; it replaces a layer of the base (modules_to_save)",
+    ".lora_B.bias": "; it changes a bias of the base",
+}
+"""Part of a tensor's name -> what such a tensor is."""
 
 
 class AdapterError(ValueError):
@@ -56,23 +67,54 @@ class Factors:
     B: np.ndarray = field(repr=False)
 
 
+@dataclass(frozen=True)
+class Adapter:
+    """A PEFT LoRA folder: config and shapes are read when it is opened, values of a module when it is asked for.
+
+    scalings: module -> (rank, s), by layer and projection. transposed: whether the base keeps its weights as (in, out),
+    as the Conv1D layers of GPT-2 do (`fan_in_fan_out`); the factors are the same either way.
+    """
+
+    folder: Path
+    scalings: Mapping[str, tuple[int, float]] = field(repr=False)
+    transposed: bool = False
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Adapter:
+        """Raises AdapterError: a file is missing or broken, or the adapter is something other than plain LoRA."""
+        place = Path(folder)
+        config = read_config(place)
+        shapes = _shapes(place / WEIGHTS)
+        order = sorted(shapes, key=lambda module: (layer_of(module), module.rpartition(".")[2], module))
+        scalings = {module: _scaling(config, module, place / CONFIG) for module in order}
+        for module, pair in shapes.items():
+            _check_pair(place / WEIGHTS, module, pair, scalings[module][0])
+        return cls(place, scalings, bool(config.get("fan_in_fan_out")))
+
+    def read(self, module: str) -> Factors:
+        """The factors of one module. KeyError: the adapter has none on it. AdapterError: values that are not finite."""
+        rank, scaling = self.scalings[module]
+        path, name = self.folder / WEIGHTS, f"base_model.model.{module}.lora_"
+        with _opened(path) as weights:
+            a, b = (weights.get_tensor(f"{name}{factor}.weight").to(torch.float64).numpy() for factor in "AB")
+        for factor in (a, b):
+            if not np.isfinite(factor).all():
+                raise AdapterError(f"{path}: {module} holds values that are not finite; the training diverged")
+            if np.abs(factor).max() > LARGEST:
+                raise AdapterError(f"{path}: {module} holds values beyond {LARGEST:g}; the training diverged")
+        return Factors(module, layer_of(module), module.rpartition(".")[2], rank, scaling, a, b)
+
+    def __iter__(self) -> Iterator[Factors]:
+        return (self.read(module) for module in self.scalings)
+
+
 def read_factors(folder: str | os.PathLike[str]) -> Iterator[Factors]:
     """The factors of every module of a PEFT adapter folder, by layer and projection.
 
     Config and tensor shapes are checked at once; the values are read as the iterator gets to them, one module in
-    memory at a time.
-
-    Raises:
-        AdapterError: a file is missing or broken, or the adapter is something other than plain LoRA.
+    memory at a time. Raises AdapterError as `Adapter.open` does.
     """
-    place = Path(folder)
-    config = read_config(place)
-    shapes = _shapes(place / WEIGHTS)
-    scalings = {module: _scaling(config, module, place / CONFIG) for module in shapes}
-    for module, pair in shapes.items():
-        _check_pair(place / WEIGHTS, module, pair, scalings[module][0])
-    order = sorted(shapes, key=lambda module: (layer_of(module), module.rpartition(".")[2], module))
-    return _read(place / WEIGHTS, [(module, *scalings[module]) for module in order])
+    return iter(Adapter.open(folder))
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -124,12 +166,18 @@ def _shapes(path: Path) -> dict[str, dict[str, tuple[int, ...]]]:
     shapes: dict[str, dict[str, tuple[int, ...]]] = {}
     with _opened(path) as weights:
         for name in weights.keys():  # noqa: SIM118 - this object is no mapping
-            found = TENSOR.fullmatch(name)
+            found, tensor = TENSOR.fullmatch(name), weights.get_slice(name)
             if not found:
+                why = next((why for part, why in FOREIGN.items() if part in name), "")
                 raise AdapterError(
-                    f"{path}: tensor {name!r} is no factor of a linear layer (lora_A.weight, lora_B.weight)"
+                    f"{path}: tensor {name!r} is no factor of a linear layer (lora_A.weight, lora_B.weight){why}"
                 )
-            shapes.setdefault(found["module"], {})[found["factor"]] = tuple(weights.get_slice(name).get_shape())
+            if tensor.get_dtype() not in DTYPES:
+                raise AdapterError(
+                    f"{path}: tensor {name!r} is of the type {tensor.get_dtype()}, not one of "
+                    f"{', '.join(sorted(DTYPES))}; save the adapter in one of these"
+                )
+            shapes.setdefault(found["module"], {})[found["factor"]] = tuple(tensor.get_shape())
     if not shapes:
         raise AdapterError(f"{path} holds no tensors, so there is no adapter in it")
     return shapes
@@ -139,9 +187,21 @@ def _opened(path: Path) -> Any:
     try:
         return safe_open(path, framework="pt")
     except FileNotFoundError:
-        raise AdapterError(f"{path} does not exist; the weights must be saved as safetensors") from None
+        raise AdapterError(f"{path} does not exist; {_instead(path)}") from None
     except (OSError, SafetensorError) as error:
         raise AdapterError(f"{path} cannot be read as safetensors: {error}") from error
+
+
+def _instead(path: Path) -> str:
+    """What a folder without the weights file may hold instead, and what to do."""
+    if path.with_suffix(".bin").exists():
+        return (
+            f"{path.with_suffix('.bin').name} is a pickle, which can run code when it is read and is never opened "
+            "here; load the adapter where you trust it and save it again with PEFT, which writes safetensors"
+        )
+    if any(path.parent.glob(f"{path.stem}*-of-*{path.suffix}")) or path.with_name(f"{path.name}.index.json").exists():
+        return "the weights lie in several files; save the adapter again as one file (max_shard_size)"
+    return "the weights must be saved as safetensors"
 
 
 def _scaling(config: Mapping[str, Any], module: str, path: Path) -> tuple[int, float]:
@@ -176,18 +236,10 @@ def _check_pair(path: Path, module: str, pair: Mapping[str, tuple[int, ...]], ra
             raise AdapterError(
                 f"{path}: lora_{factor} of {module} has the shape {pair[factor]}; only linear layers are read"
             )
+        if 0 in pair[factor]:
+            raise AdapterError(f"{path}: lora_{factor} of {module} is empty, of the shape {pair[factor]}")
     if not pair["A"][0] == pair["B"][1] == rank:
         raise AdapterError(
             f"{path}: A {pair['A']} and B {pair['B']} of {module} must share the rank {rank} that {CONFIG} gives; "
             "the two files do not belong together"
         )
-
-
-def _read(path: Path, modules: list[tuple[str, int, float]]) -> Iterator[Factors]:
-    with _opened(path) as weights:
-        for module, rank, scaling in modules:
-            name = f"base_model.model.{module}.lora_"
-            a, b = (weights.get_tensor(f"{name}{factor}.weight").to(torch.float64).numpy() for factor in "AB")
-            if not (np.isfinite(a).all() and np.isfinite(b).all()):
-                raise AdapterError(f"{path}: {module} holds values that are not finite; the training diverged")
-            yield Factors(module, layer_of(module), module.rpartition(".")[2], rank, scaling, a, b)

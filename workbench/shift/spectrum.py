@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,20 @@ from workbench.files import WORK_FOLDER
 from workbench.shift.factors import Factors, read_factors
 
 COLUMNS = ("module", "layer", "projection", "rank", "frobenius", "spectral", "stable_rank", "singular_values")
+MORE = ("effective_rank", "energy")
+Keep = Literal["norm", "spectrum"]
+
+
+class Directions(NamedTuple):
+    """Singular triplets, largest value first: left (out, k) and right (in, k) with orthonormal columns, values (k,)."""
+
+    left: np.ndarray
+    values: np.ndarray
+    right: np.ndarray
+
+    def first(self, k: int | None) -> Directions:
+        """The k largest; None: all."""
+        return Directions(self.left[:, :k], self.values[:k], self.right[:, :k])
 
 
 def singular_values(factors: Factors) -> np.ndarray:
@@ -25,6 +41,18 @@ def singular_values(factors: Factors) -> np.ndarray:
     r_b = np.linalg.qr(factors.B).R  # (min(out, rank), rank)
     r_a = np.linalg.qr(factors.A.T).R  # (min(in, rank), rank)
     return abs(factors.scaling) * np.linalg.svdvals(r_b @ r_a.T)
+
+
+def directions(factors: Factors) -> Directions:
+    """Singular triplets of s B A, those that differ from 0 in float64; none for no change.
+
+    `left` spans the column space (what the change can write), `right` the row space (what it reads).
+    """
+    q_b, r_b = np.linalg.qr(factors.B)
+    q_a, r_a = np.linalg.qr(factors.A.T)
+    u, values, vt = np.linalg.svd(factors.scaling * r_b @ r_a.T, full_matrices=False)
+    least = spectral_norm(values) * max(q_b.shape[0], q_a.shape[0]) * np.finfo(np.float64).eps
+    return Directions(q_b @ u, values, q_a @ vt.T).first(int(np.sum(values > least)))
 
 
 def frobenius_norm(values: np.ndarray) -> float:
@@ -53,17 +81,40 @@ def effective_rank(values: np.ndarray) -> float:
     return float(np.exp(-np.sum(share * np.log(share))))
 
 
-def spectra(adapter_folder: str | os.PathLike[str]) -> pd.DataFrame:
+def energy(values: np.ndarray) -> np.ndarray:
+    """Share of the squared Frobenius norm in the first 1, 2, ... directions: like `values`, rising to 1; 0 for no
+    change."""
+    top = spectral_norm(values)
+    squares = np.cumsum((values / top) ** 2) if top > 0 else np.zeros_like(values)
+    return squares / squares[-1] if top > 0 else squares
+
+
+def spectra(adapter_folder: str | os.PathLike[str], *, more: bool = False) -> pd.DataFrame:
     """One row a module of a PEFT LoRA folder, by layer and projection; the columns are `COLUMNS`.
 
-    `singular_values` are float64 arrays, largest first. Raises `AdapterError` for what is not plain LoRA.
+    `singular_values` are float64 arrays, largest first. more: also the columns `MORE`, `effective_rank` and the
+    arrays `energy`. Raises `AdapterError` for what is not plain LoRA.
     """
     rows = []
     for factors in read_factors(adapter_folder):
         values = singular_values(factors)
         norms = (frobenius_norm(values), spectral_norm(values), stable_rank(values))
         rows.append((factors.module, factors.layer, factors.projection, factors.rank, *norms, values))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    if more:
+        table["effective_rank"] = table["singular_values"].map(effective_rank)
+        table["energy"] = table["singular_values"].map(energy)
+    return table
+
+
+def checkpoints(adapter_folder: str | os.PathLike[str]) -> dict[int, Path]:
+    """step -> folder of every checkpoint that the training kept beside its adapter, by step."""
+    found = {
+        int(number[1]): place
+        for place in Path(adapter_folder, WORK_FOLDER).glob("checkpoint-*")
+        if (number := re.fullmatch(r"checkpoint-(\d+)", place.name))
+    }
+    return dict(sorted(found.items()))
 
 
 def growth(adapter_folder: str | os.PathLike[str]) -> pd.DataFrame:
@@ -71,14 +122,38 @@ def growth(adapter_folder: str | os.PathLike[str]) -> pd.DataFrame:
 
     Raises `AdapterError` for a checkpoint that is not plain LoRA.
     """
-    found = {
-        int(number[1]): place
-        for place in Path(adapter_folder, WORK_FOLDER).glob("checkpoint-*")
-        if (number := re.fullmatch(r"checkpoint-(\d+)", place.name))
-    }
-    tables = [spectra(found[step]).assign(step=step) for step in sorted(found)]
+    tables = [spectra(place).assign(step=step) for step, place in checkpoints(adapter_folder).items()]
     columns = ["step", *COLUMNS]
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def random_factors(factors: Factors, *, rng: np.random.Generator, keep: Keep = "norm") -> Factors:
+    """A random change of the same shape, rank and Frobenius norm, in directions that prefer nothing.
+
+    keep: `norm`, factors of independent normal values; `spectrum`, the singular values stay and only the directions
+    are drawn (uniform over orthonormal frames).
+    """
+    values = singular_values(factors)
+    if keep == "spectrum":
+        frames = random_directions(values, out=factors.B.shape[0], into=factors.A.shape[1], rng=rng)
+        a, b = (frames.right * values**0.5).T, frames.left * values**0.5
+        return replace(factors, rank=len(values), scaling=1.0, A=a, B=b)
+    if keep != "norm":
+        raise ValueError(f"keep is {keep!r}; a random change keeps the 'norm' or the whole 'spectrum'")
+    a, b = rng.standard_normal(factors.A.shape), rng.standard_normal(factors.B.shape)
+    drawn = replace(factors, scaling=1.0, A=a, B=b)
+    return replace(drawn, scaling=frobenius_norm(values) / frobenius_norm(singular_values(drawn)))
+
+
+def random_directions(values: np.ndarray, *, out: int, into: int, rng: np.random.Generator) -> Directions:
+    """Singular values (k,) with left (out, k) and right (into, k) directions drawn uniformly."""
+    return Directions(_frame(out, len(values), rng=rng), values, _frame(into, len(values), rng=rng))
+
+
+def _frame(n: int, k: int, *, rng: np.random.Generator) -> np.ndarray:
+    """k orthonormal columns (n, k), uniform: QR of normal values with the signs that make it unique (Mezzadri 2007)."""
+    q, r = np.linalg.qr(rng.standard_normal((n, k)))
+    return q * np.sign(np.diag(r))
 
 
 def random_spectra(factors: Factors, *, draws: int, rng: np.random.Generator) -> np.ndarray:
@@ -86,10 +161,4 @@ def random_spectra(factors: Factors, *, draws: int, rng: np.random.Generator) ->
 
     Factors of independent normal values: what the spectrum looks like when no direction is preferred.
     """
-    size = frobenius_norm(singular_values(factors))
-    out = []
-    for _ in range(draws):
-        a, b = rng.standard_normal(factors.A.shape), rng.standard_normal(factors.B.shape)
-        values = singular_values(Factors(factors.module, factors.layer, factors.projection, factors.rank, 1.0, a, b))
-        out.append(values * (size / frobenius_norm(values)))
-    return np.array(out)
+    return np.array([singular_values(random_factors(factors, rng=rng)) for _ in range(draws)])

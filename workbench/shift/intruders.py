@@ -1,0 +1,135 @@
+"""Intruder dimensions: leading left singular vectors of W0 + s B A that no singular vector of W0 resembles.
+
+After Shuttleworth et al. (2024), "LoRA vs full fine-tuning: an illusion of equivalence". A vector u'_j counts when
+max_i |cos(u'_j, u_i)| < threshold, over the left singular vectors u_i of W0 whose values are not 0. Any change of that
+rank and size turns some vectors, so the counts stand beside those of random changes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+
+from workbench.shift.base import Base, matching_weights
+from workbench.shift.factors import Adapter, Factors
+from workbench.shift.leading import leading
+from workbench.shift.spectrum import Keep, random_factors
+
+THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+COUNTS = (1, 2, 5, 10)
+EXHAUSTIVE = 1024  # the smaller side up to which all vectors of W0 are looked at
+COLUMNS = ("module", "layer", "projection", "vector", "cosine", "at_most")
+SWEPT = ("k", "threshold", "vectors", "intruders", "undecided", "null_mean", "null_low", "null_high", "p")
+
+
+@dataclass(frozen=True)
+class Intruders:
+    """How much the leading vectors of the changed weights resemble those of the base.
+
+    cosines: one row a module and leading vector, columns `COLUMNS`: `vector` counts from 1, `cosine` is the largest
+    |cos| met, `at_most` what it can be among the vectors of W0 that were not looked at (the same when all were).
+    drawn: `at_most` for random changes, (draws, modules, leading), NaN where there is no vector.
+    """
+
+    cosines: pd.DataFrame
+    drawn: np.ndarray
+
+    def sweep(self, *, counts: Sequence[int] = COUNTS, thresholds: Sequence[float] = THRESHOLDS) -> pd.DataFrame:
+        """Intruders among the first k vectors of all modules together: one row a k and threshold, columns `SWEPT`.
+
+        `intruders` are certain; `undecided` could be, by the vectors of W0 not looked at. null_mean, null_low,
+        null_high: mean and 95 % of the random changes. p: share of random changes, with the real one, that have as
+        many intruders or more; close to 1 it has fewer than they. A k beyond the leading vectors is left out.
+        """
+        first = self.cosines["vector"]
+        rows = []
+        for k in sorted(k for k in set(counts) if 1 <= k <= self.drawn.shape[2]):
+            among = self.cosines[first <= k]
+            for threshold in thresholds:
+                certain = int((among["at_most"] < threshold).sum())
+                undecided = int((among["cosine"] < threshold).sum()) - certain
+                null = (self.drawn[:, :, :k] < threshold).sum(axis=(1, 2))  # NaN is below nothing
+                rows.append((k, threshold, len(among), certain, undecided, *_beside(certain, null)))
+        return pd.DataFrame(rows, columns=list(SWEPT))
+
+    def by_module(self, *, k: int = 10, threshold: float = 0.5) -> pd.DataFrame:
+        """One row a module, `module, layer, projection`, then as in `sweep` from `vectors` on."""
+        rows = []
+        for i, (_, group) in enumerate(self.cosines.groupby("module", sort=False)):
+            among = group[group["vector"] <= k]
+            certain = int((among["at_most"] < threshold).sum())
+            undecided = int((among["cosine"] < threshold).sum()) - certain
+            null = (self.drawn[:, i, :k] < threshold).sum(axis=1)
+            rows.append((*group.iloc[0][list(COLUMNS[:3])], len(among), certain, undecided, *_beside(certain, null)))
+        return pd.DataFrame(rows, columns=[*COLUMNS[:3], *SWEPT[2:]])
+
+
+def intruder_dimensions(
+    adapter_folder: str | os.PathLike[str],
+    base: Base,
+    *,
+    rng: np.random.Generator,
+    leading_vectors: int = 10,
+    draws: int = 20,
+    against: int | None = None,
+    keep: Keep = "norm",
+    progress: Callable[[str], None] | None = None,
+) -> Intruders:
+    """Resemblance of the leading vectors of every module, and of the same with random changes added instead.
+
+    base: see `base_weights`. leading_vectors: of W0 + s B A, a module. draws: random changes a module, of the same
+    rank and Frobenius norm (keep: `norm`) or of the same singular values (`spectrum`). against: how many leading
+    vectors of W0 are looked at; None: all, up to a smaller side of 1024, and 8 x leading_vectors beyond. Where not
+    all are, `at_most` bounds the rest: what of u'_j lies outside those looked at (Bessel's inequality).
+
+    Cost a module: one decomposition of W0, and 1 + draws times the leading vectors of a changed weight: dense up to
+    a smaller side of 256, else by Lanczos on products with W0 and the factors (4096 x 4096, 10 vectors: seconds).
+
+    Raises `AdapterError`, `ModelError`; ValueError for numbers below 1.
+    """
+    for name, value in {"leading_vectors": leading_vectors, "draws": draws, "against": against}.items():
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; it must be 1 or more")
+    adapter = Adapter.open(adapter_folder)
+    weight_of = matching_weights(adapter, base)
+    rows: list[tuple] = []
+    drawn = np.full((draws, len(adapter.scalings), leading_vectors), np.nan)
+    for i, factors in enumerate(adapter):
+        changes = chain([factors], (random_factors(factors, rng=rng, keep=keep) for _ in range(draws)))
+        found = resemblance(weight_of(factors), changes, k=leading_vectors, against=against)
+        place = (factors.module, factors.layer, factors.projection)
+        rows += [(*place, j, *pair) for j, pair in enumerate(zip(*next(found), strict=True), start=1)]
+        for draw, (_, bounds) in enumerate(found):
+            drawn[draw, i, : len(bounds)] = bounds
+        if progress:
+            progress(factors.module)
+    return Intruders(pd.DataFrame(rows, columns=list(COLUMNS)), drawn)
+
+
+def resemblance(
+    weight: np.ndarray, changes: Iterable[Factors], *, k: int, against: int | None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Of the k leading left vectors of W0 + each change: the largest |cos| met, and what it can be at most.
+
+    Both (k,) float64, fewer where values are 0. Arguments as in `intruder_dimensions`; W0 is decomposed once.
+    """
+    size = min(weight.shape)
+    count = against or (size if size <= EXHAUSTIVE else 8 * k)
+    known = leading(weight, None if count >= size else count).left
+    complete = count >= size or known.shape[1] < count
+    for change in changes:
+        cosines = np.abs(known.T @ leading(weight, k, update=change).left)  # (m, k)
+        largest = np.minimum(cosines.max(axis=0, initial=0.0), 1)
+        rest = np.sqrt(np.clip(1 - (cosines**2).sum(axis=0), 0, None))
+        yield largest, largest if complete else np.maximum(largest, rest)
+
+
+def _beside(count: int, null: np.ndarray) -> tuple[float, float, float, float]:
+    """Mean and 95 % of the random counts, and p of as many or more."""
+    low, high = np.quantile(null, [0.025, 0.975])
+    return float(null.mean()), float(low), float(high), float((1 + (null >= count).sum()) / (1 + len(null)))

@@ -1,0 +1,151 @@
+"""Adapters beside one another, module by module: do their changes point the same way, in the same directions?
+
+Everything comes from the factors. With thin singular triplets U S V^T of both changes, the inner product is
+sum_ij s1_i s2_j (U1^T U2)_ij (V1^T V2)_ij, and the principal angles between their column spaces (what they write) or
+row spaces (what they read) are those between U1 and U2, or V1 and V2: O((out + in) rank^2), no out x in matrix.
+
+Two adapters trained from the same seed start from the same A, so their row spaces agree before anything is learned.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy.linalg import subspace_angles
+
+from workbench.shift.factors import Adapter, AdapterError, Factors
+from workbench.shift.spectrum import Directions, directions, frobenius_norm, random_directions
+
+COMPARED = (
+    "module", "layer", "projection", "first", "second", "norm_first", "norm_second", "cosine", "cosine_null",
+    "column_overlap", "column_null", "row_overlap", "row_null", "column_angles", "row_angles",
+)  # fmt: skip
+NULL = 0.95  # quantile of the random values that the null columns hold
+
+
+def principal_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Angles between two subspaces of R^d, smallest first, in radians: (min(k1, k2),) float64 (Bjoerck & Golub 1973).
+
+    first: (d, k1), second: (d, k2), columns that span them. Small angles are exact too (by sines, Knyazev &
+    Argentati 2002). Empty where one of the two is.
+    """
+    if not (first.size and second.size):
+        return np.zeros(0)
+    return subspace_angles(first, second)[::-1]
+
+
+def overlap(angles: np.ndarray) -> float:
+    """Mean squared cosine of principal angles: 1 when the smaller space lies in the other, max(k1, k2) / d by chance.
+
+    The subspace similarity of Hu et al. (2021, section 7.2). NaN without angles.
+    """
+    return float(np.mean(np.cos(angles) ** 2)) if len(angles) else float("nan")
+
+
+def update_cosine(first: Directions, second: Directions) -> float:
+    """<dW1, dW2> / (||dW1|| ||dW2||), Frobenius, in [-1, 1]; NaN where one of them is 0.
+
+    Between changes of random directions it has the mean 0 and the variance 1 / (out in).
+    """
+    if not (len(first.values) and len(second.values)):
+        return float("nan")
+    one, two = (x.values / np.linalg.norm(x.values) for x in (first, second))
+    inner = one @ ((first.left.T @ second.left) * (first.right.T @ second.right)) @ two
+    return float(np.clip(inner, -1, 1))
+
+
+def difference(first: Factors, second: Factors) -> Factors:
+    """dW1 - dW2 as factors, of the sum of the ranks."""
+    b = np.hstack([first.scaling * first.B, -second.scaling * second.B])
+    return replace(first, rank=first.rank + second.rank, scaling=1.0, A=np.vstack([first.A, second.A]), B=b)
+
+
+def shared(adapters: Mapping[str, Adapter]) -> list[str]:
+    """Modules that all adapters change, by layer and projection.
+
+    Raises:
+        ValueError: there are fewer than two adapters, or no such module.
+        AdapterError: on call of `aligned`, for modules of unlike shapes.
+    """
+    if len(adapters) < 2:
+        raise ValueError(f"{len(adapters)} adapter given; a comparison needs two or more")
+    modules = [m for m in next(iter(adapters.values())).scalings if all(m in a.scalings for a in adapters.values())]
+    if not modules:
+        raise ValueError(f"{', '.join(adapters)} change no module in common; compare adapters of one base model")
+    return modules
+
+
+def aligned(adapters: Mapping[str, Adapter]) -> Iterator[dict[str, Factors]]:
+    """The factors of one shared module after another, by the adapters' names. AdapterError: their shapes differ."""
+    for module in shared(adapters):
+        factors = {name: adapter.read(module) for name, adapter in adapters.items()}
+        shapes = {name: (one.B.shape[0], one.A.shape[1]) for name, one in factors.items()}
+        if len(set(shapes.values())) > 1:
+            said = ", ".join(f"{name} {out} x {into}" for name, (out, into) in shapes.items())
+            raise AdapterError(f"the changes of {module} have unlike shapes ({said}); compare adapters of one base")
+        yield factors
+
+
+def compare(
+    adapters: Mapping[str, str | os.PathLike[str]],
+    *,
+    rng: np.random.Generator,
+    draws: int = 200,
+    top: int | None = None,
+) -> pd.DataFrame:
+    """Every pair of adapters in every module that all of them change: one row a module and pair, columns `COMPARED`.
+
+    adapters: name -> PEFT folder, two or more; ranks may differ, and a checkpoint's folder is one too. top: compare
+    the spaces of the leading directions only (None: of all). Angles: see `principal_angles`; overlaps are their mean
+    squared cosines. The null columns hold the 95 % quantile of |cosine| and of the overlaps over `draws` random
+    changes with the second one's singular values.
+
+    Raises ValueError, `AdapterError`: fewer than two adapters, no module in common, unlike shapes.
+    """
+    opened = {name: Adapter.open(folder) for name, folder in adapters.items()}
+    rows = []
+    for factors in aligned(opened):
+        changes = {name: directions(one) for name, one in factors.items()}
+        null = _null(changes, rng=rng, draws=draws, top=top)
+        for first, second in combinations(changes, 2):
+            one, two = changes[first], changes[second]
+            columns = principal_angles(one.left[:, :top], two.left[:, :top])
+            read = principal_angles(one.right[:, :top], two.right[:, :top])
+            found = (update_cosine(one, two), overlap(columns), overlap(read))
+            both = [x for pair in zip(found, null[first, second], strict=True) for x in pair]
+            sizes = (frobenius_norm(one.values), frobenius_norm(two.values))
+            name = next(iter(factors.values()))
+            rows.append((name.module, name.layer, name.projection, first, second, *sizes, *both, columns, read))
+    return pd.DataFrame(rows, columns=list(COMPARED))
+
+
+def _null(
+    changes: Mapping[str, Directions], *, rng: np.random.Generator, draws: int, top: int | None
+) -> dict[tuple[str, str], np.ndarray]:
+    """Pair -> 95 % quantiles (3,) of |cosine|, column and row overlap when the second change's directions are random.
+
+    A draw serves every pair of its second change. NaN without draws and for a change that is 0.
+    """
+    found: dict[tuple[str, str], list[tuple[float, float, float]]] = {pair: [] for pair in combinations(changes, 2)}
+    for second in [name for name in list(changes)[1:] for _ in range(draws)]:
+        two = changes[second]
+        drawn = random_directions(two.values, out=len(two.left), into=len(two.right), rng=rng)
+        for first in [one for one, other in found if other == second]:
+            one = changes[first]
+            spaces = (one.first(top), drawn.first(top))
+            found[first, second].append((abs(update_cosine(one, drawn)), *_overlaps(*spaces)))
+    return {pair: np.quantile(values or [(np.nan,) * 3], NULL, axis=0) for pair, values in found.items()}
+
+
+def _overlaps(one: Directions, two: Directions) -> tuple[float, float]:
+    """Column and row overlap; the squared cosines sum to ||U1^T U2||_F^2, which is quicker than the angles."""
+    k = min(len(one.values), len(two.values)) or float("nan")
+    return (
+        float(np.linalg.norm(one.left.T @ two.left)) ** 2 / k,
+        float(np.linalg.norm(one.right.T @ two.right)) ** 2 / k,
+    )
