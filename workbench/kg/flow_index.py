@@ -9,55 +9,17 @@ BAM. What is needed at least to meet a port is found for all ports at once, in r
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import networkx as nx
 import numpy as np
 
+from workbench.kg.int_rows import Ints, Rows
 from workbench.kg.paths import PathError
 from workbench.kg.ports import Port, Step, steps
-
-Ints = np.ndarray  # of int64
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Lists of integers of different lengths, one behind the other: row i is `flat[ends[i] : ends[i + 1]]`."""
-
-    flat: Ints
-    ends: Ints
-
-    @classmethod
-    def of(cls, lists: Sequence[Iterable[int]]) -> Rows:
-        """Rows from lists, in order."""
-        rows = [list(row) for row in lists]
-        flat = np.fromiter((value for row in rows for value in row), np.int64, sum(map(len, rows)))
-        return cls(flat, np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)]).astype(np.int64))
-
-    def __getitem__(self, row: int) -> Ints:
-        return self.flat[self.ends[row] : self.ends[row + 1]]
-
-    def gather(self, rows: Ints) -> Ints:
-        """The values of some rows together, sorted, each once."""
-        parts = [self[row] for row in rows.tolist()]
-        return np.unique(np.concatenate(parts)) if parts else np.empty(0, np.int64)
-
-    def turned(self, count: int) -> Rows:
-        """For each of `count` values, the rows that hold it."""
-        rows = np.repeat(np.arange(len(self.ends) - 1), np.diff(self.ends))
-        order = np.argsort(self.flat, kind="stable")
-        ends = np.searchsorted(self.flat[order], np.arange(count + 1))
-        return Rows(rows[order], ends)
-
-    def reduce(self, ufunc: np.ufunc, values: np.ndarray, *, empty: float) -> np.ndarray:
-        """`ufunc` over `values[row]` for every row, float64 (rows,); `empty` where a row holds nothing."""
-        result = np.full(len(self.ends) - 1, empty)
-        filled = np.diff(self.ends) > 0
-        if filled.any():
-            result[filled] = ufunc.reduceat(values[self.flat], self.ends[:-1][filled])
-        return result
 
 
 @dataclass(frozen=True)
@@ -86,6 +48,7 @@ class FlowIndex:
     delivers: Mapping[str, tuple[str, ...]]  # source -> formats and kinds of data
     unstated: frozenset[str]  # commands whose inputs nobody states: they open no way
     below: Mapping[str, frozenset[str]] = field(repr=False)  # item -> itself and all below it
+    _memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)  # what was once looked up
 
     @classmethod
     def of(
@@ -130,6 +93,11 @@ class FlowIndex:
         return {item: i for i, item in enumerate(self.items)}
 
     @cached_property
+    def prices(self) -> list[float]:
+        """`costs` as plain numbers."""
+        return [float(cost) for cost in self.costs]
+
+    @cached_property
     def class_of(self) -> dict[str, int]:
         """Command -> its class."""
         return {command: c for c, names in enumerate(self.members) for command in names}
@@ -149,6 +117,30 @@ class FlowIndex:
         """Per port, the classes that need it."""
         return self.needs.turned(len(self.ports))
 
+    def providers(self, port: int) -> Ints:
+        """The classes that give what meets a port."""
+        if port not in self._memo:
+            self._memo[port] = self.givers.gather(self.accepts[port])
+        return self._memo[port]
+
+    def kinds_met(self, port: int) -> frozenset[int]:
+        """The items that meet a port, as a set."""
+        if ("met", port) not in self._memo:
+            self._memo["met", port] = frozenset(self.accepts[port].tolist())
+        return self._memo["met", port]
+
+    def given_by(self, step: int) -> list[int]:
+        """The items that a class gives."""
+        if ("given", step) not in self._memo:
+            self._memo["given", step] = self.gives[step].tolist()
+        return self._memo["given", step]
+
+    def ports_of(self, step: int) -> list[int]:
+        """The ports that a class needs."""
+        if ("ports", step) not in self._memo:
+            self._memo["ports", step] = self.needs[step].tolist()
+        return self._memo["ports", step]
+
     def start(self, nodes: Iterable[str]) -> Ints:
         """The items that are there at the outset: those named, and what the sources named deliver; int64, sorted.
 
@@ -167,12 +159,16 @@ class FlowIndex:
             raise PathError(f"target must be a format or kind of data on the data flow, got {node!r}")
         return np.array(sorted(self.number[item] for item in self.below[node]), dtype=np.int64)
 
-    def least(self, item: np.ndarray) -> Needs:
-        """The least costs from what the items cost at the outset, float64 (items,): 0 what is there, else infinite."""
+    def least(self, item: np.ndarray, *, join: np.ufunc = np.maximum) -> Needs:
+        """The least costs from what the items cost at the outset, float64 (items,): 0 what is there, else infinite.
+
+        join: `np.maximum` of the ports of a step bounds what must be paid from below; `np.add` pays for what two ports
+        share twice, and bounds from above (the additive value of Gallo et al. 1993, Discrete Applied Mathematics 42).
+        """
         item = item.copy()
         while True:
             port = self.accepts.reduce(np.minimum, item, empty=np.inf)
-            step = self.needs.reduce(np.maximum, port, empty=np.inf) + self.costs
+            step = self.needs.reduce(join, port, empty=np.inf) + self.costs
             after = np.minimum(item, self.givers.reduce(np.minimum, step, empty=np.inf))
             if np.array_equal(after, item):
                 return Needs(item, port, step)

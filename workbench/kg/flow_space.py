@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workbench.kg.flow_index import FlowIndex, Ints, Needs
+from workbench.kg.flow_index import FlowIndex, Needs
+from workbench.kg.int_rows import Ints
 
 
 class FlowSpace:
@@ -21,11 +22,13 @@ class FlowSpace:
         self.index, self.goal_items, self.supplies = index, goal, supplies
         item = np.full(len(index.items), np.inf) if supplies is None else supplies.copy()
         item[start] = 0
+        self._outset = item
         self.needs: Needs = index.least(item)
         self.goal = len(index.ports)
         self._goal_least = float(self.needs.item[goal].min()) if len(goal) else math.inf
-        self._providers: dict[int, list[tuple[float, int]]] = {}
-        self._giving: dict[int, frozenset[int]] = {}
+        self._goal_kinds = frozenset(goal.tolist())
+        self._providers: dict[int, tuple[np.ndarray, Ints]] = {}
+        self._cheapest: dict[int, float] = {}
 
     def accepted(self, port: int) -> Ints:
         """The items that meet a port."""
@@ -33,52 +36,64 @@ class FlowSpace:
 
     def ports(self, step: int) -> Sequence[int]:
         """See `Space`."""
-        return self.index.needs[step].tolist() if step < len(self.index.members) else ()
+        return self.index.ports_of(step) if step < len(self.index.members) else ()
 
     def cost(self, step: int) -> float:
         """See `Space`."""
         classes = len(self.index.members)
-        return float(self.index.costs[step] if step < classes else self._supply()[step - classes])
+        return self.index.prices[step] if step < classes else float(self._supply()[step - classes])
 
     def least(self, port: int) -> float:
         """See `Space`."""
         return self._goal_least if port == self.goal else float(self.needs.port[port])
 
-    def providers(self, port: int) -> list[tuple[float, int]]:
+    def providers(self, port: int) -> tuple[np.ndarray, Ints]:
         """See `Space`."""
         if port not in self._providers:
-            found = self.index.givers.gather(self.accepted(port))
-            least = self.needs.step[found]
             given = self.accepted(port)
+            found = self.index.givers.gather(given) if port == self.goal else self.index.providers(port)
+            least = self.needs.step[found]
             if self.supplies is not None:
                 given = given[np.isfinite(self.supplies[given])]
                 found = np.concatenate([found, given + len(self.index.members)])
                 least = np.concatenate([least, self.supplies[given]])
-            found, least = found[np.isfinite(least)], least[np.isfinite(least)]
-            order = np.lexsort((found, least))
-            self._providers[port] = list(zip(least[order].tolist(), found[order].tolist(), strict=True))
-            self._giving[port] = frozenset(found.tolist())
+            possible = np.isfinite(least)
+            found, least = found[possible], least[possible]
+            order = np.argsort(least, kind="stable")
+            self._providers[port] = (least[order], found[order])
         return self._providers[port]
 
     def cheapest(self, port: int) -> float:
         """See `Space`."""
-        return min((self.cost(step) for _, step in self.providers(port)), default=math.inf)
+        if port not in self._cheapest:
+            steps = self.providers(port)[1]
+            classes = len(self.index.members)
+            costs = self.index.costs[steps[steps < classes]]
+            rest = [] if self.supplies is None else self.supplies[steps[steps >= classes] - classes]
+            self._cheapest[port] = float(min(costs.min(initial=np.inf), np.min(rest, initial=np.inf)))
+        return self._cheapest[port]
 
     def provides(self, step: int, port: int) -> bool:
         """See `Space`."""
-        self.providers(port)
-        return step in self._giving[port]
+        kinds = self._goal_kinds if port == self.goal else self.index.kinds_met(port)
+        classes = len(self.index.members)
+        return step - classes in kinds if step >= classes else not kinds.isdisjoint(self.index.given_by(step))
 
     def greedy(self) -> frozenset[int]:
-        """A plan, if not the cheapest: every port is met by the provider that can be run for the least."""
+        """A plan, if not the cheapest: every port is met by the provider that costs the least by itself."""
+        single = self.index.least(self._outset, join=np.add)
         plan: set[int] = set()
         waiting = [self.goal]
         for port in waiting:  # grows while it is read
             if self.least(port) > 0:
-                step = self.providers(port)[0][1]
+                steps = self.providers(port)[1]
+                step = int(min(steps.tolist(), key=lambda one: self._alone(single, one)))
                 waiting += [] if step in plan else self.ports(step)
                 plan.add(step)
         return frozenset(plan)
+
+    def _alone(self, single: Needs, step: int) -> float:
+        return float(single.step[step]) if step < len(self.index.members) else self.cost(step)
 
     def _supply(self) -> np.ndarray:
         if self.supplies is None:

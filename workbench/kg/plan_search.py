@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Protocol
 
+import numpy as np
+
 
 class Space(Protocol):
     """What the search asks of a graph; ports and steps are numbers."""
@@ -27,8 +29,8 @@ class Space(Protocol):
     def least(self, port: int) -> float:
         """A lower bound on the cost of meeting a port; 0 exactly where it is met at the outset."""
 
-    def providers(self, port: int) -> Sequence[tuple[float, int]]:
-        """(least cost of having run it, step) of the steps that meet a port and can be run, cheapest first."""
+    def providers(self, port: int) -> tuple[np.ndarray, np.ndarray]:
+        """(least costs of having run them, steps) of the steps that meet a port and can be run, cheapest first."""
 
     def cheapest(self, port: int) -> float:
         """The cost of the cheapest of its providers; infinite where there is none."""
@@ -81,7 +83,7 @@ class Search:
                 return
             if not state.open:
                 plan = frozenset(state.chosen)
-                if plan not in found and self._minimal(plan):
+                if plan not in found and self.trimmed(plan) == plan:
                     found.add(plan)
                     yield state.cost, plan
                 continue
@@ -93,14 +95,14 @@ class Search:
             if at == 0:
                 for child in self._reused(state, port, waiting):
                     heapq.heappush(heap, self._entry(child, total, next(order)))
-            options = self.space.providers(port)
-            while at < len(options) and options[at][1] in state.chosen:
+            least, options = self.space.providers(port)
+            while at < len(options) and options[at] in state.chosen:
                 at += 1
             if at < len(options):
-                child = self._added(state, port, waiting, options[at][1])
+                child = self._added(state, port, waiting, int(options[at]))
                 heapq.heappush(heap, self._entry(child, total, next(order)))
                 if at + 1 < len(options):
-                    dearer = state.cost + options[at + 1][0] - self._helpful(state, waiting)
+                    dearer = state.cost + float(least[at + 1]) - self._helpful(state, waiting)
                     heapq.heappush(heap, (max(total, dearer), self._rest(state), next(order), state, at + 1))
 
     def _entry(self, state: State, floor: float, order: int) -> tuple[float, float, int, State, int]:
@@ -157,9 +159,12 @@ class Search:
                 return max(0.0, bound)
         return max(bound, self.space.cheapest(port))
 
-    def _minimal(self, plan: frozenset[int]) -> bool:
-        """Can none of the steps be left out?"""
-        return not any(self._reaches(plan - {step}) for step in plan)
+    def trimmed(self, plan: frozenset[int]) -> frozenset[int]:
+        """The plan without steps that can be left out, the dearest first."""
+        for step in sorted(plan, key=lambda one: (-self.space.cost(one), one)):
+            if self._reaches(plan - {step}):
+                plan -= {step}
+        return plan
 
     def _reaches(self, plan: frozenset[int]) -> bool:
         done: set[int] = set()
