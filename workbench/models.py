@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
@@ -42,6 +43,8 @@ class LanguageModel:
     template: Template
     names: Mapping[str, str]
     name: str
+    # a panel runs the model on a thread of its own: the adapter must not be switched within another's pass
+    _turn: threading.RLock = field(default_factory=threading.RLock, repr=False, compare=False)
 
     @property
     def device(self) -> torch.device:
@@ -56,11 +59,12 @@ class LanguageModel:
     @contextlib.contextmanager
     def adapter(self, on: bool) -> Iterator[None]:
         """Runs its block with the adapter on or off; without an adapter both are the base model."""
-        if on or not isinstance(self.model, PeftModel):
-            yield
-        else:
-            with self.model.disable_adapter():
+        with self._turn:
+            if on or not isinstance(self.model, PeftModel):
                 yield
+            else:
+                with self.model.disable_adapter():
+                    yield
 
 
 def quantisation() -> BitsAndBytesConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -39,6 +40,9 @@ def case_graph(
         _link(case, fact, number, float(m[fact]), removed, level=column[fact.head] == column[fact.tail])
         for fact in case.facts
     ]
+    # the number of the element, so that a click says which it was
+    spots = [replace(spot, key=i) for i, spot in enumerate(spots)]
+    links = [replace(link, key=len(spots) + i) for i, link in enumerate(links)]
     height = max(spot.y for spot in spots) + 0.2
     out = [label(case, element) for element in removed]
     alt = f"{title}: {len(case.facts)} facts between {len(case.nodes)} nodes; removed: {', '.join(out) or 'nothing'}."

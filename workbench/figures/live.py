@@ -50,7 +50,9 @@ def _middles(figure: go.Figure, drawn: Sequence[Link], places: np.ndarray) -> No
     }
     texts = hover_texts(link.hover for link in drawn)
     x, y = places.T
-    figure.add_scatter(x=x, y=y, mode="markers", marker=marker, hovertext=texts, hoverinfo="text", showlegend=False)
+    keys = _keys(drawn)
+    shown = {"hovertext": texts, "hoverinfo": "text", "showlegend": False}
+    figure.add_scatter(x=x, y=y, mode="markers", marker=marker, **shown, **keys)
 
 
 def _arrow(link: Link, line: Points) -> dict[str, Any]:
@@ -74,6 +76,7 @@ def spots(figure: go.Figure, drawn: Sequence[Spot], *, font: float) -> None:
                 name=live_text(kind),
                 hovertext=hover_texts(spot.hover or spot.label for spot in some),
                 hoverinfo="text",
+                **_keys(some),
             )
     for spot in drawn:
         if spot.label:
@@ -108,6 +111,11 @@ def _label(spot: Spot) -> dict[str, Any]:
         "bgcolor": "rgba(255, 255, 255, 0.75)",
         "borderpad": 0,
     }
+
+
+def _keys(some: Sequence[Spot] | Sequence[Link]) -> dict[str, list[int]]:
+    """`customdata` of what can be clicked, where anything can."""
+    return {"customdata": [one.key for one in some]} if any(one.key >= 0 for one in some) else {}
 
 
 def _places(some: Sequence[Spot]) -> dict[str, np.ndarray]:

@@ -47,6 +47,7 @@ class Spot:
     place: Place = "above"
     ring: float = 0
     removed: bool = False
+    key: int = -1  # what a click on it means to a panel
 
     @property
     def radius(self) -> float:
@@ -71,6 +72,7 @@ class Link:
     loop: float = 90
     arrow: bool = True
     removed: bool = False
+    key: int = -1
     gone: bool = False  # not removed itself, but with an end that is
 
     @property

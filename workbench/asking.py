@@ -1,0 +1,71 @@
+"""A question typed by hand, as a case: which chain leads from this source to that target?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import networkx as nx
+import numpy as np
+
+from workbench import kg
+from workbench.cases import Case
+from workbench.sampling import Sampler, SamplingConfig
+
+TRIED = 50  # shortest chains looked at before a question counts as one without a single answer
+ASKED = "asked"  # what ids of typed questions begin with, and their split
+
+
+class QuestionError(ValueError):
+    """A question that makes no case: says which name or chain is missing and what to do."""
+
+
+class Asker:
+    """Makes cases of questions about a graph. names: node id -> name of what the model has words for.
+
+    seed: of the facts shown beside the answer's, which are drawn anew for every question, always the same ones.
+    """
+
+    def __init__(self, graph: nx.MultiDiGraph, names: Mapping[str, str], *, seed: int = 0):
+        whole = kg.flow_graph(graph)
+        self.flow = whole.subgraph([node for node in whole if node in names])
+        self.seed, self.config = seed, SamplingConfig(seed=seed)
+        self.sampler = Sampler(graph, self.flow, config=self.config)
+        reached = {n for n, before in self.flow.in_degree() if before and not n.startswith("command:")}
+        self.sources = {names[node]: node for node in self.sampler.sources}
+        self.targets = {names[node]: node for node in sorted(reached)}
+
+    def case(self, source: str, target: str) -> Case:
+        """The case that asks for the way between two nodes, given by name or id; its answer is a shortest chain.
+
+        QuestionError: a name that is not known, no chain, or none that the facts shown with it would single out.
+        """
+        ends = self._node(source, self.sources, "source"), self._node(target, self.targets, "target")
+        said = f"from {_short(source)} to {_short(target)}"
+        chains = kg.shortest_toolchains(self.flow, *ends, limit=TRIED)
+        if not chains:
+            raise QuestionError(f"no chain leads {said}; choose another target")
+        case = next(filter(None, (self._case(chain) for chain in chains)), None)
+        if case is None:
+            raise QuestionError(f"several equally short chains lead {said}, so no answer is the right one; ask another")
+        return case
+
+    def _case(self, chain: Sequence[str]) -> Case | None:
+        rng = np.random.default_rng(self.seed)
+        name = f"{ASKED}:{chain[0]}>{chain[-1]}"
+        return self.sampler.case(rng, tuple(chain), set(self.sampler.commands), id=name, split=ASKED)
+
+    def _node(self, given: str, known: Mapping[str, str], role: str) -> str:
+        text = given.strip()
+        if text in known.values():
+            return text
+        if text in known:
+            return known[text]
+        loose = [node for name, node in known.items() if name.casefold() == text.casefold()]
+        if len(loose) != 1:
+            some = ", ".join(list(known)[:3])
+            raise QuestionError(f"no {role} is called {_short(given)}; there are {len(known)}, such as {some}")
+        return loose[0]
+
+
+def _short(name: str) -> str:
+    return repr(name.strip()[:60])
