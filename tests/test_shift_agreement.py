@@ -20,8 +20,8 @@ from workbench.shift import (
     rank_agreement,
     separation,
     side_by_side,
-    spearman,
 )
+from workbench.stats import spearman
 
 CASE = chain_case()
 

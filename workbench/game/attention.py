@@ -48,7 +48,7 @@ def attention_measures(
     answers = engine.greedy_answers(cases, adapter=adapter) if answers is None else answers
     prompts = [engine.prompt(c) for c in cases]
     rows = [(*p.ids, *a[:-1]) for p, a in zip(prompts, answers, strict=True)]
-    out = {way: [np.zeros(0)] * len(cases) for way in ways}
+    out: dict[str, list[np.ndarray]] = {way: [np.zeros(0)] * len(cases) for way in ways}
     with eager_attention(engine), engine.lm.adapter(adapter), torch.no_grad():
         for batch in _batches(engine, [len(row) for row in rows]):
             shares = _token_shares(engine, [rows[i] for i in batch], [len(answers[i]) for i in batch], ways)

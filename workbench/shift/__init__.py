@@ -2,15 +2,16 @@
 
 from workbench.shift.agreement import (
     as_records,
-    case_correlations,
+    element_rows,
     masks_by_case,
     measures_of,
-    rank_agreement,
     separation,
     side_by_side,
-    spearman,
+    with_measures,
 )
-from workbench.shift.factors import AdapterError, Factors, read_factors
+from workbench.shift.base import base_weights
+from workbench.shift.causal import causal_check, deletions
+from workbench.shift.factors import Adapter, AdapterError, Factors, read_factors
 from workbench.shift.groups import (
     by_element,
     by_entity,
@@ -19,34 +20,65 @@ from workbench.shift.groups import (
     element_name,
     saliency_shift,
 )
+from workbench.shift.intruders import Intruders, intruder_dimensions
+from workbench.shift.measures import MEASURES, Measurement
+from workbench.shift.pairs import agreement_tests, case_correlations, rank_agreement
+from workbench.shift.share import base_shares
 from workbench.shift.spectrum import (
+    Directions,
+    checkpoints,
+    directions,
     effective_rank,
+    energy,
     frobenius_norm,
     growth,
+    random_factors,
     random_spectra,
     singular_values,
     spectra,
     spectral_norm,
     stable_rank,
 )
+from workbench.shift.subspaces import compare, overlap, principal_angles, update_cosine
 from workbench.shift.tokens import element_tokens, token_shift
+from workbench.shift.training import drift
 
 __all__ = [
+    "MEASURES",
+    "Adapter",
     "AdapterError",
+    "Directions",
     "Factors",
+    "Intruders",
+    "Measurement",
+    "agreement_tests",
     "as_records",
+    "base_shares",
+    "base_weights",
     "by_element",
     "by_entity",
     "by_group",
     "case_correlations",
+    "causal_check",
+    "checkpoints",
+    "compare",
+    "deletions",
+    "directions",
+    "drift",
     "effective_rank",
     "element_layers",
     "element_name",
+    "element_rows",
     "element_tokens",
+    "energy",
     "frobenius_norm",
     "growth",
+    "intruder_dimensions",
     "masks_by_case",
     "measures_of",
+    "overlap",
+    "principal_angles",
+    "random_factors",
     "random_spectra",
     "rank_agreement",
     "read_factors",
@@ -54,9 +86,10 @@ __all__ = [
     "separation",
     "side_by_side",
     "singular_values",
-    "spearman",
     "spectra",
     "spectral_norm",
     "stable_rank",
     "token_shift",
+    "update_cosine",
+    "with_measures",
 ]
