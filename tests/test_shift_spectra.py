@@ -6,12 +6,30 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from shift_adapters import one_module, save_adapter
 from tiny import tiny_reader
+from transformers import GPT2Config, GPT2LMHeadModel
 
-from workbench.shift import AdapterError, effective_rank, growth, random_spectra, read_factors, spectra, stable_rank
+from workbench.shift import (
+    Adapter,
+    AdapterError,
+    Factors,
+    checkpoints,
+    directions,
+    effective_rank,
+    energy,
+    growth,
+    random_factors,
+    random_spectra,
+    read_factors,
+    singular_values,
+    spectra,
+    stable_rank,
+)
 
 SHAPES = [  # out, in, rank
     (64, 64, 1), (64, 48, 4), (48, 64, 16), (128, 32, 32), (20, 30, 64), (30, 20, 25), (8, 8, 8), (1, 40, 4),
@@ -40,6 +58,43 @@ def test_values_and_norms_are_those_of_the_dense_product(
     np.testing.assert_allclose(row.spectral, np.linalg.norm(matrix, 2), rtol=1e-6)
     np.testing.assert_allclose(row.stable_rank, np.linalg.norm(matrix) ** 2 / np.linalg.norm(matrix, 2) ** 2, rtol=1e-6)
     assert row.rank == rank and 1 <= row.stable_rank <= min(shape) + 1e-9
+
+
+@st.composite
+def changes(draw: st.DrawFn) -> Factors:
+    """Any shape, ranks 1 to 64, factors from nearly parallel columns to independent ones, scales far apart."""
+    out, into, rank = (draw(st.integers(1, most)) for most in (96, 96, 64))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    a, b = rng.standard_normal((rank, into)), rng.standard_normal((out, rank))
+    b += draw(st.sampled_from([0.0, 10.0, 1000.0])) * b[:, :1]
+    scaling = draw(st.sampled_from([1e-4, -0.5, 2.0, 1e3]))
+    return Factors(one_module(), 0, "q_proj", rank, scaling, a, b)
+
+
+@settings(max_examples=60, deadline=None)
+@given(changes())
+def test_any_change_has_the_values_norms_and_directions_of_its_product(change: Factors) -> None:
+    matrix = change.scaling * change.B @ change.A
+    expected = np.linalg.svd(matrix, compute_uv=False)[: min(*matrix.shape, change.rank)]
+    values = singular_values(change)
+    np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-12 * expected[0])
+    np.testing.assert_allclose(np.linalg.norm(values), np.linalg.norm(matrix), rtol=1e-9)
+    found = directions(change)
+    np.testing.assert_allclose(found.left * found.values @ found.right.T, matrix, atol=1e-11 * expected[0])
+    for frame in (found.left, found.right):
+        np.testing.assert_allclose(frame.T @ frame, np.eye(len(found.values)), atol=1e-10)
+    shares = energy(values)
+    np.testing.assert_allclose(shares, np.cumsum(expected**2) / np.sum(matrix**2), rtol=1e-5)
+
+
+def test_more_columns_stand_after_the_usual_ones(tmp_path: Path) -> None:
+    save_adapter(tmp_path, {one_module(): (12, 10, 4)})
+    plain, more = spectra(tmp_path), spectra(tmp_path, more=True)
+    assert list(more.columns) == [*plain.columns, "effective_rank", "energy"]
+    assert more.effective_rank[0] == effective_rank(more.singular_values[0])
+    assert more.energy[0][-1] == pytest.approx(1) and more.energy[0][0] == pytest.approx(1 / more.stable_rank[0])
+    np.testing.assert_allclose(energy(np.array([2.0, 1.0, 1.0])), [4 / 6, 5 / 6, 1])
+    assert not energy(np.zeros(3)).any()
 
 
 def test_a_table_has_one_row_a_module_in_order_of_layers(tmp_path: Path) -> None:
@@ -133,6 +188,29 @@ def test_random_spectra_have_the_same_size_and_another_shape(tmp_path: Path) -> 
     np.testing.assert_array_equal(drawn, again)
 
 
+@pytest.mark.parametrize("keep", ["norm", "spectrum"])
+def test_random_changes_keep_what_they_say(tmp_path: Path, keep: str) -> None:
+    save_adapter(tmp_path, {one_module(): (40, 30, 4)})
+    (factors,) = read_factors(tmp_path)
+    drawn = random_factors(factors, rng=np.random.default_rng(0), keep=keep)
+    matrix = drawn.scaling * drawn.B @ drawn.A
+    assert matrix.shape == (40, 30) and np.linalg.matrix_rank(matrix) == 4
+    assert np.linalg.norm(matrix) == pytest.approx(spectra(tmp_path).frobenius[0])
+    same = np.allclose(singular_values(drawn), singular_values(factors))
+    assert same == (keep == "spectrum")
+    with pytest.raises(ValueError, match="keep is 'all'"):
+        random_factors(factors, rng=np.random.default_rng(0), keep="all")
+
+
+def test_random_directions_prefer_nothing() -> None:
+    """The mean of u u^T over draws is I / out, for the first column as for the last."""
+    change, rng = Factors("m", 0, "m", 3, 1.0, np.eye(3, 5), np.eye(4, 3) * [3, 2, 1]), np.random.default_rng(0)
+    found = [directions(random_factors(change, rng=rng, keep="spectrum")).left for _ in range(4000)]
+    for j in (0, 2):
+        mean = np.mean([np.outer(u[:, j], u[:, j]) for u in found], axis=0)
+        np.testing.assert_allclose(mean, np.eye(4) / 4, atol=0.02)
+
+
 def test_growth_follows_the_checkpoints_in_order_of_steps(tmp_path: Path) -> None:
     assert growth(tmp_path).empty and "step" in growth(tmp_path).columns
     for step in (1000, 250, 500):
@@ -140,6 +218,7 @@ def test_growth_follows_the_checkpoints_in_order_of_steps(tmp_path: Path) -> Non
     (tmp_path / "checkpoints" / "checkpoint-broken").mkdir()
     table = growth(tmp_path)
     assert list(table.step) == [250, 500, 1000] and table.frobenius.gt(0).all()
+    assert [place.name for place in checkpoints(tmp_path).values()] == [f"checkpoint-{s}" for s in (250, 500, 1000)]
 
 
 @pytest.mark.parametrize(
@@ -189,6 +268,12 @@ PREFIX = f"base_model.model.{one_module()}."
         ({PREFIX + "lora_A.weight": torch.ones(4, 9, 1, 1)}, r"shape \(4, 9, 1, 1\); only linear layers"),
         ({PREFIX + "lora_A.weight": torch.ones(3, 10)}, "must share the rank 4"),
         ({PREFIX + "lora_A.weight": torch.full((4, 10), torch.nan)}, "not finite"),
+        ({PREFIX + "lora_A.weight": torch.full((4, 10), torch.nan).bfloat16()}, "not finite"),
+        ({PREFIX + "lora_A.weight": torch.full((4, 10), 1e200, dtype=torch.float64)}, "beyond 1e\\+100"),
+        ({PREFIX + "lora_A.weight": torch.ones(4, 10, dtype=torch.int8)}, "of the type I8, not one of"),
+        ({PREFIX + "lora_A.weight": torch.ones(4, 0)}, r"is empty, of the shape \(4, 0\)"),
+        ({"base_model.model.wte.lora_embedding_B": torch.ones(4, 9)}, "changes an embedding table"),
+        ({"base_model.model.lm_head.modules_to_save.weight": torch.ones(4, 9)}, "replaces a layer of the base"),
     ],
 )
 def test_tensors_that_are_not_understood_are_refused(tmp_path: Path, extra: dict, words: str) -> None:
@@ -215,6 +300,45 @@ def test_broken_folders_are_named(tmp_path: Path) -> None:
         config.write_text(text, encoding="utf-8")
         with pytest.raises(AdapterError, match=words):
             spectra(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        ("adapter_model.bin", r"adapter_model\.bin is a pickle, which can run code"),
+        ("adapter_model-00001-of-00002.safetensors", "lie in several files"),
+        ("adapter_model.safetensors.index.json", "lie in several files"),
+    ],
+)
+def test_other_forms_of_weights_are_refused_unread(tmp_path: Path, file: str, words: str) -> None:
+    save_adapter(tmp_path, {one_module(): (12, 10, 4)})
+    (tmp_path / "adapter_model.safetensors").rename(tmp_path / file)
+    with pytest.raises(AdapterError, match=words):
+        Adapter.open(tmp_path)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.float64])
+def test_factors_of_every_float_type_are_read(tmp_path: Path, kind: torch.dtype) -> None:
+    tensors = {key: value.to(kind) for key, value in save_adapter(tmp_path, {one_module(): (12, 10, 4)}).items()}
+    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    expected = np.linalg.svd(dense(tensors, one_module(), 2.0), compute_uv=False)[:4]
+    np.testing.assert_allclose(spectra(tmp_path).singular_values[0], expected, rtol=1e-6)
+
+
+def test_layers_that_keep_their_weights_turned_are_read_as_peft_reads_them(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    base = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=50, n_positions=16))
+    config = LoraConfig(r=3, lora_alpha=12, target_modules=["c_attn", "c_proj"], fan_in_fan_out=True)
+    model = get_peft_model(base, config)
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            torch.nn.init.normal_(parameter)
+    model.save_pretrained(tmp_path)
+    adapter = Adapter.open(tmp_path)
+    assert adapter.transposed and len(adapter.scalings) == 3
+    for factors in adapter:
+        delta = base.get_submodule(factors.module).get_delta_weight("default").detach().double().numpy()
+        np.testing.assert_allclose(factors.scaling * factors.B @ factors.A, delta.T, rtol=1e-4, atol=1e-5)
 
 
 def test_one_module_at_a_time_is_read(tmp_path: Path) -> None:
