@@ -114,8 +114,9 @@ def test_every_input_counts_and_alternatives_do_not(tmp_path: Path) -> None:
     assert set(whole.commands) == {"command:fasterq-dump", "command:hisat2-build", "command:hisat2"}
     anything = Questions(graph, rule="any").cheapest("source:sra", "format_2573").plans[0]
     assert anything.commands == ("command:fasterq-dump", "command:hisat2")
-    graph.edges["format:hisat2_index", "command:hisat2", "input"].update(ports=[1], optional=True)
+    graph.edges["format:hisat2_index", "command:hisat2", "input"].update(ports=[1])
     graph.edges["format_1930", "command:hisat2", "input"].update(ports=[0])
+    graph.nodes["command:hisat2"]["optional_ports"] = [1]
     assert Questions(graph).cheapest("source:sra", "format_2573").plans[0].commands == anything.commands
 
 

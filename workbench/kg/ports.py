@@ -32,8 +32,8 @@ class Step:
 def steps(graph: nx.MultiDiGraph, *, rule: str = "declared") -> list[Step]:
     """The commands of the graph as hyper-edges, sorted.
 
-    rule: `declared` takes the ports that the edges state (attribute `ports`, numbers; optional ports are left out)
-    and, where a command states none, makes those formats one port that hold a common kind of data (`encodes`);
+    rule: `declared` takes the ports that the edges state (attribute `ports`, numbers) without the `optional_ports` of
+    the command's node; where a command states none, formats that hold a common kind of data (`encodes`) are one port.
     `any` asks for one input of all, as a path does; `all` for each. A command's kinds of data count as ports only
     where it names no format. Raises `ValueError` for another rule.
     """
@@ -50,15 +50,23 @@ def steps(graph: nx.MultiDiGraph, *, rule: str = "declared") -> list[Step]:
         elif relation == "encodes":
             holds[head].add(tail)
     commands = sorted(node for node, kind in graph.nodes(data="type") if kind == "command")
-    return [Step(node, _needs(taken[node], rule, holds), tuple(sorted(given[node]))) for node in commands]
+    optional = {node: frozenset(numbers) for node, numbers in graph.nodes(data="optional_ports") if numbers}
+    none: frozenset[int] = frozenset()
+    return [
+        Step(node, _needs(taken[node], rule, holds, optional.get(node, none)), tuple(sorted(given[node])))
+        for node in commands
+    ]
 
 
 def _needs(
-    inputs: list[tuple[str, str, Mapping[str, Any]]], rule: str, holds: Mapping[str, set[str]]
+    inputs: list[tuple[str, str, Mapping[str, Any]]],
+    rule: str,
+    holds: Mapping[str, set[str]],
+    optional: frozenset[int],
 ) -> tuple[Port, ...]:
     stated = [(item, relation, how) for item, relation, how in inputs if how.get("ports")]
     if rule == "declared" and stated:
-        return _ordered(_declared(stated))
+        return _ordered(_declared(stated, optional))
     formats = {item for item, relation, _ in inputs if relation == "input"}
     items = formats or {item for item, _, _ in inputs}
     if rule == "any":
@@ -66,13 +74,12 @@ def _needs(
     return _ordered(_alike(formats, holds) if rule == "declared" and formats else [{item} for item in items])
 
 
-def _declared(inputs: list[tuple[str, str, Mapping[str, Any]]]) -> Iterable[set[str]]:
+def _declared(inputs: list[tuple[str, str, Mapping[str, Any]]], optional: frozenset[int]) -> Iterable[set[str]]:
     """One set a port: its formats, or its kinds of data where it names no format; optional ports are left out."""
     ports: defaultdict[int, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for item, relation, how in inputs:
-        if not how.get("optional"):
-            for number in how["ports"]:
-                ports[number][relation].add(item)
+        for number in set(how["ports"]) - optional:
+            ports[number][relation].add(item)
     return [port["input"] or port["input_data"] for port in ports.values()]
 
 
