@@ -133,6 +133,12 @@ OWN: dict[str, str] = {  # ending without an EDAM format of its own -> the EDAM 
     "kreport": "format_3475",
     "bedpe": "format_3475",
 }
+SPOKEN = frozenset(  # formats that people name in prose; other format names are words as well (dat, raw, map)
+    """
+    fasta fastq fastqs bam sam cram vcf bcf gvcf gtf gff gff3 gff2 bed bedpe bedgraph wig bigwig bigbed bai csi tbi
+    fai crai gfa paf newick nexus phylip genbank embl mzml mgf csv tsv json yaml hdf5 h5ad sra pdb mmcif maf bim fam
+    """.split()
+)
 ANY = frozenset("auto data file files dir directory folder any input input_dataset sniff_ none na null".split())
 PACKING = {  # ending -> the format it is when nothing else is left of the name
     "gz": "format_3989",

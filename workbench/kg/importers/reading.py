@@ -1,16 +1,27 @@
-"""Reading files that may hold anything: lines, JSON, YAML, each with limits and every failure a finding."""
+"""Reading files that may hold anything: lines, JSON, YAML, XML, each with limits and every failure a finding."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import ijson
+import yaml
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import DefusedXMLParser, ParseError, iterparse
+
 from workbench.kg.importers.core import Unit
+from workbench.kg.importers.json_stream import MAX_DEPTH, streamed
 from workbench.kg.importers.report import Report, Spot
 
 MAX_LINE = 16 * 2**20  # bytes of one line
+MAX_YAML = 4 * 2**20  # bytes of one file
+MAX_VALUES = 100_000  # of a YAML file, aliases counted as often as they are used
+_MAX_ENTITIES, _MAX_ENTITY = 100, 300  # entities of an XML file and characters of each
+
+XML_ERRORS = (ParseError, DefusedXmlException, ValueError, OSError, LookupError)
 
 
 def numbered_lines(path: Path, name: str, note: Report) -> Iterator[tuple[Spot, str]]:
@@ -36,6 +47,106 @@ def json_lines(unit: Unit, note: Report) -> Iterator[tuple[Spot, Any]]:
             yield spot, json.loads(line)
         except (ValueError, RecursionError):
             spot.dropped("not JSON", line)
+
+
+def json_records(unit: Unit, note: Report, *, key: str = "list") -> Iterator[tuple[Spot, Any]]:
+    """The records of a JSON file of any size, one at a time: of a list, of the list at `key`, or the value itself.
+
+    Several values may follow each other. What comes after a place that is no JSON is lost, which is told.
+    """
+    number = 0
+    try:
+        with unit.path.open("rb") as stream:
+            for place, value in streamed(stream, key):
+                number += 1
+                note.record(unit.name)
+                yield note.at(unit.name, place), value
+    except (ijson.JSONError, ValueError, RecursionError, OSError) as problem:
+        note.record(unit.name)
+        note.at(unit.name).dropped(f"not JSON after {number} records", str(problem).splitlines()[0])
+
+
+def read_yaml(path: Path, spot: Spot) -> Any:
+    """The value of a YAML file with every scalar as text, or None and a finding. No objects, no alias bombs."""
+    try:
+        if path.stat().st_size > MAX_YAML:
+            return spot.dropped(f"YAML file of more than {MAX_YAML} bytes")
+        content = path.read_text(encoding="utf-8-sig", errors="replace")
+        if _too_deep(content):
+            return spot.dropped(f"YAML nested deeper than {MAX_DEPTH}")
+        value = yaml.load(content, Loader=_LOADER)  # builds texts, lists and dicts, nothing else
+    except (yaml.YAMLError, ValueError, RecursionError, OSError) as problem:
+        return spot.dropped("not YAML", " ".join(str(problem).split()))
+    return value if _within(value) else spot.dropped(f"YAML of more than {MAX_VALUES} values, aliases counted")
+
+
+_LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+def _too_deep(content: str) -> bool:
+    """Asked before anything is built: building is recursive."""
+    depth = 0
+    for event in yaml.parse(content, Loader=_LOADER):
+        starts = isinstance(event, yaml.SequenceStartEvent | yaml.MappingStartEvent)
+        depth += starts - isinstance(event, yaml.SequenceEndEvent | yaml.MappingEndEvent)
+        if depth > MAX_DEPTH:
+            return True
+    return False
+
+
+def _within(value: Any) -> bool:
+    """Whether walking the value, shared parts as often as they occur, ends within the limit."""
+    waiting, count = [value], 0
+    while waiting:
+        one = waiting.pop()
+        count += 1
+        if count > MAX_VALUES or len(waiting) > MAX_VALUES:
+            return False
+        if isinstance(one, dict):
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+    return True
+
+
+class _Parser(DefusedXMLParser):
+    """No external entity, no entity made of others; short plain ones are fine, ontologies abbreviate addresses so."""
+
+    def __init__(self) -> None:
+        super().__init__(forbid_dtd=False, forbid_entities=True, forbid_external=True)
+        self.entities = 0
+
+    def defused_entity_decl(
+        self, name: Any, is_parameter_entity: Any, value: Any, base: Any, sysid: Any, pubid: Any, notation_name: Any
+    ) -> None:
+        self.entities += 1
+        plain = value is not None and not is_parameter_entity and not set(value) & set("&%")
+        if not plain or len(value) > _MAX_ENTITY or self.entities > _MAX_ENTITIES:
+            super().defused_entity_decl(name, is_parameter_entity, value, base, sysid, pubid, notation_name)
+
+
+def xml_events(path: Path, spot: Spot, *, keep: Callable[[Any], bool]) -> Iterator[Any]:
+    """The elements that `keep` wants, each complete, in the order of their ends; others are freed as the file is read.
+
+    A file that is not well-formed, has harmful entities or is nested too deeply ends early, which is told.
+    """
+    depth = held = 0
+    try:
+        for event, element in iterparse(path, events=("start", "end"), parser=_Parser()):
+            if event == "start":
+                depth += 1
+                held += held > 0 or keep(element)
+                if depth > MAX_DEPTH:
+                    raise ValueError(f"nested deeper than {MAX_DEPTH}")
+                continue
+            depth -= 1
+            held -= held > 0
+            if not held:
+                if keep(element):
+                    yield element
+                element.clear()
+    except XML_ERRORS as problem:
+        spot.dropped("not XML that can be read safely", " ".join(str(problem).split()) or type(problem).__name__)
 
 
 def _decode(raw: bytes, spot: Spot, *, first: bool) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from workbench.kg.importers.extensions import COMPRESSION
+from workbench.kg.importers.extensions import COMPRESSION, SPOKEN
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance
 from workbench.kg.importers.licences import licence_id
-from workbench.kg.importers.report import Spot
+from workbench.kg.importers.report import Report, Spot
 from workbench.kg.importers.vocabulary import Term, Vocabulary, slug, text, texts
 from workbench.kg.rules import branch_of, is_url
 from workbench.kg.tsv import MAX_URL
@@ -28,13 +28,16 @@ class Given(NamedTuple):
 
 @dataclass
 class Port:
-    """An input or output: alternatives of formats, kinds of data. Of `fallback`, only what formats alone do not say."""
+    """An input or output: alternatives of formats, kinds of data.
+
+    `fallback` (patterns) is read where the formats say nothing, `prose` (a name, a description) where neither does.
+    """
 
     formats: Sequence[Given] = ()
     data: Sequence[Given] = ()
     optional: bool = False
     fallback: Sequence[Given] = ()
-    name: str = ""
+    prose: str = ""
 
 
 @dataclass
@@ -132,6 +135,8 @@ def port_terms(port: Port, spot: Spot, vocabulary: Vocabulary) -> list[Term]:
     content = [term for term in found if term.id not in COMPRESSION]
     if not any(branch_of(term.id) == "format" for term in content) and port.fallback:
         content += _terms(port.fallback, "format", spot.at("pattern"), vocabulary)
+    if not content and port.prose:
+        content = _spoken(port.prose, spot, vocabulary)
     formats = [term for term in content if branch_of(term.id) == "format" and term.id not in COMPRESSION]
     if formats or not found:
         for term in found:
@@ -139,6 +144,17 @@ def port_terms(port: Port, spot: Spot, vocabulary: Vocabulary) -> list[Term]:
                 spot.dropped("compression given as a format or data type", term.id)
         found = content
     return list(dict.fromkeys(found))
+
+
+def _spoken(prose: str, spot: Spot, vocabulary: Vocabulary) -> list[Term]:
+    """Formats that are named in a sentence."""
+    words = dict.fromkeys(word for word in re.split(r"[^a-z0-9]+", prose[:2000].lower()) if word in SPOKEN)
+    found: dict[Term, None] = {}
+    for word in words:
+        found.update(dict.fromkeys(vocabulary.terms(word.removesuffix("s"), "format", Report().at(""))))
+    if found:
+        spot.repaired("no format stated, read from the description", ", ".join(words))
+    return list(found)
 
 
 def _terms(given: Iterable[Given], branch: str, spot: Spot, vocabulary: Vocabulary) -> list[Term]:

@@ -70,6 +70,8 @@ class Vocabulary:
         prefix, _, rest = name.partition(":")
         if prefix.lower() in ("ext", "extension") and branch == "format":
             return self._by_pattern(rest)
+        if branch == "format" and (plain_key(name) in FORMATS or name.lower() in OWN):
+            return self._by_pattern(name)
         for other in (branch, *({"format", "data"} - {branch} if branch in ("format", "data") else ())):
             if found := self.edam.lookup(name, other):
                 return self._by_id(found, branch)
@@ -113,13 +115,15 @@ class Vocabulary:
     def _by_ending(self, name: str) -> Term | None:
         """The format of the longest ending that is known, or an own term for the last one; packing does not count."""
         endings = [part.strip("*?[]_- ") for part in name.rsplit("/", 1)[-1].split(".")]
+        stem, packed = endings[0] if endings else "", ""
         endings = endings[1:] if len(endings) > 1 else endings
-        packed = ""
         while len(endings) > 1 and endings[-1] in PACKING:
             packed = endings.pop()
         if endings == [""]:
             endings = [packed]
         if len(endings) == 1 and endings[0] in PACKING:
+            if stem and stem not in PACKING and (found := self._known(stem)):
+                return found  # `*fastq.gz`
             return Term(PACKING[endings[0]]) if PACKING[endings[0]] in self.edam else None
         for start in range(len(endings)):
             if found := self._known(".".join(endings[start:])):
@@ -178,7 +182,10 @@ def slug(name: str) -> str:
 
 def _alternatives(pattern: str) -> Iterator[str]:
     """What a pattern with braces, bars and commas stands for, one more than `MAX_ALTERNATIVES` at most."""
-    waiting, given = [pattern[:1000]], 0
+    words = re.sub(r"\s*([,|;{}()])\s*", r"\1", pattern[:1000]).split()
+    if len(words) > 1:  # prose around a pattern, such as `directory with *.{amb,ann}`
+        words = [word for word in words if re.search(r"[*.{|]", word)]
+    waiting, given = words, 0
     while waiting and given <= MAX_ALTERNATIVES:
         name = waiting.pop(0)
         inner = re.search(r"[{(]([^{}()]*)[})]", name)
@@ -186,8 +193,8 @@ def _alternatives(pattern: str) -> Iterator[str]:
             parts = re.split(r"[,|]", inner[1])[: MAX_ALTERNATIVES + 1]
             waiting[:0] = [name[: inner.start()] + part.strip() + name[inner.end() :] for part in parts]
             waiting = waiting[: 4 * MAX_ALTERNATIVES]
-        elif re.search(r"[,|;\s]", name.strip()):
-            waiting[:0] = [part for part in re.split(r"[,|;\s]+", name.strip()) if part][: MAX_ALTERNATIVES + 1]
+        elif re.search(r"[,|;]", name):
+            waiting[:0] = [part for part in re.split(r"[,|;]+", name) if part][: MAX_ALTERNATIVES + 1]
         else:
             given += 1
             yield name
