@@ -62,7 +62,7 @@ def quiet() -> SimpleNamespace:
     return SimpleNamespace(lines=lines, say=lines.append)
 
 
-def test_all_run_in_order_then_resume_runs_what_changed(
+def test_all_run_in_order_then_again_only_what_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: SimpleNamespace
 ) -> None:
     foreign = tmp_path / "data" / "kernels" / "python3"
@@ -71,7 +71,9 @@ def test_all_run_in_order_then_resume_runs_what_changed(
     monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     body = "import os, sys, pathlib\nprint(sys.executable, os.getcwd())"
-    notebooks = write_notebooks(tmp_path / "nb", bodies={"kg": body}, extra={"adapter": "rate = 0.1\n"})
+    notebooks = write_notebooks(
+        tmp_path / "nb", bodies={"kg": body}, extra={"adapter": "rate = 0.1\n", "explain": "top = 0\n"}
+    )
     run_dir = tmp_path / "run {1} ü"
 
     copies = run_chain(run_dir, notebooks=notebooks, parameters={"rate": 1, "seed": 5}, say=quiet.say)
@@ -85,27 +87,34 @@ def test_all_run_in_order_then_resume_runs_what_changed(
     def again(**given: object) -> list[str]:
         quiet.lines.clear()
         parameters = {"rate": 1, "seed": 5, **given}
-        run_chain(run_dir, notebooks=notebooks, parameters=parameters, resume=True, say=quiet.say)
-        return [line.split()[1].rstrip(":") for line in quiet.lines if "kept" not in line]
+        run_chain(run_dir, notebooks=notebooks, parameters=parameters, say=quiet.say)
+        return [line.split()[1].rstrip(":") for line in quiet.lines if "done in" in line]
 
     names = list(runs.STAGES.values())
     assert again() == []
-    assert again(rate=0.5) == names[1:]  # another parameter
+    assert again(rate=0.5) == names[1:2]  # a parameter of one; what it leaves is the same, so the others stay
+    assert "rate 1.0 -> 0.5" in quiet.lines[1]
     runs.atomic_write_text(run_dir / "shift" / "result.txt", "edited")
-    assert again(rate=0.5) == names[3:]  # a changed result
+    assert again(rate=0.5) == names[3:]
+    assert "file result.txt was changed" in quiet.lines[3]
+    assert again(rate=0.5, seed=6) == names  # each writes the seed into its result
+    assert again(rate=0.5, seed=6, top=1) == names[2:]  # explain leaves another result, and shift was made from it
+    copy = copies[2]
+    copy.write_bytes(copy.read_bytes()[:-100])
+    assert again(rate=0.5, seed=6, top=1) == names[2:3] and "cannot be read" in quiet.lines[2]
 
 
 def test_a_stage_made_by_hand_since_is_not_taken_for_the_chains(tmp_path: Path, quiet: SimpleNamespace) -> None:
     notebooks = write_notebooks(tmp_path / "nb", bodies={"adapter": "assert False"})
-    for resume in (False, True):
+    for again in (False, True):
         quiet.lines.clear()
         with pytest.raises(ChainError, match="02_train_qlora"):
-            run_chain(tmp_path / "run", notebooks=notebooks, resume=resume, say=quiet.say)
-        assert ("kept" in quiet.lines[0]) == resume
+            run_chain(tmp_path / "run", notebooks=notebooks, say=quiet.say)
+        assert ("kept" in quiet.lines[0]) == again
     runs.open_stage(tmp_path / "run", "kg")
     runs.write_manifest(tmp_path / "run", "kg", config={}, inputs={}, metrics={}, seed=2, device="cpu")
     with pytest.raises(ChainError):
-        run_chain(tmp_path / "run", notebooks=notebooks, resume=True, say=quiet.say)
+        run_chain(tmp_path / "run", notebooks=notebooks, say=quiet.say)
     assert runs.read_manifest(tmp_path / "run", "kg")["seed"] == 1
 
 
@@ -120,13 +129,13 @@ def failure(tmp_path: Path, body: str, **options: object) -> str:
 def test_a_failing_cell_is_named_with_its_error_and_its_copy_stays(tmp_path: Path) -> None:
     old = tmp_path / "run" / "adapter" / runs.WORK_FOLDER
     old.mkdir(parents=True)
-    message = failure(tmp_path, "# load\nx = [1]\nraise ValueError('bad [red]\\nname')")
+    message = failure(tmp_path, "# load\nx = [1]\nraise ValueError('bad [red]\\nname')", fresh=True)
     assert message.startswith('01_build_kg, code cell 3 ("x = [1]"): ValueError: bad [red] name.')
-    assert "--resume" in message
+    assert "the same command again" in message
     partial = tmp_path / "run" / "notebooks" / "01_build_kg.partial.ipynb"
     assert str(partial) in message and partial.is_file()
     assert not (tmp_path / "run" / "notebooks" / "01_build_kg.ipynb").exists()
-    assert not old.exists()  # without --resume nothing of an earlier run is gone on with
+    assert not old.exists()  # with fresh=True nothing of an earlier run is gone on with
 
 
 def test_a_notebook_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
@@ -194,14 +203,16 @@ def until_the_second_notebook_works(tmp_path: Path) -> tuple[subprocess.Popen, P
 
 def test_after_a_kill_resume_keeps_what_was_finished(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     process, run_dir, kernel = until_the_second_notebook_works(tmp_path)
-    with pytest.raises(RunLocked, match=f"in use by another run \\(process {process.pid}"), run_lock(run_dir):
+    with pytest.raises(RunLocked, match=rf"\(process {process.pid} on .*workbench run"), run_lock(run_dir):
         pass
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     wait_for(lambda: ended(kernel), "end of the kernel that outlived the chain")
 
     before = runs.read_manifest(run_dir, "kg")
-    assert main(["run", "--run-dir", str(run_dir), "--notebooks", str(tmp_path / "nb"), "--resume"]) == 0
+    assert (
+        main(["run", "--run-dir", str(run_dir), "--notebooks", str(tmp_path / "nb"), "--resume"]) == 0
+    )  # the flag is let pass
     output = capsys.readouterr().out
     assert "[1/4] 01_build_kg: finished before, kept" in output and "report.html" in output
     assert runs.read_manifest(run_dir, "kg") == before
@@ -217,7 +228,7 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, stop: sign
     assert process.returncode == code
     assert "Traceback" not in errors
     last = errors.strip().splitlines()[-1]
-    assert "stopped" in last and last.endswith(f"--notebooks {tmp_path / 'nb'} --resume")
+    assert "stopped" in last and last.endswith(f"--notebooks {tmp_path / 'nb'}")
     wait_for(lambda: ended(kernel), "end of the kernel")
     assert (run_dir / LOCK_NAME).read_text() == ""
 

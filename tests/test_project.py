@@ -20,7 +20,10 @@ SOURCES = sorted((ROOT / "workbench").rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 PICTURES = {"figures"}
-HANDS = {"panel", "chain", "executed", "parameters", "kernel", "lock", "report", "render", "cli", "__main__"}
+HANDS = {
+    *("panel", "chain", "steps", "watch", "hints", "executed", "parameters", "kernel", "lock", "report", "render"),
+    *("lineage", "evidence", "page", "cli", "cluster", "__main__"),
+}
 """First name below `workbench`; every other module is of the numbers ring."""
 
 SCREEN = {"IPython", "ipywidgets", "plotly", "matplotlib", "anywidget", "papermill", "nbconvert"}

@@ -13,6 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from workbench import runs
 from workbench.executed import copy_path
+from workbench.page import current_report, report_state
 from workbench.render import clean, formula, render_notebook
 from workbench.report import metric_tables, write_report
 
@@ -151,7 +152,28 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert [tag for tag, _ in elements.found].count("img") == 4 * (len(FIGURES) + 1)
     targets = {attributes["id"] for _, attributes in elements.found if "id" in attributes}
     links = [attributes["href"] for tag, attributes in elements.found if tag == "a"]
-    assert {link[1:] for link in links if link.startswith("#")} <= targets and len(links) == 1 + 4 * 2 + 4
+    assert {link[1:] for link in links if link.startswith("#")} <= targets
+    assert len(links) == 1 + 4 * 2 + 4 + 4 * len(FIGURES)  # contents, manifests, and beside each figure its stage
+    assert body.count("where this comes from") == 4 * len(FIGURES)
+    assert "01_build_kg, cell 1, under “Part”" in elements.text
+    assert all(f"origin-{stage}" in targets for stage in runs.STAGES)
+    assert runs.read_manifest(run_dir, "kg")["code"]["package_sha256"] in elements.text
+
+
+def test_a_report_is_written_again_only_when_it_must_be(tmp_path: Path) -> None:
+    for stage, name in runs.STAGES.items():
+        runs.open_stage(tmp_path, stage)
+        runs.write_manifest(tmp_path, stage, config={}, inputs={}, metrics={}, seed=1, device="cpu")
+        runs.atomic_write_text(copy_path(tmp_path, name), nbformat.writes(new_notebook(cells=[])))
+    path = current_report(tmp_path)
+    before = path.stat().st_mtime_ns
+    assert report_state(tmp_path) is None and current_report(tmp_path).stat().st_mtime_ns == before
+    path.write_bytes(path.read_bytes().replace(b"Headline", b"Deadline"))
+    assert "was changed" in str(report_state(tmp_path))
+    current_report(tmp_path)
+    runs.open_stage(tmp_path, "kg")
+    runs.write_manifest(tmp_path, "kg", config={}, inputs={}, metrics={}, seed=2, device="cpu")
+    assert "another state" in str(report_state(tmp_path))
 
 
 @pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench import runs
+from workbench import runs, stage
 from workbench.files import plain
 
 
@@ -171,7 +171,7 @@ def test_complete_compares_config_and_inputs(tmp_path: Path) -> None:
 
 def test_another_version_of_the_package_means_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     finish(tmp_path, "kg")
-    monkeypatch.setattr(runs, "__version__", "9.9.9")
+    monkeypatch.setattr(stage, "__version__", "9.9.9")
     assert not runs.is_complete(tmp_path, "kg")
 
 

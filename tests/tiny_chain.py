@@ -13,9 +13,9 @@ PARAMETERS = 'run_dir = "../runs/tiny"  # run folder\nseed = 1  # of everything 
 FINISH = """
 from workbench import runs
 folder = runs.open_stage(run_dir, "{stage}")
-runs.atomic_write_text(folder / "result.txt", f"seed {{seed}}")
-config = {{"seed": seed}}
-runs.write_manifest(run_dir, "{stage}", config=config, inputs={{}}, metrics={{"n": 1}}, seed=seed, device="cpu");
+runs.atomic_write_text(folder / "result.txt", f"seed {{seed}} {{globals().get('top', 0)}}")
+made = {{"config": {{"seed": seed}}, "inputs": {inputs}, "metrics": {{"n": seed}}, "seed": seed, "device": "cpu"}}
+runs.write_manifest(run_dir, "{stage}", **made);
 """
 
 
@@ -24,9 +24,12 @@ def write_notebooks(
 ) -> Path:
     """Write them and return the folder. `bodies`: stage -> code before the stage is written; `extra`: parameters."""
     folder.mkdir(parents=True, exist_ok=True)
-    for stage, name in STAGES.items():
+    before: str | None
+    for before, (stage, name) in zip([None, *STAGES], STAGES.items(), strict=False):
         cell = new_code_cell(PARAMETERS + (extra or {}).get(stage, ""), metadata={"tags": ["parameters"]})
         body = new_code_cell((bodies or {}).get(stage, "print(seed)"))
-        cells = [new_markdown_cell(f"# The {stage}"), cell, body, new_code_cell(FINISH.format(stage=stage))]
+        inputs = f'{{"{before}": runs.require_stage(run_dir, "{before}")}}' if before else "{}"
+        finish = new_code_cell(FINISH.format(stage=stage, inputs=inputs))
+        cells = [new_markdown_cell(f"# The {stage}"), cell, body, finish]
         nbformat.write(new_notebook(cells=cells), folder / f"{name}.ipynb")
     return folder

@@ -1,8 +1,11 @@
 """The chain: the four notebooks in order, headless, each in a fresh kernel of this very interpreter.
 
 The kernel's working directory is the caller's, so a relative path given as a parameter means what it means in the
-caller's shell. Executed copies go to `<run_dir>/notebooks/`.
+caller's shell. Executed copies go to `<run_dir>/notebooks/`. What an earlier run left is kept where it is whole and was
+made from the same parameters, inputs, notebook and code.
 """
+
+from __future__ import annotations
 
 import os
 import signal
@@ -10,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,15 @@ from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from workbench.executed import PARTIAL, copy_path, finish_copy, is_executed, where_it_stopped
+from workbench.executed import COPIES, PARTIAL, REPORT, copy_path, finish_copy, where_it_stopped
+from workbench.hints import HINTS, hint_for, one_line, writable
 from workbench.kernel import own_kernel
 from workbench.lock import run_lock
-from workbench.parameters import Parameter, Value, assign_parameters, read_parameters
-from workbench.runs import STAGES, clear_stage, is_complete
+from workbench.parameters import Value
+from workbench.runs import clear_stage
+from workbench.stage import MissingStage, check_inside, check_stage
+from workbench.steps import Step, find_notebooks, plan, run_folder, why_again
+from workbench.watch import ENGINE, Event, Tell, Watch, cell_seconds, clock
 
 TIMEOUT = 3600.0  # seconds per notebook
 START_TIMEOUT = 120  # seconds for a kernel to answer; a cold disk takes its time
@@ -42,139 +48,109 @@ class ChainInterrupted(KeyboardInterrupt):
         self.signum = signum
 
 
-@dataclass(frozen=True)
-class Step:
-    """One notebook to run, with the parameters for it."""
-
-    stage: str
-    notebook: Path
-    given: Mapping[str, Value]
-    effective: Mapping[str, Value] = field(default_factory=dict)  # the defaults, overlaid with what is given
-
-    @property
-    def name(self) -> str:
-        return self.notebook.stem
-
-
-def find_notebooks(folder: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of the notebooks: `folder`, else beside the package (a source checkout), else `./notebooks`.
-
-    Raises:
-        FileNotFoundError: none of them holds the first notebook.
-    """
-    beside = Path(__file__).resolve().parent.parent / "notebooks"
-    places = [Path(folder)] if folder is not None else list(dict.fromkeys([beside, Path("notebooks").resolve()]))
-    for place in places:
-        if all((place / f"{name}.ipynb").is_file() for name in STAGES.values()):
-            return place
-    wanted = ", ".join(f"{name}.ipynb" for name in STAGES.values())
-    raise FileNotFoundError(f"no notebooks in {' or '.join(map(str, places))}; looked for {wanted}. Give --notebooks.")
-
-
-def plan(notebooks: Path, run_dir: Path, parameters: Mapping[str, Value]) -> list[Step]:
-    """The steps with their parameters checked; `run_dir` goes to every notebook that knows it.
-
-    Raises:
-        FileNotFoundError: a notebook is missing.
-        ParameterError: an unknown name or a wrong type.
-    """
-    declared: dict[str, dict[str, Parameter]] = {}
-    for name in STAGES.values():
-        declared[name] = read_parameters(notebooks / f"{name}.ipynb")
-    handed = assign_parameters(parameters, declared)
-    steps = []
-    for stage, name in STAGES.items():
-        given = dict(handed[name])
-        if "run_dir" in declared[name]:
-            given["run_dir"] = str(run_dir)
-        defaults = {known: parameter.default for known, parameter in declared[name].items()}
-        steps.append(Step(stage, notebooks / f"{name}.ipynb", given, {**defaults, **given}))
-    return steps
-
-
 def run_chain(
     run_dir: str | os.PathLike[str],
     *,
     parameters: Mapping[str, Value] | None = None,
     notebooks: str | os.PathLike[str] | None = None,
     timeout: float | None = TIMEOUT,
-    resume: bool = False,
-    say: Callable[[str], None] = print,
+    fresh: bool = False,
+    say: Callable[[str], object] = print,
+    tell: Tell | None = None,
 ) -> list[Path]:
     """Run the notebooks in order and return the paths of their executed copies.
+
+    A notebook is skipped when what it left is whole and neither its parameters, nor what it was made from, nor the
+    notebook, nor the code has changed; one that runs again and leaves the same bytes makes none after it run again.
 
     Args:
         run_dir: run folder, made when missing.
         parameters: name -> value, each handed to the notebooks that know the name.
         notebooks: folder of the notebooks; see `find_notebooks`.
         timeout: seconds for each notebook; None for no limit.
-        resume: keep the stages that are finished and unchanged, up to the first that is not.
-        say: takes one line of progress at a time.
+        fresh: keep nothing of an earlier run.
+        say: takes one line at a time.
+        tell: takes every event, progress within the notebooks included, in place of `say`.
 
     Raises:
         ParameterError, FileNotFoundError: before anything runs.
         RunLocked: another process runs in this folder.
+        FolderError: the folder cannot be written.
         ChainError: a notebook failed.
         ChainInterrupted: SIGINT, SIGTERM or SIGHUP arrived.
     """
-    folder = Path(run_dir).expanduser().resolve()
+    folder = run_folder(run_dir)
     steps = plan(find_notebooks(notebooks), folder, parameters or {})
-    with run_lock(folder):
-        done = _finished(folder, steps) if resume else 0
-        _forget(folder, steps[done:], checkpoints=not resume)
+    tell = tell or (lambda event: None if event.name == "progress" else say(event.line))
+    with writable(folder), run_lock(folder, say=lambda line: tell(Event("note", line))):
+        check_inside(folder, folder / COPIES, *(folder / step.stage for step in steps))
+        if fresh:
+            _forget(folder, steps)
         for number, step in enumerate(steps, start=1):
-            if number <= done:
-                say(f"[{number}/{len(steps)}] {step.name}: finished before, kept")
-            else:
-                say(f"[{number}/{len(steps)}] {step.name}")
-                _run_step(folder, step, timeout, label=f"{number}/{len(steps)} {step.name}")
+            _keep_or_run(folder, step, f"[{number}/{len(steps)}] {step.name}", timeout, tell)
     return [copy_path(folder, step.name) for step in steps]
 
 
-def _finished(run_dir: Path, steps: list[Step]) -> int:
-    """How many steps from the first on need not run again."""
-    for count, step in enumerate(steps):
-        executed = is_executed(run_dir / step.stage, step.notebook, step.effective)
-        if not (executed and is_complete(run_dir, step.stage)):
-            return count
-    return len(steps)
-
-
-def _forget(run_dir: Path, steps: list[Step], *, checkpoints: bool) -> None:
-    """Take away executed copies that are about to be made again, so that a report never mixes two runs."""
-    (run_dir / "report.html").unlink(missing_ok=True)
+def _forget(run_dir: Path, steps: list[Step]) -> None:
+    (run_dir / REPORT).unlink(missing_ok=True)
     for step in steps:
         copy_path(run_dir, step.name).unlink(missing_ok=True)
-        if checkpoints:
-            clear_stage(run_dir, step.stage)
+        clear_stage(run_dir, step.stage)
 
 
-def _run_step(run_dir: Path, step: Step, timeout: float | None, *, label: str) -> None:
+def _keep_or_run(run_dir: Path, step: Step, title: str, timeout: float | None, tell: Tell) -> None:
+    reasons = why_again(run_dir, step)
+    fields = {"stage": step.stage, "notebook": step.name}
+    if not reasons:
+        tell(Event("kept", f"{title}: finished before, kept", fields))
+        return
+    first = reasons == ["it was not run yet"]
+    tell(Event("start", title if first else f"{title}: {'; '.join(reasons[:3])}", {**fields, "reasons": reasons}))
+    copy = copy_path(run_dir, step.name)
+    earlier = cell_seconds(copy)
+    (run_dir / REPORT).unlink(missing_ok=True)  # a report never mixes two runs
+    copy.unlink(missing_ok=True)
+    started = time.monotonic()
+    cells = len(nbformat.read(step.notebook, as_version=4).cells) + 1  # papermill adds the given parameters
+    _run_step(run_dir, step, timeout, Watch(tell, step.stage, title, cells, earlier))
+    seconds = time.monotonic() - started
+    tell(Event("finished", f"{title}: done in {clock(seconds)}", {**fields, "seconds": round(seconds, 1)}))
+
+
+def _run_step(run_dir: Path, step: Step, timeout: float | None, watch: Watch) -> None:
     partial = copy_path(run_dir, step.name, PARTIAL)
     partial.parent.mkdir(parents=True, exist_ok=True)
     partial.unlink(missing_ok=True)
     started = time.monotonic()
     try:
-        with own_kernel(), _signals_as_exceptions():
-            executed = _execute(step, partial, timeout, label)
+        with own_kernel(run_dir), _signals_as_exceptions():
+            executed = _execute(step, partial, timeout, watch)
     except PapermillExecutionError as error:
-        raise ChainError(_message(step, partial, f"{error.ename}: {error.evalue}", _HINTS["error"])) from error
+        raise ChainError(_message(step, partial, f"{error.ename}: {error.evalue}", hint_for(error))) from error
     except CellTimeoutError as error:
         spent = f"stopped after {time.monotonic() - started:.0f} s (time-out {timeout:g} s for a notebook)"
-        raise ChainError(_message(step, partial, spent, _HINTS["time"])) from error
+        raise ChainError(_message(step, partial, spent, HINTS["time"])) from error
     except DeadKernelError as error:
-        raise ChainError(_message(step, partial, "the kernel died", _HINTS["dead"])) from error
+        raise ChainError(_message(step, partial, "the kernel died", HINTS["dead"])) from error
     except (NoSuchKernel, RuntimeError) as error:
-        raise ChainError(_message(step, partial, f"no kernel could be started: {error}", _HINTS["start"])) from error
-    if not is_complete(run_dir, step.stage):
+        raise ChainError(_message(step, partial, f"no kernel could be started: {error}", HINTS["start"])) from error
+    changes = _changes(run_dir, step)
+    if changes:
         raise ChainError(
-            f"{step.name} ran to its end but left no valid manifest in {run_dir / step.stage}; "
+            f"{step.name} ran to its end but left no valid manifest in {run_dir / step.stage} ({'; '.join(changes)}); "
             "its last cells must call runs.write_manifest."
         )
     finish_copy(run_dir / step.stage, step.notebook, executed, step.effective)
 
 
-def _execute(step: Step, output: Path, timeout: float | None, label: str) -> nbformat.NotebookNode:
+def _changes(run_dir: Path, step: Step) -> list[str]:
+    try:
+        return check_stage(run_dir, step.stage)
+    except MissingStage:
+        return ["none was written"]
+
+
+def _execute(step: Step, output: Path, timeout: float | None, watch: Watch) -> nbformat.NotebookNode:
     deadline = None if timeout is None else time.monotonic() + timeout
 
     def seconds_left(_cell: Any) -> float | None:
@@ -184,13 +160,15 @@ def _execute(step: Step, output: Path, timeout: float | None, label: str) -> nbf
         _verbatim(step.notebook),
         _verbatim(output),
         parameters=dict(step.given),
+        engine_name=ENGINE,
         kernel_name="python3",
         language="python",
-        progress_bar={"desc": label, "leave": False},
+        progress_bar=False,
         start_timeout=START_TIMEOUT,
         timeout_func=seconds_left,
         store_widget_state=False,  # a plotly widget would add 5 MB to the copy
         shutdown_kernel="immediate",
+        watch=watch,
     )
 
 
@@ -199,23 +177,10 @@ def _verbatim(path: Path) -> str:
     return str(path).replace("{", "{{").replace("}", "}}")
 
 
-_HINTS = {
-    "error": "Its traceback is in {partial}. Mend the cause, then run again with --resume.",
-    "time": "Give more with --timeout SECONDS, or less work with -p, then run again with --resume.",
-    "dead": "Most often the memory ran out: give smaller sizes with -p or a smaller --model, run again with --resume.",
-    "start": "Check that this Python has ipykernel below 7: {python} -m pip install 'ipykernel<7'.",
-}
-
-
 def _message(step: Step, partial: Path, what: str, hint: str) -> str:
     where = where_it_stopped(partial)
     place = f"{step.name}, {where}" if where else step.name
-    return f"{place}: {_one_line(what)}. {hint.format(partial=partial, python=sys.executable)}"
-
-
-def _one_line(text: str, limit: int = 600) -> str:
-    line = " ".join("".join(mark if mark.isprintable() else " " for mark in text).split()).rstrip(".: ")
-    return line if len(line) <= limit else f"{line[:limit]}... ({len(line):,} characters)"
+    return f"{place}: {one_line(what)}. {hint.format(partial=partial, python=sys.executable)}"
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Executed copies of the notebooks in a run folder: where they lie, what they were made from, where one stopped."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping
@@ -11,6 +13,7 @@ import nbformat
 from workbench.files import MANIFEST, atomic_write_text, sha256_file
 
 COPIES = "notebooks"
+REPORT = "report.html"
 PARTIAL = ".partial.ipynb"  # while it runs, and after it failed
 NOT_COMPARED = {"run_dir"}  # a run folder may be moved
 
@@ -24,6 +27,20 @@ def source_digest(notebook: Path) -> str:
     """SHA-256 over the kinds and sources of the cells: outputs and what an editor notes beside them do not count."""
     cells = [(cell.cell_type, cell.source) for cell in nbformat.read(notebook, as_version=4).cells]
     return hashlib.sha256(json.dumps(cells).encode("utf-8")).hexdigest()
+
+
+def _shown_digest(executed: nbformat.NotebookNode) -> str:
+    """SHA-256 over what a reader of the copy sees: sources and outputs. Opening and saving it changes neither."""
+    cells = [(cell.cell_type, cell.source, [_shown(one) for one in cell.get("outputs", [])]) for cell in executed.cells]
+    return hashlib.sha256(json.dumps(cells, sort_keys=True).encode("utf-8")).hexdigest()
+
+
+def _shown(output: Mapping[str, Any]) -> list[Any]:
+    """Of an output its kind and content; texts in one piece, as files may hold them as lines."""
+    data = output.get("data") or {}
+    whole = {kind: "".join(value) if isinstance(value, list) else value for kind, value in data.items()}
+    text = output.get("text", "")
+    return [output.get("output_type"), "".join(text), whole, output.get("evalue", "")]
 
 
 def _origin(stage_folder: Path, notebook: Path, effective: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,19 +65,70 @@ def finish_copy(
         effective: every parameter with the value it had.
     """
     run_dir = stage_folder.parent
-    executed.metadata["workbench"] = _origin(stage_folder, notebook, effective)
+    origin = _origin(stage_folder, notebook, effective)
+    executed.metadata["workbench"] = {**origin, "shown_sha256": _shown_digest(executed)}
     path = atomic_write_text(copy_path(run_dir, notebook.stem), nbformat.writes(executed) + "\n")
     copy_path(run_dir, notebook.stem, PARTIAL).unlink(missing_ok=True)
     return path
 
 
-def is_executed(stage_folder: Path, notebook: Path, effective: Mapping[str, Any]) -> bool:
-    """Whether there is a finished copy of this very notebook with these very parameters that made this very stage."""
+def read_origin(run_dir: Path, name: str) -> dict[str, Any]:
+    """What a finished copy says it was made from: source_sha256, parameters, manifest_sha256; empty where it is not."""
     try:
-        executed = nbformat.read(copy_path(stage_folder.parent, notebook.stem), as_version=4)
-        return executed.metadata.get("workbench") == _origin(stage_folder, notebook, effective)
-    except Exception:  # missing, cut off, no notebook: in each case it has to run
-        return False
+        found = nbformat.read(copy_path(run_dir, name), as_version=4).metadata.get("workbench", {})
+    except Exception:  # missing, cut off, no notebook
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("parameters"), dict) else {}
+
+
+def copy_verdict(stage_folder: Path, name: str) -> list[str]:
+    """What no longer matches in the executed copy of the notebook `name`, whatever the notebook is now, in words."""
+    path = copy_path(stage_folder.parent, name)
+    try:
+        executed = nbformat.read(path, as_version=4)
+        recorded = executed.metadata["workbench"]
+        whole, made = recorded["shown_sha256"] == _shown_digest(executed), recorded["manifest_sha256"]
+    except FileNotFoundError:
+        return [f"its executed copy {path} is gone"]
+    except Exception:  # cut off, no notebook, not ours
+        return [f"its executed copy {path} cannot be read"]
+    changes = [] if whole else [f"its executed copy {path} was changed"]
+    if made != sha256_file(stage_folder / MANIFEST):
+        changes.append(f"its manifest is not the one that its executed copy {path} tells of")
+    return changes
+
+
+def copy_changes(stage_folder: Path, notebook: Path, effective: Mapping[str, Any]) -> list[str]:
+    """Why the finished copy is not one of this very notebook with these very parameters, in words; empty if it is."""
+    path = copy_path(stage_folder.parent, notebook.stem)
+    try:
+        executed = nbformat.read(path, as_version=4)
+        recorded = dict(executed.metadata["workbench"])
+        recorded["parameters"].items()
+        whole = recorded.pop("shown_sha256") == _shown_digest(executed)
+    except FileNotFoundError:
+        return [f"its executed copy {path} is gone"]
+    except Exception:  # cut off, no notebook, not ours: in each case it has to run
+        return [f"its executed copy {path} cannot be read"]
+    now = _origin(stage_folder, notebook, effective)
+    changes = parameter_changes(recorded["parameters"], now["parameters"])
+    if recorded.get("source_sha256") != now["source_sha256"]:
+        changes.append("the notebook was changed")
+    if recorded.get("manifest_sha256") != now["manifest_sha256"]:
+        changes.append("the stage was made by another run since")
+    if not whole:
+        changes.append(f"its executed copy {path} was changed")
+    return changes
+
+
+def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """`seed 0 -> 1` for each name whose value, or its type, differs; `none` where it is on one side only."""
+
+    def text(values: Mapping[str, Any], name: str) -> str:
+        return json.dumps(values[name], ensure_ascii=False) if name in values else "none"
+
+    names = [name for name in {**before, **after} if text(before, name) != text(after, name)]
+    return [f"{name} {text(before, name)} -> {text(after, name)}" for name in names]
 
 
 def where_it_stopped(partial: Path) -> str:

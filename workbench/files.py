@@ -5,7 +5,7 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -109,16 +109,22 @@ def folder_files(folder: str | os.PathLike[str]) -> dict[str, Path]:
         hidden = {"__pycache__", WORK_FOLDER} if top else {"__pycache__"}
         folders[:] = [name for name in folders if not name.startswith(".") and name not in hidden]
         for name in names:
-            if not name.startswith(".") and not (top and name == MANIFEST):
-                path = Path(here, name)
+            path = Path(here, name)
+            # a pipe or a device has no content to be read to its end
+            if not name.startswith(".") and not (top and name == MANIFEST) and path.is_file():
                 found[path.relative_to(root).as_posix()] = path
     return dict(sorted(found.items()))
 
 
-def digest_folder(folder: str | os.PathLike[str], *, only: Collection[str] | None = None) -> str:
+def digest_folder(
+    folder: str | os.PathLike[str],
+    *,
+    only: Collection[str] | None = None,
+    digest: Callable[[Path], str] = sha256_file,
+) -> str:
     """SHA-256 over the names and contents of `folder_files`; where the folder lies and when it was made do not count.
 
-    `only` limits it to these relative names; names that are not there are passed over.
+    `only` limits it to these relative names; names that are not there are passed over. `digest` gives that of a file.
 
     Raises:
         NotADirectoryError: there is no such folder.
@@ -126,5 +132,5 @@ def digest_folder(folder: str | os.PathLike[str], *, only: Collection[str] | Non
     if not Path(folder).is_dir():
         raise NotADirectoryError(f"{folder} is not a folder, so it has no digest")
     files = {name: path for name, path in folder_files(folder).items() if only is None or name in only}
-    lines = (f"{sha256_file(path)}  {json.dumps(name)}\n" for name, path in files.items())
+    lines = (f"{digest(path)}  {json.dumps(name)}\n" for name, path in files.items())
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()

@@ -1,21 +1,31 @@
-"""One run folder, one run: a lock that the operating system gives back when its holder dies."""
+"""One run folder, one run: a lock that the operating system gives back when its holder dies.
+
+The chain holds `.lock`; the kernel it starts holds `.lock.kernel`, since a kernel may live on for a moment after its
+chain was killed, and must not write beside the next one.
+"""
+
+from __future__ import annotations
 
 import json
 import os
+import shlex
+import socket
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
-
-from workbench.kernel import POLL_SECONDS
+from typing import IO, Any
 
 try:
     import fcntl
-except ImportError:  # Windows: runs are not protected from one another there
+except ImportError:  # Windows: see `_alive`
     fcntl = None  # type: ignore[assignment]
 
 LOCK_NAME = ".lock"
+KERNEL_LOCK_NAME = ".lock.kernel"
+KERNEL_SECONDS = 60.0  # how long the kernel of a dead run may take to end
+POLL_SECONDS = 0.1
 
 
 class RunLocked(RuntimeError):
@@ -23,49 +33,123 @@ class RunLocked(RuntimeError):
 
 
 @contextmanager
-def run_lock(run_dir: Path) -> Iterator[None]:
+def run_lock(run_dir: Path, *, say: Callable[[str], object] = lambda line: None) -> Iterator[None]:
     """Hold a run folder while the block runs.
 
-    The lock of a process that died without giving it back is taken over, after a pause in which the dead run's kernel
-    notices and ends too.
+    The lock of a process that died without giving it back is taken over, as soon as the dead run's kernel has ended.
+
+    Args:
+        say: takes a line when such a lock is found.
 
     Raises:
         RunLocked: a living process holds it.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
     with (run_dir / LOCK_NAME).open("a+", encoding="utf-8") as opened:
-        if not _take(opened):
+        holder = _read(opened)
+        if not _take(opened, holder):
             raise RunLocked(
-                f"{run_dir} is in use by another run ({_holder(opened) or 'just started'}). "
+                f"{run_dir} is in use by another run ({_described(holder)}). "
                 "Wait until it ends, stop it, or give another --run-dir."
             )
-        if _holder(opened):
-            time.sleep(4 * POLL_SECONDS)
-        _write(opened, json.dumps({"pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}))
+        holder = _read(opened)  # a run that ended between the two has left its name by now
+        if holder:
+            say(f"the last run here ended without a word ({_described(holder)}); its lock is taken over")
+            _await_kernel(run_dir)
+        _write(opened, json.dumps(_myself()))
         try:
             yield
         finally:
             _write(opened, "")  # an empty file says that the holder ended in order; removing it would invite a race
 
 
-def _take(opened: IO[str]) -> bool:
+def hold_kernel_lock(run_dir: Path) -> IO[str] | None:
+    """Take the kernel's lock of a run folder for as long as what is returned is kept; called in the kernel."""
     if fcntl is None:
-        return True
+        return None
+    opened = (run_dir / KERNEL_LOCK_NAME).open("a+", encoding="utf-8")
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # a file system without locks
+        opened.close()
+        return None
+    return opened
+
+
+def _await_kernel(run_dir: Path) -> None:
+    """Return when no kernel of an earlier run is alive any more."""
+    path, deadline = run_dir / KERNEL_LOCK_NAME, time.monotonic() + KERNEL_SECONDS
+    if fcntl is None or not path.exists():
+        return
+    with path.open("a+", encoding="utf-8") as opened:
+        while True:
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise RunLocked(
+                        f"the kernel of a run that died is still working in {run_dir} after {KERNEL_SECONDS:.0f} s. "
+                        f"Find it with `fuser {path}`, end it, and run again."
+                    ) from None
+                time.sleep(POLL_SECONDS)
+            except OSError:
+                return
+
+
+def _take(opened: IO[str], holder: Mapping[str, Any]) -> bool:
+    try:
+        if fcntl is not None:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
     except BlockingIOError:
         return False
+    except OSError:  # a file system without locks
+        pass
+    return not _alive(holder)
+
+
+def _alive(holder: Mapping[str, Any]) -> bool:
+    """Whether the recorded holder still runs, where no lock can tell; one on another machine is taken to."""
+    if not holder or holder.get("host") != socket.gethostname():
+        return bool(holder)
+    try:
+        os.kill(int(holder["pid"]), 0)
+    except (ProcessLookupError, ValueError, KeyError, TypeError, OverflowError):
+        return False
+    except OSError:
+        return True
     return True
 
 
-def _holder(opened: IO[str]) -> str:
+def _myself() -> dict[str, Any]:
+    program = Path(sys.argv[0])
+    words = ["python", "-m", program.parent.name] if program.name == "__main__.py" else [program.name or "python"]
+    words += sys.argv[1:]
+    return {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "command": shlex.join(words)[:300],
+    }
+
+
+def _described(holder: Mapping[str, Any]) -> str:
+    if not holder:
+        return "just started"
+    known = {name: " ".join(str(holder.get(name, "unknown")).split()) for name in ("pid", "host", "since", "command")}
+    return f"process {known['pid']} on {known['host']}, since {known['since']}: {known['command']}"
+
+
+def _read(opened: IO[str]) -> dict[str, Any]:
+    """Who the file names; empty where it names nobody."""
     opened.seek(0)
-    text = opened.read()
+    text = opened.read(10_000).strip()
     try:
-        holder = json.loads(text)
-        return f"process {holder['pid']}, since {holder['since']}"
-    except (ValueError, TypeError, KeyError):
-        return text.strip()
+        holder = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        holder = None
+    return holder if isinstance(holder, dict) else {"command": text[:300]}
 
 
 def _write(opened: IO[str], text: str) -> None:

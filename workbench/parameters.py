@@ -40,6 +40,8 @@ class Parameter:
             ParameterError: its type is another.
         """
         kind = _kind(value)
+        if isinstance(value, str) and not _is_text(value):
+            raise ParameterError(f"{self.name} is {value!a}, which holds bytes that are no text; give UTF-8")
         if not self.kinds or kind in self.kinds:
             items = {_kind(item) for item in self.default} if isinstance(self.default, list) else set()
             if isinstance(value, list) and items:
@@ -53,6 +55,14 @@ class Parameter:
         raise ParameterError(
             f"{self.name} must be {expected} (default {self.default!r}), not {value!r} ({kind}).{quote}"
         )
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:  # half a character, as a terminal with another encoding hands over
+        return False
+    return True
 
 
 def _kind(value: Any) -> str:
@@ -104,6 +114,11 @@ def _bare_list(text: str) -> list[Value] | None:
     return [parse_value(item.strip()) for item in inside.split(",")] if inside else []
 
 
+def has_parameters_cell(notebook: Path) -> bool:
+    """Whether a notebook has a code cell with the tag `parameters`. Errors as in `read_parameters`."""
+    return _parameters_cell(notebook) is not None
+
+
 def read_parameters(notebook: Path) -> dict[str, Parameter]:
     """The parameters of a notebook: the assignments of its first cell with the tag `parameters`, in their order.
 
@@ -111,22 +126,25 @@ def read_parameters(notebook: Path) -> dict[str, Parameter]:
         FileNotFoundError: there is no such notebook.
         ParameterError: it is no notebook, or the cell holds something other than assignments of literals.
     """
+    cell = _parameters_cell(notebook)
+    return {} if cell is None else _read_cell(cell, notebook.name)
+
+
+def _parameters_cell(notebook: Path) -> str | None:
     try:
         document = nbformat.read(notebook, as_version=4)
+        cells = [(cell.cell_type, list(cell.metadata.get("tags", [])), cell.source) for cell in document.cells]
     except FileNotFoundError:
         raise FileNotFoundError(f"{notebook} does not exist") from None
     except Exception as error:
         raise ParameterError(f"{notebook} cannot be read as a notebook: {error}") from error
-    for cell in document.cells:
-        if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
-            return _read_cell(cell.source, notebook.name)
-    return {}
+    return next((source for kind, tags, source in cells if kind == "code" and "parameters" in tags), None)
 
 
 def _read_cell(source: str, name: str) -> dict[str, Parameter]:
     try:
         return {parameter.name: parameter for parameter in map(_read_statement, ast.parse(source).body) if parameter}
-    except (SyntaxError, ValueError, TypeError) as error:
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
         raise ParameterError(
             f"the parameters cell of {name} may hold only assignments of literals, such as `steps = 400`: {error}"
         ) from error

@@ -1,7 +1,11 @@
-"""What a result was made from: package versions, and inputs described by digest."""
+"""What a result was made from: inputs described by digest, package versions, code, machine."""
+
+from __future__ import annotations
 
 import json
 import os
+import re
+import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +23,11 @@ RECORDED_PACKAGES = (
 """Distributions whose version can change a number."""
 
 PACKAGE_FOLDER = Path(__file__).parent
+MODEL_ID = re.compile(r"[A-Za-z0-9_-][\w.-]*(/[\w.-]+)?")
+
+LARGE = 8 << 20  # bytes of a file whose digest is remembered within this process
+SETTLED_SECONDS = 2.0  # a file younger than this may change again within one tick of its clock
+_remembered: dict[tuple[str, int, int, int, int], str] = {}
 
 
 def package_versions() -> dict[str, str]:
@@ -36,14 +45,33 @@ def load_manifest(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
     """The manifest in a folder, or None where there is none that can be read."""
     try:
         manifest = json.loads(Path(folder, MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
-    sound = isinstance(manifest, dict) and all(isinstance(manifest.get(key), dict) for key in ("files", "inputs"))
-    return manifest if sound else None
+    return manifest if isinstance(manifest, dict) and _is_sound(manifest) else None
+
+
+def _is_sound(manifest: Mapping[str, Any]) -> bool:
+    """Whether what is read without asking has the shape it must have; a manifest may have been edited by anyone."""
+    files, inputs, code = manifest.get("files"), manifest.get("inputs"), manifest.get("code", {})
+    return (
+        _is_texts(files)
+        and isinstance(inputs, dict)
+        and all(_is_texts(one) and ("path" in one) == ("sha256" in one) for one in inputs.values())
+        and isinstance(code, dict)
+        and _is_texts(code.get("sources", {}))
+        and all(isinstance(manifest.get(name, {}), dict) for name in ("metrics", "packages", "machine"))
+        and isinstance(manifest.get("seconds", 0), int | float)
+    )
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) and "\0" not in text for text in value.values())
 
 
 def describe_input(run_dir: str | os.PathLike[str], name: str, value: str | os.PathLike[str]) -> dict[str, str]:
     """`{"path", "sha256"}` of a file or folder, or `{"id"}` of an identifier.
+
+    Of a model that was fetched from Hugging Face, `revision` is the commit of the copy on this machine.
 
     Raises:
         FileNotFoundError: a path object names nothing.
@@ -51,14 +79,28 @@ def describe_input(run_dir: str | os.PathLike[str], name: str, value: str | os.P
     path = Path(value)
     if not path.exists():
         if isinstance(value, str):
-            return {"id": value}
+            revision = model_revision(value)
+            return {"id": value, "revision": revision} if revision else {"id": value}
         raise FileNotFoundError(f"input {name!r} is {path}, which does not exist; nothing was recorded")
     return {"path": _portable(Path(run_dir), path), "sha256": _digest(path)}
 
 
+def model_revision(name: str) -> str | None:
+    """Commit of the model `name` in the local Hugging Face cache; None where it is not there."""
+    if not MODEL_ID.fullmatch(name):
+        return None
+    from huggingface_hub import try_to_load_from_cache  # a dependency of transformers; slow to import
+
+    found = try_to_load_from_cache(name, "config.json")
+    return Path(found).parent.name if isinstance(found, str) else None
+
+
 def input_change(run_dir: str | os.PathLike[str], name: str, recorded: Mapping[str, str]) -> str | None:
-    """What happened to a recorded input since, in words; None when it is the same, as identifiers always are."""
+    """What happened to a recorded input since, in words; None when it is the same."""
     if "sha256" not in recorded:
+        now = model_revision(recorded["id"]) if "revision" in recorded and "id" in recorded else None
+        if now and now != recorded["revision"]:
+            return f"input {name} ({recorded['id']}) is at commit {now[:12]} now, not {recorded['revision'][:12]}"
         return None
     path = _unportable(Path(run_dir), recorded["path"])
     if not path.exists():
@@ -71,9 +113,23 @@ def input_change(run_dir: str | os.PathLike[str], name: str, recorded: Mapping[s
 def _digest(path: Path) -> str:
     """Of a finished stage only what its manifest lists: a picture exported into the folder later changes no result."""
     if not path.is_dir():
-        return sha256_file(path)
+        return remembered_digest(path)
     manifest = load_manifest(path)
-    return digest_folder(path, only=manifest["files"] if manifest else None)
+    return digest_folder(path, only=manifest["files"] if manifest else None, digest=remembered_digest)
+
+
+def remembered_digest(path: Path) -> str:
+    """`sha256_file`, reading a large file once in a process as long as its inode, size and times stay as they are.
+
+    The time of the last change of the inode is among them: no program can set it back.
+    """
+    state = path.stat()
+    if state.st_size < LARGE or time.time() - state.st_ctime < SETTLED_SECONDS:
+        return sha256_file(path)
+    key = (str(path.resolve()), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+    if key not in _remembered:
+        _remembered[key] = sha256_file(path)
+    return _remembered[key]
 
 
 def _portable(run_dir: Path, path: Path) -> str:

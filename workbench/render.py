@@ -10,7 +10,7 @@ import html
 import io
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,16 +47,22 @@ class Rendered:
     headings: list[tuple[int, str, str]]
 
 
-def render_notebook(notebook: nbformat.NotebookNode, *, prefix: str) -> Rendered:
-    """Render an executed notebook; ids of headings begin with `prefix`."""
+Note = Callable[[int, str], str]
+"""(number of a code cell from 1, text of the heading above it) -> HTML to stand below a figure of that cell."""
+
+
+def render_notebook(notebook: nbformat.NotebookNode, *, prefix: str, note: Note | None = None) -> Rendered:
+    """Render an executed notebook; ids of headings begin with `prefix`, `note` gives what stands below figures."""
     page = _Page(prefix)
-    parts = []
+    parts, number = [], 0
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             parts.append(f'<div class="prose">{page.markdown(cell.source, cell.get("attachments"))}</div>')
         elif cell.cell_type == "code" and cell.source.strip():
+            number += 1
             outputs = "".join(_output(page, output) for output in cell.outputs)
-            parts.append(f"{_code(cell)}{outputs}")
+            below = note(number, html.unescape(page.headings[-1][2]) if page.headings else "") if note else ""
+            parts.append(f"{_code(cell)}{outputs}{below if any(map(_is_result, cell.outputs)) else ''}")
     return Rendered("\n".join(parts), page.headings)
 
 
@@ -144,6 +150,12 @@ def _output(page: _Page, output: nbformat.NotebookNode) -> str:
     if output.output_type == "error":
         return f'<pre class="error">{ansi2html(chr(10).join(output.traceback))}</pre>'
     return f'<div class="output">{next(_faces(page, output.data), "")}</div>'
+
+
+def _is_result(output: nbformat.NotebookNode) -> bool:
+    """Whether an output is a figure or a table, of which one may ask where it comes from."""
+    data = output.get("data", {})
+    return any(kind in data for kind in PICTURES) or "<table" in data.get("text/html", "")
 
 
 def _faces(page: _Page, data: Mapping[str, Any]) -> Iterator[str]:

@@ -9,12 +9,13 @@ from typing import Any
 import nbformat
 from pygments.formatters import HtmlFormatter
 
-from workbench.executed import copy_path
+from workbench.evidence import figure_note, stage_record
+from workbench.executed import REPORT, copy_path, read_origin
 from workbench.files import MANIFEST, atomic_write_text
+from workbench.page import sealed
 from workbench.render import Rendered, render_notebook
 from workbench.runs import STAGES, MissingStage, read_manifest
 
-REPORT = "report.html"
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """Even if something slipped past the cleaning, the browser would neither run nor load it."""
 
@@ -27,6 +28,7 @@ td, th { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: left;
 pre { background: #f6f7f9; padding: .7rem; overflow-x: auto; font-size: .85rem; line-height: 1.35; }
 pre.error { background: #fdecea; } img { max-width: 100%; } .output { margin: .8rem 0; overflow-x: auto; }
 div.formula { margin: .8rem 2rem; } summary { cursor: pointer; color: #555; font-size: .85rem; }
+details.origin { margin: .2rem 0 1.2rem; } details.origin table { display: table; }
 .note { color: #555; font-style: italic; } nav ul { list-style: none; padding-left: 1.2rem; }
 """
 
@@ -39,7 +41,8 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
     """
     folder = Path(run_dir)
     manifests = {stage: read_manifest(folder, stage) for stage in STAGES}
-    rendered = {stage: _render(folder, name) for stage, name in STAGES.items()}
+    rendered = {stage: _render(folder, stage, manifest) for stage, manifest in manifests.items()}
+    origins = {stage: read_origin(folder, name) for stage, name in STAGES.items()}
     title = f"Workbench run {html.escape(folder.resolve().name)}"
     page = [
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>',
@@ -48,19 +51,25 @@ def write_report(run_dir: str | os.PathLike[str]) -> Path:
         f"<style>{STYLE}{HtmlFormatter().get_style_defs('.highlight')}</style></head><body>",
         f"<h1>{title}</h1>{_facts(manifests)}{_contents(rendered)}",
         f'<h2 id="metrics">Headline metrics</h2>{"".join(map(_stage_metrics, manifests.items()))}',
-        *(f"<section>{part.body}</section>" for part in rendered.values()),
+        *(
+            f"<section>{part.body}{stage_record(stage, manifests[stage], origins[stage])}</section>"
+            for stage, part in rendered.items()
+        ),
         "</body></html>\n",
     ]
-    return atomic_write_text(folder / REPORT, "\n".join(page))
+    return atomic_write_text(folder / REPORT, sealed("\n".join(page), folder))
 
 
-def _render(run_dir: Path, name: str) -> Rendered:
+def _render(run_dir: Path, stage: str, manifest: Mapping[str, Any]) -> Rendered:
+    name = STAGES[stage]
     path = copy_path(run_dir, name)
     if not path.is_file():
-        raise MissingStage(
-            f"{path} does not exist; run the chain: python -m workbench run --run-dir {run_dir} --resume"
-        )
-    return render_notebook(nbformat.read(path, as_version=4), prefix=name)
+        raise MissingStage(f"{path} does not exist; run the chain: python -m workbench run --run-dir {run_dir}")
+
+    def note(cell: int, section: str) -> str:
+        return figure_note(stage, manifest, notebook=name, cell=cell, section=section)
+
+    return render_notebook(nbformat.read(path, as_version=4), prefix=name, note=note)
 
 
 def _facts(manifests: Mapping[str, Mapping[str, Any]]) -> str:

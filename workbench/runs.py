@@ -28,7 +28,20 @@ from workbench.files import (
     plain,
     sha256_file,
 )
-from workbench.provenance import Inputs, describe_input, input_change, load_manifest, package_versions
+from workbench.origin import code_state, machine_state
+from workbench.provenance import Inputs, describe_input, load_manifest, package_versions
+from workbench.stage import (
+    STAGES,
+    MissingStage,
+    StaleStage,
+    check_code,
+    check_inside,
+    check_stage,
+    is_complete,
+    read_manifest,
+    require_stage,
+    stage_folder,
+)
 
 __all__ = [
     "MANIFEST",
@@ -40,6 +53,7 @@ __all__ = [
     "atomic_write_bytes",
     "atomic_write_json",
     "atomic_write_text",
+    "check_code",
     "check_stage",
     "clear_stage",
     "digest_folder",
@@ -52,34 +66,7 @@ __all__ = [
     "write_manifest",
 ]
 
-STAGES = {
-    "kg": "01_build_kg",
-    "adapter": "02_train_qlora",
-    "explain": "03_explain_masks",
-    "shift": "04_compare_shift",
-}
-"""Stage -> the notebook that makes it, in running order."""
-
 OPENED = ".opened"  # holds when the stage was opened (seconds since 1970) and what lay in its folder then
-
-
-class MissingStage(RuntimeError):
-    """A stage that is needed has not been made, or not to its end."""
-
-
-class StaleStage(MissingStage):
-    """A stage is there, but its files were changed or what it was made from is not the same any more."""
-
-
-def stage_folder(run_dir: str | os.PathLike[str], stage: str) -> Path:
-    """Path of a stage's folder, whether it exists or not.
-
-    Raises:
-        ValueError: no stage has this name.
-    """
-    if stage not in STAGES:
-        raise ValueError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}")
-    return Path(run_dir) / stage
 
 
 def open_stage(run_dir: str | os.PathLike[str], stage: str) -> Path:
@@ -91,10 +78,11 @@ def open_stage(run_dir: str | os.PathLike[str], stage: str) -> Path:
     result unless they are written again.
 
     Raises:
-        ValueError: no stage has this name.
+        ValueError: no stage has this name, or its folder leads out of the run folder.
     """
     folder = stage_folder(run_dir, stage)
     folder.mkdir(parents=True, exist_ok=True)
+    check_inside(run_dir, folder, folder / WORK_FOLDER)
     if (folder / MANIFEST).exists():
         clear_stage(run_dir, stage)
     for torn in folder.glob(".*.tmp"):
@@ -108,6 +96,7 @@ def clear_stage(run_dir: str | os.PathLike[str], stage: str) -> None:
     """Remove a stage's result and its checkpoints; files that no manifest lists stay."""
     folder = stage_folder(run_dir, stage)
     if folder.is_dir():
+        check_inside(run_dir, folder, folder / WORK_FOLDER)
         _remove_result(folder)
         shutil.rmtree(folder / WORK_FOLDER, ignore_errors=True)
 
@@ -161,7 +150,9 @@ def write_manifest(
         "device": device,
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
+        "machine": machine_state(),
         "packages": package_versions(),
+        "code": code_state(),
         "config": plain(config, where="config"),
         "inputs": {name: describe_input(run_dir, name, value) for name, value in inputs.items()},
         "files": {name: sha256_file(path) for name, path in _made(folder, began["left"]).items()},
@@ -176,75 +167,3 @@ def write_manifest(
 def _made(folder: Path, left: Mapping[str, int]) -> dict[str, Path]:
     """The stage's own files: not those that lay there before it began and were not written since."""
     return {name: path for name, path in folder_files(folder).items() if left.get(name) != path.stat().st_mtime_ns}
-
-
-def read_manifest(run_dir: str | os.PathLike[str], stage: str) -> dict[str, Any]:
-    """The manifest of a stage as it was written; whether it is still true is `check_stage`'s question.
-
-    Raises:
-        MissingStage: there is none, or it cannot be read.
-    """
-    manifest = load_manifest(stage_folder(run_dir, stage))
-    if manifest is None:
-        raise MissingStage(
-            f"{Path(run_dir) / stage} has no readable {MANIFEST}: stage {stage!r} was not made or not finished. "
-            f"Run notebook {STAGES[stage]}.ipynb first, with the same run_dir."
-        )
-    return manifest
-
-
-def check_stage(run_dir: str | os.PathLike[str], stage: str) -> list[str]:
-    """What has changed since a stage was made, in words; an empty list when nothing has.
-
-    Files added to the folder later, such as exported pictures, do not count.
-
-    Raises:
-        MissingStage: the stage was not made.
-    """
-    manifest = read_manifest(run_dir, stage)
-    now = folder_files(stage_folder(run_dir, stage))
-    changes = []
-    for name, digest in manifest["files"].items():
-        if name not in now:
-            changes.append(f"file {name} is gone")
-        elif sha256_file(now[name]) != digest:
-            changes.append(f"file {name} was changed")
-    found = (input_change(run_dir, name, recorded) for name, recorded in manifest["inputs"].items())
-    changes += [change for change in found if change]
-    return changes
-
-
-def require_stage(run_dir: str | os.PathLike[str], stage: str) -> Path:
-    """The folder of a finished, unchanged stage.
-
-    Raises:
-        MissingStage: it was not made; the message says which notebook to run.
-        StaleStage: it, or something it was made from, has changed since.
-    """
-    changes = check_stage(run_dir, stage)
-    if changes:
-        raise StaleStage(
-            f"stage {stage!r} in {run_dir} is out of date: {'; '.join(changes[:5])}. "
-            f"Run notebook {STAGES[stage]}.ipynb again, with the same run_dir."
-        )
-    return stage_folder(run_dir, stage)
-
-
-def is_complete(
-    run_dir: str | os.PathLike[str], stage: str, *, config: Any = None, inputs: Inputs | None = None
-) -> bool:
-    """Whether a stage need not be made again.
-
-    It must have a manifest of this version of the package, its files and inputs must be unchanged, and where `config`
-    or `inputs` are given, they must be what the manifest records.
-    """
-    try:
-        manifest = read_manifest(run_dir, stage)
-        sound = manifest.get("workbench") == __version__ and not check_stage(run_dir, stage)
-    except (MissingStage, OSError):
-        return False
-    if sound and config is not None:
-        sound = plain(config, where="config") == manifest["config"]
-    if sound and inputs is not None:
-        sound = {name: describe_input(run_dir, name, value) for name, value in inputs.items()} == manifest["inputs"]
-    return sound

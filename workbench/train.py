@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -15,10 +13,9 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
 from workbench.cases import Case, toolchain, withhold
-from workbench.files import atomic_write_json
+from workbench.checkpoints import Checkpoints, fingerprint, logging_steps
 from workbench.game import Engine
 from workbench.models import LanguageModel, add_adapter
 from workbench.prompts import encode, encode_answer
@@ -115,16 +112,11 @@ class TrainResult:
 
 
 class Watch(TrainerCallback):
-    """Hands the loss history to `listen`, and keeps the settings and the seconds spent beside the checkpoints."""
+    """Hands the loss history to `listen`, and notes each checkpoint and the seconds spent up to it."""
 
-    def __init__(self, config: TrainConfig, checkpoints: Path, listen: Callable[[list[dict]], None] | None):
-        self.file, self.listen = checkpoints / "progress.json", listen
-        self.settings = config.to_dict()
-        saved = json.loads(self.file.read_text(encoding="utf-8")) if self.file.is_file() else None
-        if saved and saved["settings"] != self.settings:
-            shutil.rmtree(checkpoints)  # of another training: its weights are of no use to this one
-            saved = None
-        self.before = saved["seconds"] if saved else 0.0
+    def __init__(self, checkpoints: Checkpoints, listen: Callable[[list[dict]], None] | None):
+        self.checkpoints, self.listen = checkpoints, listen
+        self.before = checkpoints.seconds
         self.started = time.perf_counter()
 
     @property
@@ -137,7 +129,7 @@ class Watch(TrainerCallback):
             self.listen(losses(state.log_history))
 
     def on_save(self, args, state, control, **kwargs):
-        atomic_write_json(self.file, {"settings": self.settings, "seconds": self.seconds})
+        self.checkpoints.note(state.global_step, self.seconds)
 
 
 def losses(log: Sequence[dict]) -> list[dict]:
@@ -155,28 +147,29 @@ def train(
 ) -> TrainResult:
     """Trains a fresh adapter and writes it to `folder` (PEFT: safetensors + JSON).
 
-    A training that was cut off goes on from the last checkpoint in `folder/checkpoints`, if its settings were the
-    same. The adapters of all checkpoints stay there; the optimizer's state goes when the training is done.
+    A training that was cut off goes on from the last whole checkpoint in `folder/checkpoints`, if its settings, cases
+    and base model were the same. The adapters of all checkpoints stay there; the optimizer's state goes when the
+    training is done.
     """
     add_adapter(
         lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
     )
     views = Views(cases, lm, config=config)
-    checkpoints = folder / "checkpoints"
-    watch = Watch(config, checkpoints, listen)
+    checkpoints = Checkpoints(folder / "checkpoints", config.to_dict() | fingerprint(lm, cases))
+    watch = Watch(checkpoints, listen)
     trainer = Trainer(
         model=lm.model,
-        args=arguments(config, checkpoints),
+        args=arguments(config, checkpoints.folder),
         train_dataset=views,
         data_collator=lambda rows: collate(rows, int(lm.tokenizer.pad_token_id)),
         callbacks=[watch],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)) if checkpoints.is_dir() else None)
+    trainer.train(resume_from_checkpoint=checkpoints.last())
     seconds = watch.seconds
     lm.model.eval()
     lm.model.save_pretrained(folder, safe_serialization=True)
-    keep_adapters_only(checkpoints)
+    checkpoints.keep_adapters_only()
     return TrainResult(losses(trainer.state.log_history), seconds)
 
 
@@ -191,7 +184,7 @@ def arguments(config: TrainConfig, checkpoints: Path) -> TrainingArguments:
         train_sampling_strategy="sequential",  # the rows are random already
         warmup_steps=max(1, config.steps // 20),
         max_grad_norm=1.0,
-        logging_steps=max(1, config.steps // 100),
+        logging_steps=logging_steps(config.steps, config.checkpoint_every),
         save_steps=config.checkpoint_every,
         seed=config.seed,
         data_seed=config.seed,
@@ -201,15 +194,6 @@ def arguments(config: TrainConfig, checkpoints: Path) -> TrainingArguments:
         dataloader_pin_memory=False,
         label_names=["labels"],
     )
-
-
-def keep_adapters_only(checkpoints: Path) -> None:
-    """Removes everything but adapter weights and JSON from finished checkpoints."""
-    for path in checkpoints.glob("checkpoint-*/*"):
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.suffix not in {".safetensors", ".json"}:
-            path.unlink()
 
 
 def is_valid(path: Sequence[str], case: Case, edges: set[tuple[str, str]]) -> bool:

@@ -13,20 +13,20 @@ import sys
 from collections.abc import Callable, Sequence
 
 from workbench import __version__
-from workbench.cli import bench, run
-from workbench.cli.screen import complain
+from workbench.cli import bench, diff, exit, run, show, sweep, verify
+from workbench.cli.screen import complain, settle
 
-EXIT_ERROR = 2
-COMMANDS = (run, bench)
+COMMANDS = (run, show, verify, diff, bench, sweep)
 
 Command = Callable[[argparse.Namespace], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code: 0 done, 2 error (one line on stderr), 128 + n signal n."""
+    """Run one command and return its exit code, one of `workbench.cli.exit`; an error is one line on stderr."""
     given = list(sys.argv[1:] if argv is None else argv)
     options = build_parser().parse_args(run.shield_values(given))
     options.argv = given
+    settle(quiet=options.quiet, as_json=options.log == "json")
     try:
         return options.command(options)
     except KeyboardInterrupt as stop:
@@ -34,8 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if options.debug:
             raise
-        complain(f"{type(error).__name__}: {error}" if _unforeseen(error) else str(error))
-        return EXIT_ERROR
+        code = exit.code_of(error)
+        complain(f"{type(error).__name__}: {error}" if exit.is_unforeseen(error) else str(error), code=code)
+        return code
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -43,6 +44,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workbench", description="See what an adapter depends on.")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the full traceback of an error")
+    common.add_argument("--quiet", action="store_true", help="print errors and results only")
+    common.add_argument("--log", choices=("text", "json"), default="text", help="json: one JSON object a line")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (*(command.add for command in COMMANDS), _add_version):
         add(commands, common)
@@ -60,17 +63,13 @@ def _version(_options: argparse.Namespace) -> int:
 
 
 def _stopped(options: argparse.Namespace, signum: int) -> int:
-    again = [*options.argv, *([] if getattr(options, "resume", True) else ["--resume"])]
-    complain(f"stopped. To go on where it stopped: {_python()} -m workbench {shlex.join(again)}")
-    return 128 + signum
+    again = [word for word in options.argv if word != "--fresh"]
+    code = exit.SIGNAL + signum
+    complain(f"stopped. To go on where it stopped: {_python()} -m workbench {shlex.join(again)}", code=code)
+    return code
 
 
 def _python() -> str:
     """This interpreter as one would type it here; an environment in this folder is often not activated."""
     here = os.path.relpath(sys.executable)
     return sys.executable if here.startswith(os.pardir) else here
-
-
-def _unforeseen(error: Exception) -> bool:
-    """Errors of our own say what to do; of others the kind helps to understand the text."""
-    return not type(error).__module__.startswith("workbench") and not isinstance(error, OSError)

@@ -6,10 +6,9 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.cli.screen import say
+from workbench.cli.screen import say, tell
 
 if TYPE_CHECKING:
     from workbench.parameters import Value
@@ -32,26 +31,33 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
         help="a notebook parameter: number, true/false, null, text, [list]; may be given many times",
     )
     run.add_argument("--timeout", metavar="S", type=_seconds, default=3600.0, help="seconds per notebook, 0: no limit")
-    run.add_argument("--resume", action="store_true", help="keep the stages that are finished")
+    run.add_argument("--fresh", action="store_true", help="keep nothing of an earlier run in this folder")
+    run.add_argument(
+        "--resume", action="store_true", help="keep what is finished and up to date; done anyway unless --fresh"
+    )
     run.add_argument("--notebooks", metavar="D", help="folder of the notebooks (default: those of this checkout)")
 
 
 def _run(options: argparse.Namespace) -> int:
     from workbench.chain import run_chain  # the imports take a second; `version` and `--help` do without
-    from workbench.report import write_report
+    from workbench.page import current_report
+    from workbench.parameters import ParameterError
+    from workbench.steps import run_folder
 
     started = time.monotonic()
     parameters = _parameters(options)
+    if options.fresh and options.resume:
+        raise ParameterError("--fresh and --resume ask for the opposite; give one of them")
     run_chain(
         options.run_dir,
         parameters=parameters,
         notebooks=options.notebooks,
         timeout=options.timeout or None,
-        resume=options.resume,
-        say=say,
+        fresh=options.fresh,
+        tell=tell,
     )
-    report = write_report(Path(options.run_dir).expanduser())
-    say(f"done in {time.monotonic() - started:.0f} s; the report is {os.path.relpath(report)}")
+    report = current_report(run_folder(options.run_dir))
+    say(f"done in {time.monotonic() - started:.1f} s; the report is {os.path.relpath(report)}")
     return 0
 
 

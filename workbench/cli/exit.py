@@ -1,0 +1,42 @@
+"""Exit codes of the command line: what a script may conclude from each."""
+
+from __future__ import annotations
+
+DONE = 0
+DIFFERENT = 1  # `verify`: something no longer matches; `diff`: the runs differ
+REFUSED = 2  # what was asked for cannot be done as asked; nothing was run
+FAILED = 3  # a notebook failed; what was finished before it is kept
+IN_USE = 4  # another process works in the run folder
+NOT_WRITTEN = 5  # the disk is full, or the folder may not be written; what was finished is kept
+DEFECT = 70  # an error nobody foresaw; please report it
+SIGNAL = 128  # and the number of the signal that ended it
+
+BY_NAME = {
+    "ChainError": FAILED,
+    "RunLocked": IN_USE,
+    "FolderError": NOT_WRITTEN,
+}
+"""Name of an error of ours -> exit code; looked up along its base classes, so that nothing need be imported."""
+
+
+def code_of(error: BaseException) -> int:
+    """Exit code for an error that reached the command line."""
+    for kind in type(error).__mro__:
+        if kind.__module__.startswith("workbench") and kind.__name__ in BY_NAME:
+            return BY_NAME[kind.__name__]
+    return DEFECT if is_unforeseen(error) else REFUSED
+
+
+def is_unforeseen(error: BaseException) -> bool:
+    """Errors of ours say what to do, as do ValueErrors that we raise; of others the kind helps to understand the text."""
+    if type(error).__module__.startswith("workbench") or isinstance(error, OSError):
+        return False
+    return not (isinstance(error, ValueError) and _raised_by(error).startswith("workbench"))
+
+
+def _raised_by(error: BaseException) -> str:
+    """Name of the module in which an error was raised."""
+    trace, name = error.__traceback__, ""
+    while trace is not None:
+        name, trace = str(trace.tb_frame.f_globals.get("__name__", "")), trace.tb_next
+    return name

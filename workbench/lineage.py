@@ -1,0 +1,147 @@
+"""What a run tells about itself, from its manifests and executed copies: shown, verified, compared with another."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from workbench.executed import copy_verdict, parameter_changes, read_origin
+from workbench.provenance import load_manifest
+from workbench.stage import STAGES, MissingStage, check_code, check_stage, stage_folder
+
+TIMES = ("seconds", "calls_per_second")  # ends of the names of metrics that differ between any two runs
+NOT_MADE = "was not made, or not to its end"
+
+
+class NoRun(ValueError):
+    """A folder that holds no stage of a run."""
+
+
+def lineage(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
+    """Everything that is recorded of a run: stage -> its manifest, with `notebook`, `parameters` and `source_sha256`.
+
+    A stage that was not made is None.
+
+    Raises:
+        NoRun: none was made.
+    """
+    folder = Path(run_dir)
+    stages = {stage: _recorded(folder, stage, name) for stage, name in STAGES.items()}
+    if not any(stages.values()):
+        wanted = ", ".join(f"{stage}/manifest.json" for stage in STAGES)
+        raise NoRun(f"{folder} holds no run: there is none of {wanted}. Give the folder that --run-dir named.")
+    return {"run": str(folder.resolve()), "stages": stages}
+
+
+def _recorded(run_dir: Path, stage: str, name: str) -> dict[str, Any] | None:
+    manifest = load_manifest(stage_folder(run_dir, stage))
+    if manifest is None:
+        return None
+    origin = read_origin(run_dir, name)
+    told = {"notebook": name, "source_sha256": origin.get("source_sha256"), "parameters": origin.get("parameters")}
+    return told | manifest
+
+
+def verify(run_dir: str | os.PathLike[str]) -> dict[str, dict[str, list[str]]]:
+    """Recompute every digest: stage -> `broken`, what no longer matches, and `notes`, what is merely different now.
+
+    Broken are changed or missing files, inputs that are not what the stage was made from, an executed copy that was
+    changed or tells of another result. That the code has moved on since is a note.
+
+    Raises:
+        NoRun: none was made.
+    """
+    folder = Path(run_dir)
+    made = lineage(folder)["stages"]
+    return {stage: _verdict(folder, stage) if made[stage] else _absent() for stage in STAGES}
+
+
+def _absent() -> dict[str, list[str]]:
+    return {"broken": [f"the stage {NOT_MADE}"], "notes": []}
+
+
+def _verdict(run_dir: Path, stage: str) -> dict[str, list[str]]:
+    try:
+        broken = check_stage(run_dir, stage) + copy_verdict(stage_folder(run_dir, stage), STAGES[stage])
+        return {"broken": broken, "notes": check_code(run_dir, stage)}
+    except MissingStage:  # taken away meanwhile
+        return _absent()
+
+
+def compare(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> dict[str, Any]:
+    """What differs between two runs.
+
+    Returns:
+        stage -> `parameters`, `made_from`, `files` (lines of text) and `metrics`, a list of
+        `{"name", "first", "second", "difference", "relative"}`; `relative` is (second - first) / |first|, None where
+        first is 0 or one of them is no number. Times are not compared.
+
+    Raises:
+        NoRun: one of the folders holds none.
+    """
+    one, other = lineage(first)["stages"], lineage(second)["stages"]
+    return {stage: _differences(one[stage], other[stage], first, second) for stage in STAGES}
+
+
+def _differences(one: Any, other: Any, first: Any, second: Any) -> dict[str, list[Any]]:
+    if one is None or other is None:
+        lacking = [str(path) for path, made in ((first, one), (second, other)) if made is None]
+        files = [f"the stage {NOT_MADE} in {path}" for path in lacking] if len(lacking) == 1 else []
+        return {"parameters": [], "made_from": [], "files": files, "metrics": []}
+    digests = {name: (one["files"].get(name), other["files"].get(name)) for name in {**one["files"], **other["files"]}}
+    words = {(True, False): "only in the first", (False, True): "only in the second", (True, True): "differs"}
+    changed = [f"{name} {words[a is not None, b is not None]}" for name, (a, b) in digests.items() if a != b]
+    settings = (one, other) if one["parameters"] is None or other["parameters"] is None else None
+    pair = (
+        [dict(flat(run.get("config"), "")) for run in settings]
+        if settings
+        else [one["parameters"], other["parameters"]]
+    )
+    return {
+        "parameters": parameter_changes(*pair),
+        "made_from": parameter_changes(made_from(one), made_from(other)),
+        "files": sorted(changed),
+        "metrics": metric_differences(one.get("metrics", {}), other.get("metrics", {})),
+    }
+
+
+def made_from(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What a stage was made from besides its parameters, as flat names: inputs, versions, code, machine."""
+    code, machine = manifest.get("code", {}), manifest.get("machine", {})
+    found = {f"input {name}": one.get("sha256") or one.get("revision") or one.get("id")
+             for name, one in manifest["inputs"].items()}  # fmt: skip
+    found |= {f"package {name}": version for name, version in manifest.get("packages", {}).items()}
+    found |= {"workbench": manifest.get("workbench"), "code": code.get("package_sha256")}
+    found |= {name: machine.get(name) for name in ("processor", "threads")}
+    return found | {name: manifest.get(name) for name in ("device", "python", "platform")}
+
+
+def metric_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One row for each metric that differs; see `compare`."""
+    one, other = dict(flat(first, "")), dict(flat(second, ""))
+    rows = []
+    for name in {**one, **other}:
+        a, b = one.get(name), other.get(name)
+        if a == b or name.endswith(TIMES):
+            continue
+        gap = b - a if _is_number(a) and _is_number(b) else None  # type: ignore[operator]
+        relative = gap / abs(a) if gap is not None and a else None  # type: ignore[arg-type]
+        rows.append({"name": name, "first": a, "second": b, "difference": gap, "relative": relative})
+    return rows
+
+
+def flat(value: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Nested dicts and lists as `a.b.0` -> plain value."""
+    items = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else None
+    if items is None:
+        yield name, value
+        return
+    for key, item in items:
+        yield from flat(item, f"{name}.{key}" if name else str(key))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,55 @@
+"""The report's file: whether it is whole and tells of what lies in the run folder now."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from workbench.executed import REPORT, copy_path
+from workbench.files import MANIFEST, sha256_file
+from workbench.origin import PACKAGE_FOLDER
+from workbench.stage import STAGES, stage_folder
+
+SEAL = re.compile(rb"\n<!-- made from ([0-9a-f]{64}), sha256 ([0-9a-f]{64}) -->\n\Z")
+WRITTEN_BY = ("report", "render", "evidence")  # modules; a page is made anew when one of them has changed
+
+
+def made_from(run_dir: str | os.PathLike[str]) -> str:
+    """SHA-256 over what a report is made from: manifests, executed copies, and the code that writes it."""
+    total = hashlib.sha256()
+    paths = [stage_folder(run_dir, stage) / MANIFEST for stage in STAGES]
+    paths += [copy_path(Path(run_dir), name) for name in STAGES.values()]
+    paths += [PACKAGE_FOLDER / f"{name}.py" for name in WRITTEN_BY]
+    for path in paths:
+        total.update(sha256_file(path).encode() if path.is_file() else b"none")
+    return total.hexdigest()
+
+
+def sealed(page: str, run_dir: str | os.PathLike[str]) -> str:
+    """The page with a last line that says what it was made from and what it was."""
+    digest = hashlib.sha256(page.encode("utf-8")).hexdigest()
+    return f"{page}\n<!-- made from {made_from(run_dir)}, sha256 {digest} -->\n"
+
+
+def report_state(run_dir: str | os.PathLike[str]) -> str | None:
+    """What is wrong with a run's report, in words; None when it is whole and up to date."""
+    path = Path(run_dir) / REPORT
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return f"{path} is not there"
+    seal = SEAL.search(content)
+    if not seal or hashlib.sha256(content[: seal.start()]).hexdigest().encode() != seal[2]:
+        return f"{path} was changed"
+    return None if seal[1].decode() == made_from(run_dir) else f"{path} tells of another state of the run"
+
+
+def current_report(run_dir: str | os.PathLike[str]) -> Path:
+    """Path of the run's report, written where it is not there or not up to date. Errors as in `write_report`."""
+    if report_state(run_dir) is None:
+        return Path(run_dir) / REPORT
+    from workbench import report  # loads what draws formulas and cleans HTML
+
+    return report.write_report(run_dir)

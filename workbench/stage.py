@@ -1,0 +1,139 @@
+"""The stages of a run, and whether what lies in their folders is whole, unchanged and up to date."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from workbench import __version__
+from workbench.files import MANIFEST, folder_files, plain, sha256_file
+from workbench.origin import source_changes
+from workbench.provenance import Inputs, describe_input, input_change, load_manifest
+
+STAGES = {
+    "kg": "01_build_kg",
+    "adapter": "02_train_qlora",
+    "explain": "03_explain_masks",
+    "shift": "04_compare_shift",
+}
+"""Stage -> the notebook that makes it, in running order."""
+
+
+class MissingStage(RuntimeError):
+    """A stage that is needed has not been made, or not to its end."""
+
+
+class StaleStage(MissingStage):
+    """A stage is there, but its files were changed or what it was made from is not the same any more."""
+
+
+def stage_folder(run_dir: str | os.PathLike[str], stage: str) -> Path:
+    """Path of a stage's folder, whether it exists or not.
+
+    Raises:
+        ValueError: no stage has this name.
+    """
+    if stage not in STAGES:
+        raise ValueError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}")
+    return Path(run_dir) / stage
+
+
+def check_inside(run_dir: str | os.PathLike[str], *paths: Path) -> None:
+    """ValueError when one of the paths, its links followed, lies outside the run folder."""
+    root = Path(run_dir).resolve()
+    for path in paths:
+        if not path.resolve().is_relative_to(root):
+            raise ValueError(
+                f"{path} is a link to {path.resolve()}, outside the run folder, and nothing is written there. "
+                "Remove the link; to keep a run on another disk, make the run folder itself the link."
+            )
+
+
+def read_manifest(run_dir: str | os.PathLike[str], stage: str) -> dict[str, Any]:
+    """The manifest of a stage as it was written; whether it is still true is `check_stage`'s question.
+
+    Raises:
+        MissingStage: there is none, or it cannot be read.
+    """
+    manifest = load_manifest(stage_folder(run_dir, stage))
+    if manifest is None:
+        raise MissingStage(
+            f"{Path(run_dir) / stage} has no readable {MANIFEST}: stage {stage!r} was not made or not finished. "
+            f"Run notebook {STAGES[stage]}.ipynb first, with the same run_dir."
+        )
+    return manifest
+
+
+def check_stage(run_dir: str | os.PathLike[str], stage: str) -> list[str]:
+    """What has changed since a stage was made, in words; an empty list when nothing has.
+
+    Files added to the folder later, such as exported pictures, do not count.
+
+    Raises:
+        MissingStage: the stage was not made.
+    """
+    manifest = read_manifest(run_dir, stage)
+    now = folder_files(stage_folder(run_dir, stage))
+    changes = []
+    for name, digest in manifest["files"].items():
+        if name not in now:
+            changes.append(f"file {name} is gone")
+        elif sha256_file(now[name]) != digest:
+            changes.append(f"file {name} was changed")
+    found = (input_change(run_dir, name, recorded) for name, recorded in manifest["inputs"].items())
+    changes += [change for change in found if change]
+    return changes
+
+
+def check_code(run_dir: str | os.PathLike[str], stage: str) -> list[str]:
+    """Which of the package's files that made a stage are different now, in words; an empty list when none.
+
+    A stage made by other code is still whole, so `require_stage` takes it; it is made again by the next run.
+
+    Raises:
+        MissingStage: the stage was not made.
+    """
+    manifest = read_manifest(run_dir, stage)
+    version = manifest.get("workbench")
+    if version != __version__:
+        return [f"workbench {version} made it, this is {__version__}"]
+    changed = source_changes(manifest.get("code", {}).get("sources", {}))
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return [f"the code that made it was changed ({', '.join(changed[:3])}{more})"] if changed else []
+
+
+def require_stage(run_dir: str | os.PathLike[str], stage: str) -> Path:
+    """The folder of a finished, unchanged stage.
+
+    Raises:
+        MissingStage: it was not made; the message says which notebook to run.
+        StaleStage: it, or something it was made from, has changed since.
+    """
+    changes = check_stage(run_dir, stage)
+    if changes:
+        raise StaleStage(
+            f"stage {stage!r} in {run_dir} is out of date: {'; '.join(changes[:5])}. "
+            f"Run notebook {STAGES[stage]}.ipynb again, with the same run_dir."
+        )
+    return stage_folder(run_dir, stage)
+
+
+def is_complete(
+    run_dir: str | os.PathLike[str], stage: str, *, config: Any = None, inputs: Inputs | None = None
+) -> bool:
+    """Whether a stage need not be made again.
+
+    It must have a manifest, its files, its inputs and the code that made it must be unchanged, and where `config` or
+    `inputs` are given, they must be what the manifest records.
+    """
+    try:
+        manifest = read_manifest(run_dir, stage)
+        sound = not check_stage(run_dir, stage) and not check_code(run_dir, stage)
+    except (MissingStage, OSError):
+        return False
+    if sound and config is not None:
+        sound = plain(config, where="config") == manifest["config"]
+    if sound and inputs is not None:
+        sound = {name: describe_input(run_dir, name, value) for name, value in inputs.items()} == manifest["inputs"]
+    return sound

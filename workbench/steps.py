@@ -1,0 +1,97 @@
+"""The steps of the chain: which notebooks, with which parameters, and whether one has to run again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workbench.executed import copy_changes
+from workbench.parameters import ParameterError, Value, assign_parameters, has_parameters_cell, read_parameters
+from workbench.stage import STAGES, MissingStage, check_code, check_stage
+
+
+@dataclass(frozen=True)
+class Step:
+    """One notebook to run, with the parameters for it."""
+
+    stage: str
+    notebook: Path
+    given: Mapping[str, Value]
+    effective: Mapping[str, Value] = field(default_factory=dict)  # the defaults, overlaid with what is given
+
+    @property
+    def name(self) -> str:
+        return self.notebook.stem
+
+
+def run_folder(given: str | os.PathLike[str]) -> Path:
+    """The run folder as an absolute path, whether it exists or not.
+
+    Raises:
+        ParameterError: the text names no folder, or would garble every message that shows it.
+    """
+    text = os.fspath(given)
+    if not text.strip():
+        raise ParameterError("the run folder has no name; give one with --run-dir")
+    if not text.isprintable():  # control characters, NUL, bytes that are no text
+        raise ParameterError(f"the run folder {text!a} has characters that cannot be printed; give another --run-dir")
+    try:
+        return Path(text).expanduser().resolve()
+    except (RuntimeError, OSError) as error:  # no such user, links in a circle
+        raise ParameterError(f"the run folder {text!r} cannot be found: {error}; give another --run-dir") from error
+
+
+def find_notebooks(folder: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of the notebooks: `folder`, else beside the package (a source checkout), else `./notebooks`.
+
+    Raises:
+        FileNotFoundError: none of them holds the first notebook.
+    """
+    beside = Path(__file__).resolve().parent.parent / "notebooks"
+    places = [Path(folder)] if folder is not None else list(dict.fromkeys([beside, Path("notebooks").resolve()]))
+    for place in places:
+        if all((place / f"{name}.ipynb").is_file() for name in STAGES.values()):
+            return place
+    wanted = ", ".join(f"{name}.ipynb" for name in STAGES.values())
+    raise FileNotFoundError(f"no notebooks in {' or '.join(map(str, places))}; looked for {wanted}. Give --notebooks.")
+
+
+def plan(notebooks: Path, run_dir: Path, parameters: Mapping[str, Value]) -> list[Step]:
+    """The steps with their parameters checked; `run_dir` goes to every notebook.
+
+    Raises:
+        FileNotFoundError: a notebook is missing.
+        ParameterError: an unknown name, a wrong type, or a notebook that cannot be told where to write.
+    """
+    declared = {name: read_parameters(notebooks / f"{name}.ipynb") for name in STAGES.values()}
+    for name, known in declared.items():
+        if "run_dir" not in known:
+            path = notebooks / f"{name}.ipynb"
+            lacks = "a parameter `run_dir`" if has_parameters_cell(path) else "a code cell with the tag `parameters`"
+            raise ParameterError(
+                f"{path} has no {lacks[2:]}, so it would write somewhere else than asked. Add {lacks}; in JupyterLab "
+                "tags are set in the property inspector, the gear at the upper right."
+            )
+    handed = assign_parameters(parameters, declared)
+    steps = []
+    for stage, name in STAGES.items():
+        given = {**handed[name], "run_dir": str(run_dir)}
+        defaults = {known: parameter.default for known, parameter in declared[name].items()}
+        steps.append(Step(stage, notebooks / f"{name}.ipynb", given, {**defaults, **given}))
+    return steps
+
+
+def why_again(run_dir: Path, step: Step) -> list[str]:
+    """Why a step has to run, in words, most telling first; an empty list when what it left is whole and up to date.
+
+    Looked at are its parameters, the notebook, what it was made from, the code, and every file it left.
+    """
+    folder = run_dir / step.stage
+    try:
+        stage = check_stage(run_dir, step.stage)
+        code = check_code(run_dir, step.stage)
+    except MissingStage:
+        return ["it was not finished"] if folder.is_dir() and any(folder.iterdir()) else ["it was not run yet"]
+    return [*copy_changes(folder, step.notebook, step.effective), *stage, *code]
