@@ -5,23 +5,25 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import kendalltau, spearmanr
 from tiny import chain_case
 
 from workbench.cases import Case
 from workbench.explain import Explanation
 from workbench.files import plain
 from workbench.shift import (
+    agreement_tests,
     as_records,
     by_entity,
     case_correlations,
     masks_by_case,
     measures_of,
+    pairs,
     rank_agreement,
     separation,
     side_by_side,
 )
-from workbench.stats import spearman
+from workbench.stats import benjamini_hochberg, holm, spearman
 
 CASE = chain_case()
 
@@ -124,6 +126,56 @@ def test_the_same_seed_gives_the_same_agreement() -> None:
     table = table_of(np.random.default_rng(4).random((5, 9, 3)))
     first, second = (rank_agreement(table, kind="node", rng=np.random.default_rng(7)) for _ in range(2))
     pd.testing.assert_frame_equal(first, second)
+
+
+def test_every_kind_and_statistic_is_tested_and_corrected() -> None:
+    rng = np.random.default_rng(6)
+    values = rng.random((30, 10, 3))
+    values[..., 1] = values[..., 0] + 0.8 * rng.random((30, 10))
+    table = pd.concat([table_of(values), table_of(rng.random((30, 8, 3))).assign(kind="fact")])
+    found = agreement_tests(table, rng=np.random.default_rng(0), draws=499)
+    assert len(found) == 2 * 2 * 3 and not found.isna().any(axis=None)
+    by = {"kendall": kendalltau, "spearman": spearmanr}
+    for statistic, rows in found.groupby("statistic"):
+        line = rows[(rows.kind == "node") & (rows["first"] == "a") & (rows["second"] == "c")].iloc[0]
+        expected = [by[statistic](case[:, 0], case[:, 2]).statistic for case in values]
+        assert line["mean"] == pytest.approx(np.mean(expected))
+        np.testing.assert_allclose(rows["holm"], holm(rows["p"]))
+        np.testing.assert_allclose(rows["bh"], benjamini_hochberg(rows["p"]))
+    sure = found[found["holm"] < 0.05]
+    assert set(zip(sure["kind"], sure["first"], sure["second"], strict=True)) == {("node", "a", "b")}
+
+
+def test_blocks_of_permutations_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = table_of(np.random.default_rng(7).random((5, 9, 3)))
+    whole = rank_agreement(table, kind="node", rng=np.random.default_rng(0), draws=300, statistic="kendall")
+    monkeypatch.setattr(pairs, "BLOCK", 7)
+    parts = rank_agreement(table, kind="node", rng=np.random.default_rng(0), draws=300, statistic="kendall")
+    np.testing.assert_allclose(parts["mean"], whole["mean"])
+    np.testing.assert_allclose(parts["random_high"], whole["random_high"], atol=0.1)
+
+
+def test_a_measure_that_some_cases_lack_is_compared_in_the_others() -> None:
+    values = np.random.default_rng(8).random((6, 9, 3))
+    values[:2, 3, 1] = np.nan
+    found = rank_agreement(table_of(values), kind="node", rng=np.random.default_rng(0), draws=99)
+    assert list(found["n"]) == [4, 6, 4]
+    assert found["mean"][0] == pytest.approx(np.mean([spearman(*case[:, :2].T) for case in values[2:]]))
+
+
+def test_what_a_control_explains_is_taken_out() -> None:
+    rng = np.random.default_rng(9)
+    degree = rng.integers(1, 4, size=(60, 14)).astype(float)
+    values = degree[..., None] + 0.9 * rng.random((60, 14, 2))  # both follow the degree, and nothing else
+    table = table_of(values)
+    table["degree"] = degree.reshape(-1)
+    for statistic in ("kendall", "spearman"):
+        how = {"kind": "node", "draws": 199, "statistic": statistic}
+        plain_rows = rank_agreement(table, rng=np.random.default_rng(0), **how)
+        held = rank_agreement(table, rng=np.random.default_rng(0), control="degree", **how)
+        assert plain_rows["mean"][0] > 0.5 and plain_rows["p"][0] == pytest.approx(1 / 200)
+        assert abs(held["mean"][0]) < 0.15 and held["p"][0] > 0.05
+        assert held["random_low"][0] < held["mean"][0] < held["random_high"][0]
 
 
 def test_separation_is_the_area_under_the_roc_curve() -> None:

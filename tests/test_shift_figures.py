@@ -1,5 +1,6 @@
 """Pictures of the shift: both twins of every figure, many layers, nothing to show, names that look like markup."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,20 @@ from shift_adapters import one_module, save_adapter
 from tiny import chain_case
 
 from workbench.cases import Fact
-from workbench.figures import Figure, agreement, shift
-from workbench.shift import growth, random_spectra, rank_agreement, read_factors, separation, side_by_side, spectra
+from workbench.figures import Figure, agreement, matrix, shift, tokens
+from workbench.shift import (
+    agreement_tests,
+    by_group,
+    causal_check,
+    element_layers,
+    growth,
+    random_spectra,
+    rank_agreement,
+    read_factors,
+    separation,
+    side_by_side,
+    spectra,
+)
 
 CASE = chain_case()
 HOSTILE = {node: f"$x_{i}$ <b>{i}</b> %{{y}}\n\u202e&amp;" for i, node in enumerate(CASE.names)}
@@ -129,3 +142,65 @@ def test_agreement_and_separation_leave_out_what_is_not_defined() -> None:
         points = [trace for trace in figure.live.data if trace.type == "scatter"]
         assert len(points[0].x) == (3 if constant else 6)
     check(agreement.separation({kind: separation(compared(), kind=kind, rng=rng) for kind in ("node", "fact")}), 2)
+
+
+@pytest.mark.parametrize("kind", ["node", "fact"])
+def test_the_matrix_has_kendall_below_and_spearman_above(kind: str) -> None:
+    tests = agreement_tests(compared(), rng=np.random.default_rng(0), draws=19)
+    names = ["mask (in loop)", "attention", "q_proj shift", "v_proj shift"]
+    tests.loc[tests["first"] == "attention", ["holm", "bh"]] = 0.01
+    tests.loc[tests["second"] == "attention", ["holm", "bh"]] = [0.2, 0.01]
+    figure = matrix.agreement_matrix(tests, kind=kind)
+    check(figure, 1)
+    grid = np.array(figure.live.data[0].z, dtype=float)
+    assert np.isnan(np.diag(grid)).all() and [t.get_text() for t in figure.still.axes[0].get_yticklabels()] == names
+    rows = tests[(tests.kind == kind) & (tests["first"] == names[0]) & (tests["second"] == names[3])]
+    values = rows.set_index("statistic")["mean"]
+    assert (grid[3, 0], grid[0, 3]) == pytest.approx((values["kendall"], values["spearman"]))
+    strict, loose = figure.live.data[1:]
+    assert len(strict.x) == 4 and len(loose.x) == 2  # two pairs with attention first, one with it second
+
+
+def test_the_matrix_can_be_drawn_where_nothing_is_defined() -> None:
+    tests = agreement_tests(compared(constant=True), rng=np.random.default_rng(0), draws=19)
+    check(matrix.agreement_matrix(tests), 1)
+
+
+def test_the_element_map_shows_nodes_then_facts_by_layers() -> None:
+    rows = token_rows(HOSTILE)
+    case = replace(CASE, names=HOSTILE)
+    maps = {name: element_layers(rows, case, name) for name in ("q_proj", "v_proj")}
+    figure = tokens.element_map(maps, case)
+    check(figure, 2)
+    np.testing.assert_allclose(np.array(figure.live.data[1].z), maps["v_proj"].to_numpy())
+    labels = [label.get_text() for label in figure.still.axes[0].get_yticklabels()]
+    dotted = [i for i, label in enumerate(labels) if label.startswith(tokens.MARK.strip())]
+    needed = [e in case.needed if isinstance(e, Fact) else e in case.path for e in case.elements]
+    assert dotted == list(np.flatnonzero(needed))
+
+
+def test_group_shift_has_a_row_a_group() -> None:
+    rows = token_rows(CASE.names)
+    tables = {by: by_group(rows, [CASE], by, rng=np.random.default_rng(0)) for by in ("type", "relation")}
+    figure = tokens.group_shift(tables)
+    check(figure, 2)
+    last = tables["type"][tables["type"].projection == "v_proj"]["group"]
+    labels = [label.get_text() for label in figure.still.axes[0].get_yticklabels()][::-1]
+    assert labels[: len(last)] == [f"type: {group}" for group in last]
+
+
+@pytest.mark.parametrize("outcome", ["drop", "flipped"])
+def test_causal_drops_stand_beside_chance(outcome: str) -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        {"case": str(c), "measure": m, "kind": kind, "k": 3, "drop": rng.random() + 5 * (m == "good"),
+         "flipped": float(m == "good"), "random_drop": rng.random(), "random_flipped": 0.2 * (c % 2)}
+        for c in range(12) for m in ("good", "bad") for kind in ("node", "fact")
+    ]  # fmt: skip
+    found = causal_check(pd.DataFrame(rows), rng=rng)
+    figure = agreement.causal_drop(found, outcome=outcome, k=3)
+    check(figure, 2)
+    drawn = {(trace.name, trace.xaxis): len(trace.x) for trace in figure.live.data}
+    assert drawn[("drawn by chance", "x")] == 2
+    holm = found[(found.outcome == outcome) & (found.kind == "node")].set_index("measure")["holm"]
+    assert drawn[("mean, 95 % interval", "x")] == (holm < 0.05).sum()

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -119,6 +120,17 @@ def test_context_shift_of_a_case_does_not_depend_on_the_others(tmp_path: Path) -
     together, alone = token_shift(engine, [other, CASE], factors), token_shift(engine, [CASE], factors)
     values = ["embedding", "embedding_relative", "context", "context_relative"]
     np.testing.assert_allclose(together[together.case == CASE.id][values], alone[values], rtol=1e-6)
+
+
+def test_batches_of_unlike_lengths_give_what_each_case_gives_alone(tmp_path: Path) -> None:
+    engine, factors = tuned_reader(tmp_path)
+    cases = [replace(CASE, id=str(n), facts=CASE.facts[:n]) for n in (6, 2, 9, 4, 7)]
+    engine.batch_tokens = 80  # several batches, each of more than one case
+    together = token_shift(engine, cases, factors)
+    assert 1 < engine.ledger.calls < len(cases)
+    alone = pd.concat([token_shift(engine, [case], factors) for case in cases], ignore_index=True)
+    pd.testing.assert_frame_equal(together, alone, rtol=1e-5)
+    assert token_shift(engine, [], factors).empty
 
 
 def test_an_adapter_that_changes_nothing_shifts_nothing(tmp_path: Path) -> None:

@@ -10,10 +10,7 @@ from scipy.stats import rankdata
 
 from workbench.figures.core import (
     BLUE,
-    GREY,
-    INK,
     ORANGE,
-    PALE,
     Figure,
     house_style,
     legend_below,
@@ -21,6 +18,7 @@ from workbench.figures.core import (
     short,
     still_text,
 )
+from workbench.figures.forest import cases, forest
 from workbench.figures.panels import Panels
 
 NEEDED, OTHER = "needed for the answer", "not needed"
@@ -134,13 +132,13 @@ def agreement(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """
     title = "Mean Spearman correlation over cases, with 95 % intervals"
     frames = {
-        f"{name} ({_cases(rows)})": rows.assign(
+        f"{name} ({cases(rows)})": rows.assign(
             label=[f"{a} · {b}" for a, b in zip(rows["first"], rows["second"], strict=True)]
         )
         for name, rows in tables.items()
     }
     reach = (-1.05, 1.05)
-    return _forest(frames, title=title, x="mean Spearman correlation", reach=reach, middle=0.0)
+    return forest(frames, title=title, x="mean Spearman correlation", reach=reach, middle=0.0)
 
 
 @house_style()
@@ -150,73 +148,22 @@ def separation(tables: Mapping[str, pd.DataFrame]) -> Figure:
     tables: panel title -> rows of `workbench.shift.separation`, the same measures in each.
     """
     title = "How well each measure tells needed elements from the others"
-    frames = {f"{name} ({_cases(rows)})": rows.assign(label=rows["measure"]) for name, rows in tables.items()}
-    return _forest(frames, title=title, x="area under the ROC curve, 0.5 is chance", reach=(-0.02, 1.02), middle=0.5)
+    frames = {f"{name} ({cases(rows)})": rows.assign(label=rows["measure"]) for name, rows in tables.items()}
+    return forest(frames, title=title, x="area under the ROC curve, 0.5 is chance", reach=(-0.02, 1.02), middle=0.5)
 
 
-def _cases(rows: pd.DataFrame) -> str:
-    counts = sorted({int(n) for n in rows["n"]})
-    return f"n = {' to '.join(map(str, (counts[0], counts[-1]) if len(counts) > 1 else counts))} cases"
+@house_style()
+def causal_drop(table: pd.DataFrame, *, outcome: str = "drop", k: int = 3) -> Figure:
+    """What deleting each measure's first k elements does, beside elements of the same kind drawn by chance.
 
-
-def _forest(
-    frames: Mapping[str, pd.DataFrame], *, title: str, x: str, reach: tuple[float, float], middle: float
-) -> Figure:
-    """Points with intervals, a row a label, a panel a table; a band where `random_low` and `random_high` are given."""
-    labels = list(dict.fromkeys(label for rows in frames.values() for label in rows["label"]))
-    panels = Panels.row(list(frames), title=title, height=1.3 + 0.24 * len(labels))
-    for i, rows in enumerate(frames.values()):
-        known = rows[rows["n"] > 0]
-        where = np.array([len(labels) - 1 - labels.index(label) for label in known["label"]])
-        panels.axes[i].axvline(middle, color=GREY, lw=1)
-        span = {"x0": middle, "x1": middle, "y0": -0.7, "y1": len(labels) - 0.3}
-        panels.live.add_shape(
-            type="line", **span, xref=f"x{panels.end(i)}", yref=f"y{panels.end(i)}", line={"color": GREY, "width": 1}
-        )
-        if "random_low" in known:
-            _random(panels, i, known, where)
-        _points(panels, i, known, where)
-        panels.label(i, x=x)
-        panels.axes[i].grid(axis="x")
-        panels.range(i, x=reach, y=(-0.7, len(labels) - 0.3))
-    panels.axes[0].set_yticks(range(len(labels)), [still_text(label, 60) for label in labels[::-1]], size=8)
-    panels.live.update_layout(
-        yaxis={"tickvals": list(range(len(labels))), "ticktext": [live_text(label, 60) for label in labels[::-1]]}
-    )
-    handles, names = panels.axes[0].get_legend_handles_labels()
-    legend_below(panels.still, handles, names)
-    said = [
-        f"{one} of {name}: {value:.2f}"
-        for name, rows in frames.items()
-        for one, value in zip(rows["label"], rows["mean"], strict=True)
-    ]
-    return Figure(panels.live, panels.still, f"{title}: {'; '.join(said)}.")
-
-
-def _random(panels: Panels, i: int, rows: pd.DataFrame, where: np.ndarray) -> None:
-    """Grey bars behind the points: where 95 % of random means lie."""
-    low, high = rows["random_low"].to_numpy(float), rows["random_high"].to_numpy(float)
-    name = "random values, 95 %"
-    panels.axes[i].barh(where, high - low, 0.7, left=low, color=PALE, label=name)
-    panels.live.add_bar(
-        x=high - low, y=where, base=low, width=0.7, orientation="h", marker={"color": PALE}, name=name,
-        legendgroup=name, showlegend=i == 0, hoverinfo="skip", **panels.on(i),
-    )  # fmt: skip
-
-
-def _points(panels: Panels, i: int, rows: pd.DataFrame, where: np.ndarray) -> None:
-    mean, low, high = (rows[key].to_numpy(float) for key in ("mean", "low", "high"))
-    reach = np.clip([mean - low, high - mean], 0, None)
-    name = "mean, 95 % interval"
-    panels.axes[i].errorbar(
-        mean, where, xerr=reach, fmt="o", color=BLUE, ecolor=INK, elinewidth=1.2, capsize=2.5, label=name
-    )
-    said = [
-        f"{live_text(one, 60)}: {m:+.3f} [{a:+.3f}, {b:+.3f}]"
-        for one, m, a, b in zip(rows["label"], mean, low, high, strict=True)
-    ]
-    panels.live.add_scatter(
-        x=mean, y=where, mode="markers", name=name, legendgroup=name, showlegend=i == 0, hovertext=said,
-        hoverinfo="text", marker={"color": BLUE, "size": 9},
-        error_x={"array": reach[1], "arrayminus": reach[0], "color": INK, "thickness": 1.4}, **panels.on(i),
-    )  # fmt: skip
+    table: what `workbench.shift.causal_check` gave; a panel for each kind. Open points: no different from chance once p
+    is adjusted for all rows (Holm). outcome: `drop` (nats) or `flipped` (share of the cases).
+    """
+    rows = table[(table["outcome"] == outcome) & (table["k"] == k)]
+    what = "the answer's log-probability loses" if outcome == "drop" else "how often the toolchain changes"
+    title = f"Deleting the first {'element' if k == 1 else f'{k} elements'} of each measure: {what}"
+    frames = {f"{kind}s ({cases(part)})": part.assign(label=part["measure"]) for kind, part in rows.groupby("kind", sort=False)}
+    low, high = min(0.0, float(rows["low"].min())), float(rows[["high", "random"]].max().max())
+    room = 0.04 * (high - low or 1.0)
+    label = "nats" if outcome == "drop" else "share of cases"
+    return forest(frames, title=title, x=label, reach=(low - room, high + room), middle=0.0)

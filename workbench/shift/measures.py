@@ -67,9 +67,9 @@ class Measurement:
         projections = {f"{one.projection} shift" for one in self.factors}
         if self.factors and self.saliency is not None:
             projections.add(SALIENCY)
-        left_out = set(LEARNED_MASKS) if self.masks else set()
+        settled = {*self.masks, *(LEARNED_MASKS if self.masks else ())}
         others = [name for name in MEASURES if not name.endswith(" shift") or name in projections]
-        return [*self.masks, *(name for name in others if name not in left_out | set(self.masks))]
+        return [*self.masks, *(name for name in others if name not in settled)]
 
     @cached_property
     def games(self) -> list[Game]:
