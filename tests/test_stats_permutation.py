@@ -1,4 +1,4 @@
-"""Rank correlations and their permutations against scipy, against loops, and against the closed forms of partial."""
+"""Rank correlations and their permutations against scipy and loops, partial ones against their closed forms."""
 
 from itertools import permutations
 

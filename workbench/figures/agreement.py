@@ -162,7 +162,10 @@ def causal_drop(table: pd.DataFrame, *, outcome: str = "drop", k: int = 3) -> Fi
     rows = table[(table["outcome"] == outcome) & (table["k"] == k)]
     what = "the answer's log-probability loses" if outcome == "drop" else "how often the toolchain changes"
     title = f"Deleting the first {'element' if k == 1 else f'{k} elements'} of each measure: {what}"
-    frames = {f"{kind}s ({cases(part)})": part.assign(label=part["measure"]) for kind, part in rows.groupby("kind", sort=False)}
+    frames = {
+        f"{kind}s ({cases(part)})": part.assign(label=part["measure"])
+        for kind, part in rows.groupby("kind", sort=False)
+    }
     low, high = min(0.0, float(rows["low"].min())), float(rows[["high", "random"]].max().max())
     room = 0.04 * (high - low or 1.0)
     label = "nats" if outcome == "drop" else "share of cases"
