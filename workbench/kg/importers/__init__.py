@@ -8,21 +8,25 @@ outputs they belong to: the formats of one port are alternatives, all ports but 
 node are needed together. What was wrong in the registry is in the report, line by line.
 """
 
+from workbench.kg.importers import biotools, galaxy, graphml, nfcore, ontology, rdf, tables, triples, workflow
 from workbench.kg.importers.assemble import assemble
-from workbench.kg.importers.biotools import IMPORTER as BIOTOOLS
 from workbench.kg.importers.core import Importer, Options, Unit
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance, RegistryError, Toolchain
-from workbench.kg.importers.nfcore import IMPORTER as NFCORE
+from workbench.kg.importers.mapping import read_mapping
+from workbench.kg.importers.ontology import read_edam
 from workbench.kg.importers.report import Line, Report, Spot, write_report
-from workbench.kg.importers.tables import IMPORTER as TABLES
+from workbench.kg.importers.resume import Imported, import_registry
 from workbench.kg.importers.vocabulary import Term, Vocabulary
-from workbench.kg.importers.workflow import IMPORTER as WORKFLOW
 
-IMPORTERS: dict[str, Importer] = {importer.name: importer for importer in (NFCORE, BIOTOOLS, WORKFLOW, TABLES)}
+IMPORTERS: dict[str, Importer] = {
+    module.IMPORTER.name: module.IMPORTER
+    for module in (nfcore, biotools, galaxy, workflow, ontology, rdf, triples, graphml, tables)
+}
 
 __all__ = [
     "IMPORTERS",
     "FactItem",
+    "Imported",
     "Importer",
     "Item",
     "Line",
@@ -37,5 +41,8 @@ __all__ = [
     "Unit",
     "Vocabulary",
     "assemble",
+    "import_registry",
+    "read_edam",
+    "read_mapping",
     "write_report",
 ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,3 +84,17 @@ def files_below(folder: Path, *suffixes: str) -> list[Path]:
         paths = (Path(here, name) for name in names if name.lower().endswith(suffixes) and not name.startswith("."))
         found += [path for path in paths if path.is_file() and path.resolve().is_relative_to(root)]
     return sorted(found)
+
+
+@contextmanager
+def quiet(logger: str) -> Iterator[None]:
+    """Silences a library's logger for a while: what it would say of a bad record is in the report."""
+    found = logging.getLogger(logger)
+    before = found.level
+    found.setLevel(logging.CRITICAL + 1)  # children of the logger follow it
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        found.setLevel(before)

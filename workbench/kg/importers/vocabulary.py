@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -175,9 +176,12 @@ def texts(value: object, spot: Spot, *, limit: int = MAX_NAME) -> list[str]:
 
 
 def slug(name: str) -> str:
-    """`name` as an id: a-z, 0-9 and . _ + -, "" where nothing of it is left."""
+    """`name` as an id: a-z, 0-9 and . _ + -, a digest where letters are left but none of these, "" where nothing is."""
     folded = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    return re.sub(r"[^a-z0-9._+-]+", "-", folded).lstrip("-._+").rstrip("-._")[:100]
+    plain = re.sub(r"[^a-z0-9._+-]+", "-", folded).lstrip("-._+").rstrip("-._")[:100]
+    if plain or not any(character.isalnum() for character in name):
+        return plain
+    return "x" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:10]
 
 
 def _alternatives(pattern: str) -> Iterator[str]:

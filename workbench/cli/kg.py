@@ -1,0 +1,17 @@
+"""`python -m workbench kg ...`: the commands about graphs, each in its own file `kg_<name>.py` with an `add`."""
+
+from __future__ import annotations
+
+import argparse
+
+from workbench.cli import kg_import
+
+PARTS = (kg_import,)
+
+
+def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    """Declares `kg` and the commands below it."""
+    kg = commands.add_parser("kg", help="graphs: import them from registries, and what follows")
+    parts = kg.add_subparsers(required=True, metavar="ACTION")
+    for part in PARTS:
+        part.add(parts, common)

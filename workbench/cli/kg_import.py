@@ -1,0 +1,93 @@
+"""`python -m workbench kg import`: a graph from a registry's files."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from workbench.cli.screen import say
+
+FORMATS = ("nfcore", "biotools", "galaxy", "workflow", "edam", "rdf", "triples", "graphml", "tables")
+SHOWN = 6  # rules of the report that the summary names
+PATIENCE = 2.0  # seconds before the progress bar shows
+
+
+def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    """Declares `kg import`."""
+    text = "a graph from a registry, with a report of what was wrong in it"
+    command = commands.add_parser("import", parents=[common], help=text, description=f"Make {text}.")
+    command.set_defaults(command=_import)
+    command.add_argument("format", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
+    command.add_argument("path", metavar="PATH", help="file or folder to read")
+    command.add_argument("--out", metavar="FILE", required=True, help="where the graph goes (node-link JSON)")
+    command.add_argument("--report", metavar="FILE", help="where the findings go (.tsv: a table, else JSON lines)")
+    command.add_argument("--mapping", metavar="FILE", help="what columns, types and relations of the file mean here")
+    command.add_argument("--schema", metavar="FILE", help="what the words of a domain mean here, for any of its files")
+    command.add_argument("--edam", metavar="FILE", help="look terms up in this EDAM (OWL, TSV or CSV)")
+
+
+def _import(options: argparse.Namespace) -> int:
+    from workbench.kg import summary
+    from workbench.kg.importers import (
+        IMPORTERS,
+        Options,
+        RegistryError,
+        Vocabulary,
+        import_registry,
+        read_edam,
+        read_mapping,
+    )
+
+    if options.format not in IMPORTERS:
+        raise RegistryError(f"no importer is called {options.format!r}; there are {', '.join(IMPORTERS)}")
+    out, report = (Path(name).expanduser() if name else None for name in (options.out, options.report))
+    for name, file in (("--out", out), ("--report", report)):
+        _check_place(name, file)
+    mapping = read_mapping(options.mapping, options.schema) if options.mapping or options.schema else None
+    vocabulary = Vocabulary(read_edam(options.edam) if options.edam else None)
+    started = time.perf_counter()
+    with _bar(options.format) as progress:
+        done = import_registry(
+            IMPORTERS[options.format],
+            Path(options.path).expanduser(),
+            out=out,
+            report=report,
+            options=Options(vocabulary, mapping),
+            progress=progress,
+        )
+    if done.resumed:
+        say(f"{done.resumed} of {done.files} files were read before; went on from there")
+    for rule, count in list(done.report.counts.items())[:SHOWN]:
+        say(f"  {count:>7,}  {rule}")
+    counts = summary(done.graph)
+    actions = ", ".join(f"{count:,} {action}" for action, count in done.report.actions.items())
+    say(
+        f"{done.report.records:,} records: {counts['tools']:,} tools, {counts['commands']:,} commands, "
+        f"{counts['sources']:,} sources, {counts['facts']:,} facts; findings: {actions}; "
+        f"{time.perf_counter() - started:.1f} s; the graph is in {os.path.relpath(out)}"
+    )
+    return 0
+
+
+def _check_place(name: str, file: Path | None) -> None:
+    if file is not None and not file.parent.is_dir():
+        raise ValueError(f"{name} {file}: the folder {str(file.parent)!r} does not exist; create it first")
+    if file is not None and file.is_dir():
+        raise ValueError(f"{name} {file}: this is a folder; give the name of a file")
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Callable[[int, str], None]]:
+    """A bar that counts records, shown when it takes a while."""
+    from tqdm import tqdm
+
+    with tqdm(desc=f"import {title}", unit=" records", delay=PATIENCE, leave=False, mininterval=0.5) as bar:
+
+        def progress(records: int, _file: str) -> None:
+            bar.update(records - bar.n)
+
+        yield progress

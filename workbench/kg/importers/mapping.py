@@ -1,0 +1,188 @@
+"""Typed triples of any domain as items: a mapping says what the columns, types and relations of a file are here.
+
+A mapping is a JSON or YAML file, all keys optional:
+
+    registry, licence          where the facts are from and the SPDX id of the data's licence
+    columns                    column name of the file -> head, relation, tail, head_type, ... (see `COLUMNS`)
+    types                      the file's word for a type -> one of ours, as in {"recipe step": "command"}
+    relations                  the file's word -> one of ours, or {"relation": ours, "reverse": true}
+    prefixes                   beginning of a node's id -> type, as in {"http://example.org/dish/": "data"}
+    edam                       whether terms are looked up in EDAM (default true)
+    name, type                 for RDF: properties that hold a node's name and type
+
+A schema (`--schema`) is the same with `types` and `relations` alone, under the names `entity_types` and `relations`:
+what a domain's words mean, to be used with any file of it. With a schema, EDAM is left out unless the mapping asks.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbench.kg.build import ENTITY_TYPES, RELATIONS
+from workbench.kg.edam import plain_key
+from workbench.kg.importers.items import RegistryError
+from workbench.kg.importers.licences import UNKNOWN
+from workbench.kg.importers.reading import read_yaml
+from workbench.kg.importers.report import Report
+
+COLUMNS = (
+    "head relation tail head_type tail_type head_name tail_name port record registry licence homepage biotools_id"
+).split()
+KEYS = ("registry", "licence", "columns", "types", "relations", "prefixes", "edam", "name", "type")
+SCHEMA_KEYS = ("name", "entity_types", "relations", "comment")
+_USUAL = {  # what the columns are often called
+    "head": ("head", "subject", "source", "from", "h", "s", "start"),
+    "relation": ("relation", "predicate", "edge", "label", "r", "p", "type", "rel"),
+    "tail": ("tail", "object", "target", "to", "t", "o", "end"),
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """One of our relations; `reverse` where the file's head is our tail."""
+
+    relation: str
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class Words:
+    """A checked mapping, ready for look-ups that do not depend on case, blanks or punctuation."""
+
+    registry: str = ""
+    licence: str = UNKNOWN
+    edam: bool = True
+    columns: Mapping[str, str] = field(default_factory=dict)  # ours -> the file's
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    _types: Mapping[str, str] = field(default_factory=dict)
+    _ways: Mapping[str, Way] = field(default_factory=dict)
+
+    def type(self, word: str) -> str | None:
+        """Our type for a word of the file, or None."""
+        return self._types.get(plain_key(word)) or self._types.get(plain_key(_local(word)))
+
+    def way(self, word: str) -> Way | None:
+        """Our relation for a word of the file, or None."""
+        return self._ways.get(plain_key(word)) or self._ways.get(plain_key(_local(word)))
+
+    def prefix_type(self, node: str) -> tuple[str, str] | None:
+        """(type, rest) for a node id with a known beginning: of the mapping, or a type's name and a colon."""
+        for prefix in sorted(self.prefixes, key=len, reverse=True):
+            if node.startswith(prefix):
+                return self.prefixes[prefix], node[len(prefix) :]
+        word, colon, rest = node.partition(":")
+        found = self._types.get(plain_key(word)) if colon and not rest.startswith("//") else None
+        return (found, rest) if found else None
+
+    def column(self, ours: str, header: list[str]) -> str | None:
+        """The file's column for one of ours: as mapped, else by its usual names."""
+        if ours in self.columns:
+            return self.columns[ours]
+        known = {plain_key(name): name for name in reversed(header)}
+        return next((known[plain_key(n)] for n in _USUAL.get(ours, (ours,)) if plain_key(n) in known), None)
+
+
+def words(mapping: Mapping[str, Any] | None) -> Words:
+    """Checks a mapping (see the module); raises `RegistryError` that names the key, the rule and the value."""
+    mapping = mapping or {}
+    _known(mapping, KEYS, "mapping")
+    types = {plain_key(name): name for name in ENTITY_TYPES}
+    types.update({plain_key(k): _one_of(v, ENTITY_TYPES, f"types.{k}") for k, v in _pairs(mapping, "types")})
+    ways = {plain_key(name): Way(name) for name in RELATIONS}
+    ways.update({plain_key(k): _way(v, f"relations.{k}") for k, v in _pairs(mapping, "relations")})
+    columns = {_one_of(v, COLUMNS, f"columns.{k}"): k for k, v in _pairs(mapping, "columns")}
+    prefixes = {k: _one_of(v, ENTITY_TYPES, f"prefixes.{k}") for k, v in _pairs(mapping, "prefixes")}
+    edam = mapping.get("edam", True)
+    return Words(
+        registry=_text(mapping, "registry", ""),
+        licence=_text(mapping, "licence", UNKNOWN),
+        edam=edam if isinstance(edam, bool) else str(edam).lower() == "true",
+        columns=columns,
+        prefixes=prefixes,
+        names=_listed(mapping, "name"),
+        kinds=_listed(mapping, "type"),
+        _types=types,
+        _ways=ways,
+    )
+
+
+def read_mapping(mapping: str | Path | None, schema: str | Path | None = None) -> dict[str, Any]:
+    """The mapping of a file, completed by a schema's types and relations; checked by `words`.
+
+    Raises `RegistryError` when a file is missing, no JSON or YAML, or breaks a rule.
+    """
+    found = _load(mapping) if mapping else {}
+    if schema:
+        given = _load(schema)
+        _known(given, SCHEMA_KEYS, f"schema {schema}")
+        found.setdefault("edam", False)
+        found["types"] = {**dict(_pairs(given, "entity_types")), **dict(_pairs(found, "types"))}
+        found["relations"] = {**dict(_pairs(given, "relations")), **dict(_pairs(found, "relations"))}
+    words(found)
+    return found
+
+
+def _load(path: str | Path) -> dict[str, Any]:
+    path, report = Path(path), Report()
+    if not path.is_file():
+        raise RegistryError(f"{path}: no such file; give a mapping or schema as JSON or YAML")
+    if path.suffix.lower() == ".json":
+        try:
+            value = json.loads(path.read_bytes())
+        except (ValueError, RecursionError, OSError) as problem:
+            raise RegistryError(f"{path}: not JSON ({problem})") from problem
+    else:
+        value = read_yaml(path, report.at(str(path)))
+    if not isinstance(value, dict):
+        why = report.lines[0].rule if report.lines else "an object is needed"
+        raise RegistryError(f"{path}: no mapping or schema: {why}")
+    return value
+
+
+def _known(given: Mapping[str, Any], keys: tuple[str, ...], what: str) -> None:
+    for key in given:
+        if key not in keys:
+            raise RegistryError(f"{what}: unknown key {key!r}; the keys are {', '.join(keys)}")
+
+
+def _pairs(given: Mapping[str, Any], key: str) -> Iterator[tuple[str, Any]]:
+    value = given.get(key) or {}
+    if not isinstance(value, Mapping):
+        raise RegistryError(f"mapping: {key} must be an object of words and their meaning, got {str(value)[:80]!r}")
+    yield from ((str(name), meaning) for name, meaning in value.items())
+
+
+def _one_of(value: Any, known: Any, key: str) -> str:
+    if not isinstance(value, str) or value not in known:
+        raise RegistryError(f"mapping: {key} must be one of {', '.join(known)}, got {str(value)[:80]!r}")
+    return value
+
+
+def _way(value: Any, key: str) -> Way:
+    if isinstance(value, Mapping):
+        reverse = str(value.get("reverse", False)).lower() == "true"
+        return Way(_one_of(value.get("relation"), RELATIONS, key), reverse)
+    return Way(_one_of(value, RELATIONS, key))
+
+
+def _text(given: Mapping[str, Any], key: str, default: str) -> str:
+    value = given.get(key, default)
+    if not isinstance(value, str):
+        raise RegistryError(f"mapping: {key} must be a text, got {str(value)[:80]!r}")
+    return value
+
+
+def _listed(given: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    value = given.get(key) or ()
+    return tuple(str(one) for one in ([value] if isinstance(value, str) else value))
+
+
+def _local(word: str) -> str:
+    """What follows the last # or / or : of an address or prefixed name."""
+    return max((word.rpartition(mark)[2] for mark in "#/:" if mark in word), key=lambda part: -len(part), default=word)

@@ -1,0 +1,225 @@
+"""Importer `rdf`: RDF, JSON-LD and OWL files through rdflib, with a mapping of classes and properties.
+
+Without a mapping, properties and classes are known by their last name (`.../output`, `.../Tool`), `rdfs:subClassOf` and
+`skos:broader` are is_a, and a restriction (`subClassOf some property class`) is a triple. Nothing is fetched: a JSON-LD
+context that is an address is refused, `owl:imports` are not followed. N-Triples are read line by line.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from workbench.kg.edam import BRANCHES, EDAM_ID
+from workbench.kg.importers.core import Importer, Options, Unit, one_file, quiet
+from workbench.kg.importers.entities import Entities
+from workbench.kg.importers.items import Item
+from workbench.kg.importers.json_stream import MAX_DEPTH
+from workbench.kg.importers.mapping import words
+from workbench.kg.importers.reading import numbered_lines, xml_events
+from workbench.kg.importers.report import Report, Spot
+
+Triple = tuple[Spot, Any, str, Any]  # subject and object are terms of rdflib
+Source = Callable[[Report], Iterator[Triple]]
+
+FORMATS = {
+    ".ttl": "turtle", ".nt": "nt", ".n3": "n3", ".nq": "nquads", ".trig": "trig", ".rdf": "xml", ".owl": "xml",
+    ".xml": "xml", ".jsonld": "json-ld", ".json": "json-ld",
+}  # fmt: skip
+MAX_BYTES = 512 * 2**20  # of a file that is read whole
+RDF_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
+OWL = "http://www.w3.org/2002/07/owl#"
+ABOVE = ("http://www.w3.org/2000/01/rdf-schema#subClassOf", "http://www.w3.org/2004/02/skos/core#broader")
+NAMES = (
+    "http://www.w3.org/2000/01/rdf-schema#label",
+    "http://www.w3.org/2004/02/skos/core#prefLabel",
+    "http://schema.org/name",
+    "https://schema.org/name",
+    "http://xmlns.com/foaf/0.1/name",
+    "http://purl.org/dc/terms/title",
+)
+
+
+def units(path: Path) -> list[Unit]:
+    """The file given, or the RDF files of the folder."""
+    return one_file(path, *FORMATS)
+
+
+def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
+    """The items of one file: types and names first, then the facts."""
+    source = _source(unit, note)
+    if source is None:
+        return note.record(unit.name)
+    meaning = words(options.mapping)
+    entities = Entities(meaning, options.vocabulary, unit.path.stem[:100])
+    _learn(source(Report()), entities)
+    told: set[str] = set()
+    for spot, subject, predicate, thing in source(note):
+        note.record(unit.name)
+        if predicate in (RDF_TYPE, *NAMES, *meaning.names, *meaning.kinds) or predicate.startswith(OWL):
+            continue
+        yield from _fact(spot, (subject, predicate, thing), entities, told)
+    for name, kind in sorted(entities.types.items()):
+        yield from entities.node(name, kind, {}, note.at(unit.name, name))
+    return None
+
+
+def _learn(triples: Iterator[Triple], entities: Entities) -> None:
+    """The types and names that the file states; of several names the first in sorted order, English before others."""
+    meaning, best = entities.words, dict[str, tuple[bool, str]]()
+    for _, subject, predicate, thing in triples:
+        node = str(subject)
+        if predicate in (RDF_TYPE, *meaning.kinds) and not _blank(subject):
+            if kind := meaning.type(str(thing)):
+                entities.types[node] = kind
+        elif predicate in (*NAMES, *meaning.names):
+            language = getattr(thing, "language", None)
+            rank = (language not in (None, "en"), str(thing)[:1000])
+            best[node] = min(best.get(node, rank), rank)
+    entities.names.update({node: name for node, (_, name) in best.items()})
+
+
+def _fact(spot: Spot, triple: tuple[Any, str, Any], entities: Entities, told: set[str]) -> Iterator[Item]:
+    subject, predicate, thing = triple
+    head, tail = str(subject), str(thing)
+    if predicate in ABOVE:
+        kind = _branch(head, entities) or _branch(tail, entities)
+        predicate = f"{kind}_is_a" if kind else predicate
+    if entities.words.way(predicate) is None:
+        if predicate not in told:
+            told.add(predicate)
+            spot.dropped("property that has no meaning here, told once", predicate)
+    elif _blank(subject) or _blank(thing):
+        spot.dropped("blank node, which has no name", predicate)
+    else:
+        yield from entities.triple({"head": head, "relation": predicate, "tail": tail}, spot)
+
+
+def _branch(node: str, entities: Entities) -> str:
+    """The branch of a term, "" for what is none."""
+    kind = entities.types.get(node) or (entities.words.prefix_type(node) or ("",))[0]
+    short = node.rsplit("/", 1)[-1]
+    if not kind and "edamontology.org" in node and EDAM_ID.fullmatch(short):
+        kind = short.split("_")[0]
+    return kind if kind in BRANCHES else ""
+
+
+def _blank(term: Any) -> bool:
+    return type(term).__name__ == "BNode"
+
+
+def _source(unit: Unit, note: Report) -> Source | None:
+    """How to go through the file's triples, or None and a finding where it cannot be read."""
+    kind = FORMATS.get(unit.path.suffix.lower(), "turtle")
+    if kind == "nt":
+        return lambda report: _lines(unit, report)
+    spot = note.at(unit.name)
+    try:
+        if unit.path.stat().st_size > MAX_BYTES:
+            spot.dropped(f"file of more than {MAX_BYTES} bytes; write it as N-Triples, which need no memory")
+            return None
+        content = unit.path.read_bytes()
+    except OSError as problem:
+        spot.dropped("file cannot be read", problem.strerror or "")
+        return None
+    check = {"xml": _check_xml, "json-ld": _check_json}.get(kind)
+    if (check and not check(unit, content, spot)) or (triples := _parsed(content, kind, spot)) is None:
+        return None
+    return lambda report: _sorted(triples, report.at(unit.name))
+
+
+def _parsed(content: bytes, kind: str, spot: Spot) -> Any:
+    import rdflib
+
+    graph = rdflib.Dataset(default_union=True) if kind in ("nquads", "trig", "json-ld") else rdflib.Graph()
+    try:
+        with quiet("rdflib"):
+            graph.parse(data=content, format=kind, publicID="urn:file:")
+    except Exception as problem:  # the parsers raise whatever happens on what is no RDF
+        text = " ".join(str(problem).split())[:200]
+        spot.dropped(f"not RDF ({kind})", text or type(problem).__name__)
+        return graph if len(graph) and kind not in ("json-ld",) else None
+    return graph
+
+
+def _sorted(graph: Any, spot: Spot) -> Iterator[Triple]:
+    """The triples in the order of their texts; restrictions come as triples of the class that they restrict."""
+    import rdflib
+
+    some = rdflib.URIRef(f"{OWL}someValuesFrom")
+    filled = {node: thing for node, _, thing in graph.triples((None, some, None))}
+    on = {node: str(p) for node, _, p in graph.triples((None, rdflib.URIRef(f"{OWL}onProperty"), None))}
+    rows = []
+    for subject, predicate, thing in graph.triples((None, None, None)):
+        if str(predicate) in ABOVE and thing in filled and thing in on:
+            rows.append((subject, on[thing], filled[thing]))
+        elif not (_blank(subject) and _blank(thing)):
+            rows.append((subject, str(predicate), thing))
+    for subject, predicate, thing in sorted(rows, key=lambda row: (str(row[0]), row[1], str(row[2]))):
+        yield spot.at(str(subject)[:200]), subject, predicate, thing
+
+
+def _lines(unit: Unit, note: Report) -> Iterator[Triple]:
+    """N-Triples one line at a time: a bad line is told, the others are read."""
+    from rdflib.plugins.parsers.ntriples import DummySink, W3CNTriplesParser
+
+    found: list[tuple[Any, Any, Any]] = []
+
+    class Sink(DummySink):
+        def triple(self, s: Any, p: Any, o: Any) -> None:
+            found.append((s, p, o))
+
+    for spot, line in numbered_lines(unit.path, unit.name, note):
+        found.clear()
+        try:
+            with quiet("rdflib"):
+                W3CNTriplesParser(Sink()).parsestring(line)
+        except Exception as problem:  # the parser raises whatever happens on what is no triple
+            spot.dropped("not an N-Triple", f"{problem}: {line}")
+            continue
+        for subject, predicate, thing in found:
+            yield spot, subject, str(predicate), thing
+
+
+def _check_xml(unit: Unit, content: bytes, spot: Spot) -> bool:
+    scratch = Report()
+    for _ in xml_events(unit.path, scratch.at(unit.name), keep=lambda element: False):
+        pass
+    for line in scratch.lines:
+        spot.dropped(line.rule, line.value)
+    return not scratch.lines
+
+
+def _check_json(unit: Unit, content: bytes, spot: Spot) -> bool:
+    """No context from elsewhere, nothing nested deeply: the reader would fetch the one and recurse into the other."""
+    try:
+        level, depth = [json.loads(content)], 0
+    except (ValueError, RecursionError) as problem:
+        spot.dropped("not JSON", str(problem))
+        return False
+    while level:
+        depth += 1
+        for one in level:
+            given = one.get("@context") if isinstance(one, dict) else None
+            contexts = given if isinstance(given, list) else [given]
+            if any(isinstance(c, str) or (isinstance(c, dict) and "@import" in c) for c in contexts):
+                spot.dropped("JSON-LD context at an address, which is not fetched; write it into the file", given)
+                return False
+        if depth > MAX_DEPTH:
+            spot.dropped(f"JSON nested deeper than {MAX_DEPTH}")
+            return False
+        level = [
+            part
+            for one in level
+            for part in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
+        ]
+    return True
+
+
+def _parts(value: Any) -> list[Any]:
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+
+
+IMPORTER = Importer("rdf", units, read_unit)

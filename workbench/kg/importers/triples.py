@@ -1,0 +1,102 @@
+"""Importer `triples`: typed triples of any domain, as TSV, CSV or JSON lines, with a mapping of its words to ours.
+
+A table has a header with columns for head, relation and tail (or three columns and no header); JSON lines are objects
+with these keys, or lists of three. See `workbench.kg.importers.mapping` for the mapping.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from workbench.kg.importers.core import Importer, Options, Unit, one_file
+from workbench.kg.importers.entities import Entities
+from workbench.kg.importers.items import Item
+from workbench.kg.importers.mapping import COLUMNS, Words, words
+from workbench.kg.importers.reading import json_lines, numbered_lines
+from workbench.kg.importers.report import Report, Spot
+
+ENDS = ("head", "relation", "tail")
+_JSON = (".jsonl", ".ndjson", ".json")
+
+
+def units(path: Path) -> list[Unit]:
+    """The file given, or the files of triples in the folder."""
+    return one_file(path, ".tsv", ".csv", ".txt", *_JSON)
+
+
+def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
+    """The items of one file."""
+    meaning = words(options.mapping)
+    entities = Entities(meaning, options.vocabulary, unit.path.stem[:100])
+    rows = _objects(unit, note, meaning) if unit.path.suffix.lower() in _JSON else _rows(unit, note, meaning)
+    for spot, given in rows:
+        yield from entities.triple(given, spot)
+
+
+def _objects(unit: Unit, note: Report, meaning: Words) -> Iterator[tuple[Spot, dict[str, Any]]]:
+    for spot, value in json_lines(unit, note):
+        if isinstance(value, list) and len(value) == 3:
+            yield spot, dict(zip(ENDS, value, strict=True))
+        elif isinstance(value, dict):
+            header = [str(key) for key in value]
+            places = {ours: meaning.column(ours, header) for ours in COLUMNS}
+            yield spot, {ours: value.get(place) for ours, place in places.items() if place is not None}
+        else:
+            spot.dropped("triple is neither an object nor a list of three", value)
+
+
+def _rows(unit: Unit, note: Report, meaning: Words) -> Iterator[tuple[Spot, dict[str, Any]]]:
+    places: dict[str, int] = {}
+    for spot, cells in _cells(unit, note):
+        if not places:
+            places, headless = _places(cells, meaning)
+            if not places:
+                return spot.dropped("columns for head, relation and tail are missing", "\t".join(cells))
+            if not headless:
+                continue
+        note.record(unit.name)
+        if len(cells) <= max(places[end] for end in ENDS):
+            spot.dropped(f"row of {len(cells)} cells", "\t".join(cells))
+            continue
+        yield spot, {ours: cells[place] for ours, place in places.items() if place < len(cells)}
+    return None
+
+
+def _places(header: list[str], meaning: Words) -> tuple[dict[str, int], bool]:
+    """Our columns -> positions, and whether the first row is a triple already, as there is no header."""
+    named = {ours: meaning.column(ours, header) for ours in COLUMNS}
+    places = {ours: header.index(name) for ours, name in named.items() if name in header}
+    if all(end in places for end in ENDS):
+        return places, False
+    return ({end: number for number, end in enumerate(ENDS)}, True) if len(header) == 3 else ({}, False)
+
+
+def _cells(unit: Unit, note: Report) -> Iterator[tuple[Spot, list[str]]]:
+    """The rows of a table: parted by tabs without quoting, or CSV."""
+    lines = numbered_lines(unit.path, unit.name, note)
+    if unit.path.suffix.lower() != ".csv":
+        for spot, line in lines:
+            yield spot, line.split("\t")
+        return
+    spots: list[Spot] = [note.at(unit.name, "line 1")]
+
+    def plain() -> Iterator[str]:
+        for spot, line in lines:
+            spots[:] = [spot]
+            yield line.replace("\0", "") + "\n"
+
+    reader = csv.reader(plain())
+    while True:
+        try:
+            row = next(reader)  # the place is known only once the row is read
+            yield spots[0], row
+        except StopIteration:
+            return
+        except csv.Error as problem:
+            spots[0].dropped("not a row of CSV", str(problem))
+
+
+IMPORTER = Importer("triples", units, read_unit)
