@@ -87,7 +87,7 @@ class ChatTemplate:
         "output_data": "{head} produces {tail}.",
     }
     task = (
-        "You plan bioinformatics toolchains. A chain leads from a source through formats and commands to a target: "
+        "You plan toolchains. A chain leads from a source through formats and commands to a target: "
         "each command reads what the step before it gave. Answer with the chain alone, its steps joined by ' -> '.\n"
     )
 

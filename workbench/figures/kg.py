@@ -56,10 +56,11 @@ def schema(graph: nx.MultiDiGraph) -> Figure:
     types = Counter(str(kind) for _, kind in graph.nodes(data="type"))
     ends = graph.nodes.data("type")
     facts = Counter((ends[head], relation, ends[tail]) for head, tail, relation in graph.edges(keys=True))
-    kinds = [kind for kind in PLACES if kind in types]
+    places = _places(types)
+    kinds = list(places)
     sides: dict[str, Place] = dict.fromkeys(LABELS_ABOVE, "above")
     spots = [
-        Spot(*PLACES[kind], kind, (kind, f"{types[kind]:,}"), size=26, place=sides.get(kind, "below")) for kind in kinds
+        Spot(*places[kind], kind, (kind, f"{types[kind]:,}"), size=26, place=sides.get(kind, "below")) for kind in kinds
     ]
     links = [
         Link(
@@ -76,6 +77,13 @@ def schema(graph: nx.MultiDiGraph) -> Figure:
     title = f"{len(kinds)} entity types, {relations} relations, {sum(facts.values()):,} facts"
     said = "; ".join(f"{head} {relation} {tail}: {n:,}" for (head, relation, tail), n in sorted(facts.items()))
     return draw(spots, links, title=title, height=3.55, alt=f"Schema: {title}. {said}.")
+
+
+def _places(types: Mapping[str, int]) -> dict[str, tuple[float, float]]:
+    """Where the types that occur stand: those of another domain below the others, side by side."""
+    usual = {kind: place for kind, place in PLACES.items() if kind in types}
+    others = sorted(set(types) - set(PLACES))
+    return usual | {kind: (3.1 + 1.5 * column, 0.15) for column, kind in enumerate(others)}
 
 
 @house_style()
@@ -137,7 +145,8 @@ def degree_statistics(graph: nx.MultiDiGraph) -> Figure:
     labels = ("facts of a node, k", "share of nodes with k or more")
     still, axes = sheet(height=3.6)
     live = stage(title=title, height=4.4, legend={"orientation": "h", "y": -0.22})
-    for kind, style in LOOKS.items():
+    kinds = {str(kind) for _, kind in graph.nodes(data="type")}
+    for kind, style in {**LOOKS, **{kind: look(kind) for kind in sorted(kinds - LOOKS.keys())}}.items():
         degrees = np.sort([d for node, d in graph.degree() if graph.nodes[node]["type"] == kind and d > 0])
         if not len(degrees):
             continue

@@ -4,6 +4,7 @@ from workbench.kg.agreement import AgreementRow, Disagreement, agreement, disagr
 from workbench.kg.build import ENTITY_TYPES, RELATIONS, Fact, GraphError, build_graph, check_graph, facts_table
 from workbench.kg.edam import Edam, load_edam
 from workbench.kg.focus import focus, tools_with_topic
+from workbench.kg.load import Given, commands_table, load_graph
 from workbench.kg.paths import (
     FLOW_RELATIONS,
     PathError,
@@ -29,6 +30,7 @@ __all__ = [
     "Edam",
     "Encoding",
     "Fact",
+    "Given",
     "GraphError",
     "PathError",
     "Source",
@@ -41,6 +43,7 @@ __all__ = [
     "chain_through",
     "check_graph",
     "commands_of",
+    "commands_table",
     "dead_ends",
     "default_folder",
     "degree_statistics",
@@ -51,6 +54,7 @@ __all__ = [
     "focus",
     "from_json",
     "load_edam",
+    "load_graph",
     "reachable_targets",
     "read_table",
     "relation_counts",

@@ -18,7 +18,8 @@ from workbench.kg.table import Table
 Fact = tuple[str, str, str]  # head node, relation, tail node
 
 ENTITY_TYPES = ("tool", "command", "format", "data", "operation", "topic", "source", "license")
-RELATIONS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {  # relation -> (head types, tail types)
+Ends = dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
+RELATIONS: Ends = {  # relation -> (head types, tail types)
     "input": (("format",), ("command",)),
     "output": (("command",), ("format",)),
     "input_data": (("data",), ("command",)),
@@ -56,29 +57,43 @@ def build_graph(table: Table, *, edam: Edam | None = None) -> nx.MultiDiGraph:
     return graph
 
 
+def vocabulary(graph: nx.MultiDiGraph) -> tuple[tuple[str, ...], Ends]:
+    """The entity types and relations a graph may hold: the usual ones, and those its attribute `schema` adds.
+
+    `schema` is {"types": [...], "relations": {name: [head types, tail types]}}. Raises `GraphError` for another form.
+    """
+    own = graph.graph.get("schema") or {}
+    try:
+        added = {name: (tuple(heads), tuple(tails)) for name, (heads, tails) in own.get("relations", {}).items()}
+        return tuple(dict.fromkeys((*ENTITY_TYPES, *own.get("types", ())))), {**added, **RELATIONS}
+    except (AttributeError, TypeError, ValueError) as problem:
+        raise GraphError(f"graph: schema must hold types and relations, got {own!r:.80}") from problem
+
+
 def check_graph(graph: nx.MultiDiGraph) -> None:
     """Raises `GraphError` for the first node or edge that breaks the schema; is_a must be free of cycles."""
+    entity_types, relations = vocabulary(graph)
     for node, attributes in graph.nodes(data=True):
-        if attributes.get("type") not in ENTITY_TYPES:
-            known = ", ".join(ENTITY_TYPES)
+        if attributes.get("type") not in entity_types:
+            known = ", ".join(entity_types)
             raise GraphError(f"node {node!r}: type must be one of {known}, got {attributes.get('type')!r}")
         if not isinstance(attributes.get("name"), str) or not attributes["name"].strip():
             raise GraphError(f"node {node!r}: name must be a non-empty text, got {attributes.get('name')!r}")
     for head, tail, key, attributes in graph.edges(keys=True, data=True):
-        _check_edge(graph, (head, key, tail), attributes.get("relation"))
+        _check_edge(graph, (head, key, tail), attributes.get("relation"), relations)
     is_a = nx.DiGraph((h, t) for h, t, relation in graph.edges(keys=True) if relation.endswith("_is_a"))
     if not nx.is_directed_acyclic_graph(is_a):
         cycle = " -> ".join(head for head, _ in nx.find_cycle(is_a))
         raise GraphError(f"is_a must have no cycle, found {cycle}")
 
 
-def _check_edge(graph: nx.MultiDiGraph, fact: Fact, relation: object) -> None:
+def _check_edge(graph: nx.MultiDiGraph, fact: Fact, relation: object, relations: Ends) -> None:
     head, key, tail = fact
-    if key not in RELATIONS:
-        raise GraphError(f"edge {head!r} -> {tail!r}: relation must be one of {', '.join(RELATIONS)}, got {key!r}")
+    if key not in relations:
+        raise GraphError(f"edge {head!r} -> {tail!r}: relation must be one of {', '.join(relations)}, got {key!r}")
     if relation != key:
         raise GraphError(f"edge {head!r} -> {tail!r}: attribute relation must equal the key {key!r}, got {relation!r}")
-    for end, types, place in ((head, RELATIONS[key][0], "head"), (tail, RELATIONS[key][1], "tail")):
+    for end, types, place in ((head, relations[key][0], "head"), (tail, relations[key][1], "tail")):
         if graph.nodes[end]["type"] not in types:
             found = graph.nodes[end]["type"]
             raise GraphError(f"edge {head!r} -{key}-> {tail!r}: {place} must be a {' or '.join(types)}, got a {found}")

@@ -76,19 +76,23 @@ def chain_through(flow: nx.DiGraph, stops: Sequence[str]) -> Path:
 
 
 def showcase(graph: nx.MultiDiGraph) -> list[Path]:
-    """The showcase chains the graph holds, one per transcript assembler, sorted.
+    """The showcase chains the graph holds, sorted: one for each command that may take the step which names several.
+
+    The stops are those of the graph's attribute `showcase` (a list of lists of node ids), else `SHOWCASE`.
 
     Raises `PathError` when there is none, telling the first gap.
     """
     flow, chains, problems = flow_graph(graph), [], []
-    for assembler in [node for node in SHOWCASE[4] if node in flow] or SHOWCASE[4][:1]:
-        stops = [assembler if assembler in names else names[0] for names in SHOWCASE]
+    wanted = graph.graph.get("showcase", SHOWCASE)
+    several = max(wanted, key=len)
+    for one in [node for node in several if node in flow] or several[:1]:
+        stops = [one if names is several else names[0] for names in wanted]
         try:
             chains.append(chain_through(flow, stops))
         except PathError as problem:
             problems.append(problem)
     if not chains:
-        raise PathError(f"the showcase from {SHOWCASE[0][0]} to {SHOWCASE[-1][0]} is incomplete: {problems[0]}")
+        raise PathError(f"the showcase from {wanted[0][0]} to {wanted[-1][0]} is incomplete: {problems[0]}")
     return sorted(chains)
 
 
