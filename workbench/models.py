@@ -23,8 +23,10 @@ from transformers import (
 )
 
 from workbench import reader
+from workbench.adapter_check import fault_after, fault_before
 from workbench.prompts import ChatTemplate, ReaderTemplate, Template
 
+MOST_LAYERS = 1000  # a config with more is damaged or meant to do harm
 READER = "reader"  # the name under which the embedded model is asked for
 THREADS = torch.get_num_threads()  # what torch takes by itself
 ALONE_UP_TO = 20_000_000  # parameters: a thread by itself runs such a model on a CPU faster than several together
@@ -107,7 +109,9 @@ def load(
             device_map={"": device},
         )
         tokenizer = reader.build_tokenizer(names.values()) if name == READER else load_tokenizer(location)
-    except (OSError, RuntimeError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # a config may hold anything
         raise ModelError(
             f"model {name!r} cannot be loaded: {first_line(error)} - it must be a Hugging Face id that this machine "
             "can reach or a folder with config.json, *.safetensors and a tokenizer"
@@ -117,9 +121,23 @@ def load(
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     if adapter is not None:
-        model = PeftModel.from_pretrained(model, adapter, is_trainable=trainable, use_safetensors=True)
+        model = with_adapter(model, Path(adapter), name, trainable=trainable)
     template = ReaderTemplate() if name == READER else ChatTemplate(tokenizer)
     return LanguageModel(model.eval(), tokenizer, template, dict(names), name)
+
+
+def with_adapter(model: PreTrainedModel, folder: Path, name: str, *, trainable: bool) -> PeftModel:
+    """`model`, loaded as `name`, with the adapter in `folder`; ModelError when it is damaged or of another model."""
+    fault = fault_before(folder, model, place(name))
+    if fault is None:
+        try:
+            tuned = PeftModel.from_pretrained(model, folder, is_trainable=trainable, use_safetensors=True)
+            fault = fault_after(folder, tuned)
+        except Exception as error:  # a config may hold anything
+            raise ModelError(f"adapter {folder} cannot be loaded onto {name!r}: {first_line(error)}") from error
+    if fault is not None:
+        raise ModelError(f"adapter {folder} cannot be loaded onto {name!r}: {fault}")
+    return tuned
 
 
 def place(name: str) -> str:
@@ -131,13 +149,18 @@ def load_config(location: str) -> PretrainedConfig:
     """The model's config; refuses a model that would run code of its own."""
     try:
         config = AutoConfig.from_pretrained(location, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # it may hold anything
         raise ModelError(
             f"model {location!r} has no readable config: {first_line(error)} - give a Hugging Face id or a local folder"
         ) from error
     if getattr(config, "auto_map", None):
         raise ModelError(
             f"model {location!r} wants to run code of its own (auto_map); choose one that transformers knows"
+        )
+    layers = getattr(config, "num_hidden_layers", 0)
+    if not isinstance(layers, int) or layers > MOST_LAYERS:
+        raise ModelError(
+            f"model {location!r} asks for {layers!r} layers, and {MOST_LAYERS:,} is the most that is built"
         )
     return config
 

@@ -16,9 +16,11 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from workbench.cases import Case, toolchain, withhold
 from workbench.checkpoints import Checkpoints, fingerprint, logging_steps
+from workbench.context import check_context
 from workbench.game import Engine
 from workbench.models import LanguageModel, add_adapter
 from workbench.prompts import encode, encode_answer
+from workbench.prompts import text as prompt_text
 from workbench.sampling import with_order
 
 GROUP = 8  # batches whose rows are drawn together and sorted by length
@@ -91,6 +93,13 @@ class Views(Dataset):
         return [(int(numbers[k]), self.shares[shares[k]], int(k)) for k in batches.ravel()]
 
 
+def longest_rows(cases: Sequence[Case], lm: LanguageModel, *, count: int = 32) -> list[int]:
+    """Tokens of the longest cases with their answers: those whose prompts have the most characters."""
+    some = sorted(cases, key=lambda case: len(prompt_text(case, lm.template)), reverse=True)[:count]
+    answers = [encode_answer(c, c.path, lm.template, lm.tokenizer) for c in some]
+    return [len(encode(c, lm.template, lm.tokenizer).ids) + len(a) for c, a in zip(some, answers, strict=True)]
+
+
 def collate(rows: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.Tensor]:
     """Right-padded batch: input_ids, attention_mask, labels, each (rows, longest) int64; the loss skips -100."""
     width = max(len(r["input_ids"]) for r in rows)
@@ -150,7 +159,10 @@ def train(
     A training that was cut off goes on from the last whole checkpoint in `folder/checkpoints`, if its settings, cases
     and base model were the same. The adapters of all checkpoints stay there; the optimizer's state goes when the
     training is done.
+
+    ContextError: a case is longer than the model's context; nothing was trained.
     """
+    check_context(lm.model, longest_rows(cases, lm))
     add_adapter(
         lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
     )

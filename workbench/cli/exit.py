@@ -28,7 +28,7 @@ def code_of(error: BaseException) -> int:
 
 
 def is_unforeseen(error: BaseException) -> bool:
-    """Errors of ours say what to do, as do ValueErrors that we raise; of others the kind helps to understand the text."""
+    """Errors of ours say what to do, and so do ValueErrors that we raise; of others the kind helps to understand."""
     if type(error).__module__.startswith("workbench") or isinstance(error, OSError):
         return False
     return not (isinstance(error, ValueError) and _raised_by(error).startswith("workbench"))

@@ -16,7 +16,9 @@ import numpy as np
 import torch
 
 from workbench.cases import Case
+from workbench.context import check_context
 from workbench.game.doses import dosed
+from workbench.game.memory import fitting
 from workbench.meter import Ledger
 from workbench.models import LanguageModel
 from workbench.prompts import Prompt, encode, encode_answer
@@ -57,23 +59,30 @@ class Engine:
         """
         out: list[torch.Tensor | None] = [None] * len(prompts)
         asked = any(x.requires_grad for given in (gates, doses) if given is not None for x in given)
-        for rows in self.batches([len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]):
-            started = time.perf_counter()
-            width = max(len(prompts[i].ids) + len(answers[i]) - 1 for i in rows)
-            longest = max(len(answers[i]) for i in rows)
-            ids, real = self.padded([(*prompts[i].ids, *answers[i][:-1]) for i in rows], width)
-            mask: torch.Tensor = real
-            if gates is not None:
-                facts = [(*prompts[i].fact, *[-1] * (len(answers[i]) - 1)) for i in rows]
-                mask = gate_mask(facts, [gates[i] for i in rows], width, dtype=self.lm.model.dtype).to(self.lm.device)
-            positions = (real.cumsum(1) - 1).clamp(min=0)
-            with self.switched(adapter, _rows_of(doses, rows)), torch.set_grad_enabled(asked):
-                result = self.lm.model(
-                    input_ids=ids, attention_mask=mask, position_ids=positions, logits_to_keep=longest, use_cache=False
-                )
-            for k, i in enumerate(rows):
-                out[i] = result.logits[k, longest - len(answers[i]) :].float()
-            self.book(rows=len(rows), tokens=int(real.sum()), started=started)
+        for attempt in fitting(self, [len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]):
+            with attempt as rows:
+                started = time.perf_counter()
+                width = max(len(prompts[i].ids) + len(answers[i]) - 1 for i in rows)
+                longest = max(len(answers[i]) for i in rows)
+                ids, real = self.padded([(*prompts[i].ids, *answers[i][:-1]) for i in rows], width)
+                mask: torch.Tensor = real
+                if gates is not None:
+                    facts = [(*prompts[i].fact, *[-1] * (len(answers[i]) - 1)) for i in rows]
+                    mask = gate_mask(facts, [gates[i] for i in rows], width, dtype=self.lm.model.dtype).to(
+                        self.lm.device
+                    )
+                positions = (real.cumsum(1) - 1).clamp(min=0)
+                with self.switched(adapter, _rows_of(doses, rows)), torch.set_grad_enabled(asked):
+                    result = self.lm.model(
+                        input_ids=ids,
+                        attention_mask=mask,
+                        position_ids=positions,
+                        logits_to_keep=longest,
+                        use_cache=False,
+                    )
+                for k, i in enumerate(rows):
+                    out[i] = result.logits[k, longest - len(answers[i]) :].float()
+                self.book(rows=len(rows), tokens=int(real.sum()), started=started)
         return [t for t in out if t is not None]
 
     def logprobs(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], **how) -> list[torch.Tensor]:
@@ -98,29 +107,30 @@ class Engine:
         the rows done."""
         out: list[tuple[int, ...]] = [()] * len(prompts)
         tokenizer = self.lm.tokenizer
-        for rows in self.batches([len(p.ids) + max_new_tokens for p in prompts]):
-            started = time.perf_counter()
-            width = max(len(prompts[i].ids) for i in rows)
-            ids, real = self.padded([prompts[i].ids for i in rows], width)
-            with self.switched(adapter, _rows_of(doses, rows)):
-                result = self.lm.model.generate(
-                    input_ids=ids,
-                    attention_mask=real,
-                    max_new_tokens=max_new_tokens,
-                    do_sample=False,
-                    temperature=None,
-                    top_p=None,
-                    pad_token_id=tokenizer.pad_token_id,
-                    eos_token_id=tokenizer.eos_token_id,
-                )
-            new = result[:, width:].tolist()
-            stop = {tokenizer.eos_token_id, tokenizer.pad_token_id}
-            for i, tokens in zip(rows, new, strict=True):
-                end = next((k for k, t in enumerate(tokens) if t in stop), len(tokens))
-                out[i] = tuple(tokens[:end])
-            self.book(rows=len(rows), tokens=int(real.sum()) + sum(len(out[i]) for i in rows), started=started)
-            if progress:
-                progress(len(rows))
+        for attempt in fitting(self, [len(p.ids) + max_new_tokens for p in prompts]):
+            with attempt as rows:
+                started = time.perf_counter()
+                width = max(len(prompts[i].ids) for i in rows)
+                ids, real = self.padded([prompts[i].ids for i in rows], width)
+                with self.switched(adapter, _rows_of(doses, rows)):
+                    result = self.lm.model.generate(
+                        input_ids=ids,
+                        attention_mask=real,
+                        max_new_tokens=max_new_tokens,
+                        do_sample=False,
+                        temperature=None,
+                        top_p=None,
+                        pad_token_id=tokenizer.pad_token_id,
+                        eos_token_id=tokenizer.eos_token_id,
+                    )
+                new = result[:, width:].tolist()
+                stop = {tokenizer.eos_token_id, tokenizer.pad_token_id}
+                for i, tokens in zip(rows, new, strict=True):
+                    end = next((k for k, t in enumerate(tokens) if t in stop), len(tokens))
+                    out[i] = tuple(tokens[:end])
+                self.book(rows=len(rows), tokens=int(real.sum()) + sum(len(out[i]) for i in rows), started=started)
+                if progress:
+                    progress(len(rows))
         return out
 
     def answers(
@@ -160,7 +170,11 @@ class Engine:
         return slopes
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Row numbers in batches of like length, so that little is spent on padding."""
+        """Row numbers in batches of like length, so that little is spent on padding.
+
+        ContextError: a row is longer than the model's context.
+        """
+        check_context(self.lm.model, lengths)
         batches: list[list[int]] = []
         for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
             if batches and (len(batches[-1]) + 1) * lengths[i] <= self.batch_tokens:

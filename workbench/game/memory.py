@@ -1,0 +1,78 @@
+"""Passes that go on when the memory runs out: the batch is halved, and what failed is asked again."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Protocol
+
+import torch
+
+LOG = logging.getLogger(__name__)
+ON_A_CPU = "can't allocate memory"  # what torch says where there is no error of its own for it
+
+
+class MemoryShort(RuntimeError):
+    """A single row does not fit into the memory; says how long it is and what to do."""
+
+
+class Batched(Protocol):
+    """What plans batches: an Engine."""
+
+    batch_tokens: int
+
+    def batches(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Row numbers, a list for each pass."""
+
+
+class Attempt:
+    """One pass: `with attempt as rows: ...`. When the memory runs out in the block, the block is left in silence."""
+
+    def __init__(self, rows: list[int], lengths: Sequence[int]):
+        self.rows, self.tokens, self.failed = rows, len(rows) * max(lengths[i] for i in rows), False
+
+    def __enter__(self) -> list[int]:
+        return self.rows
+
+    def __exit__(self, _kind: type | None, error: BaseException | None, _trace: TracebackType | None) -> bool:
+        if not is_out_of_memory(error):
+            return False
+        if len(self.rows) == 1:
+            raise MemoryShort(
+                f"a single prompt of {self.tokens:,} tokens does not fit into the memory; take a smaller model, show "
+                "fewer facts, or ask for shorter answers"
+            ) from error
+        self.failed = True
+        return True
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error says that the memory of the GPU, or of the machine, ran out."""
+    return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and ON_A_CPU in str(error))
+
+
+def fitting(engine: Batched, lengths: Sequence[int]) -> Iterator[Attempt]:
+    """The batches of rows of `lengths` (tokens), one after the other; each is to be entered once.
+
+    After one that did not fit, `engine.batch_tokens` is half as much as it took, for good, and what is left is planned
+    anew. A block must change nothing before its pass has succeeded.
+    """
+    left = [list(rows) for rows in engine.batches(lengths)]
+    while left:
+        attempt = Attempt(left[0], lengths)
+        yield attempt
+        if not attempt.failed:
+            left.pop(0)
+            continue
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        before, engine.batch_tokens = engine.batch_tokens, max(1, min(engine.batch_tokens, attempt.tokens) // 2)
+        LOG.warning(
+            "the memory ran out in a pass of %d rows, %s tokens: passes hold %s tokens at most from here on, not %s",
+            *(len(attempt.rows), f"{attempt.tokens:,}", f"{engine.batch_tokens:,}", f"{before:,}"),
+        )
+        rows = [i for batch in left for i in batch]
+        left = [[rows[k] for k in batch] for batch in engine.batches([lengths[i] for i in rows])]
