@@ -41,6 +41,10 @@ def test_saliency_weights_the_modules() -> None:
     one = rows[(rows.case == "other") & (rows.element == 3)].set_index(["layer", "projection"])["context_relative"]
     expected = sum(abs(w) / 8 * one[place] for w, place in zip(weights, PLACES, strict=True))
     assert found[("other", 3)] == pytest.approx(expected)
+    apart = saliency_shift(rows, FACTORS, np.array([[1.0, 0, 0, 0], weights]))
+    assert apart[("other", 3)] == pytest.approx(expected)
+    first = rows[(rows.case == CASES[0].id) & (rows.element == 3) & (rows.layer == 0) & (rows.projection == "q_proj")]
+    assert apart[(CASES[0].id, 3)] == pytest.approx(first["context_relative"].item())
     for wrong in (np.ones(3), np.zeros(4), np.array([1, 1, 1, np.nan])):
         with pytest.raises(ValueError, match="saliency must be 4 finite numbers"):
             saliency_shift(rows, FACTORS, wrong)

@@ -31,15 +31,23 @@ def saliency_shift(
 ) -> pd.Series:
     """Shift weighted by how much each module matters: a value a case and element (the index), sum over the modules.
 
-    saliency: one number a module in the order of `factors`, the same for all cases; its size counts, not its sign, and
-    the weights are made to sum to 1. ValueError: not one finite number a module, or all 0.
+    saliency: a number for each module in the order of `factors`, (modules,) for all cases or (cases, modules) in the
+    table's order of cases; its size counts, not its sign, and a case's weights are made to sum to 1.
+    ValueError: another shape, numbers that are not finite, or a case in which all are 0.
     """
-    size = np.abs(np.asarray(saliency, dtype=float))
-    if size.shape != (len(factors),) or not np.isfinite(size).all() or not size.any():
-        raise ValueError(f"saliency must be {len(factors)} finite numbers, one a module, some not 0; not {saliency!r}")
-    places = [(one.layer, one.projection) for one in factors]
-    weights = pd.Series(size / size.sum(), index=pd.MultiIndex.from_tuples(places, names=["layer", "projection"]))
-    weighted = table[value] * weights.reindex(pd.MultiIndex.from_frame(table[["layer", "projection"]])).to_numpy()
+    cases, size = table["case"].unique(), np.abs(np.asarray(saliency, dtype=float))
+    fits = size.shape in ((len(factors),), (len(cases), len(factors)))
+    if not fits or not np.isfinite(size).all() or not (size.sum(axis=-1) > 0).all():
+        raise ValueError(
+            f"saliency must be {len(factors)} finite numbers, one a module, or as many for each of {len(cases)} cases, "
+            f"some of them not 0; not {saliency!r}"[:300]
+        )
+    whole = np.broadcast_to(size / size.sum(axis=-1, keepdims=True), (len(cases), len(factors)))
+    places = pd.MultiIndex.from_tuples([(one.layer, one.projection) for one in factors])
+    weights = pd.DataFrame(whole, index=cases, columns=places).stack([0, 1], future_stack=True)
+    weighted = (
+        table[value] * weights.reindex(pd.MultiIndex.from_frame(table[["case", "layer", "projection"]])).to_numpy()
+    )
     return weighted.groupby([table["case"], table["element"]]).sum().rename("saliency shift")
 
 

@@ -29,7 +29,8 @@ class Measurement:
 
     factors: the adapter's change, for the shifts. masks: name of a learned mask -> per case its degrees of removal, or
     None for a case without; a mask that is not given is learned, see `workbench.explain.Session`. saliency: how much
-    each module matters, (modules,) in the order of `factors`, for `saliency shift`. progress: see `Session`.
+    each module matters, (modules,) or (cases, modules) in the order of `factors`, for `saliency shift`. progress: see
+    `Session`.
     ValueError: no cases, or two with one id.
     """
 
