@@ -44,7 +44,8 @@ def _import(options: argparse.Namespace) -> int:
 
     if options.format not in IMPORTERS:
         raise RegistryError(f"no importer is called {options.format!r}; there are {', '.join(IMPORTERS)}")
-    out, report = (Path(name).expanduser() if name else None for name in (options.out, options.report))
+    out = Path(options.out).expanduser()
+    report = Path(options.report).expanduser() if options.report else None
     for name, file in (("--out", out), ("--report", report)):
         _check_place(name, file)
     mapping = read_mapping(options.mapping, options.schema) if options.mapping or options.schema else None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import networkx as nx
 
-from workbench.kg.build import ENTITY_TYPES, RELATIONS, Fact, check_graph, is_a_facts
+from workbench.kg.build import Ends, Fact, check_graph, is_a_facts, vocabulary
 from workbench.kg.edam import Edam, load_edam, name_key
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Toolchain
 from workbench.kg.importers.report import Report, Spot
@@ -28,7 +28,12 @@ class _Facts:
 
 
 def assemble(
-    items: Iterable[Item], *, note: Report | None = None, edam: Edam | None = None, name: str = "imported"
+    items: Iterable[Item],
+    *,
+    note: Report | None = None,
+    edam: Edam | None = None,
+    name: str = "imported",
+    schema: Mapping[str, Any] | None = None,
 ) -> nx.MultiDiGraph:
     """The graph of the schema in `workbench.kg.build` that the items make; nodes and edges in sorted order.
 
@@ -37,14 +42,17 @@ def assemble(
     id become one: the first name and the first single value stay (others go to `aliases`, and to `also`: attribute ->
     values), lists join. Facts with an end that is no known node or is of the wrong type are left out, as are is_a facts
     that close a cycle; both are told to `note`. The is_a facts of EDAM terms are added up to the roots.
+    schema: types and relations of a domain's own, as `workbench.kg.schema.Schema.extra` has them.
     """
     edam, spot = edam or load_edam(), (note or Report()).at("", "graph")
+    graph = nx.MultiDiGraph(name=name, edam=edam.version, **({"schema": dict(schema)} if schema else {}))
+    types, relations = vocabulary(graph)
     nodes: dict[str, dict[str, Any]] = {}
     facts: dict[Fact, _Facts] = defaultdict(_Facts)
     chains: dict[str, Toolchain] = {}
     for item in items:
         if isinstance(item, Node):
-            _join(nodes, item, spot)
+            _join(nodes, item, types, spot)
         elif isinstance(item, FactItem):
             known = facts[item.head, item.relation, item.tail]
             known.sources.add(item.source)
@@ -52,18 +60,18 @@ def assemble(
         else:
             _add_chain(chains, item, spot)
     _add_terms(nodes, facts, edam)
-    _drop_broken(nodes, facts, spot)
+    _drop_broken(nodes, facts, relations, spot)
     _drop_cycles(facts, spot)
     _part_names(nodes, spot)
-    return _graph(nodes, facts, chains, edam=edam, name=name)
+    return _filled(graph, nodes, facts, chains)
 
 
-def _graph(
-    nodes: dict[str, dict[str, Any]], facts: dict[Fact, _Facts], chains: dict[str, Toolchain], *, edam: Edam, name: str
+def _filled(
+    graph: nx.MultiDiGraph, nodes: dict[str, dict[str, Any]], facts: dict[Fact, _Facts], chains: dict[str, Toolchain]
 ) -> nx.MultiDiGraph:
     licences = {source.licence for known in facts.values() for source in known.sources}
     licences.update(chain.source.licence for chain in chains.values())
-    graph = nx.MultiDiGraph(name=name, edam=edam.version, licences=sorted(licences))
+    graph.graph["licences"] = sorted(licences)
     if chains:
         graph.graph["toolchains"] = [_chain(chains[key]) for key in sorted(chains)]
     for node in sorted(nodes):
@@ -97,9 +105,9 @@ def _add_chain(chains: dict[str, Toolchain], chain: Toolchain, spot: Spot) -> No
     chains.setdefault(chain.id, chain)
 
 
-def _join(nodes: dict[str, dict[str, Any]], item: Node, spot: Spot) -> None:
+def _join(nodes: dict[str, dict[str, Any]], item: Node, types: Collection[str], spot: Spot) -> None:
     """Adds a node, or what it says of a node that is there."""
-    if item.type not in ENTITY_TYPES or not item.name.strip():
+    if item.type not in types or not item.name.strip():
         return spot.dropped(f"node without a name or of an unknown type ({item.type[:40]})", item.id)
     found = nodes.setdefault(item.id, {"type": item.type, "name": item.name})
     if found["type"] != item.type:
@@ -138,18 +146,18 @@ def _add_terms(nodes: dict[str, dict[str, Any]], facts: dict[Fact, _Facts], edam
         nodes[term] = {"type": branch_of(term), "name": edam.label(term)}
 
 
-def _drop_broken(nodes: dict[str, dict[str, Any]], facts: dict[Fact, _Facts], spot: Spot) -> None:
+def _drop_broken(nodes: dict[str, dict[str, Any]], facts: dict[Fact, _Facts], relations: Ends, spot: Spot) -> None:
     for fact in [*facts]:
-        if rule := _broken(nodes, fact):
+        if rule := _broken(nodes, fact, relations):
             del facts[fact]
             spot.dropped(rule, " ".join(fact))
 
 
-def _broken(nodes: dict[str, dict[str, Any]], fact: Fact) -> str:
+def _broken(nodes: dict[str, dict[str, Any]], fact: Fact, relations: Ends) -> str:
     head, relation, tail = fact
-    if relation not in RELATIONS:
+    if relation not in relations:
         return "unknown relation"
-    for end, types, place in ((head, RELATIONS[relation][0], "head"), (tail, RELATIONS[relation][1], "tail")):
+    for end, types, place in ((head, relations[relation][0], "head"), (tail, relations[relation][1], "tail")):
         if end not in nodes:
             return f"{place} of {relation} is no node"
         if nodes[end]["type"] not in types:

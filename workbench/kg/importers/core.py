@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.kg.importers.items import Item, RegistryError
 from workbench.kg.importers.report import Report
 from workbench.kg.importers.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from workbench.kg.importers.mapping import Words
 
 MAX_DEPTH = 12  # folders below the one given
 
@@ -33,7 +36,7 @@ class Options:
     """What an import may be told: the ontology to look terms up in, and a mapping for formats without a fixed form."""
 
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
-    mapping: Mapping[str, Any] | None = None
+    mapping: Words | Mapping[str, Any] | None = None  # of `read_mapping`, or as the file has it
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Importer:
     name: str
     units: Callable[[Path], list[Unit]]
     read_unit: Callable[[Unit, Report, Options], Iterator[Item]]
+    resumable: bool = True  # whether it is worth keeping what was read of a file
 
     def __call__(self, path: str | Path, note: Report, options: Options | None = None) -> Iterator[Item]:
         options = options or Options()

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.kg.build import RELATIONS
 from workbench.kg.edam import BRANCHES, EDAM_ID, ROOTS
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance
 from workbench.kg.importers.licences import licence_id
@@ -30,7 +29,7 @@ class Entities:
     registry: str
     types: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
-    _met: dict[str, str] = field(default_factory=dict)  # types of ends that only one type can have
+    _met: dict[str, set[str]] = field(default_factory=dict)  # types of ends that could have no other
 
     def triple(self, given: Given, spot: Spot) -> Iterator[Item]:
         """The two nodes and the fact of a triple, or a finding why there is none."""
@@ -42,7 +41,7 @@ class Entities:
             return spot.dropped("relation that has no meaning here", word)
         ends = [(head, "head"), (tail, "tail")]
         found = []
-        for (name, end), types in zip(reversed(ends) if way.reverse else ends, RELATIONS[way.relation], strict=True):
+        for (name, end), types in zip(reversed(ends) if way.reverse else ends, way.ends, strict=True):
             stated = self._type(name, given.get(f"{end}_type"), types, spot.at(f"{end}_type"))
             called = text(given.get(f"{end}_name"), spot.at(f"{end}_name")) or self.names.get(name, "")
             found.append(list(self._node(name, stated, called, spot.at(end))))
@@ -86,11 +85,13 @@ class Entities:
             return short.split("_")[0]
         if found := self.types.get(name):
             return found
-        if len(possible) > 1:
-            if name not in self._met:
-                spot.kept(f"type not stated, one of {' or '.join(possible)}; taken as the first", name)
-            return self._met.get(name, possible[0])
-        return self._met.setdefault(name, possible[0])
+        met = self._met.setdefault(name, set())
+        known = [kind for kind in possible if kind in met]
+        if len(possible) > 1 and not known:
+            spot.kept(f"type not stated, one of {' or '.join(possible)}; taken as the first", name)
+        if len(possible) == 1:
+            met.add(possible[0])
+        return next(iter(known), possible[0])
 
     def _node(self, name: str, kind: str, called: str, spot: Spot) -> Iterator[Node]:
         """The node; nothing and a finding where its name makes no id."""

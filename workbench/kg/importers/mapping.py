@@ -10,8 +10,8 @@ A mapping is a JSON or YAML file, all keys optional:
     edam                       whether terms are looked up in EDAM (default true)
     name, type                 for RDF: properties that hold a node's name and type
 
-A schema (`--schema`) is the same with `types` and `relations` alone, under the names `entity_types` and `relations`:
-what a domain's words mean, to be used with any file of it. With a schema, EDAM is left out unless the mapping asks.
+A schema (`workbench.kg.schema`) says what a domain's words stand for, whatever the file; a mapping beside it says how
+this file is laid out. With a schema, terms are not looked up in EDAM unless the mapping asks for it.
 """
 
 from __future__ import annotations
@@ -20,20 +20,22 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from workbench.kg.build import ENTITY_TYPES, RELATIONS
+from workbench.kg.build import ENTITY_TYPES, RELATIONS, GraphError
 from workbench.kg.edam import plain_key
 from workbench.kg.importers.items import RegistryError
 from workbench.kg.importers.licences import UNKNOWN
 from workbench.kg.importers.reading import read_yaml
 from workbench.kg.importers.report import Report
 
+if TYPE_CHECKING:
+    from workbench.kg.schema import Schema
+
 COLUMNS = (
     "head relation tail head_type tail_type head_name tail_name port record registry licence homepage biotools_id"
 ).split()
 KEYS = ("registry", "licence", "columns", "types", "relations", "prefixes", "edam", "name", "type")
-SCHEMA_KEYS = ("name", "entity_types", "relations", "comment")
 _USUAL = {  # what the columns are often called
     "head": ("head", "subject", "source", "from", "h", "s", "start"),
     "relation": ("relation", "predicate", "edge", "label", "r", "p", "type", "rel"),
@@ -41,12 +43,16 @@ _USUAL = {  # what the columns are often called
 }
 
 
+Types = tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Way:
-    """One of our relations; `reverse` where the file's head is our tail."""
+    """One of our relations with the types its ends can have; `reverse` where the file's head is our tail."""
 
     relation: str
     reverse: bool = False
+    ends: tuple[Types, Types] = ((), ())
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,7 @@ class Words:
     prefixes: Mapping[str, str] = field(default_factory=dict)
     names: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    schema: Mapping[str, Any] = field(default_factory=dict)  # types and relations beyond the usual ones
     _types: Mapping[str, str] = field(default_factory=dict)
     _ways: Mapping[str, Way] = field(default_factory=dict)
 
@@ -88,44 +95,48 @@ class Words:
         return next((known[plain_key(n)] for n in _USUAL.get(ours, (ours,)) if plain_key(n) in known), None)
 
 
-def words(mapping: Mapping[str, Any] | None) -> Words:
+def words(mapping: Mapping[str, Any] | Words | None, schema: Schema | None = None) -> Words:
     """Checks a mapping (see the module); raises `RegistryError` that names the key, the rule and the value."""
+    if isinstance(mapping, Words):
+        return mapping
     mapping = mapping or {}
     _known(mapping, KEYS, "mapping")
     types = {plain_key(name): name for name in ENTITY_TYPES}
+    ways = {plain_key(name): Way(name, ends=ends) for name, ends in RELATIONS.items()}
+    if schema:
+        types.update({plain_key(word): schema.type_of(word) for word in schema.entities})
+        ways.update({plain_key(word): _domain_way(schema, word) for word in schema.relations})
     types.update({plain_key(k): _one_of(v, ENTITY_TYPES, f"types.{k}") for k, v in _pairs(mapping, "types")})
-    ways = {plain_key(name): Way(name) for name in RELATIONS}
     ways.update({plain_key(k): _way(v, f"relations.{k}") for k, v in _pairs(mapping, "relations")})
     columns = {_one_of(v, COLUMNS, f"columns.{k}"): k for k, v in _pairs(mapping, "columns")}
     prefixes = {k: _one_of(v, ENTITY_TYPES, f"prefixes.{k}") for k, v in _pairs(mapping, "prefixes")}
-    edam = mapping.get("edam", True)
+    edam = mapping.get("edam", schema is None)
     return Words(
-        registry=_text(mapping, "registry", ""),
-        licence=_text(mapping, "licence", UNKNOWN),
+        registry=_text(mapping, "registry", schema.name if schema else ""),
+        licence=_text(mapping, "licence", schema.licence if schema else UNKNOWN),
         edam=edam if isinstance(edam, bool) else str(edam).lower() == "true",
         columns=columns,
         prefixes=prefixes,
         names=_listed(mapping, "name"),
         kinds=_listed(mapping, "type"),
+        schema=schema.extra if schema else {},
         _types=types,
         _ways=ways,
     )
 
 
-def read_mapping(mapping: str | Path | None, schema: str | Path | None = None) -> dict[str, Any]:
-    """The mapping of a file, completed by a schema's types and relations; checked by `words`.
+def read_mapping(mapping: str | Path | None, schema: str | Path | None = None) -> Words:
+    """The words of a mapping file and a schema file, either of which may lack.
 
     Raises `RegistryError` when a file is missing, no JSON or YAML, or breaks a rule.
     """
-    found = _load(mapping) if mapping else {}
-    if schema:
-        given = _load(schema)
-        _known(given, SCHEMA_KEYS, f"schema {schema}")
-        found.setdefault("edam", False)
-        found["types"] = {**dict(_pairs(given, "entity_types")), **dict(_pairs(found, "types"))}
-        found["relations"] = {**dict(_pairs(given, "relations")), **dict(_pairs(found, "relations"))}
-    words(found)
-    return found
+    from workbench.kg.schema import read_schema  # schemas use the importers' names, so not at the top
+
+    try:
+        domain = read_schema(schema) if schema else None
+    except (OSError, GraphError) as problem:
+        raise RegistryError(str(problem)) from problem
+    return words(_load(mapping) if mapping else {}, domain)
 
 
 def _load(path: str | Path) -> dict[str, Any]:
@@ -167,8 +178,18 @@ def _one_of(value: Any, known: Any, key: str) -> str:
 def _way(value: Any, key: str) -> Way:
     if isinstance(value, Mapping):
         reverse = str(value.get("reverse", False)).lower() == "true"
-        return Way(_one_of(value.get("relation"), RELATIONS, key), reverse)
-    return Way(_one_of(value, RELATIONS, key))
+        name = _one_of(value.get("relation"), RELATIONS, key)
+        return Way(name, reverse, RELATIONS[name])
+    name = _one_of(value, RELATIONS, key)
+    return Way(name, ends=RELATIONS[name])
+
+
+def _domain_way(schema: Schema, word: str) -> Way:
+    heads, tails = (
+        tuple(dict.fromkeys(schema.type_of(end) for end in ends))
+        for ends in (schema.relations[word].head, schema.relations[word].tail)
+    )
+    return Way(schema.relation_of(word), ends=(heads, tails))
 
 
 def _text(given: Mapping[str, Any], key: str, default: str) -> str:

@@ -19,6 +19,7 @@ from workbench.files import atomic_write_text, sha256_file
 from workbench.kg.importers.assemble import assemble
 from workbench.kg.importers.core import Importer, Options, Unit
 from workbench.kg.importers.items import Item, RegistryError, from_plain, to_plain
+from workbench.kg.importers.mapping import words
 from workbench.kg.importers.report import Line, Report, write_report
 from workbench.kg.store import to_json
 
@@ -52,10 +53,11 @@ def import_registry(
     """
     out, options, note = Path(out), options or Options(), Report(progress)
     units = importer.find(path)
-    cache = _Cache(Path(f"{out}.partial"), importer, options, keep=len(units) > 1)
+    cache = _Cache(Path(f"{out}.partial"), importer, options, keep=len(units) > 1 and importer.resumable)
     try:
         items = (item for unit in units for item in cache.items(unit, note))
-        graph = assemble(items, note=note, edam=options.vocabulary.edam, name=importer.name)
+        schema = words(options.mapping).schema
+        graph = assemble(items, note=note, edam=options.vocabulary.edam, name=importer.name, schema=schema)
         if not graph and not graph.graph.get("toolchains"):
             why = f", the first finding: {note.lines[0].rule} {note.lines[0].value}" if note.lines else ""
             raise RegistryError(f"{path}: nothing in it reads as {importer.name}{why}")
@@ -76,8 +78,7 @@ class _Cache:
         self.folder, self.importer, self.options, self.keep = folder, importer, options, keep
         self.resumed = 0
         code = [sha256_file(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
-        mapping = json.dumps(options.mapping, sort_keys=True, default=str)
-        self.base = json.dumps([importer.name, code, options.vocabulary.edam.version, mapping])
+        self.base = repr([importer.name, code, options.vocabulary.edam.version, options.mapping])
         self.digests: dict[Path, str] = {}
 
     def items(self, unit: Unit, note: Report) -> Iterator[Item]:

@@ -170,4 +170,4 @@ def _parents(path: Path, note: Report, vocabulary: Vocabulary) -> Iterator[Item]
 
 
 READ = {FILES[0]: (_tool, "tool"), FILES[1]: (_command, "command"), FILES[2]: (_source, "source")}
-IMPORTER = Importer("tables", units, read_unit)
+IMPORTER = Importer("tables", units, read_unit, resumable=False)
