@@ -59,7 +59,9 @@ class ChangedSets:
         sets = {name: [list(one) for one in getattr(self, name)] for name in ("tuned_only", "base_only", "shared")}
         elements = {name: list(getattr(self, name)) for name in ("added", "kept", "dropped", "unsure", "notes")}
         found = {name: [one.to_dict() for one in getattr(self, name)] for name in ("tuned", "base")}
-        return found | sets | elements | {"calls": self.calls, "ledger": self.ledger.to_dict()}
+        cost = self.ledger.to_dict()
+        del cost["seconds"]  # equal findings are equal files
+        return found | sets | elements | {"calls": self.calls, "ledger": cost}
 
 
 def changed_sets(

@@ -32,7 +32,8 @@ class Explanation:
     weights: Mapping[str, float]  # Weights.to_dict(); empty for baselines
     seed: int
     history: list[dict[str, float]] = field(default_factory=list, repr=False)
-    ledger: Mapping[str, float] = field(default_factory=dict)  # cost of all cases of this batch; `cases` says how many
+    # cost of all cases of this batch; `cases` says how many
+    ledger: Mapping[str, float] = field(default_factory=dict, compare=False)
     certificate: Mapping[str, Any] = field(default_factory=dict)  # ElementSet.to_dict() of a certified set, else empty
 
     @property
@@ -82,8 +83,13 @@ def to_lists(elements: Iterable[Element]) -> list[str | list[str]]:
 
 
 def save(path: Path, explanation: Explanation) -> Path:
-    """Writes one explanation as JSON, in one step; ValueError names a number that is not finite."""
-    return atomic_write_json(path, explanation.to_dict())
+    """Writes one explanation as JSON, in one step; ValueError names a number that is not finite.
+
+    The seconds it took are left out: equal explanations are equal files.
+    """
+    plain = explanation.to_dict()
+    plain["ledger"].pop("seconds", None)
+    return atomic_write_json(path, plain)
 
 
 def load(path: Path) -> Explanation:
