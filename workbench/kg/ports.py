@@ -7,7 +7,7 @@ edge attribute `ports`; a plain table does not, and there a rule says which form
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,17 +53,18 @@ def steps(graph: nx.MultiDiGraph, *, rule: str = "declared") -> list[Step]:
     optional = {node: frozenset(numbers) for node, numbers in graph.nodes(data="optional_ports") if numbers}
     none: frozenset[int] = frozenset()
     return [
-        Step(node, _needs(taken[node], rule, holds, optional.get(node, none)), tuple(sorted(given[node])))
+        Step(node, needs_of(taken[node], rule, holds, optional.get(node, none)), tuple(sorted(given[node])))
         for node in commands
     ]
 
 
-def _needs(
-    inputs: list[tuple[str, str, Mapping[str, Any]]],
+def needs_of(
+    inputs: Sequence[tuple[str, str, Mapping[str, Any]]],
     rule: str,
     holds: Mapping[str, set[str]],
     optional: frozenset[int],
 ) -> tuple[Port, ...]:
+    """The ports of one command. inputs: (item, relation, the edge's attributes). holds: format -> kinds of data."""
     stated = [(item, relation, how) for item, relation, how in inputs if how.get("ports")]
     if rule == "declared" and stated:
         return _ordered(_declared(stated, optional))
@@ -74,7 +75,7 @@ def _needs(
     return _ordered(_alike(formats, holds) if rule == "declared" and formats else [{item} for item in items])
 
 
-def _declared(inputs: list[tuple[str, str, Mapping[str, Any]]], optional: frozenset[int]) -> Iterable[set[str]]:
+def _declared(inputs: Sequence[tuple[str, str, Mapping[str, Any]]], optional: frozenset[int]) -> Iterable[set[str]]:
     """One set a port: its formats, or its kinds of data where it names no format; optional ports are left out."""
     ports: defaultdict[int, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for item, relation, how in inputs:

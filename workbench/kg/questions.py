@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -127,21 +127,11 @@ class Questions:
         return [Blocked(name, takes, tuple(names[:shown]), len(names)) for name in self.index.members[step]]
 
     def in_order(self, commands: Iterable[str], start: str | Iterable[str]) -> tuple[str, ...]:
-        """The commands in an order in which they can be run: by the round in which they can be, then by name; those
-        that cannot be run come last."""
-        there = np.isfinite(self._there(start))
-        left, order = sorted(commands), []
-        while left:
-            ready = [name for name in left if self._ready(name, there)]
-            for name in ready:
-                there[self.index.gives[self.index.class_of[name]]] = True
-            order += ready or left
-            left = [name for name in left if name not in ready] if ready else []
-        return tuple(order)
-
-    def _ready(self, command: str, there: np.ndarray) -> bool:
-        ports = self.index.needs[self.index.class_of[command]]
-        return all(there[self.index.accepts[port]].any() for port in ports)
+        """The commands in an order in which they can be run; see `in_order`."""
+        steps = {name: self.index.class_of[name] for name in commands}
+        needs = {name: [self.index.kinds_met(port) for port in self.index.ports_of(c)] for name, c in steps.items()}
+        gives = {name: self.index.given_by(c) for name, c in steps.items()}
+        return in_order(needs, gives, set(self.index.start(start).tolist()))
 
     def _there(self, start: str | Iterable[str]) -> np.ndarray:
         items = np.full(len(self.index.items), np.inf)
@@ -173,3 +163,19 @@ class Questions:
         cost = float(self.index.costs[runs].sum())
         for _, commands in zip(range(most), product(*(self.index.members[step] for step in runs)), strict=False):
             yield Plan(self.in_order(commands, (*outset, *given)), cost, given)
+
+
+def in_order(
+    needs: Mapping[str, Sequence[Collection[int]]], gives: Mapping[str, Collection[int]], there: set[int]
+) -> tuple[str, ...]:
+    """Commands by the round in which they can be run, then by name; those that never can come last.
+
+    needs: command -> for each port the items that meet it. gives: command -> items. there: items at the outset.
+    """
+    there, left, order = set(there), sorted(needs), []
+    while left:
+        ready = [name for name in left if all(not there.isdisjoint(port) for port in needs[name])]
+        there.update(item for name in ready for item in gives[name])
+        order += ready or left
+        left = [name for name in left if name not in ready] if ready else []
+    return tuple(order)
