@@ -11,6 +11,7 @@ from workbench.cases import Case, Fact
 from workbench.figures.core import GREY, INK, Figure, house_style, live_text, still_text
 from workbench.figures.forest import cases, forest
 from workbench.figures.panels import Panels
+from workbench.shift import element_name
 
 MAP, LIVE_MAP = "cividis", "Cividis"  # made for colour-blind eyes, and even in grey
 LONGEST = 34  # characters of an element's name
@@ -49,12 +50,10 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
 
 
 def _name(case: Case, i: int) -> str:
+    """The element's name, with a dot where the answer needs it."""
     element = case.elements[i]
-    if isinstance(element, Fact):
-        name, needed = f"{case.names[element.head]} → {case.names[element.tail]}", element in case.needed
-    else:
-        name, needed = case.names[element], element in case.path
-    return f"{MARK if needed else ''}{name}"
+    needed = element in case.needed if isinstance(element, Fact) else element in case.path
+    return f"{MARK if needed else ''}{element_name(case, i)}"
 
 
 def _map(panels: Panels, i: int, grid: np.ndarray, columns: Sequence[str], rows: Sequence[str]) -> None:

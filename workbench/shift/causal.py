@@ -136,9 +136,10 @@ def _by_degree(
 def causal_check(rows: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFrame:
     """The rows of `deletions` summed up: one for each outcome, kind, k and measure.
 
-    Columns: `outcome` (`drop`, nats; `flipped`, share of cases), `kind, k, measure, mean, low, high, n` (95 %
-    interval over cases), `random` (mean of the chance sets), `difference, difference_low, difference_high, p` (paired,
-    with a sign-flip p-value) and `holm`, p adjusted for all rows of the same outcome.
+    Columns: `outcome` (`drop`, nats; `flipped`, share of cases), `kind, k, measure, mean, low, high, n` (95 % interval
+    over cases), `random` (mean of the chance sets), `difference, difference_low, difference_high, p` (paired, with a
+    sign-flip p-value) and `holm`, p adjusted for all rows of the same outcome. No measure can drop more than `leave one
+    out` does with k = 1: it reads this drop off.
     """
     found = []
     for outcome in OUTCOMES:
