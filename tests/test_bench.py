@@ -115,7 +115,7 @@ def test_the_command_writes_the_figures(tmp_path: Path, monkeypatch, capsys):
 
 def test_the_command_names_what_is_wrong(tmp_path: Path, capsys):
     assert main(["bench", "speed", "--json", str(tmp_path / "f.json")]) == 2
-    assert "no benchmark is called 'speed'; there are planted, certified, difference, peers" in capsys.readouterr().err
+    assert "no benchmark is called 'speed'; there are planted, certified, difference" in capsys.readouterr().err
     assert main(["bench", "planted", "--json", str(tmp_path / "no" / "f.json")]) == 2
     assert "does not exist; create it first" in capsys.readouterr().err
     assert not list(tmp_path.iterdir()) and callable(bench.measure)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from scipy.linalg import subspace_angles
+from scipy.stats import ks_2samp
 from shift_adapters import one_module, save_adapter
 from tiny import NAMES, chain_case, save_tiny
 
@@ -27,7 +28,8 @@ from workbench.shift import (
     spectra,
     update_cosine,
 )
-from workbench.shift.subspaces import difference
+from workbench.shift.spectrum import random_directions
+from workbench.shift.subspaces import difference, random_meetings
 from workbench.train import TrainConfig, train
 
 MODULES = [one_module(layer, p) for layer in (0, 1) for p in ("q_proj", "v_proj")]
@@ -138,8 +140,8 @@ def test_the_first_directions_can_be_compared_alone(tmp_path: Path) -> None:
 def test_the_null_is_that_of_random_adapters(tmp_path: Path) -> None:
     """Means of closed form: overlap max(k1, k2) / d; a random adapter passes the 95 % mark about 1 time in 20."""
     shape, above, overlaps = (24, 16), [], []
-    save_adapter(tmp_path / "one", dict.fromkeys(MODULES, (*shape, 3)), seed=100, r=3)
-    for seed in range(30):
+    for seed in range(40):
+        save_adapter(tmp_path / "one", dict.fromkeys(MODULES, (*shape, 3)), seed=100 + seed, r=3)
         save_adapter(tmp_path / "two", dict.fromkeys(MODULES, (*shape, 5)), seed=seed, r=5)
         table = compare({"one": tmp_path / "one", "two": tmp_path / "two"}, rng=np.random.default_rng(seed), draws=99)
         above += list(table.cosine.abs() > table.cosine_null)
@@ -148,6 +150,26 @@ def test_the_null_is_that_of_random_adapters(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.mean(overlaps, axis=0), [5 / 24, 5 / 16], rtol=0.06)
     # mean 0 and variance 1 / (out in) give 1.96 standard deviations as the 95 % mark, nearly
     np.testing.assert_allclose(table.cosine_null.mean(), 1.96 / np.sqrt(24 * 16), rtol=0.2)
+
+
+@pytest.mark.parametrize(("k1", "k2", "d"), [(3, 2, 9), (2, 4, 5), (4, 4, 4), (1, 1, 1), (1, 1, 2)])
+def test_random_meetings_are_distributed_as_those_of_random_frames(k1: int, k2: int, d: int) -> None:
+    draws, draw = 4000, rng()
+    quick = random_meetings(k1, k2, d, draws=draws, rng=draw)
+    frames = [random_directions(np.ones(k2), out=d, into=k2, rng=draw).left[:k1] for _ in range(draws)]
+    assert quick.shape == (draws, k1, k2)
+    for statistic in (
+        lambda m: m[:, 0, 0],
+        lambda m: m[:, -1, -1] ** 2,
+        lambda m: (m**2).sum((1, 2)),
+        lambda m: np.linalg.norm(m, 2, axis=(1, 2)),
+        lambda m: m[:, 0, 0] * m[:, -1, 0] * m[:, 0, -1] * m[:, -1, -1],
+    ):
+        found, expected = statistic(quick), statistic(np.array(frames))
+        if expected.std() < 1e-9:  # the whole space is always met
+            np.testing.assert_allclose(found, expected, atol=1e-9)
+        else:
+            assert ks_2samp(found, expected).pvalue > 1e-3
 
 
 def test_an_adapter_is_the_same_as_itself_in_other_factors(trained: Path, tmp_path: Path) -> None:

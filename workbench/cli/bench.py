@@ -9,7 +9,7 @@ from pathlib import Path
 from workbench.cli.run import RUN_DIR
 from workbench.cli.screen import say, show
 
-BENCHES = ("planted", "certified", "difference", "peers")
+BENCHES = ("planted", "certified", "difference", "peers", "agreement", "spectra", "kills")
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:

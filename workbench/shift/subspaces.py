@@ -19,7 +19,7 @@ import pandas as pd
 from scipy.linalg import subspace_angles
 
 from workbench.shift.factors import Adapter, AdapterError, Factors
-from workbench.shift.spectrum import Directions, directions, frobenius_norm, random_directions
+from workbench.shift.spectrum import Directions, directions, frobenius_norm
 
 COMPARED = (
     "module", "layer", "projection", "first", "second", "norm_first", "norm_second", "cosine", "cosine_null",
@@ -111,13 +111,12 @@ def compare(
     rows = []
     for factors in aligned(opened):
         changes = {name: directions(one) for name, one in factors.items()}
-        null = _null(changes, rng=rng, draws=draws, top=top)
         for first, second in combinations(changes, 2):
             one, two = changes[first], changes[second]
             columns = principal_angles(one.left[:, :top], two.left[:, :top])
             read = principal_angles(one.right[:, :top], two.right[:, :top])
             found = (update_cosine(one, two), overlap(columns), overlap(read))
-            both = [x for pair in zip(found, null[first, second], strict=True) for x in pair]
+            both = [x for pair in zip(found, _null(one, two, rng=rng, draws=draws, top=top), strict=True) for x in pair]
             sizes = (frobenius_norm(one.values), frobenius_norm(two.values))
             name = next(iter(factors.values()))
             rows.append((name.module, name.layer, name.projection, first, second, *sizes, *both, columns, read))
@@ -125,27 +124,33 @@ def compare(
 
 
 def _null(
-    changes: Mapping[str, Directions], *, rng: np.random.Generator, draws: int, top: int | None
-) -> dict[tuple[str, str], np.ndarray]:
-    """Pair -> 95 % quantiles (3,) of |cosine|, column and row overlap when the second change's directions are random.
+    one: Directions, two: Directions, *, rng: np.random.Generator, draws: int, top: int | None
+) -> tuple[float, float, float]:
+    """95 % quantiles of |cosine|, column and row overlap when the second change's directions are random; NaN without
+    draws and for a change that is 0."""
+    k1, k2 = len(one.values), len(two.values)
+    if not (draws and k1 and k2):
+        return (np.nan,) * 3
+    columns, rows = (random_meetings(k1, k2, len(d), draws=draws, rng=rng) for d in (one.left, one.right))
+    cosines = np.einsum("i,nij,nij,j->n", one.values, columns, rows, two.values)
+    cosines /= np.linalg.norm(one.values) * np.linalg.norm(two.values)
+    # squared cosines of the angles sum to the squares of the matrix of inner products
+    shares = [(m[:, :top, :top] ** 2).sum((1, 2)) / min(m[0, :top, :top].shape) for m in (columns, rows)]
+    marks = np.quantile([np.abs(cosines), *shares], NULL, axis=1)
+    return float(marks[0]), float(marks[1]), float(marks[2])
 
-    A draw serves every pair of its second change. NaN without draws and for a change that is 0.
+
+def random_meetings(k1: int, k2: int, d: int, *, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """U1^T U2 for a fixed orthonormal frame U1 (d, k1) and uniformly random ones U2 (d, k2): (draws, k1, k2).
+
+    No frame is drawn. U2 = G R^-1 with normal G and R^T R = G^T G; only the part of G that U1 sees is needed itself,
+    and of the rest its Gram matrix, a Wishart variable, by its Cholesky factor (Bartlett 1933).
     """
-    found: dict[tuple[str, str], list[tuple[float, float, float]]] = {pair: [] for pair in combinations(changes, 2)}
-    for second in [name for name in list(changes)[1:] for _ in range(draws)]:
-        two = changes[second]
-        drawn = random_directions(two.values, out=len(two.left), into=len(two.right), rng=rng)
-        for first in [one for one, other in found if other == second]:
-            one = changes[first]
-            spaces = (one.first(top), drawn.first(top))
-            found[first, second].append((abs(update_cosine(one, drawn)), *_overlaps(*spaces)))
-    return {pair: np.quantile(values or [(np.nan,) * 3], NULL, axis=0) for pair, values in found.items()}
-
-
-def _overlaps(one: Directions, two: Directions) -> tuple[float, float]:
-    """Column and row overlap; the squared cosines sum to ||U1^T U2||_F^2, which is quicker than the angles."""
-    k = min(len(one.values), len(two.values)) or float("nan")
-    return (
-        float(np.linalg.norm(one.left.T @ two.left)) ** 2 / k,
-        float(np.linalg.norm(one.right.T @ two.right)) ** 2 / k,
-    )
+    seen, rest = rng.standard_normal((draws, k1, k2)), d - k1
+    if rest < k2:
+        root = rng.standard_normal((draws, rest, k2)).transpose(0, 2, 1)
+    else:
+        root = np.tril(rng.standard_normal((draws, k2, k2)), -1)
+        root[:, np.arange(k2), np.arange(k2)] = np.sqrt(rng.chisquare(rest - np.arange(k2), (draws, k2)))
+    gram = seen.transpose(0, 2, 1) @ seen + root @ root.transpose(0, 2, 1)
+    return np.linalg.solve(np.linalg.cholesky(gram), seen.transpose(0, 2, 1)).transpose(0, 2, 1)
