@@ -82,7 +82,7 @@ def measured(what: str, *folders: Path) -> dict:
 
 
 def timed(what: str, *folders: str) -> dict:
-    """Rows, seconds and peak memory (MiB) of `spectra` or `compare`; `mib_idle`: with the packages loaded, before the work."""
+    """Rows, seconds and peak memory (MiB) of `spectra` or `compare`; `mib_idle`: before it, packages loaded."""
     work: dict[str, Callable[[], pd.DataFrame]] = {
         "spectra": lambda: shift.spectra(folders[0], more=True),
         "compare": lambda: shift.compare(dict(zip("ab", folders, strict=True)), rng=np.random.default_rng(0)),
