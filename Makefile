@@ -1,6 +1,7 @@
 # make run     make the environment, run the four notebooks, say where the report is
 # make test    make the environment, run the checks and tests
 # make lab     open the notebooks in JupyterLab
+# make app     open the mask explorer of the run as a page
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ RUN_DIR ?= runs/demo
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: install run test lab
+.PHONY: install run test lab app
 
 install: $(STAMP)
 
@@ -31,3 +32,6 @@ test: install
 
 lab: install
 	$(BIN)/python -m jupyterlab --notebook-dir notebooks
+
+app: install
+	$(BIN)/python -m workbench app --run-dir $(RUN_DIR)

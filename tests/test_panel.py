@@ -1,10 +1,10 @@
 """The mask panel, driven by setting values: no browser, no event loop."""
 
+import ast
 import base64
 import io
 import json
 import math
-import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -51,7 +51,7 @@ def test_a_new_term_gets_a_slider_and_a_line_in_the_table(monkeypatch) -> None:
     one = panel()
     one.recompute()
     assert one.weigh.sliders["zeta"].value == 2.0
-    assert "mass" in one.terms.value
+    assert "mass" in one.view.table.value
     one.weigh.sliders["zeta"].value = 0.5
     assert one.weights.of(extra) == 0.5 and one.stale
 
@@ -60,7 +60,7 @@ def test_nothing_is_learned_before_recompute() -> None:
     one = panel()
     assert one.explanation is None and one.stale
     assert one.engine.ledger.calls == 0
-    assert "Recompute" in one.table.value
+    assert "Recompute" in one.sentences()
 
 
 @pytest.mark.parametrize("method", LEARNED)
@@ -69,22 +69,22 @@ def test_recompute_learns_the_shown_case_and_says_so(method: str) -> None:
     one.select("two", method=method)
     found = one.recompute()
     assert found is one.explanation and (found.case.id, found.method) == ("two", method)
-    assert not one.stale and one.marker.value == ""
-    assert one.status.value.startswith(f"done: {method}")
+    assert not one.stale and one.view.marker.value == ""
+    assert one.view.status.value.startswith(f"done: {method}")
     removed = len(found.removed)
-    assert one.status.value.endswith(f", {removed} element{'' if removed == 1 else 's'} removed")
-    assert not one.button.disabled and one.button.description == "Recompute"
+    assert one.view.status.value.endswith(f", {removed} element{'' if removed == 1 else 's'} removed")
+    assert not one.view.recompute.disabled and one.view.recompute.description == "Recompute"
     assert one.figure.alt.startswith(f"two: {method}")
-    assert len(one.graph.children) == 1
+    assert len(one.view.graph.data) == len(one.figure.live.data)
 
 
 def test_moving_a_slider_marks_what_is_shown_as_stale_and_reweighs_it() -> None:
     one = panel()
     one.recompute()
-    before, calls = one.terms.value, one.engine.ledger.calls
+    before, calls = one.view.table.value, one.engine.ledger.calls
     one.weigh.sliders["alpha"].value = 100.0
-    assert one.stale and "other weights" in one.marker.value
-    assert one.terms.value != before and one.engine.ledger.calls == calls
+    assert one.stale and "other settings" in one.view.marker.value
+    assert one.view.table.value != before and one.engine.ledger.calls == calls
     one.recompute()
     assert not one.stale and one.explanation is not None and one.explanation.weights["alpha"] == 100.0
 
@@ -132,10 +132,10 @@ def test_an_error_is_shown_and_raised_and_the_button_comes_back(monkeypatch) -> 
     monkeypatch.setattr("workbench.panel.masks.explain", broken)
     with pytest.raises(RuntimeError):
         one.recompute()
-    assert one.status.value.startswith("error: RuntimeError") and tags(one.status.value) == set()
-    assert not one.button.disabled and one.button.description == "Recompute"
-    one.button.click()  # by hand it is shown alone
-    assert one.status.value.startswith("error")
+    assert one.view.status.value.startswith("error: RuntimeError") and tags(one.view.status.value) == set()
+    assert not one.view.recompute.disabled and one.view.recompute.description == "Recompute"
+    one.view.recompute.click()  # by hand it is shown alone
+    assert one.view.status.value.startswith("error")
 
 
 def test_results_at_hand_are_shown_without_new_work() -> None:
@@ -163,7 +163,7 @@ def test_state_is_json_and_brings_everything_back() -> None:
     one, other = panel(), panel(seed=5)
     one.select("three", method="paper")
     one.set_weights(Weights(alpha=12.5, gamma=0.0))
-    other.state = json.loads(json.dumps(one.state))
+    other.state = json.loads(json.dumps(one.state.to_dict()))
     assert other.state == one.state
     assert other.case.id == "three" and other.weights.gamma == 0.0 and other.seed == 0
 
@@ -171,12 +171,12 @@ def test_state_is_json_and_brings_everything_back() -> None:
 def test_the_parameters_cell_can_be_run() -> None:
     one = panel()
     one.weigh.sliders["alpha"].value = 33.0
-    assert one.cell.value == one.parameters_cell()
-    values: dict = {}
-    for line in one.cell.value.splitlines():
-        name, value = re.fullmatch(r"(\w+) = ([\d.e+-]+)", line).groups()  # type: ignore[union-attr]
-        values[name] = float(value)
-    assert values["alpha"] == 33.0 and Weights.from_dict({k: values[k] for k in Weights().to_dict()}) == one.weights
+    assert one.view.cell.value == one.parameters_cell()
+    values = {
+        name: ast.literal_eval(text)
+        for name, text in (line.split(" = ", 1) for line in one.view.cell.value.splitlines())
+    }
+    assert values == one.state.parameters() and values["alpha"] == 33.0
 
 
 @pytest.mark.parametrize("bad", [{"case": "nowhere"}, {"case": "one", "method": "attention_highest"}])
@@ -205,10 +205,18 @@ def test_hostile_names_are_text() -> None:
     one.results[case.id, "in_loop"] = replace(
         explain(small.engine(), [small.case()], "in_loop", config=QUICK)[0],
         case=case,
+        answers={
+            "tuned_full": case.path,
+            "tuned_changed": case.path[:1],
+            "base_full": case.path,
+            "base_changed": case.path[:1],
+        },
         toolchains={"tuned_full": case.toolchain, "tuned_changed": (), "base_full": case.toolchain, "base_changed": ()},
     )
-    one._show()
-    assert tags(one.table.value) <= {"table", "tr", "td", "p", "i"} and "&lt;img" in one.table.value
-    assert tags(one.terms.value) <= {"table", "tr", "th", "td"}
+    one.select(HOSTILE)
+    for shown in (one.view.words, one.view.carried, one.view.status, one.view.cost, one.view.links):
+        assert tags(shown.value) <= {"p"}
+    assert "&lt;img" in one.view.words.value
+    assert tags(one.view.table.value) <= {"table", "tr", "th", "td", "p"}
     assert "<img" not in json.dumps(one.figure.live.to_dict(), default=str)
     assert one.png()

@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Sequence
 
 from workbench import __version__
-from workbench.cli import bench, diff, exit, kg, run, show, sweep, verify
+from workbench.cli import app, bench, diff, exit, kg, run, show, sweep, verify
 from workbench.cli.screen import complain, settle
 
-COMMANDS = (run, show, verify, diff, bench, sweep, kg)
+COMMANDS = (run, show, verify, diff, app, bench, sweep, kg)
 
 Command = Callable[[argparse.Namespace], int]
 

@@ -26,14 +26,18 @@ def links(figure: go.Figure, drawn: Sequence[Link], lines: Sequence[Points]) -> 
     told = [(link, middle(link, line)) for link, line in pairs if link.hover or link.removed]
     if told:
         _middles(figure, [link for link, _ in told], np.array([place for _, place in told], np.float32))
+    notes = [_arrow(link, line) for link, line in pairs if link.arrow]
+    style = {"showarrow": False, "bgcolor": "white", "font": {"size": 10}, "borderpad": 1}
     for link, line in pairs:
-        if link.arrow:
-            figure.add_annotation(_arrow(link, line))
         if link.label:
-            style = {"showarrow": False, "bgcolor": "white", "font": {"size": 10}, "borderpad": 1}
-            figure.add_annotation(
-                {**dict(zip("xy", middle(link, line), strict=True)), "text": live_text(link.label), **style}
-            )
+            place = dict(zip("xy", middle(link, line), strict=True))
+            notes.append({**place, "text": live_text(link.label), **style})
+    _annotate(figure, notes)
+
+
+def _annotate(figure: go.Figure, notes: Sequence[dict[str, Any]]) -> None:
+    """All at once: one at a time, plotly copies those that are there for each new one."""
+    figure.layout.annotations = (*figure.layout.annotations, *notes)
 
 
 def _style(pair: tuple[Link, Points]) -> tuple[float, str, bool]:
@@ -78,9 +82,7 @@ def spots(figure: go.Figure, drawn: Sequence[Spot], *, font: float) -> None:
                 hoverinfo="text",
                 **_keys(some),
             )
-    for spot in drawn:
-        if spot.label:
-            figure.add_annotation({**_label(spot), "font": {"size": LARGER * font}})
+    _annotate(figure, [{**_label(spot), "font": {"size": LARGER * font}} for spot in drawn if spot.label])
     gone = [spot for spot in drawn if spot.removed]
     if gone:
         cross = {"symbol": "x-thin", "size": [1.7 * spot.size for spot in gone], "opacity": 1}

@@ -1,37 +1,44 @@
-"""The panel of notebook 3: weights of the objective, the masked graph of a case, and the answers.
+"""The mask explorer: weights of the objective, what is taken out of a case, and what both models answer then.
 
-Moving a slider re-weights at once what is stored; masks for new weights are learned on **Recompute**. Whatever a
-control does can be done by code: `set_weights`, `select`, `recompute`, `state`.
+Moving a slider re-weighs at once what is stored; masks for new weights are learned on **Recompute**, which can be
+cancelled. Elements are taken out and put back by hand. Whatever a control does can be done by code, which then waits
+for the outcome: `select`, `ask`, `set_weights`, `recompute`, `toggle`, `take_out`, `check`, `pick`, `state`, `export`.
 """
 
 from __future__ import annotations
 
-import base64
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from html import escape
+from pathlib import Path
 from typing import Any
 
-import ipywidgets as widgets
-import plotly.graph_objects as go
-
+from workbench.asking import Asker
 from workbench.cases import Case
 from workbench.explain import LEARNED, ExplainConfig, Explanation, Weights, explain, verdict
-from workbench.figures.core import Figure, short, stacked
-from workbench.figures.explain import answers, case_graph
+from workbench.explain.counterfactual import Element
+from workbench.figures.balance import balance
+from workbench.figures.explain import case_graph
 from workbench.game import Engine
+from workbench.panel import export as files
+from workbench.panel.controls import Controls
+from workbench.panel.showing import Shown, no_terms
 from workbench.panel.sliders import WeightSliders
-from workbench.panel.tables import answer_table, term_table
+from workbench.panel.view import MaskView, options
+from workbench.panel.work import Cancelled, Job, Worker, on_loop
+from workbench.state import CHOICES, State, StateError
+from workbench.trial import Carriers, Check, Outcome, Trial
+
+LINES = 20  # of progress, at most, while masks are learned
 
 
-class MaskPanel:
-    """Learns the masks of one case at a time and shows what they remove and what becomes of the answers.
+class MaskPanel(Shown):
+    """Explores one case at a time. In JupyterLab the live `widget` is shown, everywhere else its still picture.
 
-    explanations: results already at hand, shown without new work. In JupyterLab the live `widget` is shown, everywhere
-    else its still picture.
+    explanations: results already at hand, shown without new work. asker: makes cases of typed questions; None: none can
+    be typed. folder: where exports go; None: they are links only. withheld: the share of needed facts that `cases` were
+    made with, kept in the state.
     """
-
-    figure: Figure
 
     def __init__(
         self,
@@ -41,170 +48,194 @@ class MaskPanel:
         explanations: Iterable[Explanation] = (),
         config: ExplainConfig | None = None,
         seed: int = 0,
+        withheld: float = 0.0,
+        asker: Asker | None = None,
+        folder: str | os.PathLike[str] | None = None,
     ):
-        self.engine, self.seed, self.config = engine, seed, config or ExplainConfig()
+        self.engine, self.seed, self.config, self.withheld = engine, seed, config or ExplainConfig(), withheld
+        self.asker, self.folder = asker, None if folder is None else Path(folder)
         self.cases = {case.id: case for case in cases}
-        self.results = {(e.case.id, e.method): e for e in explanations if e.method in LEARNED}
-        self.weigh = WeightSliders(self.config.weights, listen=self._reweigh)
-        self.chooser = widgets.Dropdown(options=[(_label(c), c.id) for c in self.cases.values()], description="case")
-        self.method = widgets.ToggleButtons(options=list(LEARNED), value=LEARNED[-1], description="method")
-        self.button = widgets.Button(description="Recompute", button_style="primary", tooltip="learn the masks anew")
-        self.status, self.marker, self.table, self.terms = (widgets.HTML() for _ in range(4))
-        self.cell = widgets.Textarea(disabled=True, layout={"width": "95%", "height": "14em"})
-        self.graph = widgets.Box()
-        self.widget = self._arranged()
-        self.chooser.observe(lambda _: self._show(), "value")
-        self.method.observe(lambda _: self._show(), "value")
-        self.button.on_click(lambda _: self._clicked())
-        self._show()
+        self.results = {(e.case.id, e.method): e for e in explanations if e.method in CHOICES}
+        self.worker, self._trials = Worker(), {}
+        self.weigh = WeightSliders(self.config.weights, listen=self.show_weights)
+        self.controls = Controls(self)
+        first = next(iter(self.cases.values()))
+        self.figure, self.terms = case_graph(first, title=""), balance(no_terms(), self.weights)
+        self.view = MaskView(
+            self.cases.values(),
+            self.weigh,
+            graph=self.figure.live,
+            balance=self.terms.live,
+            sources=tuple(asker.sources) if asker else (),
+            targets=tuple(asker.targets) if asker else (),
+            on_toggle=self.controls.toggled,
+            on_pick=self.controls.picked,
+        )
+        self.widget = self.view.widget
+        self.controls.wire()
+        self.show_case(self.controls.toggled)
 
     @property
-    def case(self) -> Case:
-        """The case that is shown."""
-        return self.cases[self.chooser.value]
+    def state(self) -> State:
+        """Everything that is set; assign it (or the dict of one) to come back to it.
 
-    @property
-    def weights(self) -> Weights:
-        """The weights the sliders stand for."""
-        return self.weigh.weights
-
-    @property
-    def explanation(self) -> Explanation | None:
-        """The last result for the shown case and method."""
-        return self.results.get((self.case.id, self.method.value))
-
-    @property
-    def stale(self) -> bool:
-        """Whether what is shown was learned with other weights than the sliders stand for, or not at all."""
-        return self.explanation is None or dict(self.explanation.weights) != self.weights.to_dict()
-
-    @property
-    def state(self) -> dict[str, Any]:
-        """Everything that is set, as plain JSON types; assign it to come back to it."""
-        settings = {"case": self.case.id, "method": self.method.value, "seed": self.seed}
-        return {**settings, "threshold": self.config.threshold, "weights": self.weights.to_dict()}
+        StateError, ValueError: something in it is not to be had here.
+        """
+        return self.chosen
 
     @state.setter
-    def state(self, state: Mapping[str, Any]) -> None:
-        weights = Weights.from_dict(state["weights"])
-        self.select(state["case"], method=state["method"])
-        self.config = replace(self.config, threshold=float(state["threshold"]))
-        self.seed = int(state["seed"])
-        self.set_weights(weights)
+    def state(self, given: State | Mapping[str, Any]) -> None:
+        state = given if isinstance(given, State) else State.from_dict(given)
+        if state.withheld != self.withheld:
+            raise StateError(
+                f"the state is of cases with {state.withheld:g} of the needed facts withheld, these have "
+                f"{self.withheld:g}; open a panel with withheld={state.withheld:g}"
+            )
+        case = self._asked(*state.question) if state.question else self._known(state.case or next(iter(self.cases)))
+        Trial(self.engine, case).ordered(state.removed or ())  # refused before anything is moved
+        if state.config.max_new_tokens != self.config.max_new_tokens:
+            self._trials.clear()
+        self.config, self.seed = state.config, state.seed
+        self.set_weights(state.config.weights)
+        self.select(case, method=state.method)
+        if state.removed is not None:
+            self.take_out(state.removed)
+        if state.tool:
+            self.pick(*state.tool)
 
     def parameters_cell(self) -> str:
         """The state as lines for the parameters cell of the notebook."""
-        values = {**self.weights.to_dict(), "threshold": self.config.threshold, "seed": self.seed}
-        return "\n".join(f"{name} = {value!r}" for name, value in values.items())
+        return self.state.cell()
 
     def select(self, case: str | Case, *, method: str | None = None) -> None:
-        """Shows another case (or its id), and another learned method. ValueError: there is no such case or method."""
-        name = case if isinstance(case, str) else case.id
-        if name not in self.cases:
-            some = ", ".join(map(repr, list(self.cases)[:3]))
-            raise ValueError(f"no case {name[:80]!r} in this panel; it has {len(self.cases)}, such as {some}")
-        if method not in (None, *LEARNED):
-            raise ValueError(f"method must be one of {', '.join(LEARNED)}, not {method!r}")
-        self.chooser.value = name
-        self.method.value = method or self.method.value
+        """Shows another case (or its id), and another method. ValueError: there is no such case or method."""
+        found = self._known(case if isinstance(case, str) else case.id)
+        if method not in (None, *CHOICES):
+            raise ValueError(f"method must be one of {', '.join(CHOICES)}, not {method!r}")
+        self.controls.choose(case=found.id, method=method or self.view.method.value)
+        self.show_case(self.controls.toggled)
+
+    def ask(self, source: str, target: str) -> Case:
+        """Makes a case of a question, its ends by name or id, and shows it. QuestionError: it makes no case."""
+        case = self._asked(source, target)
+        self.select(case)
+        return case
 
     def set_weights(self, weights: Weights) -> None:
         """Moves every slider; a weight of 0 switches its term off."""
         self.weigh.set(weights)
+        self.weigh.settle()
 
     def reset(self) -> None:
         """Back to the weights the panel was made with."""
-        self.weigh.reset()
+        self.set_weights(self.weigh.start)
+
+    def toggle(self, element: int | Element) -> Outcome:
+        """Takes one element (or its number) out, or puts it back."""
+        one = self.case.elements[element] if isinstance(element, int) else element
+        return self.take_out([e for e in self.removed if e != one] if one in self.removed else [*self.removed, one])
+
+    def take_out(self, elements: Iterable[Element]) -> Outcome:
+        """Takes out these elements and no others, and asks both models. ValueError: the case shows no such element."""
+        gone = self.trial.ordered(elements)
+        self.show_taken(gone)
+        outcome = self.trial.outcome(gone)
+        self.show_outcome(outcome)
+        return outcome
+
+    def check(self) -> Check:
+        """Whether what is taken out is a minimal flip set of the tuned model."""
+        found = self.trial.check(self.removed)
+        self.show_check(found)
+        return found
+
+    def pick(self, row: str, node: str) -> Carriers:
+        """Which facts carry a command (id) of an answer (of `trial.ROWS`). ValueError: there is no such one."""
+        found = self.trial.carriers(row, node, self.removed)
+        self.show_carriers(found)
+        return found
+
+    def export(self, stem: str | os.PathLike[str]) -> list[Path]:
+        """Writes `<stem>.png`, `.svg`, `.csv` and `.json`, and returns their paths."""
+        return files.write(stem, self.exports())
 
     def recompute(self) -> Explanation:
-        """Learns the masks of the shown case with the weights of the sliders, and shows the outcome.
+        """Makes the explanation of the shown case with the weights of the sliders, and shows the outcome.
 
         What goes wrong is shown in the status line and raised.
         """
-        method, config = self.method.value, replace(self.config, weights=self.weights)
-        steps = config.paper_steps if method == "paper" else config.loop_steps
-        self.button.disabled, self.button.description = True, "running"
-        self._say(f"running: {method}, {steps} steps")
+        self._busy()
         try:
-            told = self._progress(steps)
-            (found,) = explain(self.engine, [self.case], method, seed=self.seed, config=config, progress=told)
-            self.results[found.case.id, method] = found
-            self._show()
-            removed = verdict.count(len(found.removed), "element")
-            self._say(f"done: {method}, {found.ledger['seconds']:.1f} s, {removed} removed")
-            return found
+            found = self._learning()(Job("learn"))
         except BaseException as error:  # an interrupt too must not leave "running" behind
-            self._say(f"error: {type(error).__name__}: {error}")
+            self._failed(error)
             raise
-        finally:
-            self.button.disabled, self.button.description = False, "Recompute"
+        self._learned(found)
+        return found
 
-    def png(self) -> bytes:
-        """The still face: the graph and, once there are any, the answers."""
-        found = self.explanation
-        if found is None:
-            return self.figure.png()
-        title = f"Answers before and after, {found.method}"
-        return stacked([self.figure, answers(found.case, found.toolchains, self.engine.lm.names, title=title)])
+    def start(self) -> None:
+        """The same in the background, where there is an event loop; it can be cancelled."""
+        if not self.worker.busy("learn"):
+            self._busy()
+            self.worker.run("learn", self._learning(), done=self._learned, failed=self._failed)
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
-        live = self.widget._repr_mimebundle_() or {}
-        return {**live, "image/png": base64.b64encode(self.png()).decode("ascii"), "text/plain": self.figure.alt}
+    def _learning(self) -> Callable[[Job], Explanation]:
+        """The work, with what it needs taken now: it may run on another thread, while controls move."""
+        case, method, seed = self.case, self.view.method.value, self.seed
+        config, told = replace(self.config, weights=self.weights), on_loop(self._told)
+        steps = config.paper_steps if method == "paper" else config.loop_steps
+        every = max(1, steps // LINES)
 
-    def _arranged(self) -> widgets.VBox:
-        named = {"case": self.chooser, "method": self.method, "recompute": self.button, "status": self.status}
-        named |= {
-            "stale": self.marker,
-            "answers": self.table,
-            "terms": self.terms,
-            "cell": self.cell,
-            "graph": self.graph,
-        }
-        for name, part in named.items():
-            part.add_class(f"wb-{name}")
-        buttons = widgets.HBox([self.button, self.weigh.undo])
-        left = widgets.VBox([self.weigh.widget, buttons, self.status, self.marker, self.terms])
-        more = widgets.Accordion([self.cell], titles=("these settings for the parameters cell",))
-        right = widgets.VBox([self.graph, self.table, more], layout={"flex": "1 1 auto", "min_width": "0"})
-        whole = widgets.VBox([widgets.HBox([self.chooser, self.method]), widgets.HBox([left, right])])
-        return whole.add_class("wb-panel")
+        def work(job: Job) -> Explanation:
+            def progress(name: str, row: dict[str, float]) -> None:
+                job.check()
+                if name in LEARNED and "step" in row and row["step"] % every == 0:
+                    told(name, row, steps)
 
-    def _clicked(self) -> None:
-        try:
-            self.recompute()
-        except Exception:  # the status line says it; a traceback from a button would go nowhere
-            return
+            return explain(self.engine, [case], method, seed=seed, config=config, progress=progress)[0]
 
-    def _say(self, text: str) -> None:
-        self.status.value = escape(text[:400])
+        return work
 
-    def _progress(self, steps: int) -> Callable[[str, dict[str, float]], None]:
-        def told(method: str, row: dict[str, float]) -> None:
-            if "step" in row and row["step"] % 10 == 0:
-                self._say(f"running: {method}, step {row['step']:.0f} of {steps}, objective {row['loss_ema']:.4g}")
+    def _busy(self) -> None:
+        view = self.view
+        view.recompute.disabled, view.recompute.description, view.cancel.disabled = True, "running", False
+        view.progress.value, view.progress.bar_style = 0.0, ""
+        view.say(f"running: {view.method.value}")
 
-        return told
+    def _told(self, method: str, row: Mapping[str, float], steps: int) -> None:
+        if self.view.recompute.disabled:  # not when it has ended meanwhile
+            self.view.progress.value = row["step"] / steps
+            self.view.say(f"running: {method}, step {row['step']:.0f} of {steps}, objective {row['loss_ema']:.4g}")
 
-    def _show(self) -> None:
-        """Everything that depends on the case and its result."""
-        found = self.explanation
-        title = f"{self.case.id}: {'not learned yet' if found is None else found.method}"
-        degrees, removed = (None, ()) if found is None else (found.degrees, found.removed)
-        self.figure = case_graph(self.case, title=title, degrees=degrees, removed=removed)
-        before, self.graph.children = self.graph.children, (go.FigureWidget(self.figure.live),)
-        for old in before:
-            old.close()
-        self.table.value = "press Recompute" if found is None else answer_table(found, self.engine.lm.names)
-        self._reweigh()
+    def _learned(self, found: Explanation) -> None:
+        self.results[found.case.id, found.method] = found
+        self._idle("success")
+        removed = verdict.count(len(found.removed), "element")
+        if (found.case.id, found.method) == (self.case.id, self.view.method.value):
+            self.show_case(self.controls.toggled)
+        self.view.say(f"done: {found.method}, {found.ledger['seconds']:.1f} s, {removed} removed")
 
-    def _reweigh(self) -> None:
-        """Everything that depends on the weights and costs nothing."""
-        found = self.explanation
-        self.marker.value = "● what is shown was learned with other weights" if found and self.stale else ""
-        self.cell.value = self.parameters_cell()
-        self.terms.value = term_table(found.history[-1], self.weights) if found and found.history else ""
+    def _failed(self, error: BaseException) -> None:
+        stopped = isinstance(error, Cancelled)
+        self._idle("warning" if stopped else "danger")
+        self.view.say("cancelled: what is shown is as before" if stopped else f"error: {type(error).__name__}: {error}")
 
+    def _idle(self, style: str) -> None:
+        view = self.view
+        view.recompute.disabled, view.recompute.description, view.cancel.disabled = False, "Recompute", True
+        view.progress.value, view.progress.bar_style = 1.0 if style == "success" else 0.0, style
 
-def _label(case: Case) -> str:
-    ends = (short(case.names.get(node, node), 28) for node in (case.source, case.target))
-    return f"{short(case.id, 24)}: {' to '.join(ends)}"
+    def _known(self, name: str) -> Case:
+        if name not in self.cases:
+            some = ", ".join(map(repr, list(self.cases)[:3]))
+            raise ValueError(f"no case {name[:80]!r} in this panel; it has {len(self.cases)}, such as {some}")
+        return self.cases[name]
+
+    def _asked(self, source: str, target: str) -> Case:
+        if self.asker is None:
+            raise StateError("this panel has no graph to ask about; open it with an asker")
+        case = self.asker.case(source, target)
+        if case.id not in self.cases:
+            self.cases[case.id] = case
+            self.controls.offer(options(self.cases.values()))
+        return case

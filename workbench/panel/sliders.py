@@ -8,6 +8,7 @@ from collections.abc import Callable
 import ipywidgets as widgets
 
 from workbench.explain import PRESETS, TERMS, Weights
+from workbench.panel.work import Debounced
 
 OWN = "own weights"
 DECADES = 2  # a slider reaches this far below and above its value at the start
@@ -23,7 +24,8 @@ TAU = "τ: temperature of the binary-concrete sample m = σ((θ + log u − log(
 class WeightSliders:
     """Logarithmic sliders with a switch each (off: the weight is 0), presets and a reset.
 
-    sliders, switches: weight name -> widget. tau has no switch. listen: called after every change of a weight.
+    sliders, switches: weight name -> widget; tips: formula and unit. tau has no switch. listen: called once changes of
+    weights have ceased (at once where no browser is); `settle` does it now.
     """
 
     def __init__(self, weights: Weights, *, listen: Callable[[], None]):
@@ -32,6 +34,7 @@ class WeightSliders:
         tips = {term.weight: (term.default, f"{term.tooltip} [{term.unit}]") for term in TERMS.values()}
         tips["tau"] = (Weights().tau, TAU)
         values = weights.to_dict()
+        self.tips = {name: tip for name, (_, tip) in tips.items()}
         self.sliders = {name: _slider(name, values[name] or default, tip) for name, (default, tip) in tips.items()}
         self.switches = {name: _switch(name, values[name] > 0) for name in self.sliders if name != "tau"}
         self.preset = widgets.Dropdown(options=[OWN, *self.presets], description="preset").add_class("wb-preset")
@@ -40,7 +43,7 @@ class WeightSliders:
         off = widgets.HTML("&nbsp;", layout={"width": "24px"})
         rows = [widgets.HBox([self.switches.get(name, off), slider]) for name, slider in self.sliders.items()]
         self.widget = widgets.VBox([self.preset, *rows])
-        self._listen = listen
+        self.changed = Debounced(listen)
         self._name_preset()
         for control in (*self.sliders.values(), *self.switches.values()):
             control.observe(lambda _: self._moved(), "value")
@@ -66,6 +69,10 @@ class WeightSliders:
                     slider.min, slider.max = min(slider.min, low), max(slider.max, high)
                     slider.value = value
 
+    def settle(self) -> None:
+        """Does now what waits for the changes to cease."""
+        self.changed.flush()
+
     def reset(self) -> None:
         """Back to the weights at the start."""
         self.set(self.start)
@@ -76,7 +83,7 @@ class WeightSliders:
 
     def _moved(self) -> None:
         self._name_preset()
-        self._listen()
+        self.changed()
 
     def _name_preset(self) -> None:
         now = self.weights.to_dict()

@@ -1,33 +1,11 @@
-"""Tables of the panels as HTML. Every name comes from a graph and is escaped."""
+"""Tables of the panels as HTML. Names are escaped."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
 
-from workbench.explain import FLAGS, Explanation, Weights, contributions, verdict
-from workbench.figures.core import short
-
-ANSWERS = {
-    "tuned_full": "tuned, on G",
-    "tuned_changed": "tuned, on Gc",
-    "base_full": "base, on G",
-    "base_changed": "base, on Gc",
-}
-
-
-def answer_table(found: Explanation, names: Mapping[str, str]) -> str:
-    """Toolchains of both models before and after, then the metrics and what a reader must know."""
-    rows = []
-    for key, text in ANSWERS.items():
-        if key in found.toolchains:
-            chain = " → ".join(escape(short(names.get(node, node))) for node in found.toolchains[key])
-            rows.append(f"<tr><td>{text}</td><td>{chain or '<i>no command</i>'}</td></tr>")
-    numbers = ", ".join(f"{escape(name)} {value:.2f}" for name, value in found.metrics.items())
-    flags = "; ".join(escape(FLAGS.get(flag, flag)) for flag in found.flags)
-    removed = verdict.count(len(found.removed), "element")
-    changed = f"{removed} removed; the tuned toolchain {'changed' if found.flipped else 'stayed'}"
-    return f"<table>{''.join(rows)}</table><p>{changed}: {numbers}.</p><p><i>{flags}</i></p>"
+from workbench.explain import Weights, contributions
 
 
 def term_table(row: Mapping[str, float], weights: Weights) -> str:

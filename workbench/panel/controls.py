@@ -1,0 +1,130 @@
+"""What buttons and choosers of the mask panel do in a browser: work goes to its thread, errors are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from workbench.explain.counterfactual import Element
+from workbench.panel import export as files
+from workbench.panel.work import Cancelled
+from workbench.state import State
+from workbench.trial import ROWS
+
+if TYPE_CHECKING:
+    from workbench.panel.masks import MaskPanel
+
+
+class Controls:
+    """Joins the widgets of a panel's view to its methods."""
+
+    def __init__(self, panel: MaskPanel):
+        self.panel = panel
+        self.still = False  # while the panel itself sets its choosers
+
+    def wire(self) -> None:
+        """Call it once, when the view is there."""
+        panel, view = self.panel, self.panel.view
+        for chooser in (view.chooser, view.method):
+            chooser.observe(lambda _: self.chosen(), "value")
+        clicks: dict[Any, Callable[[], Any]] = {
+            view.recompute: panel.start,
+            view.cancel: lambda: panel.worker.cancel("learn"),
+            view.ask: lambda: self.guarded(lambda: panel.ask(view.source.value, view.target.value)),
+            view.check: self.check,
+            view.back: lambda: self.take(()),
+            view.again: lambda: panel.show_case(self.toggled),
+            view.apply: lambda: self.guarded(self.apply),
+            view.export: lambda: self.guarded(self.export),
+        }
+        for button, act in clicks.items():
+            button.on_click(lambda _, act=act: act())
+
+    def chosen(self) -> None:
+        """Another case or method was chosen."""
+        if not self.still:
+            self.panel.show_case(self.toggled)
+
+    def choose(self, *, case: str, method: str) -> None:
+        """Sets both choosers; the panel shows the outcome itself."""
+        self.still = True
+        try:
+            self.panel.view.chooser.value, self.panel.view.method.value = case, method
+        finally:
+            self.still = False
+
+    def offer(self, options: list[tuple[str, str]]) -> None:
+        """Other cases to choose from; the chosen one stays."""
+        self.still = True
+        try:
+            chooser = self.panel.view.chooser
+            chosen = chooser.value
+            chooser.options = options
+            chooser.value = chosen
+        finally:
+            self.still = False
+
+    def toggled(self, number: int) -> None:
+        """A node or fact was clicked, in the graph or in the prompt."""
+        panel = self.panel
+        if 0 <= number < len(panel.case.elements):
+            one, gone = panel.case.elements[number], panel.removed
+            self.take([e for e in gone if e != one] if one in gone else [*gone, one])
+
+    def take(self, elements: Iterable[Element]) -> None:
+        """Shows at once what is taken out, and the answers when they are there."""
+        trial = self.panel.trial
+        gone = trial.ordered(elements)
+        self.panel.show_taken(gone)
+        self.background("hand", lambda: trial.outcome(gone), self.panel.show_outcome)
+
+    def check(self) -> None:
+        """Is this minimal?"""
+        trial, gone = self.panel.trial, self.panel.removed
+        self.background("check", lambda: trial.check(gone), self.panel.show_check)
+
+    def picked(self, row: str, node: str) -> None:
+        """A command of an answer was clicked."""
+        trial, gone = self.panel.trial, self.panel.removed
+        if row in ROWS:
+            self.background("pick", lambda: trial.carriers(row, node, gone), self.panel.show_carriers)
+
+    def apply(self) -> None:
+        """Takes over the state in the text field."""
+        self.panel.state = State.from_json(self.panel.view.saved.value)
+        self.panel.view.say("the state was taken over")
+
+    def export(self) -> None:
+        """Files in the panel's folder, where it has one, and links that hold them."""
+        panel = self.panel
+        contents = panel.exports()
+        by_hand = "by-hand" if panel.by_hand is not None else ""
+        stem, where = files.file_stem(panel.case.id, panel.view.method.value, by_hand), ""
+        if panel.folder is not None:
+            files.write(panel.folder / stem, contents)
+            where = f"written to {panel.folder} · "
+        panel.view.links.value = f"<p>{escape(where)}{files.links(stem, contents)}</p>"
+        panel.view.say("exported")
+
+    def guarded(self, act: Callable[[], Any]) -> None:
+        """What a button does in place: an error is shown, since a traceback from a button would go nowhere."""
+        try:
+            act()
+        except Exception as error:
+            self.panel.view.say(f"error: {error}")
+
+    def background(self, kind: str, work: Callable[[], Any], done: Callable[[Any], Any]) -> None:
+        """Work on the panel's thread. Its outcome is shown unless the case or what is taken out is another by then."""
+        panel = self.panel
+        asked = panel.case.id, panel.removed
+
+        def show(result: Any) -> None:
+            if (panel.case.id, panel.removed) == asked:
+                done(result)
+
+        def failed(error: BaseException) -> None:
+            if not isinstance(error, Cancelled):
+                panel.view.say(f"error: {type(error).__name__}: {error}")
+
+        panel.worker.run(kind, lambda job: work(), done=show, failed=failed)

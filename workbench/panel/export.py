@@ -1,0 +1,84 @@
+"""What a panel shows as files of one stem: PNG, SVG, CSV and state; in a folder, or as links to take away."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import os
+import re
+from collections.abc import Collection, Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from workbench.cases import Case, Fact
+from workbench.files import atomic_write_bytes
+from workbench.trial import Carriers
+
+KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".csv": "text/csv", ".json": "application/json"}
+COLUMNS = (
+    "element",
+    "id",
+    "head",
+    "relation",
+    "tail",
+    "degree_of_removal",
+    "removed",
+    "gone",
+    "needed",
+    "carries_nats",
+)
+STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def neutral(text: str) -> str:
+    """A text as a spreadsheet's cell: what it would take for a formula gets an apostrophe in front."""
+    return f"'{text}" if text.lstrip(" ").startswith(STARTS_FORMULA) else text
+
+
+def element_table(
+    case: Case,
+    *,
+    removed: Collection[str | Fact],
+    degrees: Sequence[float] | None = None,
+    carriers: Carriers | None = None,
+) -> str:
+    """CSV with a row for every element of a case; numbers that are not known are empty."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(COLUMNS)
+    needed = set(case.needed)
+    for i, one in enumerate(case.elements):
+        ends = (one.head, one.tail) if isinstance(one, Fact) else ()
+        name = " → ".join(case.names[end] for end in ends) or case.names[one]  # type: ignore[index]
+        ids = ["", one.head, one.relation, one.tail] if isinstance(one, Fact) else [one, "", "", ""]
+        fact = i - len(case.nodes)
+        known = carriers is not None and fact >= 0 and carriers.shown[fact]
+        told = [
+            "" if degrees is None else f"{degrees[i]:.6g}",
+            int(one in removed),
+            int(one in removed or any(end in removed for end in ends)),
+            int(one in needed or (not ends and one in case.path)),
+            f"{carriers.scores[fact]:.6g}" if known and carriers is not None else "",
+        ]
+        table.writerow([neutral(name), *map(neutral, ids), *told])
+    return out.getvalue()
+
+
+def file_stem(*parts: str) -> str:
+    """A file name without an ending that every system takes, made of texts from anywhere."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", "-".join(parts)).strip("-")[:80] or "case"
+
+
+def write(stem: str | os.PathLike[str], contents: Mapping[str, bytes]) -> list[Path]:
+    """Writes `<stem><ending>` for every ending, each in one step."""
+    return [atomic_write_bytes(f"{os.fspath(stem)}{ending}", content) for ending, content in contents.items()]
+
+
+def links(stem: str, contents: Mapping[str, bytes]) -> str:
+    """HTML links that hold the files themselves: a page that is served elsewhere can be taken away too."""
+    return " · ".join(
+        f'<a download="{escape(stem)}{ending}" href="data:{KINDS[ending]};base64,'
+        f'{base64.b64encode(content).decode("ascii")}">{escape(stem)}{ending}</a>'
+        for ending, content in contents.items()
+    )

@@ -1,0 +1,91 @@
+"""The mask explorer of a run folder, opened with nothing but the folder's path."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from transformers.utils.logging import disable_progress_bar
+
+from workbench import kg, models, runs
+from workbench.asking import Asker
+from workbench.cases import Case, load_cases, withhold
+from workbench.explain import ExplainConfig, Explanation, Weights, load
+from workbench.game import Engine
+from workbench.panel.masks import MaskPanel
+
+RUN_DIR = "WORKBENCH_RUN_DIR"
+"""Environment variable that names the run folder of the page."""
+
+SHOWN = 60  # stored explanations that are read at the start; more would make a reader wait
+
+
+def run_cases(run_dir: str | os.PathLike[str], *, withheld: float = 0.0, seed: int = 0) -> list[Case]:
+    """The showcase and the held-out cases, with a share of their needed facts withheld as notebook 3 does it.
+
+    MissingStage: the adapter was not made, or has changed.
+    """
+    folder = runs.require_stage(run_dir, "adapter")
+    rng = np.random.default_rng(seed)
+    held_out = [withhold(one, withheld, rng=rng) for one in load_cases(folder / "cases_held_out.jsonl")]
+    return [*load_cases(folder / "showcase.jsonl"), *held_out]
+
+
+def open_asker(run_dir: str | os.PathLike[str], *, seed: int = 0) -> Asker:
+    """What makes cases of typed questions about the run's graph. MissingStage: graph or adapter were not made."""
+    names = json.loads((runs.require_stage(run_dir, "adapter") / "names.json").read_text("utf-8"))
+    return Asker(kg.from_json(runs.require_stage(run_dir, "kg") / "graph.json"), names, seed=seed)
+
+
+def explorer(run_dir: str | os.PathLike[str], *, model: str | None = None) -> MaskPanel:
+    """The mask explorer of a run, with the explanations that notebook 3 has left there, and its settings.
+
+    model: the base model; None: the one that the adapter was trained on. MissingStage: the adapter was not made.
+    """
+    folder = runs.require_stage(run_dir, "adapter")
+    names = json.loads((folder / "names.json").read_text("utf-8"))
+    base = model or runs.read_manifest(run_dir, "adapter")["config"].get("model", models.READER)
+    disable_progress_bar()  # of the weights: it would stand above the explorer for good
+    engine = Engine(models.load(base, names=names, adapter=folder))
+    config, withheld, seed = settings(run_dir)
+    cases = run_cases(run_dir, withheld=withheld, seed=seed)
+    asker = open_asker(run_dir, seed=seed) if runs.is_complete(run_dir, "kg") else None
+    stored = stored_explanations(run_dir)
+    where = runs.stage_folder(run_dir, "explain") / "exports"
+    return MaskPanel(
+        engine,
+        cases,
+        explanations=stored,
+        config=config,
+        seed=seed,
+        withheld=withheld,
+        asker=asker,
+        folder=where.resolve(),
+    )
+
+
+def settings(run_dir: str | os.PathLike[str]) -> tuple[ExplainConfig, float, int]:
+    """Settings, share of withheld facts and seed of the run's explanations; the defaults where there are none."""
+    if not runs.is_complete(run_dir, "explain"):
+        return ExplainConfig(), 0.0, 0
+    manifest = runs.read_manifest(run_dir, "explain")
+    given = manifest["config"]
+    weights = {name: value for name, value in given["explain"]["weights"].items() if name != "more"}
+    weights |= given["explain"]["weights"].get("more", {})
+    config = ExplainConfig(**{**given["explain"], "weights": Weights.from_dict(weights)})
+    return config, float(given.get("withheld", 0.0)), int(manifest["seed"])
+
+
+def stored_explanations(run_dir: str | os.PathLike[str], *, most: int = SHOWN) -> list[Explanation]:
+    """The first explanations that notebook 3 saved; none where it has not been run to its end."""
+    if not runs.is_complete(run_dir, "explain"):
+        return []
+    files = sorted((runs.stage_folder(run_dir, "explain") / "explanations").glob("*.json"))
+    return [load(file) for file in files[:most]]
+
+
+def page_run_dir() -> Path:
+    """The run folder that the page was opened on. KeyError: the page was not opened by `python -m workbench app`."""
+    return Path(os.environ[RUN_DIR])

@@ -1,0 +1,237 @@
+"""What the mask panel shows: a case, its explanation, what is taken out, the answers; alive and as a still face."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from workbench import words
+from workbench.asking import ASKED
+from workbench.cases import Case
+from workbench.explain import CERTIFIED, TERMS, ExplainConfig, Explanation, Weights
+from workbench.explain.counterfactual import Element
+from workbench.figures.balance import balance
+from workbench.figures.core import Figure, stacked
+from workbench.figures.explain import answers, case_graph
+from workbench.figures.prompt import prompt
+from workbench.figures.stack import stacked_svg
+from workbench.game import Engine
+from workbench.panel import export as files
+from workbench.panel.live import redraw, remember
+from workbench.panel.sliders import WeightSliders
+from workbench.panel.tables import term_table
+from workbench.panel.view import MaskView
+from workbench.state import State
+from workbench.trial import Carriers, Check, Outcome, Trial
+
+NOTHING_YET = "Nothing is known of this case yet: press Recompute, or take something out."
+OTHERWISE = "● what is shown was learned with other settings"
+
+
+class Shown:
+    """The panel's memory and its face. figure: the graph as it stands; terms: the bars of the objective."""
+
+    engine: Engine
+    cases: dict[str, Case]
+    results: dict[tuple[str, str], Explanation]
+    config: ExplainConfig
+    seed: int
+    withheld: float
+    folder: Path | None
+    weigh: WeightSliders
+    view: MaskView
+    figure: Figure
+    terms: Figure
+    by_hand: tuple[Element, ...] | None = None
+    outcome: Outcome | None = None
+    carriers: Carriers | None = None
+    _trials: dict[str, Trial]
+
+    @property
+    def case(self) -> Case:
+        """The case that is shown."""
+        return self.cases[self.view.chooser.value]
+
+    @property
+    def weights(self) -> Weights:
+        """The weights the sliders stand for."""
+        return self.weigh.weights
+
+    @property
+    def explanation(self) -> Explanation | None:
+        """The last result for the shown case and method."""
+        return self.results.get((self.case.id, self.view.method.value))
+
+    @property
+    def removed(self) -> tuple[Element, ...]:
+        """What is taken out: by hand, else by the method."""
+        if self.by_hand is not None:
+            return self.by_hand
+        return self.explanation.removed if self.explanation else ()
+
+    @property
+    def stale(self) -> bool:
+        """Whether what is shown was learned with other settings than are set now, or not at all."""
+        found = self.explanation
+        if found is None:
+            return True
+        if found.method == CERTIFIED:
+            return False
+        steps = self.config.paper_steps if found.method == "paper" else self.config.loop_steps
+        return (dict(found.weights), found.seed, len(found.history)) != (self.weights.to_dict(), self.seed, steps)
+
+    @property
+    def trial(self) -> Trial:
+        """Removals by hand on the shown case."""
+        if self.case.id not in self._trials:
+            self._trials[self.case.id] = Trial(self.engine, self.case, max_new_tokens=self.config.max_new_tokens)
+        return self._trials[self.case.id]
+
+    @property
+    def chosen(self) -> State:
+        """Everything that is set."""
+        asked = self.case.split == ASKED
+        return State(
+            case="" if asked else self.case.id,
+            question=(self.case.source, self.case.target) if asked else (),
+            method=self.view.method.value,
+            config=replace(self.config, weights=self.weights),
+            seed=self.seed,
+            withheld=self.withheld,
+            removed=self.by_hand,
+            tool=(self.carriers.row, self.carriers.node) if self.carriers else (),
+        )
+
+    @property
+    def toolchains(self) -> dict[str, tuple[str, ...]]:
+        """The answers that are shown, `trial.ROWS` -> commands; empty before there are any."""
+        if self.outcome:
+            return self.outcome.toolchains
+        found = self.explanation
+        return dict(found.toolchains) if found and self.by_hand is None else {}
+
+    def sentences(self) -> str:
+        """What is shown, in words."""
+        if self.by_hand is not None and self.outcome:
+            return words.outcome(self.outcome, self.engine.lm.names)
+        if self.by_hand is not None:
+            return words.removal(self.case, self.by_hand)
+        return words.explanation(self.explanation, self.engine.lm.names) if self.explanation else NOTHING_YET
+
+    def pictures(self) -> list[Figure]:
+        """The still face, figure by figure: graph, answers, prompt, and the terms once there are any."""
+        case, found, lm = self.case, self.explanation, self.engine.lm
+        out = [self.figure]
+        if self.toolchains:
+            out.append(answers(case, self.toolchains, lm.names, title="Answers before and after"))
+        title = "The prompt, without what is taken out"
+        out.append(prompt(case, lm.template.segments(case), title=title, removed=self.removed))
+        return [*out, self.terms] if found and found.history else out
+
+    def png(self) -> bytes:
+        """The still face as one picture."""
+        return stacked(self.pictures())
+
+    def exports(self) -> dict[str, bytes]:
+        """Ending -> content: the still face as PNG and SVG, the elements as CSV, the state as JSON."""
+        degrees = self.explanation.degrees if self.explanation else None
+        table = files.element_table(self.case, removed=self.removed, degrees=degrees, carriers=self.carriers)
+        drawn = {".png": self.png(), ".svg": stacked_svg(self.pictures())}
+        return drawn | {".csv": table.encode("utf-8"), ".json": self.chosen.to_json().encode("utf-8")}
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
+        live = self.view.widget._repr_mimebundle_() or {}
+        said = f"{self.figure.alt} {self.sentences()}"
+        return {**live, "image/png": base64.b64encode(self.png()).decode("ascii"), "text/plain": said}
+
+    # one method for each thing that can happen
+
+    def show_case(self, on_click: Callable[[int], Any]) -> None:
+        """Another case, another result: everything anew."""
+        self.by_hand = self.outcome = self.carriers = None
+        self.on_click = on_click
+        found = self.explanation
+        self._clear()
+        self._draw()
+        self.view.chains.show(self.case, found.answers if found else {}, self.engine.lm.names)
+        self.view.cost.value = f"<p>{words.ledger(found.ledger)}</p>" if found else ""
+        self.show_weights()
+        self._say()
+
+    def show_taken(self, gone: tuple[Element, ...]) -> None:
+        """Something was taken out or put back: graph and prompt at once, the answers follow."""
+        self.by_hand, self.outcome, self.carriers = gone, None, None
+        self._clear()
+        self._draw()
+        self._settings()
+
+    def show_outcome(self, outcome: Outcome) -> None:
+        """Both models have answered."""
+        self.outcome = outcome
+        self.view.chains.show(self.case, outcome.answers, self.engine.lm.names)
+        self._say()
+
+    def show_check(self, found: Check) -> None:
+        """Whether what is taken out is minimal."""
+        self.view.checked.value = f"<p>{escape(words.check(found))}</p>"
+
+    def show_carriers(self, found: Carriers) -> None:
+        """Which facts carry a command."""
+        self.carriers = found
+        self.view.carried.value = f"<p>{escape(words.carriers(found, self.engine.lm.names))}</p>"
+        self._draw_prompt()
+        self._settings()
+
+    def show_weights(self) -> None:
+        """Everything that depends on the weights and costs nothing."""
+        found, view = self.explanation, self.view
+        row = found.history[-1] if found and found.history else None
+        learned = Weights.from_dict(found.weights) if found and row else None
+        self.terms = balance(row or no_terms(), self.weights, learned=learned)
+        bars = self.terms.live
+        with view.balance.batch_update():
+            for shown, bar in zip(view.balance.data, bars.data, strict=True):
+                shown.x, shown.text, shown.hovertext = bar.x, bar.text, bar.hovertext
+            view.balance.layout.xaxis.range = bars.layout.xaxis.range
+        remember(view.balance)
+        view.marker.value = OTHERWISE if found and self.stale else ""
+        said = words.objective(row, self.weights, learned=found.weights) if found and row else ""
+        view.table.value = f"{term_table(row, self.weights)}<p>{escape(said)}</p>" if row else ""
+        self._settings()
+
+    def _clear(self) -> None:
+        self.view.checked.value = self.view.carried.value = ""
+
+    def _draw(self) -> None:
+        """Graph and prompt, with what is taken out."""
+        case, found = self.case, self.explanation
+        by = "by hand" if self.by_hand is not None else found.method if found else "not learned yet"
+        degrees = found.degrees if found else None
+        self.figure = case_graph(case, title=f"{case.id}: {by}", degrees=degrees, removed=self.removed)
+        redraw(self.view.graph, self.figure.live, on_click=self.on_click)
+        self._draw_prompt()
+
+    def _draw_prompt(self) -> None:
+        found, picked = self.explanation, self.carriers
+        segments = self.engine.lm.template.segments(self.case)
+        degrees = found.degrees if found else None
+        self.view.prompt.show(self.case, segments, removed=self.removed, degrees=degrees, carriers=picked)
+        self.view.chains.picked = [picked.row, picked.node] if picked else ["", ""]
+
+    def _say(self) -> None:
+        self.view.words.value = f"<p>{escape(self.sentences())}</p>"
+        self.view.label(self.figure.alt, self.terms.alt)
+
+    def _settings(self) -> None:
+        state, view = self.chosen, self.view
+        view.cell.value, view.saved.value = state.cell(), state.to_json()
+        view.command.value = state.command("RUN_DIR" if self.folder is None else self.folder.parent.parent)
+
+
+def no_terms() -> Mapping[str, float]:
+    """A row of a history before anything was learned."""
+    return dict.fromkeys(TERMS, 0.0)
