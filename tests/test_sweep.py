@@ -1,0 +1,217 @@
+"""Sweeps: what a worker does, workers in processes of their own that are killed, going on after a stop."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from sweep_runs import grid_text, make_run
+from tiny_chain import write_notebooks
+
+from workbench import cli
+from workbench.cli import exit, main
+from workbench.sweep import plan_explanations, read_grid, work
+from workbench.sweep.tables import axes, measures, summary
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    return make_run(tmp_path_factory.mktemp("sweep") / "run", cases=6)
+
+
+def grid(folder: Path, text: str) -> Path:
+    folder.mkdir(exist_ok=True, parents=True)
+    (folder / "grid.yaml").write_text(text, encoding="utf-8")
+    return folder / "grid.yaml"
+
+
+def orders(folder: Path, text: str) -> list[dict]:
+    return [dict(batch.order) for batch in plan_explanations(read_grid(grid(folder, text)))]
+
+
+@pytest.fixture
+def loads(monkeypatch) -> list[tuple]:
+    """What `models.load` was called with, and no models held."""
+    seen, load = [], work.models.load
+    monkeypatch.setattr(work.models, "load", lambda *a, **k: seen.append((a, k)) or load(*a, **k))
+    work._engines.clear()
+    return seen
+
+
+def test_a_worker_loads_a_model_once_and_holds_two_at_most(tmp_path, run, loads):
+    how = {"methods": "paper", "adapters": "[adapter, null]", "seeds": "2", "cases": "held_out[:4]"}
+    many = orders(tmp_path, grid_text(run, **how))
+    assert len(many) == 8
+    answers = [work.explain_batch(one) for one in many]
+    assert len(loads) == len(work._engines) == 2 <= work.KEPT
+    assert sum(answer["loading"] > 0.01 for answer in answers) <= 4  # the rest found it held
+    outcomes = [one for answer in answers for one in answer["outcomes"]]
+    assert len({one["id"] for one in outcomes}) == 16 and not any("error" in one for one in outcomes)
+    json.dumps(outcomes, allow_nan=False)
+
+
+def test_a_case_that_fails_spoils_no_other(tmp_path, run, loads):
+    (first, *_) = orders(tmp_path, grid_text(run, batch="3"))
+    bare = {**first["cases"][1], "facts": []}
+    answer = work.explain_batch({**first, "cases": [first["cases"][0], bare, first["cases"][2]]})
+    failed = {one["id"]: one["error"] for one in answer["outcomes"] if "error" in one}
+    assert len(answer["outcomes"]) == 6 and len(failed) == 2
+    assert all(text.startswith("ValueError: case 'held-1' shows no facts") for text in failed.values())
+
+
+def test_an_adapter_that_changed_since_the_plan_is_refused(tmp_path, run, loads):
+    (first, *_) = orders(tmp_path, grid_text(run))
+    wrong = {**first, "shared": {**first["shared"], "adapter_sha256": "0" * 20}}
+    with pytest.raises(ValueError, match="is not the one the sweep was planned with"):
+        work.explain_batch(wrong)
+    assert not loads
+
+
+def test_a_case_is_explained_the_same_in_company_and_alone(tmp_path, run, loads):
+    together = orders(tmp_path, grid_text(run, batch="6"))
+    alone = orders(tmp_path, grid_text(run, batch="1"))
+    found = [
+        {one["id"]: one["found"] for order in some for one in work.explain_batch(order)["outcomes"]}
+        for some in (together, alone)
+    ]
+    assert found[0].keys() == found[1].keys()
+    for name, one in found[0].items():
+        assert one["elements"] == found[1][name]["elements"]
+        assert one["toolchain_changed"] == found[1][name]["toolchain_changed"]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture
+def cluster(tmp_path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
+    """A scheduler and two workers, each a process of its own; the workers offer a GPU tag."""
+    address, started = f"tcp://127.0.0.1:{free_port()}", []
+
+    def start(*words: str) -> subprocess.Popen:
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+        started.append(subprocess.Popen([sys.executable, "-m", "dask", *words], **quiet, env=dict(os.environ)))
+        return started[-1]
+
+    port = address.rpartition(":")[2]
+    start("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+    how = ("--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", "--no-nanny", "--resources", "GPU=1")
+    workers = [start("worker", address, *how) for _ in range(2)]
+    yield address, workers
+    for one in started:
+        one.kill()
+        one.wait()
+
+
+def rows_of(out: Path) -> list[dict]:
+    file = out / "rows.jsonl"
+    lines = file.read_bytes().split(b"\n")[:-1] if file.exists() else []
+    return [json.loads(line) for line in lines]
+
+
+def test_killing_a_worker_loses_nothing(tmp_path, run, cluster, capsys):
+    address, workers = cluster
+    text = grid_text(run, seeds="2", batch="1", resources="{GPU: 1}")
+    out = tmp_path / "out"
+
+    def kill_one() -> None:
+        while len(rows_of(out)) < 4:
+            time.sleep(0.02)
+        workers[0].send_signal(signal.SIGKILL)
+
+    threading.Thread(target=kill_one, daemon=True).start()
+    assert main(["sweep", str(grid(tmp_path, text)), "--out", str(out), "--scheduler", address]) == 0
+    assert workers[0].wait(10) == -signal.SIGKILL and workers[1].poll() is None
+    table = pq.read_table(out / "results.parquet").to_pandas()
+    assert len(table) == 24 == table["id"].nunique() and set(table["status"]) == {"done"}
+    assert {str(worker.pid) for worker in workers} >= set(table["worker"].str.rpartition(":")[2])
+    assert axes(table) == ["given.seed", "given.method"]
+    assert {"found.flipped", "found.removed", "seconds"} <= set(measures(table))
+    means = summary(table, by=["given.method"], measures=["found.flipped", "found.removed"])
+    assert set(means["n"]) == {12}
+    assert (means["low"] <= means["mean"] + 1e-9).all() and (means["mean"] <= means["high"] + 1e-9).all()
+    capsys.readouterr()
+    before = (out / "rows.jsonl").read_bytes()
+    assert main(["sweep", str(tmp_path / "grid.yaml"), "--out", str(out), "--scheduler", address]) == 0
+    assert "24 done before, 0 to do" in capsys.readouterr().out
+    assert (out / "rows.jsonl").read_bytes() == before
+
+
+def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path, run):
+    file, out = grid(tmp_path, grid_text(run, seeds="2", batch="1")), tmp_path / "out"
+    command = [sys.executable, "-m", "workbench", "sweep", str(file), "--out", str(out), "--workers", "1"]
+
+    def until(rows: int, number: int) -> int:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as one:
+            while len(rows_of(out)) < rows and one.poll() is None:
+                time.sleep(0.02)
+            one.send_signal(number)
+            words = one.communicate()[1]
+        if number == signal.SIGINT:
+            assert "To go on where it stopped" in words and "Traceback" not in words
+        return one.returncode
+
+    assert until(2, signal.SIGKILL) == -signal.SIGKILL
+    first = (out / "rows.jsonl").read_bytes().rpartition(b"\n")[0]
+    assert not (out / "results.parquet").exists() and first.count(b"\n") < 23
+    assert until(first.count(b"\n") + 4, signal.SIGINT) == 128 + signal.SIGINT
+    assert 2 < pq.read_table(out / "results.parquet").num_rows < 24
+    assert main(command[3:]) == 0
+    assert (out / "rows.jsonl").read_bytes().startswith(first)
+    rows = rows_of(out)
+    assert len(rows) == 24 == len({row["id"] for row in rows}) and {row["status"] for row in rows} == {"done"}
+    assert {p.name for p in tmp_path.iterdir()} == {"grid.yaml", "out"}
+
+
+@pytest.mark.slow
+def test_whole_runs_are_swept_and_a_failure_stops_no_other(tmp_path):
+    bodies = {"adapter": "assert seed != 1, 'seed <1> is unwanted'"}
+    notebooks = write_notebooks(tmp_path / "nb", bodies=bodies)
+    out = tmp_path / "out"
+    file = grid(tmp_path, f"what: chain\nnotebooks: {notebooks}\nseeds: 2\n")
+    command = ["sweep", str(file), "--out", str(out), "--workers", "1"]
+    assert main(command) == exit.FAILED
+    rows = {row["given.seed"]: row for row in pq.read_table(out / "results.parquet").to_pylist()}
+    assert rows[0]["status"] == "done" and rows[0]["found.shift.n"] == 1
+    assert rows[1]["status"] == "failed" and "seed <1> is unwanted" in rows[1]["error"]
+    assert {p.name for p in (out / "runs").iterdir()} == {row["id"] for row in rows.values()}
+    assert (out / "runs" / rows[0]["id"] / "adapter" / "result.txt").read_text() == "seed 0"
+    assert main([*command, "--dry-run"]) == exit.DONE
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--scheduler", "http://x"], "--scheduler must be an address such as tcp://"),
+        (["--scheduler", "tcp://127.0.0.1:1", "--workers", "2"], "give one of the two"),
+        (["--workers", "0"], "--workers must be 1 or more"),
+    ],
+)
+def test_workers_that_cannot_be_had_are_refused(tmp_path, run, capsys, words, said):
+    file = grid(tmp_path, grid_text(run, cases="held_out[:1]", methods="paper"))
+    assert main(["sweep", str(file), "--out", str(tmp_path / "o"), *words]) == exit.REFUSED
+    assert said in capsys.readouterr().err
+
+
+def test_a_grid_for_gpus_says_that_this_machine_has_none(tmp_path, run, capsys, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    file = grid(tmp_path, grid_text(run, resources="{GPU: 1}"))
+    assert main(["sweep", str(file), "--out", str(tmp_path / "o")]) == exit.REFUSED
+    assert "this machine offers no GPU. Start a scheduler" in capsys.readouterr().err
+
+
+def test_help_loads_nothing_heavy():
+    code = "import sys; from workbench.cli import build_parser; build_parser(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "distributed", "pyarrow", "yaml"} & set(done.stdout.split()) and cli

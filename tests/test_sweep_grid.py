@@ -1,0 +1,166 @@
+"""Grids: what is refused and how it is said, ids, batches, rows and their parquet."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sweep_runs import grid_text, make_run
+from tiny_chain import write_notebooks
+
+from workbench.cluster.whole_runs import plan_runs
+from workbench.sweep import GridError, Results, plan_explanations, read_grid, row_of
+from workbench.sweep.explaining import only
+from workbench.sweep.rows import flat, table_of
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    return make_run(tmp_path_factory.mktemp("grid") / "run")
+
+
+def grid(folder: Path, text: str, name: str = "grid.yaml"):
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    return read_grid(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("what: explian", r'what must be of explain, chain, not "explian"\. Did you mean \'explain\'\?'),
+        ("what: explain\nseed: 3", r'a key must be of .*not "seed"\. Did you mean \'seeds\''),
+        ("what: chain\ncases: held_out", 'a key must be of what, seeds.*not "cases"'),
+        ("[1, 2]", "the file must map keys to values"),
+        ("", "the file must map keys to values"),
+        ("what: explain\nwhat: chain", "the key 'what' comes twice"),
+        ("a: &a [1]\nb: *a", "line 2 refers to an anchor"),
+        ("a: &a [*a]", "refers to an anchor"),
+        ("what: explain\nruns: !!python/object/apply:os.system ['true']", "cannot be read as a grid"),
+        ("what: explain\nseeds: 2024-01-01", 'seeds must hold text, finite numbers.*not "2024-01-01"'),
+        ("what: explain\nseeds: .nan", "seeds must hold text, finite"),
+        ("what: explain\n1: 2", "must be text, not 1"),
+        ("what: [explain", "cannot be read as a grid: while parsing"),
+        ("what: explain\nruns: \x00", "cannot be read"),
+        ("[" * 5000, "cannot be read as a grid"),
+    ],
+)
+def test_a_grid_that_is_none_is_refused_with_file_key_rule_and_value(tmp_path, text, said):
+    with pytest.raises(GridError, match=f"(?s)^grid.yaml: .*{said}"):
+        grid(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"methods": "[certifed]"}, r'methods must be of paper, .*not "certifed"\. Did you mean \'certified\''),
+        ({"methods": "[]"}, "methods must hold at least one value"),
+        ({"methods": "[paper, paper]"}, "methods must not name a value twice"),
+        ({"cases": "../../etc/passwd"}, "cases must be a name and, if wanted, a range"),
+        ({"cases": "train[:5]"}, 'cases must be of held_out, not "train"'),
+        ({"cases": "held_out[7:]"}, "cases must name at least one case"),
+        ({"seeds": "0"}, "seeds must be how many, 1 or more"),
+        ({"seeds": "[0, -1]"}, "seeds must be how many"),
+        ({"seeds": "true"}, "seeds must be how many"),
+        ({"adapters": "nothing"}, "adapters must be adapter folders seen from .*adapter_model.safetensors"),
+        ({"adapters": "3"}, "adapters must be text"),
+        ({"weights": "papr"}, "weights must be of paper, few removals"),
+        ({"weights": "{tau: 0}"}, r"weights must be weights of terms \(weight tau"),
+        ({"weights": "{zeta: 1}"}, "no term has a weight 'zeta'"),
+        ({"withheld": "1.5"}, "withheld must be shares"),
+        ({"batch": "0"}, "batch must be a whole number"),
+        ({"parameters": "{loop_step: 3}"}, "parameters must be of paper_steps.*Did you mean 'loop_steps'"),
+        ({"parameters": "{loop_steps: 2.5}"}, r"parameters.loop_steps must be of the kind int, not 2\.5"),
+        ({"parameters": "{threshold: [0.5, 2]}"}, r"parameters.threshold must keep its rule .*not 2\."),
+        ({"parameters": "[1]"}, "parameters must map names"),
+        ({"resources": "{GPU: 0}"}, "resources must map tags"),
+        ({"seeds": "100000", "withheld": "[0.0, 0.5]"}, r"at most 1,000,000 tasks \(withheld 2, seed 100000\)"),
+    ],
+)
+def test_a_value_that_cannot_be_carried_out_is_named(tmp_path, run, more, said):
+    with pytest.raises(GridError, match=said):
+        found = grid(tmp_path, grid_text(run, **more))
+        _ = found.resources
+        plan_explanations(found)
+
+
+def test_axes_multiply_and_ids_tell_tasks_apart(tmp_path, run):
+    more = {"seeds": "2", "adapters": "[adapter, null, adapter/checkpoints/checkpoint-1]", "withheld": "[0.0, 0.5]"}
+    read = grid(tmp_path, grid_text(run, cases="held_out[1:4]", weights="[paper, {alpha: 1e1}]", **more))
+    batches = plan_explanations(read)
+    tasks = [task for batch in batches for task in batch.tasks]
+    assert len(tasks) == 3 * 2 * 2 * 3 * 2 * 2 == len({task.id for task in tasks})
+    assert {len(batch.order["cases"]) for batch in batches} == {1, 2}
+    assert [task.id for batch in plan_explanations(read) for task in batch.tasks] == [task.id for task in tasks]
+    assert {task.given["weights"]["alpha"] for task in tasks} == {400.0, 10.0}
+    json.dumps([dict(batch.order) for batch in batches])
+    withheld = {task.given["case_sha256"] for task in tasks if task.given["case"] == "held-1"}
+    assert len(withheld) == 3  # nothing withheld, and a draw of each seed
+
+
+def test_what_is_done_is_left_out_of_a_batch_with_its_cases(tmp_path, run):
+    first, *rest = plan_explanations(grid(tmp_path, grid_text(run)))
+    done = {task.id for task in first.tasks if task.given["case"] == "held-0"}
+    left = first.without(done, split=only)
+    assert {task.given["case"] for task in left.tasks} == {"held-1"} and len(left.tasks) == 2
+    assert [case["id"] for case in left.order["cases"]] == ["held-1"]
+    assert first.without({task.id for task in first.tasks}, split=only) is None
+    assert rest[0].without(done, split=only) is rest[0]
+
+
+def test_runs_of_the_chain_are_planned_with_the_notebooks_own_parameters(tmp_path):
+    notebooks = write_notebooks(tmp_path / "nb", extra={"adapter": "steps = 5\nrate = 0.1\nkinds = ['a']\n"})
+    text = f"what: chain\nnotebooks: {notebooks}\nseeds: 2\nparameters: {{steps: [1, 2], rate: 1e-3, kinds: [[a, b]]}}"
+    batches = plan_runs(grid(tmp_path, text), tmp_path / "out")
+    assert batches[0].order["parameters"] == {"steps": 1, "rate": 0.001, "kinds": ["a", "b"], "seed": 0}
+    folders = {Path(b.order["run_dir"]) for b in batches}
+    assert len(folders) == 4 and all(f.parent == (tmp_path / "out" / "runs").resolve() for f in folders)
+    for wrong, said in (
+        ("{step: 1}", "no notebook has a parameter 'step'. Did you mean 'steps'"),
+        ("{steps: [x]}", "steps must be int"),
+        ("{run_dir: /tmp/x}", "must be left to the sweep"),
+        ("{kinds: [a]}", "kinds must be list"),
+    ):
+        with pytest.raises(GridError, match=said):
+            plan_runs(grid(tmp_path, f"what: chain\nnotebooks: {notebooks}\nparameters: {wrong}"), tmp_path / "out")
+
+
+def test_json_grids_are_read_too(tmp_path):
+    assert grid(tmp_path, '{"what": "chain", "seeds": [1, 3]}', "grid.json").seeds == [1, 3]
+    with pytest.raises(GridError, match="comes twice"):
+        grid(tmp_path, '{"what": "chain", "what": "chain"}', "grid.json")
+
+
+def test_a_line_cut_off_by_a_kill_is_dropped_and_the_rest_stays(tmp_path):
+    results = Results(tmp_path)
+    results.add([row_of(f"{i}", {"case": "=1+1", "n": i}, found={"x": i / 3}) for i in range(3)])
+    results.add([row_of("f", {"case": "c"}, error="why")])
+    with (tmp_path / "rows.jsonl").open("ab") as file:
+        file.write(b'{"id": "torn", "sta')
+    again = Results(tmp_path)
+    assert list(again.rows) == ["0", "1", "2", "f"] and again.rows["1"]["found.x"] == 1 / 3
+    assert again.finished(retry=False) == {"0", "1", "2", "f"} and again.finished(retry=True) == {"0", "1", "2"}
+    again.add([row_of("f", {"case": "c"}, found={"x": 2.0})])
+    table = pq.read_table(again.write(["2", "f", "absent"])).to_pylist()
+    assert [(row["id"], row["status"], row["found.x"]) for row in table] == [("2", "done", 2 / 3), ("f", "done", 2.0)]
+    assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), plain, max_size=3), min_size=1, max_size=4))
+def test_whatever_comes_out_of_a_task_fits_into_one_table(found):
+    rows = [row_of(str(i), {}, found=one) for i, one in enumerate(found)]
+    table = table_of(rows)
+    assert table.num_rows == len(found)
+    json.dumps(rows, allow_nan=False)
+    for row, one in zip(rows, found, strict=True):
+        assert {f"found.{name}" for name, value in one.items() if not isinstance(value, dict)} <= set(row)
+        assert all(not isinstance(value, dict | list) for value in flat(one).values())

@@ -1,0 +1,215 @@
+"""The grid file of a sweep: what is to be done, over which values. YAML or JSON, read as plain data, checked at once.
+
+what: explain                 # or: chain
+runs: runs/demo               # whose cases and adapters
+cases: held_out[:200]
+methods: [certified, in_loop]
+adapters: [adapter, adapter/checkpoints/checkpoint-250]
+seeds: 3                      # 0, 1, 2
+parameters:
+  loop_steps: [30, 60]        # a list is an axis: each of its values with each of every other axis
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LARGEST = 1 << 20  # bytes of a grid file
+MOST_TASKS = 1_000_000
+COMMON = ("what", "seeds", "models", "parameters", "batch", "resources")
+KEYS = {
+    "explain": (*COMMON, "runs", "cases", "methods", "adapters", "weights", "withheld"),
+    "chain": (*COMMON, "notebooks", "timeout"),
+}
+"""What a sweep can do -> the keys its grid may have."""
+
+POWER_OF_TEN = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")  # YAML 1.1 takes 1e-3 for text
+Scalar = None | bool | int | float | str
+
+
+class GridError(ValueError):
+    """A grid that cannot be carried out: names the file, the key, the rule and the value."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A grid as read: keys and values, and the name of its file for messages."""
+
+    file: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def what(self) -> str:
+        """`explain` or `chain`."""
+        return str(self.values["what"])
+
+    @property
+    def seeds(self) -> list[int]:
+        """A number n stands for the seeds 0 to n - 1."""
+        given = self.values.get("seeds", 1)
+        if _is_whole(given) and given >= 1:
+            return list(range(given))
+        if isinstance(given, list) and given and all(_is_whole(one) and one >= 0 for one in given):
+            return self.unlike("seeds", given)
+        raise self.error("seeds", "must be how many, 1 or more, or a list of whole numbers, 0 or more", given)
+
+    @property
+    def resources(self) -> dict[str, float]:
+        """What a worker must offer, such as {"GPU": 1}."""
+        given = self.values.get("resources", {})
+        sound = isinstance(given, dict) and all(isinstance(n, str) and _is_positive(v) for n, v in given.items())
+        if not sound:
+            raise self.error("resources", "must map tags of workers to numbers above 0, such as {GPU: 1}", given)
+        return {name: float(value) for name, value in given.items()}
+
+    def number(self, key: str, default: int | None) -> int | None:
+        """A whole number, 1 or more."""
+        given = self.values.get(key, default)
+        if given is not default and not (_is_whole(given) and given >= 1):
+            raise self.error(key, "must be a whole number, 1 or more", given)
+        return given
+
+    def axis(self, key: str, default: Any) -> list[Any]:
+        """The values of a key: a list is an axis, anything else is one value."""
+        given = self.values.get(key, default)
+        listed = given if isinstance(given, list) else [given]
+        if not listed:
+            raise self.error(key, "must hold at least one value", given)
+        return self.unlike(key, listed)
+
+    def texts(self, key: str, default: Any, *, none: bool = False) -> list[Any]:
+        """An axis of texts; none: null may stand among them."""
+        listed = self.axis(key, default)
+        for one in listed:
+            if not (isinstance(one, str) and one.strip() and "\0" not in one) and not (none and one is None):
+                raise self.error(key, "must be text or a list of texts", one)
+        return listed
+
+    @property
+    def parameters(self) -> dict[str, list[Any]]:
+        """Name -> values."""
+        given = self.values.get("parameters", {})
+        if not isinstance(given, dict) or not all(isinstance(name, str) for name in given):
+            raise self.error("parameters", "must map names to a value or a list of values", given)
+        for name, value in given.items():
+            if value == []:
+                raise self.error(f"parameters.{name}", "must hold at least one value", value)
+        return {
+            name: self.unlike(f"parameters.{name}", value if isinstance(value, list) else [value])
+            for name, value in given.items()
+        }
+
+    def unlike(self, key: str, listed: list[Any]) -> list[Any]:
+        """The values; GridError where one comes twice, for both would be the same task."""
+        seen: set[str] = set()
+        for one in listed:
+            text = json.dumps(one, sort_keys=True)
+            if text in seen:
+                raise self.error(key, "must not name a value twice", one)
+            seen.add(text)
+        return listed
+
+    def known(self, key: str, name: Any, names: Iterable[str]) -> None:
+        """GridError: `name` is none of `names`."""
+        listed = list(names)
+        if name not in listed:
+            near = difflib.get_close_matches(str(name), listed, n=1)
+            guess = f" Did you mean {near[0]!r}?" if near else ""
+            raise self.error(key, f"must be of {', '.join(listed) or 'nothing: there is none'}", name, guess)
+
+    def error(self, key: str, rule: str, value: Any, more: str = "") -> GridError:
+        """The error of a key: file, key, rule, value."""
+        return GridError(f"{self.file}: {key} {rule}, not {json.dumps(value, default=str)[:200]}.{more}")
+
+
+def read_grid(path: Path) -> Grid:
+    """The grid in a YAML or JSON file, its keys checked; values are checked as they are used.
+
+    GridError: it cannot be read, or is more than plain data; the message names file, key, rule and value.
+    """
+    name = path.name
+    try:
+        if path.stat().st_size > LARGEST:
+            raise GridError(f"{name}: a grid file has at most {LARGEST:,} bytes, this one {path.stat().st_size:,}")
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text, object_pairs_hook=_once) if path.suffix == ".json" else _read_yaml(text)
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
+        if isinstance(error, GridError):
+            raise
+        raise GridError(f"{name}: cannot be read as a grid: {' '.join(str(error).split())[:300]}") from error
+    grid = Grid(name, values if isinstance(values, dict) else {})
+    if not isinstance(values, dict):
+        raise grid.error("the file", "must map keys to values, such as `what: explain`", values)
+    _check_plain(grid, values, "")
+    grid.known("what", values.get("what"), KEYS)
+    for key in values:
+        grid.known("a key", key, KEYS[grid.what])
+    return Grid(name, _with_powers(values))
+
+
+def _read_yaml(text: str) -> Any:
+    """Plain data. Anchors are refused: a few lines of them can stand for more values than there is memory."""
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"line {event.start_mark.line + 1} refers to an anchor; write the values out")
+    for node in _mappings(yaml.compose(text, Loader=yaml.SafeLoader)):
+        _once([(key.value, None) for key, _ in node.value])
+    return yaml.safe_load(text)
+
+
+def _mappings(node: Any) -> Iterable[yaml.MappingNode]:
+    below = getattr(node, "value", None)
+    if isinstance(node, yaml.MappingNode):
+        yield node
+        below = [value for _, value in node.value]
+    for child in below if isinstance(below, list) else []:
+        yield from _mappings(child)
+
+
+def _once(pairs: list[tuple[Any, Any]]) -> dict:
+    """The pairs as a dict; ValueError where a key comes twice."""
+    found: dict = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key {key!r} comes twice")
+        found[key] = value
+    return found
+
+
+def _check_plain(grid: Grid, value: Any, key: str) -> None:
+    if isinstance(value, dict):
+        for name, one in value.items():
+            if not isinstance(name, str):
+                raise grid.error(key or "a key", "must be text", name)
+            _check_plain(grid, one, f"{key}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for one in value:
+            _check_plain(grid, one, key)
+    elif not isinstance(value, Scalar) or (isinstance(value, float) and not math.isfinite(value)):
+        raise grid.error(key, "must hold text, finite numbers, true, false, null, lists and maps", value)
+
+
+def _with_powers(value: Any) -> Any:
+    """`1e-3` as the number it is meant to be."""
+    if isinstance(value, dict):
+        return {name: _with_powers(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_with_powers(one) for one in value]
+    return float(value) if isinstance(value, str) and POWER_OF_TEN.fullmatch(value) else value
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_positive(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
