@@ -21,8 +21,8 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 PICTURES = {"figures"}
 HANDS = {
-    *("panel", "chain", "steps", "watch", "hints", "executed", "parameters", "kernel", "lock", "report", "render"),
-    *("lineage", "evidence", "page", "cli", "cluster", "__main__"),
+    *("panel", "chain", "watch", "hints", "kernel", "lock", "report", "render", "lineage", "evidence", "page", "cli"),
+    *("cluster", "__main__"),
 }
 """First name below `workbench`; every other module is of the numbers ring."""
 

@@ -1,0 +1,218 @@
+"""A run that was killed, starved of disk or meddled with: what was finished stays, and the end is the same."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_chain import write_notebooks
+
+from workbench import runs
+from workbench.bench.kills import contents, stress
+from workbench.chain import run_chain
+from workbench.checkpoints import Checkpoints, logging_steps
+from workbench.cli import main
+from workbench.lock import KERNEL_LOCK_NAME, RunLocked, hold_kernel_lock, run_lock
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+GROWS = """
+import pathlib
+state = pathlib.Path(run_dir, "adapter", "checkpoints", "state")
+state.parent.mkdir(parents=True, exist_ok=True)
+for step in range(int(state.read_text()) if state.exists() else 0, 10):
+    __import__("time").sleep(0.1)
+    runs_text = str(step + 1)
+    state.with_suffix(".new").write_text(runs_text)
+    state.with_suffix(".new").replace(state)
+"""
+
+
+def test_runs_killed_at_random_instants_end_as_an_undisturbed_one(tmp_path: Path) -> None:
+    notebooks = write_notebooks(tmp_path / "nb", bodies={"adapter": GROWS})
+    found = stress(
+        tmp_path, notebooks=notebooks, parameters={"seed": 3, "unknown": 1}, kills=5, rng=np.random.default_rng(1),
+        say=lambda line: None,
+    )  # fmt: skip
+    (row,) = found["table"]
+    assert row["kills"] == row["recovered"] == 5 and row["identical"] == row["runs"]
+
+
+WRITER = """
+import sys
+from workbench import runs
+run_dir, turn = sys.argv[1], int(sys.argv[2])
+while True:
+    turn += 1
+    folder = runs.open_stage(run_dir, "kg")
+    for name in ("a.txt", "b.txt"):
+        runs.atomic_write_text(folder / name, f"{name} of turn {turn} " * 20_000)
+    runs.write_manifest(run_dir, "kg", config={"turn": turn}, inputs={}, metrics={}, seed=turn, device="cpu")
+"""
+
+
+def test_a_stage_is_whole_or_unfinished_at_every_instant(tmp_path: Path) -> None:
+    """Ten writers killed in the midst of writing: whatever is left, a stage that counts as whole is."""
+    rng = np.random.default_rng(0)
+    for turn in range(10):
+        writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(1000 * turn)], env=ENVIRONMENT)
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "kg" / runs.MANIFEST).exists() and time.monotonic() < deadline and not writer.poll():
+            time.sleep(0.01)
+        time.sleep(float(rng.uniform(0, 0.1)))
+        writer.kill()
+        writer.wait()
+        if (tmp_path / "kg" / runs.MANIFEST).exists():
+            turns = runs.read_manifest(tmp_path, "kg")["config"]["turn"]
+            assert runs.check_stage(tmp_path, "kg") == []
+            assert (tmp_path / "kg" / "a.txt").read_text().startswith(f"a.txt of turn {turns} ")
+        (tmp_path / "kg" / runs.MANIFEST).unlink(missing_ok=True)
+    runs.open_stage(tmp_path, "kg")
+    assert not list((tmp_path / "kg").glob(".*.tmp")), "what torn writes left is swept away"
+
+
+def limited(tmp_path: Path, size: int, *words: object) -> subprocess.CompletedProcess:
+    """The chain where no file may grow beyond `size` bytes: to a program that is a full disk."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    command = [sys.executable, "-m", "workbench", "run", "--run-dir", tmp_path / "run", "--notebooks", tmp_path / "nb"]
+    return subprocess.run(
+        [*map(str, command), *map(str, words)], env=ENVIRONMENT, preexec_fn=limit, capture_output=True, text=True
+    )
+
+
+def test_a_full_disk_stops_the_run_and_nothing_finished_is_lost(tmp_path: Path) -> None:
+    large = "data = b'x' * 300_000\nopen(run_dir + '/large.bin', 'wb').write(data)"
+    write_notebooks(tmp_path / "nb", bodies={"adapter": large})
+    stopped = limited(tmp_path, 100_000)
+    assert stopped.returncode == 3, stopped.stderr
+    assert "02_train_qlora" in stopped.stderr and "File too large" in stopped.stderr
+    assert "disk is full" in stopped.stderr and "what was finished is kept" in stopped.stderr
+    kept = runs.read_manifest(tmp_path / "run", "kg")
+    again = limited(tmp_path, resource.RLIM_INFINITY)
+    assert again.returncode == 0 and "01_build_kg: finished before, kept" in again.stdout
+    assert runs.read_manifest(tmp_path / "run", "kg") == kept
+    assert {(tmp_path / "run" / stage / "result.txt").read_text() for stage in runs.STAGES} == {"seed 1 0"}
+
+
+def test_no_room_for_the_executed_copy_is_said_as_such(tmp_path: Path) -> None:
+    write_notebooks(tmp_path / "nb")
+    stopped = limited(tmp_path, 1_000)
+    assert stopped.returncode == 5, stopped.stderr
+    assert "cannot be written: File too large. The disk is full" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+
+
+def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    write_notebooks(tmp_path / "nb")
+    where = "/proc/self/run" if os.geteuid() == 0 else str(tmp_path / "closed" / "run")
+    (tmp_path / "closed").mkdir(mode=0o500)
+    assert main(["run", "--run-dir", where, "--notebooks", str(tmp_path / "nb")]) == 5
+    error = capsys.readouterr().err
+    assert "cannot be written" in error and error.count("\n") == 1
+
+
+def test_a_file_altered_behind_its_back_is_made_again(tmp_path: Path) -> None:
+    notebooks = write_notebooks(tmp_path / "nb")
+    run_dir, lines = tmp_path / "run", []
+    run_chain(run_dir, notebooks=notebooks, say=lambda line: None)
+    before = contents(run_dir)
+    for name, damage in {
+        "adapter/result.txt": lambda text: text[:-1],
+        "explain/manifest.json": lambda text: text[: len(text) // 2],
+        "shift/result.txt": lambda text: text.replace("1", "2"),
+    }.items():
+        path = run_dir / name
+        path.write_text(damage(path.read_text()))
+    run_chain(run_dir, notebooks=notebooks, say=lines.append)
+    assert contents(run_dir) == before
+    told = " ".join(lines)
+    assert "01_build_kg: finished before, kept" in told
+    assert "02_train_qlora: file result.txt was changed" in told and "03_explain_masks: it was not finished" in told
+
+
+def test_a_kernel_that_outlives_its_chain_holds_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = hold_kernel_lock(tmp_path)
+    assert held is not None
+    lines: list[str] = []
+    (tmp_path / ".lock").write_text(json.dumps({"pid": 4194304, "since": "long ago", "host": "h", "command": "c\n<b>"}))
+    monkeypatch.setattr("workbench.lock.KERNEL_SECONDS", 0.2)
+    with pytest.raises(RunLocked, match=f"still working.*fuser.*{KERNEL_LOCK_NAME}"), run_lock(tmp_path):
+        pass
+    held.close()
+    with run_lock(tmp_path, say=lines.append):
+        assert "process 4194304 on h, since long ago: c <b>" in lines[0]
+        with pytest.raises(RunLocked, match=f"process {os.getpid()} on"), run_lock(tmp_path):
+            pass
+
+
+def test_where_no_lock_can_be_taken_the_name_in_the_file_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workbench.lock.fcntl", None)
+    with run_lock(tmp_path), pytest.raises(RunLocked), run_lock(tmp_path):
+        pass
+    for holder in ({"pid": 4194304, "host": __import__("socket").gethostname()}, {}):
+        (tmp_path / ".lock").write_text(json.dumps(holder))
+        with run_lock(tmp_path):
+            pass
+    (tmp_path / ".lock").write_text(json.dumps({"pid": 1, "host": "another machine"}))
+    with pytest.raises(RunLocked, match="on another machine"), run_lock(tmp_path):
+        pass
+
+
+def test_checkpoints_that_are_torn_altered_or_of_another_training_are_not_taken_up(tmp_path: Path) -> None:
+    def write(step: int) -> None:
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir(parents=True)
+        for name in ("adapter_model.safetensors", "optimizer.pt", "trainer_state.json"):
+            (folder / name).write_text(f"{name} {step}")
+
+    settings = {"steps": 30, "seed": 1}
+    first = Checkpoints(tmp_path, settings)
+    assert first.last() is None
+    for step in (9, 10, 20):
+        write(step)
+        first.note(step, seconds=step / 10)
+    write(30)  # killed before it was noted
+    again = Checkpoints(tmp_path, settings)
+    assert again.last() == str(tmp_path / "checkpoint-20") and again.seconds == 2.0
+    assert not (tmp_path / "checkpoint-30").exists()
+    (tmp_path / "checkpoint-20" / "optimizer.pt").write_text("altered")
+    assert Checkpoints(tmp_path, settings).last() == str(tmp_path / "checkpoint-10")
+    write(30)
+    again.note(30, seconds=3.0)
+    again.keep_adapters_only()
+    assert Checkpoints(tmp_path, settings).last() == str(tmp_path / "checkpoint-30"), "its optimizer is not needed"
+    assert Checkpoints(tmp_path, {**settings, "seed": 2}).last() is None and not tmp_path.exists()
+
+
+@pytest.mark.parametrize(("steps", "every"), [(1400, 250), (12, 4), (5, 2), (1000, 7), (3, 100)])
+def test_a_row_of_the_history_ends_at_every_checkpoint(steps: int, every: int) -> None:
+    rows = logging_steps(steps, every)
+    assert every % rows == 0 and 1 <= rows <= max(1, steps // 100)
+
+
+def test_a_signal_leaves_nothing_running(tmp_path: Path) -> None:
+    write_notebooks(tmp_path / "nb", bodies={"kg": "import os\nopen(run_dir + '/pid', 'w').write(str(os.getpid()))\n"
+                                                   "import time\ntime.sleep(600)"})  # fmt: skip
+    words = ["run", "--run-dir", str(tmp_path / "run"), "--notebooks", str(tmp_path / "nb")]
+    process = subprocess.Popen([sys.executable, "-m", "workbench", *words], env=ENVIRONMENT, stderr=subprocess.PIPE)
+    deadline, pid = time.monotonic() + 60, tmp_path / "run" / "pid"
+    while not (pid.is_file() and pid.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    kernel = int(pid.read_text())
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    with run_lock(tmp_path / "run"):  # waits for the kernel
+        state = Path(f"/proc/{kernel}/stat")
+        assert not state.exists() or state.read_text().split(")")[-1].split()[0] == "Z"
