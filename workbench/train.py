@@ -34,10 +34,10 @@ class TrainConfig:
     alpha: int = 32
     modules: tuple[str, ...] = ("q_proj", "v_proj")
     dropout: float = 0.0
-    steps: int = 1400
+    steps: int = 2200
     batch: int = 16  # cases a step
-    learning_rate: float = 3e-3
-    shares: tuple[float, ...] = (0.0, 0.3, 0.3)  # shares of needed facts withheld, drawn evenly
+    learning_rate: float = 4e-3
+    shares: tuple[float, ...] = (0.3, 0.3, 0.6)  # shares of needed facts withheld, drawn evenly
     checkpoint_every: int = 250  # steps
     seed: int = 0
 
