@@ -1,4 +1,4 @@
-"""The graph in Parquet tables and in a database: the same graph, the same answers, and no more read than is asked for."""
+"""The graph in Parquet tables and in a database: the same graph and answers, and no more read than asked for."""
 
 from __future__ import annotations
 

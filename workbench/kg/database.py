@@ -81,9 +81,7 @@ class Database:
             self.base = sqlite3.connect(f"file:{Path(path).resolve().as_posix()}?mode=ro", uri=True)
             self.base.execute("SELECT count(*) FROM (SELECT 1 FROM below LIMIT 1)").fetchone()
         except sqlite3.Error as problem:
-            raise GraphError(
-                f"{path}: not a database of a graph ({problem}). Write it with kg.database.create"
-            ) from None
+            raise GraphError(f"{path}: not a database of a graph ({problem}); see kg.database.create") from None
         self.base.executescript(f"PRAGMA cache_size = -{cache_mib * 1024}; PRAGMA temp_store = MEMORY;")
 
     def close(self) -> None:

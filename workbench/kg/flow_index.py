@@ -55,7 +55,7 @@ class FlowIndex:
         cls, graph: nx.MultiDiGraph, *, costs: Mapping[str, float] | None = None, rule: str = "declared"
     ) -> FlowIndex:
         """The index of a graph. costs: command -> cost, above 0; 1 for the others. rule: see `ports.steps`."""
-        return cls.of_steps(steps(graph, rule=rule), delivered(graph), _is_a(graph), costs=costs)
+        return cls.of_steps(steps(graph, rule=rule), delivered(graph), is_a_links(graph), costs=costs)
 
     @classmethod
     def of_steps(
@@ -184,7 +184,7 @@ def delivered(graph: nx.MultiDiGraph) -> dict[str, tuple[str, ...]]:
     return {source: tuple(sorted(items)) for source, items in sorted(found.items())}
 
 
-def _is_a(graph: nx.MultiDiGraph) -> list[tuple[str, str]]:
+def is_a_links(graph: nx.MultiDiGraph) -> list[tuple[str, str]]:
     return [(head, tail) for head, tail, key in graph.edges(keys=True) if key in ("format_is_a", "data_is_a")]
 
 

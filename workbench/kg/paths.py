@@ -49,7 +49,8 @@ def shortest_toolchains(
 ) -> list[Path]:
     """Up to `limit` shortest node paths from source to target, sorted; empty when there is none.
 
-    backend: name of an installed networkx backend that shall do the search, as `nx.config.backends` lists them. Raises `PathError` for a node that does not lie on the data flow.
+    backend: name of the installed networkx backend that shall do the search. Raises `PathError` for a node that does
+    not lie on the data flow.
     """
     for node in (source, target):
         _check_node(flow, node)

@@ -1,0 +1,89 @@
+"""Which links the graph accepts: planted worlds with known answers, and published workflows where they are at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import networkx as nx
+import pytest
+
+from workbench.kg import build_graph, read_table
+from workbench.kg.importers import IMPORTERS, FactItem, Item, Node, Provenance, Report, assemble
+from workbench.kg.plausibility import Plausibility, check, known_as
+
+HERE = Provenance("here", "1", "MIT")
+SHARED = Path(os.environ.get("WORKBENCH_SHARED", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def world(**commands: tuple[str, list[list[str]], list[list[str]]]) -> nx.MultiDiGraph:
+    """Commands by name: (tool, what each input takes, what each output gives), ids of EDAM formats and data."""
+    items: list[Item] = []
+    for name, (tool, inputs, outputs) in commands.items():
+        items += [Node(f"command:{name}", "command", name), Node(f"tool:{tool}", "tool", tool)]
+        items.append(FactItem(f"command:{name}", "command_of", f"tool:{tool}", HERE))
+        for number, port in enumerate(inputs):
+            for one in port:
+                kind = "input_data" if one.startswith("data") else "input"
+                items.append(FactItem(one, kind, f"command:{name}", HERE, number))
+        for number, port in enumerate(outputs):
+            for one in port:
+                kind = "output_data" if one.startswith("data") else "output"
+                items.append(FactItem(f"command:{name}", kind, one, HERE, number))
+    return assemble(items)
+
+
+def accepted(graph: nx.MultiDiGraph, head: str, tail: str, level: str = "command") -> bool:
+    return Plausibility(graph).accepts((f"command:{head}", f"command:{tail}"), level=level)
+
+
+def test_what_lies_below_is_accepted_and_what_lies_above_is_not() -> None:
+    graph = world(bam=("a", [], [["format_2572"]]), some=("b", [["format_2920"]], [["format_2920"]]),
+                  exact=("c", [["format_2572"]], []))  # fmt: skip
+    assert accepted(graph, "bam", "some") and accepted(graph, "bam", "exact")
+    assert not accepted(graph, "some", "exact") and not accepted(graph, "exact", "bam")
+
+
+def test_kinds_of_data_must_agree_where_both_state_them() -> None:
+    graph = world(counts=("a", [], [["format_3475", "data_3112"]]),
+                  reads_counts=("b", [["format_3475", "data_3112"]], []), reads_tree=("c", [["format_3475", "data_0872"]], []), any_table=("d", [["format_3475"]], []),
+                  only_tree=("e", [["data_0872"]], []))  # fmt: skip
+    assert accepted(graph, "counts", "reads_counts") and accepted(graph, "counts", "any_table")
+    assert not accepted(graph, "counts", "reads_tree") and not accepted(graph, "counts", "only_tree")
+
+
+def test_a_tool_accepts_what_any_of_its_commands_does() -> None:
+    graph = world(sort=("s", [["format_2573"]], [["format_2572"]]), index=("s", [["format_2572"]], [["format_3327"]]),
+                  call=("c", [["format_2572"]], [["format_3016"]]))  # fmt: skip
+    assert not accepted(graph, "index", "call") and accepted(graph, "index", "call", level="tool")
+    with pytest.raises(ValueError, match="level must be one of command, tool"):
+        accepted(graph, "sort", "call", level="package")
+
+
+def test_links_are_checked_against_their_reverse_and_unknown_commands_are_told() -> None:
+    graph = world(sort=("s", [["format_2573"]], [["format_2572"]]), call=("c", [["format_2572"]], [["format_3016"]]),
+                  silent=("q", [], []))  # fmt: skip
+    links = [
+        ["command:SORT", "command:call"],
+        ["command:sort", "command:unheard_of"],
+        ["command:silent", "command:call"],
+    ]
+    found = check(graph, [{"links": links}, {"links": links[:1]}], seed=0)
+    assert found.links == (("command:sort", "command:call"),) and found.unknown == ("command:unheard_of",)
+    assert found.untyped == ("command:call", "command:silent") and not found.refused
+    rates = {(one.level, one.pairs): (one.share, one.n) for one in found.rates}
+    assert rates["command", "real"] == (1.0, 1) and rates["command", "reversed"] == (0.0, 1)
+    assert known_as(graph, ["command:galaxy:s.o.r.t"]) == {"command:galaxy:s.o.r.t": "command:sort"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (SHARED / "samples").is_dir(), reason="the sample workflows are not at hand")
+def test_real_links_are_accepted_more_often_than_others() -> None:
+    flows = assemble(IMPORTERS["workflow"](SHARED / "samples" / "galaxy_workflows", Report()))
+    registry = assemble(IMPORTERS["tables"](SHARED / "data", Report()))
+    rates = {(r.level, r.pairs): r for r in check(registry, flows.graph["toolchains"], seed=0, random_pairs=1500).rates}
+    assert rates["command", "real"].share >= 0.93 and rates["command", "random"].share <= 0.2
+    assert rates["command", "reversed"].high < rates["command", "real"].low
+    assert rates["tool", "random"].low > rates["command", "random"].high, "tools discriminate less"
+    alone = check(build_graph(read_table()), flows.graph["toolchains"], seed=0)
+    assert len(alone.links) >= 5 and set(alone.unknown)
