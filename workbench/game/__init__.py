@@ -9,9 +9,18 @@ from workbench.game.attention import (
 )
 from workbench.game.case_game import FORMS, REMOVALS, Game
 from workbench.game.difference import Difference
-from workbench.game.doses import Adapted, adapted_modules, dose_row, dosed
+from workbench.game.doses import (
+    UNITS,
+    Adapted,
+    adapted_modules,
+    dose_row,
+    dosed,
+    part_name,
+    unit_names,
+    unit_parameters,
+)
 from workbench.game.engine import SMALLEST_KEEP, Engine, gate_mask
-from workbench.game.modules import UNITS, ModuleGame
+from workbench.game.modules import ModuleGame
 from workbench.game.passes import Memory
 from workbench.game.prefix import SharedPrefix
 from workbench.game.restricted import Restricted
@@ -39,5 +48,8 @@ __all__ = [
     "eager_attention",
     "element_attention",
     "gate_mask",
+    "part_name",
     "rollout",
+    "unit_names",
+    "unit_parameters",
 ]

@@ -18,6 +18,8 @@ from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
+UNITS = ("module", "part")
+
 
 @dataclass(frozen=True)
 class Adapted:
@@ -81,6 +83,28 @@ def _refusals(layer: LoraLayer, active: Sequence[str]) -> Iterator[tuple[bool, s
     yield len(active) > 1, f"{len(active)} adapters are active in it; activate one"
     yield any(a in layer.lora_variant for a in active), "it is no plain LoRA (DoRA or the like)"
     yield any(a in layer.lora_embedding_A for a in active), "it is an embedding; only linear layers are dosed"
+
+
+def unit_names(modules: Sequence[Adapted], unit: str) -> tuple[str, ...]:
+    """Names of the units, in the order of doses: a module's dotted name in the base model, and ` #k` behind it for
+    rank-one part k. ValueError: a unit that is not of `UNITS`."""
+    if unit not in UNITS:
+        raise ValueError(f"unit must be one of {', '.join(UNITS)}, not {unit!r}")
+    if unit == "module":
+        return tuple(m.name for m in modules)
+    return tuple(part_name(m.name, k) for m in modules for k in range(m.rank))
+
+
+def part_name(module: str, k: int) -> str:
+    """The name of rank-one part k of a module's update."""
+    return f"{module} #{k}"
+
+
+def unit_parameters(modules: Sequence[Adapted], unit: str) -> np.ndarray:
+    """Numbers (units,) int64 that each unit holds in the adapter's factors."""
+    whole = np.array([m.parameters for m in modules])
+    ranks = [m.rank for m in modules]
+    return whole if unit == "module" else np.repeat(whole // ranks, ranks)
 
 
 def dose_row(model: nn.Module, dose: float | Sequence[float] | np.ndarray) -> np.ndarray:

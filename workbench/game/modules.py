@@ -11,10 +11,8 @@ import torch
 
 from workbench.cases import Case
 from workbench.game.case_game import Game
-from workbench.game.doses import Adapted, adapted_modules
+from workbench.game.doses import Adapted, adapted_modules, unit_names, unit_parameters
 from workbench.meter import Ledger
-
-UNITS = ("module", "part")
 
 
 @dataclass(frozen=True)
@@ -31,10 +29,9 @@ class ModuleGame:
     unit: str = "module"
 
     def __post_init__(self) -> None:
-        if self.unit not in UNITS:
-            raise ValueError(f"unit must be one of {', '.join(UNITS)}, not {self.unit!r}")
         if not self.game.adapter:
             raise ValueError("the base has no adapter to take apart; give the tuned model's game, adapter=True")
+        unit_names(self.modules, self.unit)
 
     @cached_property
     def modules(self) -> tuple[Adapted, ...]:
@@ -44,16 +41,12 @@ class ModuleGame:
     @property
     def names(self) -> tuple[str, ...]:
         """Of every player: the module's dotted name in the base model, with ` #k` behind it for rank-one part k."""
-        if self.unit == "module":
-            return tuple(m.name for m in self.modules)
-        return tuple(f"{m.name} #{k}" for m in self.modules for k in range(m.rank))
+        return unit_names(self.modules, self.unit)
 
     @property
     def parameters(self) -> np.ndarray:
         """Numbers (p,) int64 that a player holds in the adapter's factors."""
-        if self.unit == "module":
-            return np.array([m.parameters for m in self.modules])
-        return np.repeat([m.parameters // m.rank for m in self.modules], [m.rank for m in self.modules])
+        return unit_parameters(self.modules, self.unit)
 
     @property
     def n(self) -> int:

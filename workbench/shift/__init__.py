@@ -11,6 +11,7 @@ from workbench.shift.agreement import (
 )
 from workbench.shift.base import base_weights
 from workbench.shift.causal import causal_check, deletions
+from workbench.shift.dose import contests, dose_effects, dose_path, dose_values, over_cases
 from workbench.shift.factors import Adapter, AdapterError, Factors, read_factors
 from workbench.shift.groups import (
     by_element,
@@ -23,7 +24,17 @@ from workbench.shift.groups import (
 from workbench.shift.intruders import Intruders, intruder_dimensions
 from workbench.shift.measures import MEASURES, Measurement
 from workbench.shift.pairs import agreement_tests, case_correlations, rank_agreement
+from workbench.shift.reduced import (
+    factors_of,
+    part_energies,
+    reduced,
+    save_adapter,
+    singular_parts,
+    to_singular_parts,
+)
+from workbench.shift.saliency import module_saliency
 from workbench.shift.share import base_shares
+from workbench.shift.smallest import SmallestPart, exact_at, kept_accuracy, ladder, smallest_part
 from workbench.shift.spectrum import (
     Directions,
     checkpoints,
@@ -40,6 +51,16 @@ from workbench.shift.spectrum import (
     stable_rank,
 )
 from workbench.shift.subspaces import compare, overlap, principal_angles, update_cosine
+from workbench.shift.switches import (
+    delta_share,
+    differences,
+    interactions,
+    random_sets,
+    set_effects,
+    switch_effects,
+    switch_shares,
+    top_units,
+)
 from workbench.shift.tokens import element_tokens, token_shift
 from workbench.shift.training import drift
 
@@ -51,6 +72,7 @@ __all__ = [
     "Factors",
     "Intruders",
     "Measurement",
+    "SmallestPart",
     "agreement_tests",
     "as_records",
     "base_shares",
@@ -62,8 +84,14 @@ __all__ = [
     "causal_check",
     "checkpoints",
     "compare",
+    "contests",
     "deletions",
+    "delta_share",
+    "differences",
     "directions",
+    "dose_effects",
+    "dose_path",
+    "dose_values",
     "drift",
     "effective_rank",
     "element_layers",
@@ -71,25 +99,43 @@ __all__ = [
     "element_rows",
     "element_tokens",
     "energy",
+    "exact_at",
+    "factors_of",
     "frobenius_norm",
     "growth",
+    "interactions",
     "intruder_dimensions",
+    "kept_accuracy",
+    "ladder",
     "masks_by_case",
     "measures_of",
+    "module_saliency",
+    "over_cases",
     "overlap",
+    "part_energies",
     "principal_angles",
     "random_factors",
+    "random_sets",
     "random_spectra",
     "rank_agreement",
     "read_factors",
+    "reduced",
     "saliency_shift",
+    "save_adapter",
     "separation",
+    "set_effects",
     "side_by_side",
+    "singular_parts",
     "singular_values",
+    "smallest_part",
     "spectra",
     "spectral_norm",
     "stable_rank",
+    "switch_effects",
+    "switch_shares",
+    "to_singular_parts",
     "token_shift",
+    "top_units",
     "update_cosine",
     "with_measures",
 ]

@@ -1,0 +1,121 @@
+"""Dose and response: what the tuned model's answer, and every element of the graph, is worth as the adapter is scaled.
+
+Dose 0 is the base, 1 the adapter as trained; beyond 1 it is exaggerated. All through the element game and its engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from workbench.cases import Case, Fact, toolchain
+from workbench.game import Engine, Game, Memory, ModuleGame
+from workbench.stats import bootstrap_mean
+
+GRID = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # doses of every module at once
+STEPS = 8  # midpoints of a path from base to tuned; the sum is then within a per cent of the difference
+
+
+def contests(engine: Engine, cases: Sequence[Case], *, form: str = "margin") -> list[Game]:
+    """Games of what tuning changed: the tuned model's answer against the base's own, or, where both name the same
+    toolchain, against the strongest other answer (see `Game.other`). Without `margin` nothing is compared.
+
+    A case in which no other toolchain comes up has no margin and is left out. Two generations, each of all cases.
+    """
+    tuned, base = (engine.greedy_answers(cases, adapter=adapter) for adapter in (True, False))
+    games = []
+    for case, ours, theirs in zip(cases, tuned, base, strict=True):
+        game = Game(engine, case, ours, form=form)
+        if form == "margin":
+            other = theirs if toolchain(replace(game, answer=theirs).path) != toolchain(game.path) else ()
+            game = replace(game, memory=Memory(other=other))
+            if not _has_other(game):
+                continue
+        games.append(game)
+    return games
+
+
+def _has_other(game: Game) -> bool:
+    try:
+        return bool(game.other)
+    except ValueError:
+        return False
+
+
+def dose_values(games: Iterable[Game], *, grid: Sequence[float] = GRID) -> pd.DataFrame:
+    """The whole graph's value with the adapter at each dose of the grid: rows `case, dose, value` (nats).
+
+    One pass a case and dose. ValueError: a dose that is not finite, or a base's game.
+    """
+    rows: list[tuple] = []
+    for game in games:
+        modules = ModuleGame(game)
+        values = modules(np.repeat(np.asarray(grid, float)[:, None], modules.n, axis=1))
+        rows += [(game.case.id, float(dose), value) for dose, value in zip(grid, values, strict=True)]
+    return pd.DataFrame(rows, columns=["case", "dose", "value"])
+
+
+def dose_effects(games: Iterable[Game], *, grid: Sequence[float] = GRID) -> pd.DataFrame:
+    """Effect of every element at each dose, v(all) - v(all but it): rows `case, dose, element, kind, needed, effect`.
+
+    element: index into `case.elements`; kind: node or fact; needed: whether the case's own answer runs through it;
+    effect in nats. One batch a case: len(grid) (n + 1) rows, fewer where masks show the same facts.
+    """
+    tables = []
+    for game in games:
+        n, case = game.n, game.case
+        facts = game.shown(np.vstack([np.ones((1, n), bool), ~np.eye(n, dtype=bool)]))
+        units = ModuleGame(game).n
+        doses = np.repeat(np.repeat(np.asarray(grid, float), n + 1)[:, None], units, axis=1)
+        values = game.values(np.tile(facts, (len(grid), 1)), doses).reshape(len(grid), n + 1)
+        effects = values[:, :1] - values[:, 1:]  # (doses, n)
+        kinds = ["fact" if isinstance(e, Fact) else "node" for e in case.elements]
+        needed = [e in (case.needed if isinstance(e, Fact) else case.path) for e in case.elements]
+        columns = {
+            "case": case.id,
+            "dose": np.repeat(np.asarray(grid, float), n),
+            "element": np.tile(np.arange(n), len(grid)),
+            "kind": kinds * len(grid),
+            "needed": needed * len(grid),
+            "effect": effects.ravel(),
+        }
+        tables.append(pd.DataFrame(columns))
+    names = ["case", "dose", "element", "kind", "needed", "effect"]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=names)
+
+
+def over_cases(
+    table: pd.DataFrame, by: Sequence[str], *, value: str, rng: np.random.Generator, draws: int = 2000
+) -> pd.DataFrame:
+    """Mean of `value` over the cases for each group of `by`, with a 95 % bootstrap interval: `*by, mean, low, high, n`.
+
+    A case counts once: the rows it has in a group are averaged first.
+    """
+    means = table.groupby([*by, "case"], sort=False)[value].mean()
+    rows = []
+    for key, values in means.groupby(level=list(by), sort=True):
+        key = key if isinstance(key, tuple) else (key,)
+        rows.append((*key, *bootstrap_mean(values.to_numpy(float), rng=rng, draws=draws)))
+    return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "n"])
+
+
+def dose_path(games: Iterable[Game], *, unit: str = "module", steps: int = STEPS) -> np.ndarray:
+    """What each unit of the adapter adds on the way from base to tuned: (cases, units), nats.
+
+    The gradient in the unit's dose, mean over `steps` midpoints of doses from 0 to 1 common to all units: integrated
+    gradients (Sundararajan et al. 2017, eq. 1) in the doses. A case's row sums to v_tuned - v_base but for the error of
+    the midpoint rule. Costs `steps` rows and one backward pass a case, whatever the number of units.
+
+    Means over cases say what carries Delta; means of absolute values what some case needs, a better order for keeping.
+    """
+    if steps < 1:
+        raise ValueError(f"steps must be 1 or more, not {steps!r}")
+    at = (np.arange(steps) + 0.5) / steps
+    rows = []
+    for game in games:
+        modules = ModuleGame(game, unit=unit)
+        rows.append(modules.gradients(np.repeat(at[:, None], modules.n, axis=1))[1].mean(axis=0))
+    return np.array(rows)

@@ -1,0 +1,137 @@
+"""A smaller adapter: the modules, or the singular directions, that the map puts first, saved as a PEFT folder.
+
+Doses tell beforehand what such an adapter would answer: with the rest at dose 0 the model is the one that the folder
+makes, so that many candidates are tried in one batch and only the chosen one is written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+from torch import nn
+
+from workbench.files import atomic_write_bytes, atomic_write_json
+from workbench.game import Adapted, adapted_modules, part_name
+from workbench.shift.factors import CONFIG, WEIGHTS, AdapterError, Factors, layer_of, read_config
+from workbench.shift.spectrum import directions
+
+
+def singular_parts(factors: Factors) -> Factors:
+    """The same update with singular directions as its rank-one parts, largest first, its norm shared by both factors.
+
+    Rank and scaling stay: parts beyond the directions there are hold 0.
+    """
+    left, values, right = directions(factors)
+    k = len(values)
+    a, b = np.zeros_like(factors.A), np.zeros_like(factors.B)
+    if k:
+        size = np.sqrt(values / abs(factors.scaling))
+        a[:k], b[:, :k] = (right * size).T, np.sign(factors.scaling) * left * size
+    return replace(factors, A=a, B=b)
+
+
+def to_singular_parts(model: nn.Module) -> None:
+    """Rewrites the factors of a loaded adapter in place by `singular_parts`: the model computes what it did, to float
+    precision, and a rank-one part is now a singular direction of its module. ValueError: see `adapted_modules`."""
+    for module in adapted_modules(model):
+        turned = singular_parts(factors_of(module))
+        with torch.no_grad():
+            for layer, values in ((module.A, turned.A), (module.B, turned.B)):
+                layer.weight.copy_(torch.as_tensor(values))
+
+
+def factors_of(module: Adapted) -> Factors:
+    """The factors of a loaded module, as `read_factors` gives those of a folder."""
+    a, b = (layer.weight.detach().double().cpu().numpy() for layer in (module.A, module.B))
+    name = module.name
+    return Factors(name, layer_of(name), name.rpartition(".")[2], module.rank, module.scaling, a, b)
+
+
+def part_energies(factors: Iterable[Factors]) -> dict[str, float]:
+    """Name of every rank-one part -> its squared Frobenius norm; of singular parts, the squared singular values."""
+    return {
+        part_name(one.module, k): float((one.scaling * np.linalg.norm(one.A[k]) * np.linalg.norm(one.B[:, k])) ** 2)
+        for one in factors
+        for k in range(one.rank)
+    }
+
+
+def reduced(factors: Iterable[Factors], keep: Collection[str]) -> list[Factors]:
+    """The factors of what is kept: names of modules, or of rank-one parts, as `ModuleGame.names` has them.
+
+    Modules without a part left are not among them. ValueError: a name that is none of the adapter's.
+    """
+    left, out = set(keep), []
+    for one in factors:
+        names = [part_name(one.module, k) for k in range(one.rank)]
+        parts = range(one.rank) if one.module in left else [k for k, name in enumerate(names) if name in left]
+        left -= {one.module, *names}
+        if parts:
+            out.append(replace(one, rank=len(parts), A=one.A[list(parts)], B=one.B[:, list(parts)]))
+    if left:
+        raise ValueError(f"the adapter has no unit {min(left)[:200]!r}; take names from ModuleGame.names")
+    return out
+
+
+def save_adapter(folder: str | os.PathLike[str], factors: Sequence[Factors], *, like: str | os.PathLike[str]) -> Path:
+    """Writes factors as a PEFT LoRA folder that names exactly these modules, and returns it.
+
+    like: the adapter they come from; settings that say nothing of its weights, and their dtype, are taken from there.
+    Ranks and scalings that differ between modules become `rank_pattern` and `alpha_pattern`. Names in `target_modules`
+    are whole, so that no other layer gets an adapter. AdapterError: no module is left, one comes twice, or the source
+    is no plain LoRA. ValueError: the folder is that of the source.
+    """
+    place, source = Path(folder), Path(like)
+    if place.resolve() == source.resolve():
+        raise ValueError(f"{place} holds the adapter to be reduced; give another folder")
+    names = [one.module for one in factors]
+    if not names or len(set(names)) < len(names):
+        raise AdapterError(f"an adapter needs one or more unlike modules, not {names[:5]}; keep more of it")
+    config, dtype = read_config(source), _dtype(source / WEIGHTS)
+    tensors = {}
+    for one in factors:
+        for factor, values in (("A", one.A), ("B", one.B)):
+            name = f"base_model.model.{one.module}.lora_{factor}.weight"
+            tensors[name] = torch.tensor(values).to(dtype).contiguous()
+    place.mkdir(parents=True, exist_ok=True)
+    atomic_write_bytes(place / WEIGHTS, save(tensors, metadata={"format": "pt"}))
+    atomic_write_json(place / CONFIG, config | _settings(factors))
+    return place
+
+
+def _settings(factors: Sequence[Factors]) -> dict[str, Any]:
+    """What a PEFT config must say of these modules. alpha / rank is the scaling, whatever it was made from."""
+    ranks = {one.module: one.rank for one in factors}
+    alphas = {one.module: _whole(one.scaling * one.rank) for one in factors}
+    rank, alpha = (Counter(values.values()).most_common(1)[0][0] for values in (ranks, alphas))
+    return {
+        "r": rank,
+        "lora_alpha": alpha,
+        "rank_pattern": {name: r for name, r in ranks.items() if r != rank},
+        "alpha_pattern": {name: a for name, a in alphas.items() if a != alpha},
+        "use_rslora": False,
+        "init_lora_weights": True,
+        "inference_mode": True,
+        "target_modules": sorted(ranks),
+        **dict.fromkeys(("exclude_modules", "layers_to_transform", "layers_pattern")),
+    }
+
+
+def _whole(value: float) -> float | int:
+    """A whole number as an int, as PEFT writes it."""
+    return round(value) if abs(value - round(value)) < 1e-9 else value
+
+
+def _dtype(path: Path) -> torch.dtype:
+    """Of the first tensor of a file."""
+    with safe_open(path, framework="pt") as weights:
+        return weights.get_tensor(next(iter(weights.keys()))).dtype

@@ -1,0 +1,111 @@
+"""Gradient on the weights of every adapted module: the first-order effect of its update, and WAGLE's saliency.
+
+For a module with inputs x_t and gradients g_t at its outputs, the gradient on its full weight is G = sum_t g_t x_t^T.
+It is never formed: <s B A, G> = sum_t (s A x_t) . (B^T g_t), and of two prompts
+<G, G'> = sum_tt' (g_t . g'_t') (x_t . x'_t'), from two tokens x tokens matrices.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import nn
+
+from workbench.cases import Case
+from workbench.game import Adapted, Engine, adapted_modules
+from workbench.shift.factors import layer_of
+
+GAMMA = 1.0  # nats: stands for the curvature of the loss, Hessian = gamma I
+
+
+def module_saliency(
+    engine: Engine, pairs: Sequence[tuple[Case, Case]], answers: Sequence[Sequence[int]], *, gamma: float = GAMMA
+) -> pd.DataFrame:
+    """WAGLE's weight attribution (Jia et al. 2024) in adapter form, summed over each module: a row a pair and module.
+
+    pairs: the intact case, and the case on the counterfactual graph. answers: token ids a pair, teacher-forced on both.
+    loss_r = -log p(answer) on the intact graph, loss_f the same on the counterfactual one, nats, G their gradients on
+    the module's full weight, dW = s B A. Columns: `case, module, layer, projection`, `retain` = <dW, G_r>, `forget` =
+    <dW, G_f>, `conflict` = <G_r, G_f>, and `saliency` = forget - conflict / gamma. -retain is d log p / d dose at 1.
+
+    One forward and one backward pass a batch of pairs. ValueError: gamma not above 0, or lengths that differ.
+    """
+    if not gamma > 0:
+        raise ValueError(f"gamma must be above 0, not {gamma!r}")
+    modules = adapted_modules(engine.lm.model)
+    rows: dict[int, list[tuple]] = {}
+    prompts = [(engine.prompt(intact), engine.prompt(changed)) for intact, changed in pairs]
+    lengths = [2 * (max(len(a.ids), len(b.ids)) + len(y)) for (a, b), y in zip(prompts, answers, strict=True)]
+    for batch in engine.batches(lengths):  # both prompts of a pair in one pass
+        tokens = [(*prompts[i][side].ids, *answers[i][:-1]) for side in (0, 1) for i in batch]
+        found = _inner_products(engine, modules, tokens, [answers[i] for i in batch] * 2)
+        for module, table in zip(modules, found, strict=True):
+            for i, (retain, forget, conflict) in zip(batch, table.tolist(), strict=True):
+                place = pairs[i][0].id, module.name, layer_of(module.name), module.name.rpartition(".")[2]
+                rows.setdefault(i, []).append((*place, retain, forget, conflict, forget - conflict / gamma))
+    columns = ["case", "module", "layer", "projection", "retain", "forget", "conflict", "saliency"]
+    return pd.DataFrame([row for i in sorted(rows) for row in rows[i]], columns=columns)
+
+
+def _inner_products(
+    engine: Engine, modules: Sequence[Adapted], tokens: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
+) -> Iterator[torch.Tensor]:
+    """Per module (pairs, 3): <dW, G_r>, <dW, G_f>, <G_r, G_f>. The first half of the rows is intact, the other not."""
+    started, model = time.perf_counter(), engine.lm.model
+    ids, real = engine.padded(tokens, max(map(len, tokens)))
+    longest = max(map(len, answers))
+    with _taps(modules) as taps, torch.enable_grad():
+        logits = model(
+            input_ids=ids,
+            attention_mask=real,
+            position_ids=(real.cumsum(1) - 1).clamp(min=0),
+            logits_to_keep=longest,
+            use_cache=False,
+        ).logits.float()
+    engine.book(rows=len(tokens), tokens=int(real.sum()), started=started)
+    loss = torch.zeros((), device=logits.device)
+    for row, answer in zip(logits, answers, strict=True):
+        at = torch.as_tensor(answer, device=logits.device)[:, None]
+        loss = loss - row[longest - len(answer) :].log_softmax(-1).gather(1, at).sum()
+    slopes = engine.backward(loss, [tap[1] for tap in taps])
+    for module, (x, _), g in zip(modules, taps, slopes, strict=True):
+        yield _module_products(module, x.detach().float(), g.float())
+
+
+def _module_products(module: Adapted, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+    """Inputs x (2 pairs, tokens, in) and gradients g (2 pairs, tokens, out) as (pairs, 3) inner products, float64."""
+    half = len(x) // 2
+    weights = module.A.weight.detach().float(), module.B.weight.detach().float()
+    update = module.scaling * ((x @ weights[0].T) * (g @ weights[1])).sum((1, 2), dtype=torch.float64)
+    # rows of padding have no gradient, so they add nothing
+    inputs, outputs = (torch.bmm(t[:half], t[half:].transpose(1, 2)) for t in (x, g))
+    conflict = (inputs * outputs).sum((1, 2), dtype=torch.float64)
+    return torch.stack([update[:half], update[half:], conflict], dim=1).cpu()
+
+
+@contextmanager
+def _taps(modules: Sequence[Adapted]) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
+    """Collects (input, output) of each module in the order of the modules; outputs carry gradients. Hooks go after."""
+    seen: list[Any] = [None] * len(modules)
+
+    def tap(k: int) -> Callable[[nn.Module, Any, torch.Tensor], torch.Tensor]:
+        def hook(module: nn.Module, given: Any, output: torch.Tensor) -> torch.Tensor:
+            carried = output if output.requires_grad else output.detach().requires_grad_()
+            seen[k] = (given[0], carried)
+            return carried
+
+        return hook
+
+    handles = []
+    try:
+        for k, module in enumerate(modules):
+            handles.append(module.layer.register_forward_hook(tap(k)))
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()

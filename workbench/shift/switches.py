@@ -1,0 +1,138 @@
+"""Switches: each adapted module off alone and on alone, pairs of them, and sets against random sets of equal size.
+
+The difference is Delta = v_tuned - v_base of a case's answer. A share over cases is a ratio of sums: a case in which
+tuning changed little then weighs little, where its own ratio would be noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from workbench.game import Game, ModuleGame
+from workbench.shift.factors import layer_of
+from workbench.stats import Interval
+
+TRIES = 200  # permutations looked at for one random set of the wanted size
+TOLERANCE = 0.02  # of the wanted number of parameters
+
+
+def switch_effects(games: Sequence[Game]) -> pd.DataFrame:
+    """Every module of every case switched off alone, all others on, and on alone: one row a case and module.
+
+    Columns: `case, module, layer, projection, parameters, delta`, `off` = v_tuned - v(module off) and `on` = v(module
+    alone) - v_base, all in nats. One batch a case: 2 modules + 2 rows.
+    """
+    rows: list[tuple] = []
+    for game in games:
+        play = ModuleGame(game)
+        n = play.n
+        values = play(np.vstack([np.ones((1, n)), np.zeros((1, n)), 1 - np.eye(n), np.eye(n)]))
+        (tuned, base), off, on = values[:2], values[2 : n + 2], values[n + 2 :]
+        for k, (name, size) in enumerate(zip(play.names, play.parameters, strict=True)):
+            place = name, layer_of(name), name.rpartition(".")[2], int(size)
+            rows.append((game.case.id, *place, tuned - base, tuned - off[k], on[k] - base))
+    columns = ["case", "module", "layer", "projection", "parameters", "delta", "off", "on"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def switch_shares(table: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFrame:
+    """Per module the share of Delta that goes when it is switched off, and that comes when it alone is on.
+
+    table: what `switch_effects` gave. Columns: `module, layer, projection, parameters`, then `off, off_low, off_high`
+    and `on, on_low, on_high`, 95 % bootstrap over the cases. In the order of the model.
+    """
+    rows = []
+    for name, part in table.groupby("module", sort=False):
+        first = part.iloc[0]
+        shares = [delta_share(part[key].to_numpy(), part["delta"].to_numpy(), rng=rng)[:3] for key in ("off", "on")]
+        rows.append((name, first["layer"], first["projection"], first["parameters"], *shares[0], *shares[1]))
+    names = [f"{key}{end}" for key in ("off", "on") for end in ("", "_low", "_high")]
+    return pd.DataFrame(rows, columns=["module", "layer", "projection", "parameters", *names])
+
+
+def delta_share(effects: np.ndarray, delta: np.ndarray, *, rng: np.random.Generator, draws: int = 2000) -> Interval:
+    """Sum of the effects (cases,) over the sum of Delta (cases,), with a 95 % bootstrap interval over the cases.
+
+    effects may be (cases, sets): the mean over the sets is taken. ValueError: shapes that do not fit, no cases, or
+    a Delta of 0 in all of them.
+    """
+    effects, delta = np.asarray(effects, float), np.asarray(delta, float)
+    effects = effects.mean(axis=1) if effects.ndim == 2 else effects
+    if delta.ndim != 1 or effects.shape != delta.shape or not len(delta):
+        raise ValueError(f"effects {effects.shape} and Delta {delta.shape} must have one value a case")
+    if not delta.any():
+        raise ValueError("Delta is 0 in every case: the adapter does nothing, so no share of it is defined")
+    pick = rng.integers(len(delta), size=(draws, len(delta)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn = effects[pick].sum(axis=1) / delta[pick].sum(axis=1)
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return Interval(float(effects.sum() / delta.sum()), float(low), float(high), len(delta))
+
+
+def set_effects(games: Sequence[Game], sets: Sequence[Sequence[int]], *, unit: str = "module") -> np.ndarray:
+    """v_tuned - v(the set off): (cases, sets), nats. sets: numbers of units, see `ModuleGame`. One batch a case."""
+    rows = []
+    for game in games:
+        play = ModuleGame(game, unit=unit)
+        values = play(np.vstack([np.ones((1, play.n)), play.switched_off(sets)]))
+        rows.append(values[0] - values[1:])
+    return np.array(rows)
+
+
+def differences(games: Sequence[Game]) -> np.ndarray:
+    """Delta = v_tuned - v_base of the whole graph: (cases,), nats."""
+    ends = np.array([[1.0], [0.0]])
+    return np.array([np.subtract(*(play := ModuleGame(game))(np.repeat(ends, play.n, axis=1))) for game in games])
+
+
+def interactions(games: Sequence[Game], modules: Sequence[int]) -> np.ndarray:
+    """v(both off) - v(one off) - v(other off) + v(on) of every two of the modules: (cases, k, k), nats, 0 diagonal.
+
+    Below 0: together they take away more than the sum of each alone (either can stand in for the other); above 0:
+    less, they work through one another.
+    """
+    k = len(modules)
+    pairs = list(combinations(range(k), 2))
+    out = np.zeros((len(games), k, k))
+    sets = [[m] for m in modules] + [[modules[i], modules[j]] for i, j in pairs]
+    effects = set_effects(games, sets)  # what goes: v(on) - v(off)
+    for (i, j), both in zip(pairs, effects[:, k:].T, strict=True):
+        out[:, i, j] = out[:, j, i] = effects[:, i] + effects[:, j] - both
+    return out
+
+
+def top_units(scores: np.ndarray, part: float) -> list[int]:
+    """The `part` of the units with the highest scores (units,), rounded to the nearest number, at least one."""
+    if not 0 < part <= 1:
+        raise ValueError(f"part must lie in (0, 1], not {part!r}")
+    count = max(1, int(np.floor(part * len(scores) + 0.5)))
+    return np.argsort(-np.asarray(scores, float), kind="stable")[:count].tolist()
+
+
+def random_sets(
+    parameters: np.ndarray, like: Sequence[int], *, draws: int, rng: np.random.Generator
+) -> list[list[int]]:
+    """Up to `draws` unlike random sets of units that hold as many parameters as `like`, to 2 %; never `like` itself.
+
+    parameters: (units,) numbers each unit holds. ValueError: no such set was found.
+    """
+    sizes = np.asarray(parameters)
+    wanted, found = sizes[list(like)].sum(), {}
+    for _ in range(TRIES * draws):
+        chosen, total = [], 0
+        for unit in rng.permutation(len(sizes)):
+            if total + sizes[unit] <= wanted * (1 + TOLERANCE):
+                chosen.append(int(unit))
+                total += sizes[unit]
+        key = tuple(sorted(chosen))
+        if total >= wanted * (1 - TOLERANCE) and set(key) != set(like):
+            found[key] = list(key)
+        if len(found) == draws:
+            break
+    if not found:
+        raise ValueError(f"no other set of units holds {wanted} parameters, to {TOLERANCE:.0%}; take another share")
+    return list(found.values())
