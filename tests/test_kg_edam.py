@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.kg import load_edam
-from workbench.kg.edam import BRANCHES, ROOTS
+from workbench.kg.edam import BRANCHES, ROOTS, Edam, EdamTerm, plain_key
 from workbench.kg.licence import family, same, spdx
 
 
@@ -101,3 +101,54 @@ def test_a_licence_without_version_agrees_with_every_version() -> None:
 def test_every_licence_agrees_with_itself(name: str) -> None:
     assert same(name, name)
     assert spdx(name) is None or spdx(str(spdx(name))) == spdx(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "branch", "expected"),
+    [
+        ("bam", "format", "format_2572"),
+        ("FASTQ format", "format", "format_1930"),
+        ("fq", "format", "format_1930"),
+        ("fastq_sanger", "format", "format_1932"),
+        ("GenBank", "format", "format_1936"),
+        ("Tab-separated values", "format", "format_3475"),
+        ("sequence ALIGNMENT", "data", "data_0863"),
+        ("json", "format", "format_3464"),
+        ("bam", "data", None),
+        ("", "format", None),
+    ],
+)
+def test_lookup_by_label_synonym_and_extension(name: str, branch: str, expected: str | None) -> None:
+    assert load_edam().lookup(name, branch) == expected
+
+
+def test_every_label_is_found_again() -> None:
+    edam = load_edam()
+    for term_id, term in edam.terms.items():
+        if not term.obsolete:
+            found = edam.lookup(term.label, edam.branch(term_id))
+            assert found is not None and plain_key(edam.label(found)) == plain_key(term.label)
+
+
+def test_replacements_are_live_and_of_the_same_branch() -> None:
+    edam = load_edam()
+    found = {term: edam.replacement(term) for term in edam.terms if edam.terms[term].obsolete}
+    named = {term: heir for term, heir in found.items() if heir}
+    assert len(named) > 200 and named["data_0848"] == "data_2044"
+    for term, heir in named.items():
+        assert not edam.terms[heir].obsolete and edam.branch(heir) == edam.branch(term)
+    assert edam.replacement("format_2572") == "format_2572"
+
+
+def test_a_circle_of_replacements_ends() -> None:
+    terms = {
+        "format_1": EdamTerm("a", obsolete=True, suggested=("format_2",), replaced_by=("format_2",)),
+        "format_2": EdamTerm("b", obsolete=True, suggested=("format_1",), replaced_by=("format_1",)),
+        "format_3": EdamTerm("c", obsolete=True, suggested=("format_4", "format_5")),
+        "format_4": EdamTerm("d"),
+        "format_6": EdamTerm("e", obsolete=True, suggested=("format_7",), replaced_by=("format_7",)),
+        "format_7": EdamTerm("f", obsolete=True, suggested=("format_4",)),
+    }
+    edam = Edam(terms, version="small")
+    assert edam.replacement("format_1") is None and edam.replacement("format_3") is None
+    assert edam.replacement("format_6") == "format_4"

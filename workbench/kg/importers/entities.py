@@ -117,14 +117,17 @@ class Entities:
             if EDAM_ID.fullmatch(short) or _EDAM_NAME.fullmatch(name):
                 if short in ROOTS.values():  # says nothing of a port, but stands above terms
                     yield Node(short, branch, self.vocabulary.edam.label(short))
-                    return
+                    return None
+                if not EDAM_ID.fullmatch(short):
+                    return spot.dropped("no such EDAM id", name)
                 for term in self.vocabulary.terms(short, branch, spot):
                     yield Node(term.id, term.id.split("_")[0], self.vocabulary.edam.label(term.id))
-                return
+                return None
             if (found := self.vocabulary.edam.lookup(shown, branch)) and found != ROOTS[branch]:
                 yield Node(found, branch, self.vocabulary.edam.label(found))
-                return
+                return None
         yield Node(name if OWN_TERM.fullmatch(name) else f"{branch}:{own_name(name)}", branch, shown)
+        return None
 
 
 def own_name(name: str) -> str:

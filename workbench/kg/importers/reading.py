@@ -17,6 +17,7 @@ from workbench.kg.importers.json_stream import MAX_DEPTH, streamed
 from workbench.kg.importers.report import Report, Spot
 
 MAX_LINE = 16 * 2**20  # bytes of one line
+MAX_WHOLE = 64 * 2**20  # bytes of a JSON file that is read at once
 MAX_YAML = 4 * 2**20  # bytes of one file
 MAX_VALUES = 100_000  # of a YAML file, aliases counted as often as they are used
 _MAX_ENTITIES, _MAX_ENTITY = 100, 300  # entities of an XML file and characters of each
@@ -52,7 +53,8 @@ def json_lines(unit: Unit, note: Report) -> Iterator[tuple[Spot, Any]]:
 def json_records(unit: Unit, note: Report, *, key: str = "list") -> Iterator[tuple[Spot, Any]]:
     """The records of a JSON file of any size, one at a time: of a list, of the list at `key`, or the value itself.
 
-    Several values may follow each other. What comes after a place that is no JSON is lost, which is told.
+    Several values may follow each other. Where the stream ends at something it cannot hold (a number too large, half a
+    character), a file of moderate size is read as a whole; what comes after a place that is no JSON is lost and told.
     """
     number = 0
     try:
@@ -62,8 +64,27 @@ def json_records(unit: Unit, note: Report, *, key: str = "list") -> Iterator[tup
                 note.record(unit.name)
                 yield note.at(unit.name, place), value
     except (ijson.JSONError, ValueError, RecursionError, OSError) as problem:
-        note.record(unit.name)
-        note.at(unit.name).dropped(f"not JSON after {number} records", str(problem).splitlines()[0])
+        for place, value in _whole(unit.path, key)[number:]:
+            number = -1
+            note.record(unit.name)
+            yield note.at(unit.name, place), value
+        if number >= 0:
+            note.record(unit.name)
+            why = " ".join(str(problem).split())
+            note.at(unit.name).dropped(f"not JSON after {number} records", why or type(problem).__name__)
+
+
+def _whole(path: Path, key: str) -> list[tuple[str, Any]]:
+    """The records of a JSON file read at once, as `streamed` would give them; none of a large one or one of no JSON."""
+    try:
+        value = json.loads(path.read_bytes()) if path.stat().st_size <= MAX_WHOLE else []
+    except (ValueError, RecursionError, OSError):
+        return []
+    inner = value.get(key) if isinstance(value, dict) else value
+    if isinstance(inner, list):
+        place = key if isinstance(value, dict) else ""
+        return [(f"{place}[{index}]", one) for index, one in enumerate(inner)]
+    return [("$", value)]
 
 
 def read_yaml(path: Path, spot: Spot) -> Any:

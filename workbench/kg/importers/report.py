@@ -96,7 +96,9 @@ class Spot:
 
     def _note(self, rule: str, value: object, action: str) -> None:
         text = value if isinstance(value, str) else _plain(value)
-        self.report.lines.append(Line(shorten(self.file, 400)[1:-1], self.place[:400], rule, shorten(text), action))
+        self.report.lines.append(
+            Line(shorten(self.file, 400)[1:-1], shorten(self.place, 400)[1:-1], rule, shorten(text), action)
+        )
 
 
 def _plain(value: object) -> str:

@@ -71,6 +71,8 @@ class Vocabulary:
         prefix, _, rest = name.partition(":")
         if prefix.lower() in ("ext", "extension") and branch == "format":
             return self._by_pattern(rest)
+        if branch == "format" and re.search(r"[*?{}$]", name):
+            return self._by_pattern(name)
         if branch == "format" and (plain_key(name) in FORMATS or name.lower() in OWN):
             return self._by_pattern(name)
         for other in (branch, *({"format", "data"} - {branch} if branch in ("format", "data") else ())):
@@ -186,7 +188,7 @@ def slug(name: str) -> str:
 
 def _alternatives(pattern: str) -> Iterator[str]:
     """What a pattern with braces, bars and commas stands for, one more than `MAX_ALTERNATIVES` at most."""
-    words = re.sub(r"\s*([,|;{}()])\s*", r"\1", pattern[:1000]).split()
+    words = re.sub(r"\s*([,|;])\s*|(?<=[{(])\s+|\s+(?=[})])", r"\1", pattern[:1000]).split()
     if len(words) > 1:  # prose around a pattern, such as `directory with *.{amb,ann}`
         words = [word for word in words if re.search(r"[*.{|]", word)]
     waiting, given = words, 0

@@ -1,0 +1,192 @@
+"""From items to the graph; the report; an import that is interrupted goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from workbench.kg import check_graph, from_json, load_edam
+from workbench.kg.importers import (
+    IMPORTERS,
+    FactItem,
+    Importer,
+    Item,
+    Node,
+    Options,
+    Provenance,
+    RegistryError,
+    Report,
+    Toolchain,
+    Unit,
+    assemble,
+    import_registry,
+    write_report,
+)
+from workbench.kg.importers.items import from_plain, to_plain
+
+A, B = Provenance("a", "1", "MIT"), Provenance("b", "2", "CC-BY-4.0")
+TOOL, COMMAND = Node("tool:t", "tool", "T", {"packages": ["x::t"]}), Node("command:c", "command", "c")
+
+
+def test_facts_join_and_provenance_adds_up() -> None:
+    note = Report()
+    items: list[Item] = [
+        TOOL,
+        Node("tool:t", "tool", "tee", {"packages": ["y::t"], "homepage": "https://a.org"}),
+        Node("tool:t", "tool", "T", {"homepage": "https://b.org"}),
+        COMMAND,
+        FactItem("command:c", "command_of", "tool:t", B),
+        FactItem("command:c", "command_of", "tool:t", A),
+        FactItem("format_2572", "input", "command:c", A, 1),
+        FactItem("format_2572", "input", "command:c", A, 0),
+        Toolchain("w", "W", (("command:c", "command:c"),), ("command:c",), B),
+    ]
+    graph = assemble(items, note=note)
+    check_graph(graph)
+    assert graph.edges["command:c", "tool:t", "command_of"]["provenance"] == [A._asdict(), B._asdict()]
+    assert graph.edges["format_2572", "command:c", "input"]["ports"] == [0, 1]
+    assert graph.nodes["tool:t"] == {
+        "type": "tool", "name": "T", "aliases": ["tee"], "packages": ["x::t", "y::t"],
+        "homepage": "https://a.org", "also": {"homepage": ["https://b.org"]},
+    }  # fmt: skip
+    assert graph.graph["licences"] == ["CC-BY-4.0", "CC-BY-SA-4.0", "MIT"]
+    assert graph.graph["toolchains"][0]["links"] == [["command:c", "command:c"]]
+    assert {f"format_{n}" for n in (2572, 2920, 1915)} <= set(graph), "is_a up to the root"
+    assert graph.edges["format_2572", "format_2920", "format_is_a"]["provenance"][0]["registry"] == "EDAM"
+    assert list(graph) == sorted(graph) and not note.lines
+
+
+@pytest.mark.parametrize(
+    ("item", "rule"),
+    [
+        (FactItem("command:c", "command_of", "tool:none", A), "tail of command_of is no node"),
+        (FactItem("tool:t", "command_of", "command:c", A), "head of command_of must be a command, not a tool"),
+        (FactItem("command:c", "likes", "tool:t", A), "unknown relation"),
+        (FactItem("format_25722", "input", "command:c", A), "head of input is no node"),
+        (Node("tool:u", "spoon", "u"), "node without a name or of an unknown type (spoon)"),
+        (Node("tool:u", "tool", " "), "node without a name or of an unknown type (tool)"),
+        (Node("tool:t", "command", "t"), "node is a tool and cannot be a command as well"),
+    ],
+)
+def test_what_breaks_the_schema_is_left_out_and_told(item: Item, rule: str) -> None:
+    note = Report()
+    graph = assemble([TOOL, COMMAND, FactItem("command:c", "command_of", "tool:t", A), item], note=note)
+    check_graph(graph)
+    assert graph.number_of_edges() == 1 and [line.rule for line in note.lines] == [rule]
+
+
+def test_circles_of_is_a_are_opened() -> None:
+    names = [f"format:{letter}" for letter in "abcd"]
+    circle = zip(names, [*names[1:], names[0]], strict=True)
+    items: list[Item] = [Node(name, "format", name) for name in names]
+    items += [FactItem(head, "format_is_a", tail, A) for head, tail in circle]
+    items += [FactItem("format:a", "format_is_a", "format:a", A), FactItem("format:a", "format_is_a", "format:d", A)]
+    note = Report()
+    graph = assemble(items, note=note)
+    check_graph(graph)
+    assert {line.rule for line in note.lines} == {"is_a that closes a cycle"} and graph.number_of_edges() >= 3
+
+
+def test_names_that_a_prompt_could_not_tell_apart_are_parted() -> None:
+    items = [Node("command:x", "command", "BAM"), Node("tool:a", "tool", "Same"), Node("tool:same", "tool", "same")]
+    graph = assemble([*items, FactItem("format_2572", "input", "command:x", A)])
+    assert graph.nodes["format_2572"]["name"] == "BAM" and graph.nodes["command:x"]["name"] == "BAM (x)"
+    assert graph.nodes["tool:same"]["name"] == "same" and graph.nodes["tool:a"]["name"] == "Same (a)"
+    assert graph.nodes["tool:a"]["aliases"] == ["Same"]
+
+
+def test_items_survive_json() -> None:
+    for item in (TOOL, COMMAND, FactItem("a", "input", "b", A, 3), Toolchain("w", "W", (("a", "b"),), ("a",), B)):
+        assert from_plain(json.loads(json.dumps(to_plain(item)))) == item
+    with pytest.raises(ValueError, match="one of node, fact, toolchain"):
+        from_plain(["spoon"])
+
+
+def test_the_report_as_lines_and_as_a_table(tmp_path: Path) -> None:
+    note = Report()
+    note.at("f\n", "line 1").at("x", 2).dropped("bad", "a\tb\x1b" + "z" * 500)
+    note.at("g").kept("odd", {"k": 1})
+    rows = [json.loads(line) for line in write_report(note, tmp_path / "r.jsonl").read_text().splitlines()]
+    assert rows[0]["place"] == "line 1.x[2]" and rows[0]["file"] == "f\\n" and len(rows[0]["value"]) <= 80
+    assert rows[1]["value"] == "'<dict of 1>'" and rows[2]["counts"] == {"bad (dropped)": 1, "odd (kept)": 1}
+    table = write_report(note, tmp_path / "r.tsv").read_text().splitlines()
+    assert len(table) == 3 and all(line.count("\t") == 4 for line in table) and "\x1b" not in table[1]
+
+
+class Slow:
+    """An importer of three files that counts its readings and stops at one of them when told to."""
+
+    def __init__(self, *, stop_at: str = "") -> None:
+        self.read: list[str] = []
+        self.stop_at = stop_at
+        self.importer = Importer("slow", self.units, self.read_unit)
+
+    def units(self, path: Path) -> list[Unit]:
+        return [Unit(file, file.name, root=path) for file in sorted(path.glob("*.txt"))]
+
+    def read_unit(self, unit: Unit, note: Report, options: Options) -> Iterator[Item]:
+        self.read.append(unit.name)
+        note.record(unit.name)
+        yield Node(f"tool:{unit.path.stem}", "tool", unit.path.read_text())
+        if unit.name == self.stop_at:
+            raise KeyboardInterrupt
+        note.at(unit.name).kept("read", unit.name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "in"
+    place.mkdir()
+    for name in "abc":
+        (place / f"{name}.txt").write_text(f"Tool {name}")
+    return place
+
+
+def test_an_interrupted_import_goes_on_where_it_stopped(folder: Path) -> None:
+    out, report = folder.parent / "g.json", folder.parent / "r.jsonl"
+    with pytest.raises(KeyboardInterrupt):
+        import_registry(Slow(stop_at="b.txt").importer, folder, out=out, report=report)
+    partial = Path(f"{out}.partial")
+    assert len(list(partial.iterdir())) == 1 and not out.exists() and not report.exists()
+    (folder / "a.txt").write_text("Tool a, changed")
+    with pytest.raises(KeyboardInterrupt):
+        import_registry(Slow(stop_at="c.txt").importer, folder, out=out, report=report)
+    again = Slow()
+    done = import_registry(again.importer, folder, out=out, report=report)
+    assert again.read == ["c.txt"] and done.resumed == 2 and not partial.exists()
+    assert [name for _, name in from_json(out).nodes(data="name")] == ["Tool a, changed", "Tool b", "Tool c"]
+    whole = Slow()
+    other = import_registry(whole.importer, folder, out=folder.parent / "h.json", report=folder.parent / "s.jsonl")
+    assert len(whole.read) == 3 and other.report.records == done.report.records == 3
+    assert (folder.parent / "h.json").read_bytes() == out.read_bytes()
+    assert (folder.parent / "s.jsonl").read_bytes() == report.read_bytes()
+
+
+def test_a_damaged_entry_is_read_again_and_strangers_stay(folder: Path) -> None:
+    out = folder.parent / "g.json"
+    with pytest.raises(KeyboardInterrupt):
+        import_registry(Slow(stop_at="b.txt").importer, folder, out=out)
+    partial = Path(f"{out}.partial")
+    (entry,) = partial.iterdir()
+    entry.write_text(entry.read_text()[:20])
+    (partial / "mine.txt").write_text("keep")
+    slow = Slow()
+    assert import_registry(slow.importer, folder, out=out).resumed == 0 and len(slow.read) == 3
+    assert [path.name for path in partial.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("name", sorted(IMPORTERS))
+def test_nothing_to_import_is_one_error_and_writes_nothing(name: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "note.md").write_text("nothing here")
+    for path in (tmp_path / "missing", tmp_path / "empty", tmp_path / "bad\0name"):
+        with pytest.raises(RegistryError):
+            import_registry(IMPORTERS[name], path, out=tmp_path / "g.json", report=tmp_path / "r.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_the_graph_names_the_ontology_it_was_read_with() -> None:
+    assert assemble([TOOL]).graph["edam"] == load_edam().version
