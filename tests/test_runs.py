@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench import runs, stage
-from workbench.files import plain
+from workbench.files import plain, untimed
 
 
 def finish(run_dir: Path, stage: str, *, text: str = "x", **changes: object) -> dict:
@@ -221,3 +221,8 @@ def test_what_an_interrupted_run_left_is_no_part_of_the_next_result(tmp_path: Pa
     (folder / "result.txt").write_text("half")
     (folder / "left.txt").write_text("half")
     assert finish(tmp_path, "kg")["files"].keys() == {"result.txt"}
+
+
+def test_times_are_no_part_of_a_result() -> None:
+    value = {"a": [{"seconds": 1.0, "calls": 2}], "seconds": 3, "b": {"ledger": {"seconds": 4, "rows": (1, 2)}}}
+    assert untimed(value) == {"a": [{"calls": 2}], "b": {"ledger": {"rows": [1, 2]}}}

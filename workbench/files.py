@@ -84,6 +84,13 @@ def plain(value: Any, *, where: str) -> Any:
     )
 
 
+def untimed(value: Any) -> Any:
+    """`value` without the entries called `seconds`, at any depth of dicts and lists: equal results are equal files."""
+    if isinstance(value, Mapping):
+        return {key: untimed(item) for key, item in value.items() if key != "seconds"}
+    return [untimed(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def _key(key: Any, where: str) -> str:
     if isinstance(key, str | int) and not isinstance(key, bool):
         return str(key)

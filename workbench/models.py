@@ -134,7 +134,10 @@ def with_adapter(model: PreTrainedModel, folder: Path, name: str, *, trainable: 
             tuned = PeftModel.from_pretrained(model, folder, is_trainable=trainable, use_safetensors=True)
             fault = fault_after(folder, tuned)
         except Exception as error:  # a config may hold anything
-            raise ModelError(f"adapter {folder} cannot be loaded onto {name!r}: {first_line(error)}") from error
+            raise ModelError(
+                f"adapter {folder} cannot be loaded onto {name!r}: peft refuses it ({first_line(error)}); its "
+                "adapter_config.json was changed, or it is of another model"
+            ) from error
     if fault is not None:
         raise ModelError(f"adapter {folder} cannot be loaded onto {name!r}: {fault}")
     return tuned

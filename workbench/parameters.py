@@ -90,7 +90,7 @@ def parse_value(text: str) -> Value:
     for read in (_strict_json, ast.literal_eval):
         try:
             value = read(stripped)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
             continue
         if isinstance(value, float) and not math.isfinite(value):
             raise ParameterError(f"{text!r} is too large for a number")

@@ -60,7 +60,7 @@ def _parts(recorded: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
 
     yield "made", [f"{name}: {recorded.get(name)}" for name in HEAD] + _named(recorded.get("machine", {}))
     yield "code", [code_line(recorded)]
-    yield "parameters", _named(recorded["parameters"] if recorded["parameters"] is not None else recorded["config"])
+    yield "parameters", _named(recorded["parameters"] if recorded["parameters"] is not None else recorded.get("config"))
     yield "inputs", [input_line(name, one) for name, one in recorded["inputs"].items()]
     yield "versions", _named(recorded.get("packages", {}))
     yield "files", [f"{name}  {digest[:16]}" for name, digest in list(recorded["files"].items())[:20]]

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike
 
 from workbench.explain.sets import ElementSet, diverse_flip_sets, minimal_flip_set
 from workbench.explain.sets.question import ranking
+from workbench.files import untimed
 from workbench.meter import BudgetSpent, Ledger, Meter, Oracle
 
 UNDECIDED = "the {} model does not keep the decision with everything kept: it depends on nothing"
@@ -59,9 +60,7 @@ class ChangedSets:
         sets = {name: [list(one) for one in getattr(self, name)] for name in ("tuned_only", "base_only", "shared")}
         elements = {name: list(getattr(self, name)) for name in ("added", "kept", "dropped", "unsure", "notes")}
         found = {name: [one.to_dict() for one in getattr(self, name)] for name in ("tuned", "base")}
-        cost = self.ledger.to_dict()
-        del cost["seconds"]  # equal findings are equal files
-        return found | sets | elements | {"calls": self.calls, "ledger": cost}
+        return untimed(found | sets | elements | {"calls": self.calls, "ledger": self.ledger.to_dict()})
 
 
 def changed_sets(

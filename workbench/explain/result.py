@@ -10,7 +10,7 @@ from typing import Any
 
 from workbench.cases import Case, Fact
 from workbench.explain.counterfactual import Element, without
-from workbench.files import atomic_write_json
+from workbench.files import atomic_write_json, untimed
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,7 @@ def save(path: Path, explanation: Explanation) -> Path:
 
     The seconds it took are left out: equal explanations are equal files.
     """
-    plain = explanation.to_dict()
-    plain["ledger"].pop("seconds", None)
-    return atomic_write_json(path, plain)
+    return atomic_write_json(path, untimed(explanation.to_dict()))
 
 
 def load(path: Path) -> Explanation:

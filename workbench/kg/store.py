@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import tempfile
 from collections import Counter
@@ -16,6 +17,9 @@ from typing import Any
 import networkx as nx
 
 from workbench.kg.build import ENTITY_TYPES, GraphError, check_graph
+
+HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
+"""An escape that is text only with its other half."""
 
 
 def to_json(graph: nx.MultiDiGraph, path: str | Path) -> Path:
@@ -37,7 +41,10 @@ def from_json(path: str | Path) -> nx.MultiDiGraph:
     """
     path = Path(path)
     try:
-        document = json.loads(path.read_bytes())
+        content = path.read_bytes()
+        document = json.loads(content)
+        if HALF_CHARACTER.search(content):
+            json.dumps(document, ensure_ascii=False).encode()  # what cannot be written again is refused here
         graph = nx.MultiDiGraph()
         graph.graph.update(document["graph"])
         for node in document["nodes"]:

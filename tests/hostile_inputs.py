@@ -1,0 +1,55 @@
+"""Hostile inputs, generated: texts that try paths, shells, HTML, formulas and terminals, and places to put them."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+TEXTS = [
+    *("../../outside", "/tmp/../etc/passwd", "~root/x", "..", ".", "", " ", "a\0b", "a\nb", "a\rb", "\x1b[2Jx"),
+    *("; rm -rf .", "$(touch outside)", "`touch outside`", "| touch outside", "&& touch outside", "%s%n", "{seed}"),
+    *("<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "javascript:alert(1)", "]]><x/>", "\"'><b>"),
+    *("=cmd|' /C calc'!A0", "+1+1", "-1", "@SUM(A1)", "\ud800", "x" * 5000, "CON", "nul.txt", "a/b/c", "-rf", "--help"),
+    *("__import__('os').system('touch outside')", "\u0000", "\u202egpj", "😀" * 200, "file:///etc/passwd", "{{0}}"),
+    *("http://127.0.0.1:1/x", "[red]x[/red]"),
+]
+VALUES: list[Any] = [None, True, 0, -1, 10**30, 1.5, "", "x", [], {}, [[]], {"a": {"b": []}}, [None], "\0", "../x"]
+
+
+def manifests(rng: random.Random, count: int) -> Iterator[str]:
+    """Manifests of a stage in which one thing, or the whole, is something else."""
+    sound = {
+        "stage": "kg", "workbench": "0.1.0", "finished": "now", "seconds": 1.0, "seed": 1, "device": "cpu",
+        "python": "3", "platform": "p", "machine": {}, "packages": {}, "config": {"a": 1}, "ledger": None,
+        "code": {"revision": None, "edited": None, "package_sha256": "0", "sources": {"runs.py": "0"}},
+        "inputs": {"kg": {"path": "run:kg", "sha256": "0"}}, "files": {"a.txt": "0"}, "metrics": {"n": 1},
+    }  # fmt: skip
+    for number in range(count):
+        made = json.loads(json.dumps(sound))
+        name = rng.choice(list(made))
+        kind = number % 4
+        if kind == 0:
+            made[name] = rng.choice(VALUES)
+        elif kind == 1:
+            made[name] = rng.choice(TEXTS)
+        elif kind == 2 and isinstance(made[name], dict):
+            made[name] = {rng.choice(TEXTS): rng.choice([*VALUES, {"path": rng.choice(TEXTS), "sha256": "0"}])}
+        else:
+            made = rng.choice([made["files"], [], "x", {"files": {rng.choice(TEXTS): "0"}, "inputs": {}}])
+        yield json.dumps(made)
+    yield "[" * 100_000
+    yield '{"files": NaN}'
+    yield "9" * 10_000
+
+
+def notebooks(rng: random.Random, count: int) -> Iterator[str]:
+    """Documents in place of a notebook: no notebook, no parameters cell, a cell that is something else."""
+    for _ in range(count):
+        source = rng.choice([*TEXTS, "run_dir = 1 / 0", "run_dir = f'{x}'", "run_dir: int", "import os", "(" * 500])
+        tags = rng.choice([["parameters"], [], "parameters", None, [1], {"parameters": 1}])
+        cell = {"cell_type": rng.choice(["code", "markdown", "evil"]), "source": source, "metadata": {"tags": tags}}
+        cell |= {"outputs": [], "execution_count": None, "id": "a"}
+        whole = {"cells": [cell], "metadata": {}, "nbformat": rng.choice([4, 3, 99, "4"]), "nbformat_minor": 5}
+        yield rng.choice([json.dumps(whole)] * 4 + ["", "{", "[]", "null", json.dumps({"cells": 3})])

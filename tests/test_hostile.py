@@ -1,0 +1,217 @@
+"""Two hundred hostile inputs and more: each is refused in one line or taken as data; nothing is written elsewhere."""
+
+import ast
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from hostile_inputs import TEXTS, manifests, notebooks
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+from tiny_chain import write_notebooks
+
+from workbench import kg, runs
+from workbench.cli import main
+from workbench.executed import copy_path
+from workbench.parameters import ParameterError, parse_value
+from workbench.report import write_report
+from workbench.steps import plan, run_folder
+
+ANSWERED = {0, 1, 2, 4, 5}  # done, different, refused, in use, cannot be written: never a failure nobody foresaw
+
+
+@pytest.fixture
+def area(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder to work in; what lies beside the folder `inside` must be the same afterwards."""
+    (tmp_path / "inside").mkdir()
+    (tmp_path / "outside").write_text("not yours")
+    write_notebooks(tmp_path / "nb")
+    monkeypatch.chdir(tmp_path / "inside")
+    monkeypatch.setenv("HOME", str(tmp_path / "inside" / "home"))
+    before = around(tmp_path)
+    yield tmp_path
+    assert around(tmp_path) == before
+
+
+def around(area: Path) -> dict[str, bytes]:
+    files = (path for path in area.rglob("*") if path.is_file() and not path.is_relative_to(area / "inside"))
+    return {str(path): path.read_bytes() for path in files}
+
+
+def answered(words: list[str], capsys: pytest.CaptureFixture) -> str:
+    """Run a command; what it said. It must end with a foreseen code, and an error is one line."""
+    try:
+        code = main(words)
+    except SystemExit as stop:  # argparse has refused the words
+        assert stop.code == 2
+        return capsys.readouterr().err
+    told = capsys.readouterr()
+    assert code in ANSWERED, f"{words}: {told.err}"
+    assert code in (0, 1) or told.err.count("\n") == 1, told.err
+    assert "\x1b[2J" not in told.out + told.err, "a recorded text has reached the terminal as a command"
+    return told.err
+
+
+def finish(run_dir: Path, stage: str, **more: object) -> None:
+    folder = runs.open_stage(run_dir, stage)
+    runs.atomic_write_text(folder / "a.txt", "x")
+    how = {"config": {}, "inputs": {}, "metrics": {"n": 1}, "seed": 1, "device": "cpu", **more}
+    runs.write_manifest(run_dir, stage, **how)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", range(len(TEXTS)))
+def test_run_names(area: Path, capsys: pytest.CaptureFixture, number: int) -> None:
+    """42 names: a folder of that name is made and used, or the name is refused."""
+    inside = area / "inside" / "a" / "b" / "c"
+    inside.mkdir(parents=True)
+    os.chdir(inside)
+    name = TEXTS[number]
+    if name.startswith("/") or name.startswith("~"):
+        name = "." + name  # absolute ones are the user's own choice
+    if "-h" not in name:
+        answered(["show", name], capsys)
+    try:
+        folder = run_folder(name)
+        finish(folder, "kg")
+    except (ParameterError, OSError):
+        return
+    assert runs.is_complete(folder, "kg")
+    if not name.startswith("-"):  # those are options to the command line
+        assert answered(["show", name], capsys) == "" and answered(["verify", name], capsys) == ""
+
+
+def test_parameters(area: Path, capsys: pytest.CaptureFixture) -> None:
+    """84 values and names: what is taken reaches the cell as that very value, and as nothing else."""
+    notebook = area / "nb" / "02_train_qlora.ipynb"
+    document = nbformat.read(notebook, as_version=4)
+    document.cells[1].source += "\nnote = 'x'"
+    inside = area / "inside" / "nb"
+    shutil.copytree(area / "nb", inside)
+    nbformat.write(document, inside / notebook.name)
+    taken = 0
+    for text in TEXTS:
+        try:
+            steps = plan(inside, area / "inside" / "run", {"note": parse_value(text)})
+        except ParameterError:
+            pass
+        else:
+            taken += 1
+            assert injected(inside / notebook.name, dict(steps[1].given)) == steps[1].given
+        words = ["run", "--run-dir", "run", "--notebooks", str(inside), f"-p{text}", "1"]
+        answered([word for word in words if "\0" not in word], capsys)
+    assert taken > 30 and not (area / "inside" / "run").exists()
+
+
+def injected(notebook: Path, given: dict) -> dict:
+    """The values that papermill's cell gives to the names, read as literals."""
+    made = parameterize_notebook(load_notebook_node(str(notebook)), given, kernel_name="python3", language="python")
+    (cell,) = (cell for cell in made.cells if "injected-parameters" in cell.metadata.get("tags", []))
+    statements = ast.parse(cell.source).body
+    assert all(isinstance(one, ast.Assign) for one in statements)
+    return {one.targets[0].id: ast.literal_eval(one.value) for one in statements}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_manifests(area: Path, capsys: pytest.CaptureFixture, seed: int) -> None:
+    """46 manifests: shown, verified, compared, overwritten."""
+    run, other = area / "inside" / "run", area / "inside" / "other"
+    for folder in (run, other):
+        finish(folder, "kg")
+        (folder / "adapter").mkdir()
+    for text in manifests(random.Random(seed), 20):
+        (run / "adapter" / runs.MANIFEST).write_text(text)
+        for words in (
+            ["show", str(run)],
+            ["verify", str(run)],
+            ["diff", str(run), str(other)],
+            ["show", str(run), "--json"],
+        ):
+            answered(words, capsys)
+        runs.is_complete(run, "adapter")
+        finish(run, "adapter", inputs={"kg": run / "kg"})
+        assert runs.check_stage(run, "adapter") == []
+
+
+def test_notebooks(area: Path, capsys: pytest.CaptureFixture) -> None:
+    """40 documents in place of a notebook: refused before anything runs."""
+    inside = Path(shutil.copytree(area / "nb", area / "inside" / "nb"))
+    for text in notebooks(random.Random(3), 40):
+        (inside / "03_explain_masks.ipynb").write_text(text)
+        error = answered(["run", "--run-dir", "run", "--notebooks", str(inside)], capsys)
+        assert "03_explain_masks.ipynb" in error
+    assert not (area / "inside" / "run").exists()
+
+
+def test_a_notebook_without_a_parameters_cell_says_what_to_add(area: Path, capsys: pytest.CaptureFixture) -> None:
+    inside = Path(shutil.copytree(area / "nb", area / "inside" / "nb"))
+    path = inside / "01_build_kg.ipynb"
+    document = nbformat.read(path, as_version=4)
+    document.cells[1].metadata["tags"] = []
+    nbformat.write(document, path)
+    assert "Add a code cell with the tag `parameters`" in answered(["run", "--notebooks", str(inside)], capsys)
+    document.cells[1].metadata["tags"] = ["parameters"]
+    document.cells[1].source = "seed = 1"
+    nbformat.write(document, path)
+    assert "Add a parameter `run_dir`" in answered(["run", "--notebooks", str(inside)], capsys)
+
+
+def test_links_out_of_the_run_folder_are_not_followed(area: Path, capsys: pytest.CaptureFixture) -> None:
+    run = area / "inside" / "run"
+    (area / "elsewhere").mkdir()
+    run.mkdir()
+    for name in ("adapter", "notebooks"):
+        (run / name).symlink_to(area / "elsewhere", target_is_directory=True)
+        error = answered(["run", "--run-dir", str(run), "--notebooks", str(area / "nb")], capsys)
+        assert f"{name} is a link to" in error and "make the run folder itself the link" in error
+        (run / name).unlink()
+    finish(run, "kg")
+    (run / "kg" / runs.WORK_FOLDER).symlink_to(area / "elsewhere", target_is_directory=True)
+    with pytest.raises(ValueError, match="outside the run folder"):
+        runs.open_stage(run, "kg")
+    (run / "kg" / "pipe").unlink(missing_ok=True)
+    os.mkfifo(run / "kg" / "pipe")
+    assert "pipe" not in runs.folder_files(run / "kg")
+    (run / "kg" / runs.WORK_FOLDER).unlink()
+    assert runs.check_stage(run, "kg") == [], "a pipe nobody writes to would be waited for"
+
+
+def test_a_report_of_hostile_names_is_harmless(area: Path) -> None:
+    from test_report import assert_harmless
+
+    run = area / "inside" / "run"
+    named = {text: text for text in TEXTS if "\ud800" not in text}
+    for stage, name in runs.STAGES.items():
+        finish(run, stage, config=named, metrics={"texts": named}, inputs={"model": TEXTS[20]})
+        cells = [nbformat.v4.new_markdown_cell(f"## {text}") for text in named]
+        runs.atomic_write_text(copy_path(run, name), nbformat.writes(nbformat.v4.new_notebook(cells=cells)))
+    page = write_report(run).read_text("utf-8")
+    assert_harmless(page[page.index("<body>") :])
+
+
+GRAPHS = {
+    "deep": "[" * 200_000,
+    "empty": "",
+    "no object": "[]",
+    "no number": '{"graph": {}, "nodes": NaN, "edges": []}',
+    "long number": '{"graph": {}, "nodes": ' + "9" * 5_000 + ', "edges": []}',
+    "list of lists": '{"graph": {}, "nodes": [[]], "edges": []}',
+    "same twice": '{"graph": {}, "nodes": [{"id": "a"}, {"id": "a"}], "edges": []}',
+    "to nowhere": '{"graph": {}, "nodes": [{"id": "a"}], "edges": [{"source": "a", "target": "b", "key": "input"}]}',
+    "half a character": '{"graph": {}, "nodes": [{"id": "\\ud800", "type": "tool", "name": "x"}], "edges": []}',
+    "other type": '{"graph": {}, "nodes": [{"id": "a", "type": "<script>", "name": "x"}], "edges": []}',
+    "graph in words": '{"graph": "x", "nodes": [], "edges": []}',
+    "xml": '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>',
+}
+
+
+@pytest.mark.parametrize("kind", GRAPHS)
+def test_graphs(area: Path, kind: str) -> None:
+    """12 files in place of a graph: refused by name."""
+    path = area / "inside" / "graph.json"
+    path.write_text(GRAPHS[kind])
+    with pytest.raises(kg.GraphError, match=r"graph\.json|tool|node|edge|type"):
+        kg.from_json(path)

@@ -1,0 +1,150 @@
+"""From a run back to what it was made from: show, verify, diff."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from tiny_chain import write_notebooks
+
+from workbench import origin, runs
+from workbench.chain import run_chain
+from workbench.cli import main
+from workbench.lineage import NoRun, compare, lineage, metric_differences
+from workbench.page import current_report
+from workbench.provenance import describe_input, input_change, remembered_digest
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the tiny chain with its report; copied by tests that change it."""
+    folder = tmp_path_factory.mktemp("lineage")
+    notebooks = write_notebooks(folder / "nb", extra={"adapter": "rate = 0.1\n"})
+    run_chain(folder / "run", notebooks=notebooks, parameters={"rate": 0.5}, say=lambda line: None)
+    current_report(folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture
+def copied(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "copied"))
+
+
+def test_everything_a_number_rests_on_is_recorded(made: Path, capsys: pytest.CaptureFixture) -> None:
+    adapter = lineage(made)["stages"]["adapter"]
+    assert adapter["parameters"] == {"seed": 1, "rate": 0.5} and adapter["inputs"]["kg"]["path"] == "run:kg"
+    assert {"runs.py", "stage.py", "files.py"} <= set(adapter["code"]["sources"])
+    assert adapter["code"]["package_sha256"] == origin.sources_digest(origin.PACKAGE_FOLDER)
+    assert adapter["machine"]["peak_bytes"] > 1e6 and adapter["packages"]["torch"]
+
+    assert main(["show", str(made)]) == 0
+    told = capsys.readouterr().out
+    for word in ("02_train_qlora", "rate: 0.5", "kg: run:kg", "seed: 1", "sources", "result.txt"):
+        assert word in told
+    assert main(["show", str(made), "--json", "--stage", "adapter"]) == 0
+    assert json.loads(capsys.readouterr().out)["stages"] == {"adapter": adapter}
+
+
+def test_verify_says_what_no_longer_matches(copied: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["verify", str(copied)]) == 0
+    assert capsys.readouterr().out.count("as it was made") == 5
+    (copied / "kg" / "result.txt").write_text("edited")
+    page = copied / "report.html"
+    page.write_text(page.read_text().replace("Headline", "Deadline"))
+    manifest = copied / "shift" / runs.MANIFEST
+    manifest.write_text(manifest.read_text().replace('"n": 1', '"n": 2'))
+    assert main(["verify", str(copied), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["stages"]["kg"]["broken"] == ["file result.txt was changed"]
+    assert "is not the one it was made from" in found["stages"]["adapter"]["broken"][0]
+    assert found["stages"]["explain"]["broken"] == []
+    assert "its manifest is not the one" in found["stages"]["shift"]["broken"][0]
+    assert "was changed" in found["report"] and not found["sound"]
+
+
+def test_code_that_moved_on_is_a_note(copied: Path, capsys: pytest.CaptureFixture) -> None:
+    path = copied / "kg" / runs.MANIFEST
+    manifest = json.loads(path.read_text())
+    manifest["code"]["sources"]["runs.py"] = "0" * 64
+    path.write_text(json.dumps(manifest))
+    assert runs.check_code(copied, "kg") == ["the code that made it was changed (runs.py)"]
+    assert not runs.is_complete(copied, "kg") and runs.require_stage(copied, "kg")
+    main(["verify", str(copied)])
+    assert "note: the code that made it was changed (runs.py)" in capsys.readouterr().out
+
+
+def test_diff_names_parameters_files_and_metrics(made: Path, copied: Path, capsys: pytest.CaptureFixture) -> None:
+    assert main(["diff", str(made), str(copied)]) == 0
+    notebooks = made.parent / "nb"
+    run_chain(copied, notebooks=notebooks, parameters={"rate": 0.5, "seed": 3}, say=lambda line: None)
+    assert main(["diff", str(made), str(copied), "--json"]) == 1
+    capsys.readouterr()
+    found = compare(made, copied)["adapter"]
+    assert found["parameters"] == ["seed 1 -> 3"] and found["files"] == ["result.txt differs"]
+    assert found["metrics"] == [{"name": "n", "first": 1, "second": 3, "difference": 2, "relative": 2.0}]
+    assert any(line.startswith("input kg ") for line in found["made_from"])
+    assert main(["diff", str(made), str(copied)]) == 1
+    told = capsys.readouterr().out
+    assert "parameters: seed 1 -> 3" in told and "+200.00%" in told
+    shutil.rmtree(copied / "shift")
+    assert compare(made, copied)["shift"]["files"] == [f"the stage was not made, or not to its end in {copied}"]
+
+
+def test_metrics_are_compared_where_they_can_be() -> None:
+    one = {"a": 0, "b": {"c": [1.0, 2.0]}, "train_seconds": 3, "text": "x", "same": True, "gone": 1}
+    other = {"a": 1, "b": {"c": [1.0, 2.5]}, "train_seconds": 9, "text": "y", "same": True}
+    rows = {row["name"]: row for row in metric_differences(one, other)}
+    assert set(rows) == {"a", "b.c.1", "text", "gone"}
+    assert rows["a"]["relative"] is None and rows["a"]["difference"] == 1
+    assert rows["b.c.1"]["relative"] == 0.25 and rows["text"]["difference"] is None
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for words in (["show", str(tmp_path)], ["verify", str(tmp_path)], ["diff", str(tmp_path), str(tmp_path)]):
+        assert main(words) == 2
+        assert "holds no run" in capsys.readouterr().err
+    with pytest.raises(NoRun):
+        lineage(tmp_path)
+
+
+def git(folder: Path, *words: str) -> str:
+    names = ("-c", "user.name=n", "-c", "user.email=e@e")
+    return subprocess.run(["git", *names, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def test_a_revision_is_that_of_the_checkout_that_tracks_the_package(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    assert origin.git_state(package) == {"revision": None, "edited": None}
+    git(tmp_path, "init", "-q")
+    assert origin.git_state(package)["revision"] is None, "installed below a checkout, but no part of it"
+    git(tmp_path, "add", "package")
+    git(tmp_path, "commit", "-qm", "first")
+    assert origin.git_state(package) == {"revision": git(tmp_path, "rev-parse", "HEAD").strip(), "edited": False}
+    (package / "__init__.py").write_text("x = 1")
+    assert origin.git_state(package)["edited"] is True
+
+
+def test_a_large_file_is_read_once_and_a_changed_one_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workbench.provenance.LARGE", 1)
+    monkeypatch.setattr("workbench.provenance.SETTLED_SECONDS", -1.0)
+    path = tmp_path / "model.safetensors"
+    path.write_text("a")
+    first = remembered_digest(path)
+    monkeypatch.setattr("workbench.provenance.sha256_file", lambda path: "read")
+    assert remembered_digest(path) == first
+    path.write_text("bb")
+    assert remembered_digest(path) == "read"
+
+
+def test_a_fetched_model_is_known_by_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = iter(["a" * 40, "b" * 40])
+    monkeypatch.setattr(
+        "huggingface_hub.try_to_load_from_cache", lambda name, file: str(tmp_path / next(commit) / file)
+    )
+    recorded = describe_input(tmp_path, "model", "org/model-7b")
+    assert recorded == {"id": "org/model-7b", "revision": "a" * 40}
+    assert "is at commit bbbbbbbbbbbb now" in str(input_change(tmp_path, "model", recorded))
+    assert describe_input(tmp_path, "model", "no model, a text") == {"id": "no model, a text"}
