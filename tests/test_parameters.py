@@ -18,7 +18,8 @@ from workbench.parameters import ParameterError, assign_parameters, parse_value,
         ("false", False), ("null", None), ("None", None), ("on", "on"), ("no", "no"), ("nan", "nan"), ("NaN", "NaN"),
         ('"3"', "3"), ("'a b'", "a b"), ("a: b", "a: b"), ("", ""), ("[]", []), ("[1, a, true]", [1, "a", True]),
         ('["a,b", 2]', ["a,b", 2]), ("[[1], [2]]", [[1], [2]]), ("(1, 2)", "(1, 2)"), ("{a: 1}", "{a: 1}"),
-        ("{{0}}", "{{0}}"), ("007", "007"), ("samtools sort", "samtools sort"), ("__import__('os')", "__import__('os')"),
+        ("007", "007"), ("{{0}}", "{{0}}"),
+        ("samtools sort", "samtools sort"), ("__import__('os')", "__import__('os')"),
     ],
 )  # fmt: skip
 def test_a_value_is_read_as_it_looks(text: str, value: object) -> None:

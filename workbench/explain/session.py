@@ -26,6 +26,7 @@ from workbench.explain.result import Explanation
 from workbench.explain.sets import ElementSet
 from workbench.explain.smallest import smallest_flip_set
 from workbench.explain.terms import Weights
+from workbench.files import untimed
 from workbench.game import Engine, Game, attention_received
 
 LEARNED = ("paper", "in_loop")
@@ -235,7 +236,7 @@ class Session:
             seed=self.seed,
             history=masks.history if masks else [],
             ledger=ledger,
-            certificate=self.certified[i].to_dict() if method == CERTIFIED else {},
+            certificate=untimed(self.certified[i].to_dict()) if method == CERTIFIED else {},
         )
 
     def _metrics(self, full: tuple[str, ...], changed: tuple[str, ...]) -> dict[str, float]:
