@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from workbench.checkpoints import Checkpoints, fingerprint, logging_steps
 from workbench.context import check_context
 from workbench.game import Engine
 from workbench.models import LanguageModel, add_adapter
+from workbench.packing import check_packs, pack, packed_attention
 from workbench.prompts import encode, encode_answer
 from workbench.prompts import text as prompt_text
 from workbench.sampling import with_order
@@ -39,6 +41,7 @@ class TrainConfig:
     learning_rate: float = 4e-3
     shares: tuple[float, ...] = (0.3, 0.3, 0.6)  # shares of needed facts withheld, drawn evenly
     checkpoint_every: int = 250  # steps
+    packed: bool = False  # the cases of a step one after another in one row, without padding; see `packing`
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -160,9 +163,12 @@ def train(
     and base model were the same. The adapters of all checkpoints stay there; the optimizer's state goes when the
     training is done.
 
-    ContextError: a case is longer than the model's context; nothing was trained.
+    ContextError: a case is longer than the model's context. ValueError: rows are to be packed for a model whose
+    attention is not plain. Nothing was trained.
     """
     check_context(lm.model, longest_rows(cases, lm))
+    if config.packed:
+        check_packs(lm)
     add_adapter(
         lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
     )
@@ -173,11 +179,12 @@ def train(
         model=lm.model,
         args=arguments(config, checkpoints.folder),
         train_dataset=views,
-        data_collator=lambda rows: collate(rows, int(lm.tokenizer.pad_token_id)),
+        data_collator=pack if config.packed else lambda rows: collate(rows, int(lm.tokenizer.pad_token_id)),
         callbacks=[watch],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=checkpoints.last())
+    with packed_attention(lm) if config.packed else nullcontext():
+        trainer.train(resume_from_checkpoint=checkpoints.last())
     seconds = watch.seconds
     lm.model.eval()
     lm.model.save_pretrained(folder, safe_serialization=True)

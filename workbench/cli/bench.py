@@ -9,31 +9,62 @@ from pathlib import Path
 from workbench.cli.run import RUN_DIR
 from workbench.cli.screen import say, show
 
-BENCHES = ("planted", "certified", "difference", "peers", "agreement", "spectra", "kills")
+BENCHES = (
+    *("planted", "certified", "difference", "peers", "agreement", "spectra", "kills"),
+    *("kg", "context", "train", "chain", "doses"),
+)
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
     bench = commands.add_parser("bench", parents=[common], help="measure: write figures as JSON and show them")
     bench.set_defaults(command=_bench)
-    bench.add_argument("name", metavar="NAME", help=f"one of {', '.join(BENCHES)}")
-    bench.add_argument("--json", metavar="FILE", required=True, help="where the figures go")
+    bench.add_argument("name", metavar="NAME", help=f"one of {', '.join(BENCHES)}; or compare, with two of their files")
+    bench.add_argument("files", metavar="FILE", nargs="*", help="compare: A and B, results of one benchmark")
+    bench.add_argument("--json", metavar="FILE", help="where the figures go")
     bench.add_argument("--run-dir", metavar="D", default=RUN_DIR, help=f"run to measure on (default {RUN_DIR})")
     bench.add_argument("--quick", action="store_true", help="a small part of it, to see whether it runs")
     bench.add_argument("--seed", type=int, default=0)
 
 
 def _bench(options: argparse.Namespace) -> int:
+    if options.name == "compare":
+        return _compare(options)
     if options.name not in BENCHES:
-        raise ValueError(f"no benchmark is called {options.name!r}; there are {', '.join(BENCHES)}")
+        raise ValueError(f"no benchmark is called {options.name!r}; there are {', '.join(BENCHES)}, and compare")
+    if options.files or not options.json:
+        raise ValueError(f"bench {options.name} writes its figures to one file; give it as --json FILE")
     from workbench.bench import measure
     from workbench.files import atomic_write_json
 
-    file = Path(options.json).expanduser()
-    if not file.parent.is_dir():
-        raise ValueError(f"--json {options.json}: the folder {str(file.parent)!r} does not exist; create it first")
+    file = _file(options.json)
     run_dir = Path(options.run_dir).expanduser()
     result = measure(options.name, run_dir=run_dir, quick=options.quick, seed=options.seed, say=say)
     atomic_write_json(file, result)
     show(result["table"], title=options.name)
     say(f"done in {result['seconds']:.0f} s; the figures are in {os.path.relpath(file)}")
     return 0
+
+
+def _compare(options: argparse.Namespace) -> int:
+    """Ratios B / A, as a table and, where asked for, as JSON."""
+    from workbench.bench.compare import compare
+    from workbench.files import atomic_write_json
+
+    if len(options.files) != 2:
+        raise ValueError(f"bench compare takes two results, A and B, not {len(options.files)}")
+    found = compare(*(Path(one).expanduser() for one in options.files))
+    if options.json:
+        atomic_write_json(_file(options.json), found)
+    if found["table"]:
+        show(found["table"], title=f"{found['benchmark']}: B / A, with 95 % intervals where both figures have one")
+    for what, names in found["differs"].items():
+        if names:
+            say(f"differs: {what} {names}")
+    return 0
+
+
+def _file(given: str) -> Path:
+    file = Path(given).expanduser()
+    if not file.parent.is_dir():
+        raise ValueError(f"--json {given}: the folder {str(file.parent)!r} does not exist; create it first")
+    return file

@@ -60,7 +60,7 @@ def offering(client: Client, resources: Mapping[str, float]) -> int:
 
 
 def _local(workers: int | None, resources: Mapping[str, float]) -> LocalCluster:
-    count = workers or (1 if resources else _cores())
+    count = (1 if resources else _cores()) if workers is None else workers
     if count < 1:
         raise ValueError(f"--workers must be 1 or more, not {workers!r}")
     if resources:

@@ -1,0 +1,93 @@
+"""Packed rows: nothing leaks between cases, the loss and its gradients are those of the padded batch."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+from tiny import NAMES, chain_case, save_tiny, tiny_reader
+
+from workbench import models
+from workbench.packing import IGNORED, pack, packed_attention
+from workbench.train import TrainConfig, collate, train
+
+
+def row(rng: np.random.Generator, length: int, answer: int) -> dict[str, list[int]]:
+    ids = rng.integers(5, 60, size=length).tolist()
+    return {"input_ids": ids, "labels": [IGNORED] * (length - answer) + ids[length - answer :]}
+
+
+def gradients(lm, batch) -> tuple[float, list[torch.Tensor]]:
+    lm.model.zero_grad()
+    loss = lm.model(**batch).loss
+    loss.backward()
+    return float(loss.detach()), [p.grad.clone() for p in lm.model.parameters() if p.grad is not None]
+
+
+READER = tiny_reader()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(2, 30), st.integers(1, 29)), min_size=1, max_size=7), st.integers(0, 9))
+def test_loss_and_gradients_are_those_of_the_padded_batch(sizes, seed):
+    rng = np.random.default_rng(seed)
+    rows = [row(rng, length, min(answer, length - 1)) for length, answer in sizes]
+    expected, slopes = gradients(READER, collate(rows, 0))
+    with packed_attention(READER):
+        loss, packed = gradients(READER, pack(rows))
+    assert loss == pytest.approx(expected, abs=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(slopes, packed, strict=True))
+    assert READER.model.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen"])  # both with fewer heads of keys than of queries
+def test_what_one_case_says_does_not_reach_another(tmp_path, kind):
+    lm = models.load(str(save_tiny(tmp_path, kind)), names=NAMES, four_bit=False)
+    rng = np.random.default_rng(0)
+    rows = [row(rng, n, 3) for n in (9, 14, 5)]
+    other = [row(rng, 9, 3), rows[1], row(rng, 5, 3)]
+    with packed_attention(lm), torch.no_grad():
+        first, second = (lm.model(**pack(some)).logits[0, 3:6] for some in (rows, other))
+    assert torch.equal(first, second)
+    with torch.no_grad():
+        alone = lm.model(torch.tensor([rows[1]["input_ids"]])).logits[0, -4:-1]
+    assert torch.allclose(first, alone, atol=1e-5)
+
+
+def test_a_row_says_where_its_cases_are():
+    rows = [{"input_ids": [5, 6, 7], "labels": [-100, 6, 7]}, {"input_ids": [8, 9], "labels": [-100, 9]}]
+    batch = pack(rows)
+    assert batch["input_ids"].tolist() == [[5, 6, 7, 8, 9]] and batch["position_ids"].tolist() == [[0, 1, 2, 0, 1]]
+    assert batch["cu_seq_lens_q"].tolist() == [0, 3, 5] and batch["max_length_q"] == 3
+    assert batch["logits_to_keep"].tolist() == [0, 1, 3] and batch["shift_labels"].tolist() == [[6, 7, 9]]
+
+
+def test_packed_training_loses_as_padded_training_does_and_resumes_exactly(tmp_path):
+    class Interrupted(Exception):
+        pass
+
+    def stop(history):
+        if history[-1]["step"] == 3:
+            raise Interrupted
+
+    base = save_tiny(tmp_path / "llama", "llama")
+    load = lambda: models.load(str(base), names=NAMES)  # noqa: E731
+    how = {"rank": 4, "alpha": 8, "steps": 4, "batch": 4, "checkpoint_every": 2, "seed": 5}
+    padded = train(load(), [chain_case()], TrainConfig(**how), folder=tmp_path / "padded")
+    packed = train(load(), [chain_case()], TrainConfig(**how, packed=True), folder=tmp_path / "packed")
+    assert [r["loss"] for r in packed.history] == pytest.approx([r["loss"] for r in padded.history], abs=1e-4)
+    cut = tmp_path / "cut"
+    with pytest.raises(Interrupted):
+        train(load(), [chain_case()], TrainConfig(**how, packed=True), folder=cut, listen=stop)
+    train(load(), [chain_case()], TrainConfig(**how, packed=True), folder=cut)
+    whole, again = (load_file(folder / "adapter_model.safetensors") for folder in (tmp_path / "packed", cut))
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
+def test_a_model_with_attention_of_its_own_is_refused_before_any_work(tmp_path):
+    lm = models.load(str(save_tiny(tmp_path / "qwen", "qwen")), names=NAMES)
+    lm.model.config.sliding_window, lm.model.config.use_sliding_window = 16, True
+    with pytest.raises(ValueError, match=r"attention of its own \(qwen2\).*packed=False"):
+        train(lm, [chain_case()], TrainConfig(packed=True), folder=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,112 @@
+"""Training rows without padding: the cases of a batch stand one after another in a single row.
+
+Attention stays within each case (block-diagonal and causal), positions start anew at each, and logits are computed only
+where the loss looks, at the answers. So nothing leaks from one case to the next, the loss is that of the padded batch,
+and no work goes into padding or into the vocabulary at prompt tokens. Krell et al. 2021, arXiv:2107.02027.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn import functional
+from transformers import AttentionInterface, PreTrainedModel
+
+from workbench.models import LanguageModel
+
+NAME = "workbench_packed"
+IGNORED = -100  # label that the loss skips
+
+
+def pack(rows: Sequence[dict[str, list[int]]]) -> dict[str, Any]:
+    """One row (1, tokens) of all of `rows`, without padding, as the models of transformers take it.
+
+    Of every row, input_ids and labels in step, -100 where the loss does not look. `logits_to_keep` are the positions
+    whose next token has a label, `labels` and `shift_labels` (1, kept) those labels; `cu_seq_lens_q` and `_k` are where
+    rows begin and end, int32.
+    """
+    lengths = torch.tensor([len(row["input_ids"]) for row in rows])
+    ids = torch.tensor([token for row in rows for token in row["input_ids"]])[None]
+    following = torch.tensor([label for row in rows for label in (*row["labels"][1:], IGNORED)])
+    ends = functional.pad(lengths.cumsum(0), (1, 0)).to(torch.int32)
+    kept = (following != IGNORED).nonzero()[:, 0]
+    labels = following[kept][None]
+    return {
+        "input_ids": ids,
+        "position_ids": torch.cat([torch.arange(int(n)) for n in lengths])[None],
+        "cu_seq_lens_q": ends,
+        "cu_seq_lens_k": ends,
+        "max_length_q": int(lengths.max()),
+        "max_length_k": int(lengths.max()),
+        "logits_to_keep": kept,
+        "labels": labels,
+        "shift_labels": labels,
+    }
+
+
+def attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    *,
+    cu_seq_lens_q: torch.Tensor,
+    max_length_q: int,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **_more: Any,
+) -> tuple[torch.Tensor, None]:
+    """Causal attention within each packed case: query (1, heads, tokens, d) -> (1, tokens, heads, d).
+
+    Cases are set side by side, padded on the right, where nothing looks, and back: the work is that of the longest case
+    in each row, not of all tokens squared.
+    """
+    starts, lengths = cu_seq_lens_q[:-1].long(), cu_seq_lens_q.diff().long()
+    step = torch.arange(max_length_q, device=query.device)
+    real = step < lengths[:, None]  # (cases, longest)
+    source = torch.where(real, starts[:, None] + step, 0)
+    side = [x[0][:, source].transpose(0, 1) for x in (query, key, value)]  # each (cases, heads, longest, d)
+    grouped = query.shape[1] != key.shape[1]
+    out = functional.scaled_dot_product_attention(
+        *side, is_causal=True, scale=scaling, dropout_p=dropout, enable_gqa=grouped
+    )
+    return out.transpose(1, 2)[real][None], None
+
+
+AttentionInterface.register(NAME, attend)
+
+
+@contextmanager
+def packed_attention(lm: LanguageModel) -> Iterator[None]:
+    """The model takes packed rows while its block runs. ValueError: see `check_packs`."""
+    check_packs(lm)
+    model = _base(lm)
+    before = model.config._attn_implementation
+    model.set_attn_implementation(NAME)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before)
+
+
+def check_packs(lm: LanguageModel) -> None:
+    """ValueError: the model's attention is not plain causal attention, and packing would change what it computes."""
+    model = _base(lm)
+    config = model.config
+    special = [name for name in ("attn_logit_softcapping", "attention_chunk_size") if getattr(config, name, None)]
+    window = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+    kinds = set(getattr(config, "layer_types", None) or []) - {"full_attention"}
+    if special or window or kinds or not getattr(model, "_supports_attention_backend", False):
+        raise ValueError(
+            f"model {lm.name!r} has attention of its own ({config.model_type}); rows can be packed for plain causal "
+            "attention only, so train it with packed=False"
+        )
+
+
+def _base(lm: LanguageModel) -> PreTrainedModel:
+    model = lm.model
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
