@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import COMMANDS, chain_case
 
-from workbench.cases import Case, load_cases, save_cases, withhold
+from workbench.cases import Case, iter_cases, load_cases, save_cases, withhold
 
 
 def test_elements_are_nodes_then_facts():
@@ -70,3 +70,20 @@ def test_cases_survive_the_file(tmp_path):
     save_cases(tmp_path / "cases.jsonl", cases)
     assert load_cases(tmp_path / "cases.jsonl") == cases
     assert Case.from_dict(json.loads(json.dumps(cases[1].to_dict()))) == cases[1]
+
+
+def test_names_with_marks_that_end_a_line_survive_the_file(tmp_path):
+    odd = "a\u2028b\x85c\x0bd\re"
+    case = replace(chain_case(), names={**chain_case().names, "format_1": odd})
+    save_cases(tmp_path / "cases.jsonl", [case, case])
+    assert load_cases(tmp_path / "cases.jsonl") == [case, case]
+
+
+def test_cases_are_read_one_at_a_time_and_a_torn_line_is_named(tmp_path):
+    path = tmp_path / "cases.jsonl"
+    save_cases(path, (chain_case() for _ in range(3)))
+    path.write_text(path.read_text()[:-20])
+    cases = iter_cases(path)
+    assert next(cases) == next(cases) == chain_case()
+    with pytest.raises(ValueError, match=r"cases\.jsonl: line 3 is no case"):
+        next(cases)

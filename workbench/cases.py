@@ -7,12 +7,14 @@ distractors that do not open a second one. Withholding removes needed facts, so 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+from workbench.files import atomic_path
 
 FLOW = ("download_from", "input", "output", "output_data")  # the relations that carry data, in the direction it flows
 
@@ -115,10 +117,25 @@ def withhold(case: Case, share: float, *, rng: np.random.Generator, always_shown
 
 
 def save_cases(path: Path, cases: Iterable[Case]) -> None:
-    """One JSON object a line, written to `path`."""
-    path.write_text("".join(json.dumps(c.to_dict(), ensure_ascii=False) + "\n" for c in cases), encoding="utf-8")
+    """One JSON object a line, written to `path` one case at a time, in the end at once or not at all."""
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as opened:
+        opened.writelines(json.dumps(case.to_dict(), ensure_ascii=False) + "\n" for case in cases)
+
+
+def iter_cases(path: Path) -> Iterator[Case]:
+    """The cases `save_cases` wrote, one at a time: memory for one, however many there are.
+
+    ValueError names the line that is no case.
+    """
+    with Path(path).open(encoding="utf-8", newline="\n") as opened:  # names may hold other marks that end a line
+        for number, line in enumerate(opened, start=1):
+            try:
+                yield Case.from_dict(json.loads(line))
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                problem = f"line {number} is no case ({type(error).__name__}: {error})"
+                raise ValueError(f"{path}: {problem}; make the file again with save_cases") from error
 
 
 def load_cases(path: Path) -> list[Case]:
-    """The cases `save_cases` wrote."""
-    return [Case.from_dict(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    """All cases of a file; see `iter_cases`."""
+    return list(iter_cases(path))
