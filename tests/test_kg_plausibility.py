@@ -45,9 +45,9 @@ def test_what_lies_below_is_accepted_and_what_lies_above_is_not() -> None:
 
 
 def test_kinds_of_data_must_agree_where_both_state_them() -> None:
-    graph = world(counts=("a", [], [["format_3475", "data_3112"]]),
-                  reads_counts=("b", [["format_3475", "data_3112"]], []), reads_tree=("c", [["format_3475", "data_0872"]], []), any_table=("d", [["format_3475"]], []),
-                  only_tree=("e", [["data_0872"]], []))  # fmt: skip
+    counts, tree = ["format_3475", "data_3112"], ["format_3475", "data_0872"]
+    graph = world(counts=("a", [], [counts]), reads_counts=("b", [counts], []), reads_tree=("c", [tree], []),
+                  any_table=("d", [["format_3475"]], []), only_tree=("e", [["data_0872"]], []))  # fmt: skip
     assert accepted(graph, "counts", "reads_counts") and accepted(graph, "counts", "any_table")
     assert not accepted(graph, "counts", "reads_tree") and not accepted(graph, "counts", "only_tree")
 

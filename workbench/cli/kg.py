@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from workbench.cli import kg_import
+from workbench.cli import kg_ask, kg_import, kg_merge
 
-PARTS = (kg_import,)
+PARTS = (kg_import, kg_merge, kg_ask)
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:

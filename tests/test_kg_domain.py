@@ -1,0 +1,181 @@
+"""Other domains: the schema of one's own, its triples, and the shipped second example through the notebooks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_notebooks import execute
+from tiny import save_tiny
+
+from workbench import kg, runs
+from workbench.cases import load_cases
+from workbench.cli import main
+from workbench.figures import kg as pictures
+from workbench.kg.grow import grow
+from workbench.kg.questions import Questions
+from workbench.kg.schema import read_schema
+from workbench.kg.triples import read_triples
+
+SCHEMA: dict[str, Any] = {
+    "name": "Kitchen",
+    "entities": {"shop": "source", "food": "format", "step": "command", "kitchen tool": "tool", "season": None},
+    "relations": {
+        "sells": {"head": ["shop"], "tail": ["food"], "as": "download_from"},
+        "goes into": {"head": ["food"], "tail": ["step"], "as": "input"},
+        "gives": {"head": ["step"], "tail": ["food"], "as": "output"},
+        "needs": {"head": ["step"], "tail": ["kitchen tool"], "as": "command_of"},
+        "grows in": {"head": ["food"], "tail": ["season"]},
+        "likes": {"head": ["shop", "season"], "tail": ["food"]},
+    },
+}
+ROWS = [
+    ("market", "sells", "egg", ""),
+    ("market", "sells", "flour", ""),
+    ("egg", "goes into", "knead", "0"),
+    ("flour", "goes into", "knead", "1"),
+    ("knead", "gives", "dough", ""),
+    ("knead", "needs", "board", ""),
+    ("flour", "grows in", "summer", ""),
+    ("summer", "likes", "egg", ""),
+]
+
+
+def folder(path: Path, rows: list[tuple[str, ...]] = ROWS, **changes: Any) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "schema.json").write_text(json.dumps({**SCHEMA, **changes}), "utf-8")
+    lines = [("head", "relation", "tail", "port"), *rows]
+    (path / "triples.tsv").write_text("".join("\t".join(line) + "\n" for line in lines), "utf-8")
+    return path
+
+
+def test_words_of_a_domain_stand_for_the_types_of_the_data_flow(tmp_path: Path) -> None:
+    graph = read_triples(folder(tmp_path))
+    assert graph.nodes["command:knead"] == {"type": "command", "name": "knead", "kind": "step"}
+    assert graph.nodes["season:summer"]["type"] == "season" and graph.has_edge(
+        "format:flour", "season:summer", "grows_in"
+    )
+    assert graph.has_edge("season:summer", "format:egg", "likes"), "the other row tells that summer is a season"
+    assert graph.edges["format:flour", "command:knead", "input"]["ports"] == [1]
+    assert Questions(graph).cheapest("source:market", "format:dough").plans[0].commands == ("command:knead",)
+    assert not Questions(graph).cheapest("format:egg", "format:dough").plans, "flour is needed as well"
+    assert kg.facts_table(kg.from_json(kg.to_json(graph, tmp_path / "g.json"))) == kg.facts_table(graph)
+    assert pictures.schema(graph).png() and pictures.degree_statistics(graph).png()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([("market", "sells", "egg")], None),
+        ([("market", "buys", "egg", "")], r"row 2: relation must be one of sells, .*'buys'"),
+        ([("market", "sells", "", "")], "row 2: a row has a head"),
+        ([("market", "sells", "egg", "1")], "row 2: a port is a number and belongs to an input"),
+        ([("egg", "goes into", "knead", "one")], "row 2: a port is a number"),
+        ([("market", "sells", "egg", "")] * 2, "row 3: the row stands twice"),
+        ([("spring", "likes", "egg", "")], "'spring' may be a shop or a season; add a row"),
+        ([("market", "sells", "egg", ""), ("Egg", "goes into", "knead", "")], "cannot be told apart; rename one"),
+        ([("market", "sells", "knead", ""), ("knead", "gives", "egg", "")], "cannot be told apart; rename one"),
+        ([("market", "sells", "???", "")], "no letter or digit"),
+        ([("market", "sells", "x\x00", "")], "printable characters"),
+    ],
+)
+def test_broken_triples_are_named(tmp_path: Path, rows: list[tuple[str, ...]], message: str | None) -> None:
+    if message is None:
+        assert read_triples(folder(tmp_path, rows)).number_of_edges() == 1
+    else:
+        with pytest.raises(kg.GraphError, match=message):
+            read_triples(folder(tmp_path, rows))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"entities": {**SCHEMA["entities"], "food": "meal"}}, "entity 'food' stands for 'meal'; there must be one of"),
+        ({"relations": {"gives": {"head": ["cook"], "tail": ["food"]}}}, "relation 'gives' joins 'cook'"),
+        ({"relations": {"x": {"head": ["food"], "tail": ["step"], "as": "output"}}}, "but joins 'food'"),
+        ({"relations": {"x": {"head": ["food"], "tail": ["step"], "as": "eats"}}}, "'x' stands for 'eats'"),
+        ({"relations": {}}, "the data flow; there must be a command"),
+        ({"entities": []}, "not a schema"),
+        ({"showcase": ["nothing"]}, "no triple names 'nothing'"),
+    ],
+)
+def test_broken_schemas_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(kg.GraphError, match=message):
+        read_triples(folder(tmp_path, **changes))
+
+
+def test_a_graph_may_hold_only_what_its_schema_names(tmp_path: Path) -> None:
+    graph = read_triples(folder(tmp_path))
+    del graph.graph["schema"]
+    with pytest.raises(kg.GraphError, match="type must be one of"):
+        kg.check_graph(graph)
+    graph.graph["schema"] = ["season"]
+    with pytest.raises(kg.GraphError, match="schema must hold types and relations"):
+        kg.check_graph(graph)
+
+
+def test_the_second_example_is_another_domain_and_whole() -> None:
+    given = kg.load_graph("mediakg")
+    assert given.kind == "triples" and "edam" not in given.graph.graph
+    assert 30 <= kg.summary(given.graph)["commands"] <= 70 and kg.summary(given.graph)["entity_types"] == 9
+    [chain] = kg.showcase(given.graph)
+    assert chain[-1] == "data:transcript" and len(kg.commands_of(chain)) == 3
+    asked = Questions(given.graph)
+    plans = asked.cheapest(["source:internet-archive", "source:hugging-face"], "data:transcript", k=2)
+    assert {"command:whisper-cli", "command:sox rate 16k"} <= set(plans.plans[0].commands)
+    [missing] = asked.missing("source:internet-archive", "data:transcript").plans
+    assert missing.given == ("format:ggml-model",)
+    assert "command:magick" in asked.runnable("format:png"), "it takes any raster image"
+    assert read_schema(given.path / "schema.json").licence == "MIT"
+
+
+@pytest.mark.slow
+def test_the_second_example_runs_through_the_notebooks(tmp_path: Path) -> None:
+    model, run = str(save_tiny(tmp_path / "model", "llama")), tmp_path / "run"
+    execute("01_build_kg", run_dir=str(run), table="mediakg", shown_nodes=30)
+    manifest = runs.read_manifest(run, "kg")
+    assert manifest["metrics"]["commands"] == 63 and manifest["metrics"]["agreement"] == {}
+    sizes = {"train_cases": 40, "held_out_cases": 8, "held_out_tool_cases": 4, "steps": 2, "batch": 2}
+    execute("02_train_qlora", run_dir=str(run), model=model, topics=[], checkpoint_every=2, **sizes)
+    cases = load_cases(run / "adapter" / "cases_train.jsonl")
+    assert len(cases) == 40 and {case.source.split(":")[0] for case in cases} == {"source"}
+    graph_file = run / "kg" / "graph.json"
+    again = kg.load_graph(str(graph_file))
+    assert again.kind == "graph" and kg.to_json(again.graph, tmp_path / "g").read_bytes() == graph_file.read_bytes()
+
+
+def test_questions_and_merges_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    media = ["kg", "ask", "mediakg", "--from", "internet archive"]
+    assert main([*media, "hugging face", "--to", "Transcript", "--k", "1"]) == 0
+    assert capsys.readouterr().out.startswith("1. cost 3: ")
+    assert main([*media, "--to", "transcript"]) == 0
+    told = capsys.readouterr().out
+    assert "whisper-cli lacks GGML model (given by no command)" in told and "given GGML model: " in told
+    assert main(media) == 0 and "format:wav" in capsys.readouterr().out
+    assert main([*media, "--to", "nonsense"]) == 2
+    kitchen, out = str(folder(tmp_path / "kitchen", relations=plain())), tmp_path / "both.json"
+    files = ["--matches", str(tmp_path / "m.tsv"), "--conflicts", str(tmp_path / "c.json")]
+    assert main(["kg", "merge", "biotoolkg", kitchen, "--out", str(out), *files]) == 0
+    assert "LicenseRef-unknown" in capsys.readouterr().out and (tmp_path / "m.tsv").read_text().startswith("made\t")
+    assert "command:knead" in kg.from_json(out) and json.loads((tmp_path / "c.json").read_text()) == []
+
+
+def plain() -> dict[str, Any]:
+    """The relations without those of types of their own."""
+    return {word: how for word, how in SCHEMA["relations"].items() if "as" in how}
+
+
+def test_a_grown_graph_is_copies_rewired_a_little() -> None:
+    graph = kg.load_graph("mediakg").graph
+    grown = grow(graph, 3, rng=np.random.default_rng(0), rewired=0.2)
+    kg.check_graph(grown)
+    counts = [kg.summary(one) for one in (graph, grown)]
+    assert counts[1]["commands"] == 3 * counts[0]["commands"] and counts[1]["tools"] == 3 * counts[0]["tools"]
+    assert set(kg.facts_table(graph)) < set(kg.facts_table(grown))
+    same = grow(graph, 2, rng=np.random.default_rng(0), rewired=0)
+    assert kg.relation_counts(same)["input"] == 2 * kg.relation_counts(graph)["input"]
+    with pytest.raises(ValueError, match="times must be 1 or more"):
+        grow(graph, 0, rng=np.random.default_rng(0))

@@ -1,0 +1,118 @@
+"""The graph at full size: what building it from registry tables costs, how fast questions are, which links it accepts.
+
+Takes the tables and workflows of the folder `WORKBENCH_SHARED` (or `shared` beside the checkout); without them it says
+so. Each size is built in a process of its own, whose peak memory is read at the end.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import workbench
+from workbench.bench import Say
+
+TIMES = (1, 10)
+QUERIES = 400
+RANDOM_PAIRS = 5000
+
+
+def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
+    """Seconds, MiB, latencies (ms) per size, and shares of accepted links; `table` has a row per figure."""
+    shared = Path(os.environ.get("WORKBENCH_SHARED", Path(workbench.__file__).resolve().parents[2] / "shared"))
+    if not (shared / "data" / "components.jsonl").is_file():
+        message = f"skipped: no registry tables in {shared / 'data'}; name their folder's parent in WORKBENCH_SHARED"
+        say(message)
+        return {"skipped": message, "table": [{"figure": "skipped", "value": message}]}
+    sizes = []
+    for times in TIMES[:1] if quick else TIMES:
+        say(f"building the tables, {times} times over")
+        sizes.append(_apart(_built, shared / "data", times, 50 if quick else QUERIES, seed))
+    say("links of published workflows")
+    links = _apart(_links, shared, seed, RANDOM_PAIRS // (10 if quick else 1))
+    table = [{"figure": f"{name}, x{s['times']}", "value": value} for s in sizes for name, value in s.items()]
+    table += [
+        {"figure": f"{r['graph']}: {r['pairs']} links accepted, {r['level']} level", "value": _spelled(r)}
+        for r in links["rates"]
+    ]
+    return {"sizes": sizes, "links": links, "table": table}
+
+
+def _apart(function: Any, *values: Any) -> Any:
+    """The result of a call in a fresh process."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *values).result()
+
+
+def _built(folder: Path, times: int, queries: int, seed: int) -> dict[str, float]:
+    from workbench.kg import check_graph
+    from workbench.kg.grow import grow
+    from workbench.kg.importers import IMPORTERS, Report, assemble
+    from workbench.kg.questions import Questions
+
+    rng = np.random.default_rng(seed)
+    before, started = _peak(), time.perf_counter()
+    note = Report()
+    graph = assemble(IMPORTERS["tables"](folder, note), note=note)
+    if times > 1:
+        graph = grow(graph, times, rng=rng)
+        check_graph(graph)
+    built = time.perf_counter() - started
+    asked = Questions(graph)
+    indexed = time.perf_counter() - started - built
+    sources, targets = sorted(asked.index.delivers), asked.index.items
+    asked.cheapest(sources[0], targets[0])  # what is made once is not part of a question
+    seconds, proved, found = [], [], []
+    for _ in range(queries):
+        start = [sources[i] for i in rng.integers(len(sources), size=rng.integers(1, 4))]
+        target = targets[rng.integers(len(targets))]
+        began = time.perf_counter()
+        plans = asked.cheapest(start, target, k=3)
+        seconds.append(1000 * (time.perf_counter() - began))
+        proved.append(plans.proved)
+        found.append(bool(plans.plans))
+    return {
+        "times": times, "nodes": len(graph), "facts": graph.number_of_edges(), "seconds to build": built,
+        "seconds to index": indexed, "peak MiB": _peak(), "MiB above start": _peak() - before,
+        "query ms, median": float(np.median(seconds)), "query ms, 99 %": float(np.quantile(seconds, 0.99)),
+        "query ms, highest": max(seconds), "share with a plan": float(np.mean(found)),
+        "share proved": float(np.mean(proved)),
+    }  # fmt: skip
+
+
+def _links(shared: Path, seed: int, random_pairs: int) -> dict[str, Any]:
+    from workbench.kg import build_graph, read_table
+    from workbench.kg.importers import IMPORTERS, Report, assemble
+    from workbench.kg.merge import merge
+    from workbench.kg.plausibility import check
+
+    flows = assemble(IMPORTERS["workflow"](shared / "samples" / "galaxy_workflows", Report()))
+    graphs = {"shipped": build_graph(read_table()), "tables": assemble(IMPORTERS["tables"](shared / "data", Report()))}
+    graphs["merged"] = merge(graphs).graph
+    found = {
+        name: check(graph, flows.graph["toolchains"], seed=seed, random_pairs=random_pairs)
+        for name, graph in graphs.items()
+    }
+    return {
+        "rates": [{"graph": name, **rate._asdict()} for name, one in found.items() for rate in one.rates],
+        "unknown": {name: list(one.unknown) for name, one in found.items()},
+        "refused": {name: [list(link) for link in one.refused] for name, one in found.items()},
+    }
+
+
+def _peak() -> float:
+    """Highest memory of this process so far, MiB."""
+    unit = 1024**2 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def _spelled(rate: dict[str, Any]) -> str:
+    return f"{rate['share']:.3f} [{rate['low']:.3f}, {rate['high']:.3f}], n = {rate['n']}"

@@ -1,0 +1,156 @@
+"""The facts to show with a question: as few as ground its answer, or whatever lies near.
+
+A question is grounded when a chain from its source to its target can be read off the facts shown. The unit is the
+command with what it needs and gives (a hyper-edge, as in OG-RAG, Sharma et al. 2024): half of one helps nobody. The
+usual alternative, all facts within k hops of what the question names, shows much that no chain uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import networkx as nx
+
+from workbench.kg.build import Fact
+from workbench.kg.paths import PathError, flow_graph
+from workbench.kg.questions import Plan, Questions
+
+Tokens = Callable[[Fact], int]
+
+
+def three(_fact: Fact) -> int:
+    """Tokens of a fact where each name is one: head, tail and relation."""
+    return 3
+
+
+@dataclass(frozen=True)
+class Context:
+    """Facts to show, in order, and their tokens. grounded: they hold a whole chain; False when the budget cut it."""
+
+    facts: tuple[Fact, ...]
+    tokens: int
+    grounded: bool
+
+
+class Grounding:
+    """Finds contexts of questions about one graph.
+
+    tokens: of one fact in the prompt. rule: what counts as a chain, see `ports.steps`; `any` is a path, in which a
+    command needs one of its inputs.
+    """
+
+    def __init__(self, graph: nx.MultiDiGraph, *, tokens: Tokens = three, rule: str = "declared"):
+        self.graph, self.tokens = graph, tokens
+        self.questions = Questions(graph, rule=rule, costs=self._costs(graph))
+        is_a = ("format_is_a", "data_is_a")
+        self.is_a = nx.DiGraph((h, t, {"relation": key}) for h, t, key in graph.edges(keys=True) if key in is_a)
+        self.facts = {(head, tail): key for head, tail, key in flow_graph(graph).edges(data="relation")}
+        self.flow = nx.Graph(list(self.facts))
+
+    def cover(self, source: str, target: str, *, budget: int, chains: int = 1) -> Context:
+        """The facts of the cheapest chain in tokens, and of up to `chains` of them while they fit into the budget.
+
+        Each further chain adds the facts that are not there yet; one that does not fit as a whole is left out. Where
+        the first does not fit it is cut, and where there is none the context is empty; neither is grounded. What a
+        source delivers as data is no start, as on the data flow (`flow_graph`).
+        """
+        shown: dict[Fact, None] = {}
+        grounded = False
+        for plan in self.questions.cheapest(self._start(source), target, k=chains).plans:
+            new = [fact for fact in dict.fromkeys(self._facts(plan, source, target)) if fact not in shown]
+            if self._sum([*shown, *new]) <= budget:
+                shown.update(dict.fromkeys(new))
+                grounded = True
+            elif not grounded:
+                shown.update(dict.fromkeys(self._cut(new, budget)))
+                break
+        return Context(tuple(shown), self._sum(shown), grounded)
+
+    def near(self, source: str, target: str, *, hops: int, budget: int) -> Context:
+        """The data-flow facts with both ends within `hops` facts of source or target, nearest first, cut at the budget.
+
+        Raises `PathError` for a node off the data flow.
+        """
+        far: dict[str, int] = {}
+        for node in (source, target):
+            if node not in self.flow:
+                raise PathError(f"node must be a source, format, command or data of the graph, got {node!r}")
+            for other, steps in nx.single_source_shortest_path_length(self.flow, node, cutoff=hops).items():
+                far[other] = min(steps, far.get(other, steps))
+        found = [
+            (max(far[head], far[tail]), head, key, tail)
+            for (head, tail), key in self.facts.items()
+            if head in far and tail in far
+        ]
+        facts = self._cut([(head, key, tail) for _, head, key, tail in sorted(found)], budget)
+        reads = nx.DiGraph((head, tail) for head, _, tail in facts)
+        whole = source in reads and target in reads and nx.has_path(reads, source, target)
+        return Context(tuple(facts), self._sum(facts), whole)
+
+    def _costs(self, graph: nx.MultiDiGraph) -> dict[str, float]:
+        """Tokens of a command with one input and one output: the cheapest fact of each."""
+        cheapest: dict[tuple[str, str], int] = {}
+        for head, tail, key in graph.edges(keys=True):
+            if key in ("input", "output", "output_data"):
+                side = (tail, "in") if key == "input" else (head, "out")
+                cost = self.tokens((head, key, tail))
+                cheapest[side] = min(cost, cheapest.get(side, cost))
+        commands = {command for command, _ in cheapest}
+        return {c: float(sum(cheapest.get((c, side), 0) for side in ("in", "out"))) or 1.0 for c in commands}
+
+    def _start(self, source: str) -> list[str]:
+        given = self.questions.index.delivers.get(source, (source,))
+        return [item for item in given if item == source or self.graph.nodes[item]["type"] == "format"]
+
+    def _facts(self, plan: Plan, source: str, target: str) -> Iterator[Fact]:
+        """The facts of a plan in the order in which they are used; is_a facts where a more general term is read."""
+        index = self.questions.index
+        maker = dict.fromkeys(self._start(source), source)
+        for command in plan.commands:
+            number = index.class_of[command]
+            for port in index.needs[number]:
+                met = [item for item in index.accepts[port].tolist() if index.items[item] in maker]
+                item = self._best([index.items[i] for i in met], index.ports[port])
+                yield from self._from(maker[item], item, source)
+                named = self._best_named(item, index.ports[port])
+                yield from self._above(item, named)
+                yield from self._edges(named, command)
+            for item in index.gives[number].tolist():
+                maker.setdefault(index.items[item], command)
+        item = self._best([item for item in maker if item in index.below[target]], frozenset([target]))
+        yield from self._from(maker[item], item, source)
+        yield from self._above(item, target)
+
+    def _best(self, items: list[str], named: Iterable[str]) -> str:
+        """Of items that will do one that is named itself, else the first by name."""
+        return min(items, key=lambda item: (item not in set(named), item))
+
+    def _best_named(self, item: str, named: Iterable[str]) -> str:
+        below = self.questions.index.below
+        return item if item in set(named) else min(one for one in named if item in below[one])
+
+    def _from(self, maker: str, item: str, source: str) -> Iterator[Fact]:
+        if maker != item:
+            yield from self._edges(maker, item)
+
+    def _edges(self, head: str, tail: str) -> Iterator[Fact]:
+        for key in sorted(self.graph[head][tail])[:1]:
+            yield head, key, tail
+
+    def _above(self, item: str, general: str) -> Iterator[Fact]:
+        if item != general:
+            way = nx.shortest_path(self.is_a, item, general)
+            yield from ((low, self.is_a.edges[low, high]["relation"], high) for low, high in nx.utils.pairwise(way))
+
+    def _cut(self, facts: Iterable[Fact], budget: int) -> list[Fact]:
+        kept, left = [], budget
+        for fact in facts:
+            left -= self.tokens(fact)
+            if left < 0:
+                break
+            kept.append(fact)
+        return kept
+
+    def _sum(self, facts: Iterable[Fact]) -> int:
+        return sum(map(self.tokens, facts))
