@@ -1,14 +1,19 @@
-"""A question typed by hand, as a case: which chain leads from this source to that target?"""
+"""The cases of a run: those that are stored, and questions typed by hand.
+
+A question asks which chain leads from a source to a target.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
 
 import networkx as nx
 import numpy as np
 
-from workbench import kg
-from workbench.cases import Case
+from workbench import kg, runs
+from workbench.cases import Case, load_cases, withhold
 from workbench.sampling import Sampler, SamplingConfig
 
 TRIED = 50  # shortest chains looked at before a question counts as one without a single answer
@@ -69,3 +74,37 @@ class Asker:
 
 def _short(name: str) -> str:
     return repr(name.strip()[:60])
+
+
+def run_cases(run_dir: str | os.PathLike[str], *, withheld: float = 0.0, seed: int = 0) -> list[Case]:
+    """The showcase, then the held-out cases with a share of their needed facts withheld.
+
+    MissingStage: the adapter was not made, or has changed.
+    """
+    folder = runs.require_stage(run_dir, "adapter")
+    rng = np.random.default_rng(seed)
+    held_out = [withhold(one, withheld, rng=rng) for one in load_cases(folder / "cases_held_out.jsonl")]
+    return [*load_cases(folder / "showcase.jsonl"), *held_out]
+
+
+def open_asker(run_dir: str | os.PathLike[str], *, seed: int = 0) -> Asker:
+    """What makes cases of typed questions about the run's graph. MissingStage: graph or adapter were not made."""
+    names = json.loads((runs.require_stage(run_dir, "adapter") / "names.json").read_text("utf-8"))
+    return Asker(kg.from_json(runs.require_stage(run_dir, "kg") / "graph.json"), names, seed=seed)
+
+
+def chosen_case(cases: Iterable[Case], name: str = "", *, question: Sequence[str] = (), asker: Asker | None) -> Case:
+    """The case of a question (source, target); without one, that of an id; without either, the first.
+
+    QuestionError: the question makes no case, or there is no graph to ask about. ValueError: there is no such case.
+    """
+    if question:
+        if asker is None or len(question) != 2:
+            raise QuestionError(f"a question is a source and a target of a run with a graph, not {list(question)!r}")
+        return asker.case(*question)
+    known = {case.id: case for case in cases}
+    if name and name not in known:
+        raise ValueError(
+            f"no case {name[:80]!r}; there are {len(known)}, such as {', '.join(map(repr, list(known)[:3]))}"
+        )
+    return known[name] if name else next(iter(known.values()))

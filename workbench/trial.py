@@ -93,7 +93,7 @@ class Trial:
 
     def outcome(self, removed: Iterable[Element] = ()) -> Outcome:
         """Both models on G and on Gc. ValueError: an element that the case does not show."""
-        gone = self._ordered(removed)
+        gone = self.ordered(removed)
         key = frozenset(gone)
         if key not in self._outcomes:
             left = without(self.case, gone)
@@ -109,7 +109,7 @@ class Trial:
 
     def check(self, removed: Iterable[Element]) -> Check:
         """The certificate of a set: asked without the whole set, and with each member put back alone."""
-        gone = self._ordered(removed)
+        gone = self.ordered(removed)
         sets = [gone, *([m for m in gone if m != back] for back in gone)]
         values = self.games["tuned"](self._mask(sets))
         spare = tuple(m for m, value in zip(gone, values[1:], strict=True) if value <= 0)
@@ -137,7 +137,8 @@ class Trial:
         (answer,) = self.engine.greedy_answers([case], adapter=on, max_new_tokens=longest)
         return Game(self.engine, case, answer, form="decision", adapter=on, max_new_tokens=longest)
 
-    def _ordered(self, removed: Iterable[Element]) -> tuple[Element, ...]:
+    def ordered(self, removed: Iterable[Element]) -> tuple[Element, ...]:
+        """What is removed, in the order of the case's elements. ValueError: an element that the case does not show."""
         gone = set(removed)
         without(self.case, gone)  # refuses what is not shown
         return tuple(e for e in self.case.elements if e in gone)

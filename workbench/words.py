@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from workbench.explain.verdict import count
 from workbench.trial import Carriers, Check, Outcome
 
 LONGEST = 40  # characters of a name
+LONG_CHAIN = 7  # steps of a toolchain that are named
 MOST = 4  # names in a list before the rest is counted
 ALONE = "Facts that stand in for one another do not show."
 SMALL = 0.01  # nats: what is nearer to 0 carries nothing worth a name
@@ -61,8 +63,16 @@ def listed(names: Iterable[str], *, none: str = "nothing") -> str:
 
 
 def chain(path: Iterable[str], names: Mapping[str, str]) -> str:
-    """A toolchain: `hisat2 → samtools sort`."""
-    return " → ".join(clean(names.get(node, node)) for node in path) or "no command"
+    """A toolchain: `hisat2 → samtools sort × 2`; of a long one the first and the last steps."""
+    steps = [f"{clean(names.get(node, node))}{f' × {times}' if times > 1 else ''}" for node, times in runs(path)]
+    if len(steps) > LONG_CHAIN:
+        steps[LONG_CHAIN - 2 : -1] = [f"({len(steps) - LONG_CHAIN + 1} more)"]
+    return " → ".join(steps) or "no command"
+
+
+def runs(path: Iterable[str]) -> list[tuple[str, int]]:
+    """Nodes that follow one another, with how often each does so."""
+    return [(node, len(list(some))) for node, some in groupby(path)]
 
 
 def removal(case: Case, removed: Sequence[Element]) -> str:
@@ -134,7 +144,8 @@ def carriers(one: Carriers, names: Mapping[str, str]) -> str:
     facts = [f"{element(one.case, one.case.facts[i])} ({one.scores[i]:.2f} nats)" for i in order]
     against = int((one.scores < -SMALL).sum())
     other = f" Without {count(against, 'other fact')}, each alone, it is likelier." if against else ""
-    return f"Left out alone, {listed(facts)} makes {tool} less likely; {sure}.{other} {ALONE}"
+    verb = "makes" if len(facts) == 1 else "make"
+    return f"Left out alone, {listed(facts)} {verb} {tool} less likely; {sure}.{other} {ALONE}"
 
 
 def explanation(one: Explanation, names: Mapping[str, str]) -> str:

@@ -29,6 +29,16 @@ def case_graph(
     degrees: degree of removal, 0 to 1, in the order of `case.elements`: the redder and wider, the higher. removed:
     elements that are taken out; they are crossed out, and what goes with a removed node is dashed.
     """
+    spots, links = drawing(case, degrees=degrees, removed=removed)
+    out = [label(case, element) for element in removed]
+    alt = f"{title}: {len(case.facts)} facts between {len(case.nodes)} nodes; removed: {', '.join(out) or 'nothing'}."
+    return draw(spots, links, title=title, height=tall(spots), alt=alt, font=7)
+
+
+def drawing(
+    case: Case, *, degrees: Sequence[float] | np.ndarray | None = None, removed: Collection[str | Fact] = ()
+) -> tuple[list[Spot], list[Link]]:
+    """Nodes and facts as they are drawn; `key` is the number of the element in `case.elements`."""
     m = dict(zip(case.elements, np.zeros(len(case.elements)) if degrees is None else degrees, strict=True))
     column = columns(case)
     places = _places(case, column)
@@ -40,13 +50,13 @@ def case_graph(
         _link(case, fact, number, float(m[fact]), removed, level=column[fact.head] == column[fact.tail])
         for fact in case.facts
     ]
-    # the number of the element, so that a click says which it was
     spots = [replace(spot, key=i) for i, spot in enumerate(spots)]
-    links = [replace(link, key=len(spots) + i) for i, link in enumerate(links)]
-    height = max(spot.y for spot in spots) + 0.2
-    out = [label(case, element) for element in removed]
-    alt = f"{title}: {len(case.facts)} facts between {len(case.nodes)} nodes; removed: {', '.join(out) or 'nothing'}."
-    return draw(spots, links, title=title, height=height, alt=alt, font=7)
+    return spots, [replace(link, key=len(spots) + i) for i, link in enumerate(links)]
+
+
+def tall(spots: Sequence[Spot]) -> float:
+    """Inches that a drawing of these nodes needs, labels included."""
+    return max(spot.y for spot in spots) + 0.2
 
 
 def label(case: Case, element: str | Fact) -> str:

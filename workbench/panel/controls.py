@@ -34,7 +34,7 @@ class Controls:
             view.ask: lambda: self.guarded(lambda: panel.ask(view.source.value, view.target.value)),
             view.check: self.check,
             view.back: lambda: self.take(()),
-            view.again: lambda: panel.show_case(self.toggled),
+            view.again: lambda: panel.show_case(),
             view.apply: lambda: self.guarded(self.apply),
             view.export: lambda: self.guarded(self.export),
         }
@@ -44,7 +44,7 @@ class Controls:
     def chosen(self) -> None:
         """Another case or method was chosen."""
         if not self.still:
-            self.panel.show_case(self.toggled)
+            self.panel.show_case()
 
     def choose(self, *, case: str, method: str) -> None:
         """Sets both choosers; the panel shows the outcome itself."""

@@ -17,12 +17,10 @@ from workbench.asking import Asker
 from workbench.cases import Case
 from workbench.explain import LEARNED, ExplainConfig, Explanation, Weights, explain, verdict
 from workbench.explain.counterfactual import Element
-from workbench.figures.balance import balance
-from workbench.figures.explain import case_graph
 from workbench.game import Engine
 from workbench.panel import export as files
 from workbench.panel.controls import Controls
-from workbench.panel.showing import Shown, no_terms
+from workbench.panel.showing import Shown
 from workbench.panel.sliders import WeightSliders
 from workbench.panel.view import MaskView, options
 from workbench.panel.work import Cancelled, Job, Worker, on_loop
@@ -59,13 +57,9 @@ class MaskPanel(Shown):
         self.worker, self._trials = Worker(), {}
         self.weigh = WeightSliders(self.config.weights, listen=self.show_weights)
         self.controls = Controls(self)
-        first = next(iter(self.cases.values()))
-        self.figure, self.terms = case_graph(first, title=""), balance(no_terms(), self.weights)
         self.view = MaskView(
             self.cases.values(),
             self.weigh,
-            graph=self.figure.live,
-            balance=self.terms.live,
             sources=tuple(asker.sources) if asker else (),
             targets=tuple(asker.targets) if asker else (),
             on_toggle=self.controls.toggled,
@@ -73,7 +67,7 @@ class MaskPanel(Shown):
         )
         self.widget = self.view.widget
         self.controls.wire()
-        self.show_case(self.controls.toggled)
+        self.show_case()
 
     @property
     def state(self) -> State:
@@ -113,7 +107,7 @@ class MaskPanel(Shown):
         if method not in (None, *CHOICES):
             raise ValueError(f"method must be one of {', '.join(CHOICES)}, not {method!r}")
         self.controls.choose(case=found.id, method=method or self.view.method.value)
-        self.show_case(self.controls.toggled)
+        self.show_case()
 
     def ask(self, source: str, target: str) -> Case:
         """Makes a case of a question, its ends by name or id, and shows it. QuestionError: it makes no case."""
@@ -212,7 +206,7 @@ class MaskPanel(Shown):
         self._idle("success")
         removed = verdict.count(len(found.removed), "element")
         if (found.case.id, found.method) == (self.case.id, self.view.method.value):
-            self.show_case(self.controls.toggled)
+            self.show_case()
         self.view.say(f"done: {found.method}, {found.ledger['seconds']:.1f} s, {removed} removed")
 
     def _failed(self, error: BaseException) -> None:

@@ -6,12 +6,10 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
 from transformers.utils.logging import disable_progress_bar
 
-from workbench import kg, models, runs
-from workbench.asking import Asker
-from workbench.cases import Case, load_cases, withhold
+from workbench import models, runs
+from workbench.asking import open_asker, run_cases
 from workbench.explain import ExplainConfig, Explanation, Weights, load
 from workbench.game import Engine
 from workbench.panel.masks import MaskPanel
@@ -20,23 +18,6 @@ RUN_DIR = "WORKBENCH_RUN_DIR"
 """Environment variable that names the run folder of the page."""
 
 SHOWN = 60  # stored explanations that are read at the start; more would make a reader wait
-
-
-def run_cases(run_dir: str | os.PathLike[str], *, withheld: float = 0.0, seed: int = 0) -> list[Case]:
-    """The showcase and the held-out cases, with a share of their needed facts withheld as notebook 3 does it.
-
-    MissingStage: the adapter was not made, or has changed.
-    """
-    folder = runs.require_stage(run_dir, "adapter")
-    rng = np.random.default_rng(seed)
-    held_out = [withhold(one, withheld, rng=rng) for one in load_cases(folder / "cases_held_out.jsonl")]
-    return [*load_cases(folder / "showcase.jsonl"), *held_out]
-
-
-def open_asker(run_dir: str | os.PathLike[str], *, seed: int = 0) -> Asker:
-    """What makes cases of typed questions about the run's graph. MissingStage: graph or adapter were not made."""
-    names = json.loads((runs.require_stage(run_dir, "adapter") / "names.json").read_text("utf-8"))
-    return Asker(kg.from_json(runs.require_stage(run_dir, "kg") / "graph.json"), names, seed=seed)
 
 
 def explorer(run_dir: str | os.PathLike[str], *, model: str | None = None) -> MaskPanel:

@@ -10,30 +10,145 @@ from pathlib import Path
 from typing import Any
 
 import anywidget
+import ipywidgets as widgets
 import numpy as np
 import traitlets
 
 from workbench.cases import Case, Fact, toolchain
-from workbench.figures.core import kind_of, short
+from workbench.figures.case_graph import drawing, tall
+from workbench.figures.core import LOOKS, WIDTH, kind_of, look, short
 from workbench.figures.prompt import lines
+from workbench.figures.spots import Link, Spot, curve
+from workbench.panel.work import kernel_loop
 from workbench.prompts import Segment
 from workbench.trial import Carriers
+from workbench.words import SMALL, runs
 
 STATIC = Path(__file__).parent / "static"
+PATIENCE = 5.0  # seconds for a view to say that it lives
 TEXT = 160  # characters of a line of the prompt
 NAME = 40
 
 
-class Prompt(anywidget.AnyWidget):
+def script(name: str) -> str:
+    """A part's script, with the sign of life that all share."""
+    return (STATIC / "heart.js").read_text("utf-8") + (STATIC / name).read_text("utf-8")
+
+
+class Part(anywidget.AnyWidget):
+    """A widget with a script of its own. heard: called with what the script sends, beside signs of life.
+
+    on_lost: called when a view of it exists that no update reaches (see `heart.js`).
+    """
+
+    def __init__(self, heard: Callable[[dict[str, Any]], Any]):
+        super().__init__()
+        self.heard, self.on_lost, self._alive = heard, lambda: None, False
+        self.on_msg(lambda _, content, __: self._message(content))
+
+    def _message(self, content: dict[str, Any]) -> None:
+        if "alive" in content:
+            self._alive = True
+        elif "hello" in content:
+            self._alive = False
+            self.send({"pong": 1})
+            loop = kernel_loop()
+            if loop is not None:
+                loop.call_later(PATIENCE, lambda: self._alive or self.on_lost())
+        else:
+            self.heard(content)
+
+
+class Held(widgets.Box):
+    """Holds a part, and makes it anew, with what it shows, when its view was lost."""
+
+    def __init__(self, make: Callable[[], Part]):
+        self.make, self.part = make, make()
+        self.part.on_lost = self.renew
+        super().__init__([self.part])
+
+    def renew(self) -> None:
+        """Another part in place of the one that is held."""
+        old, self.part = self.part, self.make()
+        for name in type(old).class_own_traits(sync=True):
+            if not name.startswith("_"):
+                setattr(self.part, name, getattr(old, name))
+        self.part.on_lost = self.renew
+        self.children = (self.part,)
+        old.close()
+
+
+class Graph(Part):
+    """The graph of a case, drawn by its script. on_toggle: called with the number of the element that was clicked."""
+
+    _esm = script("graph.js")
+    drawing: Any = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, on_toggle: Callable[[int], Any]):
+        super().__init__(lambda content: on_toggle(int(content["toggle"])))
+
+    def show(
+        self,
+        case: Case,
+        *,
+        title: str,
+        alt: str,
+        removed: Collection[str | Fact],
+        degrees: Sequence[float] | None = None,
+    ) -> None:
+        """Shows the facts of a case; what is removed is crossed out, what goes with it dashed."""
+        spots, links = drawing(case, degrees=degrees, removed=removed)
+        m = np.zeros(len(case.elements)) if degrees is None else np.asarray(degrees, float)
+        kinds = [kind for kind in LOOKS if any(spot.kind == kind for spot in spots)]
+        legend = [{"name": kind, "symbol": look(kind).symbol, "colour": look(kind).colour} for kind in kinds]
+        self.drawing = {
+            "title": short(title, TEXT),
+            "alt": short(alt, 2000),
+            "width": WIDTH,
+            "height": tall(spots),
+            "spots": [_drawn_spot(spot, float(m[spot.key])) for spot in spots],
+            "links": [_drawn_link(case, link, spots, float(m[link.key])) for link in links],
+            "kinds": [*legend, *([{"name": "removed", "symbol": "removed", "colour": ""}] if removed else [])],
+        }
+
+
+def _drawn_spot(spot: Spot, degree: float) -> dict[str, Any]:
+    style = look(spot.kind)
+    told = {"label": [short(line) for line in spot.label], "hover": "\n".join(short(line, TEXT) for line in spot.hover)}
+    place = {
+        "key": spot.key,
+        "x": round(spot.x, 3),
+        "y": round(spot.y, 3),
+        "radius": spot.radius * max(style.scale, 0.9),
+    }
+    look_of = {"symbol": style.symbol, "colour": style.colour, "degree": round(degree, 3)}
+    return place | look_of | told | {"state": "removed" if spot.removed else "kept"}
+
+
+def _drawn_link(case: Case, link: Link, spots: Sequence[Spot], degree: float) -> dict[str, Any]:
+    fact = case.facts[link.key - len(spots)]
+    line = curve(link, spots)
+    line = line if link.bend or link.start == link.end else line[[0, len(line) // 2, -1]]
+    return {
+        "key": link.key,
+        "points": line.round(3).tolist(),
+        "width": link.width,
+        "degree": round(degree, 3),
+        "needed": fact in case.needed,
+        "hover": "\n".join(short(text, TEXT) for text in link.hover),
+        "state": "removed" if link.removed else "gone" if link.gone else "kept",
+    }
+
+
+class Prompt(Part):
     """The prompt's lines and the nodes, each with a checkbox. on_toggle: called with the number of the element."""
 
-    _esm = STATIC / "prompt.js"
+    _esm = script("prompt.js")
     lines: Any = traitlets.List().tag(sync=True)
     nodes: Any = traitlets.List().tag(sync=True)
 
     def __init__(self, on_toggle: Callable[[int], Any]):
-        super().__init__()
-        self.on_msg(lambda _, content, __: on_toggle(int(content["toggle"])))
+        super().__init__(lambda content: on_toggle(int(content["toggle"])))
 
     def show(
         self,
@@ -57,7 +172,7 @@ class Prompt(anywidget.AnyWidget):
                 ends = [end for end in dict.fromkeys((fact.head, fact.tail)) if end in removed]
                 line |= {"key": first + i, "degree": m[first + i], "needed": fact in needed, "note": ""}
                 line |= _state(fact in removed, [short(case.names[end], NAME) for end in ends])
-                shown = carriers is not None and carriers.shown[i]
+                shown = abs(scores[i]) >= SMALL
                 line |= {"score": f"{scores[i]:+.2f} nats" if shown else "", "share": max(0.0, share)}
             rows.append(line)
         self.lines = rows
@@ -75,16 +190,15 @@ def _state(removed: bool, ends: Sequence[str]) -> dict[str, str]:
     return {"state": "gone", "why": f"with {' and '.join(ends)}"} if ends else {"state": "kept", "why": ""}
 
 
-class Chains(anywidget.AnyWidget):
+class Chains(Part):
     """Toolchains of both models on G and on Gc. on_pick: called with a row of the answers and a command's id."""
 
-    _esm = STATIC / "chains.js"
+    _esm = script("chains.js")
     rows: Any = traitlets.List().tag(sync=True)
     picked: Any = traitlets.List(["", ""]).tag(sync=True)
 
     def __init__(self, on_pick: Callable[[str, str], Any]):
-        super().__init__()
-        self.on_msg(lambda _, content, __: on_pick(*map(str, content["pick"])))
+        super().__init__(lambda content: on_pick(*map(str, content["pick"])))
 
     def show(self, case: Case, answers: Mapping[str, Sequence[str]], names: Mapping[str, str]) -> None:
         """Shows answers (node paths, see `trial.ROWS`); what changed is marked by sign, rim and words."""
@@ -109,23 +223,26 @@ def _chips(
     return [
         {
             "node": node,
-            "text": short(names.get(node, node), NAME),
+            "text": f"{short(names.get(node, node), NAME)}{f' × {times}' if times > 1 else ''}",
             "mark": mark if other is not None and node not in other else "",
         }
-        for node in chain
+        for node, times in runs(chain)
     ]
 
 
-class Access(anywidget.AnyWidget):
+class Access(Part):
     """Gives the parts of a panel names, roles and descriptions, and the panel its style sheet.
 
     parts: {select: CSS selector within the panel, attributes: {name: text}, value: {within, select} of the text that
     says a slider's value}.
     """
 
-    _esm = STATIC / "access.js"
+    _esm = script("access.js")
     _css = STATIC / "panel.css"
     parts: Any = traitlets.List().tag(sync=True)
+
+    def __init__(self) -> None:
+        super().__init__(lambda content: None)
 
 
 def named(select: str, label: str = "", **attributes: str) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from html import escape
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from workbench import words
 from workbench.asking import ASKED
 from workbench.cases import Case
-from workbench.explain import CERTIFIED, TERMS, ExplainConfig, Explanation, Weights
+from workbench.explain import CERTIFIED, ExplainConfig, Explanation, Weights
 from workbench.explain.counterfactual import Element
 from workbench.figures.balance import balance
 from workbench.figures.core import Figure, stacked
@@ -21,7 +20,6 @@ from workbench.figures.prompt import prompt
 from workbench.figures.stack import stacked_svg
 from workbench.game import Engine
 from workbench.panel import export as files
-from workbench.panel.live import redraw, remember
 from workbench.panel.sliders import WeightSliders
 from workbench.panel.tables import term_table
 from workbench.panel.view import MaskView
@@ -33,7 +31,7 @@ OTHERWISE = "● what is shown was learned with other settings"
 
 
 class Shown:
-    """The panel's memory and its face. figure: the graph as it stands; terms: the bars of the objective."""
+    """The panel's memory and its face."""
 
     engine: Engine
     cases: dict[str, Case]
@@ -44,8 +42,6 @@ class Shown:
     folder: Path | None
     weigh: WeightSliders
     view: MaskView
-    figure: Figure
-    terms: Figure
     by_hand: tuple[Element, ...] | None = None
     outcome: Outcome | None = None
     carriers: Carriers | None = None
@@ -130,7 +126,20 @@ class Shown:
             out.append(answers(case, self.toolchains, lm.names, title="Answers before and after"))
         title = "The prompt, without what is taken out"
         out.append(prompt(case, lm.template.segments(case), title=title, removed=self.removed))
-        return [*out, self.terms] if found and found.history else out
+        if found and found.history:
+            out.append(balance(found.history[-1], self.weights, learned=Weights.from_dict(found.weights)))
+        return out
+
+    @property
+    def figure(self) -> Figure:
+        """The graph as it stands, as a figure of its own."""
+        found = self.explanation
+        degrees = found.degrees if found else None
+        return case_graph(self.case, title=f"{self.case.id}: {self._by()}", degrees=degrees, removed=self.removed)
+
+    def _by(self) -> str:
+        found = self.explanation
+        return "by hand" if self.by_hand is not None else found.method if found else "not learned yet"
 
     def png(self) -> bytes:
         """The still face as one picture."""
@@ -150,14 +159,13 @@ class Shown:
 
     # one method for each thing that can happen
 
-    def show_case(self, on_click: Callable[[int], Any]) -> None:
+    def show_case(self) -> None:
         """Another case, another result: everything anew."""
         self.by_hand = self.outcome = self.carriers = None
-        self.on_click = on_click
         found = self.explanation
         self._clear()
         self._draw()
-        self.view.chains.show(self.case, found.answers if found else {}, self.engine.lm.names)
+        self.view.chains.part.show(self.case, found.answers if found else {}, self.engine.lm.names)
         self.view.cost.value = f"<p>{words.ledger(found.ledger)}</p>" if found else ""
         self.show_weights()
         self._say()
@@ -172,7 +180,7 @@ class Shown:
     def show_outcome(self, outcome: Outcome) -> None:
         """Both models have answered."""
         self.outcome = outcome
-        self.view.chains.show(self.case, outcome.answers, self.engine.lm.names)
+        self.view.chains.part.show(self.case, outcome.answers, self.engine.lm.names)
         self._say()
 
     def show_check(self, found: Check) -> None:
@@ -191,16 +199,9 @@ class Shown:
         found, view = self.explanation, self.view
         row = found.history[-1] if found and found.history else None
         learned = Weights.from_dict(found.weights) if found and row else None
-        self.terms = balance(row or no_terms(), self.weights, learned=learned)
-        bars = self.terms.live
-        with view.balance.batch_update():
-            for shown, bar in zip(view.balance.data, bars.data, strict=True):
-                shown.x, shown.text, shown.hovertext = bar.x, bar.text, bar.hovertext
-            view.balance.layout.xaxis.range = bars.layout.xaxis.range
-        remember(view.balance)
         view.marker.value = OTHERWISE if found and self.stale else ""
         said = words.objective(row, self.weights, learned=found.weights) if found and row else ""
-        view.table.value = f"{term_table(row, self.weights)}<p>{escape(said)}</p>" if row else ""
+        view.table.value = f"{term_table(row, self.weights, learned=learned)}<p>{escape(said)}</p>" if row else ""
         self._settings()
 
     def _clear(self) -> None:
@@ -209,29 +210,24 @@ class Shown:
     def _draw(self) -> None:
         """Graph and prompt, with what is taken out."""
         case, found = self.case, self.explanation
-        by = "by hand" if self.by_hand is not None else found.method if found else "not learned yet"
         degrees = found.degrees if found else None
-        self.figure = case_graph(case, title=f"{case.id}: {by}", degrees=degrees, removed=self.removed)
-        redraw(self.view.graph, self.figure.live, on_click=self.on_click)
+        alt = self.sentences()
+        self.view.graph.part.show(
+            case, title=f"{case.id}: {self._by()}", alt=alt, removed=self.removed, degrees=degrees
+        )
         self._draw_prompt()
 
     def _draw_prompt(self) -> None:
         found, picked = self.explanation, self.carriers
         segments = self.engine.lm.template.segments(self.case)
         degrees = found.degrees if found else None
-        self.view.prompt.show(self.case, segments, removed=self.removed, degrees=degrees, carriers=picked)
-        self.view.chains.picked = [picked.row, picked.node] if picked else ["", ""]
+        self.view.prompt.part.show(self.case, segments, removed=self.removed, degrees=degrees, carriers=picked)
+        self.view.chains.part.picked = [picked.row, picked.node] if picked else ["", ""]
 
     def _say(self) -> None:
         self.view.words.value = f"<p>{escape(self.sentences())}</p>"
-        self.view.label(self.figure.alt, self.terms.alt)
 
     def _settings(self) -> None:
         state, view = self.chosen, self.view
         view.cell.value, view.saved.value = state.cell(), state.to_json()
         view.command.value = state.command("RUN_DIR" if self.folder is None else self.folder.parent.parent)
-
-
-def no_terms() -> Mapping[str, float]:
-    """A row of a history before anything was learned."""
-    return dict.fromkeys(TERMS, 0.0)

@@ -5,13 +5,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
+import numpy as np
+
 from workbench.explain import Weights, contributions
+from workbench.figures.balance import added as decades
+
+BAR = 100  # units of a bar's picture
 
 
-def term_table(row: Mapping[str, float], weights: Weights) -> str:
-    """What each term of a step would add to the objective with these weights. row: unweighted, as in a history."""
+def term_table(row: Mapping[str, float], weights: Weights, *, learned: Weights | None = None) -> str:
+    """What each term of a step would add to the objective with these weights, beside what it added when it was learned.
+
+    row: unweighted, as in a history. The bars are signed decades (`figures.balance`): solid now, dashed as learned.
+    """
     added = contributions(row, weights)
-    lines = [(escape(name), f"{row[name]:.4g}", f"{value:+.4g}") for name, value in added.items()]
-    lines.append(("objective", "", f"{sum(added.values()):+.4g}"))
-    body = "".join(f"<tr><td>{name}</td><td>{value}</td><td>{part}</td></tr>" for name, value, part in lines)
-    return f"<table><tr><th>term, last step</th><th>value</th><th>weighted</th></tr>{body}</table>"
+    now, before = decades(row, weights), decades(row, learned or weights)
+    low, high = min(0.0, now.min(), before.min()), max(1e-9, now.max(), before.max())
+    lines = [
+        (escape(name), f"{row[name]:.4g}", f"{value:+.4g}", _bars(a, b, low, high))
+        for (name, value), a, b in zip(added.items(), now, before, strict=True)
+    ]
+    lines.append(("objective", "", f"{sum(added.values()):+.4g}", ""))
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in line)}</tr>" for line in lines)
+    heads = "".join(f'<th scope="col">{text}</th>' for text in ("term, last step", "value", "weighted", "log scale"))
+    return f"<table><tr>{heads}</tr>{body}</table>"
+
+
+def _bars(now: float, before: float, low: float, high: float) -> str:
+    """One term's two bars as a picture; what they say stands in numbers beside them."""
+    scale = BAR / (high - low)
+    zero = -low * scale
+
+    def bar(value: float, y: int, name: str) -> str:
+        x, width = np.minimum(zero, zero + value * scale), abs(value) * scale
+        return f'<rect class="{name}" x="{x:.1f}" y="{y}" width="{width:.1f}" height="6"></rect>'
+
+    line = f'<line class="wb-zero" x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="16"></line>'
+    bars = f"{bar(now, 1, 'wb-now')}{bar(before, 9, 'wb-before')}{line}"
+    return f'<svg class="wb-bars" viewBox="0 0 {BAR} 16" preserveAspectRatio="none" aria-hidden="true">{bars}</svg>'

@@ -7,13 +7,11 @@ from html import escape
 from typing import Any
 
 import ipywidgets as widgets
-import plotly.graph_objects as go
 
 from workbench.cases import Case
 from workbench.explain import LEARNED
 from workbench.figures.core import short
-from workbench.panel.live import clickable, live_widget
-from workbench.panel.parts import Access, Chains, Prompt, named
+from workbench.panel.parts import Access, Chains, Graph, Held, Prompt, named
 from workbench.panel.sliders import WeightSliders
 from workbench.state import CHOICES
 
@@ -29,8 +27,6 @@ class MaskView:
         cases: Iterable[Case],
         weigh: WeightSliders,
         *,
-        graph: go.Figure,
-        balance: go.Figure,
         sources: Sequence[str] = (),
         targets: Sequence[str] = (),
         on_toggle: Callable[[int], Any],
@@ -59,17 +55,15 @@ class MaskView:
         )
         self.apply = _button("Apply", "take over the state that stands above")
         self.export = _button("Export", "picture, table and state as files of one name")
-        self.prompt, self.chains, self.access = Prompt(on_toggle), Chains(on_pick), Access()
-        self.graph, self.balance = live_widget(graph), live_widget(balance)
-        clickable(self.graph, on_toggle)
+        self.graph, self.prompt = Held(lambda: Graph(on_toggle)), Held(lambda: Prompt(on_toggle))
+        self.chains, self.access = Held(lambda: Chains(on_pick)), Held(Access)
         self.widget = self._arranged()
+        self.label()
 
-    def label(self, graph: str, balance: str) -> None:
-        """Names and roles of everything; graph, balance: what the two figures show, in words."""
+    def label(self) -> None:
+        """Names and roles of everything."""
         live = {"role": "status", "aria_live": "polite"}
         parts = [
-            named(".wb-graph", graph, role="group"),
-            named(".wb-balance", balance, role="group"),
             named(
                 ".wb-progress [role=progressbar], .wb-progress .progress", "progress of the work", role="progressbar"
             ),
@@ -92,7 +86,7 @@ class MaskView:
             readout = f".wb-weight-{name.replace('_', '-')} .widget-readout"
             parts.append(named(readout, f"value of {name}", role="textbox"))
             parts.append(named(f".wb-switch-{name.replace('_', '-')} input", f"term of {name} on"))
-        self.access.parts = parts
+        self.access.part.parts = parts
 
     def say(self, text: str) -> None:
         """The status line."""
@@ -106,7 +100,7 @@ class MaskView:
         asked = [flow(self.source, self.target, self.ask)] if self.source.options else []
         head = [flow(self.chooser, self.method), *asked]
         work = [flow(self.recompute, self.cancel, self.weigh.undo), self.progress, self.status, self.marker]
-        left = widgets.VBox([self.weigh.widget, *work, self.balance, self.table]).add_class("wb-controls")
+        left = widgets.VBox([self.weigh.widget, *work, self.table]).add_class("wb-controls")
         hand = flow(self.check, self.back, self.again)
         hint = widgets.HTML(f"<p>{HINT}</p>")
         views = [self.graph, self.words, self.chains, self.carried, hint, hand, self.checked, self.prompt, self.cost]

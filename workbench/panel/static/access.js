@@ -27,7 +27,9 @@ export default {
       model.on("change:parts", again);
     };
     let timer = setTimeout(start, 0);
+    const rest = heart(model);
     return () => {
+      rest();
       clearTimeout(timer);
       observer?.disconnect();
     };

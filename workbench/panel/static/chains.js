@@ -69,5 +69,6 @@ export default {
     model.on("change:rows", draw);
     model.on("change:picked", draw);
     draw();
+    return heart(model);
   },
 };

@@ -58,5 +58,6 @@ export default {
     model.on("change:lines", draw);
     model.on("change:nodes", draw);
     draw();
+    return heart(model);
   },
 };
