@@ -95,11 +95,12 @@ def show(rows: Sequence[dict], *, title: str) -> None:
 
 
 def draw(what: Any) -> None:
-    """A table or tree of rich, as the result of a command; printed with --quiet too."""
+    """A line, table or tree of rich, as the result of a command; printed with --quiet too. Lines are not broken."""
     from rich.console import Console
+    from rich.text import Text
 
     _clear()
-    Console().print(what)
+    Console().print(what, soft_wrap=isinstance(what, Text))
 
 
 def answer(document: Any) -> None:
