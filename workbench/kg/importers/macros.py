@@ -21,6 +21,7 @@ from workbench.kg.importers.reading import XML_ERRORS
 MAX_BYTES = 4 * 2**20  # of one file
 MAX_FILES = 60  # imported by one tool
 MAX_EXPANDED = 16 * 2**20  # characters of the expanded tool, at most
+EXPAND = 3000  # what one expansion counts as, in characters: each is a walk through the tool
 MAX_DEPTH = 80  # of nesting
 
 EXTRA = "importing Galaxy tools needs galaxy-tool-util; install it with: pip install 'workbench[galaxy]'"
@@ -136,7 +137,9 @@ class _Bound:
         self.lengths: dict[str, float] = {}
 
     def of_tool(self) -> float:
-        return sum(self._weight(child, ())[0] for child in self.tool if child.tag != "macros")
+        tokens = sum(self._token(name, ()) for name in self.tokens if name)  # expanded whether they are used or not
+        own = sum(map(self._length, self.tool.attrib.values()))
+        return tokens + own + sum(self._weight(child, ())[0] for child in self.tool if child.tag != "macros")
 
     def _weight(self, element: Any, above: tuple[str, ...]) -> tuple[float, float]:
         """(characters, yields) that an element becomes. above: the macros being measured."""
@@ -144,7 +147,7 @@ class _Bound:
         size, yields = sum(pair[0] for pair in inner), sum(pair[1] for pair in inner)
         if element.tag == "expand":
             own, holes = self._macro(element.get("macro", ""), above)
-            return own + holes * size, holes * yields
+            return EXPAND + own + holes * size, holes * yields
         texts = [element.text or "", element.tail or "", *element.attrib, *element.attrib.values()]
         return 20 + size + sum(map(self._length, texts)), yields + (element.tag == "yield")
 

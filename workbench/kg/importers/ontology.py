@@ -96,7 +96,10 @@ def _table(unit: Unit, note: Report) -> Iterator[Row]:
             continue
         note.record(unit.name)
         row = dict(zip(header, (cell[:MAX_CELL] for cell in cells), strict=False))
-        yield {column: "" for column in (*header, _OBO + "replacedBy", _OBO + "consider")} | row
+        if not EDAM_ID.fullmatch(row.get("Class ID", "").rsplit("/", 1)[-1]):
+            spots[0].dropped("class of none of the four branches", row.get("Class ID", ""))
+            continue
+        yield dict.fromkeys((*header, _OBO + "replacedBy", _OBO + "consider"), "") | row
 
 
 def _owl(unit: Unit, note: Report) -> Iterator[Row]:

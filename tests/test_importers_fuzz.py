@@ -1,0 +1,90 @@
+"""Damaged records: whatever a file holds, an importer gives a graph of the schema, findings, or its one error."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from workbench.bench.import_records import FUZZ
+from workbench.bench.imports import fuzz, registry
+from workbench.bench.mutate import damaged, damaged_bytes
+from workbench.kg import check_graph, from_json
+from workbench.kg.importers import IMPORTERS, Options, RegistryError, import_registry
+
+SAMPLES = Path(os.environ.get("WORKBENCH_SHARED") or Path(__file__).resolve().parents[2] / "shared") / "samples"
+OPTIONS = Options()
+PLACES = {
+    "biotools": "b.json", "edam": "e.tsv", "galaxy": "t.xml", "graphml": "g.graphml", "nfcore": "meta.yml",
+    "rdf": "r.ttl", "tables": "components.jsonl", "triples": "t.csv", "workflow": "w.ga",
+}  # fmt: skip
+FEW = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.mark.parametrize("name", sorted(FUZZ))
+@FEW
+@given(seed=st.integers(0, 2**32 - 1))
+def test_damaged_records_raise_nothing_and_cost_no_other_record(name: str, seed: int) -> None:
+    if name == "galaxy":
+        pytest.importorskip("galaxy.tool_util", reason="the extra galaxy is not installed")
+    done = fuzz(name, records=FUZZ[name].batch, rng=np.random.default_rng(seed))
+    assert done["errors"] == 0, done["kinds"]
+    assert done["lost"] == 0
+
+
+@pytest.mark.parametrize("name", sorted(FUZZ))
+@FEW
+@given(content=st.binary(max_size=300) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
+def test_any_bytes_are_a_graph_or_the_one_error(name: str, content: bytes, tmp_path: Path) -> None:
+    if name == "galaxy":
+        pytest.importorskip("galaxy.tool_util", reason="the extra galaxy is not installed")
+    file = {"nfcore": "meta.yml", "workflow": "w.ga", "rdf": "r.ttl", "edam": "e.tsv", "tables": "components.jsonl"}
+    path = tmp_path / file.get(
+        name, {"galaxy": "t.xml", "graphml": "g.graphml", "triples": "t.csv"}.get(name, "b.json")
+    )
+    path.write_bytes(content)
+    out = tmp_path / "g.json"
+    try:
+        import_registry(IMPORTERS[name], path, out=out, report=tmp_path / "r.jsonl", options=OPTIONS)
+    except RegistryError:
+        return
+    check_graph(from_json(out))
+    assert all(json.loads(line) for line in (tmp_path / "r.jsonl").read_text("utf-8").splitlines())
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="no registry samples here")
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [
+        ("biotools", "biotools_json/*.json"),
+        ("workflow", "galaxy_workflows/*.ga"),
+        ("nfcore", "nfcore_modules/**/meta.yml"),
+    ],
+)
+def test_damaged_real_files_give_files_that_can_be_read_back(name: str, pattern: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number, path in enumerate(sorted(SAMPLES.glob(pattern))[:6]):
+        place = tmp_path / "in" / str(number) / path.name
+        place.parent.mkdir(parents=True)
+        content = path.read_bytes()
+        tree = json.dumps(damaged(json.loads(content), rng)).encode() if name != "nfcore" else content
+        place.write_bytes(damaged_bytes(tree, rng) if name == "nfcore" else tree)
+    done = import_registry(IMPORTERS[name], tmp_path / "in", out=tmp_path / "g.json", report=tmp_path / "r.tsv")
+    assert from_json(tmp_path / "g.json").number_of_edges() == done.graph.number_of_edges()
+
+
+def test_damage_is_drawn_from_the_seed_and_leaves_the_record_alone() -> None:
+    record = {"a": [1, {"b": "x"}], "c": "y"}
+    first, second = (damaged(record, np.random.default_rng(3)) for _ in range(2))
+    assert first == second and record == {"a": [1, {"b": "x"}], "c": "y"}
+    assert any(damaged(record, np.random.default_rng(seed)) != record for seed in range(3))
+
+
+def test_a_grown_registry_is_imported_in_a_process_of_its_own() -> None:
+    cost = registry(quick=True, seed=0)
+    assert cost["commands"] == 7755 // 50 and cost["bytes"] > 2**20 and not cost["given"]
