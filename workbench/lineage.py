@@ -128,7 +128,7 @@ def metric_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> l
         if a == b or name.endswith(TIMES):
             continue
         gap = b - a if _is_number(a) and _is_number(b) else None  # type: ignore[operator]
-        relative = gap / abs(a) if gap is not None and a else None  # type: ignore[arg-type]
+        relative = gap / abs(a) if gap is not None and a else None
         rows.append({"name": name, "first": a, "second": b, "difference": gap, "relative": relative})
     return rows
 

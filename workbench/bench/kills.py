@@ -110,7 +110,7 @@ def summary(killed: Sequence[Killed], runs: Sequence[dict], seconds: float) -> d
     recovered = [one.run in good for one in fell]
     names = [*STAGES, "report"]
     where = {name: sum(one.finished == k for one in fell) for k, name in enumerate(names)}
-    row = {"kills": len(fell), "recovered": sum(recovered), "runs": len(runs), "identical": len(good)}
+    row: dict[str, float] = {"kills": len(fell), "recovered": sum(recovered), "runs": len(runs), "identical": len(good)}
     row |= {"seconds_undisturbed": seconds} | {f"in_{name}": count for name, count in where.items()}
     return {
         "table": [row],
@@ -146,8 +146,9 @@ def environment() -> dict[str, str]:
 
 
 def kill_once(command: Sequence[str], place: Path, number: int, *, longest: float, rng: np.random.Generator) -> Killed:
-    """Start or go on with a run and kill it after a random time of up to `longest` seconds."""
-    seconds, group = float(rng.uniform(0, longest)), bool(rng.integers(2))
+    """Start or go on with a run and kill it at a random instant of what is left of `longest` seconds."""
+    left = longest * (1 - finished_stages(place) / (len(STAGES) + 1))
+    seconds, group = float(rng.uniform(0, left)), bool(rng.integers(2))
     process = subprocess.Popen(
         [*command, "--run-dir", str(place)], env=environment(), start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
