@@ -66,7 +66,10 @@ def fuzz(name: str, *, records: int, rng: np.random.Generator) -> dict:
 
 
 def registry(*, quick: bool, seed: int) -> dict:
-    """Seconds and peak memory (bytes) of `kg import tables` in a process of its own; goals met or not."""
+    """Seconds and peak memory (bytes) of `kg import tables` in a process of its own; goals met or not.
+
+    Where other processes want the same cores, the processor's seconds say what the import itself took.
+    """
     given = os.environ.get("WORKBENCH_REGISTRY")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(given) if given else Path(place, "registry")
@@ -81,15 +84,18 @@ def registry(*, quick: bool, seed: int) -> dict:
         seconds = time.perf_counter() - started
     if done.returncode:
         raise RuntimeError(f"the import of {folder} failed: {done.stderr.strip()[-500:]}")
-    commands, peak = map(int, done.stdout.split()[-2:])
-    met = seconds <= SECONDS and peak <= MEMORY
-    return {"given": bool(given), "commands": commands, "seconds": seconds, "bytes": peak, "goals met": met}
+    commands, peak, busy = done.stdout.split()[-3:]
+    met = seconds <= SECONDS and int(peak) <= MEMORY
+    figures = {"seconds": seconds, "processor seconds": float(busy), "bytes": int(peak), "goals met": met}
+    return {"given": bool(given), "commands": int(commands), **figures}
 
 
 _CODE = """
 import resource, sys
 from workbench.kg.importers import IMPORTERS, import_registry
 done = import_registry(IMPORTERS["tables"], sys.argv[1], out=sys.argv[2])
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-print(sum(kind == "command" for _, kind in done.graph.nodes(data="type")), peak)
+used = resource.getrusage(resource.RUSAGE_SELF)
+peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+commands = sum(kind == "command" for _, kind in done.graph.nodes(data="type"))
+print(commands, peak, used.ru_utime + used.ru_stime)
 """
