@@ -1,0 +1,237 @@
+"""The mask explorer in a real browser: as a page by itself, and in JupyterLab."""
+
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ui_browser import ROOT, WAIT, Watch, app, browser_type_launch_args, lab, needs_browser, watch
+from ui_run import HOSTILE, NAMES, OPEN, axe, ui_run, write_notebook
+
+from workbench.cases import load_cases
+
+__all__ = ["browser_type_launch_args", "ui_run", "watch"]
+
+pytestmark = [pytest.mark.ui, needs_browser]
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+expect.set_options(timeout=WAIT)
+
+
+@pytest.fixture(scope="module")
+def page_url(tmp_path_factory: pytest.TempPathFactory, ui_run: Path) -> Iterator[str]:
+    with app(tmp_path_factory.mktemp("app"), ui_run) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def lab_url(tmp_path_factory: pytest.TempPathFactory, ui_run: Path) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("lab")
+    root = folder / "notebooks"
+    root.mkdir()
+    write_notebook(root / "explore.ipynb", OPEN.format(run=str(ui_run)))
+    write_notebook(root / "hostile.ipynb", HOSTILE.format(tests=str(ROOT / "tests"), names=NAMES))
+    with lab(folder, root=root) as url:
+        yield url
+
+
+def opened(page, url: str, name: str):
+    """The panel of a notebook in JupyterLab, its cells run from the first on."""
+    page.goto(url.replace("/lab?", f"/lab/tree/{name}.ipynb?reset&"))
+    page.wait_for_function("window.jupyterapp && window.jupyterapp.restored")
+    page.evaluate(
+        """async () => {
+            const app = window.jupyterapp;
+            await app.restored;
+            let panel;
+            while (!(panel = [...app.shell.widgets('main')].find((one) => one.sessionContext)))
+                await new Promise((done) => setTimeout(done, 100));
+            await panel.context.ready;
+            await panel.sessionContext.ready;
+            await app.commands.execute('notebook:run-all-cells');
+        }"""
+    )
+    return found(page)
+
+
+def found(page):
+    """The explorer, once everything of it is drawn."""
+    panel = page.locator(".wb-panel")
+    expect(panel.locator(".wb-graph svg.wb-picture")).to_be_visible()
+    expect(panel.locator(".wb-prompt input[type=checkbox]").first).to_be_visible()
+    expect(panel.locator(".wb-weight-alpha .noUi-handle")).to_have_attribute("aria-label", re.compile("alpha"))
+    return panel
+
+
+def picture(page, tmp_path: Path, name: str) -> None:
+    """A picture to look at, kept in pytest's temporary folder."""
+    page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
+    assert (tmp_path / f"{name}.png").stat().st_size > 20_000
+
+
+def recomputed(panel) -> None:
+    panel.locator("button.wb-recompute").click()
+    expect(panel.locator(".wb-status")).to_contain_text("done:")
+
+
+def test_the_page_shows_no_code_and_asks_for_its_token(page_url: str, page, watch: Watch, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 1280, "height": 2000})
+    page.goto(page_url)
+    panel = found(page)
+    assert page.title() == "Mask explorer" and page.locator("html").get_attribute("lang")
+    expect(page.get_by_role("main")).to_have_count(1)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Mask explorer")
+    assert page.content().find("page_run_dir") == -1 and page.locator(".jp-CodeCell .jp-InputArea").count() == 0
+    picture(page, tmp_path, "page")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(page_url.partition("?")[0] + "api/kernels")
+    bare = urllib.request.urlopen(page_url.partition("?")[0])
+    assert "login" in bare.url and b"wb-panel" not in bare.read()
+    script = axe()
+    if script is None:
+        pytest.skip("axe-core is not in node_modules (npm install axe-core)")
+    recomputed(panel)
+    panel.locator(".wb-prompt input[type=checkbox]").first.uncheck()
+    for theme in ("light", "dark"):
+        page.evaluate("name => document.body.dataset.jpThemeLight = String(name === 'light')", theme)
+        page.add_script_tag(path=script)
+        found_by_axe = page.evaluate("axe.run(document)")
+        bad = [one for one in found_by_axe["violations"] if one["impact"] in ("serious", "critical")]
+        assert len(found_by_axe["passes"]) > 20 and [(one["id"], one["nodes"][0]["html"]) for one in bad] == []
+
+
+def test_a_fact_taken_out_by_keyboard_or_mouse_changes_both_answers(
+    page_url: str, page, watch: Watch, ui_run: Path, tmp_path: Path
+) -> None:
+    page.goto(page_url)
+    panel = found(page)
+    (case,) = load_cases(ui_run / "adapter" / "showcase.jsonl")
+    needed = len(case.nodes) + case.facts.index(case.needed[1])
+    words = panel.locator(".wb-words")
+    box = panel.locator(f".wb-prompt input[data-key='{needed}']")
+    box.focus()
+    page.keyboard.press("Space")
+    expect(words).to_contain_text(re.compile(r"Taken out: .*The tuned model.*The base model"))
+    expect(box).not_to_be_checked()
+    expect(panel.locator(".wb-line.wb-removed")).to_have_count(1)
+    expect(panel.locator(f".wb-link.wb-removed[data-key='{needed}']")).to_have_count(1)
+    expect(box).to_be_focused()
+    for model in ("tuned", "base"):
+        expect(panel.locator(f".wb-row-{model} td")).to_have_count(3)
+    before = words.inner_text()
+    target = case.nodes.index(case.target)
+    panel.locator(f".wb-spot[data-key='{target}'] .wb-body").click()
+    expect(panel.locator(f".wb-spot.wb-removed[data-key='{target}']")).to_have_count(1)
+    expect(words).not_to_have_text(before)
+    expect(words).to_contain_text("2 elements")
+    panel.locator("button.wb-check").click()
+    expect(panel.locator(".wb-checked")).to_contain_text("prompts asked")
+    picture(page, tmp_path, "by-hand")
+    panel.locator("button.wb-back").click()
+    expect(words).to_contain_text("Nothing is taken out")
+    expect(panel.locator(".wb-removed")).to_have_count(0)
+
+
+def test_a_command_clicked_shows_the_facts_that_carry_it(page_url: str, page, watch: Watch, tmp_path: Path) -> None:
+    page.goto(page_url)
+    panel = found(page)
+    panel.locator("button.wb-back").click()
+    command = panel.locator(".wb-chains button").first
+    command.focus()
+    page.keyboard.press("Enter")
+    expect(panel.locator(".wb-carried")).to_contain_text("nats")
+    expect(command).to_have_attribute("aria-pressed", "true")
+    expect(panel.locator(".wb-prompt .wb-score").first).to_contain_text("nats")
+    picture(page, tmp_path, "carried")
+
+
+def test_at_twice_the_size_nothing_runs_out_of_the_page(page_url: str, page, watch: Watch, tmp_path: Path) -> None:
+    page.set_viewport_size({"width": 640, "height": 900})  # 1280 pixels at 200 %
+    page.goto(page_url)
+    panel = found(page)
+    panel.locator("button.wb-back").click()
+    expect(panel.locator(".wb-words")).to_contain_text("Nothing is taken out")
+    picture(page, tmp_path, "twice")
+    wide = page.evaluate(
+        "Math.max(...[...document.querySelectorAll('.wb-panel, .wb-panel > *')].map(e => e.scrollWidth))"
+    )
+    assert wide <= 640
+
+
+def test_sliders_recompute_cancel_and_errors_in_the_lab(lab_url: str, page, watch: Watch, tmp_path: Path) -> None:
+    panel = opened(page, lab_url, "explore")
+    recomputed(panel)
+    bars, marker = panel.locator(".wb-table .wb-now").nth(2), panel.locator(".wb-marker")
+    expect(marker).to_have_text("")
+    before = bars.get_attribute("width")
+    handle = panel.locator(".wb-weight-alpha .noUi-handle")
+    handle.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowLeft")
+    expect(marker).to_contain_text("other settings")
+    expect(bars).not_to_have_attribute("width", before)
+    expect(handle).to_have_attribute("aria-valuetext", panel.locator(".wb-weight-alpha .widget-readout").inner_text())
+    picture(page, tmp_path, "lab")
+    button, status = panel.locator("button.wb-recompute"), panel.locator(".wb-status")
+    button.click()
+    expect(button).to_have_text("running")
+    expect(button).to_be_disabled()
+    expect(status).to_contain_text(re.compile(r"step \d+ of 60"))
+    panel.locator("button.wb-cancel").click()
+    expect(status).to_contain_text("cancelled")
+    expect(button).to_have_text("Recompute")
+    expect(button).to_be_enabled()
+    panel.locator(".wb-source input").fill("no such place")
+    panel.locator("button.wb-ask").click()
+    expect(status).to_contain_text("no source is called 'no such place'")
+    expect(marker).to_contain_text("other settings")
+
+
+def test_a_state_is_saved_and_restored_in_a_new_page(lab_url: str, page, context, watch: Watch, tmp_path: Path) -> None:
+    panel = opened(page, lab_url, "explore")
+    panel.locator(".wb-weight-beta .noUi-handle").focus()
+    page.keyboard.press("ArrowRight")
+    panel.locator(".wb-prompt input[type=checkbox]").nth(2).uncheck()
+    words = panel.locator(".wb-words")
+    expect(words).to_contain_text("Taken out")
+    expect(words).to_contain_text("base model")
+    said = words.inner_text()
+    panel.get_by_text("state: save, load, export").click()
+    saved = panel.locator(".wb-saved textarea")
+    expect(saved).to_have_value(re.compile(r'"beta": 0\.056'))
+    state = saved.input_value()
+    assert json.loads(state)["by_hand"]
+    other = context.new_page()
+    other.set_default_timeout(WAIT)
+    second = Watch(other)
+    fresh = opened(other, lab_url, "explore")
+    fresh.get_by_text("state: save, load, export").click()
+    expect(fresh.locator(".wb-saved textarea")).not_to_have_value(state)
+    fresh.locator(".wb-saved textarea").fill(state)
+    fresh.locator("button.wb-apply").click()
+    expect(fresh.locator(".wb-words")).to_have_text(said)
+    expect(fresh.locator(".wb-saved textarea")).to_have_value(state)
+    expect(fresh.locator(".wb-weight-beta .widget-readout")).to_have_text("0.0561")
+    fresh.locator("button.wb-export").click()
+    expect(fresh.locator(".wb-links a[download]")).to_have_count(4)
+    second.check()
+
+
+def test_names_that_mean_harm_are_shown_and_run_nothing(lab_url: str, page, watch: Watch, tmp_path: Path) -> None:
+    panel = opened(page, lab_url, "hostile")
+    panel.locator(".wb-prompt input[type=checkbox]").first.uncheck()
+    expect(panel.locator(".wb-words")).to_contain_text("Taken out")
+    expect(panel.locator(".wb-prompt")).to_contain_text("<img")
+    expect(panel.locator(".wb-drawing")).to_contain_text("<img")
+    panel.get_by_text("state: save, load, export").click()
+    panel.locator("button.wb-export").click()
+    expect(panel.locator(".wb-links a")).to_have_count(4)
+    assert panel.locator("img, script, iframe").count() == 0
+    assert panel.locator("a:not([download])").count() == 0
+    assert panel.locator("a[href^='javascript']").count() == 0
+    assert "\u202e" not in panel.inner_text()
+    picture(page, tmp_path, "hostile")

@@ -1,0 +1,133 @@
+"""A real browser for tests: chromium of the system, a Jupyter server or the explorer's page behind a token, nothing
+from outside.
+
+Used by `tests/test_ui_*.py` (import the fixtures by name).
+"""
+
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
+ROOT = Path(__file__).resolve().parent.parent
+WAIT = 120_000  # milliseconds: a machine may be busy
+
+# voila and widgets ship with another JupyterLab than ours and say so; the rest would be ours
+FOREIGN = re.compile(r"shared (singleton )?module|favicon|Canvas2D|ResizeObserver loop|preload", re.IGNORECASE)
+
+needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def home(folder: Path) -> dict[str, str]:
+    """An environment in which Jupyter writes and reads below `folder` alone."""
+    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTERLAB_WORKSPACES_DIR", "IPYTHONDIR")
+    own = {name: str(folder / name.lower()) for name in (*names, "JUPYTERLAB_SETTINGS_DIR")}
+    for path in own.values():
+        Path(path).mkdir(parents=True, exist_ok=True)
+    return os.environ | own | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+
+
+@contextmanager
+def served(command: list[str], *, environment: dict[str, str], log: Path, ready: str) -> Iterator[str]:
+    """Runs a server until the block ends; gives what the pattern `ready` finds in its output."""
+    with log.open("w") as out:
+        process = subprocess.Popen(command, env=environment, stdout=out, stderr=subprocess.STDOUT, cwd=log.parent)
+        try:
+            deadline = time.monotonic() + WAIT / 1000
+            while not (found := re.search(ready, log.read_text("utf-8", "replace"))):
+                assert process.poll() is None and time.monotonic() < deadline, log.read_text("utf-8", "replace")[-3000:]
+                time.sleep(0.2)
+            yield found[0]
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextmanager
+def lab(folder: Path, *, root: Path) -> Iterator[str]:
+    """JupyterLab on the notebooks of `root`: the address up to `/lab`, and the token as its query."""
+    port, token = free_port(), secrets.token_hex(16)
+    settings = [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
+    settings += ["--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None", f"--ServerApp.root_dir={root}"]
+    settings += ["--ServerApp.ip=127.0.0.1", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *settings]
+    with served(command, environment=home(folder), log=folder / "lab.log", ready=rf"127\.0\.0\.1:{port}/lab"):
+        yield f"http://127.0.0.1:{port}/lab?token={token}"
+
+
+@contextmanager
+def app(folder: Path, run_dir: Path, *more: str) -> Iterator[str]:
+    """The explorer's page of a run: its address, token included."""
+    command = [sys.executable, "-m", "workbench", "app", "--run-dir", str(run_dir), "--no-browser"]
+    command += ["--port", str(free_port()), *more]
+    environment = home(folder) | {"PYTHONPATH": str(ROOT)}
+    with served(
+        command, environment=environment, log=folder / "app.log", ready=r"http://127\.0\.0\.1:\d+/\?token=\w+"
+    ) as url:
+        yield url
+
+
+class Watch:
+    """What a page asks of other machines, and what goes wrong in it."""
+
+    def __init__(self, page) -> None:
+        self.outside: list[str] = []
+        self.errors: list[str] = []
+        page.route("**/*", self._route)
+        page.on("console", lambda message: message.type == "error" and self._note(message.text))
+        page.on("pageerror", lambda error: self._note(str(error)))
+        page.on("dialog", lambda dialog: (self._note(f"dialog: {dialog.message}"), dialog.dismiss()))
+
+    def _route(self, route) -> None:
+        place = urlsplit(route.request.url)
+        if place.scheme in ("data", "blob") or place.hostname == "127.0.0.1":
+            route.continue_()
+        else:
+            self.outside.append(route.request.url)
+            route.abort()
+
+    def _note(self, text: str) -> None:
+        if not FOREIGN.search(text):
+            self.errors.append(text[:500])
+
+    def check(self) -> None:
+        """Nothing left the machine, nothing went wrong."""
+        assert self.outside == []
+        assert self.errors == []
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict:
+    """The system's chromium; pytest-playwright's own is never fetched."""
+    return {"executable_path": CHROMIUM, "args": ARGUMENTS}
+
+
+@pytest.fixture
+def watch(page) -> Iterator[Watch]:
+    """Watches the test's page, and checks at its end."""
+    page.set_default_timeout(WAIT)
+    found = Watch(page)
+    yield found
+    found.check()
