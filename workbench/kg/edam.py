@@ -151,9 +151,9 @@ def _names(terms: dict[str, EdamTerm]) -> dict[tuple[str, str], str]:
             values = [term.label] if kind == "label" else getattr(term, kind)
             for key in {plain_key(value) for value in values} - {""}:
                 owners.setdefault((term_id.split("_", 1)[0], key), set()).add(term_id)
-        for key, ids in owners.items():
+        for name, ids in owners.items():
             if kind == "label" or len(ids) == 1:
-                found.setdefault(key, min(ids))
+                found.setdefault(name, min(ids))
     return found
 
 

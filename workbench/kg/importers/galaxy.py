@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import plain_key
-from workbench.kg.importers.core import Importer, Options, Unit, files_below, one_file
+from workbench.kg.importers.core import Importer, Options, Unit, files_below, one_file, shown
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance
 from workbench.kg.importers.licences import REGISTRIES, licence_id
 from workbench.kg.importers.macros import Refused, expanded, tag_of
@@ -39,7 +39,7 @@ def units(path: Path) -> list[Unit]:
         return one_file(path)
     files = files_below(path, ".xml")
     macros = tuple(file for file in files if b"<macros" in _start(file))
-    return [Unit(file, file.relative_to(path).as_posix(), macros, root=path) for file in files if file not in macros]
+    return [Unit(file, shown(file.relative_to(path)), macros, root=path) for file in files if file not in macros]
 
 
 def _start(path: Path) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.importers.core import Importer, Options, Unit, one_file
+from workbench.kg.importers.core import Importer, Options, Unit, one_file, shown
 from workbench.kg.importers.entities import Entities
 from workbench.kg.importers.items import Item
 from workbench.kg.importers.mapping import COLUMNS, words
@@ -30,7 +30,7 @@ def units(path: Path) -> list[Unit]:
 def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
     """Nodes, then edges; the file is read twice, as an edge may stand before its ends."""
     meaning = words(options.mapping)
-    entities = Entities(meaning, options.vocabulary, unit.path.stem[:100])
+    entities = Entities(meaning, options.vocabulary, shown(Path(unit.path.stem))[:100])
     edges: list[tuple[Spot, Data]] = []
     for tag, spot, given in _elements(unit, note):
         note.record(unit.name)

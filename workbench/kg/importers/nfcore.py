@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.kg.edam import plain_key
-from workbench.kg.importers.core import Importer, Options, Unit, files_below
+from workbench.kg.importers.core import Importer, Options, Unit, files_below, shown
 from workbench.kg.importers.items import Item, Provenance, Toolchain
 from workbench.kg.importers.licences import REGISTRIES
 from workbench.kg.importers.reading import read_yaml
@@ -56,7 +56,7 @@ def units(path: Path) -> list[Unit]:
 
 def _unit(meta: Path, root: Path) -> Unit:
     environment = meta.parent / ENVIRONMENT
-    name = meta.relative_to(root).as_posix()
+    name = shown(meta.relative_to(root))
     return Unit(meta, name, (environment,) if environment.is_file() else (), root=root)
 
 
@@ -95,7 +95,7 @@ def _words(name: str, unit: Unit) -> list[str]:
     folders = unit.path.absolute().parent.parts
     for count in (3, 2, 1):
         if plain_key("".join(folders[-count:])) == plain_key(name):
-            return list(folders[-count:])
+            return [shown(Path(folder)) for folder in folders[-count:]]
     return [name]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import BRANCHES, EDAM_ID
-from workbench.kg.importers.core import Importer, Options, Unit, one_file, quiet
+from workbench.kg.importers.core import Importer, Options, Unit, one_file, quiet, shown
 from workbench.kg.importers.entities import Entities
 from workbench.kg.importers.items import Item
 from workbench.kg.importers.json_stream import MAX_DEPTH
@@ -53,7 +53,7 @@ def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
     if source is None:
         return note.record(unit.name)
     meaning = words(options.mapping)
-    entities = Entities(meaning, options.vocabulary, unit.path.stem[:100])
+    entities = Entities(meaning, options.vocabulary, shown(Path(unit.path.stem))[:100])
     _learn(source(Report()), entities)
     told: set[str] = set()
     for spot, subject, predicate, thing in source(note):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.importers.core import Importer, Options, Unit, one_file
+from workbench.kg.importers.core import Importer, Options, Unit, one_file, shown
 from workbench.kg.importers.entities import Entities
 from workbench.kg.importers.items import Item
 from workbench.kg.importers.mapping import COLUMNS, Words, words
@@ -30,7 +30,7 @@ def units(path: Path) -> list[Unit]:
 def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
     """The items of one file."""
     meaning = words(options.mapping)
-    entities = Entities(meaning, options.vocabulary, unit.path.stem[:100])
+    entities = Entities(meaning, options.vocabulary, shown(Path(unit.path.stem))[:100])
     rows = _objects(unit, note, meaning) if unit.path.suffix.lower() in _JSON else _rows(unit, note, meaning)
     for spot, given in rows:
         yield from entities.triple(given, spot)
