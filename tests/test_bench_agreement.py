@@ -12,8 +12,7 @@ from tiny import chain_case
 from workbench.bench import agreement
 from workbench.explain import ExplainConfig
 from workbench.files import plain
-from workbench.shift import Measurement, measures_of
-from workbench.shift.saliency import saliency
+from workbench.shift import Measurement, measures_of, module_saliency
 
 
 def test_the_whole_measurement_is_plain_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,8 +42,8 @@ def test_modules_are_weighted_by_the_saliency_of_their_case(tmp_path: Path) -> N
     engine, factors = tuned_reader(tmp_path)
     case = chain_case()
     measured = Measurement(engine, [case], factors[::-1], config=ExplainConfig(paper_steps=1, loop_steps=1))
-    weights = agreement.module_saliency(measured)
-    rows = saliency(engine, [(case, case)], measured.session.full_ids).set_index("module")["saliency"]
+    weights = agreement.saliency_by_case(measured)
+    rows = module_saliency(engine, [(case, case)], measured.session.full_ids).set_index("module")["saliency"]
     assert not measured.session.certified[0].found  # so that nothing is removed
     np.testing.assert_allclose(weights[0], [rows[one.module] for one in measured.factors], rtol=1e-6)
     assert "saliency shift" in measures_of(agreement.measure(measured))

@@ -20,11 +20,11 @@ from workbench.shift import (
     by_group,
     causal_check,
     deletions,
+    module_saliency,
     read_factors,
     separation,
 )
 from workbench.shift.pairs import KINDS
-from workbench.shift.saliency import saliency
 
 CASES, DRAWS = 200, 4999  # so many permutations, that the strictest correction of all pairs can go below 0.05
 TOP = 3
@@ -66,16 +66,16 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
 
 def measure(measured: Measurement) -> pd.DataFrame:
     """All measures of the cases; modules are weighted by their saliency in each case."""
-    measured.saliency = module_saliency(measured)
+    measured.saliency = saliency_by_case(measured)
     return measured.table()
 
 
-def module_saliency(measured: Measurement) -> np.ndarray:
+def saliency_by_case(measured: Measurement) -> np.ndarray:
     """WAGLE's saliency (cases, modules): the answer on the case, against the case without its certified flip set."""
     sets = measured.session.certified
     changed = [without(c, [c.elements[i] for i in one.elements]) for c, one in zip(measured.cases, sets, strict=True)]
     pairs = list(zip(measured.cases, changed, strict=True))
-    rows = saliency(measured.engine, pairs, measured.session.full_ids)
+    rows = module_saliency(measured.engine, pairs, measured.session.full_ids)
     wide = rows.pivot(index="case", columns="module", values="saliency")
     return wide.loc[[c.id for c in measured.cases], [one.module for one in measured.factors]].to_numpy()
 
