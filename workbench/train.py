@@ -36,9 +36,9 @@ class TrainConfig:
     alpha: int = 32
     modules: tuple[str, ...] = ("q_proj", "v_proj")
     dropout: float = 0.0
-    steps: int = 2200
+    steps: int = 2400
     batch: int = 16  # cases a step
-    learning_rate: float = 4e-3
+    learning_rate: float = 5e-3
     shares: tuple[float, ...] = (0.3, 0.3, 0.6)  # shares of needed facts withheld, drawn evenly
     checkpoint_every: int = 250  # steps
     packed: bool = False  # the cases of a step one after another in one row, without padding; see `packing`
