@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -172,6 +173,8 @@ def test_the_smallest_part_is_enough_and_one_less_is_not():
     assert kept["exact"][len(found.units)] == 1 and kept["exact"][len(found.units) - 1] == 0
     assert kept["parameters"].iloc[-1] == sum(p.numel() for k, p in engine.lm.model.named_parameters() if "lora" in k)
     assert kept["part"].iloc[-1] == 1 and kept["lost"][0] == 1 and kept["lost"].iloc[-1] == 0
+    with pytest.raises(ValueError, match="none of 1 cases right"):
+        smallest_part(engine, [replace(CASE, path=CASE.path[:4])], order)
     with pytest.raises(ValueError, match="each of the 12 units once"):
         kept_accuracy(engine, [CASE], order[:5], sizes=[1])
 

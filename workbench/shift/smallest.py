@@ -108,11 +108,17 @@ def smallest_part(
 
     A ladder of sizes in one batch, then halving between the smallest that is enough and the next below, which is not.
     Accuracy need not grow with every unit, so a size in a gap of the ladder may be overlooked; none is claimed that is
-    not enough. Judge the result on cases that neither this nor the order has seen. ValueError: see `kept_accuracy`.
+    not enough. Judge the result on cases that neither this nor the order has seen.
+
+    ValueError: the tuned model has no case right, or see `kept_accuracy`.
     """
     modules = adapted_modules(engine.lm.model)
     names = unit_names(modules, unit)
     table = kept_accuracy(engine, cases, order, sizes=ladder(len(names)), unit=unit, measure=measure)
+    if not table["exact"].iloc[-1]:
+        raise ValueError(
+            f"the tuned model has none of {len(cases)} cases right, so there is nothing to keep; take others"
+        )
     wanted = enough * float(table["exact"].iloc[-1])
     while True:
         passed = table[table["exact"] >= wanted]["size"].min()

@@ -1,0 +1,83 @@
+"""Pictures of dose and switch: both twins, one case or many modules, the numbers they show, names as data."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_shift_figures import check
+
+from workbench.figures import dose
+from workbench.shift import delta_share, over_cases, switch_shares
+
+HOSTILE = "<b>0</b> $x$ %{y}"
+SERIES = "<i>series</i> $x$"  # in groups of a legend plotly reads no markup, in names it does
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+def curve(cases: int = 5) -> pd.DataFrame:
+    rows = [(f"c{i}", d, i + d) for i in range(cases) for d in (0.0, 0.5, 1.0, 1.5)]
+    return over_cases(pd.DataFrame(rows, columns=["case", "dose", "value"]), ["dose"], value="value", rng=rng())
+
+
+def switched(layers: int, cases: int = 3) -> pd.DataFrame:
+    rows = [
+        (f"c{c}", f"m.{layer}.{p}", layer, p, 10, 2.0 + c, layer / 10 + c, -0.5)
+        for c in range(cases)
+        for layer in range(layers)
+        for p in ("q_proj", "v_proj")
+    ]
+    columns = ["case", "module", "layer", "projection", "parameters", "delta", "off", "on"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.mark.parametrize("cases", [1, 5])
+def test_dose_curves_have_a_panel_a_quantity(cases: int) -> None:
+    curves = {"margin": {"answer": curve(cases)}, f"effects {HOSTILE}": {"needed": curve(cases), SERIES: curve(cases)}}
+    figure = dose.dose_curves(curves, units={"margin": "nats"})
+    check(figure, 2)
+    assert len(figure.still.legends[0].get_texts()) == 3
+    assert not any("<i>" in trace.name for trace in figure.live.data)
+    assert "margin, answer: " in figure.alt and "at 1.5" in figure.alt
+
+
+@pytest.mark.parametrize("layers", [1, 6, 40])
+def test_switch_maps_show_the_shares(layers: int) -> None:
+    shares = switch_shares(switched(layers), rng=rng())
+    figure = dose.switch_maps(shares)
+    check(figure, 2)
+    off, on = (trace for trace in figure.live.data if trace.type == "heatmap")
+    table = switched(layers)
+    rows = table[table["module"] == f"m.{layers - 1}.v_proj"]
+    expected = delta_share(rows["off"].to_numpy(), rows["delta"].to_numpy(), rng=rng()).mean
+    assert np.asarray(off.z)[1, -1] == pytest.approx(expected) and np.asarray(on.z).max() < 0
+    assert f"layer {layers - 1}" in figure.alt
+
+
+def test_a_module_that_is_not_adapted_has_an_empty_cell() -> None:
+    table = switched(3)
+    shares = switch_shares(table[table["module"] != "m.1.v_proj"], rng=rng())
+    figure = dose.switch_maps(shares)
+    check(figure, 2)
+    assert np.isnan(np.asarray(figure.live.data[0].z)[1, 1])
+
+
+@pytest.mark.parametrize("cases", [1, 4])
+def test_interaction_matrix_shows_means(cases: int) -> None:
+    values = rng().normal(size=(cases, 3, 3))
+    values = values + values.transpose(0, 2, 1)
+    figure = dose.interaction_matrix(values, ["model.layers.0.q_proj", "model.layers.11.v_proj", HOSTILE])
+    check(figure, 1)
+    z = np.asarray(figure.live.data[0].z)
+    assert z[0, 1] == pytest.approx(values[:, 0, 1].mean()) and np.isnan(np.diag(z)).all()
+    assert "11 v_proj" in str(figure.live.layout.xaxis.ticktext)
+
+
+def test_kept_curves_say_from_where_it_is_enough() -> None:
+    rows = pd.DataFrame({"part": [0.0, 0.25, 0.5, 1.0], "exact": [0.0, 0.3, 0.46, 0.5]})
+    rows = rows.assign(low=rows["exact"] - 0.05, high=rows["exact"] + 0.05)
+    figure = dose.kept_curves({"by the map": rows, SERIES: rows}, enough=0.45)
+    check(figure, 1)
+    assert "0.45 or more from 50% on" in figure.alt
+    check(dose.kept_curves({"by the map": rows}), 1)
