@@ -40,7 +40,7 @@ def deletions(
     `Measurement.table` gave. Columns: `case, measure, kind, k, drop` (nats of log-probability lost), `flipped` (whether
     the toolchain changed), and `random_drop, random_flipped`: means over chance sets. control: `kind` = k elements of
     the same kind, for k = 1 every element once, which is exact, else `draws` sets, the same for all measures; `degree`
-    = each replaced by one of its kind with the nearest degree, `draws` times. Equal scores come in random order.
+    = for each one of its kind with the nearest degree, maybe itself, `draws` times. Equal scores come in random order.
     progress: called with the cases done. A case with fewer than k elements of the kind is left out, and for a measure
     one in which it is not known or ranks nothing, being constant.
     ValueError: another control, or games that are not those of the table.
