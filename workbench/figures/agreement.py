@@ -21,6 +21,7 @@ from workbench.figures.core import (
 from workbench.figures.forest import cases, forest
 from workbench.figures.panels import Panels
 
+SHOWN = 0.25  # of the cases: a measure known in fewer is not drawn
 NEEDED, OTHER = "needed for the answer", "not needed"
 BARS = {True: (BLUE, ""), False: (ORANGE, "///")}  # needed -> colour, hatch
 SORTS = {"node": ("o", "circle"), "fact": ("s", "square")}  # kind -> markers
@@ -157,9 +158,11 @@ def causal_drop(table: pd.DataFrame, *, outcome: str = "drop", k: int = 3) -> Fi
     """What deleting each measure's first k elements does, beside elements of the same kind drawn by chance.
 
     table: what `workbench.shift.causal_check` gave; a panel for each kind. Open points: no different from chance once p
-    is adjusted for all rows (Holm). outcome: `drop` (nats) or `flipped` (share of the cases).
+    is adjusted for all rows (Holm). outcome: `drop` (nats) or `flipped` (share of the cases). A measure that ranks the
+    kind in fewer than a quarter of the cases is left out: its interval would set the scale.
     """
     rows = table[(table["outcome"] == outcome) & (table["k"] == k)]
+    rows = rows[rows["n"] >= SHOWN * rows["n"].max()]
     what = "the answer's log-probability loses" if outcome == "drop" else "how often the toolchain changes"
     title = f"Deleting the first {'element' if k == 1 else f'{k} elements'} of each measure: {what}"
     frames = {
