@@ -10,8 +10,11 @@ from workbench import models, runs
 from workbench.cases import save_cases
 
 
-def make_run(place: Path, *, cases: int = 6) -> Path:
-    """A finished adapter stage with `cases` held-out cases, each with its facts in another order, and a checkpoint."""
+def make_run(place: Path, *, cases: int = 6, train: dict | None = None) -> Path:
+    """A finished adapter stage with `cases` held-out cases, each with its facts in another order, and a checkpoint.
+
+    train: settings of its training, for the manifest.
+    """
     lm = models.add_adapter(
         models.load(names=NAMES), rank=2, alpha=4, modules=("q_proj", "v_proj"), dropout=0.0, seed=0
     )
@@ -26,7 +29,9 @@ def make_run(place: Path, *, cases: int = 6) -> Path:
     shifted = [replace(case, id=f"held-{i}", facts=case.facts[i % 9 :] + case.facts[: i % 9]) for i in range(cases)]
     save_cases(folder / "cases_held_out.jsonl", shifted)
     runs.atomic_write_json(folder / "names.json", NAMES)
-    runs.write_manifest(place, "adapter", config={"model": "reader"}, inputs={}, metrics={}, seed=0, device="cpu")
+    save_cases(folder / "cases_train.jsonl", [case])
+    config = {"model": "reader", "train": train or {}}
+    runs.write_manifest(place, "adapter", config=config, inputs={}, metrics={}, seed=0, device="cpu")
     return place
 
 

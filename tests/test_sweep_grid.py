@@ -59,7 +59,7 @@ def test_a_grid_that_is_none_is_refused_with_file_key_rule_and_value(tmp_path, t
         ({"methods": "[]"}, "methods must hold at least one value"),
         ({"methods": "[paper, paper]"}, "methods must not name a value twice"),
         ({"cases": "../../etc/passwd"}, "cases must be a name and, if wanted, a range"),
-        ({"cases": "train[:5]"}, 'cases must be of held_out, not "train"'),
+        ({"cases": "tools[:5]"}, 'cases must be of held_out, train, not "tools"'),
         ({"cases": "held_out[7:]"}, "cases must name at least one case"),
         ({"seeds": "0"}, "seeds must be how many, 1 or more"),
         ({"seeds": "[0, -1]"}, "seeds must be how many"),

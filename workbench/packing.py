@@ -69,10 +69,10 @@ def attend(
     step = torch.arange(max_length_q, device=query.device)
     real = step < lengths[:, None]  # (cases, longest)
     source = torch.where(real, starts[:, None] + step, 0)
-    side = [x[0][:, source].transpose(0, 1) for x in (query, key, value)]  # each (cases, heads, longest, d)
-    grouped = query.shape[1] != key.shape[1]
+    q, k, v = (x[0][:, source].transpose(0, 1) for x in (query, key, value))  # each (cases, heads, longest, d)
+    grouped = q.shape[1] != k.shape[1]
     out = functional.scaled_dot_product_attention(
-        *side, is_causal=True, scale=scaling, dropout_p=dropout, enable_gqa=grouped
+        q, k, v, is_causal=True, scale=scaling, dropout_p=dropout, enable_gqa=grouped
     )
     return out.transpose(1, 2)[real][None], None
 

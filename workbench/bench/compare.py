@@ -51,8 +51,9 @@ def figures(value: Any, name: str = "") -> Iterator[tuple[str, Figure]]:
     """Every number of a result under the names that lead to it; list entries by their texts, or their place."""
     if isinstance(value, Mapping):
         middle = next((value[m] for m in MIDDLES if m in value), None)
-        if _is_number(middle) and _is_number(value.get("low")) and _is_number(value.get("high")):
-            yield name, (float(middle), float(value["low"]), float(value["high"]))
+        low, high = value.get("low"), value.get("high")
+        if all(isinstance(one, int | float) and _is_number(one) for one in (middle, low, high)):
+            yield name, (float(middle or 0), float(low or 0), float(high or 0))
             return
         for key, one in value.items():
             if key not in LEFT_OUT:
