@@ -16,6 +16,7 @@ from workbench.cases import load_cases
 from workbench.cli import main
 from workbench.figures import kg as pictures
 from workbench.kg.grow import grow
+from workbench.kg.merge import merge
 from workbench.kg.questions import Questions
 from workbench.kg.schema import read_schema
 from workbench.kg.triples import read_triples
@@ -156,11 +157,16 @@ def test_questions_and_merges_from_the_command_line(tmp_path: Path, capsys: pyte
     assert "whisper-cli lacks GGML model (given by no command)" in told and "given GGML model: " in told
     assert main(media) == 0 and "format:wav" in capsys.readouterr().out
     assert main([*media, "--to", "nonsense"]) == 2
-    kitchen, out = str(folder(tmp_path / "kitchen", relations=plain())), tmp_path / "both.json"
+    kitchen, out = str(folder(tmp_path / "kitchen", ROWS[:6], relations=plain())), tmp_path / "both.json"
     files = ["--matches", str(tmp_path / "m.tsv"), "--conflicts", str(tmp_path / "c.json")]
     assert main(["kg", "merge", "biotoolkg", kitchen, "--out", str(out), *files]) == 0
     assert "LicenseRef-unknown" in capsys.readouterr().out and (tmp_path / "m.tsv").read_text().startswith("made\t")
     assert "command:knead" in kg.from_json(out) and json.loads((tmp_path / "c.json").read_text()) == []
+
+
+def test_a_graph_with_types_of_its_own_is_not_merged(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"Kitchen has types of its own \(season\)"):
+        merge({"Kitchen": read_triples(folder(tmp_path)), "MediaKG": kg.load_graph("mediakg").graph})
 
 
 def plain() -> dict[str, Any]:

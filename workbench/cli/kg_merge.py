@@ -26,7 +26,7 @@ def _merge(options: argparse.Namespace) -> int:
 
     from workbench.files import atomic_write_json, atomic_write_text
     from workbench.kg import load_graph, to_json
-    from workbench.kg.merge import merge
+    from workbench.kg.merge import MATCH_COLUMNS, merge
 
     graphs = {}
     for place in options.graphs:
@@ -39,15 +39,16 @@ def _merge(options: argparse.Namespace) -> int:
     to_json(merged.graph, Path(options.out).expanduser())
     if options.matches:
         table = io.StringIO()
-        rows = list(merged.rows())
-        writer = csv.DictWriter(table, list(rows[0]) if rows else ["made"], delimiter="\t", lineterminator="\n")
+        writer = csv.DictWriter(table, MATCH_COLUMNS, delimiter="\t", lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(merged.rows())
         atomic_write_text(Path(options.matches).expanduser(), table.getvalue())
     if options.conflicts:
         atomic_write_json(Path(options.conflicts).expanduser(), [one._asdict() for one in merged.conflicts])
     made, doubtful = len(merged.identity.made), len(merged.identity.doubtful)
     say(f"{merged.graph.number_of_nodes():,} nodes, {merged.graph.number_of_edges():,} facts in {options.out}")
     say(f"{made:,} matches made, {doubtful:,} doubtful ones left; {len(merged.conflicts):,} conflicts kept")
+    for rule, count in merged.report.counts.items():
+        say(f"{count:,} times: {rule}")
     say(merged.licence.note)
     return 0

@@ -103,6 +103,11 @@ class FlowIndex:
         return {command: c for c, names in enumerate(self.members) for command in names}
 
     @cached_property
+    def alternatives(self) -> Rows:
+        """Per port, its alternatives as stated: much shorter than `accepts` where terms are general."""
+        return Rows.of([sorted(self.number[item] for item in port) for port in self.ports])
+
+    @cached_property
     def kinds(self) -> Rows:
         """Per item, itself and all below it."""
         return Rows.of([sorted(self.number[i] for i in self.below[item]) for item in self.items])
@@ -167,7 +172,8 @@ class FlowIndex:
         """
         item = item.copy()
         while True:
-            port = self.accepts.reduce(np.minimum, item, empty=np.inf)
+            met = self.kinds.reduce(np.minimum, item, empty=np.inf)  # of a general term, by what lies below it
+            port = self.alternatives.reduce(np.minimum, met, empty=np.inf)
             step = self.needs.reduce(join, port, empty=np.inf) + self.costs
             after = np.minimum(item, self.givers.reduce(np.minimum, step, empty=np.inf))
             if np.array_equal(after, item):

@@ -50,15 +50,7 @@ class FlowSpace:
     def providers(self, port: int) -> tuple[np.ndarray, Ints]:
         """See `Space`."""
         if port not in self._providers:
-            given = self.accepted(port)
-            found = self.index.givers.gather(given) if port == self.goal else self.index.providers(port)
-            least = self.needs.step[found]
-            if self.supplies is not None:
-                given = given[np.isfinite(self.supplies[given])]
-                found = np.concatenate([found, given + len(self.index.members)])
-                least = np.concatenate([least, self.supplies[given]])
-            possible = np.isfinite(least)
-            found, least = found[possible], least[possible]
+            least, found = self._runnable(port)
             order = np.argsort(least, kind="stable")
             self._providers[port] = (least[order], found[order])
         return self._providers[port]
@@ -66,12 +58,22 @@ class FlowSpace:
     def cheapest(self, port: int) -> float:
         """See `Space`."""
         if port not in self._cheapest:
-            steps = self.providers(port)[1]
-            classes = len(self.index.members)
-            costs = self.index.costs[steps[steps < classes]]
-            rest = [] if self.supplies is None else self.supplies[steps[steps >= classes] - classes]
-            self._cheapest[port] = float(min(costs.min(initial=np.inf), np.min(rest, initial=np.inf)))
+            found = self._runnable(port)[1]
+            costs = self.index.costs if self.supplies is None else np.concatenate([self.index.costs, self.supplies])
+            self._cheapest[port] = float(costs[found].min(initial=math.inf))
         return self._cheapest[port]
+
+    def _runnable(self, port: int) -> tuple[np.ndarray, Ints]:
+        """The providers of a port in no order."""
+        given = self.accepted(port)
+        found = self.index.givers.gather(given) if port == self.goal else self.index.providers(port)
+        least = self.needs.step[found]
+        if self.supplies is not None:
+            given = given[np.isfinite(self.supplies[given])]
+            found = np.concatenate([found, given + len(self.index.members)])
+            least = np.concatenate([least, self.supplies[given]])
+        possible = np.isfinite(least)
+        return least[possible], found[possible]
 
     def provides(self, step: int, port: int) -> bool:
         """See `Space`."""
@@ -87,13 +89,14 @@ class FlowSpace:
         for port in waiting:  # grows while it is read
             if self.least(port) > 0:
                 steps = self.providers(port)[1]
-                step = int(min(steps.tolist(), key=lambda one: self._alone(single, one)))
+                step = int(steps[self._alone(single, steps).argmin()])
                 waiting += [] if step in plan else self.ports(step)
                 plan.add(step)
         return frozenset(plan)
 
-    def _alone(self, single: Needs, step: int) -> float:
-        return float(single.step[step]) if step < len(self.index.members) else self.cost(step)
+    def _alone(self, single: Needs, steps: Ints) -> np.ndarray:
+        costs = single.step if self.supplies is None else np.concatenate([single.step, self.supplies])
+        return costs[steps]
 
     def _supply(self) -> np.ndarray:
         if self.supplies is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -42,7 +43,11 @@ class Rows:
     def reduce(self, ufunc: np.ufunc, values: np.ndarray, *, empty: float) -> np.ndarray:
         """`ufunc` over `values[row]` for every row, float64 (rows,); `empty` where a row holds nothing."""
         result = np.full(len(self.ends) - 1, empty)
-        filled = np.diff(self.ends) > 0
-        if filled.any():
-            result[filled] = ufunc.reduceat(values[self.flat], self.ends[:-1][filled])
+        if len(self.flat):
+            result[self.filled] = ufunc.reduceat(values[self.flat], self.ends[self.filled])
         return result
+
+    @cached_property
+    def filled(self) -> Ints:
+        """The rows that hold something."""
+        return np.flatnonzero(np.diff(self.ends))

@@ -11,6 +11,7 @@ import networkx as nx
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from workbench.kg.build import ENTITY_TYPES
 from workbench.kg.data_licence import DataLicence, data_licence
 from workbench.kg.identity import Identity, Place, homepage_key, identify
 from workbench.kg.importers import FactItem, Item, Node, Provenance, Report, Toolchain, assemble
@@ -24,6 +25,7 @@ SINGLE: dict[str, Callable[[str], str]] = {  # what a thing has one of, and the 
     "homepage": homepage_key,
     "biotools_id": str.casefold,
 }
+MATCH_COLUMNS = ("made", "left", "of", "right", "and", "rule", "confidence", "note")
 _INPUTS = ("input", "input_data")
 
 
@@ -61,9 +63,15 @@ def merge(graphs: Mapping[str, nx.MultiDiGraph], *, at_least: float = 0.5, name:
     """Merges graphs, given by name; where they differ the first one's word stands first. at_least: see `identify`.
 
     Provenance lists are united; a fact that states none is given the graph's name. Ports of one command that two
-    graphs state are matched by what they take; one that only some of them name becomes optional.
+    graphs state are matched by what they take; one that only some of them name becomes optional. Raises `ValueError`
+    for a graph with entity types or relations of its own.
     """
     names, parts = tuple(graphs), tuple(graphs.values())
+    for graph_name, graph in graphs.items():
+        if own := sorted({kind for _, kind in graph.nodes(data="type")} - set(ENTITY_TYPES)):
+            raise ValueError(
+                f"{graph_name} has types of its own ({', '.join(own)}) and cannot be merged; leave them out"
+            )
     identity = identify(parts, at_least=at_least)
     ids = {place: stands[1] for place, stands in identity.stands_for.items()}
     ids |= _apart(parts, ids)

@@ -13,7 +13,7 @@ from workbench.kg.flow_index import FlowIndex
 from workbench.kg.flow_space import FlowSpace
 from workbench.kg.plan_search import Search
 
-LIMIT = 600  # states a search takes up on a question: some 50 ms
+LIMIT = 200  # states a search takes up on a question: some 20 ms
 
 
 @dataclass(frozen=True)
