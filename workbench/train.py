@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch.utils.data import Dataset
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from workbench.cases import Case, toolchain, withhold
 from workbench.checkpoints import Checkpoints, fingerprint, logging_steps
@@ -21,6 +20,7 @@ from workbench.context import check_context
 from workbench.game import Engine
 from workbench.models import LanguageModel, add_adapter
 from workbench.packing import check_packs, pack, packed_attention
+from workbench.progress import HELD_OUT_ROWS, HeldOut, Progress, Watch, held_out_losses, losses
 from workbench.prompts import encode, encode_answer
 from workbench.prompts import text as prompt_text
 from workbench.sampling import with_order
@@ -79,9 +79,7 @@ class Views(Dataset):
         number, share, draw = self._group(group)[place]
         rng = np.random.default_rng([self.config.seed, group, draw])
         shown = with_order(withhold(self.cases[number], share, rng=rng), rng)
-        prompt = encode(shown, self.lm.template, self.lm.tokenizer).ids
-        answer = encode_answer(shown, shown.path, self.lm.template, self.lm.tokenizer)
-        return {"input_ids": [*prompt, *answer], "labels": [-100] * len(prompt) + list(answer)}
+        return labelled(shown, self.lm)
 
     def _draw_group(self, group: int) -> list[tuple[int, float, int]]:
         """(case, share withheld, number of the draw) of every row of a group of batches."""
@@ -94,6 +92,21 @@ class Views(Dataset):
         ]
         batches = np.argsort(length, kind="stable").reshape(GROUP, -1)[rng.permutation(GROUP)]
         return [(int(numbers[k]), self.shares[shares[k]], int(k)) for k in batches.ravel()]
+
+
+def labelled(case: Case, lm: LanguageModel) -> dict[str, list[int]]:
+    """A case with its answer as a row: input_ids, and labels that are -100 over the prompt."""
+    prompt = encode(case, lm.template, lm.tokenizer).ids
+    answer = encode_answer(case, case.path, lm.template, lm.tokenizer)
+    return {"input_ids": [*prompt, *answer], "labels": [-100] * len(prompt) + list(answer)}
+
+
+def held_out_rows(cases: Sequence[Case], lm: LanguageModel, config: TrainConfig) -> list[dict[str, list[int]]]:
+    """The first `HELD_OUT_ROWS` cases as rows, with shares of their needed facts withheld as in training."""
+    rng = np.random.default_rng([config.seed, 1, 0, 0])
+    some = cases[:HELD_OUT_ROWS]
+    shares = [config.shares[i % len(config.shares)] for i in range(len(some))]
+    return [labelled(with_order(withhold(c, s, rng=rng), rng), lm) for c, s in zip(some, shares, strict=True)]
 
 
 def longest_rows(cases: Sequence[Case], lm: LanguageModel, *, count: int = 32) -> list[int]:
@@ -117,36 +130,13 @@ def collate(rows: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.T
 
 @dataclass(frozen=True)
 class TrainResult:
-    """history: rows with `step`, `loss` (nats a token), `learning_rate`. seconds: of training, all parts together."""
+    """history: rows with `step`, `loss` (nats a token), `learning_rate`; held_out: with `step`, `loss`. seconds: of
+    training, all parts together. steps: done; fewer than planned where it was stopped."""
 
     history: list[dict]
     seconds: float
-
-
-class Watch(TrainerCallback):
-    """Hands the loss history to `listen`, and notes each checkpoint and the seconds spent up to it."""
-
-    def __init__(self, checkpoints: Checkpoints, listen: Callable[[list[dict]], None] | None):
-        self.checkpoints, self.listen = checkpoints, listen
-        self.before = checkpoints.seconds
-        self.started = time.perf_counter()
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of training so far, those before an interruption included up to its last checkpoint."""
-        return self.before + time.perf_counter() - self.started
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        if logs and "loss" in logs and self.listen:
-            self.listen(losses(state.log_history))
-
-    def on_save(self, args, state, control, **kwargs):
-        self.checkpoints.note(state.global_step, self.seconds)
-
-
-def losses(log: Sequence[dict]) -> list[dict]:
-    """Of the Trainer's log, the rows of the loss, with plain numbers."""
-    return [{key: float(row[key]) for key in ("step", "loss", "learning_rate")} for row in log if "loss" in row]
+    steps: int
+    held_out: list[dict]
 
 
 def train(
@@ -156,12 +146,19 @@ def train(
     *,
     folder: Path,
     listen: Callable[[list[dict]], None] | None = None,
+    show: Callable[[Progress], None] | None = None,
+    held_out: Sequence[Case] = (),
+    stoppable: bool = False,
 ) -> TrainResult:
     """Trains a fresh adapter and writes it to `folder` (PEFT: safetensors + JSON).
 
     A training that was cut off goes on from the last whole checkpoint in `folder/checkpoints`, if its settings, cases
     and base model were the same. The adapters of all checkpoints stay there; the optimizer's state goes when the
     training is done.
+
+    listen: called with the loss history, show: with a `Progress`, at every logged row. held_out: cases whose loss is
+    told along the way; neither they nor `show` change what is trained. stoppable: an interrupt (SIGINT) ends the
+    training after the step it is at, with a checkpoint and the adapter as it then is; called again, it goes on there.
 
     ContextError: a case is longer than the model's context. ValueError: rows are to be packed for a model whose
     attention is not plain. Nothing was trained.
@@ -174,22 +171,26 @@ def train(
     )
     views = Views(cases, lm, config=config)
     checkpoints = Checkpoints(folder / "checkpoints", config.to_dict() | fingerprint(lm, cases))
-    watch = Watch(checkpoints, listen)
+    collator = pack if config.packed else lambda rows: collate(rows, int(lm.tokenizer.pad_token_id))
+    asked = HeldOut(held_out_rows(held_out, lm, config), collator, config.batch) if held_out else None
+    watch = Watch(checkpoints, listen, show, asked)
     trainer = Trainer(
         model=lm.model,
         args=arguments(config, checkpoints.folder),
         train_dataset=views,
-        data_collator=pack if config.packed else lambda rows: collate(rows, int(lm.tokenizer.pad_token_id)),
+        data_collator=watch.counted(collator),
         callbacks=[watch],
     )
     trainer.remove_callback(PrinterCallback)
-    with packed_attention(lm) if config.packed else nullcontext():
+    with packed_attention(lm) if config.packed else nullcontext(), watch.stop.on_interrupt(stoppable):
         trainer.train(resume_from_checkpoint=checkpoints.last())
     seconds = watch.seconds
     lm.model.eval()
     lm.model.save_pretrained(folder, safe_serialization=True)
-    checkpoints.keep_adapters_only()
-    return TrainResult(losses(trainer.state.log_history), seconds)
+    log, steps = trainer.state.log_history, trainer.state.global_step
+    if steps >= config.steps:
+        checkpoints.keep_adapters_only()
+    return TrainResult(losses(log), seconds, steps, held_out_losses(log))
 
 
 def arguments(config: TrainConfig, checkpoints: Path) -> TrainingArguments:
