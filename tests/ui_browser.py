@@ -42,6 +42,9 @@ def home(folder: Path) -> dict[str, str]:
     own = {name: str(folder / name.lower()) for name in (*names, "JUPYTERLAB_SETTINGS_DIR")}
     for path in own.values():
         Path(path).mkdir(parents=True, exist_ok=True)
+    news = Path(own["JUPYTERLAB_SETTINGS_DIR"], "@jupyterlab", "apputils-extension", "notification.jupyterlab-settings")
+    news.parent.mkdir(parents=True, exist_ok=True)
+    news.write_text('{"fetchNews": "false", "checkForUpdates": false}', "utf-8")
     return os.environ | own | {"HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
 
 
@@ -70,7 +73,7 @@ def lab(folder: Path, *, root: Path) -> Iterator[str]:
     """JupyterLab on the notebooks of `root`: the address up to `/lab`, and the token as its query."""
     port, token = free_port(), secrets.token_hex(16)
     settings = [f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"]
-    settings += ["--LabApp.expose_app_in_browser=True", "--LabApp.news_url=None", f"--ServerApp.root_dir={root}"]
+    settings += ["--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={root}"]
     settings += ["--ServerApp.ip=127.0.0.1", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", *settings]
     with served(command, environment=home(folder), log=folder / "lab.log", ready=rf"127\.0\.0\.1:{port}/lab"):

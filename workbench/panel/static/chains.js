@@ -41,7 +41,6 @@ function cell(items, row, model) {
 
 export default {
   render({ model, el }) {
-    el.classList.add("wb-chains");
     const draw = () => {
       const focused = el.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
       const table = part("table", "wb-answers");

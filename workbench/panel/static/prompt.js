@@ -43,7 +43,6 @@ function group(title, name) {
 
 export default {
   render({ model, el }) {
-    el.classList.add("wb-prompt");
     const draw = () => {
       const focused = el.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
       const lines = group("Prompt: a fact that is not ticked is left out", "wb-lines");
