@@ -5,7 +5,9 @@ Same model, same rows, same batch, steps and learning rate; each trains in turn,
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import ctypes
 import gc
 import json
 import tempfile
@@ -147,12 +149,19 @@ class Cost:
 
 def timed(work: Callable[[LanguageModel], None], lm: LanguageModel) -> Cost:
     """What `work` costs on a model that is loaded already."""
-    gc.collect()
+    give_back()
     with peak_memory(lm) as peak:
         started, cpu = time.perf_counter(), time.process_time()
         work(lm)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     return Cost(seconds, cpu, peak[0])
+
+
+def give_back() -> None:
+    """Hand freed memory back to the system, as far as can be: an earlier round must not hide this one's peak."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # the GNU C library alone has it
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager
