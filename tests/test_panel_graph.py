@@ -1,0 +1,177 @@
+"""The graph explorer, driven by setting values, and what it asks of the graph, against plain searches."""
+
+import json
+from html.parser import HTMLParser
+
+import networkx as nx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.kg.explore import ExploreError, around, commanded, gives, needs, search, ways
+from workbench.kg.paths import PathError
+from workbench.panel.graph import GraphPanel
+
+HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y}"
+
+
+def graph(bad: str = "") -> nx.MultiDiGraph:
+    made = nx.MultiDiGraph()
+    nodes = {
+        "source:s": ("source", "Archive"), "format_1": ("format", "FASTQ"), "format_2": ("format", "SAM"),
+        "format_3": ("format", "BAM"), "data_1": ("data", "alignment"), "command:align": ("command", "align"),
+        "command:sort": ("command", "sort alignment"), "tool:a": ("tool", "Aligner"), "topic_1": ("topic", "Mapping"),
+    }  # fmt: skip
+    for node, (kind, name) in nodes.items():
+        made.add_node(node, type=kind, name=bad + name)
+    for fact in (
+        ("source:s", "format_1", "download_from"), ("format_1", "command:align", "input"),
+        ("command:align", "format_2", "output"), ("format_2", "command:sort", "input"),
+        ("format_3", "command:sort", "input"), ("command:sort", "format_3", "output"),
+        ("format_2", "data_1", "encodes"), ("format_3", "data_1", "encodes"),
+        ("command:align", "tool:a", "command_of"), ("tool:a", "topic_1", "has_topic"),
+    ):  # fmt: skip
+        made.add_edge(*fact[:2], key=fact[2])
+    return made
+
+
+def tags(text: str) -> set[str]:
+    found: set[str] = set()
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            found.add(tag)
+            assert not attrs
+
+    Reader().feed(text)
+    return found
+
+
+def test_the_same_name_comes_first_then_names_that_begin_so() -> None:
+    assert search(graph(), "ALIGN").nodes == ("command:align", "tool:a", "data_1", "command:sort")
+    assert search(graph(), "align", kinds=["command"]).nodes == ("command:align", "command:sort")
+    assert search(graph(), "alignment sort").nodes == ("command:sort",), "every word, in any order"
+    assert search(graph(), "", limit=2).total == 9 and search(graph(), "nothing such").total == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 999), st.integers(1, 3), st.integers(1, 12))
+def test_around_is_what_a_plain_search_in_breadth_finds(seed: int, hops: int, at_most: int) -> None:
+    plain = nx.gnm_random_graph(14, 18, seed=seed, directed=True)
+    made = nx.MultiDiGraph()
+    made.add_nodes_from((str(n), {"type": "ab"[n % 2], "name": str(n)}) for n in plain)
+    made.add_edges_from((str(a), str(b), "xyz"[(a + b) % 3]) for a, b in plain.edges)
+    part = around(made, "0", hops=hops, at_most=at_most)
+    near = nx.single_source_shortest_path_length(made.to_undirected(), "0", cutoff=hops)
+    assert part.total_nodes == len(near) and len(part.steps) == min(at_most, len(near))
+    assert all(near[node] == at for node, at in part.steps.items())
+    assert max(part.steps.values()) <= min(
+        at for n, at in near.items() if n not in part.steps or at == max(near.values())
+    )
+    assert part.total_facts == made.subgraph(near).number_of_edges()
+    assert len(part.facts) == made.subgraph(part.steps).number_of_edges()
+    some = around(made, "0", hops=hops, kinds=["a"], relations=["x", "y"], at_most=99)
+    left = nx.Graph((a, b) for a, b, key in made.edges(keys=True) if key in "xy")
+    left = left.subgraph(n for n in left if made.nodes[n]["type"] == "a") if "0" in left else nx.Graph([("0", "0")])
+    assert some.steps == nx.single_source_shortest_path_length(left, "0", cutoff=hops)
+
+
+def test_ways_go_along_the_data_or_over_any_facts() -> None:
+    flow = ways(graph(), "source:s", "format_3")
+    assert flow.ways == (("source:s", "format_1", "command:align", "format_2", "command:sort", "format_3"),)
+    assert len(flow.facts) == 6, "both directions between sort and BAM"
+    assert ways(graph(), "topic_1", "source:s", by="facts").ways[0][0] == "topic_1"
+    with pytest.raises(PathError):
+        ways(graph(), "source:s", "tool:a")
+    for how in ({"relations": ["input"]}, {"kinds": ["topic"]}):
+        with pytest.raises(ExploreError, match="no way"):
+            ways(graph(), "topic_1", "source:s", by="facts", **how)
+    with pytest.raises(ExploreError, match="nowhere"):
+        ways(graph(), "source:s", "nowhere")
+
+
+def test_a_command_needs_any_format_of_a_port_and_gives_what_others_take() -> None:
+    (need,) = needs(graph(), "command:sort")
+    assert need.items == {"format_2", "format_3"}, "formats that hold the same data stand for one another"
+    assert need.givers == ("command:align",) and gives(graph(), "command:align") == {"format_2": ("command:sort",)}
+    assert commanded(graph(), "command:sort").startswith("sort alignment needs BAM or SAM (given by 1); it gives BAM")
+    assert commanded(graph(), "format_1") == ""
+    with pytest.raises(ExploreError, match="no command"):
+        needs(graph(), "format_1")
+
+
+def test_the_panel_says_how_much_it_shows() -> None:
+    one = GraphPanel(graph(), at_most=4)
+    assert one.sentences().startswith("Showing 4 of 9 nodes and")
+    assert len(one.view.graph.part.drawing["spots"]) == 4
+    one.view.at_most.value = 100
+    assert "showing 9 of 9 nodes and 10 of 10 facts" in one.view.shown.value
+
+
+def test_typing_lists_and_choosing_or_clicking_goes_there() -> None:
+    one = GraphPanel(graph())
+    one.view.search.value = "align"
+    assert [node for _, node in one.view.hits.options] == ["command:align", "tool:a", "data_1", "command:sort"]
+    assert one.view.hits.description == "4 found" and one.node is None
+    one.view.hits.value = "command:align"
+    assert one.node == "command:align" and "align needs FASTQ" in one.view.about.value
+    assert set(one.part.steps) == {"command:align", "format_1", "format_2", "tool:a"}
+    key = next(s["key"] for s in one.view.graph.part.drawing["spots"] if s["label"] == ["Aligner"])
+    one.view.graph.part.heard({"toggle": key})
+    assert one.node == "tool:a"
+    one.view.whole.click()
+    assert one.node is None
+
+
+def test_filters_and_steps_change_what_is_shown() -> None:
+    one = GraphPanel(graph(), "format_2")
+    one.view.kinds.value = ("command", "format")
+    assert set(one.part.steps) == {"format_2", "command:align", "command:sort"}
+    one.view.hops.value = 2
+    assert set(one.part.steps) == {"format_2", "command:align", "command:sort", "format_1", "format_3"}
+    one.filter(relations=["output"])
+    assert set(one.part.steps) == {"format_2", "command:align"}
+    with pytest.raises(ExploreError):
+        one.go("nowhere")
+
+
+def test_ways_by_name_and_an_error_is_shown() -> None:
+    one = GraphPanel(graph())
+    one.view.start.value, one.view.end.value = "archive", "BAM"
+    one.view.find.click()
+    assert one.between == ("source:s", "format_3") and one.title == "Ways from Archive to BAM"
+    one.view.end.value = "Mapping"
+    one.view.find.click()
+    assert "node must be" in one.view.status.value and one.between == ("source:s", "format_3")
+    one.view.by.value = "facts"
+    one.view.find.click()
+    assert one.between == ("source:s", "topic_1") and one.view.status.value == ""
+
+
+def test_state_is_json_and_brings_everything_back(tmp_path) -> None:
+    one, other = GraphPanel(graph()), GraphPanel(graph())
+    one.search("a")
+    one.filter(kinds=["command", "format", "source"])
+    one.go("format_2", hops=2)
+    other.state = json.loads(json.dumps(one.state))
+    assert other.state == one.state and other.part == one.part
+    one.ways("source:s", "format_3")
+    written = one.export(tmp_path / "ways")
+    assert [path.suffix for path in written] == [".png", ".svg", ".csv", ".json"]
+    other.state = json.loads(written[3].read_text())
+    assert other.part == one.part
+    with pytest.raises(ExploreError, match="wrong"):
+        one.state = {"wrong": 1}
+
+
+def test_hostile_names_are_text_and_the_still_face_is_a_picture() -> None:
+    one = GraphPanel(graph(HOSTILE), "command:sort")
+    one.view.export.click()
+    for shown in (one.view.shown, one.view.about, one.view.status):
+        assert tags(shown.value) <= {"p"} and "<img" not in shown.value
+    assert tags(one.view.facts.value) == {"p", "table", "tr", "td"} and "&lt;img" in one.view.facts.value
+    assert "<img" not in json.dumps(one.figure.live.to_dict(), default=str)
+    bundle = one._repr_mimebundle_()
+    assert bundle["image/png"] and "application/vnd.jupyter.widget-view+json" in bundle
+    formula = GraphPanel(graph("=1+"), "format_1").exports()[".csv"].decode()
+    assert "'=1+FASTQ" in formula

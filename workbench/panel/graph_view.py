@@ -1,0 +1,109 @@
+"""The widgets of the graph explorer and how they lie on the page; what they show and do is the panel's."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+import networkx as nx
+
+from workbench.figures.core import short
+from workbench.kg.explore import Part
+from workbench.panel.export import neutral
+from workbench.panel.parts import Access, Graph, Held, named
+
+WIDE = {"width": "auto"}
+ROOM = {"width": "min(32em, 100%)"}
+HINT = "Click a node, or choose it among what was found or shown, to go there."
+ROWS = 200  # of the table of facts
+WAYS = {"along the data flow": "flow", "over any facts": "facts"}
+
+
+class GraphView:
+    """Widgets by name, each with the class `wb-<name>`. kinds, relations: with their counts. `widget` is the whole."""
+
+    def __init__(
+        self,
+        *,
+        kinds: Mapping[str, int],
+        relations: Mapping[str, int],
+        most: int,
+        on_click: Callable[[int], Any],
+    ):
+        self.search = widgets.Text(description="search", placeholder="a name or an id", layout=ROOM)
+        self.hits = widgets.Select(options=[], rows=6, description="found", layout=ROOM)
+        self.kinds = _several("types", kinds)
+        self.relations = _several("relations", relations)
+        self.hops = widgets.IntSlider(1, min=1, max=4, description="steps", continuous_update=False)
+        self.at_most = widgets.BoundedIntText(most, min=1, max=2000, description="at most")
+        self.start = widgets.Text(description="from", placeholder="name or id", layout=ROOM)
+        self.end = widgets.Text(description="to", placeholder="name or id", layout=ROOM)
+        self.by = widgets.Dropdown(options=WAYS, description="way")
+        self.find = _button("Find ways", "the shortest ways between the two, five at most")
+        self.whole = _button("Whole graph", "no node in the middle: those with the most facts")
+        self.export = _button("Export", "picture, facts and state as files of one name")
+        self.shown, self.about, self.facts, self.status, self.links = (widgets.HTML() for _ in range(5))
+        self.graph, self.access = Held(lambda: Graph(on_click)), Held(Access)
+        self.widget = self._arranged()
+        live = {"role": "status", "aria_live": "polite"}
+        self.access.part.parts = [
+            named(".wb-status", **live),
+            named(".wb-shown", **live),
+            named(".wb-about", "what it needs and gives", role="region"),
+            named(".wb-steps .noUi-handle", "steps around the node"),
+            named(".wb-hops .noUi-handle", "steps around the node"),
+            named(".wb-hops .widget-readout", "steps around the node", role="textbox"),
+        ]
+
+    def say(self, text: str) -> None:
+        """The status line."""
+        self.status.value = escape(text[:400])
+
+    def _arranged(self) -> widgets.VBox:
+        for name, part in vars(self).items():
+            if isinstance(part, widgets.DOMWidget):
+                part.add_class(f"wb-{name}")
+        flow = lambda *parts: widgets.HBox(parts).add_class("wb-flow")  # noqa: E731
+        way = widgets.VBox([self.start, self.end, flow(self.by, self.find)])
+        filters = [self.kinds, self.relations, self.hops, self.at_most, flow(self.whole)]
+        left = widgets.VBox([self.search, self.hits, *filters, way, self.status]).add_class("wb-controls")
+        hint = widgets.HTML(f"<p>{HINT}</p>")
+        right = widgets.VBox([self.shown, self.graph, hint, self.about]).add_class("wb-views")
+        more = widgets.Accordion([self.facts, widgets.VBox([self.export, self.links])])
+        more.titles = ("the facts shown", "export")
+        columns = widgets.HBox([left, right]).add_class("wb-columns")
+        return widgets.VBox([self.access, columns, more]).add_class("wb-panel").add_class("wb-graph-explorer")
+
+
+def _several(name: str, counts: Mapping[str, int]) -> widgets.SelectMultiple:
+    options = [(f"{one} ({count:,})", one) for one, count in sorted(counts.items())]
+    tip = "none chosen: all; more with Ctrl or Shift"
+    return widgets.SelectMultiple(options=options, rows=5, description=name, tooltip=tip, layout=ROOM)
+
+
+def _button(text: str, tip: str) -> widgets.Button:
+    return widgets.Button(description=text, tooltip=tip, layout=WIDE)
+
+
+def fact_table(graph: nx.MultiDiGraph, part: Part) -> str:
+    """The first facts of a part as an HTML table; names are escaped."""
+    rows = []
+    for head, relation, tail in part.facts[:ROWS]:
+        told = (short(graph.nodes[head]["name"]), relation, short(graph.nodes[tail]["name"]))
+        rows.append(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in told)}</tr>")
+    return f"<p>{len(rows):,} of {len(part.facts):,} facts</p><table>{''.join(rows)}</table>"
+
+
+def fact_csv(graph: nx.MultiDiGraph, part: Part) -> str:
+    """All facts of a part as CSV, names and ids; what a spreadsheet would take for a formula is made text."""
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(("head", "relation", "tail", "head_id", "tail_id"))
+    for head, relation, tail in part.facts:
+        names = (graph.nodes[head]["name"], relation, graph.nodes[tail]["name"])
+        table.writerow(map(neutral, (*names, head, tail)))
+    return out.getvalue()
