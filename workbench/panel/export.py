@@ -67,7 +67,7 @@ def element_table(
 
 def file_stem(*parts: str) -> str:
     """A file name without an ending that every system takes, made of texts from anywhere."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", "-".join(parts)).strip("-")[:80] or "case"
+    return re.sub(r"[^A-Za-z0-9_]+", "-", "-".join(parts)).strip("-")[:80] or "case"
 
 
 def write(stem: str | os.PathLike[str], contents: Mapping[str, bytes]) -> list[Path]:

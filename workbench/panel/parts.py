@@ -70,7 +70,7 @@ class Held(widgets.Box):
     def renew(self) -> None:
         """Another part in place of the one that is held."""
         old, self.part = self.part, self.make()
-        for name in type(old).class_own_traits(sync=True):
+        for name in set(old.trait_names(sync=True)) - set(widgets.DOMWidget.class_trait_names()):
             if not name.startswith("_"):
                 setattr(self.part, name, getattr(old, name))
         self.part.on_lost = self.renew
