@@ -111,9 +111,10 @@ def test_a_stopped_training_goes_on_where_it_was_stopped(model: Path, tmp_path: 
         if progress.step == 1:
             os.kill(os.getpid(), signal.SIGINT)
 
-    trained(model, tmp_path / "cut", show=interrupt, stoppable=True)
-    steps: list[int] = []
-    again = trained(model, tmp_path / "cut", show=lambda p: steps.append(p.step))
+    lm = loaded(model)
+    train(lm, [chain_case()], CONFIG, folder=tmp_path / "cut", show=interrupt, stoppable=True)
+    steps: list[int] = []  # the same cell run again: the model has an adapter already
+    again = train(lm, [chain_case()], CONFIG, folder=tmp_path / "cut", show=lambda p: steps.append(p.step))
     assert steps[0] == 2 and again.steps == 6 and [row["step"] for row in again.history] == [1, 2, 3, 4, 5, 6]
     trained(model, tmp_path / "whole")
     assert same(tmp_path / "cut", tmp_path / "whole")

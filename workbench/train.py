@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from peft import PeftModel
 from torch.utils.data import Dataset
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
@@ -150,7 +151,7 @@ def train(
     held_out: Sequence[Case] = (),
     stoppable: bool = False,
 ) -> TrainResult:
-    """Trains a fresh adapter and writes it to `folder` (PEFT: safetensors + JSON).
+    """Trains a fresh adapter, in place of one that is there, and writes it to `folder` (PEFT: safetensors + JSON).
 
     A training that was cut off goes on from the last whole checkpoint in `folder/checkpoints`, if its settings, cases
     and base model were the same. The adapters of all checkpoints stay there; the optimizer's state goes when the
@@ -166,6 +167,8 @@ def train(
     check_context(lm.model, longest_rows(cases, lm))
     if config.packed:
         check_packs(lm)
+    if isinstance(lm.model, PeftModel):  # trained again in one session
+        lm.model = lm.model.unload()
     add_adapter(
         lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
     )
