@@ -24,6 +24,7 @@ from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
 PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif")  # sharpest first
+ALT = 1000  # characters of a picture's alternative text
 LARGEST_HTML = 1_000_000  # characters; beyond that it is a bundled script, not a table
 LIVE_ONLY = ("application/vnd.jupyter.widget-view+json", "application/vnd.plotly.v1+json", "application/javascript")
 SPELLED = {r"\le": r"\leq", r"\ge": r"\geq", r"\tfrac": r"\frac", r"\lVert": r"\|", r"\rVert": r"\|", r"\lvert": "|"}
@@ -162,7 +163,7 @@ def _faces(page: _Page, data: Mapping[str, Any]) -> Iterator[str]:
     """The ways to show a result without a script, best first."""
     for kind in PICTURES:
         if kind in data:
-            yield _picture(kind, data[kind] if kind.endswith("xml") else base64.b64decode(data[kind]), alt="figure")
+            yield _picture(kind, data[kind] if kind.endswith("xml") else base64.b64decode(data[kind]), alt=_alt(data))
     if "%|" in data.get("text/plain", ""):
         yield ""  # a progress bar; its last state is not recorded
     if any(kind in data for kind in LIVE_ONLY):
@@ -176,6 +177,12 @@ def _faces(page: _Page, data: Mapping[str, Any]) -> Iterator[str]:
         yield page.block_math(data["text/latex"].strip("$ \n"))
     if "text/plain" in data:
         yield f"<pre>{ansi2html(data['text/plain'])}</pre>"
+
+
+def _alt(data: Mapping[str, Any]) -> str:
+    """What a figure says of itself in words; `figure` where it is only the name of an object."""
+    said = " ".join(data.get("text/plain", "").split())
+    return said[:ALT] if said and not said.startswith("<") else "figure"
 
 
 def _picture(kind: str, content: str | bytes, *, alt: str, extra: str = "") -> str:

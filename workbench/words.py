@@ -112,7 +112,7 @@ def outcome(one: Outcome, names: Mapping[str, str]) -> str:
 def _lead(nats: float) -> str:
     if nats <= 0:  # the words differ, the commands do not
         return "a token of it is no longer the first choice, but the commands are the same"
-    return f"its least sure token leads by {nats:.2f} nats"
+    return f"its least sure token leads by {nats:z.2f} nats"
 
 
 def check(one: Check) -> str:
@@ -138,10 +138,10 @@ def carriers(one: Carriers, names: Mapping[str, str]) -> str:
     """Which facts carry one command of an answer."""
     order = [i for i in np.argsort(-one.scores, kind="stable") if one.scores[i] > SMALL]
     tool, where = clean(names.get(one.node, one.node)), ANSWER[one.row]
-    sure = f"log p of {tool} in the answer of {where} is {one.total:.2f} nats"
+    sure = f"log p of {tool} in the answer of {where} is {one.total:z.2f} nats"
     if not order:
         return f"No shown fact, left out alone, makes {tool} less likely by more than {SMALL:g} nats; {sure}."
-    facts = [f"{element(one.case, one.case.facts[i])} ({one.scores[i]:.2f} nats)" for i in order]
+    facts = [f"{element(one.case, one.case.facts[i])} ({one.scores[i]:z.2f} nats)" for i in order]
     against = int((one.scores < -SMALL).sum())
     other = f" Without {count(against, 'other fact')}, each alone, it is likelier." if against else ""
     verb = "makes" if len(facts) == 1 else "make"
@@ -225,7 +225,7 @@ def ledger(cost: Mapping[str, Any]) -> str:
 
 def interval(mean: float, low: float, high: float, n: int, *, unit: str = "") -> str:
     """`0.42 [0.31, 0.53], n = 60`: a mean with its 95 % interval."""
-    return f"{mean:.2f}{unit} [{low:.2f}, {high:.2f}], n = {n:,}"
+    return f"{mean:z.2f}{unit} [{low:z.2f}, {high:z.2f}], n = {n:,}"
 
 
 def over_cases(summary: Mapping[str, Mapping[str, Mapping[str, float]]], method: str = LEARNED[-1]) -> str:
