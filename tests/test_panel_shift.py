@@ -1,0 +1,166 @@
+"""The shift explorer, driven by setting values, and the settings it asks for, against adapters switched and scaled."""
+
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from dosed_models import MODULES, tiny
+from tiny import NAMES, chain_case
+
+from workbench.game import Engine, Game, Memory, adapted_modules
+from workbench.panel.shift import ShiftPanel
+from workbench.shift.agreement import element_rows, with_measures
+from workbench.shift.dose import GRID
+from workbench.shift.setting import Settings
+
+CASE = chain_case()
+OTHER = replace(CASE, id="other", facts=CASE.facts[::-1])
+HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y}"
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine(tiny())
+
+
+def elements(cases):
+    rng = np.random.default_rng(0)
+    values = {name: [rng.random(len(case.elements)) for case in cases] for name in ("mask (in loop)", "attention")}
+    values["q_proj shift"] = [np.arange(len(case.elements)) / 10 for case in cases]
+    return with_measures(element_rows(cases), cases, values)
+
+
+def panel(engine: Engine) -> ShiftPanel:
+    return ShiftPanel(engine, [CASE, OTHER], elements=elements([CASE, OTHER]))
+
+
+def tags(text: str) -> set[str]:
+    found: set[str] = set()
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            found.add(tag)
+            assert not any(name.startswith("on") for name, _ in attrs)
+
+    Reader().feed(text)
+    return found
+
+
+def test_dose_one_is_the_tuned_model_dose_zero_the_base_and_a_switch_an_adapter_without_that_module(engine) -> None:
+    one = Settings(engine, CASE)
+    assert one.at(1.0).path == engine.answers([CASE])[0]
+    assert one.at(0.0).path == engine.answers([CASE], adapter=False)[0] == one.at(0.7, range(MODULES)).path
+    off = one.at(1.0, [2])
+    module = adapted_modules(engine.lm.model)[2]
+    assert one.modules[2] == module.name
+    kept = module.B.weight.data.clone()
+    module.B.weight.data.zero_()
+    try:
+        bare = Game(engine, CASE, one.game.answer, form=one.form, memory=Memory(other=one.game.memory.other))
+        assert engine.answers([CASE])[0] == off.path
+        assert bare(np.ones((1, bare.n), bool))[0] == pytest.approx(off.value, abs=1e-4)
+    finally:
+        module.B.weight.data.copy_(kept)
+
+
+def test_curve_and_losses_are_the_values_of_their_settings(engine) -> None:
+    one = Settings(engine, CASE)
+    for dose, value in zip(GRID, one.curve([1]), strict=True):
+        assert one.at(dose, [1]).value == pytest.approx(value, abs=1e-4)
+    for k, loss in enumerate(one.losses):
+        assert one.at().value - one.at(1.0, [k]).value == pytest.approx(loss, abs=1e-4)
+    calls = engine.ledger.calls
+    assert one.at(GRID[0], [1]) and one.curve([1]).shape == (len(GRID),)
+    assert engine.ledger.calls == calls, "what was asked costs nothing"
+    with pytest.raises(ValueError, match="finite"):
+        one.at(float("nan"))
+    with pytest.raises(ValueError, match="numbered"):
+        one.at(1.0, [MODULES])
+
+
+def test_slider_and_switches_lead_to_the_answer_and_the_margin(engine) -> None:
+    one = panel(engine)
+    assert one.view.dose.min == 0 and one.view.dose.max == 1.5 and one.answered.dose == 1.0
+    before = one.view.response.value
+    one.view.dose.value = 0.5
+    assert one.answered == one.settings.at(0.5) and one.view.response.value != before
+    assert f"{one.settings.at(0.5).value:+.2f} nats" in one.view.words.value
+    one.view.switches[3].value = True
+    assert one.answered == one.settings.at(0.5, [3]) and one.off == (3,)
+    assert one.view.switches[3].description == "✕ off" and "1 of 4 modules off" in one.view.words.value
+    one.view.trained.click()
+    assert one.answered == one.settings.at() and one.off == () and one.view.dose.value == 1.0
+    with pytest.raises(ValueError, match="dose"):
+        one.set(2.0)
+
+
+def test_every_switch_says_its_place_and_state(engine) -> None:
+    one = panel(engine)
+    one.set(off=[1])
+    named = {part["select"]: part["attributes"] for part in one.view.access.part.parts}
+    assert named[".wb-module-1"]["aria-pressed"] == "true" and named[".wb-module-0"]["aria-pressed"] == "false"
+    assert named[".wb-module-1"]["aria-label"].startswith("layer 0, v_proj, off")
+
+
+def test_one_element_is_marked_everywhere(engine) -> None:
+    one = panel(engine)
+    one.view.element.value = 2
+    assert one.picked == 2 and one.view.measured.value.count("▶") == 1
+    drawn = one.view.graph.part.drawing
+    assert [s["key"] for s in drawn["spots"] if s["label"][0].startswith("▶")] == [2]
+    row = one.rows[one.rows["element"] == 2].iloc[0]
+    for measure in one.measures:
+        assert f"{measure} {row[measure]:.3g}" in one.view.picked.value
+    assert f"Picked: mask (in loop): {row['mask (in loop)']:.3g}" in one.pictures()[-1].alt
+    one.view.graph.part.heard({"toggle": len(CASE.nodes)})
+    assert one.picked == len(CASE.nodes) == one.view.element.value and "facts, the highest" in one.pictures()[-1].alt
+    one.view.measure.value = "attention"
+    assert "rims by attention" in one.view.graph.part.drawing["title"]
+    one.pick(CASE.facts[1])
+    assert one.picked == len(CASE.nodes) + 1
+    with pytest.raises(ValueError, match="no element"):
+        one.pick("nowhere")
+
+
+def test_state_is_json_and_brings_everything_back(engine, tmp_path) -> None:
+    one, other = panel(engine), panel(engine)
+    one.select("other")
+    one.set(0.25, off=[0, 2])
+    one.pick(1)
+    other.view.saved.value = json.dumps(one.state)
+    other.view.apply.click()
+    assert other.state == one.state and other.answered == one.answered and other.case.id == "other"
+    written = one.export(tmp_path / "set")
+    assert [path.suffix for path in written] == [".png", ".svg", ".csv", ".json"]
+    assert json.loads(written[3].read_text()) == one.state
+    other.view.saved.value = json.dumps(one.state | {"off": ["nowhere"]})
+    other.view.apply.click()
+    assert "no module" in other.view.status.value and other.state == one.state
+    other.view.saved.value = "{"
+    other.view.apply.click()
+    assert other.view.status.value.startswith("error")
+
+
+def test_without_measures_it_shows_doses_and_switches_alone(engine) -> None:
+    one = ShiftPanel(engine, [CASE])
+    one.pick(0)
+    assert one.measures == [] and len(one.pictures()) == 2 and one.view.picked.value == "<p></p>"
+    with pytest.raises(ValueError, match="one case or more"):
+        ShiftPanel(engine, [])
+
+
+def test_hostile_names_are_text_and_the_still_face_is_a_picture(engine) -> None:
+    names = {node: f"{HOSTILE}{name}" for node, name in NAMES.items()}
+    case = replace(CASE, id=HOSTILE, names=names)
+    asked = Engine(replace(engine.lm, names=names))
+    one = ShiftPanel(asked, [case], elements=elements([case]))
+    one.pick(1)
+    one.view.export.click()
+    view = one.view
+    for shown in (view.words, view.picked, view.status, view.answers, view.measured):
+        assert tags(shown.value) <= {"p", "table", "tr", "th", "td", "b"}
+    assert tags(view.response.value) == {"img"} and view.response.value.count("<img") == 1
+    assert all("<img" not in json.dumps(f.live.to_dict(), default=str) for f in one.pictures())
+    assert one._repr_mimebundle_()["image/png"]

@@ -1,0 +1,215 @@
+"""The shift explorer: the adapter at any dose, with any modules off, and its elements by mask, attention and shift.
+
+The answer and its margin follow the slider and the switches; an element chosen once is marked in graph, list, table and
+picture. By code: `select`, `set`, `pick`, `state`, `export`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Callable, Collection, Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workbench.cases import Case, Fact
+from workbench.figures.case_graph import drawing, tall
+from workbench.game import Engine
+from workbench.panel import export as files
+from workbench.panel.drawn import drawn
+from workbench.panel.setting_words import answer_table, element_table, setting_words
+from workbench.panel.shift_showing import ShiftShown
+from workbench.panel.shift_view import ShiftView
+from workbench.panel.work import Cancelled, Debounced, Job, Worker
+from workbench.shift.agreement import element_rows, measures_of
+from workbench.shift.setting import Answered, Settings
+
+
+class ShiftPanel(ShiftShown):
+    """Explores one case at a time. In JupyterLab the live `widget` is shown, everywhere else its still picture.
+
+    elements: rows of `workbench.shift.side_by_side` of these cases; None: nothing is known of their elements. folder:
+    where exports go; None: they are links only. ValueError: the model has no adapter, or there is no case.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        cases: Sequence[Case],
+        *,
+        elements: pd.DataFrame | None = None,
+        folder: str | os.PathLike[str] | None = None,
+    ):
+        if not cases:
+            raise ValueError("the shift explorer needs one case or more")
+        self.engine, self.folder = engine, None if folder is None else Path(folder)
+        self.cases = {case.id: case for case in cases}
+        self.elements = element_rows(cases) if elements is None else elements
+        self.measures = measures_of(self.elements)
+        self._settings: dict[str, Settings] = {}
+        self.worker, self._still = Worker(), False
+        self.view = ShiftView(cases, places=self._of(cases[0]).places, measures=self.measures, on_click=self._clicked)
+        self.widget = self.view.widget
+        self._moved = Debounced(self._ask)
+        self._wire()
+        self.select(cases[0].id)
+
+    def select(self, case: str) -> Answered:
+        """Shows another case, by its id. ValueError: there is none."""
+        if case not in self.cases:
+            raise ValueError(f"no case {case[:80]!r} in this panel; it has {', '.join(list(self.cases)[:3])}")
+        self._quietly(lambda: setattr(self.view.chooser, "value", case))
+        return self._opened()
+
+    def set(self, dose: float | None = None, *, off: Collection[int] | None = None) -> Answered:
+        """Sets dose and switches (numbers of modules), and asks the model. ValueError: a dose beyond the slider."""
+        slider = self.view.dose
+        if dose is not None and not slider.min <= dose <= slider.max:
+            raise ValueError(f"the dose must lie in {slider.min:g} to {slider.max:g}, not {dose!r}")
+        gone = self.off if off is None else off
+        found = self.settings.at(slider.value if dose is None else dose, gone)
+
+        def move() -> None:
+            slider.value = found.dose
+            for k, button in enumerate(self.view.switches):
+                button.value = k in found.off
+
+        self._quietly(move)
+        self._show(found)
+        return found
+
+    def pick(self, element: int | str | Fact | None) -> None:
+        """Marks an element of the case, by its number or itself, wherever it is shown. ValueError: it has none such."""
+        if element is not None and not isinstance(element, int):
+            if element not in self.case.elements:
+                raise ValueError(f"case {self.case.id!r} shows no element {element!r}")
+            element = self.case.elements.index(element)
+        if element is not None and not 0 <= element < len(self.case.elements):
+            raise ValueError(f"elements are numbered 0 to {len(self.case.elements) - 1}, not {element!r}")
+        self.picked = element
+        self._quietly(lambda: setattr(self.view.element, "value", element))
+        self._mark()
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """Everything that is set, as plain JSON; assign it to come back to it."""
+        return self.chosen
+
+    @state.setter
+    def state(self, given: Mapping[str, Any]) -> None:
+        told = {**self.state, **given}
+        if unknown := sorted(set(told) - set(self.state)):
+            raise ValueError(f"a state has {', '.join(self.state)}, not {unknown[0][:80]!r}")
+        names = self.settings.modules
+        if missing := [name for name in told["off"] if name not in names]:
+            raise ValueError(f"the adapter has no module {missing[0][:80]!r}")
+        self.select(told["case"])
+        self._quietly(lambda: setattr(self.view.measure, "value", told["measure"]))
+        self.set(told["dose"], off=[names.index(name) for name in told["off"]])
+        self.pick(told["element"])
+
+    def export(self, stem: str | os.PathLike[str]) -> list[Path]:
+        """Writes `<stem>.png`, `.svg`, `.csv` and `.json`, and returns their paths."""
+        return files.write(stem, self.exports())
+
+    def _wire(self) -> None:
+        view = self.view
+        view.chooser.observe(lambda _: None if self._still else self._opened(), "value")
+        for control in (view.dose, *view.switches):
+            control.observe(lambda _: None if self._still else self._moved(), "value")
+        view.measure.observe(lambda _: None if self._still else self._mark(), "value")
+        view.element.observe(lambda change: None if self._still else self.pick(change["new"]), "value")
+        view.trained.on_click(lambda _: self._guarded(lambda: self.set(1.0, off=())))
+        view.apply.on_click(lambda _: self._guarded(self._applied))
+        view.export.on_click(lambda _: self._guarded(self._exported))
+
+    def _quietly(self, act: Callable[[], Any]) -> None:
+        """Sets widgets without doing what a person's hand would do."""
+        before, self._still = self._still, True
+        try:
+            act()
+        finally:
+            self._still = before
+
+    def _ask(self) -> None:
+        """The model's answer to what is set now; the panel stays free meanwhile."""
+        settings, dose, off = self.settings, self.view.dose.value, self.off
+        self.view.say("asking")
+
+        def work(job: Job) -> Answered:
+            found = settings.at(dose, off)
+            settings.curve(off)
+            return found
+
+        self.worker.run("ask", work, done=self._show, failed=self._failed)
+
+    def _failed(self, error: BaseException) -> None:
+        self.view.say("" if isinstance(error, Cancelled) else f"error: {type(error).__name__}: {error}")
+
+    def _guarded(self, act: Callable[[], Any]) -> None:
+        try:
+            act()
+        except (ValueError, TypeError, OSError) as error:
+            self._failed(error)
+
+    def _applied(self) -> None:
+        self.state = json.loads(self.view.saved.value)
+
+    def _exported(self) -> None:
+        contents, where = self.exports(), ""
+        stem = files.file_stem(self.case.id, f"dose-{self.view.dose.value:g}")
+        if self.folder is not None:
+            files.write(self.folder / stem, contents)
+            where = f"written to {self.folder} · "
+        self.view.links.value = f"{escape(where)}{files.links(stem, contents)}"
+
+    def _clicked(self, key: int) -> None:
+        if 0 <= key < len(self.case.elements):
+            self.pick(key)
+
+    def _opened(self) -> Answered:
+        """Another case: everything anew, the setting stays."""
+        names = self.rows.set_index("element")["name"]
+        listed = [(str(names.get(k, k)), k) for k in range(len(self.case.elements))]
+        self.picked = None
+
+        def renew() -> None:
+            self.view.element.options, self.view.element.value = listed, None
+
+        self._quietly(renew)
+        found = self.settings.at(self.view.dose.value, self.off)
+        self._show(found)
+        self._mark()
+        return found
+
+    def _show(self, found: Answered) -> None:
+        self.answered, view, settings = found, self.view, self.settings
+        view.show_switches(settings.losses, found.off)
+        view.words.value = f"<p>{escape(setting_words(settings, found))}</p>"
+        view.answers.value = answer_table(settings, found)
+        picture = base64.b64encode(self.response().png(dpi=80)).decode("ascii")
+        alt = escape(setting_words(settings, found))
+        view.response.value = f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{picture}">'
+        view.saved.value = json.dumps(self.state, ensure_ascii=False)
+        view.say("")
+
+    def _mark(self) -> None:
+        """The picked element in graph and table; rims by the chosen measure."""
+        view, case, measure = self.view, self.case, self.view.measure.value
+        values = self.rows.set_index("element")[measure] if measure else pd.Series(dtype=float)
+        degrees = np.nan_to_num(np.array([float(values.get(k, 0.0)) for k in range(len(case.nodes))]))
+        spots, links = drawing(case)
+        title = f"{case.id}: rims by {measure}" if measure else case.id
+        strong = {link.key for link, fact in zip(links, case.facts, strict=True) if fact in case.needed}
+        view.graph.part.drawing = drawn(
+            spots, links, title=title, alt=self.sentences(), height=tall(spots), strong=strong, picked=self.picked,
+            degrees=degrees / (float(np.abs(degrees).max(initial=0)) or 1.0),
+        )  # fmt: skip
+        view.picked.value = f"<p>{escape(self._picked())}</p>"
+        view.measured.value = element_table(self.rows, self.measures, picked=self.picked)
+        view.saved.value = json.dumps(self.state, ensure_ascii=False)

@@ -1,0 +1,109 @@
+"""What the shift explorer shows: an adapter at some setting on one case, its elements by every measure."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import ipywidgets as widgets
+import pandas as pd
+
+from workbench.cases import Case
+from workbench.figures.core import Figure, stacked
+from workbench.figures.setting import linked, response, switchboard
+from workbench.figures.stack import stacked_svg
+from workbench.game import Engine
+from workbench.panel import export as files
+from workbench.panel.setting_words import picked_words, setting_words
+from workbench.panel.shift_view import ShiftView
+from workbench.shift.dose import GRID
+from workbench.shift.setting import Answered, Settings
+
+TRAINED = "every module on"
+
+
+class ShiftShown:
+    """The panel's memory and its face."""
+
+    engine: Engine
+    cases: dict[str, Case]
+    elements: pd.DataFrame
+    measures: list[str]
+    view: ShiftView
+    widget: widgets.VBox
+    answered: Answered
+    picked: int | None = None
+    _settings: dict[str, Settings]
+
+    @property
+    def case(self) -> Case:
+        """The case that is shown."""
+        return self.cases[self.view.chooser.value]
+
+    @property
+    def settings(self) -> Settings:
+        """Doses and switches of the shown case."""
+        return self._of(self.case)
+
+    @property
+    def off(self) -> tuple[int, ...]:
+        """Numbers of the modules that are switched off."""
+        return tuple(k for k, button in enumerate(self.view.switches) if button.value)
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """What is known of the shown case's elements."""
+        return self.elements[self.elements["case"] == self.case.id]
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Everything that is set, as plain JSON."""
+        names = self.settings.modules
+        measure = self.view.measure.value
+        set_now = {"case": self.case.id, "dose": self.view.dose.value, "off": [names[k] for k in self.off]}
+        return set_now | {"measure": measure, "element": self.picked}
+
+    def response(self) -> Figure:
+        """The value over the doses, with the one that is set."""
+        settings, found = self.settings, self.answered
+        curves = {TRAINED: settings.curve()}
+        if found.off:
+            curves[f"{len(found.off)} off"] = settings.curve(found.off)
+        return response(GRID, curves, dose=found.dose, value=found.value, form=settings.form)
+
+    def sentences(self) -> str:
+        """What is shown, in words."""
+        return f"{setting_words(self.settings, self.answered)} {self._picked()}".strip()
+
+    def pictures(self) -> list[Figure]:
+        """The still face: value over doses, switches, and the picked element (or the nodes) by every measure."""
+        settings, found = self.settings, self.answered
+        out = [self.response(), switchboard(settings.losses, settings.places, off=found.off)]
+        if self.measures and len(self.rows):
+            fact = self.picked is not None and self.picked >= len(self.case.nodes)
+            first = self.view.measure.value
+            order = [first, *(name for name in self.measures if name != first)]
+            out.append(linked(self.rows[self.rows["kind"] == ("fact" if fact else "node")], order, picked=self.picked))
+        return out
+
+    def exports(self) -> dict[str, bytes]:
+        """Ending -> content: the still face as PNG and SVG, the elements as CSV, the state as JSON."""
+        pictures = self.pictures()
+        rows = self.rows.assign(**{c: self.rows[c].astype(str).map(files.neutral) for c in ("case", "node", "name")})
+        state = json.dumps(self.chosen, indent=1, ensure_ascii=False)
+        table = rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        return {
+            ".png": stacked(pictures), ".svg": stacked_svg(pictures), ".csv": table.encode(), ".json": state.encode(),
+        }  # fmt: skip
+
+    def _of(self, case: Case) -> Settings:
+        return self._settings.setdefault(case.id, Settings(self.engine, case))
+
+    def _picked(self) -> str:
+        return picked_words(self.rows, self.measures, self.picked)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
+        live = self.widget._repr_mimebundle_() or {}
+        picture = base64.b64encode(stacked(self.pictures())).decode("ascii")
+        return {**live, "image/png": picture, "text/plain": self.sentences()}
