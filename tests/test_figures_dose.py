@@ -63,6 +63,21 @@ def test_a_module_that_is_not_adapted_has_an_empty_cell() -> None:
     assert np.isnan(np.asarray(figure.live.data[0].z)[1, 1])
 
 
+def test_removed_shares_have_a_row_a_set_and_a_panel_a_unit() -> None:
+    units, means = (("module", 1, 12), (f"direction {HOSTILE}", 19, 192)), {"map": 0.6, "random": 0.1}
+    rows = pd.DataFrame(
+        [
+            {"unit": unit, "share": 0.1, "off": off, "of": of, "by": by, "mean": mean, "low": 0.0, "high": 0.7, "n": 9}
+            for unit, off, of in units
+            for by, mean in means.items()
+        ]
+    )
+    figure = dose.removed_shares(rows)
+    check(figure, 2)
+    assert [label.get_text() for label in figure.still.axes[0].get_yticklabels()] == ["10%, random", "10%, map"]
+    assert figure.still.axes[0].get_title(loc="left") == "modules: 1 of 12 (n = 9 cases)"
+
+
 @pytest.mark.parametrize("cases", [1, 4])
 def test_interaction_matrix_shows_means(cases: int) -> None:
     values = rng().normal(size=(cases, 3, 3))

@@ -184,7 +184,7 @@ _STYLE = {
 
 def sheet(*, height: float, rows: int = 1, columns: int = 1, width: float = WIDTH, **grid: Any) -> tuple[Sheet, Any]:
     """An empty matplotlib figure (inches) and its axes, as `Figure.subplots` gives them. Call it in `house_style`."""
-    still = Sheet(figsize=(width, height), layout="constrained", facecolor="white")
+    still = Sheet(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
     return still, still.subplots(rows, columns, **grid)
 
 

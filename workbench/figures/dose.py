@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.colors import to_hex
 
 from workbench.figures.core import GREY, INK, SERIES, Figure, house_style, legend_below, live_text, still_text
+from workbench.figures.forest import cases, forest
 from workbench.figures.panels import Panels
 from workbench.figures.spectra import _band, _line
 
@@ -94,6 +95,23 @@ def switch_maps(shares: pd.DataFrame) -> Figure:
     best = shares.loc[shares["off"].idxmax()]
     alt = f"most goes with {best['projection']} of layer {best['layer']}: {best['off']:.2f}"
     return Figure(panels.live, panels.still, f"{title}; {alt} [{best['off_low']:.2f}, {best['off_high']:.2f}].")
+
+
+@house_style()
+def removed_shares(rows: pd.DataFrame) -> Figure:
+    """Share of Delta that goes with sets of units, with 95 % intervals: a panel a unit, a row a set.
+
+    rows: `unit, share` (of the units, as it was asked for), `off, of` (how many that is), `by` (what the set was chosen
+    by), `mean, low, high, n`, as `workbench.shift.delta_share` gives them.
+    """
+    title = "Share of Δ that goes when units are switched off together"
+    frames = {}
+    for unit, part in rows.groupby("unit", sort=False):
+        counts = ", ".join(dict.fromkeys(f"{off} of {of}" for off, of in zip(part["off"], part["of"], strict=True)))
+        labels = [f"{share:.0%}, {by}" for share, by in zip(part["share"], part["by"], strict=True)]
+        frames[f"{unit}s: {counts} ({cases(part)})"] = part.assign(label=labels)
+    low, high = min(0.0, float(rows["low"].min())), max(1.0, float(rows["high"].max()))
+    return forest(frames, title=title, x="share of Δ", reach=(low - 0.04, high + 0.04), middle=0.0)
 
 
 @house_style()
