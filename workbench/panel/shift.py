@@ -6,7 +6,6 @@ picture. By code: `select`, `set`, `pick`, `state`, `export`.
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -22,11 +21,13 @@ from workbench.figures.case_graph import drawing, tall
 from workbench.game import Engine
 from workbench.panel import export as files
 from workbench.panel.drawn import drawn
+from workbench.panel.setting_curve import curve_svg
 from workbench.panel.setting_words import answer_table, element_table, setting_words
 from workbench.panel.shift_showing import ShiftShown
 from workbench.panel.shift_view import ShiftView
 from workbench.panel.work import Cancelled, Debounced, Job, Worker
 from workbench.shift.agreement import element_rows, measures_of
+from workbench.shift.dose import GRID
 from workbench.shift.setting import Answered, Settings
 
 
@@ -192,9 +193,9 @@ class ShiftPanel(ShiftShown):
         view.show_switches(settings.losses, found.off)
         view.words.value = f"<p>{escape(setting_words(settings, found))}</p>"
         view.answers.value = answer_table(settings, found)
-        picture = base64.b64encode(self.response().png(dpi=80)).decode("ascii")
-        alt = escape(setting_words(settings, found))
-        view.response.value = f'<img alt="{alt}" style="max-width: 100%" src="data:image/png;base64,{picture}">'
+        view.response.value = curve_svg(
+            GRID, self.curves(), dose=found.dose, value=found.value, alt=setting_words(settings, found)
+        )
         view.saved.value = json.dumps(self.state, ensure_ascii=False)
         view.say("")
 

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import ipywidgets as widgets
+import numpy as np
 import pandas as pd
 
 from workbench.cases import Case
@@ -64,13 +65,15 @@ class ShiftShown:
         set_now = {"case": self.case.id, "dose": self.view.dose.value, "off": [names[k] for k in self.off]}
         return set_now | {"measure": measure, "element": self.picked}
 
+    def curves(self) -> dict[str, np.ndarray]:
+        """Series -> values (doses of `GRID`,): with every module on, and with those off that are off now."""
+        off = self.answered.off
+        return {TRAINED: self.settings.curve()} | ({f"{len(off)} off": self.settings.curve(off)} if off else {})
+
     def response(self) -> Figure:
         """The value over the doses, with the one that is set."""
-        settings, found = self.settings, self.answered
-        curves = {TRAINED: settings.curve()}
-        if found.off:
-            curves[f"{len(found.off)} off"] = settings.curve(found.off)
-        return response(GRID, curves, dose=found.dose, value=found.value, form=settings.form)
+        found = self.answered
+        return response(GRID, self.curves(), dose=found.dose, value=found.value, form=self.settings.form)
 
     def sentences(self) -> str:
         """What is shown, in words."""
