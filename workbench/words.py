@@ -220,7 +220,9 @@ def ledger(cost: Mapping[str, Any]) -> str:
         said.append(f"{cost['backward_passes']:,.0f} backward passes")
     cases = int(cost.get("cases", 1))
     over = f", for {cases} cases together" if cases > 1 else ""
-    return f"Cost: {', '.join(said)}, {cost.get('seconds', 0):.1f} s{over}."
+    if "seconds" in cost:  # saved explanations hold none
+        said.append(f"{cost['seconds']:.1f} s")
+    return f"Cost: {', '.join(said)}{over}."
 
 
 def interval(mean: float, low: float, high: float, n: int, *, unit: str = "") -> str:
