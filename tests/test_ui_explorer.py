@@ -2,10 +2,12 @@
 
 import json
 import re
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from ui_browser import ROOT, WAIT, Watch, app, browser_type_launch_args, lab, needs_browser, watch
@@ -93,6 +95,15 @@ def test_the_page_shows_no_code_and_asks_for_its_token(page_url: str, page, watc
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(bare + "api/kernels", data=b"{}")
     examined(page, panel)
+
+
+def test_a_stopped_page_leaves_no_server_behind(ui_run: Path, tmp_path: Path) -> None:
+    with app(tmp_path, ui_run) as url:
+        place = urlsplit(url)
+        with socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=10):
+            pass
+    with pytest.raises(OSError), socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=10):
+        pass
 
 
 def test_the_dark_page_can_be_read(ui_run: Path, page, watch: Watch, tmp_path: Path) -> None:

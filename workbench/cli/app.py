@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -36,7 +35,8 @@ def _app(options: argparse.Namespace) -> int:
         raise FileNotFoundError(f"{page} does not exist; give the folder of the notebooks with --notebooks")
     say("the page asks for a token; the address that is printed and opened holds it. Stop with Ctrl-C.")
     environment = os.environ | {VARIABLE: str(folder), "JUPYTER_PATH": _jupyter_path(), "JUPYTER_PREFER_ENV_PATH": "1"}
-    return subprocess.run(_command(page, options), env=environment, check=False).returncode
+    sys.stdout.flush()
+    os.execve(sys.executable, _command(page, options), environment)  # in our place: a signal to us is one to the server
 
 
 def _command(page: Path, options: argparse.Namespace) -> list[str]:
