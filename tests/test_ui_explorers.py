@@ -1,0 +1,95 @@
+"""The graph and the shift explorer in JupyterLab, in a real browser."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ui_browser import ROOT, WAIT, Watch, browser_type_launch_args, lab, needs_browser, watch
+from ui_run import write_notebook
+
+__all__ = ["browser_type_launch_args", "watch"]
+
+pytestmark = [pytest.mark.ui, needs_browser]
+
+playwright = pytest.importorskip("playwright.sync_api")
+expect = playwright.expect
+expect.set_options(timeout=WAIT)
+
+GRAPH = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_panel_graph import HOSTILE, graph
+from workbench.panel.graph import GraphPanel
+GraphPanel(graph(HOSTILE))
+"""
+SHIFT = """
+import sys
+sys.path.insert(0, {tests!r})
+from dosed_models import tiny
+from test_panel_shift import CASE, elements
+from workbench.game import Engine
+from workbench.panel.shift import ShiftPanel
+ShiftPanel(Engine(tiny()), [CASE], elements=elements([CASE]))
+"""
+
+
+@pytest.fixture(scope="module")
+def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("lab")
+    root = folder / "notebooks"
+    root.mkdir()
+    for name, code in {"graph": GRAPH, "shift": SHIFT}.items():
+        write_notebook(root / f"{name}.ipynb", code.format(tests=str(ROOT / "tests")))
+    with lab(folder, root=root) as url:
+        yield url
+
+
+def opened(page, url: str, name: str):
+    page.goto(url.replace("/lab?", f"/lab/tree/{name}.ipynb?reset&"))
+    page.wait_for_function("window.jupyterapp && window.jupyterapp.restored")
+    page.evaluate(
+        """async () => {
+            const app = window.jupyterapp;
+            await app.restored;
+            let panel;
+            while (!(panel = [...app.shell.widgets('main')].find((one) => one.sessionContext)))
+                await new Promise((done) => setTimeout(done, 100));
+            await panel.context.ready;
+            await panel.sessionContext.ready;
+            await app.commands.execute('notebook:run-all-cells');
+        }"""
+    )
+    panel = page.locator(".wb-panel")
+    expect(panel.locator(".wb-graph svg.wb-picture")).to_be_visible()
+    return panel
+
+
+def test_searching_and_clicking_walk_through_the_graph(lab_url: str, page, watch: Watch, tmp_path: Path) -> None:
+    panel = opened(page, lab_url, "graph")
+    expect(panel.locator(".wb-shown")).to_contain_text("showing 9 of 9 nodes")
+    panel.locator(".wb-search input").fill("align")
+    expect(panel.locator(".wb-hits select option")).to_have_count(4)
+    panel.locator(".wb-hits select").select_option(index=0)
+    expect(panel.locator(".wb-shown")).to_contain_text("within 1 step of <img")
+    panel.locator(".wb-spot[data-key='1'] .wb-body").click()
+    expect(panel.locator(".wb-spot[data-key='0']")).to_be_visible()
+    expect(panel.locator(".wb-status")).to_have_text("")
+    assert panel.locator("img").count() == 0
+    page.screenshot(path=tmp_path / "graph.png", full_page=True)
+
+
+def test_dose_switch_and_element_are_reached_by_keyboard(lab_url: str, page, watch: Watch, tmp_path: Path) -> None:
+    panel = opened(page, lab_url, "shift")
+    expect(panel.locator(".wb-words")).to_contain_text("At dose 1 ")
+    panel.locator(".wb-dose .noUi-handle").press("ArrowLeft")
+    expect(panel.locator(".wb-words")).to_contain_text("At dose 0.95 ")
+    module = panel.locator("button.wb-module-2")
+    expect(module).to_have_attribute("aria-pressed", "false")
+    module.press("Space")
+    expect(panel.locator(".wb-words")).to_contain_text("1 of 4 modules off")
+    expect(module).to_have_attribute("aria-label", re.compile("layer 1, q_proj, off"))
+    panel.locator(".wb-spot[data-key='2'] .wb-body").click()
+    expect(panel.locator(".wb-picked")).to_contain_text("attention")
+    expect(panel.locator(".wb-spot[data-key='2'] text").first).to_contain_text("▶")
+    page.screenshot(path=tmp_path / "shift.png", full_page=True)
