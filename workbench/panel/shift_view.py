@@ -7,13 +7,9 @@ from html import escape
 from typing import Any
 
 import ipywidgets as widgets
-import matplotlib
 import numpy as np
-from matplotlib.colors import to_hex
 
 from workbench.cases import Case
-from workbench.figures.core import INK
-from workbench.figures.dose import DARK, MAP
 from workbench.panel.parts import Access, Graph, Held, named
 from workbench.panel.view import options
 from workbench.shift.setting import HIGHEST
@@ -21,6 +17,7 @@ from workbench.shift.setting import HIGHEST
 WIDE = {"width": "auto"}
 ROOM = {"width": "min(46em, 100%)"}
 STEP = 0.05  # of the dose
+BLOCKS = 4  # of the module with which most goes
 HINT = "Choose an element in the list, or click it in the graph: it is marked wherever it is shown."
 SWITCHES = (
     "Each module with the nats that go with it switched off alone. Press one to switch it off, again to switch it on."
@@ -60,13 +57,11 @@ class ShiftView:
         self.widget = self._arranged()
 
     def show_switches(self, losses: np.ndarray, off: Sequence[int]) -> None:
-        """Numbers, colours and names of the modules' buttons."""
-        top, colours = float(np.abs(losses).max()) or 1.0, matplotlib.colormaps[MAP].reversed()
+        """Numbers and names of the modules' buttons; the more goes with a module, the more blocks behind its number."""
+        top = float(np.abs(losses).max()) or 1.0
         for k, (button, loss) in enumerate(zip(self.switches, losses, strict=True)):
-            share, gone = float(loss) / top, k in off
-            button.description = "✕ off" if gone else f"{loss:+.2g}".replace("-", "−")
-            button.style.button_color = "#FFFFFF" if gone else to_hex(colours((share + 1) / 2))
-            button.style.text_color = INK if gone or abs(share) <= DARK else "#FFFFFF"
+            blocks = "▮" * round(BLOCKS * abs(float(loss)) / top)
+            button.description = "✕ off" if k in off else f"{loss:+.2g} {blocks}".replace("-", "−").strip()
             layer, name = self.places[k]
             button.tooltip = f"layer {layer}, {name}: {loss:+.3g} nats go with it alone"
         self.label(losses, off)
