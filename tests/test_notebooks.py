@@ -1,41 +1,22 @@
 """The first and the third notebook from first cell to last, and rules that all notebooks keep."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from kg_tables import write_table
-from tiny import NAMES, chain_case, save_tiny
+from notebook_runs import FOLDER, NOTEBOOKS, cells, execute, open_adapter
+from tiny import chain_case, save_tiny
 
-from workbench import kg, models, runs
+from workbench import kg, runs
 from workbench.cases import save_cases, withhold
 from workbench.explain import METHODS, TERMS, load
 from workbench.figures import Figure
 from workbench.parameters import read_parameters
-
-FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
-NOTEBOOKS = sorted(FOLDER.glob("0*.ipynb"))
-
-
-def cells(notebook: Path, kind: str) -> Iterator[Any]:
-    return (cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == kind)
-
-
-def execute(name: str, **parameters: Any) -> dict[str, Any]:
-    """Runs the code cells in one namespace, the given parameters after the cell that sets them."""
-    space: dict[str, Any] = {}
-    for number, cell in enumerate(cells(FOLDER / f"{name}.ipynb", "code")):
-        exec(compile(cell.source, f"{name}, code cell {number}", "exec"), space)
-        if "parameters" in cell.metadata.get("tags", []):
-            space.update(parameters)
-    return space
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -60,7 +41,7 @@ def test_every_weight_is_a_parameter() -> None:
         assert known[term.weight].default == term.default
 
 
-@pytest.mark.parametrize("name", ["01_build_kg", "03_explain_masks"])
+@pytest.mark.parametrize("name", ["01_build_kg", "03_explain_masks", "04_compare_shift"])
 def test_cells_are_short_and_explained(name: str) -> None:
     code = [cell.source for cell in cells(FOLDER / f"{name}.ipynb", "code") if not cell.metadata.get("tags")]
     prose = [cell.source for cell in cells(FOLDER / f"{name}.ipynb", "markdown")]
@@ -97,18 +78,10 @@ def test_a_broken_table_leaves_no_stage(tmp_path: Path) -> None:
 
 def make_adapter(run: Path, model: Path) -> None:
     """A finished adapter stage: random weights, four held-out cases, a showcase."""
-    lm = models.load(str(model), names=NAMES)
-    lm = models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-    for name, parameter in lm.model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.2)
-    folder = runs.open_stage(run, "adapter")
-    lm.model.save_pretrained(folder, safe_serialization=True)
-    rng = np.random.default_rng(0)
+    folder, rng = open_adapter(run, model), np.random.default_rng(0)
     held_out = [replace(withhold(chain_case(), 0.1 * i, rng=rng), id=f"held_out/{i}") for i in range(4)]
     save_cases(folder / "cases_held_out.jsonl", held_out)
     save_cases(folder / "showcase.jsonl", [replace(chain_case(), id="showcase")])
-    (folder / "names.json").write_text(json.dumps(NAMES), encoding="utf-8")
     runs.write_manifest(run, "adapter", config={}, inputs={}, metrics={}, seed=0, device="cpu")
 
 

@@ -15,7 +15,6 @@ from workbench.shift import (
     agreement_tests,
     as_records,
     by_entity,
-    case_correlations,
     masks_by_case,
     measures_of,
     pairs,
@@ -216,12 +215,6 @@ def test_without_a_shared_case_there_is_nothing_to_compare() -> None:
         masks_by_case([explanation(first, "random_node", 1)])
     with pytest.raises(ValueError, match="explain the same cases by each"):
         masks_by_case([explanation(first, "paper", 1), explanation(second, "in_loop", 1)])
-
-
-def test_correlations_of_one_case_are_told_by_kind() -> None:
-    table = table_of(np.array([[[1, 1], [2, 2], [3, 3], [1, 3], [2, 2], [3, 1]]], dtype=float))
-    table["kind"] = ["node"] * 3 + ["fact"] * 3
-    assert case_correlations(table, [("a", "b")]) == {("a", "b"): pytest.approx({"node": 1, "fact": -1})}
 
 
 def test_records_are_ready_for_a_manifest() -> None:

@@ -17,9 +17,7 @@ from workbench.shift import (
     causal_check,
     element_layers,
     growth,
-    random_spectra,
     rank_agreement,
-    read_factors,
     separation,
     side_by_side,
     spectra,
@@ -75,9 +73,9 @@ def check(figure: Figure, panels: int) -> None:
 def test_weights_from_one_layer_to_many(tmp_path: Path, layers: int) -> None:
     table = spectra(adapter(tmp_path, layers))
     check(shift.norms(table), 3)
-    drawn = {f.projection: random_spectra(f, draws=9, rng=np.random.default_rng(0)) for f in read_factors(tmp_path)}
-    check(shift.spectrum_curves(table, drawn), 2)
-    figure = shift.spectrum_curves(table)
+    for step in (5, 10):
+        adapter(tmp_path / "checkpoints" / f"checkpoint-{step}", layers)
+    figure = shift.growth_curves(growth(tmp_path))
     check(figure, 2)
     (legend,) = figure.still.legends
     assert len(legend.get_texts()) == min(layers, 9)
@@ -94,25 +92,13 @@ def test_growth_has_a_line_for_every_module(tmp_path: Path) -> None:
 def test_an_adapter_that_changes_nothing_can_be_drawn(tmp_path: Path) -> None:
     table = spectra(adapter(tmp_path, 2, zero=True))
     check(shift.norms(table), 3)
-    check(shift.spectrum_curves(table), 2)
-    check(shift.token_map(token_rows(CASE.names, value=0.0), CASE.names), 2)
-
-
-def test_token_map_shows_the_embedding_and_every_layer() -> None:
-    rows = token_rows(CASE.names)
-    figure = shift.token_map(rows, CASE.names)
-    check(figure, 2)
-    grid = np.array(figure.live.data[0].z)
-    assert grid.shape == (len(CASE.nodes), 4)
-    first = rows[(rows.node == CASE.nodes[2]) & (rows.projection == "q_proj")]
-    np.testing.assert_allclose(grid[2], [first.embedding_relative.mean(), *first.sort_values("layer").context_relative])
+    rows = token_rows(CASE.names, value=0.0)
+    check(tokens.element_map({name: element_layers(rows, CASE, name) for name in ("q_proj", "v_proj")}, CASE), 2)
 
 
 def test_names_are_text_in_every_picture() -> None:
-    check(shift.token_map(token_rows(HOSTILE), HOSTILE), 2)
     table = compared().assign(name=[f"$x_{i}$ <b>0</b> <img src=x>" for i in range(len(CASE.elements))])
     check(agreement.element_bars(table, ["mask (in loop)", "attention"]), 2)
-    check(agreement.rank_pairs(table, [("mask (in loop)", "attention")], {}), 1)
 
 
 @pytest.mark.parametrize("kind", ["node", "fact"])
@@ -124,13 +110,6 @@ def test_bars_are_sorted_by_the_first_measure(kind: str) -> None:
     assert [label.get_text() for label in figure.still.axes[0].get_yticklabels()] == list(rows.name)
     drawn = {y: x for bar in figure.live.data[:2] for x, y in zip(bar.x, bar.y, strict=True)}
     np.testing.assert_allclose([drawn[i] for i in range(len(rows))], rows["mask (in loop)"])
-
-
-def test_rank_pairs_say_the_correlation_or_that_there_is_none() -> None:
-    pairs = [("mask (in loop)", "attention"), ("attention", "v_proj shift")]
-    figure = agreement.rank_pairs(compared(), pairs, {pairs[0]: {"node": float("nan")}, pairs[1]: {"fact": -0.5}})
-    check(figure, 2)
-    assert "ρ nodes none" in figure.alt and "ρ facts −0.50" in figure.alt
 
 
 def test_agreement_and_separation_leave_out_what_is_not_defined() -> None:

@@ -1,24 +1,27 @@
 """The fourth notebook from its first cell to its last, on a tiny model of another architecture."""
 
-import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from tiny import NAMES, chain_case, save_tiny
+from notebook_runs import FOLDER, execute, open_adapter
+from tiny import chain_case, save_tiny
 
-from workbench import models, runs
-from workbench.cases import Case, withhold
+from workbench import runs
+from workbench.cases import Case, save_cases, withhold
 from workbench.explain import Explanation, save
 from workbench.figures import Figure
 from workbench.parameters import read_parameters
+from workbench.shift import read_factors
 
-NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "04_compare_shift.ipynb"
+NAME = "04_compare_shift"
+SMALL = {
+    "random_changes": 2, "dosed_cases": 3, "effect_cases": 1, "map_cases": 2, "switched_shares": [0.25],
+    "agreement_cases": 4, "deleted_cases": 2, "permutations": 19, "reduced_cases": 4,
+}  # fmt: skip
 
 
 def explanations(cases: list[Case]) -> list[Explanation]:
@@ -26,83 +29,95 @@ def explanations(cases: list[Case]) -> list[Explanation]:
     for case in cases:
         answers = {"tuned_full": case.path, "tuned_changed": case.path[:1]}
         chains = {"tuned_full": case.toolchain, "tuned_changed": ()}
-        for method in ("paper", "in_loop", "random_node"):
-            degrees = tuple(rng.random(len(case.elements)))
-            made.append(Explanation(case, method, degrees, case.facts[:1], (), answers, chains, {}, {}, 0))
+        for method in ("paper", "in_loop", "certified", "random_node"):
+            degrees, removed = tuple(rng.random(len(case.elements))), case.facts[:1]
+            if method == "certified":
+                degrees = tuple(float(e in removed) for e in case.elements)
+            made.append(Explanation(case, method, degrees, removed, (), answers, chains, {}, {}, 0))
     return made
 
 
-def make_run(run: Path, model: Path) -> list[Case]:
-    """Finished stages adapter and explain, with a random adapter and random masks."""
-    lm = models.load(str(model), names=NAMES)
-    lm = models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-    for name, parameter in lm.model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.2)
-    folder = runs.open_stage(run, "adapter")
-    for place in (folder, folder / "checkpoints" / "checkpoint-2"):
-        lm.model.save_pretrained(place, safe_serialization=True)
-    (folder / "names.json").write_text(json.dumps(NAMES), encoding="utf-8")
-    runs.write_manifest(run, "adapter", config={}, inputs={}, metrics={}, seed=0, device="cpu")
-    rng = np.random.default_rng(0)
-    cases = [replace(withhold(chain_case(), 0.1 * i, rng=rng), id=f"case-{i}") for i in range(3)]
+def make_run(run: Path, model: Path | str, *, withheld: float = 0.1, **adapter: float) -> list[Case]:
+    """Finished stages adapter and explain, with a random adapter and random masks: five held-out cases, three of them
+    explained. withheld: how much more each of them lacks than the one before."""
+    folder, rng = open_adapter(run, model, **adapter), np.random.default_rng(0)
+    checkpoint = folder / "checkpoints" / "checkpoint-2"
+    checkpoint.mkdir(parents=True)
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        shutil.copy(folder / name, checkpoint / name)
+    cases = [replace(withhold(chain_case(), withheld * i, rng=rng), id=f"case-{i}") for i in range(5)]
+    for name, some in {"cases_held_out": cases, "cases_train": cases[:3], "showcase": cases[:1]}.items():
+        save_cases(folder / f"{name}.jsonl", some)
+    made = {"metrics": {}, "seed": 0, "device": "cpu"}
+    runs.write_manifest(run, "adapter", config={}, inputs={}, **made)
     folder = runs.open_stage(run, "explain")
-    for one in explanations(cases):
+    for one in explanations(cases[:3]):
         save(folder / "explanations" / f"{one.case.id}-{one.method}.json", one)
-    runs.write_manifest(
-        run, "explain", config={}, inputs={"adapter": run / "adapter"}, metrics={}, seed=0, device="cpu"
-    )
+    runs.write_manifest(run, "explain", config={"withheld": 0.0}, inputs={"adapter": run / "adapter"}, **made)
     return cases
 
 
-def execute(**parameters: Any) -> dict[str, Any]:
-    """Runs the code cells in one namespace, the given parameters after the cell that sets them."""
-    space: dict[str, Any] = {}
-    for number, cell in enumerate(nbformat.read(NOTEBOOK, as_version=4).cells):
-        if cell.cell_type == "code":
-            exec(compile(cell.source, f"cell {number}", "exec"), space)
-            if "parameters" in cell.metadata.get("tags", []):
-                space.update(parameters)
-    return space
-
-
-def test_every_parameter_is_a_literal_with_a_comment() -> None:
-    known = read_parameters(NOTEBOOK)
-    assert list(known)[:3] == ["run_dir", "model", "seed"]
-    (cell,) = [c for c in nbformat.read(NOTEBOOK, as_version=4).cells if "parameters" in c.metadata.get("tags", [])]
-    assert all("  # " in line for line in cell.source.splitlines())
-
-
-def test_cells_are_short_and_explained() -> None:
-    cells = nbformat.read(NOTEBOOK, as_version=4).cells
-    code = [cell.source.splitlines() for cell in cells if cell.cell_type == "code"]
-    prose = [line for cell in cells if cell.cell_type == "markdown" for line in cell.source.splitlines()]
-    assert max(map(len, code)) <= 10 and len(prose) >= sum(map(len, code))
+def test_the_shared_parameters_come_first() -> None:
+    assert list(read_parameters(FOLDER / f"{NAME}.ipynb"))[:3] == ["run_dir", "model", "seed"]
 
 
 @pytest.mark.slow
-def test_it_runs_and_leaves_a_finished_stage(tmp_path: Path) -> None:
+def test_it_runs_on_another_architecture_that_has_no_answer_right(tmp_path: Path) -> None:
     model, run = save_tiny(tmp_path / "model", "qwen"), tmp_path / "run"
     cases = make_run(run, model)
-    made = execute(run_dir=str(run), model=str(model), permutations=19, shown_case="case-1")
+    made = execute(NAME, run_dir=str(run), model=str(model), shown_case="case-1", **SMALL)
+    assert made["case"].id == "case-1" and isinstance(made["draw"].norms(made["table"]), Figure)
     manifest = runs.read_manifest(run, "shift")
     assert runs.is_complete(run, "shift") and set(manifest["inputs"]) == {"model", "adapter", "explain"}
-    elements = pd.read_csv(run / "shift" / "elements.tsv", sep="\t")
-    assert len(elements) == sum(len(case.elements) for case in cases)
-    assert {"mask (paper)", "mask (in loop)", "attention", "q_proj shift", "v_proj shift"} <= set(elements.columns)
-    metrics = manifest["metrics"]
-    assert metrics["modules"] == 4 and metrics["cases"] == 3
-    assert len(metrics["agreement_nodes"]) == len(metrics["agreement_facts"]) == 10
-    spectra = json.loads((run / "shift" / "spectra.json").read_text(encoding="utf-8"))
-    assert [len(row["singular_values"]) for row in spectra] == [4] * 4
-    assert made["case"].id == "case-1"
-    assert isinstance(made["draw"].norms(made["table"]), Figure)
-    before = (run / "shift" / "elements.tsv").read_bytes()
-    execute(run_dir=str(run), model=str(model), permutations=19, shown_case="case-1")
-    assert (run / "shift" / "elements.tsv").read_bytes() == before
-    assert runs.read_manifest(run, "shift")["metrics"] == metrics
+    check_tables(run / "shift", cases)
+    check_metrics(manifest["metrics"], modules=4)
+    assert not made["found"] and manifest["metrics"]["reduced"]["reduced"]["part"] == 1
+
+
+@pytest.mark.slow
+def test_the_same_run_leaves_the_same_stage(tmp_path: Path) -> None:
+    """The shipped reader with an adapter that leads it to the tiny case's answer: there is something to keep."""
+    cases, given = make_run(tmp_path, "reader", withheld=0.0, size=0.1, seed=6), {**SMALL, "memory_share": 0.0}
+    made = execute(NAME, run_dir=str(tmp_path), **given)
+    folder = tmp_path / "shift"
+    check_tables(folder, cases)
+    metrics = runs.read_manifest(tmp_path, "shift")["metrics"]
+    check_metrics(metrics, modules=12)
+    assert made["right"][4].all() and 0 < len(made["kept"]) < 48, "dose 1 is right, and so is less"
+    assert [one.rank for one in read_factors(folder / "reduced")] == [one.rank for one in made["smaller"]]
+    before = {path.name: path.read_bytes() for path in folder.glob("*.tsv")}
+    assert {"kept_modules.tsv", "kept_parts.tsv", "causal.tsv"} <= set(before)
+    execute(NAME, run_dir=str(tmp_path), **given)
+    assert {path.name: path.read_bytes() for path in folder.glob("*.tsv")} == before
+    assert runs.read_manifest(tmp_path, "shift")["metrics"] == metrics
+
+
+def check_tables(folder: Path, cases: list[Case]) -> None:
+    """Every case and measure is in the tables; masks are known of the explained cases alone."""
+    elements = pd.read_csv(folder / "elements.tsv", sep="\t")
+    asked = elements["case"].unique().tolist()
+    assert asked[:3] == ["case-0", "case-1", "case-2"] and len(asked) == 4
+    assert len(elements) == sum(len(case.elements) for case in cases if case.id in asked)
+    known = {"mask (paper)", "mask (in loop)", "certified set"}
+    assert {*known, "attention", "delta", "gradient", "q_proj shift", "v_proj shift"} <= set(elements.columns)
+    assert elements[elements["case"] == asked[3]][list(known)].isna().all(axis=None)
+    removals = pd.read_csv(folder / "removals.tsv", sep="\t")
+    assert removals["by"].tolist() == ["map", "norm", "random"] * 2 and (removals["n"] == 3).all()
+    doses = pd.read_csv(folder / "doses.tsv", sep="\t")
+    assert sorted(doses["dose"].unique()) == [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5]
+
+
+def check_metrics(metrics: dict, *, modules: int) -> None:
+    """A record a module, a pair, a measure, a dose."""
+    assert metrics["modules"] == modules and metrics["cases"] == 4
+    assert {len(metrics[key]) for key in ("spectra", "base_shares", "switches")} == {modules}
+    measures = len(metrics["separation_nodes"])
+    assert measures == 12 and len(metrics["agreement_nodes"]) == len(metrics["agreement_facts"]) == 66
+    assert set(metrics["reduced"]) == {"none", "reduced", "whole"} and len(metrics["dose"]) == 7
+    order = metrics["first_order"]
+    assert order["slope"] == pytest.approx(order["inner_products"], rel=1e-4)
 
 
 def test_a_missing_stage_is_named(tmp_path: Path) -> None:
     with pytest.raises(runs.MissingStage, match="02_train_qlora"):
-        execute(run_dir=str(tmp_path / "nothing"))
+        execute(NAME, run_dir=str(tmp_path / "nothing"))

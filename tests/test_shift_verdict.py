@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.shift import SmallestPart, verdict
+from workbench.shift import verdict
 
 
 def interval(mean: float, width: float = 0.1) -> dict[str, float]:
@@ -150,13 +150,11 @@ def test_judged_tells_partners_that_miss() -> None:
 
 @pytest.mark.parametrize(("exact", "said"), [(0.78, "held there"), (0.6, "did not hold there")])
 def test_reduced_judges_on_the_other_cases(exact: float, said: str) -> None:
-    found = SmallestPart("part", (3, 1), ("a", "b"), 0.76, pd.DataFrame())
     rows = [
-        {"exact": e, "low": e - 0.1, "high": e + 0.1, "n": 60, "part": p, "lost": 2, "gained": 1}
+        {"exact": e, "low": e - 0.1, "high": e + 0.1, "n": 60, "size": 16 * p, "part": p, "lost": 2, "gained": 1}
         for e, p in ((0.0, 0.0), (exact, 0.5), (0.8, 1.0))
     ]
-    text = verdict.reduced(found, pd.DataFrame(rows), enough=0.95)
-    assert (
-        said in text and text.startswith("2 parts with 50% of the parameters") and "2 right answers were lost" in text
-    )
-    assert "no accuracy to keep" in verdict.reduced(found, pd.DataFrame(rows).assign(exact=0.0), enough=0.95)
+    text = verdict.reduced(pd.DataFrame(rows), unit="direction", enough=0.95)
+    assert said in text and text.startswith("8 directions with 50% of the parameters")
+    assert "2 right answers were lost" in text and f"{exact / 0.8:.0%} of the whole" in text
+    assert "no accuracy to keep" in verdict.reduced(pd.DataFrame(rows).assign(exact=0.0), unit="part", enough=0.95)

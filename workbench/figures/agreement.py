@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from workbench.figures.core import (
     BLUE,
@@ -24,7 +23,6 @@ from workbench.figures.panels import Panels
 SHOWN = 0.25  # of the cases: a measure known in fewer is not drawn
 NEEDED, OTHER = "needed for the answer", "not needed"
 BARS = {True: (BLUE, ""), False: (ORANGE, "///")}  # needed -> colour, hatch
-SORTS = {"node": ("o", "circle"), "fact": ("s", "square")}  # kind -> markers
 
 
 @house_style()
@@ -77,52 +75,6 @@ def _unit(measure: str) -> str:
     if measure == "attention":
         return "share of attention"
     return "‖sBAh‖ / ‖W₀h‖" if measure.endswith("shift") else measure
-
-
-@house_style()
-def rank_pairs(
-    table: pd.DataFrame, pairs: Sequence[tuple[str, str]], correlations: Mapping[tuple[str, str], Mapping[str, float]]
-) -> Figure:
-    """Scatter of ranks: a panel a pair of measures, a point an element; nodes and facts ranked among their own kind.
-
-    table: rows of one case of `workbench.shift.side_by_side`. correlations: pair -> kind -> Spearman, written above
-    its panel (see `workbench.shift.case_correlations`).
-    """
-    title = "Ranks within the case, 0 the lowest of its kind, 1 the highest, and Spearman's ρ"
-    heads = [f"{a} and {b}\n{_said(correlations.get((a, b), {}))}" for a, b in pairs]
-    panels = Panels.row(heads, title=title, height=3.2, same_y=False)
-    ranks = {name: table.groupby("kind")[name].transform(_unit_ranks) for pair in pairs for name in pair}
-    for i, (first, second) in enumerate(pairs):
-        for (kind, needed), rows in table.groupby(["kind", "needed"], sort=False):
-            x, y = ranks[first][rows.index], ranks[second][rows.index]
-            colour, (marker, symbol) = BARS[bool(needed)][0], SORTS[str(kind)]
-            name = f"{kind}, {NEEDED if needed else OTHER}"
-            face = colour if needed else "none"
-            panels.axes[i].scatter(
-                x, y, s=26, marker=marker, facecolors=face, edgecolors=colour, linewidths=1.2, label=name
-            )
-            panels.live.add_scatter(
-                x=x, y=y, mode="markers", name=name, legendgroup=name, showlegend=i == 0,
-                marker={"symbol": symbol if needed else f"{symbol}-open", "color": colour, "size": 9},
-                hovertext=[live_text(n) for n in rows["name"]], hoverinfo="text", **panels.on(i),
-            )  # fmt: skip
-        panels.axes[i].grid()
-        panels.label(i, x=f"rank by {first}", y=f"rank by {second}")
-        panels.range(i, x=(-0.06, 1.06), y=(-0.06, 1.06))
-    handles, labels = panels.axes[0].get_legend_handles_labels()
-    legend_below(panels.still, handles, labels, columns=4)
-    said = "; ".join(": ".join(head.splitlines()) for head in heads)
-    return Figure(panels.live, panels.still, f"{title}. {said}.")
-
-
-def _unit_ranks(values: pd.Series) -> np.ndarray:
-    return (rankdata(values) - 1) / max(1, len(values) - 1)
-
-
-def _said(values: Mapping[str, float]) -> str:
-    """Spearman correlations as text; none for a measure that is constant."""
-    texts = [f"{kind}s {'none' if np.isnan(v) else format(v, '+.2f').replace('-', '−')}" for kind, v in values.items()]
-    return f"ρ {', '.join(texts)}" if texts else ""
 
 
 @house_style()

@@ -1,8 +1,8 @@
-"""Pictures of a change of weights: its size per layer and module, its spectrum, its growth, what it adds to tokens."""
+"""Pictures of a change of weights: its size and shape per module, and its growth."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
@@ -10,12 +10,12 @@ import pandas as pd
 from matplotlib.colors import to_hex
 from matplotlib.ticker import MaxNLocator
 
-from workbench.figures.core import GREY, INK, PALE, SERIES, Figure, house_style, legend_below, live_text, still_text
+from workbench.figures.core import SERIES, Figure, house_style, legend_below, live_text, still_text
 from workbench.figures.panels import Panels
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "h", "*")
 SYMBOLS = ("circle", "square", "triangle-up", "diamond", "triangle-down", "cross", "hexagon", "star")
-MAP, LIVE_MAP = "cividis", "Cividis"  # made for colour-blind eyes, and even in grey
+MAP = "cividis"  # made for colour-blind eyes, and even in grey
 MOST_LABELS = 9  # layers in a legend
 LAYER = "layer"
 
@@ -64,34 +64,6 @@ def _whole_layers(panels: Panels, i: int, layers: pd.Series) -> None:
     room = 0.25 + 0.02 * (high - low)
     panels.range(i, x=(low - room, high + room))
     panels.live.update_layout({f"xaxis{panels.end(i)}": {"dtick": max(1, (high - low) // 6), "tick0": low}})
-
-
-@house_style()
-def spectrum_curves(table: pd.DataFrame, random: Mapping[str, np.ndarray] | None = None) -> Figure:
-    """Singular values of every module as shares of its Frobenius norm: a panel a projection, a line a layer.
-
-    table: rows of `workbench.shift.spectra`. random: projection -> singular values of random changes of the same shape
-    and rank (draws, k); drawn as a band from the 2.5 % to the 97.5 % quantile.
-    """
-    title = "Singular values of s·B·A, each module's Frobenius norm set to 1"
-    panels, groups = _projections(table, title=title, height=3.1)
-    for i, (projection, rows) in enumerate(groups):
-        if random and projection in random:
-            _band(panels, i, random[projection])
-        curves = [
-            (np.arange(1, len(values) + 1), values / max(norm, 1e-300))
-            for values, norm in zip(rows["singular_values"], rows["frobenius"], strict=True)
-        ]
-        _layer_lines(panels, i, list(rows["layer"]), curves)
-        panels.label(i, x="index of the singular value", y="share of the norm" if i == 0 else "")
-        panels.axes[i].grid(axis="y")
-        panels.range(i, y=(0, 1.02))
-    _layer_legend(panels)
-    leading = [
-        values[0] / norm for values, norm in zip(table["singular_values"], table["frobenius"], strict=True) if norm
-    ]
-    said = f"the first holds {min(leading):.2f} to {max(leading):.2f} of the norm" if leading else "all are 0"
-    return Figure(panels.live, panels.still, f"{title}: {said}.")
 
 
 @house_style()
@@ -146,76 +118,3 @@ def _layer_legend(panels: Panels) -> None:
     layers = [k for k in range(len(labels)) if k not in band]
     some = sorted({layers[round(k)] for k in np.linspace(0, len(layers) - 1, min(MOST_LABELS, len(layers)))})
     legend_below(panels.still, [handles[k] for k in some + band], [labels[k] for k in some + band], columns=6)
-
-
-def _band(panels: Panels, i: int, random: np.ndarray) -> None:
-    shares = random / np.linalg.norm(random, axis=1, keepdims=True)
-    low, high = np.quantile(shares, [0.025, 0.975], axis=0)
-    x = np.arange(1, shares.shape[1] + 1)
-    name = "random, 95 % of draws"
-    panels.axes[i].fill_between(x, low, high, color=PALE, lw=0, label=name)
-    panels.live.add_scatter(
-        x=[*x, *x[::-1]], y=[*high, *low[::-1]], fill="toself", fillcolor=PALE, line={"width": 0}, name=name,
-        legendgroup=name, showlegend=i == 0, hoverinfo="skip", mode="lines", **panels.on(i),
-    )  # fmt: skip
-
-
-@house_style()
-def token_map(table: pd.DataFrame, names: Mapping[str, str]) -> Figure:
-    """Relative shift of a case's nodes as maps: the embedding (mean of the layers' changes), then layers in context.
-
-    A panel a projection, each with its own scale. table: rows of `workbench.shift.token_shift` of one case, of any kind
-    (facts are left out). names: node -> name.
-    """
-    title = "Relative shift ‖sBAh‖ / ‖W₀h‖ of the nodes' tokens, commands in black"
-    table = table[table["kind"] == "node"]
-    nodes, layers = list(dict.fromkeys(table["node"])), sorted(table["layer"].unique())
-    groups = [(str(name), _grid(rows, nodes, layers)) for name, rows in table.groupby("projection")]
-    height = 1.3 + 0.19 * len(nodes)
-    panels = Panels.row([name for name, _ in groups], title=title, height=height, legend=False)
-    for i, (_, grid) in enumerate(groups):
-        _map(panels, i, grid, ["emb.", *map(str, layers)], [live_text(names[node]) for node in nodes])
-    panels.axes[0].set_yticks(range(len(nodes)), [still_text(names[node]) for node in nodes])
-    for label, node in zip(panels.axes[0].get_yticklabels(), nodes, strict=True):
-        label.set_color(INK if node.startswith("command:") else GREY)
-    colour = {True: INK, False: GREY}
-    text = [f'<span style="color:{colour[n.startswith("command:")]}">{live_text(names[n])}</span>' for n in nodes]
-    rows_axis = {"tickvals": list(range(len(nodes))), "ticktext": text}
-    panels.live.update_layout(yaxis={**rows_axis, "autorange": "reversed", "showgrid": False})
-    top = max(float(grid.max()) for _, grid in groups)
-    return Figure(panels.live, panels.still, f"{title}, for {len(nodes)} nodes; the largest is {top:.3g}.")
-
-
-def _map(panels: Panels, i: int, grid: np.ndarray, columns: Sequence[str], rows: Sequence[str]) -> None:
-    """One map with its colour bar; rows are texts for the live twin."""
-    axes, end, top = panels.axes[i], panels.end(i), float(grid.max()) or 1.0
-    picture = axes.imshow(grid, cmap=MAP, vmin=0, vmax=top, aspect="auto", interpolation="nearest")
-    axes.axvline(0.5, color="white", lw=3)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    where, what = _thinned(columns)
-    axes.set_xticks(where, what)
-    panels.still.colorbar(picture, ax=axes, fraction=0.06, pad=0.02).outline.set_visible(False)
-    left, right = panels.live.layout[f"xaxis{end}"].domain
-    right -= 0.09  # room for the colour bar
-    panels.live.add_heatmap(
-        z=grid, zmin=0, zmax=top, x=list(range(len(columns))), y=list(range(len(rows))), colorscale=LIVE_MAP, xgap=1,
-        customdata=[[row] * len(columns) for row in rows], hovertemplate="%{customdata}: %{z:.3f}<extra></extra>",
-        colorbar={"x": right + 0.01, "xanchor": "left", "thickness": 12}, **panels.on(i),
-    )  # fmt: skip
-    ticks = {"tickvals": where, "ticktext": what, "showgrid": False, "domain": [left, right]}
-    panels.live.update_layout({f"xaxis{end}": ticks})
-    panels.label(i, x="embedding, then layer in context")
-
-
-def _grid(rows: pd.DataFrame, nodes: Sequence[str], layers: Sequence[int]) -> np.ndarray:
-    """(nodes, 1 + layers): the embedding, mean of the layers' changes, then every layer in context."""
-    context = rows.pivot(index="node", columns="layer", values="context_relative").loc[list(nodes), list(layers)]
-    bare = rows.groupby("node")["embedding_relative"].mean().loc[list(nodes)]
-    return np.column_stack([bare.to_numpy(), context.to_numpy()])
-
-
-def _thinned(ticks: Sequence[str], most: int = 12) -> tuple[list[int], list[str]]:
-    step = -(-len(ticks) // most)
-    where = sorted({0, *range(1, len(ticks), step)})
-    return where, [ticks[k] for k in where]

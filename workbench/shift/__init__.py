@@ -23,7 +23,7 @@ from workbench.shift.groups import (
 )
 from workbench.shift.intruders import Intruders, intruder_dimensions
 from workbench.shift.measures import MEASURES, Measurement
-from workbench.shift.pairs import agreement_tests, case_correlations, rank_agreement
+from workbench.shift.pairs import agreement_tests, rank_agreement
 from workbench.shift.reduced import (
     factors_of,
     part_energies,
@@ -80,7 +80,6 @@ __all__ = [
     "by_element",
     "by_entity",
     "by_group",
-    "case_correlations",
     "causal_check",
     "checkpoints",
     "compare",

@@ -6,7 +6,7 @@ to case. The case is the unit of the statistics; its elements are not independen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -153,15 +153,3 @@ def _summary(values: np.ndarray, dealt: np.ndarray, rng: np.random.Generator) ->
 
 def _blocks(draws: int) -> list[range]:
     return [range(start, min(start + BLOCK, draws)) for start in range(0, draws, BLOCK)]
-
-
-def case_correlations(table: pd.DataFrame, pairs: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, float]]:
-    """Pair of measures -> kind of element -> Spearman correlation among the rows, which are those of one case."""
-    parts: Mapping[str, pd.DataFrame] = {str(kind): rows for kind, rows in table.groupby("kind", sort=False)}
-    return {
-        pair: {
-            kind: float(rank_correlations(rows[list(pair)].to_numpy(float).T, statistic="spearman")[0, 1])
-            for kind, rows in parts.items()
-        }
-        for pair in pairs
-    }

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from workbench.explain.verdict import count
-from workbench.shift.smallest import SmallestPart
 
 SURE = 0.05  # p-value below which a difference is told from chance
 HALF = 0.5  # of Delta: what the first tenth of a map is hoped to carry
@@ -195,7 +194,7 @@ def judged(check: pd.DataFrame, tests: pd.DataFrame, *, k: int, anchor: str) -> 
     return f"{'. '.join(said)}."
 
 
-def reduced(found: SmallestPart, accuracy: pd.DataFrame, *, enough: float) -> str:
+def reduced(accuracy: pd.DataFrame, *, unit: str, enough: float) -> str:
     """The smallest part, judged on cases it was not chosen on: rows of `kept_accuracy` for nothing, the part, all."""
     base, kept, tuned = (accuracy.iloc[i] for i in range(3))
     if not tuned["exact"]:
@@ -203,10 +202,10 @@ def reduced(found: SmallestPart, accuracy: pd.DataFrame, *, enough: float) -> st
     share = kept["exact"] / tuned["exact"]
     held = "held" if share >= enough else "did not hold"
     return (
-        f"{count(len(found.units), found.unit)} with {kept['part']:.0%} of the parameters kept {enough:.0%} of the "
-        f"accuracy on the cases of the search. On {int(kept['n'])} others they are exact in {_share(kept, 'exact')}, "
-        f"the whole adapter in {_share(tuned, 'exact')} and the base in {_share(base, 'exact')}: {share:.0%} of the "
-        f"whole, so the aim {held} there. {int(kept['lost'])} right answers were lost, {int(kept['gained'])} gained."
+        f"{count(int(kept['size']), unit)} with {kept['part']:.0%} of the parameters are left. On {int(kept['n'])} "
+        f"cases that had no part in the choice they are exact in {_share(kept, 'exact')}, the whole adapter in "
+        f"{_share(tuned, 'exact')} and the base in {_share(base, 'exact')}: {share:.0%} of the whole, so the aim of "
+        f"{enough:.0%} {held} there. {int(kept['lost'])} right answers were lost, {int(kept['gained'])} gained."
     )
 
 
