@@ -59,7 +59,7 @@ def save_tiny(folder: Path, kind: str, *, chat: bool = True) -> Path:
     torch.manual_seed(0)
     sizes = {
         "vocab_size": len(fast), "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2,
-        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 2048,
         "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 2,
     }  # fmt: skip
     model = {
