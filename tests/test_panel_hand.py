@@ -5,6 +5,7 @@ import io
 import json
 import xml.dom.minidom
 from dataclasses import replace
+from functools import cache
 from itertools import chain
 
 import explain_cases as small
@@ -23,6 +24,7 @@ from workbench.state import State, StateError
 from workbench.trial import ROWS, Trial
 
 
+@cache
 def asker() -> Asker:
     graph = kg.build_graph(kg.read_table())
     flow = kg.flow_graph(graph)

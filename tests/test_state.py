@@ -17,6 +17,8 @@ from workbench.state import CHOICES, State, StateError
 
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "03_explain_masks.ipynb"
 
+KNOWN = read_parameters(NOTEBOOK)
+
 ids = st.text(max_size=12)
 elements = st.one_of(ids, st.builds(Fact, ids, ids, ids))
 positive = st.floats(1e-6, 1e6)
@@ -56,15 +58,13 @@ def test_the_command_hands_the_notebook_the_same_parameters(state: State) -> Non
     words = shlex.split(state.command("some run"))
     assert words[:7] == ["python", "-m", "workbench", "run", "--run-dir", "some run", "--resume"]
     given = {words[i + 1]: parse_value(words[i + 2]) for i in range(7, len(words), 3) if words[i] == "-p"}
-    known = read_parameters(NOTEBOOK)
-    handed = assign_parameters(given, {"03": known})["03"]
+    handed = assign_parameters(given, {"03": KNOWN})["03"]
     assert {**State().parameters(), **handed} == state.parameters()
 
 
 def test_the_notebook_knows_every_name_with_the_same_default() -> None:
-    known = read_parameters(NOTEBOOK)
     for name, value in State().parameters().items():
-        assert known[name].default == value, name
+        assert KNOWN[name].default == value, name
 
 
 def test_saved_and_loaded(tmp_path: Path) -> None:
