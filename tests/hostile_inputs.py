@@ -23,7 +23,7 @@ def manifests(rng: random.Random, count: int) -> Iterator[str]:
     sound = {
         "stage": "kg", "workbench": "0.1.0", "finished": "now", "seconds": 1.0, "seed": 1, "device": "cpu",
         "python": "3", "platform": "p", "machine": {}, "packages": {}, "config": {"a": 1}, "ledger": None,
-        "code": {"revision": None, "edited": None, "package_sha256": "0", "sources": {"runs.py": "0"}},
+        "code": {"revision": None, "edited": None, "package_sha256": "0", "sources": {"artifacts/runs.py": "0"}},
         "inputs": {"kg": {"path": "run:kg", "sha256": "0"}}, "files": {"a.txt": "0"}, "metrics": {"n": 1},
     }  # fmt: skip
     for number in range(count):

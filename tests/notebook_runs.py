@@ -9,7 +9,8 @@ import nbformat
 import torch
 from tiny import NAMES
 
-from workbench import models, runs
+from workbench import models
+from workbench.artifacts import runs
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("0*.ipynb"))

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from tiny import NAMES, chain_case
 
-from workbench import models, runs
+from workbench import models
+from workbench.artifacts import runs
 from workbench.cases import save_cases
 
 

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny import NAMES, save_tiny
 
-from workbench import models, runs
+from workbench import models
+from workbench.artifacts import runs
 from workbench.models import ModelError
 
 A = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"

@@ -9,9 +9,9 @@ import pytest
 from test_shift_tokens import tuned_reader
 from tiny import chain_case
 
+from workbench.artifacts.files import plain
 from workbench.bench import agreement
 from workbench.explain import ExplainConfig
-from workbench.files import plain
 from workbench.shift import Measurement, measures_of, module_saliency
 
 

@@ -8,7 +8,8 @@ import pytest
 from asked_cases import answered, asked, has
 from explain_cases import NAMES, cases, engine
 
-from workbench import models, runs
+from workbench import models
+from workbench.artifacts import runs
 from workbench.bench import contenders, peers
 from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given
 from workbench.bench.costs import certified_explanation, element_ablation, long_case

@@ -10,7 +10,8 @@ import pytest
 from sweep_runs import make_run
 from tiny import NAMES, chain_case
 
-from workbench import models, runs
+from workbench import models
+from workbench.artifacts import runs
 from workbench.bench import compare, machine
 from workbench.bench import train as bench_train
 from workbench.cli import exit, main

@@ -15,11 +15,11 @@ import pytest
 from jupyter_client.kernelspec import NoSuchKernel
 from tiny_chain import write_notebooks
 
-from workbench import runs
+from workbench.artifacts import runs
+from workbench.artifacts.lock import LOCK_NAME, RunLocked, run_lock
+from workbench.artifacts.parameters import ParameterError
 from workbench.chain import ChainError, find_notebooks, run_chain
 from workbench.cli import main
-from workbench.lock import LOCK_NAME, RunLocked, run_lock
-from workbench.parameters import ParameterError
 
 ROOT = Path(__file__).resolve().parent.parent
 WAIT = 240  # seconds that a slow machine may take for what ends by itself

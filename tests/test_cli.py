@@ -8,8 +8,9 @@ import pytest
 from tiny_chain import write_notebooks
 
 import workbench
-from workbench import chain, report
+from workbench import chain
 from workbench.cli import main
+from workbench.report import write
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def handed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict:
     """What the chain would be called with."""
     seen: dict = {}
     monkeypatch.setattr(chain, "run_chain", lambda run_dir, **options: seen.update(options, run_dir=run_dir))
-    monkeypatch.setattr(report, "write_report", lambda run_dir: run_dir / "report.html")
+    monkeypatch.setattr(write, "write_report", lambda run_dir: run_dir / "report.html")
     monkeypatch.chdir(tmp_path)
     return seen
 

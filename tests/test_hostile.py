@@ -14,12 +14,13 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from tiny_chain import write_notebooks
 
-from workbench import kg, runs
+from workbench import kg
+from workbench.artifacts import runs
+from workbench.artifacts.executed import copy_path
+from workbench.artifacts.parameters import ParameterError, parse_value
+from workbench.artifacts.steps import plan, run_folder
 from workbench.cli import main
-from workbench.executed import copy_path
-from workbench.parameters import ParameterError, parse_value
-from workbench.report import write_report
-from workbench.steps import plan, run_folder
+from workbench.report.write import write_report
 
 ANSWERED = {0, 1, 2, 4, 5}  # done, different, refused, in use, cannot be written: never a failure nobody foresaw
 

@@ -11,7 +11,8 @@ import pytest
 from test_notebooks import execute
 from tiny import save_tiny
 
-from workbench import kg, runs
+from workbench import kg
+from workbench.artifacts import runs
 from workbench.cases import load_cases
 from workbench.cli import main
 from workbench.figures import kg as pictures

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from tiny_chain import write_notebooks
 
-from workbench import origin, runs
+from workbench.artifacts import origin, runs
+from workbench.artifacts.provenance import describe_input, input_change, remembered_digest
 from workbench.chain import run_chain
 from workbench.cli import main
-from workbench.lineage import NoRun, compare, lineage, metric_differences
-from workbench.page import current_report
-from workbench.provenance import describe_input, input_change, remembered_digest
+from workbench.report.lineage import NoRun, compare, lineage, metric_differences
+from workbench.report.page import current_report
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def copied(made: Path, tmp_path: Path) -> Path:
 def test_everything_a_number_rests_on_is_recorded(made: Path, capsys: pytest.CaptureFixture) -> None:
     adapter = lineage(made)["stages"]["adapter"]
     assert adapter["parameters"] == {"seed": 1, "rate": 0.5} and adapter["inputs"]["kg"]["path"] == "run:kg"
-    assert {"runs.py", "stage.py", "files.py"} <= set(adapter["code"]["sources"])
+    assert {f"artifacts/{name}.py" for name in ("runs", "stage", "files")} <= set(adapter["code"]["sources"])
     assert adapter["code"]["package_sha256"] == origin.sources_digest(origin.PACKAGE_FOLDER)
     assert adapter["machine"]["peak_bytes"] > 1e6 and adapter["packages"]["torch"]
 
@@ -66,7 +66,7 @@ def test_verify_says_what_no_longer_matches(copied: Path, capsys: pytest.Capture
 def test_code_that_moved_on_is_a_note(copied: Path, capsys: pytest.CaptureFixture) -> None:
     path = copied / "kg" / runs.MANIFEST
     manifest = json.loads(path.read_text())
-    manifest["code"]["sources"]["runs.py"] = "0" * 64
+    manifest["code"]["sources"]["artifacts/runs.py"] = "0" * 64
     path.write_text(json.dumps(manifest))
     assert runs.check_code(copied, "kg") == ["the code that made it was changed (runs.py)"]
     assert not runs.is_complete(copied, "kg") and runs.require_stage(copied, "kg")
@@ -128,12 +128,12 @@ def test_a_revision_is_that_of_the_checkout_that_tracks_the_package(tmp_path: Pa
 
 
 def test_a_large_file_is_read_once_and_a_changed_one_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.provenance.LARGE", 1)
-    monkeypatch.setattr("workbench.provenance.SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr("workbench.artifacts.provenance.LARGE", 1)
+    monkeypatch.setattr("workbench.artifacts.provenance.SETTLED_SECONDS", -1.0)
     path = tmp_path / "model.safetensors"
     path.write_text("a")
     first = remembered_digest(path)
-    monkeypatch.setattr("workbench.provenance.sha256_file", lambda path: "read")
+    monkeypatch.setattr("workbench.artifacts.provenance.sha256_file", lambda path: "read")
     assert remembered_digest(path) == first
     path.write_text("bb")
     assert remembered_digest(path) == "read"

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from test_notebooks import execute
 from tiny import save_tiny
 
-from workbench import runs
+from workbench.artifacts import runs
 from workbench.cases import load_cases
 
 SIZES = {

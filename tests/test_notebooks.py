@@ -12,11 +12,12 @@ from kg_tables import write_table
 from notebook_runs import FOLDER, NOTEBOOKS, cells, execute, open_adapter
 from tiny import chain_case, save_tiny
 
-from workbench import kg, runs
+from workbench import kg
+from workbench.artifacts import runs
+from workbench.artifacts.parameters import read_parameters
 from workbench.cases import save_cases, withhold
 from workbench.explain import METHODS, TERMS, load
 from workbench.figures import Figure
-from workbench.parameters import read_parameters
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)

@@ -9,8 +9,8 @@ from safetensors.torch import load_file
 from tiny import NAMES, chain_case, save_tiny, tiny_reader
 
 from workbench import models
-from workbench.packing import IGNORED, pack, packed_attention
 from workbench.train import TrainConfig, collate, train
+from workbench.train.packing import IGNORED, pack, packed_attention
 
 
 def row(rng: np.random.Generator, length: int, answer: int) -> dict[str, list[int]]:

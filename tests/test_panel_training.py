@@ -11,10 +11,10 @@ from safetensors.torch import load_file
 from tiny import NAMES, chain_case, save_tiny
 
 from workbench import models
-from workbench.kernel import RUN_DIR
+from workbench.headless.kernel import RUN_DIR
 from workbench.panel.training import TrainingView, by_hand, words
-from workbench.progress import HeldOut, Progress
 from workbench.train import TrainConfig, collate, held_out_rows, train
+from workbench.train.progress import HeldOut, Progress
 
 CONFIG = TrainConfig(rank=4, alpha=8, steps=6, batch=2, checkpoint_every=3, dropout=0.1, seed=5)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_chain import write_notebooks
 
-from workbench.parameters import ParameterError, assign_parameters, parse_value, read_parameters
+from workbench.artifacts.parameters import ParameterError, assign_parameters, parse_value, read_parameters
 
 
 @pytest.mark.parametrize(

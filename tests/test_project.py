@@ -21,8 +21,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
 PICTURES = {"figures"}
 HANDS = {
-    *("panel", "chain", "watch", "hints", "kernel", "lock", "report", "render", "lineage", "evidence", "page", "cli"),
-    *("cluster", "__main__"),
+    *("panel", "chain", "headless", "report", "cluster", "cli", "__main__"),
 }
 """First name below `workbench`; every other module is of the numbers ring."""
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from workbench import runs
-from workbench.executed import copy_path
-from workbench.page import current_report, report_state
-from workbench.render import clean, formula, render_notebook
-from workbench.report import metric_tables, write_report
+from workbench.artifacts import runs
+from workbench.artifacts.executed import copy_path
+from workbench.report.page import current_report, report_state
+from workbench.report.render import clean, formula, render_notebook
+from workbench.report.write import metric_tables, write_report
 
 ROOT = Path(__file__).resolve().parent.parent
 PNG = base64.b64encode(b"\x89PNG tiny").decode()

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from tiny_chain import write_notebooks
 
-from workbench import runs
+from workbench.artifacts import runs
+from workbench.artifacts.lock import KERNEL_LOCK_NAME, RunLocked, hold_kernel_lock, run_lock
 from workbench.bench.kills import contents, stress
 from workbench.chain import run_chain
-from workbench.checkpoints import Checkpoints, logging_steps
 from workbench.cli import main
-from workbench.lock import KERNEL_LOCK_NAME, RunLocked, hold_kernel_lock, run_lock
+from workbench.train.checkpoints import Checkpoints, logging_steps
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -47,7 +47,7 @@ def test_runs_killed_at_random_instants_end_as_an_undisturbed_one(tmp_path: Path
 
 WRITER = """
 import sys
-from workbench import runs
+from workbench.artifacts import runs
 run_dir, turn = sys.argv[1], int(sys.argv[2])
 while True:
     turn += 1
@@ -145,7 +145,7 @@ def test_a_kernel_that_outlives_its_chain_holds_the_folder(tmp_path: Path, monke
     assert held is not None
     lines: list[str] = []
     (tmp_path / ".lock").write_text(json.dumps({"pid": 4194304, "since": "long ago", "host": "h", "command": "c\n<b>"}))
-    monkeypatch.setattr("workbench.lock.KERNEL_SECONDS", 0.2)
+    monkeypatch.setattr("workbench.artifacts.lock.KERNEL_SECONDS", 0.2)
     with pytest.raises(RunLocked, match=f"still working.*fuser.*{KERNEL_LOCK_NAME}"), run_lock(tmp_path):
         pass
     held.close()
@@ -158,7 +158,7 @@ def test_a_kernel_that_outlives_its_chain_holds_the_folder(tmp_path: Path, monke
 def test_where_no_lock_can_be_taken_the_name_in_the_file_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.lock.fcntl", None)
+    monkeypatch.setattr("workbench.artifacts.lock.fcntl", None)
     with run_lock(tmp_path), pytest.raises(RunLocked), run_lock(tmp_path):
         pass
     for holder in ({"pid": 4194304, "host": __import__("socket").gethostname()}, {}):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench import runs, stage
-from workbench.files import plain, untimed
+from workbench.artifacts import runs, stage
+from workbench.artifacts.files import plain, untimed
 
 
 def finish(run_dir: Path, stage: str, *, text: str = "x", **changes: object) -> dict:
@@ -111,7 +111,7 @@ def test_a_manifest_says_what_the_stage_was_made_from(tmp_path: Path) -> None:
 
 def test_inputs_in_the_package_are_named_without_this_machine(tmp_path: Path) -> None:
     module = Path(runs.__file__)
-    assert finish(tmp_path, "kg", inputs={"code": module})["inputs"]["code"]["path"] == "package:runs.py"
+    assert finish(tmp_path, "kg", inputs={"code": module})["inputs"]["code"]["path"] == "package:artifacts/runs.py"
     assert runs.check_stage(tmp_path, "kg") == []
 
 

@@ -8,9 +8,9 @@ import pytest
 from scipy.stats import kendalltau, spearmanr
 from tiny import chain_case
 
+from workbench.artifacts.files import plain
 from workbench.cases import Case
 from workbench.explain import Explanation
-from workbench.files import plain
 from workbench.shift import (
     agreement_tests,
     as_records,

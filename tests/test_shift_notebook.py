@@ -10,11 +10,11 @@ import pytest
 from notebook_runs import FOLDER, execute, open_adapter
 from tiny import chain_case, save_tiny
 
-from workbench import runs
+from workbench.artifacts import runs
+from workbench.artifacts.parameters import read_parameters
 from workbench.cases import Case, save_cases, withhold
 from workbench.explain import Explanation, save
 from workbench.figures import Figure
-from workbench.parameters import read_parameters
 from workbench.shift import read_factors
 
 NAME = "04_compare_shift"

@@ -9,8 +9,8 @@ import pytest
 from sweep_runs import grid_text, make_run
 from test_notebooks import execute
 
+from workbench.artifacts.parameters import read_parameters
 from workbench.figures.sweep import parallel_coordinates, small_multiples
-from workbench.parameters import read_parameters
 from workbench.sweep import Results, plan_explanations, read_grid, row_of, tables
 from workbench.sweep.work import explain_batch
 

@@ -8,7 +8,7 @@ from tiny_chain import write_notebooks
 
 from workbench.chain import run_chain
 from workbench.cli import main
-from workbench.watch import Event, Loop, Watch, clock
+from workbench.headless.watch import Event, Loop, Watch, clock
 
 BARS = [
     ("\u200737/1400\u2007[00:10&lt;05:20,\u2007\u20074.20it/s]", Loop(37, 1400, 320.0)),

@@ -6,12 +6,12 @@ from pathlib import Path
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from workbench.runs import STAGES
+from workbench.artifacts.runs import STAGES
 
 PARAMETERS = 'run_dir = "../runs/tiny"  # run folder\nseed = 1  # of everything random\n'
 
 FINISH = """
-from workbench import runs
+from workbench.artifacts import runs
 folder = runs.open_stage(run_dir, "{stage}")
 runs.atomic_write_text(folder / "result.txt", f"seed {{seed}} {{globals().get('top', 0)}}")
 made = {{"config": {{"seed": seed}}, "inputs": {inputs}, "metrics": {{"n": seed}}, "seed": seed, "device": "cpu"}}

@@ -14,8 +14,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from workbench.files import folder_files
-from workbench.provenance import describe_input, load_manifest
+from workbench.artifacts.files import folder_files
+from workbench.artifacts.provenance import describe_input, load_manifest
 
 CONFIG, WEIGHTS, PICKLED = "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"
 PREFIX = "base_model.model."

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import networkx as nx
 import numpy as np
 
-from workbench import kg, runs
+from workbench import kg
+from workbench.artifacts import runs
 from workbench.cases import Case, load_cases, withhold
 from workbench.sampling import Sampler, SamplingConfig
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workbench.files import atomic_path
+from workbench.artifacts.files import atomic_path
 
 FLOW = ("download_from", "input", "output", "output_data")  # the relations that carry data, in the direction it flows
 

@@ -22,15 +22,15 @@ from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from workbench.executed import COPIES, PARTIAL, REPORT, copy_path, finish_copy, where_it_stopped
-from workbench.hints import HINTS, hint_for, one_line, writable
-from workbench.kernel import own_kernel
-from workbench.lock import run_lock
-from workbench.parameters import Value
-from workbench.runs import clear_stage
-from workbench.stage import MissingStage, check_inside, check_stage
-from workbench.steps import Step, find_notebooks, plan, run_folder, why_again
-from workbench.watch import ENGINE, Event, Tell, Watch, cell_seconds, clock
+from workbench.artifacts.executed import COPIES, PARTIAL, REPORT, copy_path, finish_copy, where_it_stopped
+from workbench.artifacts.lock import run_lock
+from workbench.artifacts.parameters import Value
+from workbench.artifacts.runs import clear_stage
+from workbench.artifacts.stage import MissingStage, check_inside, check_stage
+from workbench.artifacts.steps import Step, find_notebooks, plan, run_folder, why_again
+from workbench.headless.hints import HINTS, hint_for, one_line, writable
+from workbench.headless.kernel import own_kernel
+from workbench.headless.watch import ENGINE, Event, Tell, Watch, cell_seconds, clock
 
 TIMEOUT = 3600.0  # seconds per notebook
 START_TIMEOUT = 120  # seconds for a kernel to answer; a cold disk takes its time

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from workbench.artifacts.files import atomic_write_json
 from workbench.cases import Fact
 from workbench.explain import CERTIFIED, LEARNED, ExplainConfig, Weights
 from workbench.explain.counterfactual import Element
 from workbench.explain.result import to_lists
-from workbench.files import atomic_write_json
 
 FORMAT = "mask explorer 1"
 CHOICES = (*LEARNED, CERTIFIED)  # methods that can be explored

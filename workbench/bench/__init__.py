@@ -12,8 +12,8 @@ from typing import Any
 
 import psutil
 
-from workbench.origin import machine_state
-from workbench.provenance import package_versions
+from workbench.artifacts.origin import machine_state
+from workbench.artifacts.provenance import package_versions
 
 Say = Callable[[str], None]
 

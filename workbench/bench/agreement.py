@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench import runs
+from workbench.artifacts import runs
 from workbench.bench import Say
 from workbench.bench.subject import load
 from workbench.explain import ExplainConfig, without

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from workbench import runs
+from workbench.artifacts import runs
 from workbench.bench import Say
 
 

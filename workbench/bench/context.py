@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from workbench import runs
+from workbench.artifacts import runs
 from workbench.bench import Say
 from workbench.bench.subject import load
 from workbench.cases import Case, Fact

@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from workbench import models
+from workbench.artifacts.runs import require_stage
 from workbench.bench import Say
 from workbench.bench.subject import load
 from workbench.cases import Case, load_cases, withhold
 from workbench.game import Engine, Game, ModuleGame, adapted_modules, unit_names, unit_parameters
-from workbench.runs import require_stage
 from workbench.shift import (
     contests,
     delta_share,

@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.artifacts.files import folder_files, sha256_file
+from workbench.artifacts.parameters import read_parameters
+from workbench.artifacts.provenance import load_manifest
+from workbench.artifacts.stage import STAGES
+from workbench.artifacts.steps import find_notebooks
 from workbench.bench import Say
-from workbench.files import folder_files, sha256_file
-from workbench.parameters import read_parameters
-from workbench.provenance import load_manifest
-from workbench.stage import STAGES
 from workbench.stats import proportion
-from workbench.steps import find_notebooks
 
 KILLS, QUICK_KILLS = 50, 4
 MOST_PER_RUN = 6  # kills of one run before it may come to its end

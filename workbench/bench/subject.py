@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from workbench import models, runs
+from workbench import models
+from workbench.artifacts import runs
 from workbench.cases import Case, load_cases
 from workbench.game import Engine
 

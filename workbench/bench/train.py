@@ -23,7 +23,8 @@ import psutil
 import torch
 from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, TrainingArguments
 
-from workbench import models, runs
+from workbench import models
+from workbench.artifacts import runs
 from workbench.bench import Say
 from workbench.cases import Case, load_cases
 from workbench.models import LanguageModel, add_adapter

@@ -24,7 +24,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _app(options: argparse.Namespace) -> int:
-    from workbench import runs
+    from workbench.artifacts import runs
     from workbench.chain import find_notebooks
     from workbench.panel.page import RUN_DIR as VARIABLE
 

@@ -33,8 +33,8 @@ def _bench(options: argparse.Namespace) -> int:
         raise ValueError(f"no benchmark is called {options.name!r}; there are {', '.join(BENCHES)}, and compare")
     if options.files or not options.json:
         raise ValueError(f"bench {options.name} writes its figures to one file; give it as --json FILE")
+    from workbench.artifacts.files import atomic_write_json
     from workbench.bench import measure
-    from workbench.files import atomic_write_json
 
     file = _file(options.json)
     run_dir = Path(options.run_dir).expanduser()
@@ -47,8 +47,8 @@ def _bench(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     """Ratios B / A, as a table and, where asked for, as JSON."""
+    from workbench.artifacts.files import atomic_write_json
     from workbench.bench.compare import compare
-    from workbench.files import atomic_write_json
 
     if len(options.files) != 2:
         raise ValueError(f"bench compare takes two results, A and B, not {len(options.files)}")

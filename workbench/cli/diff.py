@@ -23,8 +23,8 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _diff(options: argparse.Namespace) -> int:
-    from workbench.lineage import compare
-    from workbench.steps import run_folder
+    from workbench.artifacts.steps import run_folder
+    from workbench.report.lineage import compare
 
     first, second = run_folder(options.first), run_folder(options.second)
     found = compare(first, second)

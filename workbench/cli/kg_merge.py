@@ -24,7 +24,7 @@ def _merge(options: argparse.Namespace) -> int:
     import csv
     import io
 
-    from workbench.files import atomic_write_json, atomic_write_text
+    from workbench.artifacts.files import atomic_write_json, atomic_write_text
     from workbench.kg import load_graph, to_json
     from workbench.kg.merge import MATCH_COLUMNS, merge
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from workbench.cli.screen import say, tell
 
 if TYPE_CHECKING:
-    from workbench.parameters import Value
+    from workbench.artifacts.parameters import Value
 
 RUN_DIR = "runs/demo"
 
@@ -39,10 +39,10 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _run(options: argparse.Namespace) -> int:
+    from workbench.artifacts.parameters import ParameterError
+    from workbench.artifacts.steps import run_folder
     from workbench.chain import run_chain  # the imports take a second; `version` and `--help` do without
-    from workbench.page import current_report
-    from workbench.parameters import ParameterError
-    from workbench.steps import run_folder
+    from workbench.report.page import current_report
 
     started = time.monotonic()
     parameters = _parameters(options)
@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, Value]:
-    from workbench.parameters import ParameterError, parse_value
+    from workbench.artifacts.parameters import ParameterError, parse_value
 
     parameters: dict[str, Value] = {}
     pairs = [(name, parse_value(_unshield(value))) for name, value in options.parameters]

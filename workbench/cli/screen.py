@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workbench.watch import Event
+    from workbench.headless.watch import Event
 
 LONG_ROW, FEW_ROWS = 8, 4  # columns and rows of a table that is turned on its side
 LOGGED_SECONDS = 30.0  # between two lines of progress where there is no terminal to draw over

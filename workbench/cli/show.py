@@ -21,9 +21,9 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _show(options: argparse.Namespace) -> int:
-    from workbench.lineage import lineage
-    from workbench.stage import stage_folder
-    from workbench.steps import run_folder
+    from workbench.artifacts.stage import stage_folder
+    from workbench.artifacts.steps import run_folder
+    from workbench.report.lineage import lineage
 
     run = run_folder(options.run)
     if options.stage is not None:
@@ -55,8 +55,8 @@ def _tree(told: Mapping[str, Any]) -> Any:
 
 
 def _parts(recorded: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    from workbench.evidence import code_line, input_line
-    from workbench.lineage import flat
+    from workbench.report.evidence import code_line, input_line
+    from workbench.report.lineage import flat
 
     yield "made", [f"{name}: {recorded.get(name)}" for name in HEAD] + _named(recorded.get("machine", {}))
     yield "code", [code_line(recorded)]

@@ -30,7 +30,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from workbench.lock import run_lock
+    from workbench.artifacts.lock import run_lock
     from workbench.sweep import Results, read_grid
 
     grid = read_grid(Path(options.grid).expanduser())
@@ -89,8 +89,8 @@ def _driven(
 
 def _note(out: Path, grid: Grid, spent: dict[str, Any]) -> None:
     """Beside the results: the grid as it was read, versions, and what this part of the work cost."""
-    from workbench.files import atomic_write_json
-    from workbench.provenance import package_versions
+    from workbench.artifacts.files import atomic_write_json
+    from workbench.artifacts.provenance import package_versions
 
     record = {"grid": dict(grid.values), "versions": package_versions(), "spent": spent}
     atomic_write_json(out / "sweep.json", record)

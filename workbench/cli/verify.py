@@ -17,9 +17,9 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from workbench.lineage import verify
-    from workbench.page import report_state
-    from workbench.steps import run_folder
+    from workbench.artifacts.steps import run_folder
+    from workbench.report.lineage import verify
+    from workbench.report.page import report_state
 
     run = run_folder(options.run)
     found = verify(run)

@@ -13,8 +13,8 @@ import sys
 import threading
 import time
 
+from workbench.artifacts.lock import RunLocked
 from workbench.chain import run_chain
-from workbench.lock import RunLocked
 
 LOCKED_SECONDS = 120.0  # how long the run of a dead worker may take to give the folder back
 POLL_SECONDS = 0.5

@@ -11,9 +11,9 @@ from typing import Any
 from distributed import Client, Future, KilledWorker, as_completed
 
 from workbench.cluster.connect import offering
+from workbench.headless.watch import Event, clock
 from workbench.sweep import Batch, Results, row_of
 from workbench.sweep.plan import told
-from workbench.watch import Event, clock
 
 AHEAD = 3  # batches waiting for each thread: enough that none idles, few enough that a large sweep fits in memory
 LEAST_AHEAD = 8

@@ -14,10 +14,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench import runs
-from workbench.parameters import ParameterError
-from workbench.stage import check_inside
-from workbench.steps import find_notebooks, plan
+from workbench.artifacts import runs
+from workbench.artifacts.parameters import ParameterError
+from workbench.artifacts.stage import check_inside
+from workbench.artifacts.steps import find_notebooks, plan
 from workbench.sweep.grid import Grid
 from workbench.sweep.plan import Batch, Task, product, told
 from workbench.sweep.work import this_worker

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from workbench.artifacts.files import untimed
 from workbench.explain.sets import ElementSet, diverse_flip_sets, minimal_flip_set
 from workbench.explain.sets.question import ranking
-from workbench.files import untimed
 from workbench.meter import BudgetSpent, Ledger, Meter, Oracle
 
 UNDECIDED = "the {} model does not keep the decision with everything kept: it depends on nothing"

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from workbench.artifacts.files import atomic_write_json, untimed
 from workbench.cases import Case, Fact
 from workbench.explain.counterfactual import Element, without
-from workbench.files import atomic_write_json, untimed
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from workbench.artifacts.files import untimed
 from workbench.cases import Case, toolchain
 from workbench.explain.baselines import BASELINES
 from workbench.explain.counterfactual import (
@@ -26,7 +27,6 @@ from workbench.explain.result import Explanation
 from workbench.explain.sets import ElementSet
 from workbench.explain.smallest import smallest_flip_set
 from workbench.explain.terms import Weights
-from workbench.files import untimed
 from workbench.game import Engine, Game, attention_received
 
 LEARNED = ("paper", "in_loop")

@@ -28,7 +28,7 @@ from matplotlib import font_manager
 from matplotlib.figure import Figure as Sheet
 from PIL import Image
 
-from workbench.files import atomic_write_bytes
+from workbench.artifacts.files import atomic_write_bytes
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, RED, PURPLE, GREY = "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#7F7F7F"

@@ -18,7 +18,7 @@ from typing import Any
 
 import networkx as nx
 
-from workbench.files import atomic_path
+from workbench.artifacts.files import atomic_path
 from workbench.kg.build import Fact, GraphError
 from workbench.kg.parquet import EDGE_COLUMNS, NODE_COLUMNS, ParquetGraph
 from workbench.kg.paths import PathError

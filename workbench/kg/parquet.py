@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from workbench.files import atomic_path
+from workbench.artifacts.files import atomic_path
 from workbench.kg.build import GraphError, check_graph
 
 NODES, EDGES = "nodes.parquet", "edges.parquet"

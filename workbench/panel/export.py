@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from workbench.artifacts.files import atomic_write_bytes
 from workbench.cases import Case, Fact
-from workbench.files import atomic_write_bytes
 from workbench.trial import Carriers
 
 KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".csv": "text/csv", ".json": "application/json"}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from transformers.utils.logging import disable_progress_bar
 
-from workbench import models, runs
+from workbench import models
+from workbench.artifacts import runs
 from workbench.asking import open_asker, run_cases
 from workbench.explain import ExplainConfig, Explanation, Weights, load
 from workbench.game import Engine

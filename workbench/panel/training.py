@@ -17,11 +17,11 @@ from IPython.display import DisplayHandle
 
 from workbench.figures.core import Figure
 from workbench.figures.training import loss_curve
-from workbench.kernel import RUN_DIR
+from workbench.headless.kernel import RUN_DIR
+from workbench.headless.watch import clock
 from workbench.panel import export as files
-from workbench.progress import Progress
 from workbench.train import TrainResult
-from workbench.watch import clock
+from workbench.train.progress import Progress
 
 DRAWING_SHARE = 0.01  # of the time that drawing may take: with a hundredfold pause after each
 WAITING = "Nothing is trained yet."

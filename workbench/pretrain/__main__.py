@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from tqdm.auto import tqdm
 
-from workbench.files import atomic_write_json
+from workbench.artifacts.files import atomic_write_json
 from workbench.pretrain.held_out import held_out
 from workbench.pretrain.lessons import LESSONS
 from workbench.pretrain.training import PretrainConfig, Pretraining, Progress

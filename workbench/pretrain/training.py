@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import LlamaForCausalLM
 
-from workbench.files import atomic_write_json
+from workbench.artifacts.files import atomic_write_json
 from workbench.pretrain.hints import Hints
 from workbench.pretrain.lessons import LESSONS, draw
 from workbench.reader import reader_config

@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from workbench.files import WORK_FOLDER
+from workbench.artifacts.files import WORK_FOLDER
 from workbench.shift.factors import Factors, read_factors
 
 COLUMNS = ("module", "layer", "projection", "rank", "frobenius", "spectral", "stable_rank", "singular_values")

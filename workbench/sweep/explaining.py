@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from workbench import models, runs
+from workbench import models
+from workbench.artifacts import runs
+from workbench.artifacts.files import sha256_file
 from workbench.cases import Case, load_cases, withhold
 from workbench.explain import METHODS, PRESETS, ExplainConfig, Weights
-from workbench.files import sha256_file
 from workbench.sweep.grid import Grid
 from workbench.sweep.plan import Batch, Task, digest, product
 

@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.files import atomic_path
+from workbench.artifacts.files import atomic_path
 
 ROWS, PARQUET = "rows.jsonl", "results.parquet"
 DONE, FAILED = "done", "failed"

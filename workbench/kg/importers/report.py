@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from workbench.files import atomic_write_text
+from workbench.artifacts.files import atomic_write_text
 from workbench.kg.tsv import shorten
 
 ACTIONS = ("kept", "repaired", "dropped")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import networkx as nx
 
-from workbench.files import atomic_write_text, sha256_file
+from workbench.artifacts.files import atomic_write_text, sha256_file
 from workbench.kg.importers.assemble import assemble
 from workbench.kg.importers.core import Importer, Options, Unit
 from workbench.kg.importers.items import Item, RegistryError, from_plain, to_plain

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.executed import copy_verdict, parameter_changes, read_origin
-from workbench.provenance import load_manifest
-from workbench.stage import STAGES, MissingStage, check_code, check_stage, stage_folder
+from workbench.artifacts.executed import copy_verdict, parameter_changes, read_origin
+from workbench.artifacts.provenance import load_manifest
+from workbench.artifacts.stage import STAGES, MissingStage, check_code, check_stage, stage_folder
 
 TIMES = ("seconds", "calls_per_second")  # ends of the names of metrics that differ between any two runs
 NOT_MADE = "was not made, or not to its end"

@@ -6,7 +6,7 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.files import MANIFEST
+from workbench.artifacts.files import MANIFEST
 
 SHORT = 12  # hex digits of a digest that identify it among those of a run
 

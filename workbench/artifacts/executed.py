@@ -10,7 +10,7 @@ from typing import Any
 
 import nbformat
 
-from workbench.files import MANIFEST, atomic_write_text, sha256_file
+from workbench.artifacts.files import MANIFEST, atomic_write_text, sha256_file
 
 COPIES = "notebooks"
 REPORT = "report.html"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from workbench import __version__
-from workbench.files import MANIFEST, folder_files, plain, sha256_file
-from workbench.origin import source_changes
-from workbench.provenance import Inputs, describe_input, input_change, load_manifest
+from workbench.artifacts.files import MANIFEST, folder_files, plain, sha256_file
+from workbench.artifacts.origin import source_changes
+from workbench.artifacts.provenance import Inputs, describe_input, input_change, load_manifest
 
 STAGES = {
     "kg": "01_build_kg",

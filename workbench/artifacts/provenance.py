@@ -11,7 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from workbench.files import MANIFEST, digest_folder, sha256_file
+from workbench.artifacts.files import MANIFEST, digest_folder, sha256_file
+from workbench.artifacts.origin import PACKAGE_FOLDER
 
 Inputs = Mapping[str, str | os.PathLike[str]]
 """Name -> path of a file or folder, or text that is no existing path: an identifier such as a model id."""
@@ -22,7 +23,6 @@ RECORDED_PACKAGES = (
 ).split()
 """Distributions whose version can change a number."""
 
-PACKAGE_FOLDER = Path(__file__).parent
 MODEL_ID = re.compile(r"[A-Za-z0-9_-][\w.-]*(/[\w.-]+)?")
 
 LARGE = 8 << 20  # bytes of a file whose digest is remembered within this process

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import __version__
-from workbench.files import (
+from workbench.artifacts.files import (
     MANIFEST,
     WORK_FOLDER,
     atomic_path,
@@ -28,9 +28,9 @@ from workbench.files import (
     plain,
     sha256_file,
 )
-from workbench.origin import code_state, machine_state
-from workbench.provenance import Inputs, describe_input, load_manifest, package_versions
-from workbench.stage import (
+from workbench.artifacts.origin import code_state, machine_state
+from workbench.artifacts.provenance import Inputs, describe_input, load_manifest, package_versions
+from workbench.artifacts.stage import (
     STAGES,
     MissingStage,
     StaleStage,

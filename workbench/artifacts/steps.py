@@ -7,9 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workbench.executed import copy_changes
-from workbench.parameters import ParameterError, Value, assign_parameters, has_parameters_cell, read_parameters
-from workbench.stage import STAGES, MissingStage, check_code, check_stage
+from workbench.artifacts.executed import copy_changes
+from workbench.artifacts.origin import PACKAGE_FOLDER
+from workbench.artifacts.parameters import (
+    ParameterError,
+    Value,
+    assign_parameters,
+    has_parameters_cell,
+    read_parameters,
+)
+from workbench.artifacts.stage import STAGES, MissingStage, check_code, check_stage
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ def find_notebooks(folder: str | os.PathLike[str] | None = None) -> Path:
     Raises:
         FileNotFoundError: none of them holds the first notebook.
     """
-    beside = Path(__file__).resolve().parent.parent / "notebooks"
+    beside = PACKAGE_FOLDER.parent.resolve() / "notebooks"
     places = [Path(folder)] if folder is not None else list(dict.fromkeys([beside, Path("notebooks").resolve()]))
     for place in places:
         if all((place / f"{name}.ipynb").is_file() for name in STAGES.values()):

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from workbench.checkpoints import Checkpoints
+from workbench.train.checkpoints import Checkpoints
 
 Row = dict[str, list[int]]  # input_ids and labels of one text, as `train.Views` gives them
 Collate = Callable[[Sequence[Row]], dict[str, Any]]

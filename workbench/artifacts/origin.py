@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.files import sha256_file
+from workbench.artifacts.files import sha256_file
 
-PACKAGE_FOLDER = Path(__file__).parent
+PACKAGE_FOLDER = Path(__file__).parent.parent
 GIT_SECONDS = 10.0  # a revision is good to have, not worth waiting for
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import nbformat
 from pygments.formatters import HtmlFormatter
 
-from workbench.evidence import figure_note, stage_record
-from workbench.executed import REPORT, copy_path, read_origin
-from workbench.files import MANIFEST, atomic_write_text
-from workbench.page import sealed
-from workbench.render import Rendered, render_notebook
-from workbench.runs import STAGES, MissingStage, read_manifest
+from workbench.artifacts.executed import REPORT, copy_path, read_origin
+from workbench.artifacts.files import MANIFEST, atomic_write_text
+from workbench.artifacts.runs import STAGES, MissingStage, read_manifest
+from workbench.report.evidence import figure_note, stage_record
+from workbench.report.page import sealed
+from workbench.report.render import Rendered, render_notebook
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """Even if something slipped past the cleaning, the browser would neither run nor load it."""

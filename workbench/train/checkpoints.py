@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from workbench.artifacts.files import atomic_write_json, sha256_file
 from workbench.cases import Case
-from workbench.files import atomic_write_json, sha256_file
 from workbench.models import LanguageModel
 
 PROGRESS = "progress.json"

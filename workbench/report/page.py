@@ -7,13 +7,13 @@ import os
 import re
 from pathlib import Path
 
-from workbench.executed import REPORT, copy_path
-from workbench.files import MANIFEST, sha256_file
-from workbench.origin import PACKAGE_FOLDER
-from workbench.stage import STAGES, stage_folder
+from workbench.artifacts.executed import REPORT, copy_path
+from workbench.artifacts.files import MANIFEST, sha256_file
+from workbench.artifacts.origin import PACKAGE_FOLDER
+from workbench.artifacts.stage import STAGES, stage_folder
 
 SEAL = re.compile(rb"\n<!-- made from ([0-9a-f]{64}), sha256 ([0-9a-f]{64}) -->\n\Z")
-WRITTEN_BY = ("report", "render", "evidence")  # modules; a page is made anew when one of them has changed
+WRITTEN_BY = ("write", "render", "evidence")  # modules; a page is made anew when one of them has changed
 
 
 def made_from(run_dir: str | os.PathLike[str]) -> str:
@@ -21,7 +21,7 @@ def made_from(run_dir: str | os.PathLike[str]) -> str:
     total = hashlib.sha256()
     paths = [stage_folder(run_dir, stage) / MANIFEST for stage in STAGES]
     paths += [copy_path(Path(run_dir), name) for name in STAGES.values()]
-    paths += [PACKAGE_FOLDER / f"{name}.py" for name in WRITTEN_BY]
+    paths += [PACKAGE_FOLDER / "report" / f"{name}.py" for name in WRITTEN_BY]
     for path in paths:
         total.update(sha256_file(path).encode() if path.is_file() else b"none")
     return total.hexdigest()
@@ -50,6 +50,6 @@ def current_report(run_dir: str | os.PathLike[str]) -> Path:
     """Path of the run's report, written where it is not there or not up to date. Errors as in `write_report`."""
     if report_state(run_dir) is None:
         return Path(run_dir) / REPORT
-    from workbench import report  # loads what draws formulas and cleans HTML
+    from workbench.report import write  # loads what draws formulas and cleans HTML
 
-    return report.write_report(run_dir)
+    return write.write_report(run_dir)

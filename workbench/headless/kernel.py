@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from workbench.lock import hold_kernel_lock
+from workbench.artifacts.lock import hold_kernel_lock
 
 POLL_SECONDS = 0.5
 RUN_DIR = "WORKBENCH_KERNEL_RUN_DIR"  # environment variable: the run folder whose kernel lock is held
@@ -32,7 +32,7 @@ def own_kernel(run_dir: Path) -> Iterator[None]:
         spec = Path(folder, "kernels", "python3", "kernel.json")
         spec.parent.mkdir(parents=True)
         content = {
-            "argv": [sys.executable, "-m", "workbench.kernel", "-f", "{connection_file}"],
+            "argv": [sys.executable, "-m", "workbench.headless.kernel", "-f", "{connection_file}"],
             "display_name": "chain",
             "language": "python",
             "env": {"IPYTHONDIR": str(Path(folder, "ipython")), "PYTHONHASHSEED": "0"},

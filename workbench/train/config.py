@@ -1,0 +1,66 @@
+"""Settings of one QLoRA training, and what the Trainer makes of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from transformers import TrainingArguments
+
+from workbench.train.checkpoints import logging_steps
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Settings of one adapter. rank, modules, NF4 and double quantisation are those of QLoRA as the paper uses it."""
+
+    rank: int = 16  # r of W = W0 + (alpha / r) B A
+    alpha: int = 32
+    modules: tuple[str, ...] = ("q_proj", "v_proj")
+    dropout: float = 0.0
+    steps: int = 2400
+    batch: int = 16  # cases a step
+    learning_rate: float = 5e-3
+    shares: tuple[float, ...] = (0.3, 0.3, 0.6)  # shares of needed facts withheld, drawn evenly
+    checkpoint_every: int = 250  # steps
+    packed: bool = False  # the cases of a step one after another in one row, without padding; see `packing`
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("rank", "alpha", "steps", "batch", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate!r}")
+        if not self.modules:
+            raise ValueError("modules must name at least one projection, such as q_proj")
+        if not all(0 <= s <= 1 for s in self.shares) or not self.shares:
+            raise ValueError(f"shares must be one or more numbers in [0, 1], not {self.shares!r}")
+
+    def to_dict(self) -> dict:
+        """Plain JSON types."""
+        return asdict(self) | {"modules": list(self.modules), "shares": list(self.shares)}
+
+
+def arguments(config: TrainConfig, checkpoints: Path) -> TrainingArguments:
+    """The Trainer's settings: linear warm-up over 5 % of the steps, cosine decay, gradients clipped at norm 1."""
+    return TrainingArguments(
+        output_dir=str(checkpoints),
+        max_steps=config.steps,
+        per_device_train_batch_size=config.batch,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type="cosine",
+        train_sampling_strategy="sequential",  # the rows are random already
+        warmup_steps=max(1, config.steps // 20),
+        max_grad_norm=1.0,
+        logging_steps=logging_steps(config.steps, config.checkpoint_every),
+        save_steps=config.checkpoint_every,
+        seed=config.seed,
+        data_seed=config.seed,
+        use_cpu=not torch.cuda.is_available(),
+        report_to=[],
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        label_names=["labels"],
+    )

@@ -1,0 +1,49 @@
+"""Answers of a model to cases, told exact or valid."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from workbench.cases import Case, toolchain, withhold
+from workbench.game import Engine
+
+
+def is_valid(path: Sequence[str], case: Case, edges: set[tuple[str, str]]) -> bool:
+    """Right start, right end, and every step a known edge."""
+    steps = list(itertools.pairwise(path))
+    return bool(steps) and path[0] == case.source and path[-1] == case.target and edges.issuperset(steps)
+
+
+def score(
+    engine: Engine,
+    cases: Sequence[Case],
+    *,
+    share: float,
+    adapter: bool,
+    edges: set[tuple[str, str]],
+    seed: int,
+    always_shown: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
+) -> list[dict]:
+    """One record a case: `exact` (the toolchain is the case's) and `valid` (every step an edge of the graph).
+
+    The same seed withholds the same facts, so that base and tuned are compared on the same prompts.
+    """
+    rng = np.random.default_rng(seed)
+    shown = [withhold(c, share, rng=rng, always_shown=always_shown) for c in cases]
+    longest = max(len(engine.answer_ids(c, c.path)) for c in shown)
+    paths = engine.answers(shown, adapter=adapter, max_new_tokens=2 * longest, progress=progress)
+    return [
+        {
+            "case": c.id,
+            "split": c.split,
+            "withheld": len(c.withheld),
+            "exact": toolchain(p) == c.toolchain,
+            "valid": is_valid(p, c, edges),
+            "answer": list(p),
+        }
+        for c, p in zip(shown, paths, strict=True)
+    ]
