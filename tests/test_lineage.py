@@ -68,10 +68,10 @@ def test_code_that_moved_on_is_a_note(copied: Path, capsys: pytest.CaptureFixtur
     manifest = json.loads(path.read_text())
     manifest["code"]["sources"]["artifacts/runs.py"] = "0" * 64
     path.write_text(json.dumps(manifest))
-    assert runs.check_code(copied, "kg") == ["the code that made it was changed (runs.py)"]
+    assert runs.check_code(copied, "kg") == ["the code that made it was changed (artifacts/runs.py)"]
     assert not runs.is_complete(copied, "kg") and runs.require_stage(copied, "kg")
     main(["verify", str(copied)])
-    assert "note: the code that made it was changed (runs.py)" in capsys.readouterr().out
+    assert "note: the code that made it was changed (artifacts/runs.py)" in capsys.readouterr().out
 
 
 def test_diff_names_parameters_files_and_metrics(made: Path, copied: Path, capsys: pytest.CaptureFixture) -> None:
