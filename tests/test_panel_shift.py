@@ -1,5 +1,6 @@
 """The shift explorer, driven by setting values, and the settings it asks for, against adapters switched and scaled."""
 
+import itertools
 import json
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -7,8 +8,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from dosed_models import MODULES, tiny
+from matplotlib.axes import Axes
+from matplotlib.text import Text
 from tiny import NAMES, chain_case
 
+from workbench.figures.setting import linked
 from workbench.game import Engine, Game, Memory, adapted_modules
 from workbench.panel.shift import ShiftPanel
 from workbench.shift.agreement import element_rows, with_measures
@@ -122,6 +126,30 @@ def test_one_element_is_marked_everywhere(engine) -> None:
     assert one.picked == len(CASE.nodes) + 1
     with pytest.raises(ValueError, match="no element"):
         one.pick("nowhere")
+
+
+def test_titles_of_many_measures_have_room_in_the_picture() -> None:
+    names = [
+        *("mask (paper)", "mask (in loop)", "certified set", "leave one out", "delta", "size of delta", "gradient"),
+        *("attention", "attention rollout", "q_proj shift", "v_proj shift", "saliency shift"),
+    ]
+    rng = np.random.default_rng(0)
+    values = {name: [rng.normal(size=len(CASE.elements))] for name in names}
+    rows = with_measures(element_rows([CASE]), [CASE], values)
+    figure = linked(rows[rows["kind"] == "node"], names, picked=0)
+    assert "5 of 12 measures" in figure.alt and "q_proj shift" in figure.alt and "attention" in figure.alt
+    figure.still.draw_without_rendering()
+    for row in (heads := [_head(axes) for axes in figure.still.axes]), [axes.xaxis.label for axes in figure.still.axes]:
+        boxes = [text.get_window_extent() for text in row]
+        assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
+    assert [text.get_text() for text in heads][:2] == ["mask (paper)", "mask (in loop)"] and len(heads) == 5
+
+
+def _head(axes: Axes) -> Text:
+    """The title of an axes, wherever it is aligned."""
+    return next(
+        t for t in axes.findobj(Text) if t.get_text() == axes.get_title(loc="left") and t.get_position()[1] == 1
+    )
 
 
 def test_state_is_json_and_brings_everything_back(engine, tmp_path) -> None:

@@ -15,6 +15,7 @@ from workbench.figures.spectra import _line
 
 VALUES = {"margin": "lead, nats", "logprob": "log p, nats"}
 MOST = 30  # elements in one picture
+FITTING = 5  # panels whose titles have room side by side
 BELOW = 0.3  # of a cell: where the cross of a module that is off stands
 
 
@@ -84,10 +85,13 @@ def linked(rows: pd.DataFrame, measures: Sequence[str], *, picked: int | None = 
     """The same elements by every measure, a panel each; the one that is picked stands out by colour, hatch and rim.
 
     rows: of one case and kind, of `workbench.shift.side_by_side`; at most `MOST`, the highest in the first measure.
+    measures: where they are too many for their titles, the first and one of each other sort are drawn.
     picked: its number in the case.
     """
     some = rows.sort_values(measures[0], ascending=False, kind="stable").head(MOST).iloc[::-1]
     title = f"{len(some)} of {len(rows)} {some['kind'].iloc[0]}s, the highest by {measures[0]}"
+    if len(measures) > FITTING:
+        title, measures = f"{title}; {FITTING} of {len(measures)} measures", _of_each_sort(measures)
     panels = Panels.row(list(measures), title=title, height=1.2 + 0.17 * len(some), legend=False, barmode="overlay")
     where, chosen = np.arange(len(some)), some["element"].to_numpy() == picked
     for i, name in enumerate(measures):
@@ -110,3 +114,12 @@ def linked(rows: pd.DataFrame, measures: Sequence[str], *, picked: int | None = 
     panels.live.update_layout(yaxis={"tickvals": where.tolist(), "ticktext": [live_text(name, 34) for name in names]})
     said = "; ".join(f"{n}: {float(some[n][chosen].iloc[0]):.3g}" for n in measures) if chosen.any() else "none picked"
     return Figure(panels.live, panels.still, f"{title}. Picked: {said}.")
+
+
+def _of_each_sort(measures: Sequence[str]) -> list[str]:
+    """The first measure, then one of each sort that is not there yet, then others; `FITTING` in all."""
+    kept = [measures[0]]
+    for sort in ("in loop)", "leave one out", "attention", "shift"):
+        if not any(name.endswith(sort) for name in kept):
+            kept += [name for name in measures if name.endswith(sort)][:1]
+    return [*kept, *(name for name in measures if name not in kept)][:FITTING]
