@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from scipy.stats import kendalltau
-from sklearn.metrics import average_precision_score, roc_auc_score
+from scipy.stats import kendalltau, rankdata
+from sklearn.metrics import average_precision_score
 
 from workbench.stats.erasure import ranking
 
@@ -18,7 +18,11 @@ def auroc(scores: Sequence[float] | np.ndarray, planted: Sequence[int] | np.ndar
     planted: element numbers. NaN where all elements or none are planted. ValueError: a number that is no element.
     """
     values, truth = _with_truth(scores, planted)
-    return float(roc_auc_score(truth, values)) if 0 < truth.sum() < len(truth) else float("nan")
+    some, others = int(truth.sum()), int((~truth).sum())
+    if not some or not others:
+        return float("nan")
+    # the Mann-Whitney statistic: scikit-learn's curve takes ten times as long, and a notebook asks thousands of times
+    return float(rankdata(values)[truth].sum() - some * (some + 1) / 2) / (some * others)
 
 
 def average_precision(scores: Sequence[float] | np.ndarray, planted: Sequence[int] | np.ndarray) -> float:
