@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -148,10 +149,16 @@ def encode(
     for segment in template.segments(case):
         if segment.fact >= 0 and keep is not None and not keep[segment.fact]:
             continue
-        tokens = tokenizer.encode(segment.text, add_special_tokens=False, split_special_tokens=not segment.markup)
+        tokens = _tokens(tokenizer, segment.text, segment.markup)
         ids += tokens
         fact += [segment.fact] * len(tokens)
     return Prompt(tuple(ids), tuple(fact))
+
+
+@lru_cache(maxsize=1 << 14)
+def _tokens(tokenizer: PreTrainedTokenizerBase, text: str, markup: bool) -> tuple[int, ...]:
+    """Token ids of one segment. Remembered: the same lines stand in thousands of prompts."""
+    return tuple(tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not markup))
 
 
 def encode_answer(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def word(name: str) -> str:
     return re.sub(r"\s+", "_", clean.strip()) or "_"
 
 
+@lru_cache(maxsize=1 << 14)
 def reader_word(name: str) -> str:
     """`word`, kept apart from the reader's reserved words (`to`, `?`, `</s>`, relation names) by a leading dot."""
     plain = word(name)
