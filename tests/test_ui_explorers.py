@@ -1,11 +1,21 @@
-"""The graph and the shift explorer in JupyterLab, in a real browser."""
+"""The graph and the shift explorer, and the training view, in JupyterLab, in a real browser."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ui_browser import ROOT, WAIT, Watch, browser_type_launch_args, lab, needs_browser, watch
+from ui_browser import (
+    ROOT,
+    WAIT,
+    Watch,
+    browser_type_launch_args,
+    check_access,
+    lab,
+    needs_browser,
+    run_notebook,
+    watch,
+)
 from ui_run import write_notebook
 
 __all__ = ["browser_type_launch_args", "watch"]
@@ -32,6 +42,22 @@ from workbench.game import Engine
 from workbench.panel.shift import ShiftPanel
 ShiftPanel(Engine(tiny()), [CASE], elements=elements([CASE]))
 """
+TRAINING = """
+import sys, tempfile
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from tiny import NAMES, chain_case, save_tiny
+from workbench import models
+from workbench.panel.training import TrainingView, by_hand
+from workbench.train import TrainConfig, train
+place = Path(tempfile.mkdtemp())
+lm = models.load(str(save_tiny(place / "model", "llama")), names=NAMES)
+view = TrainingView(steps=100_000)
+view.display()
+config = TrainConfig(rank=4, alpha=8, steps=100_000, batch=2)
+view.finish(train(lm, [chain_case()], config, folder=place / "adapter", show=view, stoppable=by_hand()))
+print(sorted(path.name for path in (place / "adapter").iterdir()))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -39,27 +65,14 @@ def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("lab")
     root = folder / "notebooks"
     root.mkdir()
-    for name, code in {"graph": GRAPH, "shift": SHIFT}.items():
+    for name, code in {"graph": GRAPH, "shift": SHIFT, "training": TRAINING}.items():
         write_notebook(root / f"{name}.ipynb", code.format(tests=str(ROOT / "tests")))
     with lab(folder, root=root) as url:
         yield url
 
 
 def opened(page, url: str, name: str):
-    page.goto(url.replace("/lab?", f"/lab/tree/{name}.ipynb?reset&"))
-    page.wait_for_function("window.jupyterapp && window.jupyterapp.restored")
-    page.evaluate(
-        """async () => {
-            const app = window.jupyterapp;
-            await app.restored;
-            let panel;
-            while (!(panel = [...app.shell.widgets('main')].find((one) => one.sessionContext)))
-                await new Promise((done) => setTimeout(done, 100));
-            await panel.context.ready;
-            await panel.sessionContext.ready;
-            await app.commands.execute('notebook:run-all-cells');
-        }"""
-    )
+    run_notebook(page, url, name)
     panel = page.locator(".wb-panel")
     expect(panel.locator(".wb-graph svg.wb-picture")).to_be_visible()
     return panel
@@ -76,6 +89,7 @@ def test_searching_and_clicking_walk_through_the_graph(lab_url: str, page, watch
     expect(panel.locator(".wb-spot[data-key='0']")).to_be_visible()
     expect(panel.locator(".wb-status")).to_have_text("")
     assert panel.locator("img").count() == 0
+    check_access(page, ".wb-panel")
     page.screenshot(path=tmp_path / "graph.png", full_page=True)
 
 
@@ -92,4 +106,18 @@ def test_dose_switch_and_element_are_reached_by_keyboard(lab_url: str, page, wat
     panel.locator(".wb-spot[data-key='2'] .wb-body").click()
     expect(panel.locator(".wb-picked")).to_contain_text("attention")
     expect(panel.locator(".wb-spot[data-key='2'] text").first).to_contain_text("▶")
+    check_access(page, ".wb-panel")
     page.screenshot(path=tmp_path / "shift.png", full_page=True)
+
+
+def test_the_square_of_the_lab_stops_a_training_and_leaves_an_adapter(
+    lab_url: str, page, watch: Watch, tmp_path: Path
+) -> None:
+    run_notebook(page, lab_url, "training")
+    said = page.locator(".jp-OutputArea-output [role=status]")
+    expect(said).to_contain_text("tokens a second")  # some steps are done
+    check_access(page, ".jp-OutputArea")
+    page.locator("[data-command='notebook:interrupt-kernel']").first.click()
+    expect(said).to_contain_text("stopped before step 100,000")
+    expect(page.locator(".jp-OutputArea-output pre")).to_contain_text("adapter_model.safetensors")
+    page.screenshot(path=tmp_path / "training.png", full_page=True)

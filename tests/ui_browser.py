@@ -18,6 +18,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
@@ -80,6 +81,24 @@ def lab(folder: Path, *, root: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/lab?token={token}"
 
 
+def run_notebook(page, url: str, name: str) -> None:
+    """Opens a notebook in JupyterLab and runs its cells from the first on, without waiting for them."""
+    page.goto(url.replace("/lab?", f"/lab/tree/{name}.ipynb?reset&"))
+    page.wait_for_function("window.jupyterapp && window.jupyterapp.restored")
+    page.evaluate(
+        """async () => {
+            const app = window.jupyterapp;
+            await app.restored;
+            let panel;
+            while (!(panel = [...app.shell.widgets('main')].find((one) => one.sessionContext)))
+                await new Promise((done) => setTimeout(done, 100));
+            await panel.context.ready;
+            await panel.sessionContext.ready;
+            void app.commands.execute('notebook:run-all-cells');
+        }"""
+    )
+
+
 @contextmanager
 def app(folder: Path, run_dir: Path, *more: str) -> Iterator[str]:
     """The explorer's page of a run: its address, token included."""
@@ -90,6 +109,17 @@ def app(folder: Path, run_dir: Path, *more: str) -> Iterator[str]:
         command, environment=environment, log=folder / "app.log", ready=r"http://127\.0\.0\.1:\d+/\?token=\w+"
     ) as url:
         yield url
+
+
+def check_access(page, within: str = "html") -> None:
+    """axe-core finds nothing serious or critical on the page, or in what the selector `within` finds there.
+
+    JupyterLab's own drawing of a plotly figure is left out: it takes no alternative text; ours says the same in words.
+    """
+    report = Axe().run(page, context={"include": [[within]], "exclude": [[".jp-RenderedPlotly"]]}).response
+    bad = [one for one in report["violations"] if one["impact"] in ("serious", "critical")]
+    assert len(report["passes"]) > 5
+    assert not bad, "\n".join(f"{one['id']}: {node['html'][:300]}" for one in bad for node in one["nodes"])
 
 
 class Watch:

@@ -1,13 +1,11 @@
 """A run folder of the real notebooks 1 and 2 at tiny settings, and small notebooks that open the explorer on it."""
 
-import os
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from test_notebooks import execute
-from ui_browser import ROOT
 
 TINY = {
     "train_cases": 40, "held_out_cases": 6, "held_out_tool_cases": 4, "steps": 4, "batch": 2, "checkpoint_every": 4,
@@ -50,12 +48,6 @@ NAMES = [
     "</textarea><script>alert(3)</script>",
     "$\\href{javascript:alert(4)}{x}$",
 ]
-
-
-def axe() -> Path | None:
-    """The script of axe-core where npm has put it: in `node_modules` here, or in a folder of NODE_PATH."""
-    places = [ROOT / "node_modules", *map(Path, filter(None, os.environ.get("NODE_PATH", "").split(os.pathsep)))]
-    return next((p for p in (place / "axe-core" / "axe.min.js" for place in places) if p.is_file()), None)
 
 
 def write_notebook(path: Path, code: str) -> Path:
