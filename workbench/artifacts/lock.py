@@ -33,12 +33,15 @@ class RunLocked(RuntimeError):
 
 
 @contextmanager
-def run_lock(run_dir: Path, *, say: Callable[[str], object] = lambda line: None) -> Iterator[None]:
+def run_lock(
+    run_dir: Path, *, option: str = "--run-dir", say: Callable[[str], object] = lambda line: None
+) -> Iterator[None]:
     """Hold a run folder while the block runs.
 
     The lock of a process that died without giving it back is taken over, as soon as the dead run's kernel has ended.
 
     Args:
+        option: of the command line that names the folder, for the message.
         say: takes a line when such a lock is found.
 
     Raises:
@@ -50,7 +53,7 @@ def run_lock(run_dir: Path, *, say: Callable[[str], object] = lambda line: None)
         if not _take(opened, holder):
             raise RunLocked(
                 f"{run_dir} is in use by another run ({_described(holder)}). "
-                "Wait until it ends, stop it, or give another --run-dir."
+                f"Wait until it ends, stop it, or give another {option}."
             )
         holder = _read(opened)  # a run that ended between the two has left its name by now
         if holder:

@@ -37,7 +37,7 @@ def _sweep(options: argparse.Namespace) -> int:
     out = Path(options.out).expanduser()
     batches, work, split = _planned(grid, out)
     out.mkdir(parents=True, exist_ok=True)
-    with run_lock(out):
+    with run_lock(out, option="--out"):
         results = Results(out)
         done = results.finished(retry=options.retry)
         left = [one for batch in batches if (one := batch.without(done, split=split))]

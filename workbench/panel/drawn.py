@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from workbench.figures.core import LOOKS, WIDTH, look, short
@@ -19,22 +19,27 @@ def drawn(
     alt: str,
     height: float,
     strong: Collection[int] = (),
-    degrees: Sequence[float] = (),
+    degrees: Mapping[int, float] | None = None,
     picked: int | None = None,
 ) -> dict[str, Any]:
-    """What `parts.Graph.drawing` takes. height: inches. strong: keys of links in full ink. degrees: of the spots, 0 to
-    1, as the width of their rims; none: 0. picked: key of a node or fact with an arrow before its name."""
+    """What `parts.Graph.drawing` takes.
+
+    height: inches. strong: keys of links in full ink. degrees: key of a spot or link -> 0 to 1, drawn as the width of a
+    rim or line; 0 where none is given. picked: key of a node or fact with an arrow before its name.
+    """
     kinds = [kind for kind in LOOKS if any(spot.kind == kind for spot in spots)]
+    legend = [{"name": kind, "symbol": look(kind).symbol, "colour": look(kind).colour} for kind in kinds]
+    removed = any(spot.removed for spot in spots) or any(link.removed for link in links)
+    crossed = [{"name": "removed", "symbol": "removed", "colour": ""}] if removed else []
+    m = degrees or {}
     return {
         "title": short(title, TEXT),
         "alt": short(alt, ALT),
         "width": WIDTH,
         "height": height,
-        "spots": [
-            _spot(spot, float(degrees[i]) if len(degrees) else 0.0, spot.key == picked) for i, spot in enumerate(spots)
-        ],
-        "links": [_link(link, spots, link.key in strong, link.key == picked) for link in links],
-        "kinds": [{"name": kind, "symbol": look(kind).symbol, "colour": look(kind).colour} for kind in kinds],
+        "spots": [_spot(spot, m.get(spot.key, 0.0), spot.key == picked) for spot in spots],
+        "links": [_link(link, spots, m.get(link.key, 0.0), link.key in strong, link.key == picked) for link in links],
+        "kinds": [*legend, *crossed],
     }
 
 
@@ -54,15 +59,15 @@ def _spot(spot: Spot, degree: float, picked: bool) -> dict[str, Any]:
     }
 
 
-def _link(link: Link, spots: Sequence[Spot], strong: bool, picked: bool) -> dict[str, Any]:
+def _link(link: Link, spots: Sequence[Spot], degree: float, strong: bool, picked: bool) -> dict[str, Any]:
     line = curve(link, spots)
     line = line if link.bend or link.start == link.end else line[[0, len(line) // 2, -1]]
     return {
         "key": link.key,
         "points": line.round(3).tolist(),
         "width": link.width + 4 * picked,
-        "degree": 0.0,
+        "degree": round(degree, 3),
         "needed": strong,
         "hover": "\n".join(short(text, TEXT) for text in link.hover),
-        "state": "kept",
+        "state": "removed" if link.removed else "gone" if link.gone else "kept",
     }

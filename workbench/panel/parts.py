@@ -16,9 +16,9 @@ import traitlets
 
 from workbench.cases import Case, Fact, toolchain
 from workbench.figures.case_graph import drawing, tall
-from workbench.figures.core import LOOKS, WIDTH, kind_of, look, short
+from workbench.figures.core import kind_of, short
 from workbench.figures.prompt import lines
-from workbench.figures.spots import Link, Spot, curve
+from workbench.panel.drawn import drawn
 from workbench.panel.work import kernel_loop
 from workbench.prompts import Segment
 from workbench.trial import Carriers
@@ -98,46 +98,9 @@ class Graph(Part):
     ) -> None:
         """Shows the facts of a case; what is removed is crossed out, what goes with it dashed."""
         spots, links = drawing(case, degrees=degrees, removed=removed)
-        m = np.zeros(len(case.elements)) if degrees is None else np.asarray(degrees, float)
-        kinds = [kind for kind in LOOKS if any(spot.kind == kind for spot in spots)]
-        legend = [{"name": kind, "symbol": look(kind).symbol, "colour": look(kind).colour} for kind in kinds]
-        self.drawing = {
-            "title": short(title, TEXT),
-            "alt": short(alt, 2000),
-            "width": WIDTH,
-            "height": tall(spots),
-            "spots": [_drawn_spot(spot, float(m[spot.key])) for spot in spots],
-            "links": [_drawn_link(case, link, spots, float(m[link.key])) for link in links],
-            "kinds": [*legend, *([{"name": "removed", "symbol": "removed", "colour": ""}] if removed else [])],
-        }
-
-
-def _drawn_spot(spot: Spot, degree: float) -> dict[str, Any]:
-    style = look(spot.kind)
-    told = {"label": [short(line) for line in spot.label], "hover": "\n".join(short(line, TEXT) for line in spot.hover)}
-    place = {
-        "key": spot.key,
-        "x": round(spot.x, 3),
-        "y": round(spot.y, 3),
-        "radius": spot.radius * max(style.scale, 0.9),
-    }
-    look_of = {"symbol": style.symbol, "colour": style.colour, "degree": round(degree, 3)}
-    return place | look_of | told | {"state": "removed" if spot.removed else "kept"}
-
-
-def _drawn_link(case: Case, link: Link, spots: Sequence[Spot], degree: float) -> dict[str, Any]:
-    fact = case.facts[link.key - len(spots)]
-    line = curve(link, spots)
-    line = line if link.bend or link.start == link.end else line[[0, len(line) // 2, -1]]
-    return {
-        "key": link.key,
-        "points": line.round(3).tolist(),
-        "width": link.width,
-        "degree": round(degree, 3),
-        "needed": fact in case.needed,
-        "hover": "\n".join(short(text, TEXT) for text in link.hover),
-        "state": "removed" if link.removed else "gone" if link.gone else "kept",
-    }
+        needed = {link.key for link in links if case.facts[link.key - len(spots)] in case.needed}
+        m = {} if degrees is None else {i: float(degree) for i, degree in enumerate(degrees)}
+        self.drawing = drawn(spots, links, title=title, alt=alt, height=tall(spots), strong=needed, degrees=m)
 
 
 class Prompt(Part):

@@ -209,7 +209,7 @@ class ShiftPanel(ShiftShown):
         strong = {link.key for link, fact in zip(links, case.facts, strict=True) if fact in case.needed}
         view.graph.part.drawing = drawn(
             spots, links, title=title, alt=self.sentences(), height=tall(spots), strong=strong, picked=self.picked,
-            degrees=degrees / (float(np.abs(degrees).max(initial=0)) or 1.0),
+            degrees=dict(enumerate((degrees / (float(np.abs(degrees).max(initial=0)) or 1.0)).tolist())),
         )  # fmt: skip
         view.picked.value = f"<p>{escape(self._picked())}</p>"
         view.measured.value = element_table(self.rows, self.measures, picked=self.picked)
