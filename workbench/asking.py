@@ -14,7 +14,8 @@ import numpy as np
 
 from workbench import kg
 from workbench.artifacts import runs
-from workbench.cases import Case, load_cases, withhold
+from workbench.cases import Case, load_cases, toolchain, withhold
+from workbench.game import Engine
 from workbench.sampling import Sampler, SamplingConfig
 
 TRIED = 50  # shortest chains looked at before a question counts as one without a single answer
@@ -92,6 +93,19 @@ def open_asker(run_dir: str | os.PathLike[str], *, seed: int = 0) -> Asker:
     """What makes cases of typed questions about the run's graph. MissingStage: graph or adapter were not made."""
     names = json.loads((runs.require_stage(run_dir, "adapter") / "names.json").read_text("utf-8"))
     return Asker(kg.from_json(runs.require_stage(run_dir, "kg") / "graph.json"), names, seed=seed)
+
+
+def telling_case(engine: Engine, cases: Sequence[Case]) -> str:
+    """Id of the case that shows what tuning did: of those that the tuned model has right and the base has not, the one
+    with the longest chain; else the longest that the tuned model has right; else the first. Of equals the first, which
+    in `run_cases` is the showcase."""
+    tuned, base = (engine.answers(cases, adapter=adapter) for adapter in (True, False))
+
+    def worth(i: int) -> tuple[bool, bool, int]:
+        right, before = (toolchain(paths[i]) == cases[i].toolchain for paths in (tuned, base))
+        return right, right and not before, len(cases[i].toolchain) if right else 0
+
+    return cases[max(range(len(cases)), key=worth)].id
 
 
 def chosen_case(cases: Iterable[Case], name: str = "", *, question: Sequence[str] = (), asker: Asker | None) -> Case:
