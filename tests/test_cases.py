@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import COMMANDS, chain_case
 
-from workbench.cases import Case, iter_cases, load_cases, save_cases, withhold
+from workbench.cases import Case, iter_cases, load_cases, mixed, save_cases, withhold
 
 
 def test_elements_are_nodes_then_facts():
@@ -87,3 +87,10 @@ def test_cases_are_read_one_at_a_time_and_a_torn_line_is_named(tmp_path):
     assert next(cases) == next(cases) == chain_case()
     with pytest.raises(ValueError, match=r"cases\.jsonl: line 3 is no case"):
         next(cases)
+
+
+def test_mixed_cases_are_the_same_ones_and_the_first_few_stand_for_all():
+    cases = [replace(chain_case(), id=f"{length}-{i}") for length in range(5) for i in range(40)]
+    some = mixed(cases)
+    assert sorted(one.id for one in some) == sorted(one.id for one in cases) and some == mixed(cases)
+    assert {one.id[0] for one in some[:32]} == set("01234") and mixed([]) == []

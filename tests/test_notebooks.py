@@ -118,7 +118,7 @@ def test_the_mask_notebook_leaves_a_finished_stage(tmp_path: Path) -> None:
     assert all(row["n"] == 2 and row["low"] <= row["mean"] <= row["high"] for row in recorded["faithfulness"])
     assert {"method", "and", "or", "calls"} <= set(recorded["planted"][0]) and len(recorded["planted"]) > 5
     changed = json.loads((run / "explain" / "changed.json").read_text("utf-8"))
-    assert [one["case"] for one in changed["cases"]] == ["held_out/0", "held_out/1"]
+    assert [one["case"] for one in changed["cases"]] == [one.case.id for one in saved[3:9:3]]
 
 
 def test_the_mask_notebook_names_a_missing_stage(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from workbench import kg
 from workbench.artifacts import runs
-from workbench.cases import Case, load_cases, toolchain, withhold
+from workbench.cases import Case, load_cases, mixed, toolchain, withhold
 from workbench.game import Engine
 from workbench.sampling import Sampler, SamplingConfig
 
@@ -79,14 +79,14 @@ def _short(name: str) -> str:
 
 
 def run_cases(run_dir: str | os.PathLike[str], *, withheld: float = 0.0, seed: int = 0) -> list[Case]:
-    """The showcase, then the held-out cases with a share of their needed facts withheld.
+    """The showcase, then the held-out cases, `mixed`, with a share of their needed facts withheld.
 
     MissingStage: the adapter was not made, or has changed.
     """
     folder = runs.require_stage(run_dir, "adapter")
     rng = np.random.default_rng(seed)
     held_out = [withhold(one, withheld, rng=rng) for one in load_cases(folder / "cases_held_out.jsonl")]
-    return [*load_cases(folder / "showcase.jsonl"), *held_out]
+    return [*load_cases(folder / "showcase.jsonl"), *mixed(held_out)]
 
 
 def open_asker(run_dir: str | os.PathLike[str], *, seed: int = 0) -> Asker:

@@ -116,6 +116,12 @@ def withhold(case: Case, share: float, *, rng: np.random.Generator, always_shown
     return replace(case, facts=shown, withheld=case.withheld + tuple(taken))
 
 
+def mixed(cases: Sequence[Case]) -> list[Case]:
+    """The cases in an order of chance, always the same one. The sampler puts chains of one length together, and where
+    the first few stand for all, there should be some of every length among them."""
+    return [cases[i] for i in np.random.default_rng(0).permutation(len(cases))]
+
+
 def save_cases(path: Path, cases: Iterable[Case]) -> None:
     """One JSON object a line, written to `path` one case at a time, in the end at once or not at all."""
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as opened:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from workbench.cases import Case, withhold
+from workbench.cases import Case, mixed, withhold
 from workbench.models import LanguageModel
 from workbench.prompts import encode, encode_answer
 from workbench.prompts import text as prompt_text
@@ -62,9 +62,9 @@ def labelled(case: Case, lm: LanguageModel) -> dict[str, list[int]]:
 
 
 def held_out_rows(cases: Sequence[Case], lm: LanguageModel, config: TrainConfig) -> list[dict[str, list[int]]]:
-    """The first `HELD_OUT_ROWS` cases as rows, with shares of their needed facts withheld as in training."""
+    """`HELD_OUT_ROWS` of the cases as rows, with shares of their needed facts withheld as in training."""
     rng = np.random.default_rng([config.seed, 1, 0, 0])
-    some = cases[:HELD_OUT_ROWS]
+    some = mixed(cases)[:HELD_OUT_ROWS]
     shares = [config.shares[i % len(config.shares)] for i in range(len(some))]
     return [labelled(with_order(withhold(c, s, rng=rng), rng), lm) for c, s in zip(some, shares, strict=True)]
 
