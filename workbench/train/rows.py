@@ -12,7 +12,6 @@ from torch.utils.data import Dataset
 from workbench.cases import Case, mixed, withhold
 from workbench.models import LanguageModel
 from workbench.prompts import encode, encode_answer
-from workbench.prompts import text as prompt_text
 from workbench.sampling import with_order
 from workbench.train.config import TrainConfig
 from workbench.train.progress import HELD_OUT_ROWS
@@ -70,8 +69,12 @@ def held_out_rows(cases: Sequence[Case], lm: LanguageModel, config: TrainConfig)
 
 
 def longest_rows(cases: Sequence[Case], lm: LanguageModel, *, count: int = 32) -> list[int]:
-    """Tokens of the longest cases with their answers: those whose prompts have the most characters."""
-    some = sorted(cases, key=lambda case: len(prompt_text(case, lm.template)), reverse=True)[:count]
+    """Tokens of the longest cases with their answers: those whose facts have the longest names, all together."""
+
+    def letters(case: Case) -> int:
+        return sum(len(case.names[fact.head]) + len(case.names[fact.tail]) for fact in case.facts)
+
+    some = sorted(cases, key=letters, reverse=True)[:count]
     answers = [encode_answer(c, c.path, lm.template, lm.tokenizer) for c in some]
     return [len(encode(c, lm.template, lm.tokenizer).ids) + len(a) for c, a in zip(some, answers, strict=True)]
 
