@@ -22,7 +22,8 @@ SHOWN = 60  # stored explanations that are read at the start; more would make a 
 
 
 def explorer(run_dir: str | os.PathLike[str], *, model: str | None = None) -> MaskPanel:
-    """The mask explorer of a run, with the explanations that notebook 3 has left there, and its settings.
+    """The mask explorer of a run, with the explanations that notebook 3 has left there, and its settings, on the case
+    that the notebook followed.
 
     model: the base model; None: the one that the adapter was trained on. MissingStage: the adapter was not made.
     """
@@ -36,7 +37,7 @@ def explorer(run_dir: str | os.PathLike[str], *, model: str | None = None) -> Ma
     asker = open_asker(run_dir, seed=seed) if runs.is_complete(run_dir, "kg") else None
     stored = stored_explanations(run_dir)
     where = runs.stage_folder(run_dir, "explain") / "exports"
-    return MaskPanel(
+    panel = MaskPanel(
         engine,
         cases,
         explanations=stored,
@@ -46,6 +47,10 @@ def explorer(run_dir: str | os.PathLike[str], *, model: str | None = None) -> Ma
         asker=asker,
         folder=where.resolve(),
     )
+    followed = stored[0].case.id if stored else ""
+    if followed in panel.cases:  # not so where the notebook followed a typed question
+        panel.select(followed)
+    return panel
 
 
 def settings(run_dir: str | os.PathLike[str]) -> tuple[ExplainConfig, float, int]:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from IPython import get_ipython
 
 T = TypeVar("T")
-QUIET = 0.2  # seconds without a change before a slider's is shown
+QUIET = 0.1  # seconds without a change before a slider's is shown
 OFTEN = 0.15  # seconds between two lines of progress
 
 
