@@ -14,6 +14,7 @@ from workbench.game import Engine, adapted_modules, unit_names, unit_parameters
 from workbench.stats import proportion
 
 ENOUGH = 0.95  # of the tuned model's accuracy
+MARGIN = 1.0  # standard errors
 MEASURES = ("toolchain", "path")
 PER_OCTAVE = 2  # sizes of the ladder between one and its double
 
@@ -101,10 +102,15 @@ def smallest_part(
     order: Sequence[int],
     *,
     enough: float = ENOUGH,
+    margin: float = MARGIN,
     unit: str = "module",
     measure: str = "path",
 ) -> SmallestPart:
     """The fewest first units of `order` with which `enough` of the tuned model's accuracy is kept.
+
+    margin: by how many standard errors of the paired difference to the tuned model, sqrt(lost + gained) / n, they must
+    be above that. The smallest of many sizes is one that was lucky on the cases of the search; with 0 it keeps less on
+    others (the one-standard-error rule of Breiman and others 1984).
 
     A ladder of sizes in one batch, then halving between the smallest that is enough and the next below, which is not.
     Accuracy need not grow with every unit, so a size in a gap of the ladder may be overlooked; none is claimed that is
@@ -121,7 +127,8 @@ def smallest_part(
         )
     wanted = enough * float(table["exact"].iloc[-1])
     while True:
-        passed = table[table["exact"] >= wanted]["size"].min()
+        spare = margin * np.sqrt(table["lost"] + table["gained"]) / table["n"]
+        passed = table[table["exact"] - spare >= wanted]["size"].min()
         below = table[table["size"] < passed]["size"].max()
         if passed == 0 or passed - below <= 1:
             break
