@@ -45,6 +45,7 @@ DPI = 128  # pixels an inch: 973 pixels across
 PIXELS_PER_INCH = 96  # of a live figure
 LONGEST = 40  # characters of a name in a picture
 LONGEST_TITLE = 110
+SLACK = 2
 
 _SETTINGS = threading.RLock()  # matplotlib's settings are global
 
@@ -223,13 +224,16 @@ def short(name: str, longest: int = LONGEST) -> str:
 
 
 def wrapped(name: str, *, width: int = 15, longest: int = 34) -> tuple[str, ...]:
-    """A name on lines of about `width` characters, for a label; broken between words, parts of words, letters."""
+    """A name on lines of about `width` characters, for a label; broken between words, parts of words, letters.
+
+    A word that is `SLACK` characters too long stays whole: a letter or two on a line of their own are hard to read.
+    """
     lines = [""]
-    for part in re.findall(r".+?(?:[ _\-/.]+|(?<=[a-z])(?=[A-Z])|$)", short(name, longest)) or ["?"]:
+    for part in re.findall(r".+?(?: +|[_\-/.]+|(?<=[a-z])(?=[A-Z])|$)", short(name, longest)) or ["?"]:
         if lines[-1] and len(lines[-1]) + len(part.rstrip()) > width:
             lines.append("")
         lines[-1] += part
-        while len(lines[-1].rstrip()) > width:
+        while len(lines[-1].rstrip()) > width + SLACK:
             lines[-1:] = [lines[-1][:width], lines[-1][width:]]
     return tuple(line.strip() for line in lines)
 
