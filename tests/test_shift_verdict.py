@@ -129,9 +129,15 @@ def pairs(holm: float) -> pd.DataFrame:
 
 
 def test_agreement_counts_both_ways_and_names_the_closest() -> None:
-    said = verdict.agreement(pairs(0.01))
+    said = verdict.agreement(pairs(0.01), draws=999)
     assert "Of 3 pairs of measures of nodes 2 agree and 1 disagree" in said and "mask with gradient, 0.50" in said
-    assert "0 agree and 0 disagree" in verdict.agreement(pairs(0.5))
+    assert "0 agree and 0 disagree" in verdict.agreement(pairs(0.5), draws=999) and "could be told" not in said
+
+
+@pytest.mark.parametrize(("draws", "few"), [(19, True), (59, True), (60, False)])
+def test_too_few_permutations_are_told(draws: int, few: bool) -> None:
+    said = verdict.agreement(pairs(0.5), draws=draws)
+    assert ("none of 3 pairs could be told from chance; take more than 60" in said) == few
 
 
 def test_judged_tells_partners_that_miss() -> None:

@@ -160,10 +160,12 @@ def owed(elements: pd.DataFrame) -> str:
     )
 
 
-def agreement(tests: pd.DataFrame, *, statistic: str = "kendall") -> str:
-    """How many pairs of measures agree beyond chance, and which most: rows of `agreement_tests`."""
+def agreement(tests: pd.DataFrame, *, draws: int, statistic: str = "kendall") -> str:
+    """How many pairs of measures agree beyond chance, and which most: rows of `agreement_tests` with so many `draws`;
+    and whether these were enough for any pair to be told from chance."""
     said = []
-    for kind, rows in tests[(tests["statistic"] == statistic) & (tests["n"] > 0)].groupby("kind", sort=False):
+    known = tests[(tests["statistic"] == statistic) & (tests["n"] > 0)]
+    for kind, rows in known.groupby("kind", sort=False):
         sure = rows[(rows["holm"] < SURE) & (rows["mean"] > 0)]
         against = rows[(rows["holm"] < SURE) & (rows["mean"] < 0)]
         best = rows.loc[rows["mean"].idxmax()]
@@ -171,6 +173,12 @@ def agreement(tests: pd.DataFrame, *, statistic: str = "kendall") -> str:
         said.append(
             f"Of {count(len(rows), 'pair')} of measures of {kind}s {len(sure)} agree and {len(against)} disagree "
             f"beyond chance (Holm, {SURE:g}); closest are {pair}, {_mean(best)}"
+        )
+    if len(known) / (draws + 1) >= SURE:
+        needed = int(len(known) / SURE)
+        said.append(
+            f"With {count(draws, 'permutation')} none of {count(len(known), 'pair')} could be told from chance; "
+            f"take more than {needed}"
         )
     return f"{'. '.join(said)}. Agreement says that two measures rank alike, not that either is right."
 
