@@ -1,8 +1,7 @@
-"""QLoRA on cases of the graph: settings, rows, the training itself, and how well a model answers.
+"""QLoRA on cases of the graph, and how well a model answers.
 
-config      settings            rows      cases as token ids       qlora   the training
-packing     without padding     progress  what it tells on its way  checkpoints  so that it can go on
-scores      exact and valid answers
+`config` holds the settings, `rows` makes token ids of cases, `qlora` trains, `packing` does so without padding,
+`progress` tells what happens on the way, `checkpoints` lets it go on, `scores` tells exact and valid answers.
 """
 
 from workbench.train.config import TrainConfig
