@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -29,3 +30,8 @@ def save_adapter(
 def one_module(layer: int = 0, projection: str = "q_proj") -> str:
     """The usual name of an attention projection."""
     return f"model.layers.{layer}.self_attn.{projection}"
+
+
+def dense(tensors: dict[str, torch.Tensor], module: str, scaling: float) -> np.ndarray:
+    a, b = (tensors[f"base_model.model.{module}.lora_{x}.weight"].double().numpy() for x in "AB")
+    return scaling * b @ a
