@@ -76,7 +76,7 @@ class Case:
 
     def to_dict(self) -> dict:
         """Plain JSON types; `Case.from_dict` reads it back."""
-        # field by field: `asdict` copies every name of every case, seconds for a few thousand of them
+        # field by field: `asdict` would copy every name of every case
         facts, withheld = ([list(fact) for fact in some] for some in (self.facts, self.withheld))
         ends = {"id": self.id, "source": self.source, "target": self.target}
         return ends | {

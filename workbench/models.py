@@ -197,8 +197,8 @@ def suit_threads(model: PreTrainedModel) -> None:
     costs more.
 
     With two threads a training step of the embedded reader takes half as long again, and many times as long where
-    another process wants the same core, since threads that wait for each other keep theirs busy. The rank correlations
-    of its elements take five to ten times as long then.
+    another process wants the same core, since threads that wait for each other keep theirs busy; so do the rank
+    correlations of its elements.
     """
     threads = 1 if model.num_parameters() <= ALONE_UP_TO else THREADS
     torch.set_num_threads(threads)

@@ -67,7 +67,7 @@ def finish_copy(
     run_dir = stage_folder.parent
     origin = _origin(stage_folder, notebook, effective)
     executed.metadata["workbench"] = {**origin, "shown_sha256": _shown_digest(executed)}
-    # every number of a picture stands on a line of its own: indented, an eighth of the file would be blanks
+    # every number of a picture stands on a line of its own: indented, much of the file would be blanks
     text = json.dumps(json.loads(nbformat.writes(executed)), ensure_ascii=False, indent=0)
     path = atomic_write_text(copy_path(run_dir, notebook.stem), text + "\n")
     copy_path(run_dir, notebook.stem, PARTIAL).unlink(missing_ok=True)
