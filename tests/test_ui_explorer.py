@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import pytest
 from ui_browser import (
     ROOT,
-    WAIT,
     Watch,
     app,
     browser_type_launch_args,
     check_access,
+    expect,
     lab,
     needs_browser,
     run_notebook,
@@ -29,10 +29,6 @@ from workbench.cases import load_cases
 __all__ = ["browser_type_launch_args", "ui_run", "watch"]
 
 pytestmark = [pytest.mark.ui, needs_browser]
-
-playwright = pytest.importorskip("playwright.sync_api")
-expect = playwright.expect
-expect.set_options(timeout=WAIT)
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from ui_browser import (
     ROOT,
-    WAIT,
     Watch,
     browser_type_launch_args,
     check_access,
+    expect,
     lab,
     needs_browser,
     run_notebook,
@@ -21,10 +21,6 @@ from ui_run import write_notebook
 __all__ = ["browser_type_launch_args", "watch"]
 
 pytestmark = [pytest.mark.ui, needs_browser]
-
-playwright = pytest.importorskip("playwright.sync_api")
-expect = playwright.expect
-expect.set_options(timeout=WAIT)
 
 GRAPH = """
 import sys

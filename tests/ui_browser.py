@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
@@ -27,6 +28,8 @@ WAIT = 120_000  # milliseconds: a machine may be busy
 
 # voila and widgets ship with another JupyterLab than ours and say so; the rest would be ours
 FOREIGN = re.compile(r"shared (singleton )?module|favicon|Canvas2D|ResizeObserver loop|preload", re.IGNORECASE)
+
+expect.set_options(timeout=WAIT)
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
 
