@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from ui_browser import (
     ROOT,
+    WAIT,
     Watch,
     app,
     browser_type_launch_args,
