@@ -1,5 +1,7 @@
 """Packed rows: nothing leaks between cases, the loss and its gradients are those of the padded batch."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 from tiny import NAMES, chain_case, save_tiny, tiny_reader
+from transformers import AutoModelForCausalLM, GPTNeoXConfig
 
 from workbench import models
 from workbench.train import TrainConfig, collate, train
@@ -53,6 +56,43 @@ def test_what_one_case_says_does_not_reach_another(tmp_path, kind):
     with torch.no_grad():
         alone = lm.model(torch.tensor([rows[1]["input_ids"]])).logits[0, -4:-1]
     assert torch.allclose(first, alone, atol=1e-5)
+
+
+def inputs_of(module: torch.nn.Module, seen: list[int]):
+    """A hook that notes how many tokens the module is asked for."""
+    return module.register_forward_pre_hook(lambda _module, args: seen.append(args[0].shape[1]))
+
+
+def test_the_last_layer_works_where_the_loss_looks_and_as_before_afterwards():
+    batch = pack([row(np.random.default_rng(1), n, 3) for n in (9, 14, 5)])
+    layers, seen = READER.model.model.layers, {name: [] for name in ("first", "last", "keys")}
+    hooks = [
+        inputs_of(layers[0].mlp.down_proj, seen["first"]),
+        inputs_of(layers[-1].mlp.down_proj, seen["last"]),
+        inputs_of(layers[-1].self_attn.k_proj, seen["keys"]),
+    ]
+    with packed_attention(READER), torch.no_grad():
+        READER.model(**batch)
+        every = READER.model(**{k: v for k, v in batch.items() if k not in ("logits_to_keep", "labels")}).logits
+    with torch.no_grad():
+        READER.model(batch["input_ids"])
+    assert every.shape[1] == 28
+    assert seen == {"first": [28, 28, 28], "last": [9, 28, 28], "keys": [28, 28, 28]}
+    for hook in hooks:
+        hook.remove()
+
+
+def test_a_model_whose_last_layer_has_other_parts_is_packed_as_well():
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    model = AutoModelForCausalLM.from_config(GPTNeoXConfig(vocab_size=64, max_position_embeddings=64, **sizes))
+    lm = replace(READER, model=model.eval())
+    rows = [row(np.random.default_rng(2), n, 3) for n in (9, 14, 5)]
+    expected, slopes = gradients(lm, collate(rows, 0))
+    with packed_attention(lm):
+        loss, packed = gradients(lm, pack(rows))
+    assert loss == pytest.approx(expected, abs=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(slopes, packed, strict=True))
 
 
 def test_a_row_says_where_its_cases_are():

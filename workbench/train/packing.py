@@ -16,6 +16,7 @@ from torch.nn import functional
 from transformers import AttentionInterface, PreTrainedModel
 
 from workbench.models import LanguageModel
+from workbench.train.last_layer import last_layer_at_answers
 
 NAME = "workbench_packed"
 IGNORED = -100  # label that the loss skips
@@ -88,7 +89,8 @@ def packed_attention(lm: LanguageModel) -> Iterator[None]:
     before = model.config._attn_implementation
     model.set_attn_implementation(NAME)
     try:
-        yield
+        with last_layer_at_answers(model):
+            yield
     finally:
         model.set_attn_implementation(before)
 
