@@ -11,6 +11,7 @@ from tiny import NAMES, chain_case, save_tiny, tiny_reader
 from workbench import models
 from workbench.cases import Case
 from workbench.game import Engine
+from workbench.game.memory import MemoryShort
 from workbench.train import GROUP, TrainConfig, Views, collate, is_valid, score, train
 
 TINY = TrainConfig(rank=4, alpha=8, steps=6, batch=4, checkpoint_every=2, seed=5)
@@ -58,6 +59,53 @@ def test_collate_pads_on_the_right_and_masks_it():
     assert batch["input_ids"].tolist() == [[5, 6], [7, 0]]
     assert batch["labels"].tolist() == [[-100, 6], [7, -100]]
     assert batch["attention_mask"].tolist() == [[1, 1], [1, 0]]
+
+
+def short_of_memory(lm, most: int) -> list[int]:
+    """The model fails as on a full GPU when it trains on more than so many cases at once; batches it was asked for."""
+    seen: list[int] = []
+
+    def full(module, args):
+        if module.training:
+            seen.append(len(args[0]))
+            if len(args[0]) > most:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+    lm.model.get_input_embeddings().register_forward_pre_hook(full)
+    return seen
+
+
+def test_a_step_that_does_not_fit_is_taken_in_parts(tmp_path, caplog):
+    whole = train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "whole", held_out=[chain_case()])
+    lm = load(tmp_path)
+    seen = short_of_memory(lm, 1)
+    again = train(lm, [chain_case()], TINY, folder=tmp_path / "parts", held_out=[chain_case()])
+    assert seen[:2] == [4, 2] and set(seen[2:]) == {1} and len(seen) == 2 + 4 * 6
+    assert [r["loss"] for r in again.history] == pytest.approx([r["loss"] for r in whole.history], abs=1e-4)
+    same = [adapter(tmp_path / name) for name in ("whole", "parts")]
+    assert all(torch.allclose(same[0][name], same[1][name], atol=2e-3) for name in same[0])
+    assert [r.getMessage() for r in caplog.records if "memory ran out" in r.getMessage()] == [
+        "the memory ran out in a training step of 4 cases at a time: it takes 2 from here on, and adds them up",
+        "the memory ran out in a training step of 2 cases at a time: it takes 1 from here on, and adds them up",
+    ]
+
+
+def test_memory_that_is_short_for_a_single_case_is_told_with_what_to_do(tmp_path):
+    lm = load(tmp_path)
+    short_of_memory(lm, 0)
+    with pytest.raises(MemoryShort, match="with one case at a time; take a smaller model"):
+        train(lm, [chain_case()], TINY, folder=tmp_path / "out")
+
+
+def test_a_finished_training_asked_again_keeps_the_adapters_along_the_way(tmp_path):
+    train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "out")
+    adapters = {p.parent.name: adapter(p.parent) for p in tmp_path.glob("out/checkpoints/*/*.safetensors")}
+    assert adapters.keys() == {"checkpoint-2", "checkpoint-4", "checkpoint-6"}
+    again = train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "out")
+    assert again.steps == 6
+    for name, weights in adapters.items():
+        now = adapter(tmp_path / "out" / "checkpoints" / name)
+        assert all(torch.equal(weights[key], now[key]) for key in weights)
 
 
 def test_training_moves_only_the_adapter_and_resumes_from_its_last_checkpoint(tmp_path):

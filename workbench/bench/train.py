@@ -31,7 +31,7 @@ from workbench.models import LanguageModel, add_adapter
 from workbench.stats import bootstrap_mean
 from workbench.train import TrainConfig, Views, train
 
-ROUNDS, STEPS = 5, 60
+ROUNDS, STEPS = 5, 150  # so many steps that what is done once weighs little
 QUICK_ROUNDS, QUICK_STEPS = 2, 4
 SAMPLED_SECONDS = 0.02  # between two looks at the memory
 PLAIN = "plain Trainer"

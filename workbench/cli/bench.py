@@ -11,7 +11,7 @@ from workbench.cli.screen import say, show
 
 BENCHES = (
     *("planted", "certified", "difference", "peers", "agreement", "spectra", "kills"),
-    *("kg", "context", "imports", "train", "chain", "doses"),
+    *("kg", "context", "imports", "train", "chain", "sweep", "doses"),
 )
 
 

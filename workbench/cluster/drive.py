@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,6 +18,7 @@ from workbench.sweep.plan import told
 
 AHEAD = 3  # batches waiting for each thread: enough that none idles, few enough that a large sweep fits in memory
 LEAST_AHEAD = 8
+SHARES = 2  # a batch is at most one of so many parts, for each thread, of the cases that are left
 ROOM_SECONDS = 2.0  # between two looks at how many workers there are
 
 
@@ -74,7 +76,8 @@ class Drive:
     def run(self, batches: Sequence[Batch]) -> Spent:
         """Do them all; the rows of a batch are on the disk before another is handed out in its place."""
         self.waiting, self.suspects, self.out = deque(batches), deque[Batch](), dict[Any, tuple[Batch, Future]]()
-        self.room, self.asked = 0, -ROOM_SECONDS
+        self.left = sum(len(batch.cases) for batch in batches)  # cases that wait
+        self.threads, self.asked = 0, -ROOM_SECONDS
         self.spent.started = time.perf_counter()
         queue = as_completed([], loop=self.client.loop)
         try:
@@ -90,11 +93,23 @@ class Drive:
     def _hand_out(self, queue: as_completed) -> None:
         """As many batches as the workers have room for; a suspect when nothing else is left."""
         if time.monotonic() - self.asked > ROOM_SECONDS:
-            self.room, self.asked = AHEAD * offering(self.client, self.resources), time.monotonic()
-        while self.waiting and len(self.out) < max(self.room, LEAST_AHEAD):
-            self._submit(self.waiting.popleft(), queue)
+            self.threads, self.asked = offering(self.client, self.resources), time.monotonic()
+        while self.waiting and len(self.out) < max(AHEAD * self.threads, LEAST_AHEAD):
+            self._submit(self._next(), queue)
         if self.suspects and not self.out:
             self._submit(self.suspects.popleft(), queue)
+
+    def _next(self) -> Batch:
+        """What waits longest, cut to a share of what is left: small batches at the end keep no worker waiting.
+
+        Guided self-scheduling (Polychronopoulos and Kuck 1987, IEEE Transactions on Computers C-36).
+        """
+        share = math.ceil(self.left / (SHARES * max(self.threads, 1)))
+        batch, rest = self.waiting.popleft().parted(share, split=self.split)
+        if rest:
+            self.waiting.appendleft(rest)
+        self.left -= len(batch.cases)
+        return batch
 
     def _submit(self, batch: Batch, queue: as_completed) -> None:
         future = self.client.submit(self.work, dict(batch.order), pure=False, resources=dict(self.resources) or None)

@@ -53,6 +53,13 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and ON_A_CPU in str(error))
 
 
+def release() -> None:
+    """Gives back what nothing holds any more."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
 def fitting(engine: Batched, lengths: Sequence[int]) -> Iterator[Attempt]:
     """The batches of rows of `lengths` (tokens), one after the other; each is to be entered once.
 
@@ -66,9 +73,7 @@ def fitting(engine: Batched, lengths: Sequence[int]) -> Iterator[Attempt]:
         if not attempt.failed:
             left.pop(0)
             continue
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release()
         before, engine.batch_tokens = engine.batch_tokens, max(1, min(engine.batch_tokens, attempt.tokens) // 2)
         LOG.warning(
             "the memory ran out in a pass of %d rows, %s tokens: passes hold %s tokens at most from here on, not %s",

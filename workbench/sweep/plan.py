@@ -46,6 +46,20 @@ class Batch:
             return None
         return self if len(left) == len(self.tasks) else Batch(left, split(self.order, {task.id for task in left}))
 
+    @property
+    def cases(self) -> list[str | None]:
+        """The cases it is about, in order; a whole run counts as one."""
+        return list(dict.fromkeys(task.given.get("case") for task in self.tasks))
+
+    def parted(self, count: int, *, split: Callable[[Mapping, Collection[str]], Mapping]) -> tuple[Batch, Batch | None]:
+        """Its first `count` cases, and the rest of it, if any."""
+        first = set(self.cases[:count])
+        later = {task.id for task in self.tasks if task.given.get("case") not in first}
+        sooner = {task.id for task in self.tasks} - later
+        head = self.without(later, split=split)
+        assert head is not None, f"count must be 1 or more, not {count!r}"
+        return head, self.without(sooner, split=split)
+
 
 def digest(value: Any) -> str:
     """Hexadecimal SHA-256, shortened, of a value of plain JSON types; the order of keys does not count."""

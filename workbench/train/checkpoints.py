@@ -39,16 +39,22 @@ class Checkpoints:
             shutil.rmtree(folder, ignore_errors=True)
             return
         self.seconds = float(saved["seconds"])
+        last = NAME.format(step=self.settings.get("steps"))
+        finished = _is_whole(folder / last, saved["files"].get(last), adapter_only=True)
         for path in sorted(folder.glob("checkpoint-*")):
-            if self._is_whole(path, saved["files"].get(path.name)):
+            if _is_whole(path, saved["files"].get(path.name), adapter_only=finished):
                 self.files[path.name] = saved["files"][path.name]
             else:
                 shutil.rmtree(path)
 
     def last(self) -> str | None:
         """Path of the last whole checkpoint; None where there is none, and the training starts from nothing."""
-        latest = max(self.files, key=_step, default=None)
-        return str(self.folder / latest) if latest else None
+        return str(self.folder / NAME.format(step=self.steps)) if self.files else None
+
+    @property
+    def steps(self) -> int:
+        """Steps that the last whole checkpoint stands for; 0 without one."""
+        return max(map(_step, self.files), default=0)
 
     def note(self, step: int, seconds: float) -> None:
         """A checkpoint was written: from now on it counts as whole. seconds: of training so far."""
@@ -76,13 +82,14 @@ class Checkpoints:
             return None
         return saved if same else None
 
-    def _is_whole(self, path: Path, files: Mapping[str, str] | None) -> bool:
-        """Every file as it was written; of the last step of all, the optimizer's may be gone already."""
-        if not files:
-            return False
-        done = _step(path.name) == self.settings.get("steps")
-        needed = {n: d for n, d in files.items() if not done or Path(n).suffix in KEPT_SUFFIXES or (path / n).exists()}
-        return all((path / name).is_file() and sha256_file(path / name) == digest for name, digest in needed.items())
+
+def _is_whole(path: Path, files: Mapping[str, str] | None, *, adapter_only: bool) -> bool:
+    """Every file as it was written. adapter_only: of a finished training; the optimizer's may be gone already."""
+    if not files:
+        return False
+    needed = {n: d for n, d in files.items() if not adapter_only or Path(n).suffix in KEPT_SUFFIXES}
+    there = {n: d for n, d in files.items() if n in needed or (path / n).exists()}
+    return all((path / name).is_file() and sha256_file(path / name) == digest for name, digest in there.items())
 
 
 def _step(name: str) -> int:

@@ -9,6 +9,7 @@ import torch
 from transformers import TrainingArguments
 
 from workbench.train.checkpoints import logging_steps
+from workbench.train.world import world
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,16 @@ class TrainConfig:
         return asdict(self) | {"modules": list(self.modules), "shares": list(self.shares)}
 
 
-def arguments(config: TrainConfig, checkpoints: Path) -> TrainingArguments:
-    """The Trainer's settings: linear warm-up over 5 % of the steps, cosine decay, gradients clipped at norm 1."""
+def arguments(config: TrainConfig, checkpoints: Path, *, parts: int = 1) -> TrainingArguments:
+    """The Trainer's settings: linear warm-up over 5 % of the steps, cosine decay, gradients clipped at norm 1.
+
+    parts: of a batch that follow one another in a step. Where processes train together, each has its share of a batch.
+    """
     return TrainingArguments(
         output_dir=str(checkpoints),
         max_steps=config.steps,
-        per_device_train_batch_size=config.batch,
+        per_device_train_batch_size=config.batch // parts,
+        gradient_accumulation_steps=parts,
         learning_rate=config.learning_rate,
         lr_scheduler_type="cosine",
         train_sampling_strategy="sequential",  # the rows are random already
@@ -63,4 +68,7 @@ def arguments(config: TrainConfig, checkpoints: Path) -> TrainingArguments:
         remove_unused_columns=False,
         dataloader_pin_memory=False,
         label_names=["labels"],
+        accelerator_config={"split_batches": True},  # the batch is that of all processes together
+        disable_tqdm=world() > 1,
+        ddp_find_unused_parameters=False,
     )

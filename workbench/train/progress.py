@@ -19,6 +19,7 @@ import torch
 from transformers import TrainerCallback
 
 from workbench.train.checkpoints import Checkpoints
+from workbench.train.world import is_main, wait_for_all, world
 
 Row = dict[str, list[int]]  # input_ids and labels of one text, as `train.Views` gives them
 Collate = Callable[[Sequence[Row]], dict[str, Any]]
@@ -169,7 +170,9 @@ class Watch(TrainerCallback):
             self._tell(state)
 
     def on_save(self, args, state, control, **kwargs):
-        self.checkpoints.note(state.global_step, self.seconds)
+        wait_for_all()
+        if is_main():
+            self.checkpoints.note(state.global_step, self.seconds)
 
     def _score(self, state, model) -> None:
         started = time.perf_counter()
@@ -179,7 +182,7 @@ class Watch(TrainerCallback):
 
     def _tell(self, state) -> None:
         if self.show:
-            here = (state.global_step - self.first, time.perf_counter() - self.started, self.tokens)
+            here = (state.global_step - self.first, time.perf_counter() - self.started, self.tokens * world())
             log, steps = state.log_history, (state.global_step, state.max_steps)
             self.show(Progress(*steps, losses(log), held_out_losses(log), self.seconds, here, self.scoring))
 

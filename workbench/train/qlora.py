@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -12,12 +14,17 @@ from transformers import PrinterCallback, Trainer
 
 from workbench.cases import Case
 from workbench.context import check_context
+from workbench.game.memory import MemoryShort, is_out_of_memory, release
 from workbench.models import LanguageModel, add_adapter
+from workbench.train import together
 from workbench.train.checkpoints import Checkpoints, fingerprint
 from workbench.train.config import TrainConfig, arguments
 from workbench.train.packing import check_packs, pack, packed_attention
 from workbench.train.progress import HeldOut, Progress, Watch, held_out_losses, losses
 from workbench.train.rows import Views, collate, held_out_rows, longest_rows
+from workbench.train.world import is_main, world
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,7 @@ def train(
     show: Callable[[Progress], None] | None = None,
     held_out: Sequence[Case] = (),
     stoppable: bool = False,
+    processes: int = 1,
 ) -> TrainResult:
     """Trains a fresh adapter, in place of one that is there, and writes it to `folder` (PEFT: safetensors + JSON).
 
@@ -51,37 +59,119 @@ def train(
     listen: called with the loss history, show: with a `Progress`, at every logged row. held_out: cases whose loss is
     told along the way; neither they nor `show` change what is trained. stoppable: an interrupt (SIGINT) ends the
     training after the step it is at, with a checkpoint and the adapter as it then is; called again, it goes on there.
+    processes: that train together, see `together`; an interrupt then ends them, and their checkpoints stay.
 
     ContextError: a case is longer than the model's context. ValueError: rows are to be packed for a model whose
-    attention is not plain. Nothing was trained.
+    attention is not plain, or the batch does not divide among the processes. Nothing was trained. MemoryShort: a single
+    case does not fit into the memory; where a batch does not, its parts follow one another in a step.
     """
     check_context(lm.model, longest_rows(cases, lm))
+    together.check(processes, config)
     if config.packed:
         check_packs(lm)
-    if isinstance(lm.model, PeftModel):  # trained again in one session
-        lm.model = lm.model.unload()
-    add_adapter(
-        lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
-    )
-    views = Views(cases, lm, config=config)
-    checkpoints = Checkpoints(folder / "checkpoints", config.to_dict() | fingerprint(lm, cases))
-    collator = pack if config.packed else lambda rows: collate(rows, int(lm.tokenizer.pad_token_id))
-    asked = HeldOut(held_out_rows(held_out, lm, config), collator, config.batch) if held_out else None
-    watch = Watch(checkpoints, listen, show, asked)
-    trainer = Trainer(
-        model=lm.model,
-        args=arguments(config, checkpoints.folder),
-        train_dataset=views,
-        data_collator=watch.counted(collator),
-        callbacks=[watch],
-    )
-    trainer.remove_callback(PrinterCallback)
-    with packed_attention(lm) if config.packed else nullcontext(), watch.stop.on_interrupt(stoppable):
-        trainer.train(resume_from_checkpoint=checkpoints.last())
-    seconds = watch.seconds
-    lm.model.eval()
-    lm.model.save_pretrained(folder, safe_serialization=True)
-    log, steps = trainer.state.log_history, trainer.state.global_step
-    if steps >= config.steps:
-        checkpoints.keep_adapters_only()
-    return TrainResult(losses(log), seconds, steps, held_out_losses(log))
+    job = Training(lm, cases, config, folder, listen, show, held_out, stoppable, processes)
+    parts = 1
+    while (result := job.tried(parts)) is None:
+        release()
+        parts, before = job.more(parts), parts
+        LOG.warning(
+            "the memory ran out in a training step of %d cases at a time: it takes %d from here on, and adds them up",
+            *(job.together // before, job.together // parts),
+        )
+    return result
+
+
+@dataclass(frozen=True)
+class Training:
+    """The arguments of `train`, and how they are carried out."""
+
+    lm: LanguageModel
+    cases: Sequence[Case]
+    config: TrainConfig
+    folder: Path
+    listen: Callable[[list[dict]], None] | None = None
+    show: Callable[[Progress], None] | None = None
+    held_out: Sequence[Case] = ()
+    stoppable: bool = False
+    processes: int = 1
+
+    @property
+    def together(self) -> int:
+        """Cases that a process has in each step."""
+        return self.config.batch // self.processes
+
+    def more(self, parts: int) -> int:
+        """The next number of parts, twice as many or a few more, that a process's cases divide into."""
+        return next(n for n in range(2 * parts, self.together + 1) if self.together % n == 0)
+
+    def tried(self, parts: int) -> TrainResult | None:
+        """The training, each step in so many parts; None: the memory ran out."""
+        try:
+            return self.done(parts)
+        except RuntimeError as error:
+            if world() > 1 or not is_out_of_memory(error):  # of several processes, the one that started them decides
+                raise
+            if parts == self.together:
+                raise MemoryShort(
+                    "training does not fit into the memory with one case at a time; take a smaller model, a smaller "
+                    "rank, fewer modules, or cases with fewer facts"
+                ) from error
+            return None
+
+    def done(self, parts: int) -> TrainResult:
+        """From a fresh adapter, or the last checkpoint, to the end."""
+        lm, config = self.lm, self.config
+        if isinstance(lm.model, PeftModel):  # trained again in one session
+            lm.model = lm.model.unload()
+        add_adapter(
+            lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
+        )
+        args = arguments(config, self.folder / "checkpoints", parts=parts)
+        with args.main_process_first(local=False):
+            checkpoints = self.checkpoints()
+        if self.processes > 1 and checkpoints.steps < config.steps:
+            checkpoints = self.by_others(parts)
+        collator = pack if config.packed else lambda rows: collate(rows, int(lm.tokenizer.pad_token_id))
+        rows = held_out_rows(self.held_out, lm, config)
+        asked = HeldOut(rows, collator, config.batch // parts) if self.held_out else None
+        watch = Watch(checkpoints, self.listen, self.show, asked)
+        views = Views(self.cases, lm, config=config)
+        trainer = Trainer(
+            model=lm.model, args=args, train_dataset=views, data_collator=watch.counted(collator), callbacks=[watch]
+        )
+        trainer.remove_callback(PrinterCallback)
+        with packed_attention(lm) if config.packed else nullcontext(), watch.stop.on_interrupt(self.stoppable):
+            trainer.train(resume_from_checkpoint=checkpoints.last())
+        seconds = watch.seconds
+        lm.model.eval()
+        log, steps = trainer.state.log_history, trainer.state.global_step
+        if is_main():
+            lm.model.save_pretrained(self.folder, safe_serialization=True)
+            if steps >= config.steps:
+                checkpoints.keep_adapters_only()
+                shutil.rmtree(self.folder / together.FOLDER, ignore_errors=True)
+        return TrainResult(losses(log), seconds, steps, held_out_losses(log))
+
+    def checkpoints(self) -> Checkpoints:
+        """Those of this very training."""
+        return Checkpoints(self.folder / "checkpoints", self.config.to_dict() | fingerprint(self.lm, self.cases))
+
+    def by_others(self, parts: int) -> Checkpoints:
+        """The checkpoints, once other processes have trained to the end."""
+        together.launch(
+            self.lm, self.cases, self.config, self.processes,
+            parts=parts, folder=self.folder, held_out=self.held_out, show=self.hear,
+        )  # fmt: skip
+        checkpoints = self.checkpoints()
+        if checkpoints.steps < self.config.steps:
+            raise RuntimeError(
+                f"the processes trained another model than this one; {self.lm.name!r} has changed meanwhile"
+            )
+        return checkpoints
+
+    def hear(self, progress: Progress) -> None:
+        """What other processes tell of the training, to those who listen here."""
+        if self.listen and progress.history:
+            self.listen(progress.history)
+        if self.show:
+            self.show(progress)

@@ -1,0 +1,113 @@
+"""Training by several processes: what one process trains, told along the way, resumed, and ended with its parent."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny import NAMES, chain_case, save_tiny
+
+from workbench import models
+from workbench.train import TrainConfig, together, train
+
+TINY = TrainConfig(rank=4, alpha=8, steps=6, batch=4, checkpoint_every=2, seed=5)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("base") / "llama", "llama")
+
+
+def load(base):
+    return models.load(str(base), names=NAMES)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_two_processes_train_what_one_does_and_tell_of_it(tmp_path, base, packed):
+    config, seen, rows = replace(TINY, packed=packed), [], []
+    one = train(load(base), [chain_case()], config, folder=tmp_path / "one", held_out=[chain_case()])
+    two = train(
+        load(base), [chain_case()], config, folder=tmp_path / "two", held_out=[chain_case()], processes=2,
+        show=seen.append, listen=rows.append,
+    )  # fmt: skip
+    assert [r["loss"] for r in two.history] == pytest.approx([r["loss"] for r in one.history], abs=1e-4)
+    assert [r["loss"] for r in two.held_out] == pytest.approx([r["loss"] for r in one.held_out], abs=1e-3)
+    assert two.steps == 6 and two.seconds > 0
+    weights, again = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("one", "two"))
+    assert all(torch.allclose(weights[name], again[name], atol=2e-3) for name in weights)
+    assert {p.step for p in seen} >= {1, 6} and seen[-1].tokens_per_second >= 0 and len(rows[-1]) == 6
+    files = [{str(p.relative_to(place)) for p in place.rglob("*")} for place in (tmp_path / "one", tmp_path / "two")]
+    assert files[0] == files[1]
+    before = len(seen)
+    train(load(base), [chain_case()], config, folder=tmp_path / "two", processes=2, show=seen.append)
+    assert [p.step for p in seen[before:]] == [6]  # found done
+
+
+def test_processes_that_were_killed_leave_no_others_and_their_checkpoint_is_gone_on_from(tmp_path, base):
+    script = tmp_path / "begin.py"
+    script.write_text(
+        "import sys; sys.path[:0] = sys.argv[1:2]\n"
+        "from pathlib import Path\n"
+        "from tiny import NAMES, chain_case\n"
+        "from workbench import models\n"
+        "from workbench.train import TrainConfig, train\n"
+        "lm = models.load(sys.argv[2], names=NAMES)\n"
+        "config = TrainConfig(rank=4, alpha=8, steps=400, batch=4, checkpoint_every=2, seed=5)\n"
+        "train(lm, [chain_case()], config, folder=Path(sys.argv[3]), processes=2)\n"
+    )
+    folder = tmp_path / "cut"
+    words = [sys.executable, str(script), os.path.dirname(__file__), str(base), str(folder)]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as parent:
+        noted = folder / "checkpoints" / "progress.json"
+        while parent.poll() is None and not noted.exists():
+            time.sleep(0.02)
+        children = psutil.Process(parent.pid).children(recursive=True)
+        parent.send_signal(signal.SIGKILL)
+    assert len(children) == 3  # the launcher and two that train
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
+    assert json.loads(noted.read_text())["files"] and not (folder / "adapter_config.json").exists()
+    order = together.FOLDER
+    assert {p.name for p in (folder / order).iterdir()} == {"order.json", "cases.jsonl", "held_out.jsonl"}
+    steps = []
+    config = replace(TINY, steps=400)
+    train(load(base), [chain_case()], config, folder=folder, processes=2, show=lambda p: steps.append(p.step))
+    assert min(steps) >= 2 and max(steps) == 400 and not (folder / order).exists()
+
+
+def test_what_goes_wrong_in_a_process_is_told(tmp_path, base):
+    lm = load(base)
+    with torch.no_grad():  # a base model that its folder does not hold
+        next(p for n, p in lm.model.named_parameters() if "norm" in n).add_(1)
+    with pytest.raises(RuntimeError, match="trained another model than this one"):
+        train(lm, [chain_case()], TINY, folder=tmp_path / "other", processes=2)
+    lm = replace(load(base), name="no/such-model")
+    with pytest.raises(RuntimeError, match="2 processes failed: ModelError: model 'no/such-model'"):
+        train(lm, [chain_case()], TINY, folder=tmp_path / "none", processes=2)
+
+
+@pytest.mark.parametrize("processes", [0, 3])
+def test_a_batch_that_does_not_divide_is_refused_before_any_work(tmp_path, base, processes):
+    with pytest.raises(ValueError, match=f"divide the batch of 4 cases evenly, not {processes}"):
+        train(load(base), [chain_case()], TINY, folder=tmp_path / "out", processes=processes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(ValueError, match="at most the 1 GPUs here, not 2"):
+        together.check(2, TINY)
+
+
+def test_a_folder_without_a_training_is_refused(tmp_path):
+    command = [sys.executable, "-m", "workbench.train", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and "holds no training that was begun" in done.stderr

@@ -1,0 +1,162 @@
+"""`bench sweep`: the same explanations by one local worker and by two, and by two of which one is killed.
+
+Every sweep is the command that a user gives, in a process of its own. The same batches by plain processes, with nothing
+that schedules them, say what this machine has to give: two of its cores are not always twice one.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from workbench.bench import Say
+from workbench.bench.kills import environment
+from workbench.explain import METHODS
+from workbench.stats import bootstrap_mean
+from workbench.sweep import Batch, plan_explanations, read_grid
+from workbench.sweep.explaining import only
+from workbench.sweep.rows import DONE, ROWS, Results
+from workbench.sweep.work import explain_batch
+
+EXPLANATIONS, QUICK_EXPLANATIONS = 200, 20
+ROUNDS, QUICK_ROUNDS = 3, 1
+WORKERS = (1, 2)
+CASES = 2  # that a plain process takes at a time
+LOOK_SECONDS = 0.05  # between two looks at the rows that came in
+
+
+def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
+    """Seconds with one worker and with two, their ratio by round with 95 % intervals, beside that of plain processes;
+    seconds of a worker an explanation that went into neither explaining nor loading (`overhead`); and what is left of a
+    sweep that loses a worker.
+
+    Two grids of as many explanations: every method of a few cases, and the quickest method of many. MissingStage: the
+    run has no finished adapter.
+    """
+    count, rounds = (QUICK_EXPLANATIONS, QUICK_ROUNDS) if quick else (EXPLANATIONS, ROUNDS)
+    grids = {"every method": list(METHODS), "certified": ["certified"]}
+    table, found, killed = [], {}, {}
+    with tempfile.TemporaryDirectory(prefix="workbench-sweep-") as place:
+        for name, methods in grids.items():
+            folder = Path(place) / name.replace(" ", "-")
+            folder.mkdir()
+            file = write_grid(folder, run_dir, methods, cases=count // len(methods))
+            rows = measured(file, rounds=rounds, say=lambda text, name=name: say(f"{name}: {text}"))  # type: ignore[misc]
+            figures = figures_of(rows, seed=seed)
+            found[name] = {"figures": figures, "rows": rows}
+            killed[name] = with_a_kill(file, folder / "killed")
+            say(f"{name}: a worker killed, {killed[name]['done']} of {killed[name]['tasks']} done")
+            table += [{"grid": name, **{k: v["mean"] for k, v in figures.items()}, **killed[name]}]
+    return {"table": table, "grids": found, "killed": killed}
+
+
+def write_grid(folder: Path, run_dir: Path, methods: Sequence[str], *, cases: int) -> Path:
+    """A grid file of so many held-out cases with each method, everything else as it comes."""
+    file = folder / "grid.json"
+    grid = {"what": "explain", "runs": str(run_dir.resolve()), "cases": f"held_out[:{cases}]", "methods": list(methods)}
+    file.write_text(json.dumps(grid), encoding="utf-8")
+    return file
+
+
+def measured(file: Path, *, rounds: int, say: Say) -> list[dict]:
+    """A row a round and number of workers; the order turns from round to round."""
+    rows = []
+    for number in range(rounds):
+        for workers in WORKERS if number % 2 else WORKERS[::-1]:
+            out = file.parent / f"{number}-{workers}"
+            row = swept(file, out, workers) | {"round": number, "workers": workers}
+            rows.append(row | {"plain_seconds": plain_seconds(file, workers)})
+            say(f"round {number + 1} of {rounds}, {workers} at work: {row['command_seconds']:.0f} s")
+    return rows
+
+
+def swept(file: Path, out: Path, workers: int) -> dict:
+    """One sweep to its end: what it noted of itself, and `command_seconds` from the start of the interpreter."""
+    started = time.perf_counter()
+    process = start(file, out, workers)
+    words = process.communicate()[1]
+    if process.returncode:
+        raise RuntimeError(f"the sweep {file} failed with code {process.returncode}: {words.strip()[-1000:]}")
+    spent = json.loads((out / "sweep.json").read_text(encoding="utf-8"))["spent"]
+    return {"command_seconds": time.perf_counter() - started, **spent}
+
+
+def start(file: Path, out: Path, workers: int) -> subprocess.Popen:
+    """The command, running."""
+    words = ["sweep", str(file), "--out", str(out), "--workers", str(workers), "--quiet"]
+    command = [sys.executable, "-m", "workbench", *words]
+    return subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def plain_seconds(file: Path, workers: int) -> float:
+    """Seconds of the same cases in as many fresh processes, which take one after another from a queue."""
+    orders = [dict(one.order) for batch in plan_explanations(read_grid(file)) for one in cut(batch)]
+    started = time.perf_counter()
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(explain_batch, orders))
+        return time.perf_counter() - started
+
+
+def cut(batch: Batch) -> Iterator[Batch]:
+    """A batch as parts of `CASES` cases."""
+    rest: Batch | None = batch
+    while rest:
+        part, rest = rest.parted(CASES, split=only)
+        yield part
+
+
+def with_a_kill(file: Path, out: Path) -> dict[str, int]:
+    """How many tasks a sweep with two workers has, and how many are done, when one is killed after its first rows."""
+    process, killed = start(file, out, max(WORKERS)), 0
+    while process.poll() is None and not killed:
+        killed = kill_one(out / ROWS)
+        time.sleep(LOOK_SECONDS)
+    process.communicate()
+    rows = Results(out).rows.values()
+    tasks = sum(len(batch.tasks) for batch in plan_explanations(read_grid(file)))
+    return {"tasks": tasks, "done": sum(row["status"] == DONE for row in rows), "killed": killed}
+
+
+def kill_one(rows: Path) -> int:
+    """Kill the worker that the first row names: 1; 0 where there is no row yet, or no such process any more."""
+    lines = rows.read_bytes().split(b"\n")[:-1] if rows.exists() else []
+    if not lines:
+        return 0
+    try:
+        os.kill(int(json.loads(lines[0])["worker"].rpartition(":")[2]), signal.SIGKILL)
+    except ProcessLookupError:
+        return 0
+    return 1
+
+
+def figures_of(rows: Sequence[dict], *, seed: int) -> dict[str, dict]:
+    """Means with intervals over the rounds. `times_*`: how many times as fast two workers are as one, by the command
+    (start and end included), by the sweep (first batch handed out to last row), by its explanations (loading left out)
+    and by plain processes; `overhead_ms_*`: see `Spent.to_dict`."""
+    one, two = ([row for row in rows if row["workers"] == workers] for workers in WORKERS)
+    pairs = list(zip(one, two, strict=True))
+    figures = {f"seconds_{w}": [row["seconds"] for row in rows if row["workers"] == w] for w in WORKERS}
+    figures |= {f"overhead_ms_{w}": [1e3 * row["overhead"] for row in rows if row["workers"] == w] for w in WORKERS}
+    figures |= {
+        "times_command": [a["command_seconds"] / b["command_seconds"] for a, b in pairs],
+        "times_sweep": [a["seconds"] / b["seconds"] for a, b in pairs],
+        "times_explaining": [explaining(a) / explaining(b) for a, b in pairs],
+        "times_plain": [a["plain_seconds"] / b["plain_seconds"] for a, b in pairs],
+    }
+    return {k: bootstrap_mean(v, rng=np.random.default_rng(seed))._asdict() for k, v in figures.items()}
+
+
+def explaining(row: dict) -> float:
+    """Seconds of a sweep without those that its workers, side by side, took to load."""
+    return row["seconds"] - row["loading"] / row["workers"]

@@ -1,0 +1,177 @@
+"""One training by several processes, one a GPU: each takes its part of every batch, and their gradients are averaged.
+
+    python -m workbench run --run-dir runs/big -p processes 4           # notebook 2 starts them on this machine
+    accelerate launch --multi_gpu --num_processes 4 -m workbench.train runs/big/adapter
+
+The second form goes on by hand with a training that the first has begun, from its last checkpoint. With accelerate's
+`--num_machines`, `--machine_rank` and `--main_process_ip` it reaches over machines that share the folder; given again,
+the `run` command finds the work done and goes on behind it. What is trained on what stands in `adapter/training/`.
+
+A batch has as many cases as with one process, so it must be divisible. Rows, order, loss and steps are those of one
+process too; sums are taken in another order, so the last digits of the weights differ.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workbench import models
+from workbench.artifacts.files import atomic_write_json
+from workbench.cases import Case, load_cases, save_cases
+from workbench.models import LanguageModel
+from workbench.train.config import TrainConfig
+from workbench.train.progress import Progress
+from workbench.train.world import is_main, world
+
+FOLDER = "training"  # what the processes read; it goes when the training is done
+WATCHED = "--end-with-parent"  # their stdin closes when the process that started them is gone
+LAST_LINES = 12  # of what failed processes said
+STOP_SECONDS = 30.0  # that processes have to end
+
+Show = Callable[[Progress], None]
+
+
+def check(processes: int, config: TrainConfig) -> None:
+    """ValueError: so many processes cannot train this."""
+    if processes < 1 or config.batch % processes:
+        raise ValueError(
+            f"processes must be 1 or more and divide the batch of {config.batch} cases evenly, not {processes!r}"
+        )
+    if torch.cuda.is_available() and processes > torch.cuda.device_count():
+        raise ValueError(f"processes must be at most the {torch.cuda.device_count()} GPUs here, not {processes!r}")
+
+
+def launch(
+    lm: LanguageModel,
+    cases: Sequence[Case],
+    config: TrainConfig,
+    processes: int,
+    *,
+    parts: int,
+    folder: Path,
+    held_out: Sequence[Case],
+    show: Show,
+) -> None:
+    """Trains in new processes, which leave their checkpoints in `folder/checkpoints`; `show` hears of every logged row.
+
+    parts: of a process's share of a batch that follow one another in a step.
+    RuntimeError: one of them failed, with its own words; checkpoints stay, and the same call goes on from the last.
+    torch.OutOfMemoryError: its memory ran out. They end when this process is interrupted, or gone.
+    """
+    write_order(lm, cases, config, parts=parts, folder=folder, held_out=held_out)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
+    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    environment = {"OMP_NUM_THREADS": threads} | os.environ
+    process = subprocess.Popen(
+        [*command, "-m", "workbench.train", str(folder.resolve()), WATCHED],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        env=environment, start_new_session=True,
+    )  # fmt: skip
+    try:
+        words, short = _heard(process, show)
+        if process.wait():
+            kind = torch.OutOfMemoryError if short else RuntimeError
+            raise kind(f"training by {processes} processes failed: {words}")
+    finally:
+        _stop(process)
+
+
+def _heard(process: subprocess.Popen, show: Show) -> tuple[str, bool]:
+    """Hands on the progress that the processes tell, until they end; what went wrong, or their last lines, and whether
+    memory ran out."""
+    last, error, short = deque[str](maxlen=LAST_LINES), "", False
+    assert process.stdout is not None
+    for line in process.stdout:
+        told = _message(line)
+        if "progress" in told:
+            show(Progress(**told["progress"]))
+        error, short = error or str(told.get("error", "")), short or bool(told.get("out_of_memory"))
+        if not told and line.strip():
+            last.append(line.strip())
+    return error or " | ".join(last), short
+
+
+def _message(line: str) -> dict[str, Any]:
+    """What a line of output tells, if it was meant to be read by a program."""
+    try:
+        found = json.loads(line) if line.startswith('{"') else {}
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _stop(process: subprocess.Popen) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for stream in (process.stdin, process.stdout):
+        if stream:
+            stream.close()
+
+
+def write_order(
+    lm: LanguageModel,
+    cases: Sequence[Case],
+    config: TrainConfig,
+    *,
+    parts: int,
+    folder: Path,
+    held_out: Sequence[Case],
+) -> None:
+    """What the processes need to know, as JSON in `folder/training`."""
+    place = folder / FOLDER
+    place.mkdir(parents=True, exist_ok=True)
+    save_cases(place / "cases.jsonl", cases)
+    save_cases(place / "held_out.jsonl", held_out)
+    base = lm.model.get_base_model() if hasattr(lm.model, "get_base_model") else lm.model
+    order = {
+        "model": str(Path(lm.name).resolve()) if Path(lm.name).is_dir() and lm.name != models.READER else lm.name,
+        "four_bit": getattr(base.config, "quantization_config", None) is not None,
+        "names": dict(lm.names),
+        "config": config.to_dict(),
+        "parts": parts,
+    }
+    atomic_write_json(place / "order.json", order)
+
+
+def take_part(folder: Path, *, watched: bool) -> None:
+    """What one of the processes does: the training that `write_order` described. watched: end when stdin closes."""
+    from workbench.train.qlora import Training
+
+    if watched:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    place = folder / FOLDER
+    order = json.loads((place / "order.json").read_text(encoding="utf-8"))
+    config = TrainConfig(**order["config"] | {name: tuple(order["config"][name]) for name in ("modules", "shares")})
+    check(world(), config)
+    lm = models.load(order["model"], names=order["names"], four_bit=order["four_bit"])
+    cases, held_out = (load_cases(place / f"{name}.jsonl") for name in ("cases", "held_out"))
+    show = tell if is_main() else None
+    Training(lm, cases, config, folder, held_out=held_out, show=show).done(order["parts"])
+
+
+def tell(progress: Progress) -> None:
+    """A line of JSON for the process that listens."""
+    print(json.dumps({"progress": asdict(progress)}), flush=True)
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
