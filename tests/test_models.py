@@ -48,6 +48,24 @@ def test_the_adapter_survives_saving_and_can_be_switched(tmp_path):
     assert not torch.allclose(tuned, other.logprobs(*rows, adapter=False)[0], atol=1e-3)
 
 
+@pytest.mark.parametrize("kind", ["llama", "qwen"])  # the second has biases
+def test_weights_held_dequantised_give_the_same_bits(tmp_path, monkeypatch, kind):
+    folder, ids = str(save_tiny(tmp_path / kind, kind)), torch.arange(5, 60)[None]
+
+    def passed(lm) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs = lm.model.get_input_embeddings()(ids).detach().requires_grad_(True)
+        logits = lm.model(inputs_embeds=inputs).logits
+        logits.square().sum().backward()
+        return logits.detach(), inputs.grad
+
+    held = models.load(folder, names=NAMES)
+    monkeypatch.setattr(models, "ALONE_UP_TO", 0)  # every model counts as large
+    plain = models.load(folder, names=NAMES)
+    layers = [[m for m in lm.model.modules() if type(m).__name__ == "Linear4bit"] for lm in (held, plain)]
+    assert all("forward" in vars(m) for m in layers[0]) and not any("forward" in vars(m) for m in layers[1])
+    assert all(torch.equal(*both) for both in zip(passed(held), passed(plain), strict=True))
+
+
 def test_gradients_still_flow_after_an_evaluation(tmp_path):
     """On some processors a 4-bit layer repacks itself in eval mode and then passes no gradient."""
     lm = models.load(str(save_tiny(tmp_path / "llama", "llama")), names=NAMES)

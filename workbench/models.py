@@ -8,12 +8,16 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
 import torch
+from bitsandbytes.functional import dequantize_4bit
+from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model
 from threadpoolctl import threadpool_limits
+from torch.nn import functional
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -120,6 +124,8 @@ def load(
         ) from error
     keep_gradients(model)
     suit_threads(model)
+    if small_on_a_cpu(model):
+        hold_dequantised(model)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     if adapter is not None:
@@ -193,9 +199,13 @@ def keep_gradients(model: PreTrainedModel) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
+def small_on_a_cpu(model: PreTrainedModel) -> bool:
+    """Whether its matrices are so small that what surrounds their products costs as much as these."""
+    return model.device.type == "cpu" and model.num_parameters() <= ALONE_UP_TO
+
+
 def suit_threads(model: PreTrainedModel) -> None:
-    """Sets torch's and numpy's threads for a model on a CPU: one where its matrices are so small that sharing them
-    costs more.
+    """Sets torch's and numpy's threads for a model on a CPU: one where sharing its matrices costs more than it gains.
 
     With two threads a training step of the embedded reader takes half as long again, and many times as long where
     another process wants the same core, since threads that wait for each other keep theirs busy; so do the rank
@@ -204,6 +214,18 @@ def suit_threads(model: PreTrainedModel) -> None:
     threads = 1 if model.num_parameters() <= ALONE_UP_TO else THREADS
     torch.set_num_threads(threads)
     threadpool_limits(threads, user_api="blas")
+
+
+def hold_dequantised(model: PreTrainedModel) -> None:
+    """Keeps the weights of 4-bit layers in 32 bits beside the 4, instead of dequantising them in every pass.
+
+    A pass of the embedded reader takes a sixth to a third less time, and its numbers, gradients included, are the same
+    to the last bit: on a CPU bitsandbytes, too, multiplies with the dequantised matrix.
+    """
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            weight = dequantize_4bit(module.weight.data, module.weight.quant_state)
+            module.forward = partial(functional.linear, weight=weight, bias=module.bias)
 
 
 def add_adapter(

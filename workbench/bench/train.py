@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
+from bitsandbytes.nn import Linear4bit
 from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, TrainingArguments
 
 from workbench import models
@@ -64,7 +65,11 @@ def _settings(recorded: dict, *, steps: int, seed: int) -> dict:
 
 
 def plain_trainer(lm: LanguageModel, cases: Sequence[Case], config: TrainConfig, folder: Path) -> None:
-    """What a user writes: the rows as a list, a collator that pads, the Trainer, random order."""
+    """What a user writes: the model as transformers loads it, the rows as a list, a collator that pads, the Trainer,
+    random order."""
+    for module in lm.model.modules():
+        if isinstance(module, Linear4bit):
+            vars(module).pop("forward", None)  # see `models.hold_dequantised`
     add_adapter(
         lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
     )
