@@ -1,7 +1,7 @@
 """`bench sweep`: the same explanations by one local worker and by two, and by two of which one is killed.
 
-Every sweep is the command that a user gives, in a process of its own. The same batches by plain processes, with nothing
-that schedules them, say what this machine has to give: two of its cores are not always twice one.
+Every sweep is the command that a user gives, in a process of its own. A part of its cases by plain processes, with
+nothing that schedules them, says what this machine has to give: two of its cores are not always twice one.
 """
 
 from __future__ import annotations
@@ -16,49 +16,53 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
+from transformers.utils import logging
 
 from workbench.bench import Say
 from workbench.bench.kills import environment
-from workbench.explain import METHODS
 from workbench.stats import bootstrap_mean
 from workbench.sweep import Batch, plan_explanations, read_grid
 from workbench.sweep.explaining import only
 from workbench.sweep.rows import DONE, ROWS, Results
 from workbench.sweep.work import explain_batch
 
-EXPLANATIONS, QUICK_EXPLANATIONS = 200, 20
-ROUNDS, QUICK_ROUNDS = 3, 1
+EXPLANATIONS, QUICK_EXPLANATIONS = 200, 10
+ROUNDS, QUICK_ROUNDS = 2, 1
+GRIDS = ("in_loop", "certified")  # a method that takes its time, and the quickest, which shows what surrounds it
 WORKERS = (1, 2)
+PLAIN_SHARE = 5  # one of so many cases is done by plain processes too
 CASES = 2  # that a plain process takes at a time
 LOOK_SECONDS = 0.05  # between two looks at the rows that came in
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
-    """Seconds with one worker and with two, their ratio by round with 95 % intervals, beside that of plain processes;
-    seconds of a worker an explanation that went into neither explaining nor loading (`overhead`); and what is left of a
-    sweep that loses a worker.
+    """For each method, seconds with one worker and with two, their ratio by round with 95 % intervals, beside that of
+    plain processes; what a worker spends an explanation on neither explaining nor loading; and what is left of a sweep
+    that loses a worker.
 
-    Two grids of as many explanations: every method of a few cases, and the quickest method of many. MissingStage: the
-    run has no finished adapter.
+    MissingStage: the run has no finished adapter.
     """
     count, rounds = (QUICK_EXPLANATIONS, QUICK_ROUNDS) if quick else (EXPLANATIONS, ROUNDS)
-    grids = {"every method": list(METHODS), "certified": ["certified"]}
-    table, found, killed = [], {}, {}
+    table, grids = [], {}
     with tempfile.TemporaryDirectory(prefix="workbench-sweep-") as place:
-        for name, methods in grids.items():
-            folder = Path(place) / name.replace(" ", "-")
+        for method in GRIDS:
+            folder = Path(place) / method
             folder.mkdir()
-            file = write_grid(folder, run_dir, methods, cases=count // len(methods))
-            rows = measured(file, rounds=rounds, say=lambda text, name=name: say(f"{name}: {text}"))  # type: ignore[misc]
+            file = write_grid(folder, run_dir, [method], cases=count)
+            plain = plain_times(file)
+            say(f"{method}: {WORKERS[1]} plain processes are {plain:.2f} times as fast as one")
+            rows = measured(file, rounds=rounds, say=lambda text, of=method: say(f"{of}: {text}"))  # type: ignore[misc]
             figures = figures_of(rows, seed=seed)
-            found[name] = {"figures": figures, "rows": rows}
-            killed[name] = with_a_kill(file, folder / "killed")
-            say(f"{name}: a worker killed, {killed[name]['done']} of {killed[name]['tasks']} done")
-            table += [{"grid": name, **{k: v["mean"] for k, v in figures.items()}, **killed[name]}]
-    return {"table": table, "grids": found, "killed": killed}
+            killed = with_a_kill(file, folder / "killed")
+            say(f"{method}: {killed['killed']} worker killed, {killed['done']} of {killed['tasks']} done")
+            grids[method] = {"figures": figures, "times_plain": plain, "killed": killed, "rows": rows}
+            means = {name: figure["mean"] for name, figure in figures.items()}
+            table.append({"method": method, **means, "times_plain": plain, **killed})
+    return {"table": table, "grids": grids}
 
 
 def write_grid(folder: Path, run_dir: Path, methods: Sequence[str], *, cases: int) -> Path:
@@ -76,7 +80,7 @@ def measured(file: Path, *, rounds: int, say: Say) -> list[dict]:
         for workers in WORKERS if number % 2 else WORKERS[::-1]:
             out = file.parent / f"{number}-{workers}"
             row = swept(file, out, workers) | {"round": number, "workers": workers}
-            rows.append(row | {"plain_seconds": plain_seconds(file, workers)})
+            rows.append(row)
             say(f"round {number + 1} of {rounds}, {workers} at work: {row['command_seconds']:.0f} s")
     return rows
 
@@ -99,13 +103,31 @@ def start(file: Path, out: Path, workers: int) -> subprocess.Popen:
     return subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
+def plain_times(file: Path) -> float:
+    """How many times as fast two plain processes are as one, at a part of the cases, loading left out."""
+    one, two = (plain_seconds(file, workers) for workers in WORKERS)
+    return one / two
+
+
 def plain_seconds(file: Path, workers: int) -> float:
-    """Seconds of the same cases in as many fresh processes, which take one after another from a queue."""
+    """Seconds of so many processes that take cases from a queue, once each has done the first of them."""
     orders = [dict(one.order) for batch in plan_explanations(read_grid(file)) for one in cut(batch)]
-    started = time.perf_counter()
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(explain_batch, orders))
+    orders = orders[: max(len(orders) // PLAIN_SHARE, workers)]
+    ready = multiprocessing.get_context("spawn")
+    gate = ready.Barrier(workers + 1)
+    with ProcessPoolExecutor(workers, ready, initializer=_prepare, initargs=(orders[0], gate)) as pool:
+        waiting = [pool.submit(explain_batch, order) for order in orders]
+        gate.wait()
+        started = time.perf_counter()
+        for one in waiting:
+            one.result()
         return time.perf_counter() - started
+
+
+def _prepare(order: dict, gate: Barrier) -> None:
+    logging.disable_progress_bar()
+    explain_batch(order)
+    gate.wait()
 
 
 def cut(batch: Batch) -> Iterator[Batch]:
@@ -142,8 +164,8 @@ def kill_one(rows: Path) -> int:
 
 def figures_of(rows: Sequence[dict], *, seed: int) -> dict[str, dict]:
     """Means with intervals over the rounds. `times_*`: how many times as fast two workers are as one, by the command
-    (start and end included), by the sweep (first batch handed out to last row), by its explanations (loading left out)
-    and by plain processes; `overhead_ms_*`: see `Spent.to_dict`."""
+    (start and end included), by the sweep (first batch handed out to last row) and by its explanations (loading left
+    out); `overhead_ms_*`: of a worker, an explanation, spent on neither explaining nor loading."""
     one, two = ([row for row in rows if row["workers"] == workers] for workers in WORKERS)
     pairs = list(zip(one, two, strict=True))
     figures = {f"seconds_{w}": [row["seconds"] for row in rows if row["workers"] == w] for w in WORKERS}
@@ -152,7 +174,6 @@ def figures_of(rows: Sequence[dict], *, seed: int) -> dict[str, dict]:
         "times_command": [a["command_seconds"] / b["command_seconds"] for a, b in pairs],
         "times_sweep": [a["seconds"] / b["seconds"] for a, b in pairs],
         "times_explaining": [explaining(a) / explaining(b) for a, b in pairs],
-        "times_plain": [a["plain_seconds"] / b["plain_seconds"] for a, b in pairs],
     }
     return {k: bootstrap_mean(v, rng=np.random.default_rng(seed))._asdict() for k, v in figures.items()}
 
