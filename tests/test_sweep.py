@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from workbench import cli
 from workbench.cli import exit, main
 from workbench.cluster.drive import Drive
 from workbench.sweep import plan_explanations, read_grid, work
+from workbench.sweep.explaining import only
 from workbench.sweep.tables import axes, measures, summary
 
 
@@ -87,6 +89,23 @@ def test_a_case_is_explained_the_same_in_company_and_alone(tmp_path, run, loads)
     for name, one in found[0].items():
         assert one["elements"] == found[1][name]["elements"]
         assert one["toolchain_changed"] == found[1][name]["toolchain_changed"]
+
+
+@pytest.mark.parametrize("threads", [0, 1, 2, 5])
+def test_batches_get_smaller_towards_the_end_and_lose_nothing(tmp_path, run, threads):
+    batches = plan_explanations(read_grid(grid(tmp_path, grid_text(run, batch="6", seeds="3"))))
+    drive = Drive(None, None, work.explain_batch, only, waiting=deque(batches), threads=threads)
+    drive.left = 18
+    given = []
+    while drive.waiting:
+        given.append(drive._next())
+    sizes = [len(one.cases) for one in given]
+    assert sum(sizes) == 18 and max(sizes) <= 6 and drive.left == 0
+    lefts = [18 - sum(sizes[:k]) for k in range(len(sizes))]
+    assert all(size <= max(1, -(-left // (2 * max(threads, 1)))) for size, left in zip(sizes, lefts, strict=True))
+    assert sizes[-1] == 1 and sizes[0] == {0: 6, 1: 6, 2: 5, 5: 2}[threads]
+    ids = [task["id"] for one in given for task in one.order["tasks"]]
+    assert sorted(ids) == sorted(task.id for batch in batches for task in batch.tasks)
 
 
 def free_port() -> int:

@@ -104,7 +104,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(ValueError, match="at most the 1 GPUs here, not 2"):
-        together.check(2, TINY)
+        together.check_gpus(2)
 
 
 def test_a_folder_without_a_training_is_refused(tmp_path):

@@ -72,12 +72,14 @@ class Drive:
     resources: Mapping[str, float] = field(default_factory=dict)
     tick: Tick = lambda spent: None
     spent: Spent = field(default_factory=Spent)
+    waiting: deque[Batch] = field(default_factory=deque)
+    left: int = 0  # cases that wait
+    threads: int = 0  # of workers, at the last look
 
     def run(self, batches: Sequence[Batch]) -> Spent:
         """Do them all; the rows of a batch are on the disk before another is handed out in its place."""
         self.waiting, self.suspects, self.out = deque(batches), deque[Batch](), dict[Any, tuple[Batch, Future]]()
-        self.left = sum(len(batch.cases) for batch in batches)  # cases that wait
-        self.threads, self.asked = 0, -ROOM_SECONDS
+        self.left, self.asked = sum(len(batch.cases) for batch in batches), -ROOM_SECONDS
         self.spent.started = time.perf_counter()
         queue = as_completed([], loop=self.client.loop)
         try:

@@ -1,7 +1,8 @@
 """QLoRA on cases of the graph, and how well a model answers.
 
 `config` holds the settings, `rows` makes token ids of cases, `qlora` trains, `packing` does so without padding,
-`progress` tells what happens on the way, `checkpoints` lets it go on, `scores` tells exact and valid answers.
+`last_layer` spares it what is read by nobody, `together` trains by several processes (`world` tells which), `progress`
+tells what happens on the way, `checkpoints` lets it go on, `scores` tells exact and valid answers.
 """
 
 from workbench.train.config import TrainConfig

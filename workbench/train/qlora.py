@@ -62,11 +62,13 @@ def train(
     processes: that train together, see `together`; an interrupt then ends them, and their checkpoints stay.
 
     ContextError: a case is longer than the model's context. ValueError: rows are to be packed for a model whose
-    attention is not plain, or the batch does not divide among the processes. Nothing was trained. MemoryShort: a single
-    case does not fit into the memory; where a batch does not, its parts follow one another in a step.
+    attention is not plain, the batch does not divide among the processes, or they want more GPUs than there are.
+    Nothing was trained. MemoryShort: a single case does not fit into the memory; where a batch does not, its parts
+    follow one another in a step.
     """
     check_context(lm.model, longest_rows(cases, lm))
     together.check(processes, config)
+    together.check_gpus(processes)
     if config.packed:
         check_packs(lm)
     job = Training(lm, cases, config, folder, listen, show, held_out, stoppable, processes)
@@ -158,10 +160,7 @@ class Training:
 
     def by_others(self, parts: int) -> Checkpoints:
         """The checkpoints, once other processes have trained to the end."""
-        together.launch(
-            self.lm, self.cases, self.config, self.processes,
-            parts=parts, folder=self.folder, held_out=self.held_out, show=self.hear,
-        )  # fmt: skip
+        together.launch(self, parts)
         checkpoints = self.checkpoints()
         if checkpoints.steps < self.config.steps:
             raise RuntimeError(

@@ -20,27 +20,27 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from workbench import models
 from workbench.artifacts.files import atomic_write_json
-from workbench.cases import Case, load_cases, save_cases
-from workbench.models import LanguageModel
+from workbench.cases import load_cases, save_cases
 from workbench.train.config import TrainConfig
 from workbench.train.progress import Progress
 from workbench.train.world import is_main, world
+
+if TYPE_CHECKING:
+    from workbench.train.qlora import Training
 
 FOLDER = "training"  # what the processes read; it goes when the training is done
 WATCHED = "--end-with-parent"  # their stdin closes when the process that started them is gone
 LAST_LINES = 12  # of what failed processes said
 STOP_SECONDS = 30.0  # that processes have to end
-
-Show = Callable[[Progress], None]
 
 
 def check(processes: int, config: TrainConfig) -> None:
@@ -49,46 +49,40 @@ def check(processes: int, config: TrainConfig) -> None:
         raise ValueError(
             f"processes must be 1 or more and divide the batch of {config.batch} cases evenly, not {processes!r}"
         )
+
+
+def check_gpus(processes: int) -> None:
+    """ValueError: this machine has fewer GPUs than processes are to be started. Without any, the processor trains."""
     if torch.cuda.is_available() and processes > torch.cuda.device_count():
         raise ValueError(f"processes must be at most the {torch.cuda.device_count()} GPUs here, not {processes!r}")
 
 
-def launch(
-    lm: LanguageModel,
-    cases: Sequence[Case],
-    config: TrainConfig,
-    processes: int,
-    *,
-    parts: int,
-    folder: Path,
-    held_out: Sequence[Case],
-    show: Show,
-) -> None:
-    """Trains in new processes, which leave their checkpoints in `folder/checkpoints`; `show` hears of every logged row.
+def launch(job: Training, parts: int) -> None:
+    """Trains in new processes, which leave their checkpoints in the job's folder; it hears of every logged row.
 
     parts: of a process's share of a batch that follow one another in a step.
     RuntimeError: one of them failed, with its own words; checkpoints stay, and the same call goes on from the last.
     torch.OutOfMemoryError: its memory ran out. They end when this process is interrupted, or gone.
     """
-    write_order(lm, cases, config, parts=parts, folder=folder, held_out=held_out)
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    threads = str(max(1, (os.cpu_count() or 1) // processes))
+    write_order(job, parts)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={job.processes}"]
+    threads = str(max(1, (os.cpu_count() or 1) // job.processes))
     environment = {"OMP_NUM_THREADS": threads} | os.environ
     process = subprocess.Popen(
-        [*command, "-m", "workbench.train", str(folder.resolve()), WATCHED],
+        [*command, "-m", "workbench.train", str(job.folder.resolve()), WATCHED],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
         env=environment, start_new_session=True,
     )  # fmt: skip
     try:
-        words, short = _heard(process, show)
+        words, short = _heard(process, job.hear)
         if process.wait():
             kind = torch.OutOfMemoryError if short else RuntimeError
-            raise kind(f"training by {processes} processes failed: {words}")
+            raise kind(f"training by {job.processes} processes failed: {words}")
     finally:
         _stop(process)
 
 
-def _heard(process: subprocess.Popen, show: Show) -> tuple[str, bool]:
+def _heard(process: subprocess.Popen, show: Callable[[Progress], None]) -> tuple[str, bool]:
     """Hands on the progress that the processes tell, until they end; what went wrong, or their last lines, and whether
     memory ran out."""
     last, error, short = deque[str](maxlen=LAST_LINES), "", False
@@ -125,26 +119,18 @@ def _stop(process: subprocess.Popen) -> None:
             stream.close()
 
 
-def write_order(
-    lm: LanguageModel,
-    cases: Sequence[Case],
-    config: TrainConfig,
-    *,
-    parts: int,
-    folder: Path,
-    held_out: Sequence[Case],
-) -> None:
-    """What the processes need to know, as JSON in `folder/training`."""
-    place = folder / FOLDER
+def write_order(job: Training, parts: int) -> None:
+    """What the processes need to know, as JSON in `training/` of the job's folder."""
+    place, lm = job.folder / FOLDER, job.lm
     place.mkdir(parents=True, exist_ok=True)
-    save_cases(place / "cases.jsonl", cases)
-    save_cases(place / "held_out.jsonl", held_out)
+    save_cases(place / "cases.jsonl", job.cases)
+    save_cases(place / "held_out.jsonl", job.held_out)
     base = lm.model.get_base_model() if hasattr(lm.model, "get_base_model") else lm.model
     order = {
         "model": str(Path(lm.name).resolve()) if Path(lm.name).is_dir() and lm.name != models.READER else lm.name,
         "four_bit": getattr(base.config, "quantization_config", None) is not None,
         "names": dict(lm.names),
-        "config": config.to_dict(),
+        "config": job.config.to_dict(),
         "parts": parts,
     }
     atomic_write_json(place / "order.json", order)
