@@ -78,7 +78,7 @@ def train(
         parts, before = job.more(parts), parts
         LOG.warning(
             "the memory ran out in a training step of %d cases at a time: it takes %d from here on, and adds them up",
-            *(job.together // before, job.together // parts),
+            *(job.share // before, job.share // parts),
         )
     return result
 
@@ -98,13 +98,13 @@ class Training:
     processes: int = 1
 
     @property
-    def together(self) -> int:
+    def share(self) -> int:
         """Cases that a process has in each step."""
         return self.config.batch // self.processes
 
     def more(self, parts: int) -> int:
         """The next number of parts, twice as many or a few more, that a process's cases divide into."""
-        return next(n for n in range(2 * parts, self.together + 1) if self.together % n == 0)
+        return next(n for n in range(2 * parts, self.share + 1) if self.share % n == 0)
 
     def tried(self, parts: int) -> TrainResult | None:
         """The training, each step in so many parts; None: the memory ran out."""
@@ -113,7 +113,7 @@ class Training:
         except RuntimeError as error:
             if world() > 1 or not is_out_of_memory(error):  # of several processes, the one that started them decides
                 raise
-            if parts == self.together:
+            if parts == self.share:
                 raise MemoryShort(
                     "training does not fit into the memory with one case at a time; take a smaller model, a smaller "
                     "rank, fewer modules, or cases with fewer facts"
