@@ -16,6 +16,7 @@ from tiny import NAMES, chain_case, save_tiny
 
 from workbench import models
 from workbench.train import TrainConfig, together, train
+from workbench.train.__main__ import main
 
 TINY = TrainConfig(rank=4, alpha=8, steps=6, batch=4, checkpoint_every=2, seed=5)
 
@@ -59,7 +60,7 @@ def test_processes_that_were_killed_leave_no_others_and_their_checkpoint_is_gone
         "from workbench import models\n"
         "from workbench.train import TrainConfig, train\n"
         "lm = models.load(sys.argv[2], names=NAMES)\n"
-        "config = TrainConfig(rank=4, alpha=8, steps=400, batch=4, checkpoint_every=2, seed=5)\n"
+        "config = TrainConfig(rank=4, alpha=8, steps=80, batch=4, checkpoint_every=4, seed=5)\n"
         "train(lm, [chain_case()], config, folder=Path(sys.argv[3]), processes=2)\n"
     )
     folder = tmp_path / "cut"
@@ -76,10 +77,15 @@ def test_processes_that_were_killed_leave_no_others_and_their_checkpoint_is_gone
     assert json.loads(noted.read_text())["files"] and not (folder / "adapter_config.json").exists()
     order = together.FOLDER
     assert {p.name for p in (folder / order).iterdir()} == {"order.json", "cases.jsonl", "held_out.jsonl"}
+    by_hand = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    words = [*by_hand, "-m", "workbench.train", str(folder)]
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    told = [json.loads(line)["progress"]["step"] for line in done.stdout.splitlines() if line.startswith('{"progress"')]
+    assert min(told) >= 4 and max(told) == 80 and not (folder / order).exists()
     steps = []
-    config = replace(TINY, steps=400)
+    config = replace(TINY, steps=80, checkpoint_every=4)
     train(load(base), [chain_case()], config, folder=folder, processes=2, show=lambda p: steps.append(p.step))
-    assert min(steps) >= 2 and max(steps) == 400 and not (folder / order).exists()
+    assert steps == [80]  # found done
 
 
 def test_what_goes_wrong_in_a_process_is_told(tmp_path, base):
@@ -88,8 +94,9 @@ def test_what_goes_wrong_in_a_process_is_told(tmp_path, base):
         next(p for n, p in lm.model.named_parameters() if "norm" in n).add_(1)
     with pytest.raises(RuntimeError, match="trained another model than this one"):
         train(lm, [chain_case()], TINY, folder=tmp_path / "other", processes=2)
-    lm = replace(load(base), name="no/such-model")
-    with pytest.raises(RuntimeError, match="2 processes failed: ModelError: model 'no/such-model'"):
+    (tmp_path / "empty").mkdir()
+    lm = replace(load(base), name=str(tmp_path / "empty"))
+    with pytest.raises(RuntimeError, match="2 processes failed: ModelError: model '.*empty'"):
         train(lm, [chain_case()], TINY, folder=tmp_path / "none", processes=2)
 
 
@@ -107,7 +114,8 @@ def test_more_processes_than_gpus_are_refused(monkeypatch):
         together.check_gpus(2)
 
 
-def test_a_folder_without_a_training_is_refused(tmp_path):
-    command = [sys.executable, "-m", "workbench.train", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2 and "holds no training that was begun" in done.stderr
+def test_a_folder_without_a_training_is_refused(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["workbench.train", str(tmp_path)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2 and "holds no training that was begun" in capsys.readouterr().err

@@ -217,10 +217,11 @@ def suit_threads(model: PreTrainedModel) -> None:
 
 
 def hold_dequantised(model: PreTrainedModel) -> None:
-    """Keeps the weights of 4-bit layers in 32 bits beside the 4, instead of dequantising them in every pass.
+    """Keeps the weights of 4-bit layers in 32 bits beside the 4: with small matrices, dequantising them costs much of a
+    pass.
 
-    A pass of the embedded reader takes a sixth to a third less time, and its numbers, gradients included, are the same
-    to the last bit: on a CPU bitsandbytes, too, multiplies with the dequantised matrix.
+    The numbers, gradients included, are the same to the last bit: on a CPU bitsandbytes, too, dequantises and then
+    multiplies.
     """
     for module in model.modules():
         if isinstance(module, Linear4bit):

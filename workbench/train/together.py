@@ -6,6 +6,7 @@
 The second form goes on by hand with a training that the first has begun, from its last checkpoint. With accelerate's
 `--num_machines`, `--machine_rank` and `--main_process_ip` it reaches over machines that share the folder; given again,
 the `run` command finds the work done and goes on behind it. What is trained on what stands in `adapter/training/`.
+Without a GPU, processes share the processor (`torchrun --nproc_per_node 2 -m workbench.train runs/big/adapter`).
 
 A batch has as many cases as with one process, so it must be divisible. Rows, order, loss and steps are those of one
 process too; sums are taken in another order, so the last digits of the weights differ.
