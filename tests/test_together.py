@@ -96,7 +96,7 @@ def test_what_goes_wrong_in_a_process_is_told(tmp_path, base):
         train(lm, [chain_case()], TINY, folder=tmp_path / "other", processes=2)
     (tmp_path / "empty").mkdir()
     lm = replace(load(base), name=str(tmp_path / "empty"))
-    with pytest.raises(RuntimeError, match="2 processes failed: ModelError: model '.*empty'"):
+    with pytest.raises(RuntimeError, match=r"2 processes failed: ModelError: model '.*empty'"):
         train(lm, [chain_case()], TINY, folder=tmp_path / "none", processes=2)
 
 
