@@ -100,6 +100,37 @@ def test_what_goes_wrong_in_a_process_is_told(tmp_path, base):
         train(lm, [chain_case()], TINY, folder=tmp_path / "none", processes=2)
 
 
+def test_processes_whose_memory_runs_out_take_their_share_in_parts(tmp_path, base, monkeypatch, caplog):
+    one = train(load(base), [chain_case()], TINY, folder=tmp_path / "one")
+    launch, asked = together.launch, []
+
+    def short(job, parts):
+        asked.append(parts)
+        if parts == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        launch(job, parts)
+
+    monkeypatch.setattr(together, "launch", short)
+    two = train(load(base), [chain_case()], TINY, folder=tmp_path / "two", processes=2)
+    assert asked == [1, 2]
+    assert "in a training step of 2 cases at a time: it takes 1 from here on" in caplog.text
+    assert [r["loss"] for r in two.history] == pytest.approx([r["loss"] for r in one.history], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("lines", "heard"),
+    [
+        (['{"error": "full", "out_of_memory": true}', "[a table]", '{"error": "later"}'], ("full", True)),
+        (['{"error": "a"}', '{"out of": "place"', '{"error": "b", "out_of_memory": false}'], ("a", False)),
+        (["a", "", "b"], ("a | b", False)),
+    ],
+)
+def test_processes_say_what_went_wrong_and_whether_memory_was_short(lines, heard):
+    words = [sys.executable, "-c", f"print({chr(10).join(lines)!r})"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert together._heard(process, show=lambda progress: None) == heard
+
+
 @pytest.mark.parametrize("processes", [0, 3])
 def test_a_batch_that_does_not_divide_is_refused_before_any_work(tmp_path, base, processes):
     with pytest.raises(ValueError, match=f"divide the batch of 4 cases evenly, not {processes}"):
