@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
 from bitsandbytes.functional import dequantize_4bit
@@ -154,6 +155,11 @@ def with_adapter(model: PreTrainedModel, folder: Path, name: str, *, trainable: 
 def place(name: str) -> str:
     """Where a model's files come from: the package's folder for `reader`, else the id or folder as given."""
     return str(reader.folder()) if name == READER else name
+
+
+def base_of(model: torch.nn.Module) -> Any:
+    """The model below an adapter; one without an adapter is itself."""
+    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def load_config(location: str) -> PretrainedConfig:

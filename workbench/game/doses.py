@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft import PeftModel
 from peft.tuners.lora import LoraLayer
 from torch import nn
+
+from workbench.models import base_of
 
 UNITS = ("module", "part")
 
@@ -60,9 +61,8 @@ def adapted_modules(model: nn.Module) -> tuple[Adapted, ...]:
 
     ValueError: there is none, or one that is more than W0 + s B A of one adapter: merged, DoRA, an embedding's.
     """
-    base = model.get_base_model() if isinstance(model, PeftModel) else model
     found = []
-    for name, layer in base.named_modules():
+    for name, layer in base_of(model).named_modules():
         if isinstance(layer, LoraLayer):
             known = {*layer.lora_A, *layer.lora_embedding_A}
             active = [a for a in layer.active_adapters if a in known]

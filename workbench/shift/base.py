@@ -6,11 +6,10 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from peft import PeftModel
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils.integrations import dequantize_module_weight
 from safetensors import SafetensorError, safe_open
@@ -42,7 +41,7 @@ def base_weights(base: Base, *, transposed: bool = False, four_bit: bool = False
     if isinstance(base, LanguageModel):
         base = base.model
     if isinstance(base, nn.Module):
-        loaded: Any = base.get_base_model() if isinstance(base, PeftModel) else base
+        loaded = models.base_of(base)
         return lambda module: _of_model(loaded, module)
     if callable(base):
         return base

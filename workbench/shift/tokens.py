@@ -14,12 +14,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
-from peft import PeftModel
 from torch import nn
 
 from workbench.cases import Case
 from workbench.game import Engine
-from workbench.models import LanguageModel
+from workbench.models import LanguageModel, base_of
 from workbench.prompts import Template
 from workbench.shift.factors import Factors
 
@@ -146,9 +145,8 @@ class _Meter:
     """Measures the shift in one module. seen: a row of each pass as (2, width): shift and relative shift."""
 
     def __init__(self, lm: LanguageModel, factors: Factors):
-        base = lm.model.get_base_model() if isinstance(lm.model, PeftModel) else lm.model
         try:
-            module = base.get_submodule(factors.module)
+            module = base_of(lm.model).get_submodule(factors.module)
         except AttributeError:
             raise ValueError(f"{lm.name!r} has no module {factors.module!r}: the adapter is another model's") from None
         self.factors = factors

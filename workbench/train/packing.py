@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface
 
-from workbench.models import LanguageModel
+from workbench.models import LanguageModel, base_of
 from workbench.train.last_layer import last_layer_at_answers
 
 NAME = "workbench_packed"
@@ -85,7 +85,7 @@ AttentionInterface.register(NAME, attend)
 def packed_attention(lm: LanguageModel) -> Iterator[None]:
     """The model takes packed rows while its block runs. ValueError: see `check_packs`."""
     check_packs(lm)
-    model = _base(lm)
+    model = base_of(lm.model)
     before = model.config._attn_implementation
     model.set_attn_implementation(NAME)
     try:
@@ -97,7 +97,7 @@ def packed_attention(lm: LanguageModel) -> Iterator[None]:
 
 def check_packs(lm: LanguageModel) -> None:
     """ValueError: the model's attention is not plain causal attention, and packing would change what it computes."""
-    model = _base(lm)
+    model = base_of(lm.model)
     config = model.config
     special = [name for name in ("attn_logit_softcapping", "attention_chunk_size") if getattr(config, name, None)]
     window = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
@@ -107,8 +107,3 @@ def check_packs(lm: LanguageModel) -> None:
             f"model {lm.name!r} has attention of its own ({config.model_type}); rows can be packed for plain causal "
             "attention only, so train it with packed=False"
         )
-
-
-def _base(lm: LanguageModel) -> PreTrainedModel:
-    model = lm.model
-    return model.get_base_model() if hasattr(model, "get_base_model") else model

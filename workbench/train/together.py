@@ -126,10 +126,9 @@ def write_order(job: Training, parts: int) -> None:
     place.mkdir(parents=True, exist_ok=True)
     save_cases(place / "cases.jsonl", job.cases)
     save_cases(place / "held_out.jsonl", job.held_out)
-    base = lm.model.get_base_model() if hasattr(lm.model, "get_base_model") else lm.model
     order = {
         "model": str(Path(lm.name).resolve()) if Path(lm.name).is_dir() and lm.name != models.READER else lm.name,
-        "four_bit": getattr(base.config, "quantization_config", None) is not None,
+        "four_bit": getattr(models.base_of(lm.model).config, "quantization_config", None) is not None,
         "names": dict(lm.names),
         "config": job.config.to_dict(),
         "parts": parts,
