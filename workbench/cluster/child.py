@@ -7,14 +7,12 @@ kernel ends, what is finished stays.
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
-import threading
 import time
 
 from workbench.artifacts.lock import RunLocked
 from workbench.chain import run_chain
+from workbench.lifeline import end_with_parent
 
 LOCKED_SECONDS = 120.0  # how long the run of a dead worker may take to give the folder back
 POLL_SECONDS = 0.5
@@ -23,7 +21,7 @@ POLL_SECONDS = 0.5
 def main() -> int:
     """0: the run is finished; 1: it failed, and stderr's last line says why."""
     order = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_worker, daemon=True).start()
+    end_with_parent()
     deadline = time.monotonic() + LOCKED_SECONDS
     while True:
         try:
@@ -46,11 +44,6 @@ def main() -> int:
 def _failed(error: Exception) -> int:
     print(" ".join(f"{type(error).__name__}: {error}".split()), file=sys.stderr)
     return 1
-
-
-def _end_with_worker() -> None:
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
@@ -31,6 +29,7 @@ import torch
 from workbench import models
 from workbench.artifacts.files import atomic_write_json
 from workbench.cases import load_cases, save_cases
+from workbench.lifeline import end_with_parent
 from workbench.train.config import TrainConfig
 from workbench.train.progress import Progress
 from workbench.train.world import is_main, world
@@ -141,7 +140,7 @@ def take_part(folder: Path, *, watched: bool) -> None:
     from workbench.train.qlora import Training
 
     if watched:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        end_with_parent()
     place = folder / FOLDER
     order = json.loads((place / "order.json").read_text(encoding="utf-8"))
     config = TrainConfig(**order["config"] | {name: tuple(order["config"][name]) for name in ("modules", "shares")})
@@ -155,9 +154,3 @@ def take_part(folder: Path, *, watched: bool) -> None:
 def tell(progress: Progress) -> None:
     """A line of JSON for the process that listens."""
     print(json.dumps({"progress": asdict(progress)}), flush=True)
-
-
-def _end_with_parent() -> None:
-    while os.read(0, 1):
-        pass
-    os.kill(os.getpid(), signal.SIGTERM)
