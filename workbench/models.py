@@ -213,9 +213,8 @@ def small_on_a_cpu(model: PreTrainedModel) -> bool:
 def suit_threads(model: PreTrainedModel) -> None:
     """Sets torch's and numpy's threads for a model on a CPU: one where sharing its matrices costs more than it gains.
 
-    With two threads a training step of the embedded reader takes half as long again, and many times as long where
-    another process wants the same core, since threads that wait for each other keep theirs busy; so do the rank
-    correlations of its elements.
+    Threads that wait for each other keep their cores busy, most of all where another process wants one of them; so do
+    those of the rank correlations of elements.
     """
     threads = 1 if model.num_parameters() <= ALONE_UP_TO else THREADS
     torch.set_num_threads(threads)
