@@ -175,7 +175,7 @@ def test_json_grids_are_read_too(tmp_path):
             read_grid(tmp_path / name)
 
 
-MARKS = """what: explain¦seeds: ¦- ¦[¦]¦{¦}¦: ¦, ¦  ¦!!¦int ¦&a ¦*a¦<<: ¦? ¦| ¦0x¦_¦1¦:5¦.¦e9¦2024-01-01¦T99:99:99¦'¦"¦\\¦
+MARKS = """what: explain¦seeds: ¦- ¦[¦]¦{¦}¦: ¦, ¦  ¦!!¦int ¦&a ¦*a¦<<: ¦? ¦| ¦0x¦_¦1¦:5¦.¦e9¦2024-01-01¦T99:99¦'¦"¦\\¦
 ¦---
 ¦%YAML¦#¦null¦true¦\0¦
 """
