@@ -107,7 +107,7 @@ def test_a_prompt_as_text_is_the_prompt_and_an_ablated_line_is_the_deleted_fact(
 
 def test_a_missing_package_is_named_with_what_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "captum.attr", None)
-    with pytest.raises(PackageMissing, match=r'captum cannot be imported .*pip install "workbench\[bench\]"'):
+    with pytest.raises(PackageMissing, match=r"captum cannot be imported .*pip install --editable .*\[bench\]"):
         packages.package("captum")
     ours = contenders.available({"captum": None, "context-cite": None})
     assert {one.package for one in ours} == {OURS} and len(ours) == 7

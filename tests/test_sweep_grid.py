@@ -3,9 +3,10 @@
 import json
 from pathlib import Path
 
+import nbformat
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from sweep_runs import grid_text, make_run
 from tiny_chain import write_notebooks
@@ -45,6 +46,17 @@ def grid(folder: Path, text: str, name: str = "grid.yaml"):
         ("what: [explain", "cannot be read as a grid: while parsing"),
         ("what: explain\nruns: \x00", "cannot be read"),
         ("[" * 5000, "cannot be read as a grid"),
+        ("what: explain\nparameters: {a: " + "[" * 300 + "]" * 300 + "}", "parameters.a must hold at most 20 levels"),
+        ("what: explain\n{[a]: 1}: 2", "line 2 has a list or map for a key"),
+        ("what: !!bool x", "line 1 has the tag .*bool"),
+        ("what: !!timestamp x", "line 1 has the tag .*timestamp"),
+        ("what: explain\nseeds: !!int ''", "line 2 has the tag .*int"),
+        ("what: explain\nseeds: 0x" + "f" * 900_000, "line 2 has a number of more than 100 digits"),
+        ("what: explain\nseeds: 1" + ":1" * 400_000, "line 2 has a number of more than 100 digits"),
+        ("what: explain\nwithheld: 1" + ":1" * 300 + ".5", "line 2 has a number of more than 100 digits"),
+        ("what: explain\nseeds: 1e99999", "seeds must hold text, finite numbers.*not Infinity"),
+        ("what: explain\nbatch: 99999999999999999999", "batch must hold whole numbers of at most"),
+        ('what: explain\nruns: "\\ud800"', "runs must hold text that UTF-8 can hold"),
     ],
 )
 def test_a_grid_that_is_none_is_refused_with_file_key_rule_and_value(tmp_path, text, said):
@@ -76,6 +88,8 @@ def test_a_grid_that_is_none_is_refused_with_file_key_rule_and_value(tmp_path, t
         ({"parameters": "{threshold: [0.5, 2]}"}, r"parameters.threshold must keep its rule .*not 2\."),
         ({"parameters": "[1]"}, "parameters must map names"),
         ({"resources": "{GPU: 0}"}, "resources must map tags"),
+        ({"seeds": "99999999999"}, "seeds must be at most 1,000,000, the most tasks of a sweep, not 99999999999"),
+        ({"seeds": "9999999999999999"}, "seeds must be at most 1,000,000"),
         ({"seeds": "100000", "withheld": "[0.0, 0.5]"}, r"at most 1,000,000 tasks \(withheld 2, seed 100000\)"),
     ],
 )
@@ -127,10 +141,56 @@ def test_runs_of_the_chain_are_planned_with_the_notebooks_own_parameters(tmp_pat
             plan_runs(grid(tmp_path, f"what: chain\nnotebooks: {notebooks}\nparameters: {wrong}"), tmp_path / "out")
 
 
+def test_whole_runs_of_too_many_combinations_are_refused_before_any_is_listed(tmp_path):
+    base = {"what": "chain", "notebooks": str(write_notebooks(tmp_path / "nb"))}
+    for more, said in (
+        ({"seeds": 99999999999}, "seeds must be at most 1,000,000, .* not 99999999999"),
+        (
+            {"seeds": 1000000, "parameters": {"p": [1, 2]}},
+            r"at most 1,000,000 tasks \(p 2, seed 1000000\), not 2000000",
+        ),
+        ({"parameters": {f"p{i}": [1, 2] for i in range(20_000)}}, "the grid must come to at most 1,000,000 tasks"),
+    ):
+        with pytest.raises(GridError, match=said):
+            plan_runs(grid(tmp_path, json.dumps(base | more), "grid.json"), tmp_path / "out")
+
+
+def test_notebooks_are_read_once_for_all_runs_of_a_grid(tmp_path, monkeypatch):
+    read, opened = nbformat.read, []
+    monkeypatch.setattr(nbformat, "read", lambda path, as_version: opened.append(path) or read(path, as_version))
+    notebooks = write_notebooks(tmp_path / "nb")
+    assert len(plan_runs(grid(tmp_path, f"what: chain\nnotebooks: {notebooks}\nseeds: 50"), tmp_path / "out")) == 50
+    assert len(opened) == len(set(opened)) == 4
+
+
 def test_json_grids_are_read_too(tmp_path):
     assert grid(tmp_path, '{"what": "chain", "seeds": [1, 3]}', "grid.json").seeds == [1, 3]
     with pytest.raises(GridError, match="comes twice"):
         grid(tmp_path, '{"what": "chain", "what": "chain"}', "grid.json")
+    with pytest.raises(GridError, match="at most 20 levels"):
+        grid(tmp_path, '{"what": "chain", "parameters": ' + "[" * 500 + "]" * 500 + "}", "grid.json")
+    for name in ("absent.yaml", "folder"):
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        with pytest.raises(GridError, match=f"{name}: there is no such file"):
+            read_grid(tmp_path / name)
+
+
+MARKS = """what: explain¦seeds: ¦- ¦[¦]¦{¦}¦: ¦, ¦  ¦!!¦int ¦&a ¦*a¦<<: ¦? ¦| ¦0x¦_¦1¦:5¦.¦e9¦2024-01-01¦T99:99¦'¦"¦\\¦
+¦---
+¦%YAML¦#¦null¦true¦\0¦
+"""
+marks = st.sampled_from(MARKS.split("¦"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@given(st.lists(marks, max_size=25).map("".join))
+@example("what: explain\nwithheld: 1" + ":1" * 40 + ".5")
+@example("what: explain\nseeds: 0x_")
+def test_whatever_stands_in_the_file_is_read_or_refused_by_its_name(tmp_path, text):
+    try:
+        assert grid(tmp_path, text).what in ("explain", "chain")
+    except GridError as error:
+        assert str(error).startswith("grid.yaml: ")
 
 
 def test_a_line_cut_off_by_a_kill_is_dropped_and_the_rest_stays(tmp_path):

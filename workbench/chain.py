@@ -24,6 +24,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from workbench.artifacts.executed import COPIES, PARTIAL, REPORT, copy_path, finish_copy, where_it_stopped
 from workbench.artifacts.lock import run_lock
+from workbench.artifacts.outputs import check_outputs, is_inside
 from workbench.artifacts.parameters import Value
 from workbench.artifacts.runs import clear_stage
 from workbench.artifacts.stage import MissingStage, check_inside, check_stage
@@ -74,6 +75,7 @@ def run_chain(
 
     Raises:
         ParameterError, FileNotFoundError: before anything runs.
+        ValueError: a parameter names a file that the run would make again.
         RunLocked: another process runs in this folder.
         FolderError: the folder cannot be written.
         ChainError: a notebook failed.
@@ -81,6 +83,9 @@ def run_chain(
     """
     folder = run_folder(run_dir)
     steps = plan(find_notebooks(notebooks), folder, parameters or {})
+    texts = (value for value in (parameters or {}).values() if isinstance(value, str) and os.path.exists(value))
+    made_again = {f"stage {step.stage}": folder / step.stage for step in steps}
+    check_outputs(made_again, reads=[one for one in texts if is_inside(one, folder)])
     tell = tell or (lambda event: None if event.name == "progress" else say(event.line))
     with writable(folder), run_lock(folder, say=lambda line: tell(Event("note", line))):
         check_inside(folder, folder / COPIES, *(folder / step.stage for step in steps))

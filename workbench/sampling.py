@@ -11,6 +11,7 @@ import networkx as nx
 import numpy as np
 
 from workbench.cases import Case, Fact, toolchain
+from workbench.checks import check_number, check_seed, check_several, check_whole
 
 TRIES = 400  # random walks per wanted case before a graph counts as too small
 
@@ -30,21 +31,17 @@ class SamplingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, low in (
-            ("train", 1),
-            ("held_out", 1),
-            ("held_out_tools", 0),
-            ("max_distractors", 1),
-            ("max_facts", 3),
-        ):
-            if getattr(self, name) < low:
-                raise ValueError(f"{name} must be {low} or more, not {getattr(self, name)!r}")
-        if not 0 <= self.tool_share < 1:
+        for name, low in {"train": 1, "held_out": 1, "held_out_tools": 0, "max_distractors": 1, "max_facts": 3}.items():
+            check_whole(name, getattr(self, name), low=low)
+        check_number("tool_share", self.tool_share)
+        if self.tool_share >= 1:
             raise ValueError(f"tool_share must lie in [0, 1), not {self.tool_share!r}")
-        if not 0 <= self.near_share <= 1:
-            raise ValueError(f"near_share must lie in [0, 1], not {self.near_share!r}")
-        if not self.length_shares or min(self.length_shares) < 0 or sum(self.length_shares) <= 0:
-            raise ValueError(f"length_shares must be shares of 0 or more, not all 0, not {self.length_shares!r}")
+        check_number("near_share", self.near_share, high=1)
+        for share in check_several("length_shares", self.length_shares, "shares of 0 or more"):
+            check_number("every one of length_shares", share)
+        if not sum(self.length_shares) > 0:
+            raise ValueError(f"length_shares must not all be 0, not {self.length_shares!r}")
+        check_seed(self.seed)
 
 
 class Sampler:

@@ -13,6 +13,7 @@ from typing import Any
 
 from workbench.artifacts.files import atomic_write_json
 from workbench.cases import Fact
+from workbench.checks import check_number, check_seed
 from workbench.explain import CERTIFIED, LEARNED, ExplainConfig, Weights
 from workbench.explain.counterfactual import Element
 from workbench.explain.result import to_lists
@@ -51,8 +52,11 @@ class State:
         for name in ("question", "tool"):
             if len(getattr(self, name)) not in (0, 2):
                 raise StateError(f"{name} must name two things or none, not {getattr(self, name)!r}")
-        if not 0 <= self.withheld <= 1:
-            raise StateError(f"withheld must lie in [0, 1], not {self.withheld!r}")
+        try:
+            check_number("withheld", self.withheld, high=1)
+            check_seed(self.seed)
+        except ValueError as error:
+            raise StateError(str(error)) from None
 
     def parameters(self) -> dict[str, Any]:
         """As parameters of notebook 3: name -> plain value. Run with them, it gives the same numbers."""

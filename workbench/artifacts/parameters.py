@@ -40,7 +40,7 @@ class Parameter:
             ParameterError: its type is another.
         """
         kind = _kind(value)
-        if isinstance(value, str) and not _is_text(value):
+        if isinstance(value, str) and not is_text(value):
             raise ParameterError(f"{self.name} is {value!a}, which holds bytes that are no text; give UTF-8")
         if not self.kinds or kind in self.kinds:
             items = {_kind(item) for item in self.default} if isinstance(self.default, list) else set()
@@ -57,7 +57,8 @@ class Parameter:
         )
 
 
-def _is_text(value: str) -> bool:
+def is_text(value: str) -> bool:
+    """Whether UTF-8 can hold a text."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:  # half a character, as a terminal with another encoding hands over

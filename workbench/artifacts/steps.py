@@ -10,6 +10,7 @@ from pathlib import Path
 from workbench.artifacts.executed import copy_changes
 from workbench.artifacts.origin import PACKAGE_FOLDER
 from workbench.artifacts.parameters import (
+    Parameter,
     ParameterError,
     Value,
     assign_parameters,
@@ -65,12 +66,12 @@ def find_notebooks(folder: str | os.PathLike[str] | None = None) -> Path:
     raise FileNotFoundError(f"no notebooks in {' or '.join(map(str, places))}; looked for {wanted}. Give --notebooks.")
 
 
-def plan(notebooks: Path, run_dir: Path, parameters: Mapping[str, Value]) -> list[Step]:
-    """The steps with their parameters checked; `run_dir` goes to every notebook.
+def declared_parameters(notebooks: Path) -> dict[str, dict[str, Parameter]]:
+    """Notebook -> its parameters.
 
     Raises:
         FileNotFoundError: a notebook is missing.
-        ParameterError: an unknown name, a wrong type, or a notebook that cannot be told where to write.
+        ParameterError: a notebook cannot be read, or cannot be told where to write.
     """
     declared = {name: read_parameters(notebooks / f"{name}.ipynb") for name in STAGES.values()}
     for name, known in declared.items():
@@ -81,6 +82,17 @@ def plan(notebooks: Path, run_dir: Path, parameters: Mapping[str, Value]) -> lis
                 f"{path} has no {lacks[2:]}, so it would write somewhere else than asked. Add {lacks}; in JupyterLab "
                 "tags are set in the property inspector, the gear at the upper right."
             )
+    return declared
+
+
+def plan(notebooks: Path, run_dir: Path, parameters: Mapping[str, Value]) -> list[Step]:
+    """The steps with their parameters checked; `run_dir` goes to every notebook.
+
+    Raises:
+        FileNotFoundError: a notebook is missing.
+        ParameterError: an unknown name, a wrong type, or a notebook that cannot be told where to write.
+    """
+    declared = declared_parameters(notebooks)
     handed = assign_parameters(parameters, declared)
     steps = []
     for stage, name in STAGES.items():

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 
 from workbench.cases import Case
+from workbench.extras import install_command
 from workbench.models import LanguageModel
 
 PACKAGES = {"captum": "captum.attr", "context-cite": "context_cite"}
-INSTALL = 'pip install "workbench[bench]" (in a checkout: pip install -e ".[bench]")'
 PLAIN = "{{ messages[0]['content'] }}"  # a chat template that adds nothing: the frame is in the text already
 
 
@@ -52,7 +52,9 @@ def package(name: str) -> ModuleType:
             # its sentence splitter would be downloaded at import; lines are split without it
             return importlib.import_module(PACKAGES[name])
     except ImportError as error:
-        raise PackageMissing(f"{name} cannot be imported ({error}); install it by {INSTALL}") from error
+        raise PackageMissing(
+            f"{name} cannot be imported ({error}); install it with: {install_command('bench')}"
+        ) from error
 
 
 @dataclass(frozen=True)

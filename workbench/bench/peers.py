@@ -12,11 +12,12 @@ from workbench import models
 from workbench.bench import Say
 from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given, available
 from workbench.bench.costs import certified_explanation, element_ablation
-from workbench.bench.packages import INSTALL, installed
+from workbench.bench.packages import installed
 from workbench.bench.passes import counted
 from workbench.bench.quality import QUALITY, Quality, largest_difference
 from workbench.bench.subject import load
 from workbench.cases import Case
+from workbench.extras import install_command
 from workbench.game import Engine
 from workbench.stats import bootstrap_mean, bootstrap_median, spearman
 
@@ -51,7 +52,9 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
         "model": engine.lm.name,
         "device": str(engine.lm.device),
         "threads": torch.get_num_threads(),
-        "packages": {name: version or f"not installed; {INSTALL}" for name, version in versions.items()},
+        "packages": {
+            name: version or f"not installed; {install_command('bench')}" for name, version in versions.items()
+        },
         "left_out": [one.name for one in CONTENDERS.values() if one not in contenders],
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from workbench.cli.run import RUN_DIR
@@ -34,10 +35,11 @@ def _bench(options: argparse.Namespace) -> int:
     if options.files or not options.json:
         raise ValueError(f"bench {options.name} writes its figures to one file; give it as --json FILE")
     from workbench.artifacts.files import atomic_write_json
+    from workbench.artifacts.stage import STAGES
     from workbench.bench import measure
 
-    file = _file(options.json)
     run_dir = Path(options.run_dir).expanduser()
+    file = _file(options.json, reads=[run_dir / stage for stage in STAGES])
     result = measure(options.name, run_dir=run_dir, quick=options.quick, seed=options.seed, say=say)
     atomic_write_json(file, result)
     show(result["table"], title=options.name)
@@ -52,9 +54,11 @@ def _compare(options: argparse.Namespace) -> int:
 
     if len(options.files) != 2:
         raise ValueError(f"bench compare takes two results, A and B, not {len(options.files)}")
-    found = compare(*(Path(one).expanduser() for one in options.files))
-    if options.json:
-        atomic_write_json(_file(options.json), found)
+    files = [Path(one).expanduser() for one in options.files]
+    out = _file(options.json, reads=files) if options.json else None
+    found = compare(*files)
+    if out:
+        atomic_write_json(out, found)
     if found["table"]:
         show(found["table"], title=f"{found['benchmark']}: B / A, with 95 % intervals where both figures have one")
     for what, names in found["differs"].items():
@@ -63,8 +67,10 @@ def _compare(options: argparse.Namespace) -> int:
     return 0
 
 
-def _file(given: str) -> Path:
+def _file(given: str, *, reads: Sequence[Path]) -> Path:
+    from workbench.artifacts.outputs import check_outputs, check_place
+
     file = Path(given).expanduser()
-    if not file.parent.is_dir():
-        raise ValueError(f"--json {given}: the folder {str(file.parent)!r} does not exist; create it first")
+    check_place("--json", file)
+    check_outputs({"--json": file}, reads=reads)
     return file

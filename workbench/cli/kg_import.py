@@ -31,6 +31,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _import(options: argparse.Namespace) -> int:
+    from workbench.artifacts.outputs import check_outputs, check_place
     from workbench.kg import summary
     from workbench.kg.importers import (
         IMPORTERS,
@@ -46,8 +47,10 @@ def _import(options: argparse.Namespace) -> int:
         raise RegistryError(f"no importer is called {options.format!r}; there are {', '.join(IMPORTERS)}")
     out = Path(options.out).expanduser()
     report = Path(options.report).expanduser() if options.report else None
-    for name, file in (("--out", out), ("--report", report)):
-        _check_place(name, file)
+    outputs = {"--out": out, **({"--report": report} if report else {})}
+    for name, file in outputs.items():
+        check_place(name, file)
+    check_outputs(outputs, reads=[one for one in (options.mapping, options.schema, options.edam) if one])
     mapping = read_mapping(options.mapping, options.schema) if options.mapping or options.schema else None
     vocabulary = Vocabulary(read_edam(options.edam) if options.edam else None)
     started = time.perf_counter()
@@ -72,13 +75,6 @@ def _import(options: argparse.Namespace) -> int:
         f"{time.perf_counter() - started:.1f} s; the graph is in {os.path.relpath(out)}"
     )
     return 0
-
-
-def _check_place(name: str, file: Path | None) -> None:
-    if file is not None and not file.parent.is_dir():
-        raise ValueError(f"{name} {file}: the folder {str(file.parent)!r} does not exist; create it first")
-    if file is not None and file.is_dir():
-        raise ValueError(f"{name} {file}: this is a folder; give the name of a file")
 
 
 @contextmanager

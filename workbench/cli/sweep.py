@@ -17,6 +17,8 @@ from workbench.cli.screen import say, tell
 if TYPE_CHECKING:
     from workbench.sweep import Batch, Grid, Results
 
+NOTE = "sweep.json"  # beside the results: what they were made from
+
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
     sweep = commands.add_parser("sweep", parents=[common], help="do many explanations or runs over a grid of values")
@@ -31,10 +33,14 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 def _sweep(options: argparse.Namespace) -> int:
     from workbench.artifacts.lock import run_lock
+    from workbench.artifacts.outputs import check_outputs
     from workbench.sweep import Results, read_grid
+    from workbench.sweep.rows import PARQUET, ROWS
 
-    grid = read_grid(Path(options.grid).expanduser())
-    out = Path(options.out).expanduser()
+    file, out = Path(options.grid).expanduser(), Path(options.out).expanduser()
+    grid = read_grid(file)
+    for name in (ROWS, PARQUET, NOTE):
+        check_outputs({"--out": out / name}, reads=[file])
     batches, work, split = _planned(grid, out)
     out.mkdir(parents=True, exist_ok=True)
     with run_lock(out, option="--out"):
@@ -93,7 +99,7 @@ def _note(out: Path, grid: Grid, spent: dict[str, Any]) -> None:
     from workbench.artifacts.provenance import package_versions
 
     record = {"grid": dict(grid.values), "versions": package_versions(), "spent": spent}
-    atomic_write_json(out / "sweep.json", record)
+    atomic_write_json(out / NOTE, record)
 
 
 @contextmanager

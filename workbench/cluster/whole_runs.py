@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from workbench.artifacts import runs
-from workbench.artifacts.parameters import ParameterError
+from workbench.artifacts.parameters import ParameterError, assign_parameters
 from workbench.artifacts.stage import check_inside
-from workbench.artifacts.steps import find_notebooks, plan
+from workbench.artifacts.steps import declared_parameters, find_notebooks
 from workbench.sweep.grid import Grid
 from workbench.sweep.plan import Batch, Task, product, told
 from workbench.sweep.work import this_worker
@@ -39,11 +39,11 @@ def plan_runs(grid: Grid, out: Path) -> list[Batch]:
             axes[name] = grid.texts(key, None) if key == "models" else grid.seeds
     if "run_dir" in axes:
         raise grid.error("parameters.run_dir", "must be left to the sweep (<out>/runs/<id>)", axes["run_dir"])
-    batches = []
+    known, batches = declared_parameters(notebooks), []
     for parameters in product(grid, axes):
         task = Task({"what": "chain", **parameters})
         try:
-            plan(notebooks, out / FOLDER / task.id, parameters)
+            assign_parameters(parameters, known)
         except ParameterError as error:
             raise grid.error("parameters", f"must fit the notebooks ({error})", parameters) from error
         folder = out / FOLDER / task.id

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from workbench.cases import Case
+from workbench.checks import check_number, check_seed, check_whole
 from workbench.explain.divergence import Divergence, LoopDivergence, TextDivergence
 from workbench.explain.layout import Layout
 from workbench.explain.terms import Sample, Weights, evaluate, total
@@ -54,9 +55,10 @@ def learn_masks(
 
     The terms in a history are unweighted (see `terms.total`), those of that step's sample; `loss_ema` is the loss
     smoothed with decay 0.9. warm: temperature of the first step, from which it falls geometrically to `weights.tau` at
-    the last; None: `weights.tau` throughout. ValueError: steps or learning rate out of range, or a case without facts.
+    the last; None: `weights.tau` throughout. ValueError: steps, learning rate or seed out of range, or a case without
+    facts.
     """
-    _check(cases, steps=steps, learning_rate=learning_rate)
+    _check(cases, steps=steps, learning_rate=learning_rate, seed=seed)
     layout = Layout.of(cases, template)
     real = torch.cat([layout.node_real, layout.edge_real], 1)
     theta = torch.full(real.shape, START, dtype=torch.float64, requires_grad=True)
@@ -136,11 +138,10 @@ def temperature(tau: float, warm: float | None, step: int, steps: int) -> float:
     return warm * (tau / warm) ** (step / (steps - 1))
 
 
-def _check(cases: Sequence[Case], *, steps: int, learning_rate: float) -> None:
-    if steps < 0:
-        raise ValueError(f"steps must be 0 or more, not {steps!r}")
-    if not learning_rate > 0:
-        raise ValueError(f"learning_rate must be above 0, not {learning_rate!r}")
+def _check(cases: Sequence[Case], *, steps: int, learning_rate: float, seed: int) -> None:
+    check_whole("steps", steps, low=0)
+    check_number("learning_rate", learning_rate, without_low=True)
+    check_seed(seed)
     for case in cases:
         if not case.facts:
             raise ValueError(f"case {case.id!r} shows no facts; there is nothing to remove")

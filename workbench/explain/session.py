@@ -12,6 +12,7 @@ import numpy as np
 
 from workbench.artifacts.files import untimed
 from workbench.cases import Case, toolchain
+from workbench.checks import check_number, check_whole
 from workbench.explain.baselines import BASELINES
 from workbench.explain.counterfactual import (
     Change,
@@ -55,14 +56,11 @@ class ExplainConfig:
     def __post_init__(self) -> None:
         if self.reference not in LEARNED:
             raise ValueError(f"reference must be one of {', '.join(LEARNED)}, not {self.reference!r}")
-        if not 0 <= self.threshold <= 1:
-            raise ValueError(f"threshold must lie in [0, 1], not {self.threshold!r}")
+        check_number("threshold", self.threshold, high=1)
         for name in ("paper_steps", "loop_steps", "certified_budget", "max_new_tokens"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
+            check_whole(name, getattr(self, name))
         for name in ("paper_learning_rate", "loop_learning_rate"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)!r}")
+            check_number(name, getattr(self, name), without_low=True)
 
 
 class Session:

@@ -9,13 +9,13 @@ stands in the dict as its two parts. A term added to `TERMS` gets a slider, a le
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 import torch
 
+from workbench.checks import check_number
 from workbench.explain.layout import Layout
 
 Value = TypeVar("Value", float, torch.Tensor)
@@ -133,10 +133,9 @@ class Weights:
         for name in self.more:
             if name not in known:
                 raise ValueError(f"no term has a weight {name!r}; the weights are {', '.join(sorted(known))}")
-        for name, value in self.to_dict().items():
-            low = "above 0" if name == "tau" else "0 or more"
-            if not math.isfinite(value) or value < 0 or (name == "tau" and value == 0):
-                raise ValueError(f"weight {name} must be a finite number, {low}, not {value!r}")
+        for term in TERMS.values():
+            check_number(f"weight {term.weight}", self.of(term))
+        check_number("weight tau", self.tau, without_low=True)
 
     def of(self, term: Term) -> float:
         """The weight of a term; its default where it is one of its own and `more` does not name it."""

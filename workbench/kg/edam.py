@@ -75,8 +75,11 @@ class Edam:
     def ancestors(self, term_id: str) -> frozenset[str]:
         """Every term above, up to and with the branch root; not the term itself."""
         if term_id not in self._above:
-            parents = self.parents(term_id)
-            self._above[term_id] = frozenset(parents).union(*(self.ancestors(parent) for parent in parents))
+            waiting, above = [term_id], {term_id}
+            for term in waiting:  # grows while it is read; a chain of terms may be longer than Python may recurse
+                waiting += (new := set(self.parents(term)) - above)
+                above |= new
+            self._above[term_id] = frozenset(above - {term_id})
         return self._above[term_id]
 
     def find(self, label: str, branch: str) -> str | None:

@@ -14,7 +14,9 @@ from workbench.kg.build import build_graph
 from workbench.kg.schema import FILE as SCHEMA_FILE
 from workbench.kg.store import from_json
 from workbench.kg.table import default_folder, read_table
+from workbench.kg.triples import FILE as TRIPLES_FILE
 from workbench.kg.triples import read_triples
+from workbench.kg.tsv import FILES
 
 COLUMNS = {  # relation -> (column, is the command its tail?)
     "command_of": ("tool", False),
@@ -34,6 +36,12 @@ class Given:
     kind: str
     digest: str
     path: Path
+
+    @property
+    def files(self) -> list[Path]:
+        """What was read."""
+        names = {"table": tuple(FILES), "triples": (SCHEMA_FILE, TRIPLES_FILE), "graph": ("",)}[self.kind]
+        return [self.path / name for name in names]
 
 
 def load_graph(place: str | Path | Traversable | None = None) -> Given:

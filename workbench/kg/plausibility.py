@@ -66,8 +66,10 @@ class Plausibility:
         self.commands_of: defaultdict[str, list[str]] = defaultdict(list)
         for command, tool in self.tool_of.items():
             self.commands_of[tool].append(command)
-        is_a = nx.DiGraph(is_a_links(graph))
-        self.above = {term: frozenset(nx.descendants(is_a, term)) for term in is_a}
+        self.is_a = nx.DiGraph(is_a_links(graph))
+        self.above: dict[
+            str, frozenset[str]
+        ] = {}  # of the items of ports: all terms are too many where chains are long
         self.gives: defaultdict[str, defaultdict[int, _Port]] = defaultdict(lambda: defaultdict(_Port))
         self.takes: defaultdict[str, defaultdict[int, _Port]] = defaultdict(lambda: defaultdict(_Port))
         for head, tail, key, attributes in graph.edges(keys=True, data=True):
@@ -80,10 +82,12 @@ class Plausibility:
 
     def _note(self, port: _Port, key: str, item: str, stated: bool) -> None:
         port.stated = stated
+        if item not in self.above:
+            self.above[item] = frozenset(nx.descendants(self.is_a, item) if item in self.is_a else ())
         if key.endswith("data"):
             port.data.add(item)
         else:
-            port.formats.update({item, *self.above.get(item, ())} if key == "output" else {item})
+            port.formats.update({item, *self.above[item]} if key == "output" else {item})
 
     def typed(self, link: Link) -> bool:
         """Do both ends state a format, or both a kind of data, of what might go from the first to the second?"""
@@ -110,9 +114,7 @@ class Plausibility:
 
     def _agree(self, some: set[str], others: set[str]) -> bool:
         pairs = ((one, other) for one in some for other in others)
-        return any(
-            one == other or one in self.above.get(other, ()) or other in self.above.get(one, ()) for one, other in pairs
-        )
+        return any(one == other or one in self.above[other] or other in self.above[one] for one, other in pairs)
 
 
 def known_as(graph: nx.MultiDiGraph, commands: Iterable[str], *, prefer: str = "galaxy") -> dict[str, str]:

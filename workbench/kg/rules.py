@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import networkx as nx
+
 from workbench.kg.edam import BRANCHES, EDAM_ID, Edam, name_key
 from workbench.kg.licence import spdx
 from workbench.kg.tsv import FILES, Column, RawRow, TableError
@@ -109,28 +111,24 @@ def _keys(rows: Rows) -> Iterator[TableError]:
 
 
 def _cycles(rows: Rows) -> Iterator[TableError]:
-    """An own term from which is_a leads back to itself; told at the first row of each such cycle."""
-    parents = {row.one("term"): row.cells["is_a"] for row in rows["terms.tsv"]}
-    told: set[str] = set()
+    """The first own term from which is_a leads back to itself, with the shortest way there."""
+    is_a = nx.DiGraph((row.one("term"), parent) for row in rows["terms.tsv"] for parent in row.cells["is_a"])
+    cycles = [terms for terms in nx.strongly_connected_components(is_a) if len(terms) > 1]
+    above_itself = set().union(nx.nodes_with_selfloops(is_a), *cycles)
     for row in rows["terms.tsv"]:
-        term = row.one("term")
-        cycle = _way_back(term, parents) if term not in told else None
-        if cycle:
-            told.update(cycle)
-            way = " -> ".join([*cycle, term])
+        if (term := row.one("term")) in above_itself:
+            way = " -> ".join([*_way_back(term, is_a), term])
             yield row.error("is_a", "cycle in is_a", "Remove one of its links", value=way)
+            return
 
 
-def _way_back(start: str, parents: dict[str, tuple[str, ...]]) -> list[str] | None:
-    ways, seen = [[start]], set()
-    for way in ways:  # breadth first: grows while it is read
-        for parent in parents.get(way[-1], ()):
-            if parent == start:
-                return way
-            if parent not in seen:
-                seen.add(parent)
-                ways.append([*way, parent])
-    return None
+def _way_back(start: str, is_a: nx.DiGraph) -> list[str]:
+    """The terms of the shortest cycle through `start`, from there on."""
+    below = dict(nx.bfs_predecessors(is_a, start))
+    way = [next(term for term in (start, *below) if is_a.has_edge(term, start))]
+    while way[-1] != start:
+        way.append(below[way[-1]])
+    return way[::-1]
 
 
 def _own_names(rows: Rows, edam: Edam) -> Iterator[TableError]:

@@ -19,6 +19,7 @@ from torch import nn
 from transformers import LlamaForCausalLM
 
 from workbench.artifacts.files import atomic_write_json
+from workbench.checks import check_number, check_seed, check_whole
 from workbench.pretrain.hints import Hints
 from workbench.pretrain.lessons import LESSONS, draw
 from workbench.reader import reader_config
@@ -38,6 +39,12 @@ class PretrainConfig:
     recall_steps: int = 1500  # recall comes with a jump; it must come within these in either of the first two lessons
     path_steps: int = 2400
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "layers", "heads", "batch", "recall_steps", "path_steps"):
+            check_whole(name, getattr(self, name))
+        check_number("learning_rate", self.learning_rate, without_low=True)
+        check_seed(self.seed)
 
 
 @dataclass

@@ -16,15 +16,20 @@ import difflib
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from workbench.artifacts.parameters import is_text
+
 LARGEST = 1 << 20  # bytes of a grid file
 MOST_TASKS = 1_000_000
+MOST_DIGITS = 100  # of a number, as it is written
+DEEPEST = 20  # levels of lists and maps
+LARGEST_WHOLE = 2**63 - 1  # what the columns of the results hold
 COMMON = ("what", "seeds", "models", "parameters", "batch", "resources")
 KEYS = {
     "explain": (*COMMON, "runs", "cases", "methods", "adapters", "weights", "withheld"),
@@ -53,11 +58,13 @@ class Grid:
         return str(self.values["what"])
 
     @property
-    def seeds(self) -> list[int]:
+    def seeds(self) -> Sequence[int]:
         """A number n stands for the seeds 0 to n - 1."""
         given = self.values.get("seeds", 1)
+        if _is_whole(given) and given > MOST_TASKS:
+            raise self.error("seeds", f"must be at most {MOST_TASKS:,}, the most tasks of a sweep", given)
         if _is_whole(given) and given >= 1:
-            return list(range(given))
+            return range(given)
         if isinstance(given, list) and given and all(_is_whole(one) and one >= 0 for one in given):
             return self.unlike("seeds", given)
         raise self.error("seeds", "must be how many, 1 or more, or a list of whole numbers, 0 or more", given)
@@ -128,7 +135,11 @@ class Grid:
 
     def error(self, key: str, rule: str, value: Any, more: str = "") -> GridError:
         """The error of a key: file, key, rule, value."""
-        return GridError(f"{self.file}: {key} {rule}, not {json.dumps(value, default=str)[:200]}.{more}")
+        try:
+            shown = json.dumps(value, default=str)[:200]
+        except (ValueError, RecursionError):  # more digits, or more levels, than are ever written out
+            shown = f"this {type(value).__name__}"
+        return GridError(f"{self.file}: {key} {rule}, not {shown}.{more}")
 
 
 def read_grid(path: Path) -> Grid:
@@ -138,41 +149,49 @@ def read_grid(path: Path) -> Grid:
     """
     name = path.name
     try:
+        if not path.is_file():
+            raise GridError(f"{name}: there is no such file; give the YAML or JSON file of a grid")
         if path.stat().st_size > LARGEST:
             raise GridError(f"{name}: a grid file has at most {LARGEST:,} bytes, this one {path.stat().st_size:,}")
         text = path.read_text(encoding="utf-8")
-        values = json.loads(text, object_pairs_hook=_once) if path.suffix == ".json" else _read_yaml(text)
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError) as error:
+        values = json.loads(text, object_pairs_hook=_once) if path.suffix == ".json" else yaml.load(text, _Plain)
+    except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
         if isinstance(error, GridError):
             raise
         raise GridError(f"{name}: cannot be read as a grid: {' '.join(str(error).split())[:300]}") from error
     grid = Grid(name, values if isinstance(values, dict) else {})
     if not isinstance(values, dict):
         raise grid.error("the file", "must map keys to values, such as `what: explain`", values)
-    _check_plain(grid, values, "")
+    grid = Grid(name, _plain(grid, values, "", DEEPEST))
     grid.known("what", values.get("what"), KEYS)
     for key in values:
         grid.known("a key", key, KEYS[grid.what])
-    return Grid(name, _with_powers(values))
+    return grid
 
 
-def _read_yaml(text: str) -> Any:
-    """Plain data. Anchors are refused: a few lines of them can stand for more values than there is memory."""
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+class _Plain(yaml.SafeLoader):
+    """YAML that says what it means: no anchors (a few lines of them can stand for more values than there is memory), no
+    tags, no number whose reading takes long, no key twice.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
-            raise ValueError(f"line {event.start_mark.line + 1} refers to an anchor; write the values out")
-    for node in _mappings(yaml.compose(text, Loader=yaml.SafeLoader)):
+            raise ValueError(f"line {line} refers to an anchor; write the values out")
+        if getattr(event, "tag", None):
+            raise ValueError(f"line {line} has the tag {event.tag}; write the value without it")
+        node = super().compose_node(parent, index)
+        if node.tag.endswith((":int", ":float")) and len(node.value) > MOST_DIGITS:
+            raise ValueError(f"line {line} has a number of more than {MOST_DIGITS} digits")
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise ValueError(f"line {key.start_mark.line + 1} has a list or map for a key; keys are text")
         _once([(key.value, None) for key, _ in node.value])
-    return yaml.safe_load(text)
-
-
-def _mappings(node: Any) -> Iterable[yaml.MappingNode]:
-    below = getattr(node, "value", None)
-    if isinstance(node, yaml.MappingNode):
-        yield node
-        below = [value for _, value in node.value]
-    for child in below if isinstance(below, list) else []:
-        yield from _mappings(child)
+        return super().construct_mapping(node, deep)
 
 
 def _once(pairs: list[tuple[Any, Any]]) -> dict:
@@ -185,26 +204,26 @@ def _once(pairs: list[tuple[Any, Any]]) -> dict:
     return found
 
 
-def _check_plain(grid: Grid, value: Any, key: str) -> None:
+def _plain(grid: Grid, value: Any, key: str, levels: int) -> Any:
+    """The value, `1e-3` in it as the number it is meant to be. GridError: something in it is no plain data."""
+    if isinstance(value, dict | list) and not levels:
+        raise grid.error(key, f"must hold at most {DEEPEST} levels of lists and maps", value)
+    if isinstance(value, list):
+        return [_plain(grid, one, key, levels - 1) for one in value]
     if isinstance(value, dict):
-        for name, one in value.items():
+        for name in value:
             if not isinstance(name, str):
                 raise grid.error(key or "a key", "must be text", name)
-            _check_plain(grid, one, f"{key}.{name}".lstrip("."))
-    elif isinstance(value, list):
-        for one in value:
-            _check_plain(grid, one, key)
-    elif not isinstance(value, Scalar) or (isinstance(value, float) and not math.isfinite(value)):
+        return {name: _plain(grid, one, f"{key}.{name}".lstrip("."), levels - 1) for name, one in value.items()}
+    if isinstance(value, str) and POWER_OF_TEN.fullmatch(value):
+        value = float(value)
+    if isinstance(value, str) and not is_text(value):
+        raise grid.error(key, "must hold text that UTF-8 can hold", value)
+    if not isinstance(value, Scalar) or (isinstance(value, float) and not math.isfinite(value)):
         raise grid.error(key, "must hold text, finite numbers, true, false, null, lists and maps", value)
-
-
-def _with_powers(value: Any) -> Any:
-    """`1e-3` as the number it is meant to be."""
-    if isinstance(value, dict):
-        return {name: _with_powers(one) for name, one in value.items()}
-    if isinstance(value, list):
-        return [_with_powers(one) for one in value]
-    return float(value) if isinstance(value, str) and POWER_OF_TEN.fullmatch(value) else value
+    if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+        raise grid.error(key, f"must hold whole numbers of at most {LARGEST_WHOLE:,}", value)
+    return value
 
 
 def _is_whole(value: Any) -> bool:

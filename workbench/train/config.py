@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from transformers import TrainingArguments
 
+from workbench.checks import check_number, check_seed, check_several, check_whole, shown
 from workbench.train.checkpoints import logging_steps
 from workbench.train.world import world
 
@@ -30,14 +31,15 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         for name in ("rank", "alpha", "steps", "batch", "checkpoint_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate!r}")
-        if not self.modules:
-            raise ValueError("modules must name at least one projection, such as q_proj")
-        if not all(0 <= s <= 1 for s in self.shares) or not self.shares:
-            raise ValueError(f"shares must be one or more numbers in [0, 1], not {self.shares!r}")
+            check_whole(name, getattr(self, name))
+        check_number("learning_rate", self.learning_rate, without_low=True)
+        check_number("dropout", self.dropout, high=1)
+        for module in check_several("modules", self.modules, "names of projections, such as q_proj"):
+            if not isinstance(module, str) or not module:
+                raise ValueError(f"every one of modules must be the name of a projection, not {shown(module)}")
+        for share in check_several("shares", self.shares, "numbers in [0, 1]"):
+            check_number("every one of shares", share, high=1)
+        check_seed(self.seed)
 
     def to_dict(self) -> dict:
         """Plain JSON types."""

@@ -14,6 +14,7 @@ from typing import Any
 
 from defusedxml.ElementTree import parse
 
+from workbench.extras import install_command
 from workbench.kg.importers.core import quiet
 from workbench.kg.importers.items import RegistryError
 from workbench.kg.importers.reading import XML_ERRORS
@@ -23,8 +24,6 @@ MAX_FILES = 60  # imported by one tool
 MAX_EXPANDED = 16 * 2**20  # characters of the expanded tool, at most
 EXPAND = 3000  # what one expansion counts as, in characters: each is a walk through the tool
 MAX_DEPTH = 80  # of nesting
-
-EXTRA = "importing Galaxy tools needs galaxy-tool-util; install it with: pip install 'workbench[galaxy]'"
 
 
 class Refused(ValueError):
@@ -41,7 +40,8 @@ def expanded(path: Path, root: Path) -> Any:
         from galaxy.tool_util.loader import load_tool_with_refereces
         from galaxy.tool_util.parser.xml import XmlToolSource
     except ImportError as problem:
-        raise RegistryError(EXTRA) from problem
+        command = install_command("galaxy")
+        raise RegistryError(f"importing Galaxy tools needs galaxy-tool-util; install it with: {command}") from problem
     trees = list(_trees(path, root))
     if _bound(trees) > MAX_EXPANDED:
         raise Refused(f"macros that expand to more than {MAX_EXPANDED} characters")

@@ -9,13 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import networkx as nx
 
 from workbench.artifacts.files import atomic_write_text, sha256_file
+from workbench.artifacts.outputs import check_outputs, is_inside
 from workbench.kg.importers.assemble import assemble
 from workbench.kg.importers.core import Importer, Options, Unit
 from workbench.kg.importers.items import Item, RegistryError, from_plain, to_plain
@@ -49,10 +51,12 @@ def import_registry(
     """Imports `path` and writes the graph (node-link JSON) to `out` and the findings to `report`, each in one step.
 
     progress: called with (records, file) after every record. Raises `RegistryError` when there is nothing to import or
-    nothing of it can be read; then nothing is written. Interrupted, it leaves `<out>.partial/` and goes on from there.
+    nothing of it can be read, and `ValueError` when `out` or `report` is a file that is read, or would be read the next
+    time; then nothing is written. Interrupted, it leaves `<out>.partial/` and goes on from there.
     """
     out, options, note = Path(out), options or Options(), Report(progress)
     units = importer.find(path)
+    _check_outputs(importer, Path(path), units, {"out": out, "report": report})
     cache = _Cache(Path(f"{out}.partial"), importer, options, keep=len(units) > 1 and importer.resumable)
     try:
         items = (item for unit in units for item in cache.items(unit, note))
@@ -69,6 +73,19 @@ def import_registry(
     to_json(graph, out)
     cache.remove()
     return Imported(graph, note, len(units), cache.resumed)
+
+
+def _check_outputs(importer: Importer, path: Path, units: list[Unit], outputs: Mapping[str, str | Path | None]) -> None:
+    """ValueError: an output is a file of the registry, or would be taken for one."""
+    check_outputs(outputs, reads=[file for unit in units for file in (unit.path, *unit.beside)])
+    for name, file in outputs.items():
+        if file is not None and is_inside(file, path):
+            with TemporaryDirectory() as like_it:
+                twin = Path(like_it, Path(file).resolve().relative_to(path.resolve()))
+                twin.parent.mkdir(parents=True, exist_ok=True)
+                twin.touch()
+                if importer.units(Path(like_it)):
+                    raise ValueError(f"{name} {file} lies in {path}, and would be read as a part of it the next time")
 
 
 class _Cache:
