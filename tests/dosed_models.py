@@ -1,4 +1,4 @@
-"""Readers with a small random adapter, plain or on 4-bit weights, for tests that scale and switch it."""
+"""Readers with a small random adapter, plain or on 4-bit weights, for tests that scale, switch and sharpen it."""
 
 import torch
 from tiny import NAMES, tiny_reader
@@ -8,9 +8,16 @@ from workbench.models import LanguageModel, add_adapter, load
 MODULES = 4  # 2 layers x q, v of the tiny reader
 
 
-def with_adapter(lm: LanguageModel, *, rank: int = 4, size: float = 1.0, seed: int = 1) -> LanguageModel:
-    """The model with an adapter on q and v whose B is random instead of 0."""
-    add_adapter(lm, rank=rank, alpha=2 * rank, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
+def with_adapter(
+    lm: LanguageModel,
+    *,
+    rank: int = 4,
+    size: float = 1.0,
+    seed: int = 1,
+    modules: tuple[str, ...] = ("q_proj", "v_proj"),
+) -> LanguageModel:
+    """The model with an adapter on q and v, or on `modules`, whose B is random instead of 0."""
+    add_adapter(lm, rank=rank, alpha=2 * rank, modules=modules, dropout=0.0, seed=0)
     generator = torch.Generator().manual_seed(seed)
     for name, weight in lm.model.named_parameters():
         if "lora_B" in name:
@@ -27,3 +34,8 @@ def tiny() -> LanguageModel:
 def shipped(*, four_bit: bool = False) -> LanguageModel:
     """The shipped reader with an adapter that leads it to the tiny case's answer: 12 modules; NF4 when `four_bit`."""
     return with_adapter(load(names=NAMES, four_bit=four_bit), size=0.1, seed=3)
+
+
+def sharp(*, size: float = 1.0) -> LanguageModel:
+    """The shipped reader with an adapter on q and k that drives attention scores far apart, as a long training does."""
+    return with_adapter(load(names=NAMES, four_bit=False), size=size, seed=0, modules=("q_proj", "k_proj"))

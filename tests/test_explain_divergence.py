@@ -144,20 +144,6 @@ def test_loop_divergence_refuses_an_empty_answer() -> None:
         LoopDivergence(engine(), [case()], [()])
 
 
-def test_a_gate_of_0_equals_deleting_the_tokens_with_positions_kept() -> None:
-    c, run = case(), engine()
-    prompt, answer = run.prompt(c), run.answer_ids(c, c.path)
-    gates = torch.ones(len(c.facts))
-    gates[[1, 3]] = 0
-    (gated,) = run.logits([prompt], [answer], gates=[gates])
-    ids = torch.tensor([*prompt.ids, *answer[:-1]])
-    kept = torch.tensor([i for i in range(len(ids)) if i >= len(prompt.fact) or prompt.fact[i] not in (1, 3)])
-    with torch.no_grad():
-        deleted = run.lm.model(input_ids=ids[kept][None], position_ids=kept[None]).logits[0, -len(answer) :]
-    assert torch.allclose(gated, deleted, atol=1e-4)
-    assert not torch.allclose(gated, run.logits([prompt], [answer])[0], atol=1e-2)
-
-
 def test_greedy_answers_end_where_the_model_ends_or_is_cut() -> None:
     three, run = cases(), engine()
     short = run.greedy_answers(three, max_new_tokens=2)

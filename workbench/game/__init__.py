@@ -19,7 +19,8 @@ from workbench.game.doses import (
     unit_names,
     unit_parameters,
 )
-from workbench.game.engine import SMALLEST_KEEP, Engine, gate_mask
+from workbench.game.engine import Engine
+from workbench.game.gates import gate_mask
 from workbench.game.modules import ModuleGame
 from workbench.game.passes import Memory
 from workbench.game.prefix import SharedPrefix
@@ -29,7 +30,6 @@ from workbench.meter import Ledger
 __all__ = [
     "FORMS",
     "REMOVALS",
-    "SMALLEST_KEEP",
     "UNITS",
     "Adapted",
     "Difference",

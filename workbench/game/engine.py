@@ -2,7 +2,8 @@
 
 Two ways to remove facts: **delete** renders the prompt again without their lines (the truth); **gate** adds log k to
 the attention scores of every other token onto the tokens of a fact with keep-degree k. Positions stay, gradients
-reach k, and k = 0 equals deleting the tokens with positions preserved. A fact's own tokens still see each other.
+reach k, and k = 0 equals deleting the tokens with positions preserved, however large the scores; see
+`workbench.game.gates`. A fact's own tokens still see each other.
 """
 
 from __future__ import annotations
@@ -18,12 +19,11 @@ import torch
 from workbench.cases import Case
 from workbench.context import check_context
 from workbench.game.doses import dosed
+from workbench.game.gates import gated
 from workbench.game.memory import fitting
 from workbench.meter import Ledger
 from workbench.models import LanguageModel
 from workbench.prompts import Prompt, encode, encode_answer
-
-SMALLEST_KEEP = 1e-9  # log of it is -20.7: attention to a removed token is 0 to float precision, its gradient finite
 
 
 @dataclass
@@ -53,37 +53,44 @@ class Engine:
     ) -> list[torch.Tensor]:
         """Teacher-forced logits at the answer's positions: per row (len(answer), vocabulary), float32, one pass a row.
 
-        gates: per row keep-degrees (facts,) in [0, 1]. doses: per row factors on the adapter's update, (modules,) or
-        (rank-one parts,), see `workbench.game.doses`. Gradients flow to both when they ask for it.
-        ValueError: doses with the adapter off.
+        gates: per row keep-degrees (facts,) in [0, 1], see `workbench.game.gates`. doses: per row factors on the
+        adapter's update, (modules,) or (rank-one parts,), see `workbench.game.doses`. Gradients flow to both when they
+        ask for it; at a gate of 0 they take a second pass. ValueError: doses with the adapter off.
         """
         out: list[torch.Tensor | None] = [None] * len(prompts)
         asked = any(x.requires_grad for given in (gates, doses) if given is not None for x in given)
         for attempt in fitting(self, [len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]):
             with attempt as rows:
-                started = time.perf_counter()
-                width = max(len(prompts[i].ids) + len(answers[i]) - 1 for i in rows)
-                longest = max(len(answers[i]) for i in rows)
-                ids, real = self.padded([(*prompts[i].ids, *answers[i][:-1]) for i in rows], width)
-                mask: torch.Tensor = real
-                if gates is not None:
-                    facts = [(*prompts[i].fact, *[-1] * (len(answers[i]) - 1)) for i in rows]
-                    mask = gate_mask(facts, [gates[i] for i in rows], width, dtype=self.lm.model.dtype).to(
-                        self.lm.device
-                    )
-                positions = (real.cumsum(1) - 1).clamp(min=0)
+                some = [prompts[i] for i in rows], [answers[i] for i in rows]
                 with self.switched(adapter, _rows_of(doses, rows)), torch.set_grad_enabled(asked):
-                    result = self.lm.model(
-                        input_ids=ids,
-                        attention_mask=mask,
-                        position_ids=positions,
-                        logits_to_keep=longest,
-                        use_cache=False,
-                    )
+                    result = self._pass(*some, None if gates is None else [gates[i] for i in rows])
                 for k, i in enumerate(rows):
-                    out[i] = result.logits[k, longest - len(answers[i]) :].float()
-                self.book(rows=len(rows), tokens=int(real.sum()), started=started)
+                    out[i] = result[k, result.shape[1] - len(answers[i]) :].float()
         return [t for t in out if t is not None]
+
+    def _pass(
+        self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], gates: Sequence[torch.Tensor] | None
+    ) -> torch.Tensor:
+        """Logits (rows, tokens of the longest answer, vocabulary) of one batch; the answers end together."""
+        lengths = [len(p.ids) + len(a) - 1 for p, a in zip(prompts, answers, strict=True)]
+        ids, real = self.padded([(*p.ids, *a[:-1]) for p, a in zip(prompts, answers, strict=True)], max(lengths))
+
+        def run(mask: torch.Tensor) -> torch.Tensor:
+            started = time.perf_counter()
+            result = self.lm.model(
+                input_ids=ids,
+                attention_mask=mask.to(self.lm.device),
+                position_ids=(real.cumsum(1) - 1).clamp(min=0),
+                logits_to_keep=max(map(len, answers)),
+                use_cache=False,
+            )
+            self.book(rows=len(prompts), tokens=int(real.sum()), started=started)
+            return result.logits
+
+        if gates is None:
+            return run(real)
+        facts = [(*p.fact, *[-1] * (len(a) - 1)) for p, a in zip(prompts, answers, strict=True)]
+        return gated(run, facts, gates, width=max(lengths), dtype=self.lm.model.dtype)
 
     def logprobs(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], **how) -> list[torch.Tensor]:
         """Log-probability (nats) of every answer token: per row (len(answer),). `how` as in `logits`."""
@@ -203,26 +210,3 @@ class Engine:
 def _rows_of(doses: Sequence[torch.Tensor] | torch.Tensor | None, rows: Sequence[int]) -> torch.Tensor | None:
     """The doses of some rows, (rows, units)."""
     return None if doses is None else torch.stack([doses[i] for i in rows])
-
-
-def gate_mask(
-    facts: Sequence[Sequence[int]], gates: Sequence[torch.Tensor], width: int, *, dtype: torch.dtype = torch.float32
-) -> torch.Tensor:
-    """Additive attention mask (rows, 1, width, width): causal, padding hidden, log-keep onto gated facts.
-
-    facts: per row the fact index of every token (-1: none), padded on the left to `width`. gates: per row (facts,).
-    dtype: the model's; with another one some attention kernels compute something else and do not complain.
-    """
-    never = torch.finfo(dtype).min
-    causal = torch.ones(width, width, dtype=torch.bool).tril()
-    out = []
-    for row, gate in zip(facts, gates, strict=True):
-        fact = torch.full((width,), -2)  # -2: padding
-        fact[width - len(row) :] = torch.as_tensor(row)
-        log_keep = torch.cat([gate.float().cpu().clamp(min=SMALLEST_KEEP).log(), torch.zeros(1)])[fact.clamp(min=-1)]
-        own = fact[:, None] == fact[None, :]
-        bias = torch.where(own, 0.0, log_keep[None, :].expand(width, width))
-        # a padding row sees itself, so that its softmax is defined
-        seen = causal & ((fact != -2)[None, :] | torch.eye(width, dtype=torch.bool))
-        out.append(torch.where(seen, bias.to(dtype), never))
-    return torch.stack(out)[:, None]
