@@ -127,7 +127,7 @@ def failure(tmp_path: Path, body: str, **options: object) -> str:
 
 
 def test_a_failing_cell_is_named_with_its_error_and_its_copy_stays(tmp_path: Path) -> None:
-    old = tmp_path / "run" / "adapter" / runs.WORK_FOLDER
+    old = runs.work_folder(tmp_path / "run", "adapter") / runs.WORK_FOLDER
     old.mkdir(parents=True)
     message = failure(tmp_path, "# load\nx = [1]\nraise ValueError('bad [red]\\nname')", fresh=True)
     assert message.startswith('01_build_kg, code cell 3 ("x = [1]"): ValueError: bad [red] name.')
@@ -182,7 +182,7 @@ def test_wrong_parameters_stop_before_anything_runs(tmp_path: Path) -> None:
 
 SLOW = """
 import os, pathlib, time
-state = pathlib.Path(run_dir, "adapter", "checkpoints", "state")
+state = pathlib.Path(run_dir, "adapter.new", "checkpoints", "state")
 resumed = state.exists()
 state.parent.mkdir(parents=True, exist_ok=True)
 state.write_text(str(os.getpid()))
@@ -196,7 +196,7 @@ def until_the_second_notebook_works(tmp_path: Path) -> tuple[subprocess.Popen, P
     notebooks = write_notebooks(tmp_path / "nb", bodies={"adapter": SLOW})
     run_dir = tmp_path / "run"
     process = started("run", "--run-dir", run_dir, "--notebooks", notebooks)
-    state = run_dir / "adapter" / "checkpoints" / "state"
+    state = run_dir / "adapter.new" / "checkpoints" / "state"
     wait_for(lambda: process.poll() is not None or (state.is_file() and state.read_text()), "second notebook")
     assert process.poll() is None, process.communicate()[1]
     return process, run_dir, int(state.read_text())

@@ -2,7 +2,7 @@
 
 The kernel's working directory is the caller's, so a relative path given as a parameter means what it means in the
 caller's shell. Executed copies go to `<run_dir>/notebooks/`. What an earlier run left is kept where it is whole and was
-made from the same parameters, inputs, notebook and code.
+made from the same parameters, inputs, notebook and code; where it is not, it stays until what replaces it is finished.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,9 @@ from papermill.exceptions import PapermillExecutionError
 from workbench.artifacts.executed import COPIES, PARTIAL, REPORT, copy_path, finish_copy, where_it_stopped
 from workbench.artifacts.lock import run_lock
 from workbench.artifacts.parameters import Value
-from workbench.artifacts.runs import clear_stage
 from workbench.artifacts.stage import MissingStage, check_inside, check_stage
 from workbench.artifacts.steps import Step, find_notebooks, plan, run_folder, why_again
+from workbench.artifacts.work import check_stage_links, renew, settle
 from workbench.headless.hints import HINTS, hint_for, one_line, writable
 from workbench.headless.kernel import own_kernel
 from workbench.headless.watch import ENGINE, Event, Tell, Watch, cell_seconds, clock
@@ -68,12 +68,12 @@ def run_chain(
         parameters: name -> value, each handed to the notebooks that know the name.
         notebooks: folder of the notebooks; see `find_notebooks`.
         timeout: seconds for each notebook; None for no limit.
-        fresh: keep nothing of an earlier run.
+        fresh: run every notebook; what an earlier run left stays until the new result of its stage is finished.
         say: takes one line at a time.
         tell: takes every event, progress within the notebooks included, in place of `say`.
 
     Raises:
-        ParameterError, FileNotFoundError: before anything runs.
+        ParameterError, ValueError, FileNotFoundError: before anything runs; nothing was touched.
         RunLocked: another process runs in this folder.
         FolderError: the folder cannot be written.
         ChainError: a notebook failed.
@@ -82,20 +82,26 @@ def run_chain(
     folder = run_folder(run_dir)
     steps = plan(find_notebooks(notebooks), folder, parameters or {})
     tell = tell or (lambda event: None if event.name == "progress" else say(event.line))
+    check_first(folder, steps)
     with writable(folder), run_lock(folder, say=lambda line: tell(Event("note", line))):
-        check_inside(folder, folder / COPIES, *(folder / step.stage for step in steps))
-        if fresh:
-            _forget(folder, steps)
+        for step in steps:
+            settle(folder, step.stage)
+            if fresh:
+                renew(folder, step.stage)
         for number, step in enumerate(steps, start=1):
             _keep_or_run(folder, step, f"[{number}/{len(steps)}] {step.name}", timeout, tell)
     return [copy_path(folder, step.name) for step in steps]
 
 
-def _forget(run_dir: Path, steps: list[Step]) -> None:
-    (run_dir / REPORT).unlink(missing_ok=True)
+def check_first(run_dir: Path, steps: Sequence[Step]) -> None:
+    """What must hold beyond the parameters' own rules before anything in the run folder is touched.
+
+    Raises:
+        ValueError: a link would lead what is written out of the run folder.
+    """
+    check_inside(run_dir, run_dir / COPIES)
     for step in steps:
-        copy_path(run_dir, step.name).unlink(missing_ok=True)
-        clear_stage(run_dir, step.stage)
+        check_stage_links(run_dir, step.stage)
 
 
 def _keep_or_run(run_dir: Path, step: Step, title: str, timeout: float | None, tell: Tell) -> None:
@@ -106,10 +112,7 @@ def _keep_or_run(run_dir: Path, step: Step, title: str, timeout: float | None, t
         return
     first = reasons == ["it was not run yet"]
     tell(Event("start", title if first else f"{title}: {'; '.join(reasons[:3])}", {**fields, "reasons": reasons}))
-    copy = copy_path(run_dir, step.name)
-    earlier = cell_seconds(copy)
-    (run_dir / REPORT).unlink(missing_ok=True)  # a report never mixes two runs
-    copy.unlink(missing_ok=True)
+    earlier = cell_seconds(copy_path(run_dir, step.name))
     started = time.monotonic()
     cells = len(nbformat.read(step.notebook, as_version=4).cells) + 1  # papermill adds the given parameters
     _run_step(run_dir, step, timeout, Watch(tell, step.stage, title, cells, earlier))
@@ -140,6 +143,7 @@ def _run_step(run_dir: Path, step: Step, timeout: float | None, watch: Watch) ->
             f"{step.name} ran to its end but left no valid manifest in {run_dir / step.stage} ({'; '.join(changes)}); "
             "its last cells must call runs.write_manifest."
         )
+    (run_dir / REPORT).unlink(missing_ok=True)  # a report never mixes two runs
     finish_copy(run_dir / step.stage, step.notebook, executed, step.effective)
 
 

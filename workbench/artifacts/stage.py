@@ -40,14 +40,23 @@ def stage_folder(run_dir: str | os.PathLike[str], stage: str) -> Path:
 
 
 def check_inside(run_dir: str | os.PathLike[str], *paths: Path) -> None:
-    """ValueError when one of the paths, its links followed, lies outside the run folder."""
+    """ValueError when one of the paths is a link, or lies outside the run folder by one."""
     root = Path(run_dir).resolve()
     for path in paths:
-        if not path.resolve().is_relative_to(root):
+        place = Path(os.path.realpath(path))
+        if path.is_symlink() or not place.is_relative_to(root):
             raise ValueError(
-                f"{path} is a link to {path.resolve()}, outside the run folder, and nothing is written there. "
-                "Remove the link; to keep a run on another disk, make the run folder itself the link."
+                f"{path} is a link to {place}, and what is written to a run folder follows no link. Remove the link; to "
+                "keep a run on another disk, make the run folder itself the link."
             )
+
+
+def links(folder: Path) -> list[Path]:
+    """Every link in a folder, itself among them; none is followed."""
+    found = [folder] if folder.is_symlink() else []
+    for here, folders, names in os.walk(folder):
+        found += [path for name in (*folders, *names) if (path := Path(here, name)).is_symlink()]
+    return found
 
 
 def read_manifest(run_dir: str | os.PathLike[str], stage: str) -> dict[str, Any]:
