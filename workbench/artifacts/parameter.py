@@ -18,7 +18,7 @@ class ParameterError(ValueError):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One name of a parameters cell. `kinds`: accepted type names; empty accepts all. `rule`: what its values keep to."""
+    """One name of a parameters cell. `kinds`: accepted type names; empty accepts all. `rule`: for its values."""
 
     name: str
     default: Value

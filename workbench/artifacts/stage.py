@@ -46,7 +46,7 @@ def check_inside(run_dir: str | os.PathLike[str], *paths: Path) -> None:
         place = Path(os.path.realpath(path))
         if path.is_symlink() or not place.is_relative_to(root):
             raise ValueError(
-                f"{path} is a link to {place}, and what is written to a run folder follows no link. Remove the link; to "
+                f"{path} is a link to {place}, and what is written to a run folder follows no link. Remove it; to "
                 "keep a run on another disk, make the run folder itself the link."
             )
 

@@ -71,7 +71,8 @@ def plan(notebooks: Path, run_dir: Path, parameters: Mapping[str, Value]) -> lis
 
     Raises:
         FileNotFoundError: a notebook is missing.
-        ParameterError: an unknown name, a wrong type, a value out of bounds, or a notebook that cannot be told where to write.
+        ParameterError: an unknown name, a wrong type, a value out of bounds, or a notebook that cannot be told where
+            to write.
     """
     declared = {name: read_parameters(notebooks / f"{name}.ipynb") for name in STAGES.values()}
     for name, known in declared.items():
