@@ -28,7 +28,7 @@ from workbench.artifacts.parameters import Value
 from workbench.artifacts.stage import MissingStage, check_inside, check_stage
 from workbench.artifacts.steps import Step, find_notebooks, plan, run_folder, why_again
 from workbench.artifacts.work import check_stage_links, renew, settle
-from workbench.headless.hints import HINTS, hint_for, one_line, writable
+from workbench.headless.hints import HINTS, hint_for, not_written, one_line, writable
 from workbench.headless.kernel import own_kernel
 from workbench.headless.watch import ENGINE, Event, Tell, Watch, cell_seconds, clock
 
@@ -38,6 +38,10 @@ START_TIMEOUT = 120  # seconds for a kernel to answer; a cold disk takes its tim
 
 class ChainError(RuntimeError):
     """A notebook did not run to its end; the message says which, where, why and what to do."""
+
+
+class NotWritten(ChainError):
+    """A notebook did not run to its end, since the disk is full or its folder may not be written."""
 
 
 class ChainInterrupted(KeyboardInterrupt):
@@ -76,7 +80,7 @@ def run_chain(
         ParameterError, ValueError, FileNotFoundError: before anything runs; nothing was touched.
         RunLocked: another process runs in this folder.
         FolderError: the folder cannot be written.
-        ChainError: a notebook failed.
+        ChainError: a notebook failed; NotWritten, one of its kind: for want of room or permission.
         ChainInterrupted: SIGINT, SIGTERM or SIGHUP arrived.
     """
     folder = run_folder(run_dir)
@@ -129,7 +133,8 @@ def _run_step(run_dir: Path, step: Step, timeout: float | None, watch: Watch) ->
         with own_kernel(run_dir), _signals_as_exceptions():
             executed = _execute(step, partial, timeout, watch)
     except PapermillExecutionError as error:
-        raise ChainError(_message(step, partial, f"{error.ename}: {error.evalue}", hint_for(error))) from error
+        kind = NotWritten if not_written(error, run_dir) else ChainError
+        raise kind(_message(step, partial, f"{error.ename}: {error.evalue}", hint_for(error))) from error
     except CellTimeoutError as error:
         spent = f"stopped after {time.monotonic() - started:.0f} s (time-out {timeout:g} s for a notebook)"
         raise ChainError(_message(step, partial, spent, HINTS["time"])) from error

@@ -153,7 +153,9 @@ def read_grid(path: Path) -> Grid:
     grid.known("what", values.get("what"), KEYS)
     for key in values:
         grid.known("a key", key, KEYS[grid.what])
-    return Grid(name, _with_powers(values))
+    grid = Grid(name, _with_powers(values))
+    _ = grid.resources  # asked for late, when the sweep is under way
+    return grid
 
 
 def _read_yaml(text: str) -> Any:
