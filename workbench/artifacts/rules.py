@@ -12,7 +12,6 @@ import io
 import operator
 import re
 import tokenize
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,40 +28,41 @@ OPERATORS: dict[type[ast.cmpop], Any] = {
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule as it stands in the comment, and read. ValueError when it is none."""
+    """A rule as it stands in the comment, for the parameter `name`. ValueError when it cannot be read as one."""
 
     text: str
     name: str
 
     def __post_init__(self) -> None:
         try:
-            parsed = ast.parse(self.text.strip(), mode="eval").body
-            self._check(parsed)
+            parts = _parts(self.text, self.name)
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ValueError(
                 f"the rule of {self.name} must compare {self.name}, each or len({self.name}) with literals, such as "
-                f"`0 <= {self.name} <= 1`; it is `{self.text}`"
+                f"`0 <= {self.name} <= 1`; it is `{self.text[:200]}`"
             ) from error
-        object.__setattr__(self, "_parsed", parsed)
+        object.__setattr__(self, "_compared", parts)
 
     def holds(self, value: Any) -> bool:
         """Whether a value keeps to the rule. TypeError: it cannot be compared so."""
-        parsed: ast.expr = self.__dict__["_parsed"]
-        if not any(isinstance(node, ast.Name) and node.id == EACH for node in ast.walk(parsed)):
-            return _holds(parsed, {self.name: value})
-        return all(_holds(parsed, {self.name: value, EACH: item}) for item in value)
+        about = {self.name: lambda: [value], EACH: lambda: value, f"len({self.name})": lambda: [len(value)]}
+        parts: list[tuple[ast.Compare, str]] = self.__dict__["_compared"]
+        return all(_holds(part, item) for part, subject in parts for item in about[subject]())
 
-    def _check(self, node: ast.expr) -> None:
-        """ValueError: the expression is more than a rule, or says nothing about the parameter."""
-        if isinstance(node, ast.BoolOp) and isinstance(node.op, ast.And):
-            for part in node.values:
-                self._check(part)
-            return
-        if not isinstance(node, ast.Compare) or not all(type(one) in OPERATORS for one in node.ops):
-            raise ValueError(ast.unparse(node))
-        about = [one for one in (node.left, *node.comparators) if not _is_literal(one)]
-        if [ast.unparse(one) for one in about] not in ([self.name], [EACH], [f"len({self.name})"]):
-            raise ValueError(ast.unparse(node))
+
+def _parts(text: str, name: str) -> list[tuple[ast.Compare, str]]:
+    """The comparisons of a rule, each with what it is about. ValueError: one is more than that."""
+    parsed = ast.parse(text.strip(), mode="eval").body
+    joined = parsed.values if isinstance(parsed, ast.BoolOp) and isinstance(parsed.op, ast.And) else [parsed]
+    parts = []
+    for part in joined:
+        if not isinstance(part, ast.Compare) or not all(type(one) in OPERATORS for one in part.ops):
+            raise ValueError(text)
+        about = [ast.unparse(one) for one in (part.left, *part.comparators) if not _is_literal(one)]
+        if about not in ([name], [EACH], [f"len({name})"]):
+            raise ValueError(text)
+        parts.append((part, about[0]))
+    return parts
 
 
 def _is_literal(node: ast.expr) -> bool:
@@ -73,21 +73,10 @@ def _is_literal(node: ast.expr) -> bool:
     return True
 
 
-def _holds(node: ast.expr, known: Mapping[str, Any]) -> bool:
-    if isinstance(node, ast.BoolOp):
-        return all(_holds(part, known) for part in node.values)
-    assert isinstance(node, ast.Compare)
-    values = [_value(one, known) for one in (node.left, *node.comparators)]
-    pairs = zip(node.ops, values, values[1:], strict=False)
+def _holds(part: ast.Compare, item: Any) -> bool:
+    values = [ast.literal_eval(one) if _is_literal(one) else item for one in (part.left, *part.comparators)]
+    pairs = zip(part.ops, values, values[1:], strict=False)
     return all(OPERATORS[type(compare)](left, right) for compare, left, right in pairs)
-
-
-def _value(node: ast.expr, known: Mapping[str, Any]) -> Any:
-    if isinstance(node, ast.Name):
-        return known[node.id]
-    if isinstance(node, ast.Call):
-        return len(known[ast.unparse(node.args[0])])
-    return ast.literal_eval(node)
 
 
 def comments(source: str) -> dict[int, str]:
