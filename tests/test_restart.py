@@ -100,7 +100,7 @@ def test_a_full_disk_stops_the_run_and_nothing_finished_is_lost(tmp_path: Path) 
     large = "data = b'x' * 300_000\nopen(run_dir + '/large.bin', 'wb').write(data)"
     write_notebooks(tmp_path / "nb", bodies={"adapter": large})
     stopped = limited(tmp_path, 100_000)
-    assert stopped.returncode == 3, stopped.stderr
+    assert stopped.returncode == 5, stopped.stderr
     assert "02_train_qlora" in stopped.stderr and "File too large" in stopped.stderr
     assert "disk is full" in stopped.stderr and "what was finished is kept" in stopped.stderr
     kept = runs.read_manifest(tmp_path / "run", "kg")
@@ -108,6 +108,27 @@ def test_a_full_disk_stops_the_run_and_nothing_finished_is_lost(tmp_path: Path) 
     assert again.returncode == 0 and "01_build_kg: finished before, kept" in again.stdout
     assert runs.read_manifest(tmp_path / "run", "kg") == kept
     assert {(tmp_path / "run" / stage / "result.txt").read_text() for stage in runs.STAGES} == {"seed 1 0"}
+
+
+def test_weights_that_find_no_room_are_told_from_other_errors(tmp_path: Path) -> None:
+    """torch keeps the number of the system's error to itself."""
+    large = "import torch\ntorch.save({'a': torch.zeros(100_000)}, run_dir + '/large.pt')"
+    write_notebooks(tmp_path / "nb", bodies={"kg": large})
+    stopped = limited(tmp_path, 100_000)
+    assert stopped.returncode == 5 and "disk is full" in stopped.stderr, stopped.stderr
+
+
+def test_a_sweep_that_may_not_write_says_so(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(f"what: chain\nnotebooks: {write_notebooks(tmp_path / 'nb')}\nseeds: 1\n")
+    (tmp_path / "closed").mkdir(mode=0o500)
+    where = "/proc/self/sweep" if os.geteuid() == 0 else str(tmp_path / "closed" / "sweep")
+    assert main(["sweep", str(grid), "--out", where]) == 5
+    error = capsys.readouterr().err
+    assert "cannot be written" in error and error.count("\n") == 1
+    (tmp_path / "out").write_text("a file")
+    assert main(["sweep", str(grid), "--out", str(tmp_path / "out")]) == 5
+    assert "another --run-dir" not in capsys.readouterr().err
 
 
 def test_no_room_for_the_executed_copy_is_said_as_such(tmp_path: Path) -> None:
