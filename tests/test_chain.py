@@ -20,6 +20,7 @@ from workbench.artifacts.lock import LOCK_NAME, RunLocked, run_lock
 from workbench.artifacts.parameters import ParameterError
 from workbench.chain import ChainError, find_notebooks, run_chain
 from workbench.cli import main
+from workbench.report.page import current_report
 
 ROOT = Path(__file__).resolve().parent.parent
 WAIT = 240  # seconds that a slow machine may take for what ends by itself
@@ -127,7 +128,7 @@ def failure(tmp_path: Path, body: str, **options: object) -> str:
 
 
 def test_a_failing_cell_is_named_with_its_error_and_its_copy_stays(tmp_path: Path) -> None:
-    old = tmp_path / "run" / "adapter" / runs.WORK_FOLDER
+    old = runs.work_folder(tmp_path / "run", "adapter") / runs.WORK_FOLDER
     old.mkdir(parents=True)
     message = failure(tmp_path, "# load\nx = [1]\nraise ValueError('bad [red]\\nname')", fresh=True)
     assert message.startswith('01_build_kg, code cell 3 ("x = [1]"): ValueError: bad [red] name.')
@@ -180,9 +181,62 @@ def test_wrong_parameters_stop_before_anything_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
+RATED = "if rate < 0 or not pathlib.Path(model).exists():\n    raise ValueError('no such model, no such rate')"
+
+
+def snapshot(run_dir: Path) -> dict[str, tuple[bytes, int]]:
+    """Every file of a finished run, its content and when it was written; not what is being made, nor the locks."""
+    return {
+        path.relative_to(run_dir).as_posix(): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(run_dir.rglob("*"))
+        if path.is_file() and not {".lock", ".lock.kernel"} & {path.name} and ".new" not in path.parent.name
+        and not path.name.endswith(".partial.ipynb")
+    }  # fmt: skip
+
+
+def test_a_rerun_that_fails_takes_nothing_away_and_the_right_command_finds_all_of_it(
+    tmp_path: Path, quiet: SimpleNamespace
+) -> None:
+    declared = 'rate = 0.1  # of learning; -1 <= rate <= 10\nmodel = "/"  # a folder\n'
+    body = f"import pathlib\nfrom workbench.artifacts import runs\nruns.open_stage(run_dir, 'adapter')\n{RATED}"
+    notebooks = write_notebooks(tmp_path / "nb", bodies={"adapter": body}, extra={"adapter": declared})
+    run_dir = tmp_path / "run"
+
+    def run(**given: object) -> None:
+        quiet.lines.clear()
+        how = {"fresh": given.pop("fresh")} if "fresh" in given else {}
+        run_chain(run_dir, notebooks=notebooks, parameters=given, say=quiet.say, **how)
+
+    run(rate=0.5)
+    current_report(run_dir)
+    before = snapshot(run_dir)
+    assert {"report.html", "notebooks/02_train_qlora.ipynb", "adapter/result.txt"} <= before.keys()
+    for wrong in ({"rate": -2}, {"rate": 10**26}, {"rate": float("nan")}):
+        with pytest.raises(ParameterError, match="rate"):
+            run(**wrong)
+        assert snapshot(run_dir) == before and not (run_dir / "adapter.new").exists()
+    for wrong in ({"rate": -1}, {"rate": 0.5, "model": "nobody/knows-it"}, {"rate": -1, "fresh": True}):
+        with pytest.raises(ChainError, match="no such model, no such rate"):
+            run(**wrong)
+        after = snapshot(run_dir)
+        if "fresh" in wrong:  # the first stage was made again, and a report never mixes two runs
+            before = {
+                name: old for name, old in before.items() if not name.startswith(("kg/", "report", "notebooks/01"))
+            }
+            assert before.items() <= after.items() and "report.html" not in after
+            continue
+        assert after == before
+        run(rate=0.5)
+        assert all("finished before, kept" in line for line in quiet.lines), quiet.lines
+    run(rate=0.5)  # what --fresh asked for and did not come to is done now
+    assert "kept" in quiet.lines[0] and "--fresh asked for it anew" in quiet.lines[1]
+    run(rate=0.5)
+    assert all("finished before, kept" in line for line in quiet.lines), quiet.lines
+
+
 SLOW = """
 import os, pathlib, time
-state = pathlib.Path(run_dir, "adapter", "checkpoints", "state")
+state = pathlib.Path(run_dir, "adapter.new", "checkpoints", "state")
 resumed = state.exists()
 state.parent.mkdir(parents=True, exist_ok=True)
 state.write_text(str(os.getpid()))
@@ -196,7 +250,7 @@ def until_the_second_notebook_works(tmp_path: Path) -> tuple[subprocess.Popen, P
     notebooks = write_notebooks(tmp_path / "nb", bodies={"adapter": SLOW})
     run_dir = tmp_path / "run"
     process = started("run", "--run-dir", run_dir, "--notebooks", notebooks)
-    state = run_dir / "adapter" / "checkpoints" / "state"
+    state = run_dir / "adapter.new" / "checkpoints" / "state"
     wait_for(lambda: process.poll() is not None or (state.is_file() and state.read_text()), "second notebook")
     assert process.poll() is None, process.communicate()[1]
     return process, run_dir, int(state.read_text())

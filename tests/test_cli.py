@@ -1,5 +1,7 @@
 """The command line: exit codes, one line per error."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from tiny_chain import write_notebooks
 
 import workbench
 from workbench import chain
+from workbench.artifacts import runs
 from workbench.cli import main
 from workbench.report import write
 
@@ -88,6 +91,57 @@ def test_a_run_folder_that_is_a_file_is_an_error(tmp_path: Path, capsys: pytest.
     (tmp_path / "r").write_text("")
     assert main(["run", "--run-dir", str(tmp_path / "r"), "--notebooks", str(write_notebooks(tmp_path / "nb"))]) == 5
     assert "cannot be written: File exists" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["99999999", "0", "-1", "http", "65536"])
+def test_a_port_that_is_none_is_refused_with_the_range(port: str, capsys: pytest.CaptureFixture) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["app", f"--port={port}"])
+    assert caught.value.code == 2 and "a whole number from 1 to 65535" in capsys.readouterr().err
+
+
+def test_what_a_grid_demands_of_workers_is_read_at_once(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for demand in ("{GPU: -1}", "{GPU: 0}", "{GPU: many}", "[GPU]"):
+        (tmp_path / "grid.yaml").write_text(f"what: chain\nseeds: 1\nresources: {demand}\n")
+        assert main(["sweep", str(tmp_path / "grid.yaml"), "--out", str(tmp_path / "out"), "--dry-run"]) == 2
+        assert "resources must map tags of workers to numbers above 0" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_quiet_leaves_the_answers(capsys: pytest.CaptureFixture) -> None:
+    table = str(Path(workbench.__file__).parent / "data" / "biotoolkg")
+    words = ["kg", "ask", table, "--from", "FASTQ", "--to", "VCF"]
+    told = {}
+    for manner in ((), ("--quiet",), ("--log", "json", "--quiet")):
+        assert main([*words, *manner]) == 0
+        told[manner] = capsys.readouterr().out
+    assert told[()] == told["--quiet",] != ""
+    records = [json.loads(line) for line in told["--log", "json", "--quiet"].splitlines()]
+    assert "\n".join(record["message"] for record in records) + "\n" == told[()]
+
+
+@pytest.mark.parametrize("words", ["version", "show {run}", "show {run} --json", "kg ask {table} --from FASTQ"])
+@pytest.mark.parametrize(("sink", "code"), [("/dev/full", 5), ("pipe", 141)])
+def test_output_that_nobody_takes_ends_with_a_code_and_no_traceback(
+    tmp_path: Path, words: str, sink: str, code: int
+) -> None:
+    if sink == "/dev/full" and not Path(sink).is_char_device():
+        pytest.skip("this system has no /dev/full")
+    run_dir, table = tmp_path / "run", Path(workbench.__file__).parent / "data" / "biotoolkg"
+    runs.open_stage(run_dir, "kg")
+    runs.write_manifest(run_dir, "kg", config={}, inputs={}, metrics={}, seed=1, device="cpu")
+    if sink == "pipe":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        writer = os.open(sink, os.O_WRONLY)
+    command = [sys.executable, "-m", "workbench", *words.format(run=run_dir, table=table).split()]
+    environment = {**os.environ, "PYTHONPATH": str(Path(workbench.__file__).parents[1])}
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment)
+    os.close(writer)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    assert done.stderr.count("\n") == (1 if code == 5 else 0)
 
 
 def test_an_error_nobody_foresaw_names_its_kind(

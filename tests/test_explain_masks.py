@@ -1,5 +1,7 @@
 """Learning masks: the same seed gives the same masks, a planted dependency is found, the curve is the objective."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -17,6 +19,8 @@ from workbench.explain import (
     without,
 )
 from workbench.explain.masks import DECAY, WARM, temperature
+from workbench.peers.faithfulness import faithfulness
+from workbench.peers.surrogate import context_cite
 from workbench.prompts import ReaderTemplate
 
 FEW = {"steps": 6, "learning_rate": 0.3}
@@ -133,6 +137,16 @@ def test_gradients_still_flow_after_an_answer_was_generated() -> None:
 def test_settings_out_of_range_are_refused(wrong: dict, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         learned([case()], **wrong)
+
+
+def test_settings_are_refused_before_the_model_is_asked() -> None:
+    nobody = SimpleNamespace(lm=SimpleNamespace(template=ReaderTemplate()))  # asked for anything else, it fails
+    with pytest.raises(ValueError, match="steps must be 0 or more, not -1"):
+        loop_masks(nobody, cases(1), Weights(), steps=-1)
+    with pytest.raises(ValueError, match="masks must be 2 or more"):
+        faithfulness(nobody, cases(1), ["leave_one_out"], masks=1)
+    with pytest.raises(ValueError, match="target must be"):
+        context_cite(SimpleNamespace(n=3), rng=np.random.default_rng(0), target="odds")
 
 
 def test_a_case_without_facts_is_refused_by_name() -> None:

@@ -19,7 +19,9 @@ from workbench.artifacts import runs
 from workbench.artifacts.executed import copy_path
 from workbench.artifacts.parameters import ParameterError, parse_value
 from workbench.artifacts.steps import plan, run_folder
+from workbench.artifacts.work import renew
 from workbench.cli import main
+from workbench.panel import export
 from workbench.report.write import write_report
 
 ANSWERED = {0, 1, 2, 4, 5}  # done, different, refused, in use, cannot be written: never a failure nobody foresaw
@@ -160,24 +162,89 @@ def test_a_notebook_without_a_parameters_cell_says_what_to_add(area: Path, capsy
     assert "Add a parameter `run_dir`" in answered(["run", "--notebooks", str(inside)], capsys)
 
 
-def test_links_out_of_the_run_folder_are_not_followed(area: Path, capsys: pytest.CaptureFixture) -> None:
+def make(run: Path) -> None:
+    """A run as notebooks opened by hand make it, with folders within stages, checkpoints and an export."""
+    for stage, inner in (("kg", "."), ("adapter", "."), ("explain", "explanations"), ("shift", "reduced")):
+        folder = runs.open_stage(run, stage)
+        runs.atomic_write_text(folder / inner / "a.txt", "x")
+        (folder / runs.WORK_FOLDER).mkdir(exist_ok=True)
+        (folder / runs.WORK_FOLDER / "progress.json").write_text("{}")
+        runs.write_manifest(run, stage, config={}, inputs={}, metrics={"n": 1}, seed=1, device="cpu")
+    export.write(run / "explain" / "exports" / "case", {".csv": b"1"})
+
+
+def test_no_link_in_a_run_leads_what_is_written_out_of_it(area: Path) -> None:
+    """In place of every file and folder, of what is being made too, a link: what it leads to stays as it is."""
+    (area / "elsewhere").mkdir()
+    (area / "elsewhere" / "a.txt").write_text("not yours")
+    whole = area / "inside" / "whole"
+    make(whole)
+    (runs.open_stage(whole, "adapter") / runs.WORK_FOLDER / "checkpoint-3").mkdir(parents=True)
+    (runs.work_folder(whole, "adapter") / runs.WORK_FOLDER / "checkpoint-3" / "optimizer.pt").write_text("x")
+    paths = [path.relative_to(whole) for path in whole.rglob("*")] + [
+        Path("kg.new"),
+        Path("kg.old"),
+        Path("report.html"),
+    ]
+    assert len(paths) > 25
+    before, refused = around(area), 0
+    for number, path in enumerate(paths):
+        run = Path(shutil.copytree(whole, area / "inside" / str(number)))
+        place = run / path
+        folder = place.is_dir() or place.suffix in (".new", ".old")
+        if folder and place.exists():
+            shutil.rmtree(place)
+        place.unlink(missing_ok=True)
+        place.symlink_to(area / ("elsewhere" if folder else "outside"))
+        try:
+            renew(run, "adapter")
+            make(run)
+        except ValueError as error:
+            assert f"{place} is a link to" in str(error)
+            refused += 1
+        assert around(area) == before, path
+        shutil.rmtree(run)
+    assert 4 < refused < len(paths), "a link to what is only replaced does no harm"
+
+
+def test_links_out_of_the_run_folder_are_refused_before_anything_runs(
+    area: Path, capsys: pytest.CaptureFixture
+) -> None:
     run = area / "inside" / "run"
     (area / "elsewhere").mkdir()
     run.mkdir()
-    for name in ("adapter", "notebooks"):
-        (run / name).symlink_to(area / "elsewhere", target_is_directory=True)
+    for name in ("adapter", "adapter.new", "kg.old", "notebooks", ".lock", ".lock.kernel"):
+        (run / name).symlink_to(area / ("outside" if name.startswith(".") else "elsewhere"))
         error = answered(["run", "--run-dir", str(run), "--notebooks", str(area / "nb")], capsys)
-        assert f"{name} is a link to" in error and "make the run folder itself the link" in error
+        assert f"{name} is a link to" in error
         (run / name).unlink()
+        assert not [path.name for path in run.iterdir() if not path.name.startswith(".")]
     finish(run, "kg")
-    (run / "kg" / runs.WORK_FOLDER).symlink_to(area / "elsewhere", target_is_directory=True)
-    with pytest.raises(ValueError, match="outside the run folder"):
-        runs.open_stage(run, "kg")
-    (run / "kg" / "pipe").unlink(missing_ok=True)
     os.mkfifo(run / "kg" / "pipe")
     assert "pipe" not in runs.folder_files(run / "kg")
-    (run / "kg" / runs.WORK_FOLDER).unlink()
     assert runs.check_stage(run, "kg") == [], "a pipe nobody writes to would be waited for"
+
+
+def test_links_in_a_finished_run_and_in_a_sweeps_folder_are_not_written_through(
+    area: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run, before = area / "inside" / "run", around(area)
+    words = ["run", "--run-dir", str(run), "--notebooks", str(area / "nb")]
+    assert main(words) == 0
+    for path in [path for path in run.rglob("*") if path.is_file() and not path.name.startswith(".lock")]:
+        path.unlink()
+        path.symlink_to(area / "outside")
+    (run / "notebooks" / "01_build_kg.partial.ipynb").symlink_to(area / "outside")
+    assert main([*words, "--fresh"]) == 0 and around(area) == before
+    assert main(["verify", str(run)]) == 0 and not [path for path in run.rglob("*") if path.is_symlink()]
+
+    (area / "inside" / "grid.yaml").write_text(f"what: chain\nnotebooks: {area / 'nb'}\nseeds: 1\n")
+    for name in (".lock", "rows.jsonl", "runs"):
+        out = area / "inside" / f"sweep {name}"
+        out.mkdir()
+        (out / name).symlink_to(area / "outside" if name != "runs" else area)
+        error = answered(["sweep", "grid.yaml", "--out", str(out), "--workers", "1"], capsys)
+        assert "is a link to" in error and around(area) == before
 
 
 def test_a_report_of_hostile_names_is_harmless(area: Path) -> None:

@@ -63,6 +63,32 @@ def test_verify_says_what_no_longer_matches(copied: Path, capsys: pytest.Capture
     assert "was changed" in found["report"] and not found["sound"]
 
 
+def test_verify_counts_the_files(copied: Path, capsys: pytest.CaptureFixture) -> None:
+    def verdict(stage: str) -> tuple[list[str], list[str]]:
+        code = main(["verify", str(copied), "--json"])
+        found = json.loads(capsys.readouterr().out)
+        assert (code == 0) == found["sound"]
+        return found["stages"][stage]["broken"], found["stages"][stage]["notes"]
+
+    for usual in (".ipynb_checkpoints/result-checkpoint.txt", ".DS_Store", "exports/a.png", "exports/more/b.csv"):
+        runs.atomic_write_text(copied / "kg" / usual, "x")
+    broken, notes = verdict("kg")
+    assert (
+        broken == []
+        and "beside the result: .DS_Store, .ipynb_checkpoints/result-checkpoint.txt, exports/a.png and 1 more" in notes
+    )
+    runs.open_stage(copied, "kg")
+    assert any("begun anew and not finished" in note for note in verdict("kg")[1])
+    for foreign, as_link in (("planted.txt", False), ("deep/er/planted.json", False), ("linked", True)):
+        place = copied / "kg" / foreign
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(copied / "adapter") if as_link else place.write_text("x")
+        assert verdict("kg")[0] == [f"file {foreign} is no part of what was made; remove it"]
+        place.unlink()
+    (copied / "kg" / "result.txt").unlink()
+    assert verdict("kg")[0] == ["file result.txt is gone"]
+
+
 def test_code_that_moved_on_is_a_note(copied: Path, capsys: pytest.CaptureFixture) -> None:
     path = copied / "kg" / runs.MANIFEST
     manifest = json.loads(path.read_text())

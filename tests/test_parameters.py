@@ -1,14 +1,22 @@
 """Parameters: what is typed on a command line, and whether it fits the notebooks."""
 
+import ast
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_chain import write_notebooks
 
-from workbench.artifacts.parameters import ParameterError, assign_parameters, parse_value, read_parameters
+from workbench.artifacts.parameters import Parameter, ParameterError, assign_parameters, parse_value, read_parameters
+from workbench.artifacts.rules import Rule
+from workbench.explain import ExplainConfig, Weights
+from workbench.sampling import SamplingConfig
+from workbench.train import TrainConfig
 
 
 @pytest.mark.parametrize(
@@ -97,3 +105,110 @@ def test_what_is_no_notebook_is_named(tmp_path: Path) -> None:
         read_parameters(tmp_path / "a.ipynb")
     with pytest.raises(FileNotFoundError, match=r"b\.ipynb does not exist"):
         read_parameters(tmp_path / "b.ipynb")
+
+
+RULES = "0 <= x <= 1;x >= 3;0 < x;-2 < x <= 1e6;x in [0, 2];x > 0 and x < 10;5 > x >= -1.5".split(";")
+
+
+@pytest.mark.parametrize("text", RULES)
+def test_a_rule_holds_where_the_expression_it_is_written_as_does(text: str) -> None:
+    rule = Rule(text, "x")
+    for value in [k / 4 for k in range(-20, 60)] + [0, 1, 2, 3, 10**30]:
+        assert rule.holds(value) == eval(text, {"x": value})
+    each = Rule(text.replace("x", "each"), "x")
+    for values in ([], [1], [1, 7, -9], [2, 2.0]):
+        assert each.holds(values) == all(rule.holds(value) for value in values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["y > 0", "x > y", "x > 10^6", "x == 1", "len(y) < 3",
+     "__import__('os').system('touch x') > 0", "x > [i for i in x]",
+     "x > 0 or x < 1", "not x > 0", "1 < 2", "x < x", "x <", "x.real > 0", "x > 0 if x else x > 1",
+     "(" * 500 + "x < 1"],
+)  # fmt: skip
+def test_what_is_more_than_a_rule_is_refused_and_not_run(tmp_path: Path, text: str) -> None:
+    notebook = write_notebooks(tmp_path, extra={"kg": f"x = 3  # a number; {text}\n"}) / "01_build_kg.ipynb"
+    with pytest.raises(ParameterError, match="the rule of x must compare x, each or len"):
+        read_parameters(notebook)
+    assert [path.name for path in tmp_path.iterdir() if "ipynb" not in path.name] == []
+
+
+RULED = """
+tau = 0.15  # temperature; cold is sure; 0 < tau <= 100
+shares = [0.1]  # each between 0 and 1; 0 < each <= 1 and len(shares) > 0
+way: str | None = None  # how; way in ["a", "b"]
+plain = 3  # a comment; None: nothing is asked
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("tau", -1, "tau must keep to `0 < tau <= 100`, and -1 does not; nothing was changed"),
+        ("tau", 10**26, f"and {10**26} does not"), ("tau", 10**400, "finite"), ("tau", float("nan"), "finite"),
+        ("tau", float("inf"), "finite"), ("shares", [0.5, 2], "0 < each <= 1"), ("shares", [], "len"),
+        ("shares", [0.1, float("nan")], "every item of shares must be a finite number"), ("way", "c", "way in"),
+    ],
+)  # fmt: skip
+def test_a_value_out_of_bounds_is_refused_with_the_rule(
+    tmp_path: Path, name: str, value: object, expected: str
+) -> None:
+    notebook = write_notebooks(tmp_path, extra={"kg": RULED}) / "01_build_kg.ipynb"
+    known = {"01_build_kg": read_parameters(notebook)}
+    assert assign_parameters({"tau": 2, "shares": [1], "way": None, "plain": -5}, known)["01_build_kg"]["tau"] == 2.0
+    with pytest.raises(ParameterError, match=re.escape(expected)):
+        assign_parameters({name: value}, known)
+
+
+def test_a_default_keeps_to_its_own_rule(tmp_path: Path) -> None:
+    notebook = write_notebooks(tmp_path, extra={"kg": "tau = 0.0  # temperature; tau > 0\n"}) / "01_build_kg.ipynb"
+    with pytest.raises(ParameterError, match="tau must keep to `tau > 0`"):
+        read_parameters(notebook)
+
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+DECLARED = [(path.stem, p) for path in sorted(NOTEBOOKS.rglob("*.ipynb")) for p in read_parameters(path).values()]
+TAKES: dict[tuple[str, str], Callable[[Any], object]] = {
+    **{("02_train_qlora", name): lambda value, name=name: TrainConfig(**{name: value})
+       for name in ("rank", "steps", "batch", "learning_rate", "checkpoint_every")},
+    ("02_train_qlora", "lora_alpha"): lambda value: TrainConfig(alpha=value),
+    **{("02_train_qlora", f"{name}_cases"): lambda value, plural=plural: SamplingConfig(**{plural: value})
+       for name, plural in (("train", "train"), ("held_out", "held_out"), ("held_out_tool", "held_out_tools"))},
+    **{("03_explain_masks", name): lambda value, name=name: ExplainConfig(**{name: value})
+       for name in ("threshold", "paper_steps", "paper_learning_rate", "loop_steps", "loop_learning_rate",
+                    "certified_budget", "max_new_tokens")},
+    **{("03_explain_masks", name): lambda value, name=name: Weights(**{name: value})
+       for name in ("lambda_v", "lambda_e", "alpha", "beta", "gamma", "delta", "epsilon", "tau")},
+}  # fmt: skip
+"""Notebook and parameter -> the configuration that takes its value and checks it too."""
+
+
+def numeric(parameter: Parameter) -> bool:
+    items = parameter.default if isinstance(parameter.default, list) else [parameter.default]
+    return any(type(item) in (int, float) for item in items) or bool(parameter.kinds & {"int", "float"})
+
+
+def test_every_number_of_every_notebook_has_bounds() -> None:
+    without = [f"{notebook}: {p.name}" for notebook, p in DECLARED if numeric(p) and p.rule is None]
+    assert without == [] and sum(numeric(p) for _, p in DECLARED) > 40
+    for _, p in DECLARED:
+        if numeric(p):
+            for value in (10**26, -(10**26)):
+                with pytest.raises(ParameterError):
+                    p.fit([value] if isinstance(p.default, list) else value)
+
+
+@pytest.mark.parametrize(("notebook", "name"), TAKES)
+def test_the_bounds_of_a_notebook_are_those_of_what_takes_its_values(notebook: str, name: str) -> None:
+    """On both sides of every bound: what the rule lets pass is taken, what lies below is refused there too."""
+    parameter = next(p for where, p in DECLARED if (where, p.name) == (notebook, name))
+    assert parameter.rule is not None
+    bounds = [node.value for node in ast.walk(ast.parse(parameter.rule.text)) if isinstance(node, ast.Constant)]
+    step = 1 if type(parameter.default) is int else 1e-9
+    for value in [bound + way * step for bound in bounds for way in (-1, 0, 1)]:
+        if parameter.rule.holds(value):
+            TAKES[notebook, name](value)
+        elif value <= min(bounds):
+            with pytest.raises(ValueError, match=r"must|weight"):
+                TAKES[notebook, name](value)

@@ -15,6 +15,7 @@ from tiny_chain import write_notebooks
 
 from workbench.artifacts import runs
 from workbench.artifacts.lock import KERNEL_LOCK_NAME, RunLocked, hold_kernel_lock, run_lock
+from workbench.artifacts.work import settle
 from workbench.bench.kills import contents, stress
 from workbench.chain import run_chain
 from workbench.cli import main
@@ -25,7 +26,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 GROWS = """
 import pathlib
-state = pathlib.Path(run_dir, "adapter", "checkpoints", "state")
+state = pathlib.Path(run_dir, "adapter.new", "checkpoints", "state")
 state.parent.mkdir(parents=True, exist_ok=True)
 for step in range(int(state.read_text()) if state.exists() else 0, 10):
     __import__("time").sleep(0.1)
@@ -58,24 +59,29 @@ while True:
 """
 
 
-def test_a_stage_is_whole_or_unfinished_at_every_instant(tmp_path: Path) -> None:
-    """Ten writers killed in the midst of writing: whatever is left, a stage that counts as whole is."""
+def test_a_stage_is_whole_at_every_instant(tmp_path: Path) -> None:
+    """Ten writers killed in the midst of writing: from the first result on there is always a whole one."""
     rng = np.random.default_rng(0)
     for turn in range(10):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(1000 * turn)], env=ENVIRONMENT)
         deadline = time.monotonic() + 60
-        while not (tmp_path / "kg" / runs.MANIFEST).exists() and time.monotonic() < deadline and not writer.poll():
+        while finished_turn(tmp_path) <= 1000 * turn and time.monotonic() < deadline and writer.poll() is None:
             time.sleep(0.01)
         time.sleep(float(rng.uniform(0, 0.1)))
         writer.kill()
         writer.wait()
-        if (tmp_path / "kg" / runs.MANIFEST).exists():
-            turns = runs.read_manifest(tmp_path, "kg")["config"]["turn"]
-            assert runs.check_stage(tmp_path, "kg") == []
-            assert (tmp_path / "kg" / "a.txt").read_text().startswith(f"a.txt of turn {turns} ")
-        (tmp_path / "kg" / runs.MANIFEST).unlink(missing_ok=True)
-    runs.open_stage(tmp_path, "kg")
-    assert not list((tmp_path / "kg").glob(".*.tmp")), "what torn writes left is swept away"
+        settle(tmp_path, "kg")
+        assert runs.check_stage(tmp_path, "kg") == []
+        assert (tmp_path / "kg" / "a.txt").read_text().startswith(f"a.txt of turn {finished_turn(tmp_path)} ")
+        assert finished_turn(tmp_path) > 1000 * turn
+    assert not list(runs.open_stage(tmp_path, "kg").glob(".*.tmp")), "what torn writes left is swept away"
+
+
+def finished_turn(run_dir: Path) -> int:
+    try:
+        return runs.read_manifest(run_dir, "kg")["config"]["turn"]
+    except runs.MissingStage:
+        return 0
 
 
 def limited(tmp_path: Path, size: int, *words: object) -> subprocess.CompletedProcess:
@@ -94,7 +100,7 @@ def test_a_full_disk_stops_the_run_and_nothing_finished_is_lost(tmp_path: Path) 
     large = "data = b'x' * 300_000\nopen(run_dir + '/large.bin', 'wb').write(data)"
     write_notebooks(tmp_path / "nb", bodies={"adapter": large})
     stopped = limited(tmp_path, 100_000)
-    assert stopped.returncode == 3, stopped.stderr
+    assert stopped.returncode == 5, stopped.stderr
     assert "02_train_qlora" in stopped.stderr and "File too large" in stopped.stderr
     assert "disk is full" in stopped.stderr and "what was finished is kept" in stopped.stderr
     kept = runs.read_manifest(tmp_path / "run", "kg")
@@ -102,6 +108,27 @@ def test_a_full_disk_stops_the_run_and_nothing_finished_is_lost(tmp_path: Path) 
     assert again.returncode == 0 and "01_build_kg: finished before, kept" in again.stdout
     assert runs.read_manifest(tmp_path / "run", "kg") == kept
     assert {(tmp_path / "run" / stage / "result.txt").read_text() for stage in runs.STAGES} == {"seed 1 0"}
+
+
+def test_weights_that_find_no_room_are_told_from_other_errors(tmp_path: Path) -> None:
+    """torch keeps the number of the system's error to itself."""
+    large = "import torch\ntorch.save({'a': torch.zeros(100_000)}, run_dir + '/large.pt')"
+    write_notebooks(tmp_path / "nb", bodies={"kg": large})
+    stopped = limited(tmp_path, 100_000)
+    assert stopped.returncode == 5 and "disk is full" in stopped.stderr, stopped.stderr
+
+
+def test_a_sweep_that_may_not_write_says_so(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    grid = tmp_path / "grid.yaml"
+    grid.write_text(f"what: chain\nnotebooks: {write_notebooks(tmp_path / 'nb')}\nseeds: 1\n")
+    (tmp_path / "closed").mkdir(mode=0o500)
+    where = "/proc/self/sweep" if os.geteuid() == 0 else str(tmp_path / "closed" / "sweep")
+    assert main(["sweep", str(grid), "--out", where]) == 5
+    error = capsys.readouterr().err
+    assert "cannot be written" in error and error.count("\n") == 1
+    (tmp_path / "out").write_text("a file")
+    assert main(["sweep", str(grid), "--out", str(tmp_path / "out")]) == 5
+    assert "another --run-dir" not in capsys.readouterr().err
 
 
 def test_no_room_for_the_executed_copy_is_said_as_such(tmp_path: Path) -> None:

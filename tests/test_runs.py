@@ -1,7 +1,10 @@
 """The run folder: files are whole or absent, and a stage that changed is noticed."""
 
+import itertools
 import json
+import os
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 
 from workbench.artifacts import runs, stage
 from workbench.artifacts.files import plain, untimed
+from workbench.artifacts.work import renew, settle, state_of_work
 
 
 def finish(run_dir: Path, stage: str, *, text: str = "x", **changes: object) -> dict:
@@ -175,8 +179,8 @@ def test_another_version_of_the_package_means_another_run(tmp_path: Path, monkey
     assert not runs.is_complete(tmp_path, "kg")
 
 
-def test_opening_a_stage_takes_its_result_away_and_nothing_else(tmp_path: Path) -> None:
-    finish(tmp_path, "adapter")
+def test_a_result_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    finish(tmp_path, "adapter", text="old")
     folder = tmp_path / "adapter"
     outside = tmp_path / "outside.txt"
     outside.write_text("not ours")
@@ -184,12 +188,23 @@ def test_opening_a_stage_takes_its_result_away_and_nothing_else(tmp_path: Path) 
     manifest["files"]["../outside.txt"] = "0"  # a manifest is data; it cannot point out of its folder
     (folder / runs.MANIFEST).write_text(json.dumps(manifest))
     (folder / "notes.txt").write_text("someone's notes")
-    (folder / runs.WORK_FOLDER).mkdir()
+    (folder / "exports").mkdir()
+    (folder / "exports" / "a.png").write_text("a picture")
     (folder / ".0123.tmp").write_text("left by a killed run")
+    (folder / runs.WORK_FOLDER).mkdir()
 
-    runs.open_stage(tmp_path, "adapter")
-    assert {path.name for path in folder.iterdir()} == {"notes.txt", ".opened"}
-    assert outside.exists()
+    def content() -> dict[str, str]:
+        return {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+
+    before = content()
+    work = runs.open_stage(tmp_path, "adapter")
+    runs.atomic_write_text(work / "other.txt", "new")
+    assert content() == before
+    runs.write_manifest(tmp_path, "adapter", config={}, inputs={}, metrics={}, seed=1, device="cpu")
+    after = content()
+    assert after.pop(runs.MANIFEST) != before[runs.MANIFEST]
+    assert after == {"other.txt": "new", "notes.txt": "someone's notes", "exports/a.png": "a picture"}
+    assert outside.exists() and {path.name for path in tmp_path.iterdir()} == {"adapter", "outside.txt"}
 
 
 def test_checkpoints_live_until_the_stage_is_made_again(tmp_path: Path) -> None:
@@ -199,13 +214,74 @@ def test_checkpoints_live_until_the_stage_is_made_again(tmp_path: Path) -> None:
     runs.open_stage(tmp_path, "adapter")  # the first was interrupted
     assert state.exists()
     runs.write_manifest(tmp_path, "adapter", config={}, inputs={}, metrics={}, seed=1, device="cpu")
-    assert state.exists()
-    runs.open_stage(tmp_path, "adapter")  # a new one
-    assert not state.exists()
+    kept = tmp_path / "adapter" / runs.WORK_FOLDER / "state"
+    assert kept.exists() and not state.exists()
+    assert not (runs.open_stage(tmp_path, "adapter") / runs.WORK_FOLDER).exists() and kept.exists()
+    finish(tmp_path, "adapter")
+    assert not kept.exists()
 
-    state.parent.mkdir()
-    runs.clear_stage(tmp_path, "adapter")
-    assert not state.parent.exists()
+    state.parent.mkdir(parents=True)
+    renew(tmp_path, "adapter")
+    assert not state.parent.exists() and runs.is_complete(tmp_path, "adapter")
+    assert state_of_work(tmp_path, "adapter") == "afresh"
+    runs.open_stage(tmp_path, "adapter")
+    assert state_of_work(tmp_path, "adapter") == "afresh", "until it is made, however often that is begun"
+    finish(tmp_path, "adapter")
+    assert state_of_work(tmp_path, "adapter") is None
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_kill_between_any_two_steps_leaves_the_old_result_or_the_new_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every call that changes a folder is the last one once; what is left is settled, and neither torn nor mixed."""
+    seen: set[str] = set()
+    for last in itertools.count(1):
+        run = tmp_path / str(last)
+        finish(run, "adapter", text="old")
+        (run / "adapter" / "exports").mkdir()
+        (run / "adapter" / "exports" / "a.png").write_text("a picture")
+        state = runs.open_stage(run, "adapter") / runs.WORK_FOLDER / "state"
+        state.parent.mkdir()
+        state.write_text("new")
+        killed = False
+        with monkeypatch.context() as patched:
+            count_down(patched, last)
+            try:
+                runs.open_stage(run, "adapter")
+                finish(run, "adapter", text="new")
+            except Killed:
+                killed = True
+        settle(run, "adapter")
+        assert runs.check_stage(run, "adapter") == []
+        text = (run / "adapter" / "result.txt").read_text()
+        begun = run / "adapter.new" if text == "old" else run / "adapter"
+        assert (begun / runs.WORK_FOLDER / "state").read_text() == "new", "checkpoints are gone on with"
+        assert (run / "adapter" / "exports" / "a.png").read_text() == "a picture"
+        seen.add(text)
+        if not killed:
+            break
+        assert last < 200
+    assert seen == {"old", "new"} and last > 8
+
+
+def count_down(patched: pytest.MonkeyPatch, last: int) -> None:
+    """Let the process end, as by a kill, before the call of that number that renames, removes or makes something."""
+    left = iter(range(last - 1, -1, -1))
+
+    def until(call: Callable) -> Callable:
+        def stopped(*given: object, **how: object) -> object:
+            if next(left, 0) == 0:
+                raise Killed
+            return call(*given, **how)
+
+        return stopped
+
+    for name in ("replace", "rename", "unlink", "rmdir", "mkdir"):
+        patched.setattr(os, name, until(getattr(os, name)))
 
 
 def test_a_run_folder_can_be_moved(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 The kernel's working directory is the caller's, so a relative path given as a parameter means what it means in the
 caller's shell. Executed copies go to `<run_dir>/notebooks/`. What an earlier run left is kept where it is whole and was
-made from the same parameters, inputs, notebook and code.
+made from the same parameters, inputs, notebook and code; where it is not, it stays until what replaces it is finished.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,10 @@ from workbench.artifacts.executed import COPIES, PARTIAL, REPORT, copy_path, fin
 from workbench.artifacts.lock import run_lock
 from workbench.artifacts.outputs import check_outputs, is_inside
 from workbench.artifacts.parameters import Value
-from workbench.artifacts.runs import clear_stage
 from workbench.artifacts.stage import MissingStage, check_inside, check_stage
 from workbench.artifacts.steps import Step, find_notebooks, plan, run_folder, why_again
-from workbench.headless.hints import HINTS, hint_for, one_line, writable
+from workbench.artifacts.work import check_stage_links, renew, settle
+from workbench.headless.hints import HINTS, hint_for, not_written, one_line, writable
 from workbench.headless.kernel import own_kernel
 from workbench.headless.watch import ENGINE, Event, Tell, Watch, cell_seconds, clock
 
@@ -39,6 +39,10 @@ START_TIMEOUT = 120  # seconds for a kernel to answer; a cold disk takes its tim
 
 class ChainError(RuntimeError):
     """A notebook did not run to its end; the message says which, where, why and what to do."""
+
+
+class NotWritten(ChainError):
+    """A notebook did not run to its end, since the disk is full or its folder may not be written."""
 
 
 class ChainInterrupted(KeyboardInterrupt):
@@ -69,16 +73,16 @@ def run_chain(
         parameters: name -> value, each handed to the notebooks that know the name.
         notebooks: folder of the notebooks; see `find_notebooks`.
         timeout: seconds for each notebook; None for no limit.
-        fresh: keep nothing of an earlier run.
+        fresh: run every notebook; what an earlier run left stays until the new result of its stage is finished.
         say: takes one line at a time.
         tell: takes every event, progress within the notebooks included, in place of `say`.
 
     Raises:
-        ParameterError, FileNotFoundError: before anything runs.
-        ValueError: a parameter names a file that the run would make again.
+        ParameterError, ValueError, FileNotFoundError: before anything runs; nothing was touched. ValueError, too, where
+            a parameter names a file that the run would make again.
         RunLocked: another process runs in this folder.
         FolderError: the folder cannot be written.
-        ChainError: a notebook failed.
+        ChainError: a notebook failed; NotWritten, one of its kind: for want of room or permission.
         ChainInterrupted: SIGINT, SIGTERM or SIGHUP arrived.
     """
     folder = run_folder(run_dir)
@@ -87,20 +91,26 @@ def run_chain(
     made_again = {f"stage {step.stage}": folder / step.stage for step in steps}
     check_outputs(made_again, reads=[one for one in texts if is_inside(one, folder)])
     tell = tell or (lambda event: None if event.name == "progress" else say(event.line))
+    check_first(folder, steps)
     with writable(folder), run_lock(folder, say=lambda line: tell(Event("note", line))):
-        check_inside(folder, folder / COPIES, *(folder / step.stage for step in steps))
-        if fresh:
-            _forget(folder, steps)
+        for step in steps:
+            settle(folder, step.stage)
+            if fresh:
+                renew(folder, step.stage)
         for number, step in enumerate(steps, start=1):
             _keep_or_run(folder, step, f"[{number}/{len(steps)}] {step.name}", timeout, tell)
     return [copy_path(folder, step.name) for step in steps]
 
 
-def _forget(run_dir: Path, steps: list[Step]) -> None:
-    (run_dir / REPORT).unlink(missing_ok=True)
+def check_first(run_dir: Path, steps: Sequence[Step]) -> None:
+    """What must hold beyond the parameters' own rules before anything in the run folder is touched.
+
+    Raises:
+        ValueError: a link would lead what is written out of the run folder.
+    """
+    check_inside(run_dir, run_dir / COPIES)
     for step in steps:
-        copy_path(run_dir, step.name).unlink(missing_ok=True)
-        clear_stage(run_dir, step.stage)
+        check_stage_links(run_dir, step.stage)
 
 
 def _keep_or_run(run_dir: Path, step: Step, title: str, timeout: float | None, tell: Tell) -> None:
@@ -111,10 +121,7 @@ def _keep_or_run(run_dir: Path, step: Step, title: str, timeout: float | None, t
         return
     first = reasons == ["it was not run yet"]
     tell(Event("start", title if first else f"{title}: {'; '.join(reasons[:3])}", {**fields, "reasons": reasons}))
-    copy = copy_path(run_dir, step.name)
-    earlier = cell_seconds(copy)
-    (run_dir / REPORT).unlink(missing_ok=True)  # a report never mixes two runs
-    copy.unlink(missing_ok=True)
+    earlier = cell_seconds(copy_path(run_dir, step.name))
     started = time.monotonic()
     cells = len(nbformat.read(step.notebook, as_version=4).cells) + 1  # papermill adds the given parameters
     _run_step(run_dir, step, timeout, Watch(tell, step.stage, title, cells, earlier))
@@ -131,7 +138,8 @@ def _run_step(run_dir: Path, step: Step, timeout: float | None, watch: Watch) ->
         with own_kernel(run_dir), _signals_as_exceptions():
             executed = _execute(step, partial, timeout, watch)
     except PapermillExecutionError as error:
-        raise ChainError(_message(step, partial, f"{error.ename}: {error.evalue}", hint_for(error))) from error
+        kind = NotWritten if not_written(error, run_dir) else ChainError
+        raise kind(_message(step, partial, f"{error.ename}: {error.evalue}", hint_for(error))) from error
     except CellTimeoutError as error:
         spent = f"stopped after {time.monotonic() - started:.0f} s (time-out {timeout:g} s for a notebook)"
         raise ChainError(_message(step, partial, spent, HINTS["time"])) from error
@@ -145,6 +153,7 @@ def _run_step(run_dir: Path, step: Step, timeout: float | None, watch: Watch) ->
             f"{step.name} ran to its end but left no valid manifest in {run_dir / step.stage} ({'; '.join(changes)}); "
             "its last cells must call runs.write_manifest."
         )
+    (run_dir / REPORT).unlink(missing_ok=True)  # a report never mixes two runs
     finish_copy(run_dir / step.stage, step.notebook, executed, step.effective)
 
 

@@ -4,15 +4,17 @@ import hashlib
 import json
 import math
 import os
+import re
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 MANIFEST = "manifest.json"
 WORK_FOLDER = "checkpoints"  # what a stage needs to go on after a stop; no part of its result
+TORN = re.compile(r"\.[0-9a-f]+\.tmp")  # names that a write cut off in the midst leaves
 
 
 @contextmanager
@@ -31,6 +33,23 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def open_itself(path: str | os.PathLike[str], mode: str) -> IO[Any]:
+    """`open`, for files that stay and are written to in place. ValueError: a link lies there; see `refuse_link`."""
+    refuse_link(path)
+    how = {} if "b" in mode else {"encoding": "utf-8"}
+
+    def opener(name: str, flags: int) -> int:
+        return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+    return open(path, mode, opener=opener, **how)  # type: ignore[call-overload]
+
+
+def refuse_link(path: str | os.PathLike[str]) -> None:
+    """ValueError: the path is a link, by which what is written would go elsewhere."""
+    if Path(path).is_symlink():
+        raise ValueError(f"{path} is a link to {os.path.realpath(path)}, and nothing is written there; remove the link")
 
 
 def atomic_write_bytes(path: str | os.PathLike[str], content: bytes) -> Path:

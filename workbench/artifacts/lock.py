@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from workbench.artifacts.files import open_itself, refuse_link
+
 try:
     import fcntl
 except ImportError:  # Windows: see `_alive`
@@ -46,9 +48,11 @@ def run_lock(
 
     Raises:
         RunLocked: a living process holds it.
+        ValueError: one of the lock's files is a link.
     """
     run_dir.mkdir(parents=True, exist_ok=True)
-    with (run_dir / LOCK_NAME).open("a+", encoding="utf-8") as opened:
+    refuse_link(run_dir / KERNEL_LOCK_NAME)  # here, where it can be said: the kernel would end without a word
+    with open_itself(run_dir / LOCK_NAME, "a+") as opened:
         holder = _read(opened)
         if not _take(opened, holder):
             raise RunLocked(
@@ -70,7 +74,7 @@ def hold_kernel_lock(run_dir: Path) -> IO[str] | None:
     """Take the kernel's lock of a run folder for as long as what is returned is kept; called in the kernel."""
     if fcntl is None:
         return None
-    opened = (run_dir / KERNEL_LOCK_NAME).open("a+", encoding="utf-8")
+    opened = open_itself(run_dir / KERNEL_LOCK_NAME, "a+")
     try:
         fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:  # a file system without locks
@@ -84,7 +88,7 @@ def _await_kernel(run_dir: Path) -> None:
     path, deadline = run_dir / KERNEL_LOCK_NAME, time.monotonic() + KERNEL_SECONDS
     if fcntl is None or not path.exists():
         return
-    with path.open("a+", encoding="utf-8") as opened:
+    with open_itself(path, "a+") as opened:
         while True:
             try:
                 fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,78 +1,34 @@
 """Parameters of the notebooks: what each declares, and whether what a user gives fits.
 
 papermill only warns about an unknown name and injects any value whatever its type; a mistyped `-p` would then run for
-minutes on the default. Here both are errors before the first cell runs.
+minutes on the default. Here both are errors before the first cell runs, and so is a value beyond the bounds that the
+comment behind a parameter sets (`rules`).
 """
 
 import ast
 import difflib
 import json
 import math
-import types
+import tokenize
 import typing
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
 
-Value = None | bool | int | float | str | list[Any]
-KINDS: dict[str, type] = {"bool": bool, "int": int, "float": float, "str": str, "list": list, "None": types.NoneType}
+from workbench.artifacts.parameter import KINDS, Parameter, ParameterError, Value, kind_of
+from workbench.artifacts.rules import comments, rule_of
 
-
-class ParameterError(ValueError):
-    """A parameter has a name that no notebook knows, or a value of the wrong type."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One name of a parameters cell. `kinds`: accepted type names; empty accepts all."""
-
-    name: str
-    default: Value
-    kinds: frozenset[str]
-
-    def fit(self, value: Value) -> Value:
-        """`value` as the notebook expects it: a whole number becomes a float where a float is wanted.
-
-        Raises:
-            ParameterError: its type is another.
-        """
-        kind = _kind(value)
-        if isinstance(value, str) and not is_text(value):
-            raise ParameterError(f"{self.name} is {value!a}, which holds bytes that are no text; give UTF-8")
-        if not self.kinds or kind in self.kinds:
-            items = {_kind(item) for item in self.default} if isinstance(self.default, list) else set()
-            if isinstance(value, list) and items:
-                one = Parameter(f"every item of {self.name}", None, frozenset(items))
-                return [one.fit(item) for item in value]
-            return value
-        if kind == "int" and "float" in self.kinds:
-            return float(typing.cast(int, value))
-        expected = " or ".join(sorted(self.kinds))
-        quote = f" To give text, quote it: '\"{value}\"'." if "str" in self.kinds else ""
-        raise ParameterError(
-            f"{self.name} must be {expected} (default {self.default!r}), not {value!r} ({kind}).{quote}"
-        )
-
-
-def is_text(value: str) -> bool:
-    """Whether UTF-8 can hold a text."""
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:  # half a character, as a terminal with another encoding hands over
-        return False
-    return True
-
-
-def _kind(value: Any) -> str:
-    for name, kind in KINDS.items():
-        if type(value) is kind:
-            return name
-    raise ParameterError(
-        f"{value!r} is a {type(value).__name__}; parameters are numbers, text, true/false, null, lists"
-    )
+__all__ = [
+    "Parameter",
+    "ParameterError",
+    "Value",
+    "assign_parameters",
+    "has_parameters_cell",
+    "parse_value",
+    "read_parameters",
+]
 
 
 def parse_value(text: str) -> Value:
@@ -144,14 +100,17 @@ def _parameters_cell(notebook: Path) -> str | None:
 
 def _read_cell(source: str, name: str) -> dict[str, Parameter]:
     try:
-        return {parameter.name: parameter for parameter in map(_read_statement, ast.parse(source).body) if parameter}
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        told = comments(source)
+        found = [_read_statement(statement, told) for statement in ast.parse(source).body]
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError, tokenize.TokenError) as error:
         raise ParameterError(
-            f"the parameters cell of {name} may hold only assignments of literals, such as `steps = 400`: {error}"
+            f"the parameters cell of {name} may hold only assignments of literals, such as `steps = 400`, and behind "
+            f"them rules such as `# steps of learning; steps >= 1`: {error}"
         ) from error
+    return {parameter.name: parameter for parameter in found if parameter}
 
 
-def _read_statement(statement: ast.stmt) -> Parameter | None:
+def _read_statement(statement: ast.stmt, told: Mapping[int, str]) -> Parameter | None:
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):
         return None  # a docstring
     target: ast.expr
@@ -165,14 +124,17 @@ def _read_statement(statement: ast.stmt) -> Parameter | None:
     if not isinstance(target, ast.Name):
         raise ValueError(f"line {statement.lineno} assigns to something that is no plain name")
     default = ast.literal_eval(value)
-    return Parameter(target.id, default, _accepted(default, annotation))
+    rule = rule_of(target.id, told.get(statement.end_lineno or statement.lineno, ""))
+    parameter = Parameter(target.id, default, _accepted(default, annotation), rule)
+    parameter.fit(default)
+    return parameter
 
 
 def _accepted(default: Value, annotation: ast.expr | None) -> frozenset[str]:
     if annotation is not None:
         names = {ast.unparse(node) for node in ast.walk(annotation)}
         return frozenset(names & KINDS.keys())
-    return frozenset() if default is None else frozenset({_kind(default)})
+    return frozenset() if default is None else frozenset({kind_of(default)})
 
 
 def assign_parameters(

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import __version__
-from workbench.artifacts.files import MANIFEST, folder_files, plain, sha256_file
+from workbench.artifacts.files import MANIFEST, WORK_FOLDER, folder_files, plain, sha256_file
 from workbench.artifacts.origin import source_changes
 from workbench.artifacts.provenance import Inputs, describe_input, input_change, load_manifest
 
@@ -18,6 +18,8 @@ STAGES = {
     "shift": "04_compare_shift",
 }
 """Stage -> the notebook that makes it, in running order."""
+
+EXPORTS = "exports"  # in a stage's folder: what a user has saved from a panel, no part of the result
 
 
 class MissingStage(RuntimeError):
@@ -40,14 +42,23 @@ def stage_folder(run_dir: str | os.PathLike[str], stage: str) -> Path:
 
 
 def check_inside(run_dir: str | os.PathLike[str], *paths: Path) -> None:
-    """ValueError when one of the paths, its links followed, lies outside the run folder."""
+    """ValueError when one of the paths is a link, or lies outside the run folder by one."""
     root = Path(run_dir).resolve()
     for path in paths:
-        if not path.resolve().is_relative_to(root):
+        place = Path(os.path.realpath(path))
+        if path.is_symlink() or not place.is_relative_to(root):
             raise ValueError(
-                f"{path} is a link to {path.resolve()}, outside the run folder, and nothing is written there. "
-                "Remove the link; to keep a run on another disk, make the run folder itself the link."
+                f"{path} is a link to {place}, and what is written to a run folder follows no link. Remove it; to "
+                "keep a run on another disk, make the run folder itself the link."
             )
+
+
+def links(folder: Path) -> list[Path]:
+    """Every link in a folder, itself among them; none is followed."""
+    found = [folder] if folder.is_symlink() else []
+    for here, folders, names in os.walk(folder):
+        found += [path for name in (*folders, *names) if (path := Path(here, name)).is_symlink()]
+    return found
 
 
 def read_manifest(run_dir: str | os.PathLike[str], stage: str) -> dict[str, Any]:
@@ -84,6 +95,28 @@ def check_stage(run_dir: str | os.PathLike[str], stage: str) -> list[str]:
     found = (input_change(run_dir, name, recorded) for name, recorded in manifest["inputs"].items())
     changes += [change for change in found if change]
     return changes
+
+
+def extra_files(run_dir: str | os.PathLike[str], stage: str) -> tuple[list[str], list[str]]:
+    """Names in a stage's folder that its manifest does not list: those that no one has a reason to put there, and those
+    that a user has: exports of panels and what editors and systems hide behind a dot. Checkpoints are not looked at.
+
+    Raises:
+        MissingStage: the stage was not made.
+    """
+    made, folder = read_manifest(run_dir, stage)["files"], stage_folder(run_dir, stage)
+    foreign, known = [], []
+    for here, folders, names in os.walk(folder):
+        if Path(here) == folder:
+            folders[:] = [name for name in folders if name != WORK_FOLDER]
+            names = [name for name in names if name != MANIFEST]
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in (*names, *(name for name in folders if Path(here, name).is_symlink())):
+            relative = Path(here, name).relative_to(folder)
+            usual = relative.parts[0] == EXPORTS or any(part.startswith(".") for part in relative.parts)
+            if relative.as_posix() not in made:
+                (known if usual else foreign).append(relative.as_posix())
+    return sorted(foreign), sorted(known)
 
 
 def check_code(run_dir: str | os.PathLike[str], stage: str) -> list[str]:

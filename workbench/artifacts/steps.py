@@ -18,6 +18,7 @@ from workbench.artifacts.parameters import (
     read_parameters,
 )
 from workbench.artifacts.stage import STAGES, MissingStage, check_code, check_stage
+from workbench.artifacts.work import state_of_work
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,8 @@ def declared_parameters(notebooks: Path) -> dict[str, dict[str, Parameter]]:
 
     Raises:
         FileNotFoundError: a notebook is missing.
-        ParameterError: a notebook cannot be read, or cannot be told where to write.
+        ParameterError: an unknown name, a wrong type, a value out of bounds, or a notebook that cannot be read or told
+            where to write.
     """
     declared = {name: read_parameters(notebooks / f"{name}.ipynb") for name in STAGES.values()}
     for name, known in declared.items():
@@ -107,10 +109,12 @@ def why_again(run_dir: Path, step: Step) -> list[str]:
 
     Looked at are its parameters, the notebook, what it was made from, the code, and every file it left.
     """
-    folder = run_dir / step.stage
+    folder, work = run_dir / step.stage, state_of_work(run_dir, step.stage)
     try:
         stage = check_stage(run_dir, step.stage)
         code = check_code(run_dir, step.stage)
     except MissingStage:
-        return ["it was not finished"] if folder.is_dir() and any(folder.iterdir()) else ["it was not run yet"]
-    return [*copy_changes(folder, step.notebook, step.effective), *stage, *code]
+        begun = work == "begun" or (folder.is_dir() and any(folder.iterdir()))
+        return ["it was not finished"] if begun else ["it was not run yet"]
+    again = ["--fresh asked for it anew"] if work == "afresh" else []
+    return [*again, *copy_changes(folder, step.notebook, step.effective), *stage, *code]

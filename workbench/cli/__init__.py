@@ -11,10 +11,11 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from workbench import __version__
 from workbench.cli import app, bench, diff, exit, kg, run, show, sweep, verify
-from workbench.cli.screen import complain, settle
+from workbench.cli.screen import OutputError, complain, flush, result, settle
 
 COMMANDS = (run, show, verify, diff, app, bench, sweep, kg)
 
@@ -24,6 +25,14 @@ Command = Callable[[argparse.Namespace], int]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, one of `workbench.cli.exit`; an error is one line on stderr."""
     given = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _main(given)
+    finally:
+        with suppress(OutputError):  # of --help and the like; of a command it was said
+            flush()
+
+
+def _main(given: list[str]) -> int:
     options = build_parser().parse_args(run.shield_values(given))
     options.argv = given
     settle(quiet=options.quiet, as_json=options.log == "json")
@@ -35,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.debug:
             raise
         code = exit.code_of(error)
+        if getattr(error, "gone", False):  # whoever reads no more is told nothing
+            return code
         complain(f"{type(error).__name__}: {error}" if exit.is_unforeseen(error) else str(error), code=code)
         return code
 
@@ -58,7 +69,7 @@ def _add_version(commands: argparse._SubParsersAction, common: argparse.Argument
 
 
 def _version(_options: argparse.Namespace) -> int:
-    print(__version__)
+    result(__version__)
     return 0
 
 

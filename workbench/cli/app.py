@@ -10,6 +10,7 @@ from pathlib import Path
 from workbench.cli.run import RUN_DIR
 from workbench.cli.screen import say
 
+MOST_PORTS = 65_535
 PAGE = Path("app") / "explorer.ipynb"
 
 
@@ -17,10 +18,17 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     app = commands.add_parser("app", parents=[common], help="serve the mask explorer of a run as a page")
     app.set_defaults(command=_app)
     app.add_argument("--run-dir", metavar="D", default=RUN_DIR, help=f"run to explore (default {RUN_DIR})")
-    app.add_argument("--port", metavar="N", type=int, default=8866, help="port on this machine (default 8866)")
+    app.add_argument("--port", metavar="N", type=_port, default=8866, help="port on this machine (default 8866)")
     app.add_argument("--dark", action="store_true", help="light letters on a dark page")
     app.add_argument("--no-browser", action="store_true", help="do not open a browser")
     app.add_argument("--notebooks", metavar="D", help="folder of the notebooks (default: those of this checkout)")
+
+
+def _port(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
+    if not 1 <= number <= MOST_PORTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port, a whole number from 1 to {MOST_PORTS}")
+    return number
 
 
 def _app(options: argparse.Namespace) -> int:

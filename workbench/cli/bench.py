@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from workbench.cli.run import RUN_DIR
-from workbench.cli.screen import say, show
+from workbench.cli.screen import result, say, show
 
 BENCHES = (
     *("planted", "certified", "difference", "peers", "agreement", "spectra", "kills"),
@@ -63,7 +63,7 @@ def _compare(options: argparse.Namespace) -> int:
         show(found["table"], title=f"{found['benchmark']}: B / A, with 95 % intervals where both figures have one")
     for what, names in found["differs"].items():
         if names:
-            say(f"differs: {what} {names}")
+            result(f"differs: {what} {names}")
     return 0
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from workbench.cli.screen import say
+from workbench.cli.screen import result
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -32,7 +32,7 @@ def _ask(options: argparse.Namespace) -> int:
     start = [_node(graph, name) for name in options.start]
     if options.target is None:
         for node in questions.reachable(start):
-            say(f"{node}  {graph.nodes[node]['name']}")
+            result(f"{node}  {graph.nodes[node]['name']}")
         return 0
     target = _node(graph, options.target)
     plans = questions.cheapest(start, target, k=options.k)
@@ -47,23 +47,23 @@ def _show(graph: nx.MultiDiGraph, plans: Plans) -> None:
     for number, plan in enumerate(plans.plans, 1):
         given = f"given {', '.join(graph.nodes[item]['name'] for item in plan.given)}: " if plan.given else ""
         steps = " -> ".join(graph.nodes[command]["name"] for command in plan.commands) or "nothing has to be run"
-        say(f"{number}. cost {plan.cost:g}: {given}{steps}")
+        result(f"{number}. cost {plan.cost:g}: {given}{steps}")
     if not plans.proved:
-        say(f"the search met its limit; what is not listed costs {plans.bound:g} or more")
+        result(f"the search met its limit; what is not listed costs {plans.bound:g} or more")
 
 
 def _why_not(graph: nx.MultiDiGraph, questions: Questions, start: list[str], target: str, k: int) -> None:
     names = graph.nodes
-    say(f"{names[target]['name']} cannot be made from what is there.")
+    result(f"{names[target]['name']} cannot be made from what is there.")
     for row in questions.why_not(start, target, most=8):
         takes = " or ".join(names[item]["name"] for item in row.port)
         givers = ", ".join(names[command]["name"] for command in row.providers) or "no command"
         more = f" and {row.provider_count - len(row.providers)} more" if row.provider_count > len(row.providers) else ""
         cannot = ", none of which can be run" if row.provider_count else ""
-        say(f"  {names[row.command]['name']} lacks {takes} (given by {givers}{more}{cannot})")
+        result(f"  {names[row.command]['name']} lacks {takes} (given by {givers}{more}{cannot})")
     missing = questions.missing(start, target, k=k)
     if missing.plans:
-        say("With the fewest things supplied:")
+        result("With the fewest things supplied:")
         _show(graph, missing)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,15 @@ if TYPE_CHECKING:
 
 LONG_ROW, FEW_ROWS = 8, 4  # columns and rows of a table that is turned on its side
 LOGGED_SECONDS = 30.0  # between two lines of progress where there is no terminal to draw over
+
+
+class OutputError(Exception):
+    """Standard output takes no more: its reader has gone (`gone`), or what it is written to is full."""
+
+    def __init__(self, error: OSError) -> None:
+        self.gone = isinstance(error, BrokenPipeError)
+        why = os.strerror(error.errno or 0)
+        super().__init__(f"standard output cannot be written: {why}. What was finished is kept.")
 
 
 @dataclass
@@ -36,9 +47,44 @@ def settle(*, quiet: bool, as_json: bool) -> None:
     manner.quiet, manner.as_json, manner.drawn, manner.logged = quiet, as_json, False, -LOGGED_SECONDS
 
 
+@contextmanager
+def _output() -> Iterator[None]:
+    """Whatever is printed inside is out at the end. OutputError: it cannot be; from then on nothing is printed."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        silence()
+        raise OutputError(error) from error
+
+
+def flush() -> None:
+    """See that what was printed is out. OutputError: it cannot be."""
+    with _output():
+        pass
+
+
+def silence() -> None:
+    """Let standard output lead nowhere, so that the interpreter's end has nothing to complain about."""
+    with suppress(OSError, ValueError, AttributeError):  # no real file, as in tests
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def say(line: str) -> None:
     """A line of the course of work; nothing with --quiet."""
     _write("note", line, {})
+
+
+def result(line: str) -> None:
+    """A line of what a command was asked for; printed with --quiet too."""
+    if manner.as_json:
+        _write_json("result", line, {})
+        return
+    _clear()
+    with _output():
+        print(line)
 
 
 def tell(event: Event) -> None:
@@ -54,14 +100,19 @@ def _write(name: str, line: str, fields: Mapping[str, Any]) -> None:
         _write_json(name, line, fields)
     elif not manner.quiet:
         _clear()
-        print(line, flush=True)
+        with _output():
+            print(line)
 
 
-def _write_json(name: str, line: str, fields: Mapping[str, Any], stream: Any = None) -> None:
-    if manner.quiet and name != "error":
+def _write_json(name: str, line: str, fields: Mapping[str, Any]) -> None:
+    if manner.quiet and name not in ("error", "result"):
         return
     record = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": name, "message": line, **fields}
-    print(json.dumps(record, ensure_ascii=True), flush=True, file=stream)
+    if name == "error":
+        print(json.dumps(record, ensure_ascii=True), file=sys.stderr, flush=True)
+        return
+    with _output():
+        print(json.dumps(record, ensure_ascii=True))
 
 
 def _progress(line: str) -> None:
@@ -99,14 +150,20 @@ def draw(what: Any) -> None:
     from rich.console import Console
     from rich.text import Text
 
+    class Screen(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # the error at hand, which rich would turn into an exit of its own
+
     _clear()
-    Console().print(what, soft_wrap=isinstance(what, Text))
+    with _output():
+        Screen().print(what, soft_wrap=isinstance(what, Text))
 
 
 def answer(document: Any) -> None:
     """The result of a command as JSON, printed in whatever manner."""
     _clear()
-    print(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False), flush=True)
+    with _output():
+        print(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False))
 
 
 def plain(value: object) -> str:
@@ -114,10 +171,14 @@ def plain(value: object) -> str:
 
 
 def complain(message: str, *, code: int) -> None:
-    """An error, on one line of stderr."""
-    line = " ".join(message.split())
+    """An error, on one line of stderr; where stderr takes none, the exit code has to do."""
+    with suppress(OSError):
+        _complain(" ".join(message.split()), code)
+
+
+def _complain(line: str, code: int) -> None:
     if manner.as_json:
-        _write_json("error", line, {"exit_code": code}, sys.stderr)
+        _write_json("error", line, {"exit_code": code})
         return
     from rich.console import Console
     from rich.text import Text

@@ -32,17 +32,26 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from workbench.artifacts.lock import run_lock
     from workbench.artifacts.outputs import check_outputs
-    from workbench.sweep import Results, read_grid
+    from workbench.headless.hints import writable
+    from workbench.sweep import read_grid
     from workbench.sweep.rows import PARQUET, ROWS
 
     file, out = Path(options.grid).expanduser(), Path(options.out).expanduser()
     grid = read_grid(file)
     for name in (ROWS, PARQUET, NOTE):
         check_outputs({"--out": out / name}, reads=[file])
-    batches, work, split = _planned(grid, out)
-    out.mkdir(parents=True, exist_ok=True)
+    planned = _planned(grid, out)
+    with writable(out, option="--out"):
+        return _swept(options, grid, out, *planned)
+
+
+def _swept(
+    options: argparse.Namespace, grid: Grid, out: Path, batches: list[Batch], work: Callable, split: Callable
+) -> int:
+    from workbench.artifacts.lock import run_lock
+    from workbench.sweep import Results
+
     with run_lock(out, option="--out"):
         results = Results(out)
         done = results.finished(retry=options.retry)

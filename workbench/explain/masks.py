@@ -116,7 +116,9 @@ def loop_masks(
     seed: int = 0,
     listen: Listener | None = None,
 ) -> list[Masks]:
-    """Masks by the same objective with the tuned model in the loop. answers: see `LoopDivergence`."""
+    """Masks by the same objective with the tuned model in the loop. answers: see `LoopDivergence`. Errors as those of
+    `learn_masks`, before the model is asked."""
+    _check(cases, steps=steps, learning_rate=learning_rate)  # the divergence asks the model already
     divergence = LoopDivergence(engine, cases, answers)
     return learn_masks(
         cases,

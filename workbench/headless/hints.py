@@ -8,8 +8,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from papermill.exceptions import PapermillExecutionError
+if TYPE_CHECKING:
+    from papermill.exceptions import PapermillExecutionError
 
 HINTS = {
     "error": "Its traceback is in {partial}. Mend the cause, then give the same command again.",
@@ -26,19 +28,33 @@ HINTS = {
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 NUMBER = re.compile(r"\[Errno (\d+)\]|os error (\d+)")
+TORCH_WRITES = re.compile(r"PytorchStreamWriter failed writing|unexpected pos \d+ vs \d+|basic_ios::clear: iostream")
+"""What `torch.save` says of a disk that is full; it keeps the number of the error to itself."""
 
 
 class FolderError(OSError):
-    """The run folder cannot be written; the message says why and what to do."""
+    """A folder for results cannot be written; the message says why and what to do."""
 
 
 def hint_for(error: PapermillExecutionError) -> str:
     """What to do about an error that a cell raised."""
     if error.ename == "OutOfMemoryError":
         return HINTS["gpu"]
-    told = NUMBER.search(str(error.evalue))  # of Python's own errors, and of those of libraries in Rust
-    number = int(told[1] or told[2]) if told else None
-    return _hint_of(number) or HINTS["error"]
+    return _hint_of(_number(str(error.evalue))) or HINTS["error"]
+
+
+def _number(text: str) -> int | None:
+    """Number of the error of the system that a text tells of: Python's own, or that of a library in Rust or C++."""
+    if TORCH_WRITES.search(text):
+        return errno.ENOSPC
+    told = NUMBER.search(text)
+    return int(told[1] or told[2]) if told else None
+
+
+def not_written(error: PapermillExecutionError, folder: Path) -> bool:
+    """Whether a cell failed since the disk is full, or a place in `folder` may not be written."""
+    number, text = _number(str(error.evalue)), str(error.evalue)
+    return number in FULL | {errno.EROFS} or (number in DENIED and str(folder) in text)
 
 
 def _hint_of(number: int | None) -> str | None:
@@ -46,16 +62,21 @@ def _hint_of(number: int | None) -> str | None:
 
 
 @contextmanager
-def writable(folder: Path) -> Iterator[None]:
-    """Turn an error of the file system below the block into a FolderError that says what to do."""
+def writable(folder: Path, *, option: str = "--run-dir") -> Iterator[None]:
+    """Turn an error of the file system below the block into a FolderError that says what to do.
+
+    option: of the command line that names the folder.
+    """
     try:
         yield
     except OSError as error:
-        if isinstance(error, FolderError) or error.errno is None or type(error).__module__ != "builtins":
+        ours = isinstance(error, FolderError) or error.errno is None or type(error).__module__ != "builtins"
+        if ours or isinstance(error, ConnectionError | TimeoutError):  # nothing about files
             raise
         place = error.filename or folder
         hint = _hint_of(error.errno) or "Check the folder, then give the same command again."
-        raise FolderError(f"{one_line(str(place))} cannot be written: {os.strerror(error.errno)}. {hint}") from error
+        why, hint = os.strerror(error.errno or 0), hint.replace("--run-dir", option)
+        raise FolderError(f"{one_line(str(place))} cannot be written: {why}. {hint}") from error
 
 
 def one_line(text: str, limit: int = 600) -> str:

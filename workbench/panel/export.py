@@ -12,6 +12,7 @@ from html import escape
 from pathlib import Path
 
 from workbench.artifacts.files import atomic_write_bytes
+from workbench.artifacts.stage import EXPORTS, STAGES, check_inside
 from workbench.cases import Case, Fact
 from workbench.trial import Carriers
 
@@ -71,7 +72,13 @@ def file_stem(*parts: str) -> str:
 
 
 def write(stem: str | os.PathLike[str], contents: Mapping[str, bytes]) -> list[Path]:
-    """Writes `<stem><ending>` for every ending, each in one step."""
+    """Writes `<stem><ending>` for every ending, each in one step.
+
+    ValueError: the folder is that of a stage's exports in a run folder, and a link leads out of there.
+    """
+    folder = Path(stem).parent
+    if folder.name == EXPORTS and folder.parent.name in STAGES:
+        check_inside(folder.parent.parent, folder.parent, folder)
     return [atomic_write_bytes(f"{os.fspath(stem)}{ending}", content) for ending, content in contents.items()]
 
 

@@ -36,8 +36,11 @@ def faithfulness(
     Scores are of the log-probability (nats) of the tuned model's answer. `prompts`: prompts the engine read for the
     scores, masks that show the same facts once; `backward_passes`. `control`: measure -> that of scores by chance, mean
     of `draws`, the same for all methods of a case. settings: method -> what it is called with beside game and rng.
-    progress: called with each method's name. ValueError: a method that is unknown or needs a reference set.
+    progress: called with each method's name. ValueError: a method that is unknown or needs a reference set, fewer than
+    2 masks, no draws, or k below 1; no model was asked.
     """
+    if masks < 2 or draws < 1 or k < 1:
+        raise ValueError(f"masks must be 2 or more, draws and k 1 or more, not {masks!r}, {draws!r}, {k!r}")
     bad = [name for name in methods if name not in METHODS or "reference" in METHODS[name].needs]
     if bad:
         raise ValueError(f"{bad[0]!r} is no peer that scores a case by itself; there are {', '.join(METHODS)}")

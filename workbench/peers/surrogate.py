@@ -40,16 +40,22 @@ def context_cite(
     """
     if masks < 2 or not 0 < keep < 1:
         raise ValueError(f"masks must be 2 or more and keep in (0, 1), not {masks!r} and {keep!r}")
+    check_target(target)
     drawn = rng.random((masks, game.n)) < keep
     values = np.asarray(game(drawn), dtype=float)
     tokens = answer_tokens(game)
     return fit_surrogate(drawn, targets(game, values, target), tokens=tokens, alpha=alpha).weights
 
 
-def targets(game: Oracle, values: np.ndarray, target: str | None = None) -> np.ndarray:
-    """What the surrogate is fitted to, (m,): see `context_cite`. ValueError: an unknown target."""
+def check_target(target: str | None) -> None:
+    """ValueError: no such target."""
     if target not in (None, "logit", "value"):
         raise ValueError(f"target must be 'logit' or 'value', not {target!r}")
+
+
+def targets(game: Oracle, values: np.ndarray, target: str | None = None) -> np.ndarray:
+    """What the surrogate is fitted to, (m,): see `context_cite`. ValueError: an unknown target."""
+    check_target(target)
     if target is None:
         target = "logit" if getattr(inner(game), "form", None) == "logprob" else "value"
     return logit_of_logprob(values) if target == "logit" else values

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from workbench.artifacts.executed import copy_verdict, parameter_changes, read_origin
 from workbench.artifacts.provenance import load_manifest
-from workbench.artifacts.stage import STAGES, MissingStage, check_code, check_stage, stage_folder
+from workbench.artifacts.stage import STAGES, MissingStage, check_code, check_stage, extra_files, stage_folder
+from workbench.artifacts.work import state_of_work, work_folder
 
 TIMES = ("seconds", "calls_per_second")  # ends of the names of metrics that differ between any two runs
 NOT_MADE = "was not made, or not to its end"
@@ -48,8 +49,9 @@ def _recorded(run_dir: Path, stage: str, name: str) -> dict[str, Any] | None:
 def verify(run_dir: str | os.PathLike[str]) -> dict[str, dict[str, list[str]]]:
     """Recompute every digest: stage -> `broken`, what no longer matches, and `notes`, what is merely different now.
 
-    Broken are changed or missing files, inputs that are not what the stage was made from, an executed copy that was
-    changed or tells of another result. That the code has moved on since is a note.
+    Broken are changed or missing files, those that the stage's manifest does not know, inputs that are not what the
+    stage was made from, an executed copy that was changed or tells of another result. Notes are that the code has moved
+    on since, that pictures were exported beside the result, that the stage was begun anew and not finished.
 
     Raises:
         NoRun: none was made.
@@ -65,10 +67,20 @@ def _absent() -> dict[str, list[str]]:
 
 def _verdict(run_dir: Path, stage: str) -> dict[str, list[str]]:
     try:
+        foreign, usual = extra_files(run_dir, stage)
         broken = check_stage(run_dir, stage) + copy_verdict(stage_folder(run_dir, stage), STAGES[stage])
-        return {"broken": broken, "notes": check_code(run_dir, stage)}
+        broken += [f"file {name} is no part of what was made; remove it" for name in foreign]
+        return {"broken": broken, "notes": check_code(run_dir, stage) + _beside(run_dir, stage, usual)}
     except MissingStage:  # taken away meanwhile
         return _absent()
+
+
+def _beside(run_dir: Path, stage: str, usual: Sequence[str]) -> list[str]:
+    more = f" and {len(usual) - 3} more" if len(usual) > 3 else ""
+    notes = [f"beside the result: {', '.join(usual[:3])}{more}"] if usual else []
+    if state_of_work(run_dir, stage):
+        notes.append(f"it was begun anew and not finished, in {work_folder(run_dir, stage)}")
+    return notes
 
 
 def compare(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from typing import Any
 
 import yaml
 
-from workbench.artifacts.parameters import is_text
+from workbench.artifacts.parameter import is_text
 
 LARGEST = 1 << 20  # bytes of a grid file
 MOST_TASKS = 1_000_000
@@ -166,6 +166,7 @@ def read_grid(path: Path) -> Grid:
     grid.known("what", values.get("what"), KEYS)
     for key in values:
         grid.known("a key", key, KEYS[grid.what])
+    _ = grid.resources  # asked for late, when the sweep is under way
     return grid
 
 

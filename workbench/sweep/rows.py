@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from workbench.artifacts.files import atomic_path
+from workbench.artifacts.files import atomic_path, open_itself
 
 ROWS, PARQUET = "rows.jsonl", "results.parquet"
 DONE, FAILED = "done", "failed"
@@ -49,12 +49,13 @@ class Results:
                 self.rows[row["id"]] = row
                 whole += len(line)
         if whole < self.file.stat().st_size:
-            os.truncate(self.file, whole)  # a kill cut the last line off
+            with open_itself(self.file, "r+b") as cut:  # a kill cut the last line off
+                cut.truncate(whole)
 
     def add(self, rows: Iterable[Row]) -> None:
         """Append rows; they are on the disk when this returns."""
         new = list(rows)
-        with self.file.open("a", encoding="utf-8") as out:
+        with open_itself(self.file, "a") as out:
             out.write("".join(json.dumps(row, ensure_ascii=True, allow_nan=False) + "\n" for row in new))
             out.flush()
             os.fsync(out.fileno())

@@ -14,7 +14,7 @@ from workbench.train import together
 def main() -> int:
     """0: trained to the end; 1: it failed, and a line of JSON says why; 2: no such training."""
     parser = argparse.ArgumentParser(prog="python -m workbench.train", description=__doc__)
-    parser.add_argument("folder", metavar="FOLDER", type=Path, help="of the adapter, such as runs/demo/adapter")
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="of the adapter, such as runs/demo/adapter.new")
     parser.add_argument(together.WATCHED, action="store_true", help="end when stdin closes")
     options = parser.parse_args()
     if not (options.folder / together.FOLDER / "order.json").is_file():

@@ -1,12 +1,13 @@
 """One training by several processes, one a GPU: each takes its part of every batch, and their gradients are averaged.
 
     python -m workbench run --run-dir runs/big -p processes 4           # notebook 2 starts them on this machine
-    accelerate launch --multi_gpu --num_processes 4 -m workbench.train runs/big/adapter
+    accelerate launch --multi_gpu --num_processes 4 -m workbench.train runs/big/adapter.new
 
 The second form goes on by hand with a training that the first has begun, from its last checkpoint. With accelerate's
 `--num_machines`, `--machine_rank` and `--main_process_ip` it reaches over machines that share the folder; given again,
-the `run` command finds the work done and goes on behind it. What is trained on what stands in `adapter/training/`.
-Without a GPU, processes share the processor (`torchrun --nproc_per_node 2 -m workbench.train runs/big/adapter`).
+the `run` command finds the work done and goes on behind it. What is trained on what stands in `adapter.new/training/`;
+`adapter.new` is what the folder is called until it is finished. Without a GPU, processes share the processor
+(`torchrun --nproc_per_node 2 -m workbench.train runs/big/adapter.new`).
 
 A batch has as many cases as with one process, so it must be divisible. Rows, order, loss and steps are those of one
 process too; sums are taken in another order, so the last digits of the weights differ.

@@ -1,0 +1,132 @@
+"""The folder in which a stage is made, `<stage>.new` in the run folder, and how it takes the place of the old result.
+
+What an earlier run left stays as it is, whole and readable, until the new stage has its manifest. Then two renames put
+the new folder there. A kill at any instant leaves the old result or the new one whole; between the two renames they
+stand side by side, and the next run or notebook sets the new one in place. An unfinished stage keeps its checkpoints
+in `<stage>.new/checkpoints`, and the work goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from workbench.artifacts.files import MANIFEST, TORN, WORK_FOLDER, atomic_write_json
+from workbench.artifacts.provenance import load_manifest
+from workbench.artifacts.stage import check_inside, links, stage_folder
+
+NEW, OLD = ".new", ".old"  # behind the stage's name: what is being made, and for an instant what it replaces
+OPENED = ".opened"  # holds when the stage was opened (seconds since 1970), and whether nothing earlier may be kept
+
+
+def work_folder(run_dir: str | os.PathLike[str], stage: str) -> Path:
+    """Path of the folder in which a stage is made, whether it exists or not. ValueError: no stage has this name."""
+    folder = stage_folder(run_dir, stage)
+    return folder.with_name(folder.name + NEW)
+
+
+def _old(run_dir: str | os.PathLike[str], stage: str) -> Path:
+    folder = stage_folder(run_dir, stage)
+    return folder.with_name(folder.name + OLD)
+
+
+def check_stage_links(run_dir: str | os.PathLike[str], stage: str) -> None:
+    """ValueError when a link would lead what is written for a stage out of the run folder."""
+    work = work_folder(run_dir, stage)
+    check_inside(run_dir, stage_folder(run_dir, stage), work, _old(run_dir, stage))
+    check_inside(run_dir, *links(work / WORK_FOLDER))
+
+
+def settle(run_dir: str | os.PathLike[str], stage: str) -> None:
+    """Put a finished stage in its place; where a kill came between, end what it has begun. Nothing otherwise.
+
+    Files of the old folder that are no part of its result, such as exported pictures, move on to the new one.
+    """
+    folder, new, old = stage_folder(run_dir, stage), work_folder(run_dir, stage), _old(run_dir, stage)
+    _clear_away(old, folder)
+    if not (new / MANIFEST).is_file():
+        return
+    (new / OPENED).unlink(missing_ok=True)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    _clear_away(old, folder)
+
+
+def _clear_away(old: Path, folder: Path) -> None:
+    if not (old.is_dir() and folder.is_dir()):
+        return
+    for name in _others(old):
+        target = folder / name
+        if not os.path.lexists(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (old / name).rename(target)
+    shutil.rmtree(old)
+
+
+def _others(folder: Path) -> Iterator[Path]:
+    """Relative names of what is no part of a stage's result: links are named, never followed."""
+    made = (load_manifest(folder) or {}).get("files", {})
+    for here, folders, names in os.walk(folder):
+        if Path(here) == folder:
+            folders[:] = [name for name in folders if name != WORK_FOLDER]
+            names = [name for name in names if name not in (MANIFEST, OPENED)]
+        linked = [name for name in folders if Path(here, name).is_symlink()]
+        for name in (*names, *linked):
+            relative = Path(here, name).relative_to(folder)
+            if relative.as_posix() not in made and not TORN.fullmatch(name):
+                yield relative
+
+
+def begin(run_dir: str | os.PathLike[str], stage: str) -> Path:
+    """The folder to make a stage in, empty but for checkpoints of unfinished work. See `runs.open_stage`."""
+    check_stage_links(run_dir, stage)
+    settle(run_dir, stage)
+    work = work_folder(run_dir, stage)
+    afresh = bool(_noted(work).get("afresh"))
+    work.mkdir(parents=True, exist_ok=True)
+    for left in work.iterdir():
+        if left.is_dir() and not left.is_symlink():
+            if left.name != WORK_FOLDER:
+                shutil.rmtree(left)
+        elif left.name != OPENED:
+            left.unlink()
+    atomic_write_json(work / OPENED, {"time": time.time(), "afresh": afresh})
+    return work
+
+
+def renew(run_dir: str | os.PathLike[str], stage: str) -> None:
+    """Throw away what was begun of a stage, and note that it has to be made again. The finished result stays."""
+    check_stage_links(run_dir, stage)
+    settle(run_dir, stage)
+    work = work_folder(run_dir, stage)
+    if work.is_dir():
+        shutil.rmtree(work)
+    atomic_write_json(work / OPENED, {"afresh": True})
+
+
+def state_of_work(run_dir: str | os.PathLike[str], stage: str) -> str | None:
+    """`afresh`: the stage has to be made again, whatever is there; `begun`: it was, and not finished; else None."""
+    work = work_folder(run_dir, stage)
+    if _noted(work).get("afresh"):
+        return "afresh"
+    return "begun" if work.is_dir() and any(work.iterdir()) else None
+
+
+def opened_at(run_dir: str | os.PathLike[str], stage: str) -> float | None:
+    """When the stage was opened, seconds since 1970; None where it was not."""
+    time = _noted(work_folder(run_dir, stage)).get("time")
+    return float(time) if isinstance(time, int | float) else None
+
+
+def _noted(work: Path) -> dict[str, Any]:
+    try:
+        noted = json.loads((work / OPENED).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
