@@ -75,7 +75,9 @@ def loss_curve(
     if held_out:
         marks = {"size": 6, "symbol": "diamond"}
         dashes = {"color": ORANGE, "width": 2, "dash": "dash"}
-        live.add_scatter(x=there[0], y=there[1], mode="lines+markers", name=live_text(called), line=dashes, marker=marks)
+        live.add_scatter(
+            x=there[0], y=there[1], mode="lines+markers", name=live_text(called), line=dashes, marker=marks
+        )
     live.update_xaxes(title_text=labels["xlabel"], range=[0, end])
     live.update_yaxes(title_text=labels["ylabel"], rangemode="tozero")
     said = f"from {y[0]:.3g} to {y[-1]:.3g} nats a token in {x[-1]:.0f} steps" if y else "no step yet"
