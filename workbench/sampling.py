@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -62,9 +61,7 @@ def sample_cases(
     shares = config.length_shares
     tools = draw.split("held_out_tools", lengths(config.held_out_tools, shares), draw.needs_new_tool)
     pairs = draw.split("held_out", lengths(config.held_out, shares), draw.asks_new_pair)
-    draw.spare(lengths(config.held_out_sequences, shares))
-    longer = lengths(config.held_out_sequences, shares[1:]) if sum(shares[1:]) else []
-    sequences = draw.split("held_out_sequences", [0, *longer], draw.has_new_sequence, at_most=True)
+    sequences = draw.sequences(config.held_out_sequences, shares)
     training = draw.split("train", lengths(config.train, shares), draw.may_be_taught)
     taught = {step for case in training for step in pairwise(case.path)}
     sequences = [case for case in sequences if taught.issuperset(pairwise(case.path))]
@@ -122,15 +119,20 @@ class Draw:
                 wanted -= 1
                 yield path
 
-    def spare(self, wanted: Sequence[int]) -> None:
-        """Leaves to the training the pairs and sequences of so many walks of 1, 2, ... commands.
+    def sequences(self, count: int, shares: Sequence[float]) -> list[Case]:
+        """At most `count` cases of `held_out_sequences`.
 
-        For want of this a held-out share of the commonest sequences would leave the training poor, and in a small
-        graph without a case.
+        As many walks, and one of every length at least, are left to the training first, with their pairs and their
+        sequences. Else the commonest sequences would go, and a small graph would be left without training cases.
         """
-        for length, count in enumerate(wanted, start=1):
-            for path in self.paths(length, count, self.may_be_taught, self.seen, tries=TRIES * max(count, 10)):
+        if not count or not sum(shares[1:]):
+            return []
+        for length, (some, share) in enumerate(zip(lengths(count, shares), shares, strict=True), start=1):
+            wanted = max(some, 1) if share else 0
+            for path in self.paths(length, wanted, self.may_be_taught, self.seen, tries=TRIES * max(wanted, 10)):
                 self.spared |= stretches(toolchain(path))
+        wanted_cases = [0, *lengths(count, shares[1:])]
+        return self.split("held_out_sequences", wanted_cases, self.has_new_sequence, at_most=True)
 
     def belongs(self, path: Nodes, owner: str) -> bool:
         """Whether the path's pair is the owner's, or nobody's so far and so the owner's from now on."""
@@ -171,12 +173,12 @@ def familiarity(case: Case, known: Set[Nodes]) -> str:
     return "sequence seen" if case.toolchain in known else "sequence unseen"
 
 
-def split_counts(cases: Sequence[Case]) -> dict[str, Any]:
-    """How many cases, (source, target) pairs and command sequences, all different ones, and cases by length."""
-    lengths = Counter(str(len(case.toolchain)) for case in cases)
+def split_counts(cases: Sequence[Case]) -> dict[str, int]:
+    """How many `cases`, different (source, target) `pairs` and `sequences`, and cases of n commands, `commands_n`."""
     pairs, sequences = {(case.source, case.target) for case in cases}, {case.toolchain for case in cases}
     counts = {"cases": len(cases), "pairs": len(pairs), "sequences": len(sequences)}
-    return counts | {"by_commands": dict(sorted(lengths.items()))}
+    by_length = Counter(len(case.toolchain) for case in cases)
+    return counts | {f"commands_{length}": by_length[length] for length in sorted(by_length)}
 
 
 def showcase_case(graph: nx.MultiDiGraph, flow: nx.DiGraph, path: Sequence[str], config: SamplingConfig) -> Case:
