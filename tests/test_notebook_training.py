@@ -10,9 +10,11 @@ from tiny import save_tiny
 
 from workbench.artifacts import runs
 from workbench.cases import load_cases
+from workbench.sampling import split_counts
 
 SIZES = {
-    "train_cases": 40, "held_out_cases": 8, "held_out_tool_cases": 4, "steps": 3, "batch": 2, "checkpoint_every": 2,
+    "train_cases": 200, "held_out_cases": 8, "held_out_sequences": 24, "held_out_tool_cases": 4,
+    "steps": 3, "batch": 2, "checkpoint_every": 2,
 }  # fmt: skip
 
 
@@ -32,8 +34,24 @@ def test_the_training_notebook_leaves_a_finished_stage(tmp_path: Path) -> None:
     assert {f"{who}_{what}_{share}" for who, what, share in rows} | {"train_seconds"} <= set(metrics)
     assert (metrics["trainable_parameters_8b"], metrics["total_parameters_8b"]) == (6_815_744, 8_037_076_992)
     assert metrics["held_out_cases"] == 8 and metrics["leaks"] == 0
+    unseen = load_cases(run / "adapter" / "cases_held_out_sequences.jsonl")
+    assert metrics["splits"]["held_out_sequences"] == split_counts(unseen)
+    assert 0 < len(unseen) <= 24 and metrics["intervals"]["unseen_tuned_exact_30"]["n"] == len(unseen)
+    kinds = {row["kind"]: row["n"] for row in metrics["held_out_by_sequence"]}
+    assert sum(kinds.values()) == 8 and set(kinds) <= {"one command", "sequence seen", "sequence unseen"}
     assert cases[0] == cases[1]
     assert all((adapters[0][key] == adapters[1][key]).all() for key in adapters[0]), "one seed, one adapter"
+
+
+@pytest.mark.slow
+def test_the_training_notebook_does_without_sequences_and_tools_that_are_held_out(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    execute("01_build_kg", run_dir=str(run), shown_nodes=30)
+    none = {"held_out_sequences": 0, "held_out_tool_cases": 0}
+    execute("02_train_qlora", run_dir=str(run), **{**SIZES, **none})
+    metrics = runs.read_manifest(run, "adapter")["metrics"]
+    assert metrics["splits"]["held_out_sequences"]["cases"] == 0 and "tuned_exact_30" in metrics
+    assert not [name for name in metrics if name.startswith(("unseen_", "tools_"))]
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ def same(one: Path, other: Path) -> bool:
 def test_watching_changes_nothing_and_tells_both_curves_speed_and_time(model: Path, tmp_path: Path, capsys) -> None:
     plain = trained(model, tmp_path / "plain")
     seen: list[Progress] = []
-    view = TrainingView(steps=CONFIG.steps)
+    view = TrainingView(steps=CONFIG.steps, held_out="held-out pairs")
     view.display()
 
     def show(progress: Progress) -> None:
@@ -56,11 +56,11 @@ def test_watching_changes_nothing_and_tells_both_curves_speed_and_time(model: Pa
     assert [p.step for p in seen] == [0, 1, 2, 3, 4, 5, 6]
     assert seen[0].left is None and seen[0].tokens_per_second == 0
     assert seen[3].left == pytest.approx(seen[3].here[1]) and seen[3].tokens_per_second > 0
-    assert "step 6 of 6" in view.said and "tokens a second" in view.said and "held-out loss" in view.said
-    assert "held-out cases from" in view.figure.alt
+    assert "step 6 of 6" in view.said and "tokens a second" in view.said and "loss on held-out pairs" in view.said
+    assert "on held-out pairs from" in view.figure.alt
     written = view.export(tmp_path / "curve")
     assert [path.suffix for path in written] == [".png", ".svg", ".csv"]
-    assert written[2].read_text().count("held out,") == 2 and written[2].read_text().count("training,") == 6
+    assert written[2].read_text().count("held-out pairs,") == 2 and written[2].read_text().count("training,") == 6
 
 
 def test_the_held_out_loss_is_that_of_the_labelled_tokens_alone_and_leaves_no_trace(model: Path) -> None:

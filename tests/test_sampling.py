@@ -1,26 +1,32 @@
 """Cases drawn from the shipped graph: unique answers, no leaks, the same seed the same cases."""
 
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 
 import networkx as nx
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from workbench import kg
-from workbench.cases import toolchain
+from workbench.cases import Case, toolchain
 from workbench.sampling import (
     Sampler,
     SamplingConfig,
+    familiarity,
     leaks,
     lengths,
     sample_cases,
     showcase_case,
+    split_counts,
+    stretches,
     unseen_commands,
     with_order,
 )
 
-CONFIG = SamplingConfig(train=120, held_out=30, held_out_tools=12, seed=3)
+CONFIG = SamplingConfig(train=600, held_out=30, held_out_sequences=25, held_out_tools=12, seed=3)
 
 
 @pytest.fixture(scope="module")
@@ -57,26 +63,151 @@ def test_every_case_has_one_shortest_chain_even_for_who_knows_the_whole_graph(fi
 def test_splits_do_not_leak_and_have_their_lengths(field, splits):
     part, _ = field
     assert not list(leaks(splits, tool_of(part)))
-    assert {s: len(c) for s, c in splits.items()} == {"train": 120, "held_out": 30, "held_out_tools": 12}
-    for split, cases in splits.items():
+    counts = {split: split_counts(cases) for split, cases in splits.items()}
+    for split in ("train", "held_out", "held_out_tools"):
         wanted = lengths(getattr(CONFIG, split), CONFIG.length_shares)
-        found = Counter(len(c.toolchain) for c in cases)
-        assert [found[k + 1] for k in range(len(wanted))] == wanted
+        assert [counts[split].get(f"commands_{k + 1}", 0) for k in range(len(wanted))] == wanted
+        assert counts[split]["cases"] == getattr(CONFIG, split) == len(splits[split])
     mentioned = {n for c in splits["train"] for n in c.names}
     assert unseen_commands(splits) and not mentioned & set(unseen_commands(splits))
 
 
-def test_the_leak_check_finds_planted_leaks(field, splits):
-    part, _ = field
-    asked_again = {**splits, "held_out": [*splits["held_out"], splits["train"][0]]}
-    assert any("asks the pair" in leak for leak in leaks(asked_again, tool_of(part)))
+def test_held_out_sequences_are_each_their_own_and_new_in_nothing_but_the_order(splits):
+    cases = splits["held_out_sequences"]
+    counts = split_counts(cases)
+    assert 12 <= counts["cases"] == counts["pairs"] == counts["sequences"] <= 25
+    wanted = lengths(25, CONFIG.length_shares[1:])
+    found = Counter(len(case.toolchain) for case in cases)
+    assert not found[1] and all(0 < found[k] <= most for k, most in enumerate(wanted, start=2))
+    taught = {step for case in splits["train"] for step in pairwise(case.path)}
+    assert taught.issuperset(step for case in cases for step in pairwise(case.path))
+
+
+@pytest.mark.slow
+def test_the_fields_that_are_asked_about_give_sequences_enough_and_keep_a_rich_training():
+    graph = kg.build_graph(kg.read_table())
+    chain = kg.showcase(graph)[-1]
+    tools = {tool_of(graph)[node] for node in chain if node in tool_of(graph)}
+    part = kg.focus(graph, tools | set(kg.tools_with_topic(graph, ["Gene transcripts"])))
+    media = kg.load_graph("mediakg").graph
+    for field, least, rich in ((part, 150, 0.6), (media, 100, 0.5)):
+        with_all, without = (
+            sample_cases(field, kg.flow_graph(field), SamplingConfig(held_out_tools=60, held_out_sequences=count))
+            for count in (160, 0)
+        )
+        counts = split_counts(with_all["held_out_sequences"])
+        assert counts["cases"] >= least and min(counts[f"commands_{k}"] for k in (2, 3, 4, 5)) >= 15
+        kept, whole = (split_counts(splits["train"])["sequences"] for splits in (with_all, without))
+        assert kept > rich * whole and not list(leaks(with_all, tool_of(field)))
+
+
+def test_other_held_out_cases_are_the_same_with_and_without_held_out_sequences(field, splits):
+    without = sample_cases(*field, replace(CONFIG, held_out_sequences=0))
+    assert without["held_out_sequences"] == [] != splits["held_out_sequences"]
+    assert all(without[split] == splits[split] for split in ("held_out", "held_out_tools"))
+    single = sample_cases(*field, replace(CONFIG, length_shares=(1.0,)))
+    assert single["held_out_sequences"] == [] and len(single["train"]) == CONFIG.train
+
+
+@st.composite
+def small_graphs(draw: st.DrawFn) -> nx.MultiDiGraph:
+    """One or two sources, four to six formats, three to nine commands that each read and write one or two of them."""
+    formats = [f"format:{k}" for k in range(draw(st.integers(4, 6)))]
+    some = st.sets(st.sampled_from(formats), min_size=1, max_size=2)
+    graph = nx.MultiDiGraph()
+    for number in range(draw(st.integers(1, 2))):
+        graph.add_edges_from((f"source:{number}", item, "download_from") for item in draw(some))
+    for number in range(draw(st.integers(3, 9))):
+        command = f"command:{number}"
+        graph.add_edges_from((item, command, "input") for item in draw(some))
+        graph.add_edges_from((command, item, "output") for item in draw(some))
+        graph.add_edge(command, f"tool:{number}", "command_of")
+    for node in graph:
+        graph.nodes[node].update(type=node.split(":")[0], name=node)
+    return graph
+
+
+def holds(whole: tuple[str, ...], part: tuple[str, ...]) -> bool:
+    return any(whole[i : i + len(part)] == part for i in range(len(whole)))
+
+
+def leaks_found_by_hand(splits: dict[str, list[Case]]) -> Counter:
+    """How many held-out cases leak in which way, each compared with every training case."""
+    found: Counter = Counter()
+    for case in (*splits["held_out"], *splits["held_out_sequences"]):
+        found["asks"] += any((c.source, c.target) == (case.source, case.target) for c in splits["train"])
+    for case in splits["held_out_sequences"]:
+        found["answered"] += any(c.toolchain == case.toolchain for c in splits["train"])
+        longer = [c.toolchain for c in splits["train"] if c.toolchain != case.toolchain]
+        found["contained"] += len(case.toolchain) > 1 and any(holds(chain, case.toolchain) for chain in longer)
+    return found
+
+
+@settings(max_examples=25, deadline=None)
+@given(graph=small_graphs(), count=st.integers(1, 40), seed=st.integers(0, 99))
+def test_a_graph_that_gave_cases_gives_them_beside_held_out_sequences_without_a_leak(graph, count, seed):
+    config = SamplingConfig(
+        train=8, held_out=1, held_out_sequences=0, held_out_tools=0, length_shares=(1, 1, 1), seed=seed
+    )
+    flow = kg.flow_graph(graph)
+    sampler = Sampler(graph, flow, config=config)
+    assume(all(walked(sampler, length) for length in (1, 2, 3)))
+    try:
+        sample_cases(graph, flow, config)
+    except ValueError:  # so small that the one held-out pair leaves none
+        assume(False)
+    splits = sample_cases(graph, flow, replace(config, held_out_sequences=count))
+    assert len(splits["train"]) == 8 and not +leaks_found_by_hand(splits)
+    assert not list(leaks(splits, tool_of(graph)))
+
+
+def walked(sampler: Sampler, length: int) -> bool:
+    rng = np.random.default_rng(0)
+    return any(sampler.walk(rng, length, set(sampler.commands)) for _ in range(60))
+
+
+KINDS = {"asks": "asks the pair of", "answered": "has the command sequence of", "contained": "contains"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_planted_leaks_of_every_kind_are_found(splits, data):
+    every = [case for cases in splits.values() for case in cases]
+    some = st.lists(st.sampled_from(every), max_size=12)
+    pools = {"held_out_tools": [], **{k: data.draw(some) for k in ("train", "held_out", "held_out_sequences")}}
+    # the pairs of one, the answers of others: each kind of leak comes alone as well
+    moved = [replace(c, target=d.target) for c, d in zip(pools["train"], data.draw(some), strict=False)]
+    pools["train"] += moved
+    told = list(leaks(pools, {}))
+    by_hand = leaks_found_by_hand(pools)
+    assert {kind: sum(words in leak for leak in told) for kind, words in KINDS.items()} == {
+        kind: by_hand[kind] for kind in KINDS
+    }
+
+
+def test_a_tool_that_is_known_is_a_leak(field, splits):
     known_tool = {**splits, "held_out_tools": [splits["train"][0]]}
-    assert any("needs no tool that is new" in leak for leak in leaks(known_tool, tool_of(part)))
+    assert any("needs no tool that is new" in leak for leak in leaks(known_tool, tool_of(field[0])))
+
+
+@given(st.lists(st.integers(0, 3), max_size=6).map(lambda numbers: tuple(map(str, numbers))))
+def test_stretches_are_all_parts_of_two_or_more_in_a_row(chain):
+    parts = {chain[i : i + n] for n in range(2, len(chain) + 1) for i in range(len(chain) - n + 1)}
+    assert stretches(chain) == parts
+
+
+def test_a_sequence_is_seen_where_a_longer_one_contains_it(splits):
+    chains = {case.toolchain for case in splits["train"]}
+    known = set().union(*map(stretches, chains))
+    for case in (*splits["held_out"], *splits["held_out_sequences"]):
+        seen = any(holds(chain, case.toolchain) for chain in chains)
+        expected = "one command" if len(case.toolchain) == 1 else f"sequence {'seen' if seen else 'unseen'}"
+        assert familiarity(case, known) == expected
 
 
 def test_the_same_seed_gives_the_same_cases(field, splits):
     assert sample_cases(*field, CONFIG) == splits
-    other = sample_cases(*field, SamplingConfig(train=120, held_out=30, held_out_tools=12, seed=4))
+    other = sample_cases(*field, replace(CONFIG, seed=4))
     assert other["train"] != splits["train"]
 
 
@@ -118,7 +249,13 @@ def test_the_showcase_is_a_case(field):
 def test_impossible_wishes_are_named(field):
     with pytest.raises(ValueError, match=r"gives only \d+ of \d+ held_out cases"):
         sample_cases(*field, SamplingConfig(train=10, held_out=1, held_out_tools=0, length_shares=(0,) * 30 + (1,)))
-    for wrong in ({"train": 0}, {"tool_share": 1.0}, {"length_shares": ()}, {"max_facts": 1}):
+    for wrong in (
+        {"train": 0},
+        {"held_out_sequences": -1},
+        {"tool_share": 1.0},
+        {"length_shares": ()},
+        {"max_facts": 1},
+    ):
         name = next(iter(wrong))
         with pytest.raises(ValueError, match=name):
             SamplingConfig(**wrong)

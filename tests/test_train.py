@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -12,7 +13,7 @@ from workbench import models
 from workbench.cases import Case
 from workbench.game import Engine
 from workbench.game.memory import MemoryShort
-from workbench.train import GROUP, TrainConfig, Views, collate, is_valid, score, train
+from workbench.train import GROUP, TrainConfig, Views, collate, is_valid, score, shares_right, train
 
 TINY = TrainConfig(rank=4, alpha=8, steps=6, batch=4, checkpoint_every=2, seed=5)
 
@@ -186,6 +187,19 @@ def test_base_and_tuned_are_scored_on_the_same_prompts():
     assert [r["exact"] and r["valid"] for r in tuned] == [True] * 3
     assert [r["exact"] or r["valid"] for r in base] == [False] * 3
     assert all(r["withheld"] == 4 for r in tuned)
+
+
+def test_shares_right_are_means_of_their_own_cases_with_their_number():
+    rng = np.random.default_rng(0)
+    draws = [(split, bool(rng.random() < 0.7), bool(rng.random() < 0.2)) for split in "abbaabbbaa" * 4]
+    answers = [{"split": split, "model": "base", "exact": exact, "valid": valid} for split, exact, valid in draws]
+    rows = shares_right(answers, rng=rng, by=("split", "model"))
+    assert [(row["split"], row["metric"]) for row in rows] == [(s, m) for s in "ab" for m in ("exact", "valid")]
+    for row in rows:
+        some = [answer[row["metric"]] for answer in answers if answer["split"] == row["split"]]
+        assert (row["mean"], row["n"], row["model"]) == (pytest.approx(np.mean(some)), len(some), "base")
+        assert row["low"] < row["mean"] < row["high"]
+    assert shares_right([], rng=rng) == []
 
 
 def test_settings_out_of_range_are_named():

@@ -1,152 +1,42 @@
-"""Cases drawn from a graph: random toolchains, distractors that leave the answer unique, and a split without leaks."""
+"""Splits of cases drawn from a graph: what is kept from the training, and the check that nothing leaks.
+
+The *sequence* of a case is the chain of commands that answers it. A case *contains* the sequences of two commands or
+more that stand in its own without a gap.
+"""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
+from itertools import pairwise
 
 import networkx as nx
 import numpy as np
 
-from workbench.cases import Case, Fact, toolchain
-from workbench.checks import check_number, check_seed, check_several, check_whole
+from workbench.cases import Case, toolchain
+from workbench.sampler import Sampler, SamplingConfig
+
+__all__ = [
+    "Sampler",
+    "SamplingConfig",
+    "familiarity",
+    "leaks",
+    "lengths",
+    "sample_cases",
+    "showcase_case",
+    "split_counts",
+    "stretches",
+    "unseen_commands",
+    "unseen_tools",
+    "with_order",
+]
 
 TRIES = 400  # random walks per wanted case before a graph counts as too small
+HELD_OUT, TRAIN = "held_out", "train"  # who owns a pair
 
-
-@dataclass(frozen=True)
-class SamplingConfig:
-    """How cases are drawn. Every count is of cases; shares lie in [0, 1]."""
-
-    train: int = 3000  # training cases
-    held_out: int = 200  # cases on (source, target) pairs that no training case asks
-    held_out_tools: int = 100  # cases whose answer needs a tool that no training case mentions
-    tool_share: float = 0.08  # share of tools kept out of the training
-    length_shares: tuple[float, ...] = (0.2, 0.3, 0.25, 0.15, 0.1)  # shares of toolchains of 1, 2, ... commands
-    near_share: float = 0.4  # share of the distractors that read or write a format of the answer
-    max_distractors: int = 6  # commands shown beside those of the answer
-    max_facts: int = 24  # what the reader was trained to take in
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name, low in {"train": 1, "held_out": 1, "held_out_tools": 0, "max_distractors": 1, "max_facts": 3}.items():
-            check_whole(name, getattr(self, name), low=low)
-        check_number("tool_share", self.tool_share)
-        if self.tool_share >= 1:
-            raise ValueError(f"tool_share must lie in [0, 1), not {self.tool_share!r}")
-        check_number("near_share", self.near_share, high=1)
-        for share in check_several("length_shares", self.length_shares, "shares of 0 or more"):
-            check_number("every one of length_shares", share)
-        if not sum(self.length_shares) > 0:
-            raise ValueError(f"length_shares must not all be 0, not {self.length_shares!r}")
-        check_seed(self.seed)
-
-
-class Sampler:
-    """Draws cases from the data-flow edges of a BioToolKG graph (see `workbench.kg`)."""
-
-    def __init__(self, graph: nx.MultiDiGraph, flow: nx.DiGraph, *, config: SamplingConfig):
-        self.flow = flow
-        self.names: Mapping[str, str] = {n: graph.nodes[n]["name"] for n in flow}
-        self.sources = sorted(n for n in flow if n.startswith("source:") and flow.out_degree(n))
-        self.commands = sorted(n for n in flow if n.startswith("command:"))
-        self.tool_of = {c: t for c, t, r in graph.edges(keys=True) if r == "command_of"}
-        self.reads = {n: set(flow.predecessors(n)) for n in flow}
-        self.writes = {n: set(flow.successors(n)) for n in flow}
-        self.readers = {n: {c for c in flow.successors(n) if c.startswith("command:")} for n in flow}
-        self.near_share, self.max_distractors, self.max_facts = (
-            config.near_share,
-            config.max_distractors,
-            config.max_facts,
-        )
-
-    def commands_of_other_tools(self, tools: set[str]) -> set[str]:
-        """Every command whose tool is not among `tools`."""
-        return {c for c in self.commands if self.tool_of[c] not in tools}
-
-    def fact(self, head: str, tail: str) -> Fact:
-        """The flow edge between two nodes, as a fact."""
-        return Fact(head, self.flow.edges[head, tail]["relation"], tail)
-
-    def walk(self, rng: np.random.Generator, length: int, allowed: set[str]) -> tuple[str, ...] | None:
-        """A random path of `length` commands from a source to a format or data; None when it got stuck.
-
-        Every stretch from the source is the only shortest chain among the commands walked so far.
-        """
-        path = [self.sources[rng.integers(len(self.sources))]]
-        path += some(rng, self.writes[path[0]], 1)
-        for left in range(length, 0, -1):
-            steps = [(c, end) for c in self.readers[path[-1]] & allowed for end in self.writes[c]]
-            steps = [s for s in steps if not set(s) & set(path) and (left == 1 or self.readers[s[1]])]
-            found = next(
-                (s for s in some(rng, steps, 12) if self.is_unique((*path, *s), {*toolchain(path), s[0]})), None
-            )
-            if found is None:
-                return None
-            path += found
-        return tuple(path)
-
-    def is_unique(self, path: tuple[str, ...], commands: set[str]) -> bool:
-        """Is the path's toolchain the only shortest one among all that the graph knows of these commands?"""
-        return self.shortest_chains(path[0], path[-1], commands) == {toolchain(path)}
-
-    def shortest_chains(self, source: str, target: str, commands: set[str]) -> set[tuple[str, ...]]:
-        """All shortest toolchains from source to target that use only `commands`; the empty chain if none is needed."""
-        if target in self.writes[source]:
-            return {()}
-        front: dict[str, set[tuple[str, ...]]] = {c: {(c,)} for c in commands if self.reads[c] & self.writes[source]}
-        left = commands - front.keys()
-        while front:
-            hits: set[tuple[str, ...]] = set().union(
-                *(chains for c, chains in front.items() if target in self.writes[c])
-            )
-            if hits:
-                return hits
-            after: dict[str, set[tuple[str, ...]]] = {}
-            for here, chains in front.items():
-                for there in left:
-                    if self.writes[here] & self.reads[there]:
-                        after.setdefault(there, set()).update((*chain, there) for chain in chains)
-            front, left = after, left - after.keys()
-        return set()
-
-    def distractors(self, rng: np.random.Generator, path: tuple[str, ...], allowed: set[str], room: int) -> list[Fact]:
-        """Facts of commands that touch the path or lie beside it and open no second shortest chain."""
-        used = set(toolchain(path))
-        facts: list[Fact] = []
-        near = sorted({c for f in path[1:] for c in (*self.reads[f], *self.writes[f])} & allowed - used)
-        rest = sorted(allowed - used)
-        for _ in range(int(rng.integers(1, self.max_distractors + 1))):
-            pool = near if near and rng.random() < self.near_share else rest
-            command = pool[rng.integers(len(pool))]
-            reads = [self.fact(f, command) for f in some(rng, self.reads[command], 2)]
-            writes = [self.fact(command, f) for f in some(rng, self.writes[command], 2)]
-            new = reads[: rng.integers(1, 3)] + writes[: rng.integers(1, 3)]
-            if command in used or len(facts) + len(new) > room or not self.is_unique(path, used | {command}):
-                continue
-            used.add(command)
-            facts += new
-        return facts
-
-    def case(
-        self, rng: np.random.Generator, path: tuple[str, ...], allowed: set[str], *, id: str, split: str
-    ) -> Case | None:
-        """The case whose answer is `path`; None when the path is not the only shortest chain among its own commands."""
-        if not self.is_unique(path, set(toolchain(path))):
-            return None
-        needed = [self.fact(*step) for step in itertools.pairwise(path)]
-        facts = needed + self.distractors(rng, path, allowed, self.max_facts - len(needed))
-        shown = tuple(facts[i] for i in rng.permutation(len(facts)))
-        names = {n: self.names[n] for f in shown for n in (f.head, f.tail)}
-        return Case(id=id, source=path[0], target=path[-1], facts=shown, path=path, names=names, split=split)
-
-
-def some(rng: np.random.Generator, nodes: Iterable[Any], count: int) -> list[Any]:
-    """Up to `count` of the nodes (or tuples of nodes), drawn at random; the same draw whatever order they come in."""
-    ordered = sorted(nodes)
-    return [ordered[i] for i in rng.permutation(len(ordered))[:count]]
+Nodes = tuple[str, ...]
 
 
 def sample_cases(
@@ -157,46 +47,138 @@ def sample_cases(
     reserved: Iterable[tuple[str, str]] = (),
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, list[Case]]:
-    """Draws the splits `train`, `held_out` (unseen pairs) and `held_out_tools` (unseen tools).
+    """Draws the splits `train`, `held_out` (unseen pairs), `held_out_sequences` and `held_out_tools` (unseen tools).
 
-    Each split holds as many cases of every toolchain length as its `length_shares` say. reserved: (source, target)
-    pairs that no training case may ask. progress is called with the number of new cases.
-    Raises ValueError when the graph is too small to give as many cases as were asked for.
+    Each split holds as many cases of every toolchain length as its `length_shares` say; `held_out_sequences` those of
+    two commands or more, each with a pair and a sequence of its own. Of these there are fewer than asked for where the
+    graph has few, since the training keeps the sequences that it is drawn from, and since every fact of their chains
+    must be one that a training case asks for: what is new is the order.
+
+    reserved: (source, target) pairs that no training case may ask. progress is called with the number of new cases.
+    Raises ValueError when the graph is too small to give as many cases of another split as were asked for.
     """
-    rng = np.random.default_rng(config.seed)
-    sampler = Sampler(graph, flow, config=config)
-    seen = sampler.commands_of_other_tools(unseen_tools(sampler, config, rng))
-    pairs = dict.fromkeys(reserved, "held_out")
-    splits: dict[str, list[Case]] = {}
-    for split, count in (
-        ("held_out_tools", config.held_out_tools),
-        ("held_out", config.held_out),
-        ("train", config.train),
+    draw = Draw(Sampler(graph, flow, config=config), config, reserved, progress)
+    shares = config.length_shares
+    tools = draw.split("held_out_tools", lengths(config.held_out_tools, shares), draw.needs_new_tool)
+    pairs = draw.split("held_out", lengths(config.held_out, shares), draw.asks_new_pair)
+    sequences = draw.sequences(config.held_out_sequences, shares)
+    training = draw.split("train", lengths(config.train, shares), draw.may_be_taught)
+    taught = {step for case in training for step in pairwise(case.path)}
+    sequences = [case for case in sequences if taught.issuperset(pairwise(case.path))]
+    return {"held_out_tools": tools, "held_out": pairs, "held_out_sequences": sequences, "train": training}
+
+
+class Draw:
+    """The splits of one seed. A pair, or a sequence, belongs to the training or to the held-out cases: to the first."""
+
+    def __init__(
+        self,
+        sampler: Sampler,
+        config: SamplingConfig,
+        reserved: Iterable[tuple[str, str]],
+        progress: Callable[[int], None] | None = None,
     ):
-        allowed = set(sampler.commands) if split == "held_out_tools" else seen
-        splits[split] = []
-        for length, wanted in enumerate(lengths(count, config.length_shares), start=1):
-            drawn: list[Case] = []
-            for _ in range(TRIES * max(wanted, 10)):
-                if len(drawn) == wanted:
-                    break
-                path = sampler.walk(rng, length, allowed)
-                if path is None or (split == "held_out_tools" and seen.issuperset(toolchain(path))):
-                    continue
-                owner = "train" if split == "train" else "held_out"
-                if pairs.setdefault((path[0], path[-1]), owner) != owner:
-                    continue
-                case = sampler.case(rng, path, allowed, id=f"{split}-{length}-{len(drawn):05d}", split=split)
-                drawn += [case] if case else []
-            if len(drawn) < wanted:
+        self.sampler, self.progress, self.rng = sampler, progress, np.random.default_rng(config.seed)
+        self.every = set(sampler.commands)
+        self.seen = sampler.commands_of_other_tools(unseen_tools(sampler, config, self.rng))
+        self.owner = dict.fromkeys(reserved, HELD_OUT)
+        self.held: dict[Nodes, tuple[str, str]] = {}  # sequences kept from the training, with the pairs that ask them
+        self.spared: set[Nodes] = set()  # sequences left to the training
+
+    def split(
+        self, name: str, wanted: Sequence[int], fits: Callable[[Nodes], bool], *, at_most: bool = False
+    ) -> list[Case]:
+        """So many cases of 1, 2, ... commands whose paths fit. ValueError: there are fewer, unless `at_most`."""
+        allowed = self.every if name == "held_out_tools" else self.seen
+        cases: list[Case] = []
+        for length, count in enumerate(wanted, start=1):
+            paths = self.paths(length, count, fits, allowed, tries=TRIES * (10 if at_most else max(count, 10)))
+            ids = (f"{name}-{length}-{number:05d}" for number in itertools.count())
+            drawn = (self.sampler.case(self.rng, path, allowed, id=next(ids), split=name) for path in paths)
+            found = [case for case in drawn if case]
+            if len(found) < count and not at_most:
                 raise ValueError(
-                    f"the graph gives only {len(drawn)} of {wanted} {split} cases with {length} commands; "
-                    "ask for fewer cases, for shorter toolchains (length_shares), or for more topics"
+                    f"the graph gives only {len(found)} of {count} {name} cases with {length} commands; ask for fewer "
+                    "cases (fewer held_out_sequences leave more to the training), for shorter toolchains "
+                    "(length_shares), or for more topics"
                 )
-            splits[split] += drawn
-            if progress:
-                progress(len(drawn))
-    return splits
+            cases += found
+            if self.progress:
+                self.progress(len(found))
+        return cases
+
+    def paths(
+        self, length: int, wanted: int, fits: Callable[[Nodes], bool], allowed: set[str], *, tries: int
+    ) -> Iterator[Nodes]:
+        """Random walks that fit, `wanted` of them or as many as the tries give."""
+        for _ in range(tries):
+            if not wanted:
+                return
+            path = self.sampler.walk(self.rng, length, allowed)
+            if path is not None and fits(path):
+                wanted -= 1
+                yield path
+
+    def sequences(self, count: int, shares: Sequence[float]) -> list[Case]:
+        """At most `count` cases of `held_out_sequences`.
+
+        As many walks, and one of every length at least, are left to the training first, with their pairs and their
+        sequences. Else the commonest sequences would go, and a small graph would be left without training cases.
+        """
+        if not count or not sum(shares[1:]):
+            return []
+        for length, (some, share) in enumerate(zip(lengths(count, shares), shares, strict=True), start=1):
+            wanted = max(some, 1) if share else 0
+            for path in self.paths(length, wanted, self.may_be_taught, self.seen, tries=TRIES * max(wanted, 10)):
+                self.spared |= stretches(toolchain(path))
+        wanted_cases = [0, *lengths(count, shares[1:])]
+        return self.split("held_out_sequences", wanted_cases, self.has_new_sequence, at_most=True)
+
+    def belongs(self, path: Nodes, owner: str) -> bool:
+        """Whether the path's pair is the owner's, or nobody's so far and so the owner's from now on."""
+        return self.owner.setdefault((path[0], path[-1]), owner) == owner
+
+    def needs_new_tool(self, path: Nodes) -> bool:
+        """What `held_out_tools` takes."""
+        return not self.seen.issuperset(toolchain(path)) and self.belongs(path, HELD_OUT)
+
+    def asks_new_pair(self, path: Nodes) -> bool:
+        """What `held_out` takes."""
+        return self.belongs(path, HELD_OUT)
+
+    def has_new_sequence(self, path: Nodes) -> bool:
+        """What `held_out_sequences` takes."""
+        chain, pair = toolchain(path), (path[0], path[-1])
+        known = chain in self.spared or chain in self.held or pair in self.held.values()
+        if known or not self.belongs(path, HELD_OUT):
+            return False
+        self.held[chain] = pair
+        return True
+
+    def may_be_taught(self, path: Nodes) -> bool:
+        """What `train` takes."""
+        return self.held.keys().isdisjoint(stretches(toolchain(path))) and self.belongs(path, TRAIN)
+
+
+def stretches(chain: Sequence[str]) -> set[Nodes]:
+    """The sequences of two commands or more that a chain contains, itself among them."""
+    ends = range(len(chain) + 1)
+    return {tuple(chain[start:end]) for start in ends for end in ends[start + 2 :]}
+
+
+def familiarity(case: Case, known: Set[Nodes]) -> str:
+    """Of the sequences that the training contains: is the case's among them? Chains of one command stand apart."""
+    if len(case.toolchain) < 2:
+        return "one command"
+    return "sequence seen" if case.toolchain in known else "sequence unseen"
+
+
+def split_counts(cases: Sequence[Case]) -> dict[str, int]:
+    """How many `cases`, different (source, target) `pairs` and `sequences`, and cases of n commands, `commands_n`."""
+    pairs, sequences = {(case.source, case.target) for case in cases}, {case.toolchain for case in cases}
+    counts = {"cases": len(cases), "pairs": len(pairs), "sequences": len(sequences)}
+    by_length = Counter(len(case.toolchain) for case in cases)
+    return counts | {f"commands_{length}": by_length[length] for length in sorted(by_length)}
 
 
 def showcase_case(graph: nx.MultiDiGraph, flow: nx.DiGraph, path: Sequence[str], config: SamplingConfig) -> Case:
@@ -224,12 +206,20 @@ def unseen_tools(sampler: Sampler, config: SamplingConfig, rng: np.random.Genera
 
 
 def leaks(splits: Mapping[str, list[Case]], tool_of: Mapping[str, str]) -> Iterator[str]:
-    """Every way in which a held-out case is known to the training: same pair, or a held-out tool that is mentioned."""
+    """Every way in which a held-out case is known to the training: same pair; for a held-out sequence, that it is
+    answered, or contained in a longer answer; for a held-out tool, that it is mentioned."""
     asked = {(c.source, c.target): c.id for c in splits["train"]}
+    answered = {c.toolchain: c.id for c in splits["train"]}
+    contained = {s: c.id for c in splits["train"] for s in stretches(c.toolchain) if s != c.toolchain}
     mentioned = {tool_of[n] for c in splits["train"] for n in c.names if n in tool_of}
-    for case in (*splits["held_out"], *splits["held_out_tools"]):
+    for case in (case for split, cases in splits.items() if split != "train" for case in cases):
         if (case.source, case.target) in asked:
             yield f"{case.id} asks the pair of {asked[case.source, case.target]}"
+    for case in splits["held_out_sequences"]:
+        if case.toolchain in answered:
+            yield f"{case.id} has the command sequence of {answered[case.toolchain]}"
+        if case.toolchain in contained:
+            yield f"{case.id} has a command sequence that {contained[case.toolchain]} contains"
     for case in splits["held_out_tools"]:
         if {tool_of[c] for c in case.toolchain} <= mentioned:
             yield f"{case.id} needs no tool that is new"

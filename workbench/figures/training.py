@@ -40,12 +40,17 @@ def smoothed(values: Sequence[float], *, decay: float = 0.9) -> np.ndarray:
 
 @house_style()
 def loss_curve(
-    history: Sequence[Row], *, decay: float = 0.9, steps: int | None = None, held_out: Sequence[Row] = ()
+    history: Sequence[Row],
+    *,
+    decay: float = 0.9,
+    steps: int | None = None,
+    held_out: Sequence[Row] = (),
+    called: str = "held-out cases",
 ) -> Figure:
     """Training loss (nats a token) over steps, as logged and smoothed, beside that of held-out cases.
 
-    history, held_out: rows with `step` and `loss`. May be drawn again with every new row; `steps`, the number planned,
-    keeps the axis still. An empty history is an empty frame.
+    history, held_out: rows with `step` and `loss`; called: which cases the latter are. May be drawn again with every
+    new row; `steps`, the number planned, keeps the axis still. An empty history is an empty frame.
     """
     x = [float(row["step"]) for row in history]
     y = [float(row["loss"]) for row in history]
@@ -57,7 +62,7 @@ def loss_curve(
     axes.plot(x, even, color=BLUE, lw=1.8, label=f"moving average, decay {decay:g}")
     there = [[float(row[key]) for row in held_out] for key in ("step", "loss")]
     if held_out:
-        axes.plot(*there, color=ORANGE, lw=1.4, ls="--", marker="D", ms=3.5, label="held-out cases")
+        axes.plot(*there, color=ORANGE, lw=1.4, ls="--", marker="D", ms=3.5, label=still_text(called))
     axes.set(xlim=(0, end), ylim=(0, None), **labels)
     axes.grid(axis="y")
     axes.legend(loc="upper right")
@@ -70,11 +75,13 @@ def loss_curve(
     if held_out:
         marks = {"size": 6, "symbol": "diamond"}
         dashes = {"color": ORANGE, "width": 2, "dash": "dash"}
-        live.add_scatter(x=there[0], y=there[1], mode="lines+markers", name="held-out cases", line=dashes, marker=marks)
+        live.add_scatter(
+            x=there[0], y=there[1], mode="lines+markers", name=live_text(called), line=dashes, marker=marks
+        )
     live.update_xaxes(title_text=labels["xlabel"], range=[0, end])
     live.update_yaxes(title_text=labels["ylabel"], rangemode="tozero")
     said = f"from {y[0]:.3g} to {y[-1]:.3g} nats a token in {x[-1]:.0f} steps" if y else "no step yet"
-    said += f"; on held-out cases from {there[1][0]:.3g} to {there[1][-1]:.3g}" if held_out else ""
+    said += f"; on {called} from {there[1][0]:.3g} to {there[1][-1]:.3g}" if held_out else ""
     return Figure(live, still, f"Training loss over steps: {said}.")
 
 

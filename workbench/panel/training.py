@@ -32,14 +32,14 @@ def by_hand() -> bool:
     return RUN_DIR not in os.environ
 
 
-def words(progress: Progress) -> str:
-    """How far a training is, in one line."""
+def words(progress: Progress, *, held_out: str = "held-out cases") -> str:
+    """How far a training is, in one line; held_out: which cases are scored along the way."""
     said = [f"step {progress.step:,} of {progress.steps:,}", f"{clock(progress.seconds)} spent"]
     if progress.left is not None and progress.step < progress.steps:
         said.append(f"about {clock(progress.left)} left")
     if progress.tokens_per_second:
         said.append(f"{progress.tokens_per_second:,.0f} tokens a second")
-    for name, rows in (("loss", progress.history), ("held-out loss", progress.held_out)):
+    for name, rows in (("loss", progress.history), (f"loss on {held_out}", progress.held_out)):
         if rows:
             said.append(f"{name} {rows[-1]['loss']:.3f} nats a token")
     if progress.here[1] > 0 and progress.scoring:
@@ -48,14 +48,14 @@ def words(progress: Progress) -> str:
 
 
 class TrainingView:
-    """Give it to `train` as `show`. steps: those planned.
+    """Give it to `train` as `show`. steps: those planned; held_out: what its held-out cases are called.
 
     It draws itself again so seldom that drawing takes a hundredth of the time. Headless, the last state stays as a
     still picture.
     """
 
-    def __init__(self, *, steps: int):
-        self.steps = steps
+    def __init__(self, *, steps: int, held_out: str = "held-out cases"):
+        self.steps, self.called = steps, held_out
         self.progress: Progress | None = None
         self.said = WAITING
         self._status, self._curve = DisplayHandle(), DisplayHandle()
@@ -65,7 +65,7 @@ class TrainingView:
     def figure(self) -> Figure:
         """The curves so far."""
         history, held_out = (self.progress.history, self.progress.held_out) if self.progress else ([], [])
-        return loss_curve(history, steps=self.steps, held_out=held_out)
+        return loss_curve(history, steps=self.steps, held_out=held_out, called=self.called)
 
     def display(self) -> None:
         """Shows it below the cell; from then on it changes by itself."""
@@ -74,7 +74,7 @@ class TrainingView:
 
     def __call__(self, progress: Progress) -> None:
         """Takes a state of the training."""
-        self.progress, self.said = progress, words(progress)
+        self.progress, self.said = progress, words(progress, held_out=self.called)
         self._status.update(self._line(), raw=True)
         started = time.perf_counter()
         if started >= self._next:
@@ -87,12 +87,13 @@ class TrainingView:
         early = f"; stopped before step {self.steps:,}" if result.steps < self.steps else ""
         self.said = f"{self.said}{early}"
         self._status.update(self._line(), raw=True)
-        self._curve.update(loss_curve(result.history, steps=self.steps, held_out=result.held_out))
+        history, held_out = result.history, result.held_out
+        self._curve.update(loss_curve(history, steps=self.steps, held_out=held_out, called=self.called))
 
     def export(self, stem: str | os.PathLike[str]) -> list[Path]:
         """Writes `<stem>.png`, `.svg` and `.csv` (`curve, step, loss`), and returns their paths."""
         rows = ["curve,step,loss"]
-        for name, part in (("training", "history"), ("held out", "held_out")):
+        for name, part in (("training", "history"), (self.called, "held_out")):
             rows += [f"{name},{r['step']:.0f},{r['loss']:.6g}" for r in getattr(self.progress, part, ())]
         figure = self.figure
         drawn = {".png": figure.png(), ".svg": figure.svg()}

@@ -8,7 +8,7 @@ tells what happens on the way, `checkpoints` lets it go on, `scores` tells exact
 from workbench.train.config import TrainConfig
 from workbench.train.qlora import TrainResult, train
 from workbench.train.rows import GROUP, Views, collate, held_out_rows, labelled
-from workbench.train.scores import is_valid, score
+from workbench.train.scores import is_valid, score, shares_right
 
 __all__ = [
     "GROUP",
@@ -20,5 +20,6 @@ __all__ = [
     "is_valid",
     "labelled",
     "score",
+    "shares_right",
     "train",
 ]

@@ -1,14 +1,16 @@
-"""Answers of a model to cases, told exact or valid."""
+"""Answers of a model to cases, told exact or valid, one by one and as shares with intervals."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from workbench.cases import Case, toolchain, withhold
 from workbench.game import Engine
+from workbench.stats import bootstrap_mean
 
 
 def is_valid(path: Sequence[str], case: Case, edges: set[tuple[str, str]]) -> bool:
@@ -46,4 +48,21 @@ def score(
             "answer": list(p),
         }
         for c, p in zip(shown, paths, strict=True)
+    ]
+
+
+def shares_right(
+    answers: Sequence[Mapping[str, Any]], *, rng: np.random.Generator, by: Sequence[str] = ("split", "model", "share")
+) -> list[dict[str, Any]]:
+    """Records of `score` as shares of cases: one row for every `metric`, `exact` and `valid`, and combination of the
+    fields `by`, in the order of first mention, with `mean`, `low`, `high` (95 %, bootstrap over cases) and `n`."""
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for answer in answers:
+        groups.setdefault(tuple(answer[field] for field in by), []).append(answer)
+    return [
+        dict(zip(by, group, strict=True))
+        | {"metric": metric}
+        | bootstrap_mean([float(answer[metric]) for answer in some], rng=rng)._asdict()
+        for group, some in groups.items()
+        for metric in ("exact", "valid")
     ]
