@@ -22,25 +22,22 @@ from torch.nn import functional
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    AutoTokenizer,
     BitsAndBytesConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import cached_file
 
-from workbench import reader
-from workbench.adapter_check import fault_after, fault_before
+from workbench import checkpoint, reader
+from workbench.adapter_check import check_base, check_loaded
+from workbench.adapter_folder import AdapterError, AdapterFolder
+from workbench.checkpoint import ModelError, first_line, load_config, load_tokenizer, loading
 from workbench.prompts import ChatTemplate, ReaderTemplate, Template
 
-MOST_LAYERS = 1000  # a config with more is damaged or meant to do harm
 READER = "reader"  # the name under which the embedded model is asked for
 THREADS = torch.get_num_threads()  # what torch takes by itself
 ALONE_UP_TO = 20_000_000  # parameters: a thread by itself runs such a model on a CPU faster than several together
-
-
-class ModelError(ValueError):
-    """A model that cannot be loaded: says which, why, and what to do."""
 
 
 @dataclass
@@ -103,26 +100,11 @@ def load(
     # says nothing to a user: a name changes in transformers 6
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
     location = place(name)
-    config = load_config(location)
-    device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
-    try:
-        model = AutoModelForCausalLM.from_pretrained(
-            location,
-            config=config,
-            quantization_config=quantisation() if four_bit else None,
-            dtype=torch.bfloat16 if torch.cuda.is_available() and name != READER else torch.float32,
-            use_safetensors=True,
-            trust_remote_code=False,
-            device_map={"": device},
-        )
+    model = base_model(location, name, four_bit=four_bit)
+    with loading(name):
         tokenizer = reader.build_tokenizer(names.values()) if name == READER else load_tokenizer(location)
-    except ModelError:
-        raise
-    except Exception as error:  # a config may hold anything
-        raise ModelError(
-            f"model {name!r} cannot be loaded: {first_line(error)} - it must be a Hugging Face id that this machine "
-            "can reach or a folder with config.json, *.safetensors and a tokenizer"
-        ) from error
+        rows = model.get_input_embeddings().weight.shape[0]
+        template = ReaderTemplate() if name == READER else chat_template(tokenizer, rows, name)
     keep_gradients(model)
     suit_threads(model)
     if small_on_a_cpu(model):
@@ -131,24 +113,69 @@ def load(
         parameter.requires_grad_(False)
     if adapter is not None:
         model = with_adapter(model, Path(adapter), name, trainable=trainable)
-    template = ReaderTemplate() if name == READER else ChatTemplate(tokenizer)
     return LanguageModel(model.eval(), tokenizer, template, dict(names), name)
+
+
+def base_model(location: str, name: str, *, four_bit: bool) -> PreTrainedModel:
+    """The model in `location`, asked for as `name`, made of every tensor that lies there and of nothing else."""
+    config = load_config(location)
+    device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+    dtype = torch.bfloat16 if torch.cuda.is_available() and name != READER else torch.float32
+    with loading(name):
+        if Path(location).is_dir():
+            checkpoint.check_names(Path(location), config, name)  # names what is amiss before a weight is read
+        model, found = AutoModelForCausalLM.from_pretrained(
+            location,
+            config=config,
+            quantization_config=quantisation() if four_bit else None,
+            dtype=dtype,
+            use_safetensors=True,
+            trust_remote_code=False,
+            device_map={"": device},
+            **checkpoint.TOLD,
+        )
+        checkpoint.check_found(model, found, name)
+        folder = Path(cached_file(location, "config.json")).parent  # of an id, where it was put
+        checkpoint.check_values(checkpoint.weight_files(folder), dtype, name)
+    return model
+
+
+def check_model(name: str) -> None:
+    """Refuses a base model before anything else is done, as far as it can be told without reading a weight.
+
+    Looks at config, tokenizer and chat template, and in a local folder at the names and shapes of the weights; `load`
+    looks at these again, wherever they come from, and at the values. name: as for `load`. Raises ModelError.
+    """
+    if name == READER:
+        return
+    config = load_config(name)
+    with loading(name):
+        chat_template(load_tokenizer(name), config.get_text_config().vocab_size, name)
+        if Path(name).is_dir():
+            checkpoint.check_names(Path(name), config, name)
+
+
+def chat_template(tokenizer: PreTrainedTokenizerBase, rows: int, name: str) -> ChatTemplate:
+    """The prompt's template for the model `name`, whose embedding has so many rows; ModelError when it cannot be."""
+    template = ChatTemplate(tokenizer, name)
+    checkpoint.check_tokenizer(tokenizer, rows, name, markup=template.opening + template.closing)
+    return template
 
 
 def with_adapter(model: PreTrainedModel, folder: Path, name: str, *, trainable: bool) -> PeftModel:
     """`model`, loaded as `name`, with the adapter in `folder`; ModelError when it is damaged or of another model."""
-    fault = fault_before(folder, model, place(name))
-    if fault is None:
-        try:
-            tuned = PeftModel.from_pretrained(model, folder, is_trainable=trainable, use_safetensors=True)
-            fault = fault_after(folder, tuned)
-        except Exception as error:  # a config may hold anything
-            raise ModelError(
-                f"adapter {folder} cannot be loaded onto {name!r}: peft refuses it ({first_line(error)}); its "
-                "adapter_config.json was changed, or it is of another model"
-            ) from error
-    if fault is not None:
-        raise ModelError(f"adapter {folder} cannot be loaded onto {name!r}: {fault}")
+    try:
+        adapter = AdapterFolder.open(folder)
+        check_base(adapter, model, place(name))
+        tuned = PeftModel.from_pretrained(model, folder, is_trainable=trainable, use_safetensors=True)
+        check_loaded(adapter, tuned)
+    except AdapterError as error:
+        raise ModelError(f"adapter {folder} cannot be loaded onto {name!r}: {error}") from error
+    except Exception as error:  # a config may hold anything
+        raise ModelError(
+            f"adapter {folder} cannot be loaded onto {name!r}: peft refuses it ({first_line(error)}); its "
+            "adapter_config.json was changed, or it is of another model"
+        ) from error
     return tuned
 
 
@@ -160,38 +187,6 @@ def place(name: str) -> str:
 def base_of(model: torch.nn.Module) -> Any:
     """The model below an adapter; one without an adapter is itself."""
     return model.get_base_model() if isinstance(model, PeftModel) else model
-
-
-def load_config(location: str) -> PretrainedConfig:
-    """The model's config; refuses a model that would run code of its own."""
-    try:
-        config = AutoConfig.from_pretrained(location, trust_remote_code=False)
-    except Exception as error:  # it may hold anything
-        raise ModelError(
-            f"model {location!r} has no readable config: {first_line(error)} - give a Hugging Face id or a local folder"
-        ) from error
-    if getattr(config, "auto_map", None):
-        raise ModelError(
-            f"model {location!r} wants to run code of its own (auto_map); choose one that transformers knows"
-        )
-    layers = getattr(config, "num_hidden_layers", 0)
-    if not isinstance(layers, int) or layers > MOST_LAYERS:
-        raise ModelError(
-            f"model {location!r} asks for {layers!r} layers, and {MOST_LAYERS:,} is the most that is built"
-        )
-    return config
-
-
-def load_tokenizer(location: str) -> PreTrainedTokenizerBase:
-    """A tokenizer that pads on the left, as batched generation needs."""
-    tokenizer = AutoTokenizer.from_pretrained(location, padding_side="left", trust_remote_code=False)
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token
-    if tokenizer.eos_token is None:
-        raise ModelError(
-            f"the tokenizer of {location!r} has no end-of-sequence token; set eos_token in its tokenizer_config.json"
-        )
-    return tokenizer
 
 
 def keep_gradients(model: PreTrainedModel) -> None:
@@ -261,8 +256,3 @@ def trainable_ratio(config: PretrainedConfig, *, rank: int, modules: tuple[str, 
 def deepseek_8b_config() -> PretrainedConfig:
     """The config of DeepSeek-R1-Distill-Llama-8B, as shipped with the package."""
     return AutoConfig.from_pretrained(str(files("workbench") / "data" / "models" / "deepseek-r1-distill-llama-8b.json"))
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, shortened."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -17,6 +17,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from workbench.cases import Case
+from workbench.chat import frame
 from workbench.reader import reader_word
 
 
@@ -92,8 +93,9 @@ class ChatTemplate:
         "each command reads what the step before it gave. Answer with the chain alone, its steps joined by ' -> '.\n"
     )
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase):
-        self.tokenizer = tokenizer
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str = "given"):
+        """name: the model's, for errors. Raises ModelError: its chat template cannot be used (`chat.frame`)."""
+        self.opening, self.closing = frame(tokenizer, name)
 
     def segments(self, case: Case) -> list[Segment]:
         """See `Template`."""
@@ -108,24 +110,12 @@ class ChatTemplate:
             for i, f in enumerate(case.facts)
         ]
         body = [Segment(self.task + question + "Facts:\n"), *lines, Segment(question)]
-        opening, closing = self.frame()
         return [
-            Segment(opening, markup=True),
+            Segment(self.opening, markup=True),
             *body,
-            Segment(closing, markup=True),
+            Segment(self.closing, markup=True),
             Segment(f"{clean[case.source]}{self.separator}"),
         ]
-
-    def frame(self) -> tuple[str, str]:
-        """What the chat template writes before and after the user's message, the generation prompt included."""
-        if not self.tokenizer.chat_template:
-            return self.tokenizer.bos_token or "", "Answer: "
-        marker = "\u241fworkbench\u241f"
-        text = self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": marker}], tokenize=False, add_generation_prompt=True
-        )
-        before, _, after = str(text).partition(marker)
-        return before, after
 
     def answer(self, case: Case, path: Sequence[str]) -> str:
         """See `Template`; the source stands in the prompt already."""

@@ -17,8 +17,9 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from workbench import models
+from workbench.adapter_folder import AdapterError
 from workbench.models import LanguageModel, ModelError
-from workbench.shift.factors import Adapter, AdapterError, Factors
+from workbench.shift.factors import Adapter, Factors
 
 Weights: TypeAlias = Callable[[str], np.ndarray]
 """module -> W0 (out, in), float64."""

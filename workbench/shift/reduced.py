@@ -19,9 +19,10 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
 
+from workbench.adapter_folder import CONFIG, WEIGHTS, AdapterError, layer_of, read_config
 from workbench.artifacts.files import atomic_write_bytes, atomic_write_json
 from workbench.game import Adapted, adapted_modules, part_name
-from workbench.shift.factors import CONFIG, WEIGHTS, AdapterError, Factors, layer_of, read_config
+from workbench.shift.factors import Factors
 from workbench.shift.spectrum import directions
 
 

@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from workbench.adapter_folder import layer_of
 from workbench.cases import Case, toolchain
 from workbench.game import Engine, Game, ModuleGame
 from workbench.game.rows import MAX_NEW_TOKENS
 from workbench.shift.dose import GRID, contests
-from workbench.shift.factors import layer_of
 
 HIGHEST = 1.5  # dose beyond which nothing is offered
 

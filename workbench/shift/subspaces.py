@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import subspace_angles
 
-from workbench.shift.factors import Adapter, AdapterError, Factors
+from workbench.adapter_folder import AdapterError
+from workbench.shift.factors import Adapter, Factors
 from workbench.shift.spectrum import Directions, directions, frobenius_norm
 
 COMPARED = (

@@ -12,8 +12,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from workbench.adapter_folder import layer_of
 from workbench.game import Game, ModuleGame
-from workbench.shift.factors import layer_of
 from workbench.stats import Interval
 
 TRIES = 200  # permutations looked at for one random set of the wanted size
