@@ -154,8 +154,8 @@ def test_a_whole_model_is_taken_as_it_is(folder: Path, kind: str) -> None:
         (lambda t: t.add_tokens(["FASTQ archive"]), "FASTQ archive"),
         (lambda t: t.add_special_tokens({"pad_token": "<|padding|>"}), "padding"),
         (lambda t: t.add_tokens(["<|user|>!"], special_tokens=True), None),
-        (lambda t: t.add_tokens(["<|system|>"], special_tokens=True) and setattr(t, "chat_template", "<|system|>" + CHAT),
-         "system"),
+        (lambda t: t.add_tokens(["<|system|>"], special_tokens=True)
+         and setattr(t, "chat_template", "<|system|>" + CHAT), "system"),
     ],
     ids=["a word", "padding", "a special token that is never met", "a special token of the chat template"],
 )  # fmt: skip

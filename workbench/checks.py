@@ -16,9 +16,9 @@ def check_whole(name: str, value: Any, *, low: int = 1, high: int = MOST) -> Non
     """ValueError unless `value` is a whole number in [low, high]; true and false are none."""
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise ValueError(f"{name} must be a whole number, not {shown(value)}")
-    if value < low:
+    if int(value) < low:
         raise ValueError(f"{name} must be {low:,} or more, not {shown(value)}")
-    if value > high:
+    if int(value) > high:
         raise ValueError(f"{name} must be at most {high:,}, not {shown(value)}")
 
 
@@ -31,7 +31,8 @@ def check_number(name: str, value: Any, *, low: float = 0.0, high: float = math.
     """ValueError unless `value` is a finite number in [low, high], or (low, high]; true and false are none."""
     if isinstance(value, bool) or not isinstance(value, Real) or not _is_finite(value):
         raise ValueError(f"{name} must be a finite number, not {shown(value)}")
-    if value < low or value > high or (without_low and value == low):
+    number = float(value)
+    if number < low or number > high or (without_low and number == low):
         least = f"above {low:g}" if without_low else f"{low:g} or more"
         rule = f"be {least}" if math.isinf(high) else f"lie in {'(' if without_low else '['}{low:g}, {high:g}]"
         raise ValueError(f"{name} must {rule}, not {shown(value)}")

@@ -118,7 +118,7 @@ def loop_masks(
 ) -> list[Masks]:
     """Masks by the same objective with the tuned model in the loop. answers: see `LoopDivergence`. Errors as those of
     `learn_masks`, before the model is asked."""
-    _check(cases, steps=steps, learning_rate=learning_rate)  # the divergence asks the model already
+    _check(cases, steps=steps, learning_rate=learning_rate, seed=seed)  # the divergence asks the model already
     divergence = LoopDivergence(engine, cases, answers)
     return learn_masks(
         cases,
