@@ -109,13 +109,18 @@ def answer(document: Any) -> None:
     print(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False), flush=True)
 
 
+def printable(text: str) -> str:
+    """What is recorded or typed is data, never a command to the terminal."""
+    return "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in text)
+
+
 def plain(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def complain(message: str, *, code: int) -> None:
     """An error, on one line of stderr."""
-    line = " ".join(message.split())
+    line = printable(" ".join(message.split()))
     if manner.as_json:
         _write_json("error", line, {"exit_code": code}, sys.stderr)
         return
