@@ -10,7 +10,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def plan_runs(grid: Grid, out: Path) -> list[Batch]:
     given = grid.values.get("notebooks")
     notebooks = find_notebooks(given).resolve()
     timeout = grid.number("timeout", TIMEOUT)
-    axes = dict(grid.parameters)
+    axes: dict[str, Sequence[Any]] = dict(grid.parameters)
     for key, name in (("models", "model"), ("seeds", "seed")):
         if key in grid.values:
             if name in axes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ def plan_explanations(grid: Grid) -> list[Batch]:
     methods = grid.texts("methods", list(METHODS))
     for method in methods:
         grid.known("methods", method, METHODS)
-    axes: dict[str, list[Any]] = {
+    axes: dict[str, Sequence[Any]] = {
         "model": grid.texts("models", None, none=True),
         "adapter": grid.texts("adapters", "adapter", none=True),
         "weights": _weights(grid),
