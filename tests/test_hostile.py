@@ -9,7 +9,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from hostile_inputs import TEXTS, manifests, notebooks
+from hostile_inputs import COMMANDS, PLACES, TEXTS, manifests, notebooks
+from kg_tables import write_table
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from tiny_chain import write_notebooks
@@ -57,6 +58,47 @@ def answered(words: list[str], capsys: pytest.CaptureFixture) -> str:
     assert code in (0, 1) or told.err.count("\n") == 1, told.err
     assert "\x1b[2J" not in told.out + told.err, "a recorded text has reached the terminal as a command"
     return told.err
+
+
+@pytest.fixture
+def graph(area: Path) -> Path:
+    """A small graph, and beside it what is none, as the working directory has them."""
+    Path("folder").mkdir()
+    Path("file").write_text("x")
+    Path("empty.json").write_text("{}")
+    path = Path("graph.json").resolve()
+    return kg.to_json(kg.build_graph(kg.read_table(write_table(area / "inside" / "table"))), path)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands(graph: Path, capsys: pytest.CaptureFixture, command: str) -> None:
+    """90 commands that ask for what is not there or cannot be: refused in one line, with nothing written."""
+    before = sorted(graph.parent.rglob("*"))
+    for place in PLACES if "PLACE" in command else [""]:
+        words = command.replace("HERE/GRAPH", str(graph)).replace("PLACE", place).split()
+        assert main(words) == 2, words
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and len(error) < 1500, error
+    assert sorted(graph.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("number", range(len(TEXTS)))
+def test_names_that_are_asked_for(graph: Path, capsys: pytest.CaptureFixture, number: int) -> None:
+    """42 names of a thing, a graph, a benchmark and a grid."""
+    name = TEXTS[number]
+    for words in (
+        ["kg", "ask", str(graph), "--from", name],
+        ["kg", "ask", str(graph), "--from", "sra", "--to", name],
+        ["kg", "ask", name, "--from", "sra"],
+        ["bench", name, "--json", "m.json"],
+        ["bench", "compare", name, name],
+        ["sweep", name, "--out", "m"],
+        ["diff", name, name],
+        ["kg", "merge", str(graph), "mediakg", "--out", str(graph.parent), "--matches", name],
+    ):
+        if name != "--help":
+            answered(words, capsys)
+    assert not Path("m").exists() and not Path("m.json").exists()
 
 
 def finish(run_dir: Path, stage: str, **more: object) -> None:
