@@ -145,8 +145,9 @@ def check_found(model: torch.nn.Module, found: Mapping[str, Any], name: str) -> 
     """
     parts = {part for owner in (model, getattr(model, "base_model", model)) for part, _ in owner.named_children()}
     odd = [key for key in found["unexpected_keys"] if key.partition(".")[0] in parts]
-    shapes = [f"{key} {tuple(lies)} in place of {tuple(due)}" for key, lies, due in found["mismatched_keys"]]
-    missing = found["missing_keys"] - {key for key, *_ in found["mismatched_keys"]}
+    unlike = [*found["mismatched_keys"], *_quantised_unlike(model)]
+    shapes = [f"{key} {tuple(lies)} in place of {tuple(due)}" for key, lies, due in unlike]
+    missing = found["missing_keys"] - {key for key, *_ in unlike}
     faults = (
         ("the weights lack", missing),
         ("of another shape than config.json says are", shapes),
@@ -158,6 +159,14 @@ def check_found(model: torch.nn.Module, found: Mapping[str, Any], name: str) -> 
             f"model {name!r} cannot be loaded: {said}. It would run on random numbers or without a part of it; copy "
             "it again, or bring the config.json that the weights were saved with"
         )
+
+
+def _quantised_unlike(model: torch.nn.Module) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    """(name, shape, shape due) of 4-bit matrices: transformers quantises whatever it finds, and looks at no shape."""
+    for name, module in model.named_modules():
+        state = getattr(getattr(module, "weight", None), "quant_state", None)
+        if state is not None and tuple(state.shape) != (due := (module.out_features, module.in_features)):
+            yield f"{name}.weight", tuple(state.shape), due
 
 
 def _listed(keys: Iterable[str]) -> str:
