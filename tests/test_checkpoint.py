@@ -77,7 +77,10 @@ GAPS: dict[str, tuple[Callable[[Path], object], str]] = {
     "an index out of the folder": (
         lambda f: (sharded(f), configure(f / INDEX, weight_map={"x": "../other.safetensors"})), "other.safetensors"
     ),
-    "torn": (lambda f: (f / WEIGHTS).write_bytes(b"\xff" * 64), "cannot be loaded"),
+    "a file of its own": (
+        lambda f: configure(f / "config.json", transformers_weights="other.safetensors"), "transformers_weights"
+    ),
+    "torn": (lambda f: (f / WEIGHTS).write_bytes(b"\xff" * 64), "cannot be (read|loaded)"),
     "pickled": (lambda f: (f / WEIGHTS).rename(f / "pytorch_model.bin"), "safetensors"),
     "an adapter beside it": (lambda f: (f / "adapter_config.json").write_text("{}"), "holds adapter_config.json"),
 }  # fmt: skip
