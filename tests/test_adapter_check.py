@@ -91,7 +91,7 @@ FOLDER = {
         lambda a: change(a, A=torch.full((4, 64), 1e25), B=torch.full((64, 4), 1e25)), "the change s B A .* beyond"
     ),
     "whole numbers": (lambda a: change(a, A=torch.ones(4, 64, dtype=torch.int8)), "of the type I8, not one of"),
-    "flat": (lambda a: change(a, A=torch.zeros(4)), r"shape \(4,\)"),
+    "flat": (lambda a: change(a, A=torch.zeros(4)), r"A \(4,\) and B .* must be matrices"),
     "half a pair": (lambda a: change(a, B=None), "has no lora_B"),
     "a tensor of another kind": (
         lambda a: change(a, **{"base_model.model.lm_head.weight": torch.ones(4, 9)}), "lm_head.weight' is no factor"

@@ -126,7 +126,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 def headers(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
     """Tensor -> its file and shape, from the heads of a model's files. Raises ModelError: one is missing or broken."""
-    found = {}
+    found: dict[str, tuple[Path, tuple[int, ...]]] = {}
     for path in weight_files(folder):
         try:
             with safe_open(path, framework="pt") as weights:
