@@ -33,6 +33,8 @@ def area(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder to work in; what lies beside the folder `inside` must be the same afterwards."""
     (tmp_path / "inside").mkdir()
     (tmp_path / "outside").write_text("not yours")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.txt").write_text("not yours")
     write_notebooks(tmp_path / "nb")
     monkeypatch.chdir(tmp_path / "inside")
     monkeypatch.setenv("HOME", str(tmp_path / "inside" / "home"))
@@ -217,8 +219,6 @@ def make(run: Path) -> None:
 
 def test_no_link_in_a_run_leads_what_is_written_out_of_it(area: Path) -> None:
     """In place of every file and folder, of what is being made too, a link: what it leads to stays as it is."""
-    (area / "elsewhere").mkdir()
-    (area / "elsewhere" / "a.txt").write_text("not yours")
     whole = area / "inside" / "whole"
     make(whole)
     (runs.open_stage(whole, "adapter") / runs.WORK_FOLDER / "checkpoint-3").mkdir(parents=True)
@@ -253,7 +253,6 @@ def test_links_out_of_the_run_folder_are_refused_before_anything_runs(
     area: Path, capsys: pytest.CaptureFixture
 ) -> None:
     run = area / "inside" / "run"
-    (area / "elsewhere").mkdir()
     run.mkdir()
     for name in ("adapter", "adapter.new", "kg.old", "notebooks", ".lock", ".lock.kernel"):
         (run / name).symlink_to(area / ("outside" if name.startswith(".") else "elsewhere"))
@@ -279,6 +278,7 @@ def test_links_in_a_finished_run_and_in_a_sweeps_folder_are_not_written_through(
     (run / "notebooks" / "01_build_kg.partial.ipynb").symlink_to(area / "outside")
     assert main([*words, "--fresh"]) == 0 and around(area) == before
     assert main(["verify", str(run)]) == 0 and not [path for path in run.rglob("*") if path.is_symlink()]
+    capsys.readouterr()
 
     (area / "inside" / "grid.yaml").write_text(f"what: chain\nnotebooks: {area / 'nb'}\nseeds: 1\n")
     for name in (".lock", "rows.jsonl", "runs"):
