@@ -112,7 +112,7 @@ def check_first(run_dir: Path, steps: Sequence[Step]) -> None:
     check_inside(run_dir, run_dir / COPIES)
     for step in steps:
         check_stage_links(run_dir, step.stage)
-    for name in sorted({str(step.effective["model"]) for step in steps if step.effective.get("model")} - {READER}):
+    for name in sorted({str(step.effective["model"]) for step in steps if step.effective.get("model")} - {"reader"}):
         from workbench.models import check_model  # takes torch with it: seconds, and only where a model was chosen
 
         check_model(name)
