@@ -105,7 +105,8 @@ def extra_files(run_dir: str | os.PathLike[str], stage: str) -> tuple[list[str],
         MissingStage: the stage was not made.
     """
     made, folder = read_manifest(run_dir, stage)["files"], stage_folder(run_dir, stage)
-    foreign, known = [], []
+    foreign: list[str] = []
+    known: list[str] = []
     for here, folders, names in os.walk(folder):
         if Path(here) == folder:
             folders[:] = [name for name in folders if name != WORK_FOLDER]
