@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from workbench.artifacts.parameters import is_text
+from workbench.artifacts.parameter import is_text
 
 Place = str | os.PathLike[str]
 
