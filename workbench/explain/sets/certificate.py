@@ -48,7 +48,7 @@ def certify(question: Question, members: Sequence[int]) -> tuple[list[int], str]
     for tried in count():
         members = question.ranked(members)
         without = [[m for m in members if m != spared] for spared in reversed(members)]
-        held, *still = question.proved([members, *without], level=LEVEL / 2**tried, whole=LEVEL)
+        held, *still = question.proved([members, *without], level=LEVEL / 2**tried, whole=LEVEL, doubt=1 - CONFIDENCE)
         if held is False:
             regrown += 1
             members = _regrow(question, members, regrown)

@@ -7,6 +7,7 @@ equal values show nothing: of ten answers with one wrong in ten, two are mostly 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -54,15 +55,25 @@ class Judge:
         claim.hear(values)
         return claim
 
-    def prove(self, claims: list[Claim]) -> None:
-        """Asks for all claims together until each has passed, or one of them cannot any more. BudgetSpent: as above."""
-        while all(one.passed or not one.settled for one in claims):
-            asked = [one for one in claims if not one.settled]
+    def prove(self, claims: Sequence[Claim], *, doubt: float) -> bool:
+        """Whether all claims pass, with doubts that add up to `doubt` at most; the first that fails ends the asking.
+
+        Those that have not passed are asked together, then those of the largest doubts. BudgetSpent: as above.
+        """
+        while not any(one.failed for one in claims):
+            asked = [one for one in claims if not one.passed]
             if not asked:
-                break
+                if sum(one.doubt for one in claims) <= doubt:
+                    return True
+                able = [one for one in claims if self.left(one.mask)]
+                most = max((one.doubt for one in able), default=0.0)
+                asked = [one for one in able if one.doubt >= most / 2]
+            if not asked or not all(self.left(one.mask) for one in asked):
+                return False
             self.ask(np.array([one.mask for one in asked]))
             for one in asked:
                 one.hear(self.records[one.mask.tobytes()][-1:])
+        return False
 
     def left(self, mask: np.ndarray) -> int:
         """How often a mask may still be asked."""

@@ -52,26 +52,25 @@ class Question:
         kept = self.judge.kept(self._noted(sets), lead=lead)
         return [bool(one) == (self.kind == "sufficient") for one in kept]
 
-    def proved(self, sets: Sequence[Collection[int]], *, level: float, whole: float) -> list[bool | None]:
+    def proved(self, sets: Sequence[Collection[int]], *, level: float, whole: float, doubt: float) -> list[bool | None]:
         """Whether each set holds, where the first is claimed to hold and no other is; None: that stays open.
 
-        In a noisy game each claim is put to the test at its level, and that everything keeps the decision at the level
-        `whole`; the first claim that fails ends it, and those not settled by then are open. Unproved: `whole` fails.
+        In a noisy game each claim is put to the test of `signs` at its level, that everything keeps the decision at the
+        level `whole`, and all together at `doubt`. Unproved: everything does not keep the decision.
         """
         if not self.judge.noisy:
             return list(self.holds(sets))
         holding, everything = self.kind == "sufficient", self.masks([self._everything])[0]
         claims = {everything.tobytes(): self.judge.claim(everything, True, level=whole, anew=False)}
-        keys = []
-        for place, mask in enumerate(self._noted(sets)):
-            keys.append(mask.tobytes())
-            if keys[-1] not in claims:
-                claims[keys[-1]] = self.judge.claim(mask, (place == 0) == holding, level=level)
-        self.judge.prove(list(claims.values()))
-        if claims[everything.tobytes()].seen is False:
+        keys = [mask.tobytes() for mask in self._noted(sets)]
+        for place, (key, mask) in enumerate(zip(keys, self.masks(sets), strict=True)):
+            if key not in claims:
+                claims[key] = self.judge.claim(mask, (place == 0) == holding, level=level)
+        proved = self.judge.prove(list(claims.values()), doubt=doubt)
+        if claims[everything.tobytes()].refuted:
             raise Unproved(sets[0], "asked again, the decision is not kept with everything kept")
-        seen = [claims[key].seen for key in keys]
-        return [None if kept is None else kept == holding for kept in seen]
+        seen = [claims[key] for key in keys]
+        return [(one.kept != one.refuted) == holding if proved or one.refuted else None for one in seen]
 
     def _noted(self, sets: Sequence[Collection[int]]) -> np.ndarray:
         """Keep-masks of the sets, remembered as asked."""

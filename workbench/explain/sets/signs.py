@@ -1,13 +1,14 @@
 """Sequential sign tests: is the decision kept under a mask, as a certificate claims it?
 
 A mask's truth is the sign of the median of its values: kept when a value is above 0 more often than not (a value of 0
-is not above). So an answer counts by its side of 0 alone, and the test holds for any noise that is drawn anew with each
-ask: discrete, one-sided, of another size for every mask.
+is not above). So an answer counts by its side of 0 alone, and what follows holds for any noise that is drawn anew with
+each ask: discrete, one-sided, of another size for every mask.
 
-The null hypothesis: a value lies on the claimed side in a share `NEAR` of the asks, or less. It is above a half on
-purpose: a false claim, of a share of a half or less, then passes the less often the more asks there are, and a mask too
-near the threshold for its side to matter does not pass. The test is exact: the chance to pass at any ask, spent over
-the asks (Lan and DeMets, Biometrika 1983), is counted over the binomial paths.
+A claim has to stand two tests. It **passes** when it rejects that a value lies on the claimed side in a share `NEAR` of
+the asks, or less. `NEAR` is above a half on purpose: a false claim, of a share of a half or less, then passes the less
+often the more asks there are. The test is exact: the chance to pass at any ask, spent over the asks (Lan and DeMets,
+Biometrika 1983), is counted over the binomial paths. Its **doubt** is the posterior chance that it is false, as though
+`PRIOR` answers had been heard on either side before: the doubts of all claims together tell how sure they jointly are.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
+from scipy.special import betainc
 
 NEAR = 0.6  # share of a mask's values on one side of 0, up to which the mask counts as too near the threshold
 LATE = 3  # power of the share of asks used, by which the chance is spent: most of it late, when it helps most
 AGAINST = 4  # answers by which the other side must lead before a claim is given up early
+PRIOR = 10  # answers on either side: masks' shares then spread about a half with a standard deviation of 0.11
 
 
 @lru_cache(maxsize=512)
@@ -51,6 +54,12 @@ def passes(most: tuple[int, ...], share: float) -> float:
     return passed
 
 
+@lru_cache(maxsize=4096)
+def doubt(speaking: int, against: int) -> float:
+    """The chance that most values of a mask speak against a claim, after these answers for and against it."""
+    return float(betainc(PRIOR + speaking, PRIOR + against, 0.5))
+
+
 class Claim:
     """That the decision is kept under a mask, or that it is not, with the answers heard since it was made."""
 
@@ -58,26 +67,29 @@ class Claim:
         """asks: most answers to come. level: chance to pass of a mask too near the threshold."""
         self.mask, self.kept = mask, kept
         self.most = most_against(asks, level)
-        self.heard, self.against, self.passed = 0, 0, False
+        self.heard, self.against = 0, 0
+        self.passed = self.failed = False
 
     def hear(self, values: Iterable[float]) -> None:
-        """Counts answers; what comes after the claim has passed, or can pass no more, changes nothing."""
+        """Counts answers. The claim fails when the other side leads clearly, or too many speak against it to pass."""
         for value in values:
-            if not self.settled:
-                self.against += (value > 0) != self.kept
-                self.passed = self.against <= self.most[self.heard]
-                self.heard += 1
+            self.against += (value > 0) != self.kept
+            self.passed |= not self.failed and self.against <= self.most[self.heard]
+            self.heard += 1
+            clearly = 2 * self.against - self.heard >= AGAINST
+            self.failed |= not self.passed and (clearly or self.hopeless)
 
     @property
-    def settled(self) -> bool:
-        """Passed, or given up: the other side leads clearly, or too many answers speak against it to pass."""
-        clearly = 2 * self.against - self.heard >= AGAINST
-        return self.passed or clearly or self.against > max(self.most[self.heard :], default=-1)
+    def hopeless(self) -> bool:
+        """Whether too many answers speak against the claim to pass with those to come."""
+        return self.against > max(self.most[self.heard :], default=-1)
 
     @property
-    def seen(self) -> bool | None:
-        """Whether the decision is kept: as claimed where that has passed; the opposite where the claim was given up
-        with most answers against it, a reason to look further and no proof; None where it is open."""
-        if self.passed:
-            return self.kept
-        return not self.kept if self.settled and 2 * self.against > self.heard else None
+    def doubt(self) -> float:
+        """The chance that it is false; see `doubt`."""
+        return doubt(self.heard - self.against, self.against)
+
+    @property
+    def refuted(self) -> bool:
+        """Failed with most answers against it: a reason to look further, no proof."""
+        return self.failed and 2 * self.against > self.heard
