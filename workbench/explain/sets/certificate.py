@@ -4,21 +4,24 @@ The certificate: the decision is kept with everything kept, the set holds, and w
 monotone game no smaller set within it can then hold. In other games one could, so all sets within it are asked as well
 where they are few, or the game is small; in a noisy game that is a look, and no part of the certificate.
 
-In a noisy game each of these signs is a claim that must pass the test of `signs`, by asks made after the set was fixed
-(those before have led to it). A set that is not minimal passes only if the one claim that is false of it does: an
-intersection-union test (Berger, Technometrics 1982), which needs no correction for their number. The level is spent
-over the sets tried, half of it on the first.
+In a noisy game each of these signs is a claim that must pass the test of `signs` by asks made after the set was fixed,
+since those before have led to it, and the doubts of all of them together must come to 5 % or less. What that promises:
 
-What follows. Let a be the chance that a false claim passes at the worst, its values above and below 0 equally often:
-`false_pass(repeats)`, .011 with 25 repeats, .001 with 100. Then at most a share 2 a of all searches end in a wrong
-certificate, and of those that end in one, at least 95 % are right wherever 40 a or more of the searches do. No test can
-promise more: of games whose signs are a coin's but for a hair, as many pass on the wrong side as on the right one.
+- Of any games, under any noise that leaves a mask's sign right more often than wrong: a set that is not minimal is
+  certified only if a claim that is false of it passes (an intersection-union test: Berger, Technometrics 1982; their
+  number needs no correction, and the level is halved for each further set that is tried). The chance of that is
+  `false_pass` at the worst, .015 with 15 asks left to the claim, .010 with 25, .001 with 100. Twice that is the most
+  that all searches can have of wrong certificates.
+- Of certified sets, 95 % are right, however few searches end in one, where the masks' shares of values above 0 spread
+  about a half by .11 or more (`signs.PRIOR`). Of games that all lie nearer to the threshold hardly a search ends in a
+  certificate, and no test could promise anything of those that do: of signs that are a coin's but for a hair, as many
+  pass on the wrong side as on the right one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, count
+from itertools import combinations
 
 from workbench.explain.sets.narrow import narrow
 from workbench.explain.sets.probe import SMALL_GAME
@@ -33,9 +36,9 @@ SINGLY = "sets without two or more of the members were not asked"
 REGROWN = 3  # times a set may turn out not to hold, by noise, before the search gives up
 
 
-def false_pass(repeats: int) -> float:
-    """The chance that a false claim passes, its mask's values being above 0 as often as not."""
-    return passes(most_against(repeats, LEVEL), 0.5)
+def false_pass(asks: int) -> float:
+    """The chance that a false claim passes in so many asks at the worst: its mask's values are above 0 half the time."""
+    return passes(most_against(asks, LEVEL), 0.5)
 
 
 def certify(question: Question, members: Sequence[int]) -> tuple[list[int], str]:
@@ -44,11 +47,11 @@ def certify(question: Question, members: Sequence[int]) -> tuple[list[int], str]
     A member that can be spared is dropped, the least important first; where the set itself does not hold, by noise,
     more is added. Unproved: with the last set and the reason.
     """
-    regrown = 0
-    for tried in count():
+    level, regrown = LEVEL, 0
+    while True:
         members = question.ranked(members)
         without = [[m for m in members if m != spared] for spared in reversed(members)]
-        held, *still = question.proved([members, *without], level=LEVEL / 2**tried, whole=LEVEL, doubt=1 - CONFIDENCE)
+        held, *still = question.proved([members, *without], level=level, whole=LEVEL, doubt=1 - CONFIDENCE)
         if held is False:
             regrown += 1
             members = _regrow(question, members, regrown)
@@ -62,7 +65,7 @@ def certify(question: Question, members: Sequence[int]) -> tuple[list[int], str]
             if smallest == members or not question.judge.noisy:
                 return smallest, note
             members = smallest
-    raise AssertionError("a set shrinks until it is proved")
+        level /= 2
 
 
 def _regrow(question: Question, members: Sequence[int], times: int) -> Sequence[int]:
