@@ -153,7 +153,8 @@ def test_a_mask_too_near_the_threshold_passes_at_the_stated_level(asks: int, lev
 
 
 def test_false_claims_pass_as_seldom_as_the_certificate_says() -> None:
-    assert [round(false_pass(asks), 3) for asks in (15, 25, 100)] == [0.015, 0.01, 0.001]
+    for low, high, most in ((15, 25, 0.015), (60, 100, 0.003)):
+        assert 0.9 * most < max(false_pass(asks) for asks in range(low, high + 1)) <= most
     assert passes(most_against(23, LEVEL), 0.9) > 0.97 and passes(most_against(100, LEVEL), 0.75) > 0.95
     assert passes(most_against(100, LEVEL), 0.55) < 0.02
 

@@ -19,7 +19,8 @@ from workbench.peers import METHODS
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
-    """Rows of all three, a table of the set games at their middle size, certificates under noise. run_dir is not used: nothing is read."""
+    """Rows of all three, a table of the set games at their middle size, certificates under noise. run_dir is not used:
+    nothing is read."""
     sizes, seeds, searches = ((16,), 4, 12) if quick else ((16, 64, 256), 20, 200)
     oracles = set_games(sizes=sizes, seeds=seeds, search_seeds=searches, seed=seed, progress=say)
     config = AdapterConfig(training_cases=200, steps=20, cases=3, worlds=(0,)) if quick else AdapterConfig()

@@ -101,5 +101,6 @@ def cell(found: Sequence[Found], *, seed: int) -> dict:
         "auroc": bootstrap_mean([f.auroc for f in found], rng=rng)._asdict(),
         "calls": bootstrap_median([f.calls for f in found], rng=rng)._asdict(),
         "certified": float(np.mean([f.certified for f in found])),
+        "certificates": sum(f.certified for f in found),
         "wrong_certificates": sum(f.wrong for f in found),
     }

@@ -10,8 +10,8 @@ since those before have led to it, and the doubts of all of them together must c
 - Of any games, under any noise that leaves a mask's sign right more often than wrong: a set that is not minimal is
   certified only if a claim that is false of it passes (an intersection-union test: Berger, Technometrics 1982; their
   number needs no correction, and the level is halved for each further set that is tried). The chance of that is
-  `false_pass` at the worst, .015 with 15 asks left to the claim, .010 with 25, .001 with 100. Twice that is the most
-  that all searches can have of wrong certificates.
+  `false_pass` at the worst: .015 or less with 15 to 25 asks left to the claim, .003 or less with 60 to 100. Of all
+  searches, twice that share at most end in a wrong certificate.
 - Of certified sets, 95 % are right, however few searches end in one, where the masks' shares of values above 0 spread
   about a half by .11 or more (`signs.PRIOR`). Of games that all lie nearer to the threshold hardly a search ends in a
   certificate, and no test could promise anything of those that do: of signs that are a coin's but for a hair, as many
@@ -37,7 +37,7 @@ REGROWN = 3  # times a set may turn out not to hold, by noise, before the search
 
 
 def false_pass(asks: int) -> float:
-    """The chance that a false claim passes in so many asks at the worst: its mask's values are above 0 half the time."""
+    """The chance that a false claim passes in so many asks at the worst, with a mask that is kept half the time."""
     return passes(most_against(asks, LEVEL), 0.5)
 
 

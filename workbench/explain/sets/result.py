@@ -13,8 +13,9 @@ class ElementSet:
     """A flip set (removing it undoes the decision) or a sufficient set (keeping only it keeps the decision).
 
     certified: asked and seen, not inferred: the set holds, and without any one of its members it no longer does; in a
-    deterministic game of few members no smaller set within it holds either. In a noisy game that is right of the share
-    `confidence` of certified sets, under the conditions that `certificate` states. found: False when no set was seen to hold; `elements` is then empty.
+    deterministic game of few members no smaller set within it holds either. In a noisy game the share `confidence` of
+    such statements is right, under the conditions that `certificate` states. found: False when no set was seen to
+    hold; `elements` is then empty.
     """
 
     kind: str  # "flip" or "sufficient"
