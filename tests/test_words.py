@@ -114,6 +114,8 @@ def test_a_certificate_is_told_as_it_is(found: bool, certified: bool, has: str) 
     said = words.explanation(explained("certified", certificate=proof, flags=flags), NAMES)
     assert has in said and "12 prompts asked" in said and ("Certified:" in said) == certified
     assert "the base model's stays" in said
+    noisy = words.explanation(explained("certified", certificate={**proof, "confidence": 0.95}, flags=flags), NAMES)
+    assert ("Certified at 95%: it flips" in noisy) == certified
 
 
 def test_the_objective_says_whether_it_is_of_these_weights() -> None:

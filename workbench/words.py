@@ -185,7 +185,8 @@ def _proof(one: Explanation) -> str:
         return f"It is not proved minimal ({asked}{noted})."
     size = len(proof["elements"])
     member = "the member" if size == 1 else f"any one of the {size} members"
-    return f"Certified: it flips, and with {member} put back it does not ({asked}{noted})."
+    sure = f" at {proof['confidence']:.0%}" if proof.get("confidence", 1) < 1 else ""
+    return f"Certified{sure}: it flips, and with {member} put back it does not ({asked}{noted})."
 
 
 def _notes(one: Explanation) -> list[str]:

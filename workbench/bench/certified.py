@@ -1,4 +1,5 @@
-"""`bench certified`: certified flip sets of held-out cases, against a look at every set of up to three elements."""
+"""`bench certified`: certified flip sets of held-out cases, against a look at every set of up to three elements; and
+certificates under noise, against the truth of planted games."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.bench import Say
+from workbench.bench.noisy import certificates
 from workbench.bench.subject import load
 from workbench.cases import Case, withhold
 from workbench.explain import ExplainConfig, explain, minimal_flip_set
@@ -24,7 +26,8 @@ STEPS = (15, 30, 60, 120)  # of learning a mask with the model in the loop: when
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
-    """Rows, one a case, with every needed fact shown and with 30 % withheld; shares with 95 % intervals."""
+    """Rows, one a case, with every needed fact shown and with 30 % withheld; shares with 95 % intervals; and what
+    certificates are worth under noise, where the truth is known."""
     engine, held_out = load(run_dir)
     cases = held_out[: 8 if quick else 200]
     rows = []
@@ -36,7 +39,9 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
                 say(f"{share:.0%} withheld: {k} of {len(cases)} cases")
     summary = [summarised(rows, share, seed=seed) for share in (0.0, 0.3)]
     masks = convergence(engine, cases[: 4 if quick else 24], steps=(10,) if quick else STEPS, seed=seed)
-    return {"table": [flat(one) for one in summary], "summary": summary, "masks_in_the_loop": masks, "rows": rows}
+    noisy = certificates(certified=10 if quick else 2000, seed=seed, progress=say)
+    table = [flat(one) for one in summary]
+    return {"table": table, "summary": summary, "masks_in_the_loop": masks, "under_noise": noisy, "rows": rows}
 
 
 def measured(engine: Engine, case: Case, *, seed: int) -> dict:

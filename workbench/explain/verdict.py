@@ -93,7 +93,8 @@ def found_set(case: Case, found: ElementSet) -> str:
     note = f"; {found.note}" if found.note else ""
     if not found.found:
         return f"no set was found, {asked}{note}"
-    proved = "certified" if found.certified else "not certified"
+    sure = f" at {found.confidence:.0%}" if found.confidence < 1 else ""
+    proved = f"certified{sure}" if found.certified else "not certified"
     members = named(case, found.elements) or "nothing"
     return f"{doing} {members} {end}: {count(len(found.elements), 'element')}, {proved}, {asked}{note}"
 
