@@ -16,7 +16,7 @@ from workbench.cases import Case, withhold
 from workbench.explain import ExplainConfig, explain, minimal_flip_set
 from workbench.explain.smallest import gradient_order, smallest_flip_set
 from workbench.game import Engine, Game
-from workbench.stats import bootstrap_mean, bootstrap_median, proportion
+from workbench.stats import bootstrap_mean, median_interval, proportion
 
 LARGEST = 3  # elements of the sets that are all looked at
 BLOCK = 4096  # masks asked at once
@@ -94,11 +94,11 @@ def summarised(rows: Sequence[dict], share: float, *, seed: int) -> dict:
         "certified": proportion([r["certified"] for r in mine])._asdict(),
         "size": bootstrap_mean([r["size"] for r in mine if r["found"]], rng=rng)._asdict(),
         "n": bootstrap_mean([r["n"] for r in mine], rng=rng)._asdict(),
-        "rows": bootstrap_median([r["rows"] for r in mine], rng=rng)._asdict(),
-        "seconds": bootstrap_median([r["seconds"] for r in mine], rng=rng)._asdict(),
+        "rows": median_interval([r["rows"] for r in mine])._asdict(),
+        "seconds": median_interval([r["seconds"] for r in mine])._asdict(),
         "seeded_size": bootstrap_mean([r["seeded_size"] for r in mine], rng=rng)._asdict(),
-        "seeded_masks": bootstrap_median([r["seeded_masks"] for r in mine], rng=rng)._asdict(),
-        "seeded_seconds": bootstrap_median([r["seeded_seconds"] for r in mine], rng=rng)._asdict(),
+        "seeded_masks": median_interval([r["seeded_masks"] for r in mine])._asdict(),
+        "seeded_seconds": median_interval([r["seeded_seconds"] for r in mine])._asdict(),
     }
 
 

@@ -18,7 +18,7 @@ from workbench.bench.quality import QUALITY, Quality, largest_difference
 from workbench.bench.subject import load
 from workbench.cases import Case
 from workbench.game import Engine
-from workbench.stats import bootstrap_mean, bootstrap_median, spearman
+from workbench.stats import bootstrap_mean, median_interval, spearman
 
 COSTS = ("calls", "rows", "tokens", "seconds")
 RATIOS = tuple(f"{name}_ratio" for name in COSTS)
@@ -141,7 +141,7 @@ def judged(asked: Asked, mine: Sequence[tuple[Contender, Given | None, dict]], *
 
 
 def summarise(rows: Sequence[dict], *, seed: int = 0) -> dict[str, dict]:
-    """contender -> `n`, `failed`, and measure -> mean over cases with its bootstrap interval; of seconds the median.
+    """contender -> `n`, `failed`, and measure -> mean over cases with its interval, bootstrap-t; of seconds the median.
 
     A measure that applies to no case is left out.
     """
@@ -154,8 +154,9 @@ def summarise(rows: Sequence[dict], *, seed: int = 0) -> dict[str, dict]:
         for measure_name in (*MEANS, "seconds"):
             values = [row[measure_name] for row in done if row[measure_name] is not None]
             if values:
-                interval = bootstrap_median if measure_name == "seconds" else bootstrap_mean
-                line[measure_name] = interval(values, rng=rng)._asdict()
+                median = measure_name == "seconds"
+                found = median_interval(values) if median else bootstrap_mean(values, rng=rng)
+                line[measure_name] = found._asdict()
         out[name] = line
     return out
 
