@@ -1,4 +1,5 @@
-"""`bench certified`: certified flip sets of held-out cases, against a look at every set of up to three elements."""
+"""`bench certified`: certified flip sets of held-out cases, against a look at every set of up to three elements; every
+method's order under one stopping rule; the certified sets under other orders of the facts."""
 
 from __future__ import annotations
 
@@ -13,7 +14,21 @@ import numpy as np
 from workbench.bench import Say
 from workbench.bench.subject import load
 from workbench.cases import Case, withhold
-from workbench.explain import ExplainConfig, explain, minimal_flip_set
+from workbench.explain import (
+    CERTIFIED,
+    LEARNED,
+    METHODS,
+    UNTIL_FLIP,
+    ExplainConfig,
+    Session,
+    explain,
+    minimal_flip_set,
+    order_shares,
+    other_orders,
+    records,
+    summarise,
+    verdict,
+)
 from workbench.explain.smallest import gradient_order, smallest_flip_set
 from workbench.game import Engine, Game
 from workbench.stats import bootstrap_mean, median_interval, proportion
@@ -36,7 +51,10 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
                 say(f"{share:.0%} withheld: {k} of {len(cases)} cases")
     summary = [summarised(rows, share, seed=seed) for share in (0.0, 0.3)]
     masks = convergence(engine, cases[: 4 if quick else 24], steps=(10,) if quick else STEPS, seed=seed)
-    return {"table": [flat(one) for one in summary], "summary": summary, "masks_in_the_loop": masks, "rows": rows}
+    say("every order until the toolchain changes")
+    stopped = orders(engine, cases, config=ExplainConfig(paper_steps=10, loop_steps=4) if quick else None, seed=seed)
+    table = {"table": [flat(one) for one in summary], "summary": summary}
+    return {**table, "masks_in_the_loop": masks, **stopped, "rows": rows}
 
 
 def measured(engine: Engine, case: Case, *, seed: int) -> dict:
@@ -99,6 +117,23 @@ def summarised(rows: Sequence[dict], share: float, *, seed: int) -> dict:
         "seeded_size": bootstrap_mean([r["seeded_size"] for r in mine], rng=rng)._asdict(),
         "seeded_masks": median_interval([r["seeded_masks"] for r in mine])._asdict(),
         "seeded_seconds": median_interval([r["seeded_seconds"] for r in mine])._asdict(),
+    }
+
+
+def orders(engine: Engine, cases: Sequence[Case], *, config: ExplainConfig | None, seed: int) -> dict:
+    """`until_flip`: method -> what its order takes until the toolchain changes, and by how many elements fewer the mask
+    in the loop needs, negative, paired over the cases. `other_orders`: what the certified sets do in other orders of
+    the facts."""
+    session = Session(engine, cases, seed=seed, config=config)
+    found = {method: session.explanations(method, with_base=False, until_flip=True) for method in METHODS}
+    means = summarise(records(found), names=UNTIL_FLIP, seed=seed)
+    against = verdict.against(found, LEARNED[-1], metric="elements_taken", seed=seed)
+    proved = [one for one in found[CERTIFIED] if one.certificate["certified"]]
+    return {
+        "until_flip": {m: {**row, "in_loop_minus": against[m]._asdict()} for m, row in means.items() if m in against}
+        | {LEARNED[-1]: means[LEARNED[-1]]},
+        "said": verdict.sooner(found, LEARNED[-1], seed=seed),
+        "other_orders": order_shares(other_orders(engine, proved, seed=seed), seed=seed),
     }
 
 

@@ -108,9 +108,7 @@ def median(every: Sequence[Passes]) -> dict:
     return replace(every[-1], seconds=seconds).to_dict() | {"repeats": len(every)}
 
 
-def certified_explanation(
-    engine: Engine, cases: Sequence[Case], *, elements: int = ELEMENTS, count: int = 5, seed: int = 0
-) -> dict:
+def certified_explanation(engine: Engine, cases: Sequence[Case], *, elements: int = ELEMENTS, count: int = 5) -> dict:
     """Seconds of one certified flip set among all elements, the answer's generation included, by both searches.
 
     Taken of the `count` cases whose number of elements is nearest to `elements`.

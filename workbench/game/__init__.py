@@ -20,6 +20,7 @@ from workbench.game.doses import (
     unit_parameters,
 )
 from workbench.game.engine import SMALLEST_KEEP, Engine, gate_mask
+from workbench.game.joint import values_together
 from workbench.game.modules import ModuleGame
 from workbench.game.passes import Memory
 from workbench.game.prefix import SharedPrefix
@@ -52,4 +53,5 @@ __all__ = [
     "rollout",
     "unit_names",
     "unit_parameters",
+    "values_together",
 ]

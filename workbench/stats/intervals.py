@@ -81,7 +81,7 @@ def bootstrap_mean(
         raise ValueError(f"values must lie within {within}, not {sample.min():g} to {sample.max():g}")
     low, high = _studentised(sample - sample.mean(), np.ones(len(sample)), rng=rng, draws=draws)
     mean = float(sample.mean())
-    return Interval(mean, max(within[0], mean + low), min(within[1], mean + high), len(sample))
+    return Interval(mean, max(float(within[0]), mean + low), min(float(within[1]), mean + high), len(sample))
 
 
 def bootstrap_ratio(
@@ -150,9 +150,7 @@ def paired_difference(
     return PairedDifference(*interval, p=_sign_flip_p(difference, rng=rng, draws=draws))
 
 
-def _studentised(
-    rest: np.ndarray, scale: np.ndarray, *, rng: np.random.Generator, draws: int
-) -> tuple[float, float]:
+def _studentised(rest: np.ndarray, scale: np.ndarray, *, rng: np.random.Generator, draws: int) -> tuple[float, float]:
     """Ends, seen from the estimate, of the interval of a mean or ratio with residuals `rest` (n,), which add up to 0,
     over the mean of `scale` (n,); pairs are resampled."""
     _check_draws(draws)
@@ -162,7 +160,7 @@ def _studentised(
         return 0.0, 0.0
     found = np.concatenate([_t_values(rest, scale, rng.integers(n, size=(k, n)), error) for k in _blocks(draws, n)])
     left, right = np.nanpercentile(found, ENDS)
-    student = float(stdtrit(n - 1, ENDS[1] / 100)) / np.sqrt(n - 1)
+    student = float(stdtrit(n - 1, ENDS[1] / 100)) / float(np.sqrt(n - 1))
     return -error * max(float(right), student), error * max(-float(left), student)
 
 
@@ -173,9 +171,7 @@ def _t_values(rest: np.ndarray, scale: np.ndarray, pick: np.ndarray, error: floa
     """
     some, whole, n = rest.take(pick), scale.take(pick), pick.shape[1]
     mean, size = (part @ np.full(n, 1 / n) for part in (some, whole))
-    squares, cross, sizes = (
-        np.einsum("kn,kn->k", a, b) / n for a, b in ((some, some), (some, whole), (whole, whole))
-    )
+    squares, cross, sizes = (np.einsum("kn,kn->k", a, b) / n for a, b in ((some, some), (some, whole), (whole, whole)))
     with np.errstate(divide="ignore", invalid="ignore"):
         moved = mean / size
         own = np.sqrt(np.maximum(squares - 2 * moved * cross + moved**2 * sizes, 0)) / abs(size)
