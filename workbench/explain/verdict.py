@@ -102,7 +102,10 @@ def ranking(differences: Mapping[str, PairedDifference], method: str) -> str:
     be better at here is due to its stopping, not to its order; see `sooner`.
     """
     said = _told(differences, "more than", "less than")
-    return f"with as many elements removed as {method} took, {method} changed the toolchains {said}"
+    return (
+        f"with as many elements removed as {method} took, {method} changed the toolchains {said}; a method that stops "
+        "where they change wins this by its stopping, whatever its order"
+    )
 
 
 def _told(differences: Mapping[str, PairedDifference], below: str, above: str) -> str:

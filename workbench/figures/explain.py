@@ -36,6 +36,7 @@ DIRECTION = {  # metric -> how it moves when Gc changes the answer more
     "cosine": ("lower:", "changed more"),
     "flipped": ("share of tool-", "chains changed"),
     "elements_taken": ("elements until the", "toolchain changes"),
+    "facts_taken": ("facts gone", "with these"),
 }
 MARKED = ("paper", "in_loop", "certified")  # methods that are no baselines
 
