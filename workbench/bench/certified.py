@@ -1,5 +1,5 @@
 """`bench certified`: certified flip sets of held-out cases, against a look at every set of up to three elements; every
-method's order under one stopping rule; certified sets under other orders of the facts; certificates under noise, against
+method's order under one stopping rule; certified sets under other orders of the facts; those under noise, against
 the truth of planted games."""
 
 from __future__ import annotations
