@@ -230,6 +230,7 @@ def test_an_adapter_of_another_base_of_the_same_shape_is_refused(made: Path, tmp
         shutil.copy(file, folder)
     how = {"config": {}, "metrics": {}, "seed": 0, "device": "cpu"}
     runs.write_manifest(tmp_path, "adapter", inputs={"model": str(made / "base")}, **how)
+    folder = runs.stage_folder(tmp_path, "adapter")
     models.load(str(made / "base"), names=NAMES, adapter=folder, four_bit=False)
     with pytest.raises(ModelError, match=r"it was trained on .*base, not on .*other; give that as the model"):
         models.load(str(other), names=NAMES, adapter=folder, four_bit=False)

@@ -20,6 +20,7 @@ from workbench.artifacts.lock import LOCK_NAME, RunLocked, run_lock
 from workbench.artifacts.parameters import ParameterError
 from workbench.chain import ChainError, find_notebooks, run_chain
 from workbench.cli import main
+from workbench.models import ModelError
 from workbench.report.page import current_report
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -181,7 +182,7 @@ def test_wrong_parameters_stop_before_anything_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-RATED = "if rate < 0 or not pathlib.Path(model).exists():\n    raise ValueError('no such model, no such rate')"
+RATED = "if rate < 0:\n    raise ValueError('no such rate')"
 
 
 def snapshot(run_dir: Path) -> dict[str, tuple[bytes, int]]:
@@ -197,8 +198,8 @@ def snapshot(run_dir: Path) -> dict[str, tuple[bytes, int]]:
 def test_a_rerun_that_fails_takes_nothing_away_and_the_right_command_finds_all_of_it(
     tmp_path: Path, quiet: SimpleNamespace
 ) -> None:
-    declared = 'rate = 0.1  # of learning; -1 <= rate <= 10\nmodel = "/"  # a folder\n'
-    body = f"import pathlib\nfrom workbench.artifacts import runs\nruns.open_stage(run_dir, 'adapter')\n{RATED}"
+    declared = 'rate = 0.1  # of learning; -1 <= rate <= 10\nmodel = "reader"  # base model\n'
+    body = f"from workbench.artifacts import runs\nruns.open_stage(run_dir, 'adapter')\n{RATED}"
     notebooks = write_notebooks(tmp_path / "nb", bodies={"adapter": body}, extra={"adapter": declared})
     run_dir = tmp_path / "run"
 
@@ -215,8 +216,11 @@ def test_a_rerun_that_fails_takes_nothing_away_and_the_right_command_finds_all_o
         with pytest.raises(ParameterError, match="rate"):
             run(**wrong)
         assert snapshot(run_dir) == before and not (run_dir / "adapter.new").exists()
-    for wrong in ({"rate": -1}, {"rate": 0.5, "model": "nobody/knows-it"}, {"rate": -1, "fresh": True}):
-        with pytest.raises(ChainError, match="no such model, no such rate"):
+    with pytest.raises(ModelError, match="knows-it"):
+        run(rate=0.5, model=str(tmp_path / "knows-it"))
+    assert snapshot(run_dir) == before and not (run_dir / "adapter.new").exists()
+    for wrong in ({"rate": -1}, {"rate": -1, "fresh": True}):
+        with pytest.raises(ChainError, match="no such rate"):
             run(**wrong)
         after = snapshot(run_dir)
         if "fresh" in wrong:  # the first stage was made again, and a report never mixes two runs
