@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pandas as pd
+import papermill
 import pytest
 from kg_tables import write_table
 from notebook_runs import FOLDER, NOTEBOOKS, cells, execute, open_adapter
@@ -26,6 +27,10 @@ def test_the_first_code_cell_holds_the_parameters(notebook: Path) -> None:
     assert first.metadata.get("tags") == ["parameters"]
     assert all("  # " in line for line in first.source.splitlines())
     assert {"run_dir", "seed"} <= set(read_parameters(notebook))
+    either = {line.split(":")[0] for line in first.source.splitlines() if "|" in line.split("=")[0]}
+    assert set(papermill.inspect_notebook(str(notebook))) | either == set(read_parameters(notebook)), (
+        "papermill knows them"
+    )
     assert nbformat.read(notebook, as_version=4).metadata["kernelspec"]["name"] == "python3"
 
 

@@ -27,6 +27,7 @@ def workbench(*words: object, code: int = 0) -> str:
     """What a command prints; it must end with `code`."""
     done = subprocess.run(command(*words), env=environment(), capture_output=True, text=True, timeout=WAIT)
     assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert "unknown parameter" not in done.stderr and "Unable to parse" not in done.stderr
     return done.stdout
 
 

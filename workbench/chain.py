@@ -7,6 +7,7 @@ made from the same parameters, inputs, notebook and code; where it is not, it st
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -33,6 +34,8 @@ from workbench.headless.hints import HINTS, hint_for, not_written, one_line, wri
 from workbench.headless.kernel import own_kernel
 from workbench.headless.watch import ENGINE, Event, Tell, Watch, cell_seconds, clock
 
+# it warns of `name: str | None` as of an unknown name; names are checked here
+logging.getLogger("papermill").setLevel(logging.ERROR)
 TIMEOUT = 3600.0  # seconds per notebook
 START_TIMEOUT = 120  # seconds for a kernel to answer; a cold disk takes its time
 

@@ -2,7 +2,8 @@
 
 A rule is the part of the comment behind its last semicolon, if that compares something. It is Python of the smallest
 kind, read and never run: comparisons of the parameter's own name with literals, joined with `and`. For lists, `each`
-stands for every item and `len(name)` for their number: `0 < each <= 1 and 1 <= len(shares) <= 20`.
+stands for every item and `len(name)` for their number: `0 < each ≤ 1 and 1 ≤ len(shares) ≤ 20`. A line of the cell has
+one equals sign, or papermill takes the name for unknown: hence ≤ and ≥.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 EACH = "each"
-COMPARES = re.compile(r"[<>=]|\bin\s*\[")
+COMPARES = re.compile(r"[<>=≤≥]|\bin\s*\[")
 OPERATORS: dict[type[ast.cmpop], Any] = {
     ast.Lt: operator.lt,
     ast.LtE: operator.le,
@@ -39,9 +40,14 @@ class Rule:
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ValueError(
                 f"the rule of {self.name} must compare {self.name}, each or len({self.name}) with literals, such as "
-                f"`0 <= {self.name} <= 1`; it is `{self.text[:200]}`"
+                f"`0 ≤ {self.name} ≤ 1`; it is `{self.text[:200]}`"
             ) from error
         object.__setattr__(self, "_compared", parts)
+
+    @property
+    def python(self) -> str:
+        """The rule as Python."""
+        return _python(self.text)
 
     def holds(self, value: Any) -> bool:
         """Whether a value keeps to the rule. TypeError: it cannot be compared so."""
@@ -52,7 +58,7 @@ class Rule:
 
 def _parts(text: str, name: str) -> list[tuple[ast.Compare, str]]:
     """The comparisons of a rule, each with what it is about. ValueError: one is more than that."""
-    parsed = ast.parse(text.strip(), mode="eval").body
+    parsed = ast.parse(_python(text), mode="eval").body
     joined = parsed.values if isinstance(parsed, ast.BoolOp) and isinstance(parsed.op, ast.And) else [parsed]
     parts = []
     for part in joined:
@@ -63,6 +69,10 @@ def _parts(text: str, name: str) -> list[tuple[ast.Compare, str]]:
             raise ValueError(text)
         parts.append((part, about[0]))
     return parts
+
+
+def _python(text: str) -> str:
+    return text.strip().replace("≤", "<=").replace("≥", ">=")
 
 
 def _is_literal(node: ast.expr) -> bool:
