@@ -216,13 +216,14 @@ def test_checkpoints_live_until_the_stage_is_made_again(tmp_path: Path) -> None:
     runs.write_manifest(tmp_path, "adapter", config={}, inputs={}, metrics={}, seed=1, device="cpu")
     kept = tmp_path / "adapter" / runs.WORK_FOLDER / "state"
     assert kept.exists() and not state.exists()
-    assert not (runs.open_stage(tmp_path, "adapter") / runs.WORK_FOLDER).exists() and kept.exists()
+    assert (runs.open_stage(tmp_path, "adapter") / runs.WORK_FOLDER / "state").read_text() == "step 100"
+    assert kept.exists(), "copied: a stop behind the manifest goes on from there"
     finish(tmp_path, "adapter")
-    assert not kept.exists()
+    assert kept.exists() and not state.exists()
 
-    state.parent.mkdir(parents=True)
     renew(tmp_path, "adapter")
-    assert not state.parent.exists() and runs.is_complete(tmp_path, "adapter")
+    assert not (runs.open_stage(tmp_path, "adapter") / runs.WORK_FOLDER).exists(), "made from nothing"
+    assert runs.is_complete(tmp_path, "adapter")
     assert state_of_work(tmp_path, "adapter") == "afresh"
     runs.open_stage(tmp_path, "adapter")
     assert state_of_work(tmp_path, "adapter") == "afresh", "until it is made, however often that is begun"

@@ -66,7 +66,10 @@ def against(
     metric: `elements_taken`, of explanations under the one stopping rule, or one of the paper's four. A metric of the
     answers says how good a method is only where its removals were not chosen by asking for the answers.
     """
-    values = {name: [float(one.record()[metric]) for one in group] for name, group in explanations.items()}
+    values = {
+        name: [float(one.metrics[metric] if metric in one.metrics else getattr(one, metric)) for one in group]
+        for name, group in explanations.items()
+    }
     return {
         name: paired_difference(values[method], other, rng=np.random.default_rng(seed))
         for name, other in values.items()
