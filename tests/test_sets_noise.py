@@ -167,6 +167,25 @@ def test_the_doubt_of_a_claim_is_the_posterior_chance_that_it_is_false() -> None
         assert doubt(speaking, against) == pytest.approx(density[share < 0.5].sum() / density.sum(), abs=1e-4)
 
 
+def test_claims_that_pass_are_no_proof_while_their_doubts_add_up_to_too_much() -> None:
+    """Six masks whose claims pass, each with some doubt: one such claim is proof enough, six are not."""
+    answers = {tuple(mask): [1.0] * 9 + [-1.0] + [1.0] * 2 + [-1.0] + [1.0] * 2 for mask in masks(6)[:6].tolist()}
+
+    def game(keep: np.ndarray) -> np.ndarray:
+        return np.array([answers[tuple(row)].pop(0) for row in keep.tolist()])
+
+    judge = judge_of(game, 6, repeats=15)
+    claims = [judge.claim(mask, True, level=LEVEL) for mask in masks(6)[:6]]
+    proved = judge.prove(claims, doubt=0.05)
+    assert all(one.passed for one in claims) and not proved
+    one, several = claims[0].doubt, sum(claim.doubt for claim in claims)
+    assert one <= 0.05 < several
+    again = {key: [1.0] * 9 + [-1.0] + [1.0] * 2 + [-1.0] + [1.0] * 2 for key in answers}
+    answers.update(again)
+    alone = judge_of(game, 6, repeats=15)
+    assert alone.prove([alone.claim(masks(6)[0], True, level=LEVEL)], doubt=0.05)
+
+
 def test_a_value_is_the_median_and_infinite_values_count_by_their_sign() -> None:
     judge = judge_of(scattered([np.inf, np.inf, -np.inf, -np.inf, 1.0, 0.0, 0.0]), 2, repeats=7)
     for count, median in enumerate([np.inf, np.inf, np.inf, -np.inf, 1.0, 0.0, 0.0], start=1):
