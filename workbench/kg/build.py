@@ -138,7 +138,8 @@ def _table_ports(table: Table) -> dict[Fact, set[int]]:
             for item, relation in (*product(port.formats, ["input"]), *product(port.kinds, ["input_data"])):
                 found[item, relation, node].add(number)
         for number, port in enumerate(command.gives):
-            for item, relation in (*product(port.formats, ["output"]), *product(port.kinds, ["output_data"])):
+            kinds = () if port.carries else port.kinds  # data that was there before is nothing that a command makes
+            for item, relation in (*product(port.formats, ["output"]), *product(kinds, ["output_data"])):
                 found[node, relation, item].add(number)
     for source in table.sources:
         for number, port in enumerate(source.gives):

@@ -109,8 +109,13 @@ class Links:
 
     def accepts(self, head: str, tail: str, *, needs: Sequence[str] = (MAIN, COMPANION, OPTIONAL)) -> bool:
         """Whether something that the first gives fits an input of the second. needs: of which inputs."""
-        given, taken = self.gives.get(head, ()), self.takes.get(tail, ())
+        given, taken = self.given(head), self.takes.get(tail, ())
         return any(fits(out, into) for out in given for into in taken if into.need in needs)
+
+    def given(self, node: str) -> list[Flow]:
+        """What a command or source gives, whatever went in: carrying ports give what the main input takes."""
+        main = next((port for port in self.takes.get(node, ()) if port.need == MAIN), None)
+        return [carry(main, one) if one.carries and main else one for one in self.gives.get(node, ())]
 
     def start(self, source: str, item: str) -> list[Flow]:
         """What a source delivers as this format or kind of data."""

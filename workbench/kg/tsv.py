@@ -205,7 +205,7 @@ def _read_ports(row: RawRow, column: Column, cell: str) -> None:
         raise row.error(column.data, f"kinds of data stand in the ports of {column.name}", "Leave this cell empty")
     row.ports[column.name] = ports
     row.cells[column.name] = tuple(dict.fromkeys(one for port in ports for one in port.formats))
-    row.cells[column.data] = tuple(dict.fromkeys(one for port in ports for one in port.kinds))
+    row.cells[column.data] = tuple(dict.fromkeys(one for port in ports if not port.carries for one in port.kinds))
 
 
 def _values(column: Column, cell: str) -> Iterator[str]:
