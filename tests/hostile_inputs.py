@@ -17,6 +17,43 @@ TEXTS = [
 ]
 VALUES: list[Any] = [None, True, 0, -1, 10**30, 1.5, "", "x", [], {}, [[]], {"a": {"b": []}}, [None], "\0", "../x"]
 
+COMMANDS = """
+kg ask HERE/GRAPH --from absent
+kg ask HERE/GRAPH --from sra --to absent
+kg ask HERE/GRAPH --from tool:samtools
+kg ask HERE/GRAPH --from sra --to license:MIT
+kg ask HERE/GRAPH --from sra --rule absent
+kg ask HERE/GRAPH --from sra --to BAM --k 0
+kg ask HERE/GRAPH --from sra --to BAM --k -1
+kg ask PLACE --from sra
+kg merge HERE/GRAPH --out m.json
+kg merge HERE/GRAPH HERE/GRAPH --out m.json
+kg merge HERE/GRAPH biotoolkg --out m.json --at-least nan
+kg merge HERE/GRAPH biotoolkg --out m.json --at-least 2
+kg merge HERE/GRAPH biotoolkg --out .
+kg merge HERE/GRAPH biotoolkg --out file/m.json
+kg merge HERE/GRAPH PLACE --out m.json
+kg import biotools PLACE --out m.json
+kg import absent HERE/GRAPH --out m.json
+show PLACE
+show PLACE --stage kg
+show PLACE --stage absent
+diff PLACE PLACE
+verify PLACE
+bench absent --json m.json
+bench planted
+bench planted --json absent/m.json
+bench planted --json m.json --seed -1
+bench planted --json m.json --seed 99999999999999999999999
+bench compare HERE/GRAPH
+bench compare PLACE PLACE
+bench compare HERE/GRAPH HERE/GRAPH
+sweep PLACE --out m
+sweep HERE/GRAPH --out m
+""".strip().splitlines()
+"""What is to be refused. HERE/GRAPH: a graph; PLACE: each of `PLACES`, which are no graph, run, result or grid."""
+PLACES = ["folder", "file", "empty.json", "absent", "/dev/null", "/", "fifo/../absent", "~nobody-of-this-name/x"]
+
 
 def manifests(rng: random.Random, count: int) -> Iterator[str]:
     """Manifests of a stage in which one thing, or the whole, is something else."""

@@ -7,12 +7,18 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 from tiny import NAMES, save_tiny
+from transformers import AutoModelForCausalLM
 
 from workbench import models
+from workbench.adapter_check import check_loaded
+from workbench.adapter_folder import WEIGHTS, AdapterError, AdapterFolder
 from workbench.artifacts import runs
 from workbench.models import ModelError
+from workbench.shift import read_factors
 
 A = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
 B = A.replace("lora_A", "lora_B")
@@ -36,13 +42,13 @@ def adapter(made: Path, tmp_path: Path) -> Path:
 
 def change(adapter: Path, **tensors: torch.Tensor | None) -> None:
     """Replace weights of layer 0 by name (A, B), or add others; None takes one away."""
-    weights = load_file(adapter / "adapter_model.safetensors")
+    weights = load_file(adapter / WEIGHTS)
     for name, value in tensors.items():
         full = {"A": A, "B": B}.get(name, name)
         weights.pop(full, None)
         if value is not None:
             weights[full] = value
-    save_file(weights, adapter / "adapter_model.safetensors")
+    save_file(weights, adapter / WEIGHTS)
 
 
 def configure(adapter: Path, **changes: object) -> None:
@@ -51,7 +57,7 @@ def configure(adapter: Path, **changes: object) -> None:
 
 
 def pickled(adapter: Path) -> None:
-    (adapter / "adapter_model.safetensors").unlink()
+    (adapter / WEIGHTS).unlink()
 
     class Evil:
         def __reduce__(self):
@@ -60,47 +66,159 @@ def pickled(adapter: Path) -> None:
     (adapter / "adapter_model.bin").write_bytes(pickle.dumps(Evil()))
 
 
-DAMAGE = {
-    "pickled": (pickled, r"pickled.*can run code"),
-    "no weights": (lambda a: (a / "adapter_model.safetensors").unlink(), r"there is no adapter_model\.safetensors"),
-    "no config": (lambda a: (a / "adapter_config.json").unlink(), r"there is no adapter_config\.json"),
-    "torn config": (lambda a: (a / "adapter_config.json").write_text("{"), "cannot be read"),
-    "deep config": (lambda a: (a / "adapter_config.json").write_text("[" * 100_000), "cannot be read"),
-    "list": (lambda a: (a / "adapter_config.json").write_text("[]"), "no LoRA adapter"),
-    "other kind": (lambda a: configure(a, peft_type="PREFIX_TUNING"), "no LoRA adapter"),
+def other_scale(adapter: Path, key: str, value: object) -> None:
+    configure(adapter, **{key: {"q_proj": value}})
+
+
+FOLDER = {
+    "pickled": (pickled, r"adapter_model\.bin is a pickle, which can run code"),
+    "no weights": (lambda a: (a / WEIGHTS).unlink(), r"adapter_model\.safetensors does not exist"),
+    "no config": (lambda a: (a / "adapter_config.json").unlink(), r"adapter_config\.json does not exist"),
+    "torn config": (lambda a: (a / "adapter_config.json").write_text("{"), "cannot be read as JSON"),
+    "deep config": (lambda a: (a / "adapter_config.json").write_text("[" * 100_000), "cannot be read as JSON"),
+    "list": (lambda a: (a / "adapter_config.json").write_text("[]"), "must hold a JSON object"),
+    "other kind": (lambda a: configure(a, peft_type="PREFIX_TUNING"), "peft_type is 'PREFIX_TUNING'; it must be LORA"),
+    "other task": (lambda a: configure(a, task_type="SEQ_CLS"), "task_type is 'SEQ_CLS'"),
     "names code": (lambda a: configure(a, megatron_config={"x": 1}, megatron_core="antigravity"), "names a library"),
-    "torn": (lambda a: (a / "adapter_model.safetensors").write_bytes(b"\xff" * 64), "cannot be read"),
-    "empty": (lambda a: save_file({}, a / "adapter_model.safetensors"), "is empty"),
-    "not a number": (lambda a: change(a, A=torch.full((4, 64), float("nan"))), "NaN or infinite.*diverged"),
+    "torn": (lambda a: (a / WEIGHTS).write_bytes(b"\xff" * 64), "cannot be read as safetensors"),
+    "empty": (lambda a: save_file({}, a / WEIGHTS), "holds no tensors"),
+    "not a number": (lambda a: change(a, A=torch.full((4, 64), float("nan"))), "not finite, NaN or infinite.*diverged"),
     "infinite": (lambda a: change(a, B=torch.full((64, 4), float("-inf"))), "NaN or infinite"),
-    "wide": (lambda a: change(a, A=torch.zeros(4, 128)), r"shape \(4, 128\).*in_features 64.*another model"),
-    "flat": (lambda a: change(a, A=torch.zeros(4)), r"shape \(4,\)"),
-    "more layers": (
-        lambda a: change(a, **{A.replace("layers.0", "layers.7"): torch.zeros(4, 64)}),
-        "layers.7.*does not have: the adapter is of another model",
+    "huge": (
+        lambda a: change(a, A=torch.full((4, 64), 1e300, dtype=torch.float64)), r"up to 1e\+300.*beyond 3\.4e\+38"
     ),
-    "fewer layers": (
-        lambda a: change(a, A=None, B=None),
-        r"no weights for 2 of 4 places.*layers\.0.*of another model, or a part is missing",
+    "huge together": (
+        lambda a: change(a, A=torch.full((4, 64), 1e25), B=torch.full((64, 4), 1e25)), "the change s B A .* beyond"
     ),
-    "rank changed": (lambda a: configure(a, r=2**40), r"says rank 1099511627776, the weights have \['4'\]"),
-    "another rank": (lambda a: configure(a, r=8), "says rank 8"),
-    "odd config": (lambda a: configure(a, target_modules=7), "peft refuses it"),
-}
+    "whole numbers": (lambda a: change(a, A=torch.ones(4, 64, dtype=torch.int8)), "of the type I8, not one of"),
+    "flat": (lambda a: change(a, A=torch.zeros(4)), r"A \(4,\) and B .* must be matrices"),
+    "half a pair": (lambda a: change(a, B=None), "has no lora_B"),
+    "a tensor of another kind": (
+        lambda a: change(a, **{"base_model.model.lm_head.weight": torch.ones(4, 9)}), "lm_head.weight' is no factor"
+    ),
+    "rank changed": (lambda a: configure(a, r=2**40), "must share the rank 1099511627776"),
+    "another rank": (lambda a: configure(a, r=8), "must share the rank 8"),
+    "alpha no number": (lambda a: configure(a, lora_alpha=float("nan")), "lora_alpha .* finite number, not nan"),
+    "alpha endless": (lambda a: configure(a, lora_alpha=10**400), "lora_alpha .* finite number, not 1000"),
+    "ranks in a list": (lambda a: configure(a, rank_pattern=[4]), r"rank_pattern is \[4\]; it must be an object"),
+    "alphas in words": (lambda a: configure(a, alpha_pattern="q_proj"), "alpha_pattern is 'q_proj'; it must be"),
+    "a rank in words": (lambda a: other_scale(a, "rank_pattern", "4"), "rank of .* must be a whole number"),
+    "an alpha in words": (lambda a: other_scale(a, "alpha_pattern", "4"), "lora_alpha .* finite number, not '4'"),
+    "no pattern": (lambda a: configure(a, alpha_pattern={"(": 3}), "alpha_pattern .* has a key that is no pattern"),
+    "rslora in words": (lambda a: configure(a, use_rslora="no"), "use_rslora is 'no'; it must be true or false"),
+    "dora": (lambda a: configure(a, use_dora=True), "use_dora is True; DoRA also rescales"),
+    "other layers": (
+        lambda a: configure(a, layers_to_transform=[1], layers_pattern="layers"),
+        r"layers_to_transform \[1\].*leave out 1 of 2 modules .* such as model\.layers\.0\.self_attn\.q_proj",
+    ),
+    "excluded": (lambda a: configure(a, exclude_modules=["q_proj"]), r"exclude_modules \['q_proj'\] leave out 2 of 2"),
+    "other targets": (lambda a: configure(a, target_modules=["v_proj"]), r"target_modules \['v_proj'\] leave out 2"),
+    "odd targets": (lambda a: configure(a, target_modules=7), "target_modules.*peft refuses them"),
+    "rewritten base": (lambda a: configure(a, init_lora_weights="corda"), "this start rewrites W0"),
+    **{
+        name: (lambda a, name=name, value=value: configure(a, **{name: value}), f"{name} is ")
+        for name, value in {
+            "bias": "all",
+            "lora_bias": True,
+            "modules_to_save": ["lm_head"],
+            "trainable_token_indices": [3],
+            "target_parameters": ["mlp.experts"],
+            "layer_replication": [[0, 2], [1, 2]],
+            "alora_invocation_tokens": [1, 2],
+            "use_qalora": True,
+            "use_bdlora": {"nblocks": 2},
+            "kasa_config": {"beta": 1.0},
+            "ensure_weight_tying": True,
+            "a_setting_of_tomorrow": 3,
+        }.items()
+    },
+}  # fmt: skip
+"""What is wrong with a folder whatever the base: refused by the loader and by the reader of factors alike."""
 
 
-@pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_adapter_is_refused_with_the_reason(made: Path, adapter: Path, kind: str) -> None:
-    damage, reason = DAMAGE[kind]
+@pytest.mark.parametrize("kind", FOLDER)
+def test_a_damaged_adapter_is_refused_by_both_readers_for_one_reason(made: Path, adapter: Path, kind: str) -> None:
+    damage, reason = FOLDER[kind]
     damage(adapter)
     with pytest.raises(ModelError, match=rf"adapter .*adapter cannot be loaded onto .*base'.*{reason}"):
         models.load(str(made / "base"), names=NAMES, adapter=adapter, four_bit=False)
+    with pytest.raises(AdapterError, match=reason):
+        list(read_factors(adapter))
     assert not (adapter / "ran").exists(), "what was pickled has run"
 
 
-def test_a_sound_adapter_is_loaded(made: Path) -> None:
+SEVENTH = A.replace("layers.0", "layers.7")
+BASE = {
+    "wide": (lambda a: change(a, A=torch.zeros(4, 128)), "128 wide.*in_features 64.*another model"),
+    "more layers": (
+        lambda a: change(a, **{SEVENTH: torch.zeros(4, 64), SEVENTH.replace("lora_A", "lora_B"): torch.zeros(64, 4)}),
+        "does not have the module model.layers.7.*the adapter is of another model",
+    ),
+    "fewer layers": (
+        lambda a: change(a, A=None, B=None),
+        r"no weights for 1 of 2 places.*layers\.0.*of another model, or a part is missing",
+    ),
+    "turned": (lambda a: configure(a, fan_in_fan_out=True), r"fan_in_fan_out is true.*\(out, in\)"),
+}
+
+
+@pytest.mark.parametrize("kind", BASE)
+def test_an_adapter_of_another_base_is_refused_with_the_reason(made: Path, adapter: Path, kind: str) -> None:
+    damage, reason = BASE[kind]
+    damage(adapter)
+    with pytest.raises(ModelError, match=rf"adapter .*adapter cannot be loaded onto .*base'.*{reason}"):
+        models.load(str(made / "base"), names=NAMES, adapter=adapter, four_bit=False)
+
+
+SOUND: dict[str, dict] = {
+    "plain": {},
+    "rslora": {"use_rslora": True},
+    "patterns": {"rank_pattern": {"layers.1.self_attn.q_proj": 2}, "alpha_pattern": {r".*\.1\..*q_proj": 5}},
+    "one layer": {"layers_to_transform": [1], "layers_pattern": "layers"},
+    "all but one": {"exclude_modules": ["model.layers.0.self_attn.q_proj"]},
+    "a regular expression": {"target_modules": r".*\.(q|v)_proj"},
+    "started otherwise": {"init_lora_weights": "gaussian"},
+}
+
+
+@pytest.mark.parametrize("kind", SOUND)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_a_sound_adapter_answers_as_it_did_when_it_was_saved(
+    made: Path, tmp_path: Path, kind: str, dtype: torch.dtype
+) -> None:
+    base = AutoModelForCausalLM.from_pretrained(made / "base", dtype=torch.float32)
+    settings = {"r": 4, "lora_alpha": 6, "target_modules": ["q_proj"], **SOUND[kind]}
+    tuned = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", **settings)).eval()
+    torch.manual_seed(1)
+    for name, parameter in tuned.named_parameters():
+        if "lora_" in name:
+            parameter.data = torch.randn_like(parameter).bfloat16().float()  # what every type holds exactly
+    tuned.save_pretrained(tmp_path)
+    save_file({k: v.to(dtype) for k, v in load_file(tmp_path / WEIGHTS).items()}, tmp_path / WEIGHTS)
+    lm = models.load(str(made / "base"), names=NAMES, adapter=tmp_path, four_bit=False)
+    ids = torch.arange(5, 60)[None]
+    with torch.no_grad():
+        assert torch.equal(lm.model(ids).logits, tuned(ids).logits)
+    layers = {n: m for n, m in tuned.base_model.model.named_modules() if isinstance(m, LoraLayer)}
+    read = {one.module: one for one in read_factors(tmp_path)}
+    assert read.keys() == layers.keys()
+    for name, layer in layers.items():
+        change = read[name].scaling * read[name].B @ read[name].A
+        torch.testing.assert_close(torch.tensor(change).float(), layer.get_delta_weight("default").detach())
+
+
+def test_what_peft_put_on_the_model_is_compared_with_the_folder(made: Path) -> None:
+    folder = AdapterFolder.open(made / "adapter")
     lm = models.load(str(made / "base"), names=NAMES, adapter=made / "adapter", four_bit=False)
-    assert sum("lora_A" in name for name, _ in lm.model.named_parameters()) == 2
+    check_loaded(folder, lm.model)
+    layer = lm.model.get_submodule("base_model.model.model.layers.1.self_attn.q_proj")
+    layer.scaling["default"] *= 2
+    with pytest.raises(AdapterError, match=r"model\.layers\.1\..*came out otherwise than the folder says"):
+        check_loaded(folder, lm.model)
+    layer.scaling["default"] /= 2
+    layer.lora_A["default"].weight.data[0, 0] += 1e-3
+    with pytest.raises(AdapterError, match="came out otherwise"):
+        check_loaded(folder, lm.model)
 
 
 def test_an_adapter_of_another_base_of_the_same_shape_is_refused(made: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny import CHAT, NAMES, chain_case, save_tiny
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from workbench import chat, models
 from workbench.game import Engine
@@ -48,7 +48,6 @@ def sharded(folder: Path) -> list[Path]:
     return sorted(folder.glob("model-*.safetensors"))
 
 
-FULL = torch.full((64, 64), 1.0)
 GAPS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no head": (lambda f: alter(f, drop="lm_head"), r"weights lack 1 tensor \(lm_head\.weight\).*copy it again"),
     "no embedding": (lambda f: alter(f, drop="model.embed_tokens"), r"lack 1 tensor \(model\.embed_tokens\.weight\)"),
@@ -78,7 +77,10 @@ GAPS: dict[str, tuple[Callable[[Path], object], str]] = {
     "an index out of the folder": (
         lambda f: (sharded(f), configure(f / INDEX, weight_map={"x": "../other.safetensors"})), "other.safetensors"
     ),
-    "torn": (lambda f: (f / WEIGHTS).write_bytes(b"\xff" * 64), "cannot be loaded"),
+    "a file of its own": (
+        lambda f: configure(f / "config.json", transformers_weights="other.safetensors"), "transformers_weights"
+    ),
+    "torn": (lambda f: (f / WEIGHTS).write_bytes(b"\xff" * 64), "cannot be (read|loaded)"),
     "pickled": (lambda f: (f / WEIGHTS).rename(f / "pytorch_model.bin"), "safetensors"),
     "an adapter beside it": (lambda f: (f / "adapter_config.json").write_text("{}"), "holds adapter_config.json"),
 }  # fmt: skip
@@ -148,19 +150,23 @@ def test_a_whole_model_is_taken_as_it_is(folder: Path, kind: str) -> None:
     assert Engine(four_bit).answers([case], max_new_tokens=2)[0][0] == case.source
 
 
+def system_first(tokenizer: PreTrainedTokenizerBase) -> None:
+    tokenizer.add_tokens(["<|system|>"], special_tokens=True)
+    tokenizer.chat_template = "<|system|>" + CHAT
+
+
 @pytest.mark.parametrize(
     ("change", "token"),
     [
         (lambda t: t.add_tokens(["FASTQ archive"]), "FASTQ archive"),
         (lambda t: t.add_special_tokens({"pad_token": "<|padding|>"}), "padding"),
         (lambda t: t.add_tokens(["<|user|>!"], special_tokens=True), None),
-        (lambda t: t.add_tokens(["<|system|>"], special_tokens=True)
-         and setattr(t, "chat_template", "<|system|>" + CHAT), "system"),
+        (system_first, "system"),
     ],
     ids=["a word", "padding", "a special token that is never met", "a special token of the chat template"],
-)  # fmt: skip
+)
 def test_a_tokenizer_larger_than_the_embedding_is_refused_where_it_is_met(
-    folder: Path, change: Callable, token: str | None
+    folder: Path, change: Callable[[PreTrainedTokenizerBase], object], token: str | None
 ) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     rows = len(tokenizer)

@@ -21,6 +21,7 @@ from workbench.explain import (
     explain,
     explain_all,
     load,
+    other_orders,
     save,
     summarise,
     without,
@@ -28,6 +29,7 @@ from workbench.explain import (
 from workbench.game import Engine
 from workbench.models import add_adapter
 from workbench.models import load as load_model
+from workbench.sampling import with_order
 
 QUICK = ExplainConfig(weights=Weights(alpha=20), paper_steps=8, loop_steps=4, max_new_tokens=6)
 
@@ -110,6 +112,37 @@ def test_in_loop_takes_no_more_than_it_needs(reader: Engine, decided: dict[str, 
         assert e.removed == tuple(e.case.elements[i] for i in order[: len(e.removed)])
         assert e.flipped and e.flags == () and e.certificate == {}
         assert kept_with(reader, e, [e.removed[:k] for k in range(len(e.removed))])
+
+
+def test_every_method_is_stopped_by_the_same_rule(reader: Engine) -> None:
+    config = replace(QUICK, max_new_tokens=24)
+    session = Session(reader, cases()[:2], config=config)
+    for method in ("paper", "in_loop", "random_node", "random_edge", "aligned_both", "attention_lowest"):
+        group = session.explanations(method, with_base=False, until_flip=True)
+        for e, order in zip(group, session.orders(method), strict=True):
+            assert e.removed == tuple(e.case.elements[i] for i in order[: e.elements_taken]) and e.flipped
+            assert kept_with(reader, e, [e.removed[:k] for k in range(len(e.removed))])
+    for method, size in (("random_both", 11), ("random_node", 6)):
+        equal, order = session.explanations(method, with_base=False)[0], session.orders(method)[0]
+        first = [equal.case.elements[i] for i in order[: len(equal.removed)]]
+        assert len(order) == size and equal.removed == tuple(first)
+    with pytest.raises(ValueError, match="'certified' takes out a set, in no order"):
+        session.orders("certified")
+
+
+def test_other_orders_are_asked_of_the_model(reader: Engine, decided: dict[str, list[Explanation]]) -> None:
+    found = other_orders(reader, decided["certified"], orders=3, seed=4, max_new_tokens=24)
+    rng = np.random.default_rng(4)
+    for one, e in zip(found, decided["certified"], strict=True):
+        assert one.case == e.case.id and len(one.flips) == len(one.kept) == 3
+        for flips, kept in zip(one.flips, one.kept, strict=True):
+            shuffled = with_order(e.case, rng)
+            assert shuffled.facts != e.case.facts
+            full, changed = reader.answers([shuffled, without(shuffled, e.removed)], max_new_tokens=24)
+            assert flips == (toolchain(full) != toolchain(changed))
+            assert kept == (toolchain(full) == e.toolchains["tuned_full"])
+    with pytest.raises(ValueError, match="orders must be 1 or more"):
+        other_orders(reader, decided["certified"], orders=0)
 
 
 def test_a_decision_that_cannot_be_changed_is_reported(everything: dict[str, list[Explanation]]) -> None:

@@ -5,10 +5,11 @@ import pytest
 from explain_cases import CHAIN, MORE, case
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from table_games import TableGame, random_table
 
 from workbench.cases import Case, Fact
 from workbench.explain import FLAGS, ElementSet, Masks, removed_elements, without
-from workbench.explain.counterfactual import certified_change, verified_change
+from workbench.explain.counterfactual import certified_change, first_flips, one_by_one, verified_changes
 from workbench.prompts import ReaderTemplate, text
 
 
@@ -94,23 +95,41 @@ def test_what_does_not_fit_is_refused() -> None:
         removed_elements(c, masks([0.1] * 6, [0.1] * 5), threshold=1.5)
 
 
-def test_a_verified_change_ends_where_the_decision_does() -> None:
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_every_order_is_stopped_at_its_first_prefix_that_flips(seed: int) -> None:
+    """Against a look at every prefix, on random rules, monotone and not; orders may leave elements out."""
+    rng = np.random.default_rng(seed)
+    games = [TableGame(random_table(n, rng)) for n in rng.integers(1, 7, size=4).tolist()]
+    orders = [rng.permutation(game.n)[: rng.integers(1, game.n + 1)] for game in games]
+    for game, order, found in zip(games, orders, first_flips(games, orders), strict=True):
+        sizes = [k for k in range(1, len(order) + 1) if game.holds("flip", order[:k].tolist())]
+        assert found == (sizes[0] if sizes else None)
+        assert game.rows <= (found or len(order)) + 1, "nothing far beyond the first change is asked"
+
+
+def test_a_verified_change_takes_no_threshold_and_ends_where_the_decision_does() -> None:
     c = case()
     game = Planted({1, 8}, {3}, case=c)
     degrees = np.linspace(0.9, 0.1, game.n)
     degrees[[1, 8]] = 0.95, 0.85  # 1 first, then 0, then 8
-    change = verified_change(game, Masks(degrees[:6], degrees[6:]))
-    assert change.elements == (c.elements[1], c.elements[0], c.elements[8]) and change.flags == ()
-    assert game.asked == game.n, "all sizes in one call"
-    few = verified_change(game, masks([0.1, 0.1, 0.1, 0.2, 0.1, 0.1], [0.1] * 5))
-    assert few.elements == (c.elements[3],), "degrees below any threshold go as well"
+    orders = [Masks(degrees[:6], degrees[6:]).order, masks([0.1, 0.1, 0.1, 0.2, 0.1, 0.1], [0.1] * 5).order]
+    long, short = verified_changes([game, game], orders, ask=one_by_one)
+    assert long.elements == (c.elements[1], c.elements[0], c.elements[8]) and long.flags == ()
+    assert short.elements == (c.elements[3],), "degrees below any threshold go as well"
 
 
 def test_a_verified_change_that_never_flips_says_so() -> None:
     c = case()
-    change = verified_change(Planted(case=c), masks([0.1, 0.7, *[0.1] * 4], [0.1] * 5))
+    (change,) = verified_changes([Planted(case=c)], [[1, 0, 2]], ask=one_by_one)
     assert change.elements == (c.nodes[1],) and change.flags == ("no_flip",)
     assert set(change.flags) <= set(FLAGS)
+
+
+@pytest.mark.parametrize("order", [[], [0, 0], [11], [-1]])
+def test_an_order_of_no_elements_or_unknown_ones_is_refused(order: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"order must name elements 0 \.\. 10, each once at most"):
+        first_flips([Planted(case=case())], [order])
 
 
 def test_a_certified_change_takes_out_the_set_that_was_found() -> None:

@@ -142,9 +142,9 @@ def test_settings_out_of_range_are_refused(wrong: dict, words: str) -> None:
 def test_settings_are_refused_before_the_model_is_asked() -> None:
     nobody = SimpleNamespace(lm=SimpleNamespace(template=ReaderTemplate()))  # asked for anything else, it fails
     with pytest.raises(ValueError, match="steps must be 0 or more, not -1"):
-        loop_masks(nobody, cases(1), Weights(), steps=-1)
+        loop_masks(nobody, cases(), Weights(), steps=-1)
     with pytest.raises(ValueError, match="masks must be 2 or more"):
-        faithfulness(nobody, cases(1), ["leave_one_out"], masks=1)
+        faithfulness(nobody, cases(), ["leave_one_out"], masks=1)
     with pytest.raises(ValueError, match="target must be"):
         context_cite(SimpleNamespace(n=3), rng=np.random.default_rng(0), target="odds")
 

@@ -1,9 +1,13 @@
 """Sentences about explanations: each number in them is the one it says."""
 
+from dataclasses import replace
+
 import explain_cases as small
+import numpy as np
 import pytest
 
-from workbench.explain import ChangedSets, ElementSet, Explanation, verdict
+from workbench.explain import ChangedSets, ElementSet, Explanation, OtherOrders, order_shares, verdict
+from workbench.explain.counterfactual import one_by_one, verified_changes
 from workbench.stats import PairedDifference
 
 
@@ -59,7 +63,7 @@ def test_against_is_first_minus_other() -> None:
         "in_loop": [explained(id=str(i)) for i in range(8)],
         "random_node": [explained("random_node", id=str(i), changed=("command:hisat2",)) for i in range(8)],
     }
-    found = verdict.against(groups, "in_loop")
+    found = verdict.against(groups, "in_loop", metric="jaccard")
     assert set(found) == {"random_node"}
     assert found["random_node"].mean == -1.0 and found["random_node"].p == pytest.approx(2 / 2**8)
     assert "more than random_node; less than none; with no sure difference to none" in verdict.ranking(found, "in_loop")
@@ -69,6 +73,90 @@ def test_ranking_corrects_for_the_number_of_comparisons() -> None:
     some = {name: PairedDifference(-0.1, -0.2, 0.0, 60, 0.02) for name in "abc"}
     assert "with no sure difference to a, b, c" in verdict.ranking(some, "in_loop")
     assert "more than a" in verdict.ranking({"a": some["a"]}, "in_loop")
+
+
+class Planted:
+    """A case's game that is lost when all elements of any of the groups are gone."""
+
+    def __init__(self, case, rng: np.random.Generator):
+        self.case, self.elements, self.n = case, case.elements, len(case.elements)
+        sizes = rng.integers(1, 4, size=rng.integers(1, 4))
+        self.groups = [rng.permutation(self.n)[:size] for size in sizes]
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        return np.min([keep[:, group].mean(1) for group in self.groups], axis=0) - 1e-9
+
+
+def by_chance(seed: int, cases: int = 24) -> tuple[dict, dict]:
+    """Two orders by chance, one of them under the name of a method: under one stopping rule, and with as many elements
+    removed as the first took."""
+    rng = np.random.default_rng(seed)
+    games = [Planted(small.case(id=str(i)), rng) for i in range(cases)]
+    orders = {name: [rng.permutation(game.n) for game in games] for name in ("in_loop", "random_both")}
+    stopped = {name: verified_changes(games, some, ask=one_by_one) for name, some in orders.items()}
+    equal = [
+        [g.elements[i] for i in o[: len(one.elements)]]
+        for g, o, one in zip(games, orders["random_both"], stopped["in_loop"], strict=True)
+    ]
+
+    def group(name: str, removed) -> list[Explanation]:
+        out = []
+        for game, gone in zip(games, removed, strict=True):
+            lost = game(np.array([[e not in gone for e in game.elements]]))[0] <= 0
+            out.append(explained(name, id=game.case.id, removed=gone, base=False, changed=() if lost else FULL))
+        return out
+
+    under = {name: group(name, [one.elements for one in found]) for name, found in stopped.items()}
+    return under, {"in_loop": under["in_loop"], "random_both": group("random_both", equal)}
+
+
+FULL = ("command:hisat2",)
+
+
+def test_an_order_by_chance_is_no_better_than_chance_under_one_stopping_rule() -> None:
+    """Stopping one order where it flips, and the other wherever that was, makes chance look better than chance."""
+    sooner, unlike, artefact, times = 0, 0, 0, 100
+    for seed in range(times):
+        stopped, equal = by_chance(seed)
+        sooner += verdict.against(stopped, "in_loop", metric="elements_taken", seed=seed)["random_both"].p < 0.05
+        unlike += verdict.against(stopped, "in_loop", metric="jaccard", seed=seed)["random_both"].p < 0.05
+        artefact += verdict.against(equal, "in_loop", metric="jaccard", seed=seed)["random_both"].p < 0.05
+    bound = 0.05 * times + 3 * np.sqrt(0.05 * 0.95 * times)
+    assert sooner <= bound and unlike <= bound
+    assert artefact > 0.9 * times, "with as many elements the stopping rule is measured, not the order"
+
+
+def test_the_headline_names_sizes_and_ranks_the_searched_set_with_none() -> None:
+    few, many = small.case().elements[:1], small.case().elements[:4]
+    groups = {
+        name: [explained(name, id=str(i), removed=gone) for i in range(12)]
+        for name, gone in (("in_loop", few), ("random_both", many), ("certified", few))
+    }
+    said = verdict.sooner(groups, "in_loop")
+    assert "in_loop needs 1.0 elements [1.0, 1.0], mean of 12 cases: fewer than random_both (4.0)" in said
+    assert "the searched set has 1.0; in 0 cases no number of them changes it" in said
+    never = {
+        **groups,
+        "in_loop": [replace(one, flags=("no_flip",), answers={}, toolchains=SAME) for one in groups["in_loop"]],
+    }
+    assert never["in_loop"][0].elements_taken == len(small.case().elements) and never["in_loop"][0].facts_taken == 5
+    assert "in 12 cases no number of them" in verdict.sooner(never, "in_loop")
+
+
+SAME = {"tuned_full": FULL, "tuned_changed": FULL}
+
+
+def test_what_other_orders_do_is_said_with_its_interval() -> None:
+    found = [OtherOrders("a", (True, True, False, True), (True, False, True, True))] * 3
+    found += [OtherOrders("b", (False,) * 4, (True,) * 4)]
+    shares = order_shares(found)
+    assert shares["flips"]["mean"] == pytest.approx(np.mean([0.75] * 3 + [1]))
+    assert shares["kept"]["mean"] == pytest.approx(np.mean([0.75] * 3 + [0]))
+    assert (shares["flips_where_kept"]["mean"], shares["flips_where_kept"]["n"]) == (pytest.approx(2 / 3), 3)
+    said = verdict.under_orders(found)
+    assert "in 4 other orders of each of 4 cases removing the set changes the toolchain in 81% [" in said
+    assert "67% [67%, 67%] of those alone" in said and "56% [" in said
+    assert order_shares([]) == {} and "not known" in verdict.under_orders([])
 
 
 def test_by_case_goes_case_by_case() -> None:
@@ -86,8 +174,8 @@ def test_a_found_set_is_named_with_its_proof_and_its_price() -> None:
     members = (number["command:hisat2"], number[case.facts[3]])
     flip = ElementSet("flip", members, True, True, 12, -0.5, note="no element flips alone")
     assert verdict.found_set(case, flip) == (
-        "removing hisat2, SAM → samtools sort changes the toolchain: 2 elements, certified, asked for with 12 masks; "
-        "no element flips alone"
+        "removing hisat2, SAM → samtools sort changes the toolchain: 2 elements, certified for the facts in this "
+        "order, asked for with 12 masks; no element flips alone"
     )
     keep = ElementSet("sufficient", (), True, False, 1, 0.5)
     assert verdict.found_set(case, keep) == (

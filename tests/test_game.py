@@ -9,9 +9,10 @@ import torch
 from tiny import chain_case, save_tiny, tiny_reader
 
 from workbench.cases import toolchain
-from workbench.game import Difference, Engine, Game, Restricted
+from workbench.game import Difference, Engine, Game, Restricted, values_together
 from workbench.models import LanguageModel, add_adapter, load
 from workbench.prompts import encode, encode_answer
+from workbench.sampling import with_order
 
 CASE = chain_case()
 FACTS, NODES = len(CASE.facts), len(CASE.nodes)
@@ -100,6 +101,23 @@ def test_the_decision_is_kept_exactly_where_the_greedy_toolchain_is_the_same(lm)
     assert values[0] > 0 and (values != 0).all()
     assert ((values > 0) == same).all()
     assert same.any() and not same.all()  # the check can fail in both directions
+
+
+def test_games_asked_together_say_what_each_says_alone(lm):
+    engine = Engine(lm)
+    cases = [CASE, with_order(CASE, np.random.default_rng(2))]
+    games = [Game.of(engine, case, form="decision") for case in cases]
+    games += [games[0], Game.of(engine, CASE, form="logprob"), Game.of(engine, CASE, form="decision", adapter=False)]
+    keeps = [masks(9, seed) for seed in range(len(games))]
+    before = engine.ledger.calls
+    found = values_together(games[:3], keeps[:3])
+    assert engine.ledger.calls - before <= 2, "one pass for all rows, one for all answers that are written anew"
+    found += values_together(games[3:], keeps[3:])
+    for game, keep, values in zip(games, keeps, found, strict=True):
+        alone = dataclasses.replace(game, memory=type(game.memory)())(keep)
+        assert values == pytest.approx(alone, abs=1e-4) and ((values > 0) == (alone > 0)).all()
+    before = engine.ledger.rows
+    assert (values_together(games[:3], keeps[:3])[1] == found[1]).all() and engine.ledger.rows == before
 
 
 def test_margin_is_against_the_strongest_other_toolchain(lm):

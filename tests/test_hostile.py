@@ -9,7 +9,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from hostile_inputs import TEXTS, manifests, notebooks
+from hostile_inputs import COMMANDS, PLACES, TEXTS, manifests, notebooks
+from kg_tables import write_table
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 from tiny_chain import write_notebooks
@@ -32,6 +33,8 @@ def area(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder to work in; what lies beside the folder `inside` must be the same afterwards."""
     (tmp_path / "inside").mkdir()
     (tmp_path / "outside").write_text("not yours")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.txt").write_text("not yours")
     write_notebooks(tmp_path / "nb")
     monkeypatch.chdir(tmp_path / "inside")
     monkeypatch.setenv("HOME", str(tmp_path / "inside" / "home"))
@@ -57,6 +60,47 @@ def answered(words: list[str], capsys: pytest.CaptureFixture) -> str:
     assert code in (0, 1) or told.err.count("\n") == 1, told.err
     assert "\x1b[2J" not in told.out + told.err, "a recorded text has reached the terminal as a command"
     return told.err
+
+
+@pytest.fixture
+def graph(area: Path) -> Path:
+    """A small graph, and beside it what is none, as the working directory has them."""
+    Path("folder").mkdir()
+    Path("file").write_text("x")
+    Path("empty.json").write_text("{}")
+    path = Path("graph.json").resolve()
+    return kg.to_json(kg.build_graph(kg.read_table(write_table(area / "inside" / "table"))), path)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands(graph: Path, capsys: pytest.CaptureFixture, command: str) -> None:
+    """90 commands that ask for what is not there or cannot be: refused in one line, with nothing written."""
+    before = sorted(graph.parent.rglob("*"))
+    for place in PLACES if "PLACE" in command else [""]:
+        words = command.replace("HERE/GRAPH", str(graph)).replace("PLACE", place).split()
+        assert main(words) == 2, words
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1 and len(error) < 1500, error
+    assert sorted(graph.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("number", range(len(TEXTS)))
+def test_names_that_are_asked_for(graph: Path, capsys: pytest.CaptureFixture, number: int) -> None:
+    """42 names of a thing, a graph, a benchmark and a grid."""
+    name = TEXTS[number]
+    for words in (
+        ["kg", "ask", str(graph), "--from", name],
+        ["kg", "ask", str(graph), "--from", "sra", "--to", name],
+        ["kg", "ask", name, "--from", "sra"],
+        ["bench", name, "--json", "m.json"],
+        ["bench", "compare", name, name],
+        ["sweep", name, "--out", "m"],
+        ["diff", name, name],
+        ["kg", "merge", str(graph), "mediakg", "--out", str(graph.parent), "--matches", name],
+    ):
+        if name != "--help":
+            answered(words, capsys)
+    assert not Path("m").exists() and not Path("m.json").exists()
 
 
 def finish(run_dir: Path, stage: str, **more: object) -> None:
@@ -175,8 +219,6 @@ def make(run: Path) -> None:
 
 def test_no_link_in_a_run_leads_what_is_written_out_of_it(area: Path) -> None:
     """In place of every file and folder, of what is being made too, a link: what it leads to stays as it is."""
-    (area / "elsewhere").mkdir()
-    (area / "elsewhere" / "a.txt").write_text("not yours")
     whole = area / "inside" / "whole"
     make(whole)
     (runs.open_stage(whole, "adapter") / runs.WORK_FOLDER / "checkpoint-3").mkdir(parents=True)
@@ -211,7 +253,6 @@ def test_links_out_of_the_run_folder_are_refused_before_anything_runs(
     area: Path, capsys: pytest.CaptureFixture
 ) -> None:
     run = area / "inside" / "run"
-    (area / "elsewhere").mkdir()
     run.mkdir()
     for name in ("adapter", "adapter.new", "kg.old", "notebooks", ".lock", ".lock.kernel"):
         (run / name).symlink_to(area / ("outside" if name.startswith(".") else "elsewhere"))
@@ -237,6 +278,7 @@ def test_links_in_a_finished_run_and_in_a_sweeps_folder_are_not_written_through(
     (run / "notebooks" / "01_build_kg.partial.ipynb").symlink_to(area / "outside")
     assert main([*words, "--fresh"]) == 0 and around(area) == before
     assert main(["verify", str(run)]) == 0 and not [path for path in run.rglob("*") if path.is_symlink()]
+    capsys.readouterr()
 
     (area / "inside" / "grid.yaml").write_text(f"what: chain\nnotebooks: {area / 'nb'}\nseeds: 1\n")
     for name in (".lock", "rows.jsonl", "runs"):

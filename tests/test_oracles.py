@@ -75,7 +75,7 @@ def test_searches_are_measured_cell_by_cell() -> None:
     }
     for row in rows:
         assert row["exact"] == proportion([True] * 12)._asdict() and row["certified"] == 1
-        assert row["wrong_certificates"] == 0 and 5 <= row["calls"]["median"] <= 30
+        assert row["wrong_certificates"] == 0 and 5 <= row["calls"]["median"] <= (130 if row["noise"] else 30)
     assert [row for row in set_games(**grid) if row["method"] in SEARCHES] == rows
 
 

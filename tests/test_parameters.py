@@ -123,9 +123,8 @@ def test_a_rule_holds_where_the_expression_it_is_written_as_does(text: str) -> N
 @pytest.mark.parametrize(
     "text",
     ["y > 0", "x > y", "x > 10^6", "x == 1", "len(y) < 3",
-     "__import__('os').system('touch x') > 0", "x > [i for i in x]",
-     "x > 0 or x < 1", "not x > 0", "1 < 2", "x < x", "x <", "x.real > 0", "x > 0 if x else x > 1",
-     "(" * 500 + "x < 1"],
+     "__import__('os').system('touch x') > 0", "x > [i for i in x]", "(" * 500 + "x < 1",
+     "x > 0 or x < 1", "not x > 0", "1 < 2", "x < x", "x <", "x.real > 0", "x > 0 if x else x > 1"],
 )  # fmt: skip
 def test_what_is_more_than_a_rule_is_refused_and_not_run(tmp_path: Path, text: str) -> None:
     notebook = write_notebooks(tmp_path, extra={"kg": f"x = 3  # a number; {text}\n"}) / "01_build_kg.ipynb"

@@ -185,8 +185,31 @@ def test_arguments_out_of_range_are_refused() -> None:
         minimal_flip_set(game, 5, allowed=np.ones(4, bool))
     with pytest.raises(ValueError, match="repeats must be 1 or more, not 0"):
         minimal_flip_set(game, 5, repeats=0)
+    for name in ("budget", "repeats"):
+        for value in (np.nan, 2.0, True, "3"):
+            with pytest.raises(ValueError, match=f"{name} must be a whole number, . or more, not .*; give an int"):
+                minimal_sufficient_set(game, 5, **{name: value})
+    for n in (-1, 2.5, None):
+        with pytest.raises(ValueError, match="n must be"):
+            minimal_flip_set(game, n)
+    with pytest.raises(ValueError, match="the game must give numbers, one a mask, not"):
+        minimal_flip_set(lambda z: ["kept"] * len(z), 5)
     with pytest.raises(ValueError, match="is nan"):
         minimal_flip_set(lambda z: np.full(len(z), np.nan), 5)
+
+
+@pytest.mark.parametrize("kind", SEARCHES)
+@pytest.mark.parametrize("repeats", [1, 20])
+def test_a_game_that_writes_into_its_masks_changes_nothing(kind: str, repeats: int) -> None:
+    def game(keep: np.ndarray) -> np.ndarray:
+        return np.where(keep[:, [2, 5, 8]].sum(1) > 1, 1.0, -1.0)
+
+    def scribbling(keep: np.ndarray) -> np.ndarray:
+        values = game(keep)
+        keep[:] = False
+        return values
+
+    assert SEARCHES[kind](scribbling, 10, repeats=repeats) == SEARCHES[kind](game, 10, repeats=repeats)
 
 
 def test_progress_hears_the_rows_and_the_result_is_plain_json() -> None:

@@ -90,6 +90,7 @@ def test_what_is_no_base_is_named(tmp_path: Path) -> None:
         base_weights(tmp_path)(Q)
     with pytest.raises(ModelError, match="holds no weight of other"):
         base_weights(tmp_path)("other")
+    (tmp_path / "model.safetensors").unlink()
     index = tmp_path / "model.safetensors.index.json"
     for content, words in (
         (json.dumps({"weight_map": {f"{Q}.weight": "../secret.safetensors"}}), "must lie in the folder itself"),

@@ -73,7 +73,7 @@ def test_dose_values_and_effects_are_those_of_the_game_at_the_dose(games):
 def test_over_cases_counts_a_case_once():
     table = pd.DataFrame({"case": ["a", "a", "a", "b"], "dose": [1.0, 1.0, 1.0, 1.0], "effect": [1.0, 2.0, 3.0, 10.0]})
     (row,) = over_cases(table, ["dose"], value="effect", rng=rng()).itertuples()
-    assert (row.dose, row.mean, row.n) == (1.0, 6.0, 2) and row.low == 2.0 and row.high == 10.0
+    assert (row.dose, row.mean, row.n) == (1.0, 6.0, 2) and row.low < 2.0 and row.high > 10.0
 
 
 @pytest.mark.parametrize("unit", ["module", "part"])

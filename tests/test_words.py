@@ -103,7 +103,7 @@ def test_a_mask_is_never_called_certified() -> None:
 @pytest.mark.parametrize(
     ("found", "certified", "has"),
     [
-        (True, True, "Certified: it flips"),
+        (True, True, "Certified for the facts in this order: it flips"),
         (True, False, "not proved minimal"),
         (False, False, "does not show that there is none"),
     ],
@@ -114,6 +114,8 @@ def test_a_certificate_is_told_as_it_is(found: bool, certified: bool, has: str) 
     said = words.explanation(explained("certified", certificate=proof, flags=flags), NAMES)
     assert has in said and "12 prompts asked" in said and ("Certified:" in said) == certified
     assert "the base model's stays" in said
+    noisy = words.explanation(explained("certified", certificate={**proof, "confidence": 0.95}, flags=flags), NAMES)
+    assert ("Certified at 95%: it flips" in noisy) == certified
 
 
 def test_the_objective_says_whether_it_is_of_these_weights() -> None:
@@ -122,16 +124,6 @@ def test_the_objective_says_whether_it_is_of_these_weights() -> None:
     assert "divergence alone makes 94%" in same and "Recompute" not in same
     assert "only Recompute" in words.objective(row, Weights(alpha=1.0), learned=Weights().to_dict())
     assert words.objective(dict.fromkeys(TERMS, 0.0), Weights(), learned={}) == "Every term is 0 or switched off."
-
-
-def test_overlapping_intervals_rank_nothing() -> None:
-    def row(mean: float) -> dict:
-        return {"flipped": {"mean": mean, "low": mean - 0.1, "high": mean + 0.1, "n": 40}}
-
-    near = words.over_cases({"in_loop": row(0.5), "paper": row(0.45), "certified": row(1.0)})
-    far = words.over_cases({"in_loop": row(0.9), "paper": row(0.1)})
-    assert "0.50 [0.40, 0.60], n = 40" in near and "does not rank the two" in near and "certified" not in near
-    assert "do not overlap" in far
 
 
 def test_long_lists_and_chains_are_counted_not_cut() -> None:

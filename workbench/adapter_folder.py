@@ -42,12 +42,13 @@ SILENT = set(
 """Settings that say nothing of what a trained adapter computes, whatever they are. Those in neither set must be off."""
 
 PLAIN_STARTS = ("gaussian", "eva", "orthogonal")  # names of starts that leave W0 as it was
+DORA = "DoRA also rescales the columns of W0"
 FOREIGN = {
-    "use_dora": "DoRA also rescales the columns of W0",
+    "use_dora": DORA,
     "megatron_config": "it names a library to be loaded, and nothing is run that an adapter names",
     "modules_to_save": "it replaces a layer of the base",
     "lora_embedding_": "it changes an embedding table, which looks rows up and multiplies nothing",
-    "lora_magnitude_vector": "it belongs to DoRA, which also rescales the columns of W0",
+    "lora_magnitude_vector": DORA,
     "lora_B.bias": "it changes a bias of the base",
 }
 """A setting, or a part of a tensor's name -> why it is not read."""
@@ -85,9 +86,7 @@ class AdapterFolder:
     def tensors(self, module: str) -> tuple[torch.Tensor, torch.Tensor]:
         """A (rank, in) and B (out, rank) of one module, in the type on disk.
 
-        Raises:
-            KeyError: the adapter has none on it.
-            AdapterError: values that are not finite, or so large that the change is not in 32 bits.
+        KeyError: the adapter has none on it. AdapterError: a value, or the change itself, is no number of 32 bits.
         """
         rank, scaling = self.scalings[module]
         path = self.folder / WEIGHTS
@@ -105,11 +104,7 @@ class AdapterFolder:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """`adapter_config.json`, once it is known to describe plain LoRA.
-
-    Raises:
-        AdapterError: it is missing, no JSON object, or holds a setting under which the change is not s B A.
-    """
+    """`adapter_config.json`. AdapterError: missing, no JSON object, or with a setting that makes it no plain LoRA."""
     path = folder / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -188,7 +183,7 @@ def _instead(path: Path) -> str:
     if path.with_suffix(".bin").exists():
         return (
             f"{path.with_suffix('.bin').name} is a pickle, which can run code when it is read and is never opened "
-            "here; load the adapter where you trust it and save it again with PEFT, which writes safetensors"
+            "here; load the adapter where you trust it and save it again with PEFT"
         )
     if any(path.parent.glob(f"{path.stem}*-of-*{path.suffix}")) or path.with_name(f"{path.name}.index.json").exists():
         return "the weights lie in several files; save the adapter again as one file (max_shard_size)"
@@ -235,17 +230,13 @@ def _setting(config: Mapping[str, Any], name: str, pattern_name: str, module: st
 
 
 def _check_pair(path: Path, module: str, pair: Mapping[str, tuple[int, ...]], rank: int) -> None:
-    for factor in "AB":
-        if factor not in pair:
-            raise AdapterError(f"{path}: {module} has no lora_{factor}; both factors are needed")
-        if len(pair[factor]) != 2:
-            raise AdapterError(
-                f"{path}: lora_{factor} of {module} has the shape {pair[factor]}; only linear layers are read"
-            )
-        if 0 in pair[factor]:
-            raise AdapterError(f"{path}: lora_{factor} of {module} is empty, of the shape {pair[factor]}")
-    if not pair["A"][0] == pair["B"][1] == rank:
+    if lacking := {"A", "B"} - pair.keys():
+        raise AdapterError(f"{path}: {module} has no lora_{lacking.pop()}; both factors are needed")
+    a, b = pair["A"], pair["B"]
+    if len(a) != 2 or len(b) != 2 or 0 in a + b:
+        raise AdapterError(f"{path}: A {a} and B {b} of {module} must be matrices; only linear layers are read")
+    if not a[0] == b[1] == rank:
         raise AdapterError(
-            f"{path}: A {pair['A']} and B {pair['B']} of {module} must share the rank {rank} that {CONFIG} gives; "
-            "the two files do not belong together"
+            f"{path}: A {a} and B {b} of {module} must share the rank {rank} that {CONFIG} gives; the two files do not "
+            "belong together"
         )

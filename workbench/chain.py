@@ -107,10 +107,15 @@ def check_first(run_dir: Path, steps: Sequence[Step]) -> None:
 
     Raises:
         ValueError: a link would lead what is written out of the run folder.
+        ModelError: a base model that cannot be had, or is not whole.
     """
     check_inside(run_dir, run_dir / COPIES)
     for step in steps:
         check_stage_links(run_dir, step.stage)
+    for name in sorted({str(step.effective["model"]) for step in steps if step.effective.get("model")} - {"reader"}):
+        from workbench.models import check_model  # takes torch with it: seconds, and only where a model was chosen
+
+        check_model(name)
 
 
 def _keep_or_run(run_dir: Path, step: Step, title: str, timeout: float | None, tell: Tell) -> None:

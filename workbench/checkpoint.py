@@ -13,8 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
+from safetensors import SafetensorError, safe_open
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as library
 
 WEIGHTS, INDEX, ADAPTER = "model.safetensors", "model.safetensors.index.json", "adapter_config.json"
@@ -53,8 +60,10 @@ def load_config(location: str) -> PretrainedConfig:
             f"model {location!r} wants to run code of its own (auto_map); choose one that transformers knows"
         )
     if (Path(location) / ADAPTER).exists():  # transformers would put it onto the base without a word
+        raise ModelError(f"model {location!r} holds {ADAPTER}, and a base model is wanted; give a folder without one")
+    if getattr(config, "transformers_weights", None):
         raise ModelError(
-            f"model {location!r} holds {ADAPTER}: an adapter would change the base model; give a folder without one"
+            f"model {location!r} names a file of weights (transformers_weights); take that out of config.json"
         )
     layers = getattr(config, "num_hidden_layers", 0)
     if not isinstance(layers, int) or layers > MOST_LAYERS:
@@ -115,20 +124,28 @@ def weight_files(folder: Path) -> list[Path]:
     return [folder / file for file in sorted(files)]
 
 
+def headers(folder: Path) -> dict[str, tuple[Path, tuple[int, ...]]]:
+    """Tensor -> its file and shape, from the heads of a model's files. Raises ModelError: one is missing or broken."""
+    found: dict[str, tuple[Path, tuple[int, ...]]] = {}
+    for path in weight_files(folder):
+        try:
+            with safe_open(path, framework="pt") as weights:
+                found |= {key: (path, tuple(weights.get_slice(key).get_shape())) for key in weights.keys()}  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"{path} cannot be read as safetensors: {first_line(error)}; copy it again") from error
+    return found
+
+
 def check_names(folder: Path, config: PretrainedConfig, name: str) -> None:
-    """`check_found` from the headers of the files alone: the model is loaded, with no value, on the meta device.
+    """`check_found` from the heads of the files alone: the model is loaded, with no value, on the meta device.
 
     Says nothing of a checkpoint that is quantised already: its names are known to its quantiser alone.
     """
-    files = weight_files(folder)
+    tensors = headers(folder)
     if getattr(config, "quantization_config", None):
         return
     with loading(name), _silent(), torch.device("meta"):
-        empty = {}
-        for path in files:
-            with safe_open(path, framework="pt") as weights:
-                for key in weights.keys():  # noqa: SIM118 - not a dict
-                    empty[key] = torch.empty(weights.get_slice(key).get_shape())
+        empty = {key: torch.empty(shape) for key, (_, shape) in tensors.items()}
         kind = type(AutoModelForCausalLM.from_config(config, trust_remote_code=False))
         model, found = kind.from_pretrained(None, config=config, state_dict=empty, device_map={"": "meta"}, **TOLD)
     check_found(model, found, name)
@@ -138,15 +155,18 @@ TOLD: dict[str, Any] = {"output_loading_info": True, "ignore_mismatched_sizes": 
 """Lets transformers tell what did not fit, by name, in place of an error that names nothing."""
 
 
-def check_found(model: torch.nn.Module, found: Mapping[str, Any], name: str) -> None:
+def check_found(model: PreTrainedModel, found: Mapping[str, Any], name: str) -> None:
     """ModelError when the model was not made of what the checkpoint holds. found: what transformers tells of it.
 
     Tensors that only another model has, such as a classifier's head, are passed over; those of our own parts are not.
     """
-    parts = {part for owner in (model, getattr(model, "base_model", model)) for part, _ in owner.named_children()}
+    if model._hf_peft_config_loaded:  # from the hub: a folder that holds one was refused by `load_config`
+        raise ModelError(f"model {name!r} is an adapter, and a base model is wanted; give the one it was trained on")
+    parts = {part for owner in (model, model.base_model) for part, _ in owner.named_children()}
     odd = [key for key in found["unexpected_keys"] if key.partition(".")[0] in parts]
-    shapes = [f"{key} {tuple(lies)} in place of {tuple(due)}" for key, lies, due in found["mismatched_keys"]]
-    missing = found["missing_keys"] - {key for key, *_ in found["mismatched_keys"]}
+    unlike = [*found["mismatched_keys"], *_quantised_unlike(model)]
+    shapes = [f"{key} {tuple(lies)} in place of {tuple(due)}" for key, lies, due in unlike]
+    missing = found["missing_keys"] - {key for key, *_ in unlike}
     faults = (
         ("the weights lack", missing),
         ("of another shape than config.json says are", shapes),
@@ -158,6 +178,14 @@ def check_found(model: torch.nn.Module, found: Mapping[str, Any], name: str) -> 
             f"model {name!r} cannot be loaded: {said}. It would run on random numbers or without a part of it; copy "
             "it again, or bring the config.json that the weights were saved with"
         )
+
+
+def _quantised_unlike(model: torch.nn.Module) -> Iterator[tuple[str, tuple[int, ...], tuple[int, ...]]]:
+    """(name, shape, shape due) of 4-bit matrices: transformers quantises whatever it finds, and looks at no shape."""
+    for name, module in model.named_modules():
+        state = getattr(getattr(module, "weight", None), "quant_state", None)
+        if state is not None and tuple(state.shape) != (due := (module.out_features, module.in_features)):
+            yield f"{name}.weight", tuple(state.shape), due
 
 
 def _listed(keys: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ SHOWN = 80  # characters of a value
 
 def check_whole(name: str, value: Any, *, low: int = 1, high: int = MOST) -> None:
     """ValueError unless `value` is a whole number in [low, high]; true and false are none."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
+    if not _is_of(value, Integral):
         raise ValueError(f"{name} must be a whole number, not {shown(value)}")
     if int(value) < low:
         raise ValueError(f"{name} must be {low:,} or more, not {shown(value)}")
@@ -29,7 +29,7 @@ def check_seed(value: Any) -> None:
 
 def check_number(name: str, value: Any, *, low: float = 0.0, high: float = math.inf, without_low: bool = False) -> None:
     """ValueError unless `value` is a finite number in [low, high], or (low, high]; true and false are none."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not _is_finite(value):
+    if not _is_of(value, Real) or not _is_finite(value):
         raise ValueError(f"{name} must be a finite number, not {shown(value)}")
     number = float(value)
     if number < low or number > high or (without_low and number == low):
@@ -52,6 +52,11 @@ def shown(value: Any) -> str:
     except ValueError:  # Python writes out no whole number of more than some thousand digits
         return f"a {type(value).__name__} too large to show"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def _is_of(value: Any, kind: type) -> bool:
+    """Whether a value is a number of a kind; true and false are none, numpy's numbers are."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def _is_finite(value: Any) -> bool:

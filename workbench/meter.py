@@ -46,6 +46,15 @@ Mark = tuple[int, Ledger]
 """What a meter read at some moment: mask rows evaluated, and what they had cost."""
 
 
+def whole(name: str, value: object, *, least: int) -> int:
+    """The value as an int. ValueError: no whole number (a bool, 2.0 and nan are none), or below `least`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise ValueError(f"{name} must be a whole number, {least} or more, not {value!r}; give an int")
+    if value < least:
+        raise ValueError(f"{name} must be {least} or more, not {value!r}")
+    return int(value)
+
+
 class BudgetSpent(RuntimeError):
     """Raised before a call that would exceed the budget: nothing has been asked, `calls` still holds."""
 
@@ -67,11 +76,9 @@ class Meter:
         cache: bool = True,
         progress: Callable[[int], None] | None = None,
     ):
-        """ValueError: n or the budget below 0."""
-        for name, value in (("n", n), ("budget", budget)):
-            if value is not None and value < 0:
-                raise ValueError(f"{name} must be 0 or more, not {value!r}")
-        self.game, self.n, self.budget, self.progress = game, n, budget, progress
+        """ValueError: n or the budget no whole number, or below 0."""
+        self.game, self.n, self.progress = game, whole("n", n, least=0), progress
+        self.budget = None if budget is None else whole("budget", budget, least=0)
         self.calls = 0  # mask rows evaluated
         self.ledger = Ledger()  # what they cost: by the game's own ledger where it keeps one, else calls, rows, seconds
         self._known: dict[bytes, float] | None = {} if cache else None
@@ -134,7 +141,7 @@ class Meter:
     def _asked(self, masks: np.ndarray) -> np.ndarray:
         """The game's values, booked."""
         before, started = self._books(), time.perf_counter()
-        values = np.asarray(self.game(masks), dtype=np.float64)
+        values = _numbers(self.game(masks.copy()))  # a game may write into what it is given
         after = self._books()
         if before is None or after is None:
             spent = Ledger(calls=1, rows=len(masks), seconds=time.perf_counter() - started)
@@ -147,3 +154,11 @@ class Meter:
         """What the game says it has cost so far; None where it keeps no ledger."""
         ledger = getattr(self.game, "ledger", None)
         return ledger.copy() if isinstance(ledger, Ledger) else None
+
+
+def _numbers(values: object) -> np.ndarray:
+    """Values as float64. ValueError: not numbers."""
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"the game must give numbers, one a mask, not {values!r:.100}; {error}") from error

@@ -122,8 +122,6 @@ def base_model(location: str, name: str, *, four_bit: bool) -> PreTrainedModel:
     device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
     dtype = torch.bfloat16 if torch.cuda.is_available() and name != READER else torch.float32
     with loading(name):
-        if Path(location).is_dir():
-            checkpoint.check_names(Path(location), config, name)  # names what is amiss before a weight is read
         model, found = AutoModelForCausalLM.from_pretrained(
             location,
             config=config,

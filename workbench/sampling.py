@@ -45,6 +45,7 @@ def sample_cases(
     config: SamplingConfig,
     *,
     reserved: Iterable[tuple[str, str]] = (),
+    spared: Iterable[Nodes] = (),
     progress: Callable[[int], None] | None = None,
 ) -> dict[str, list[Case]]:
     """Draws the splits `train`, `held_out` (unseen pairs), `held_out_sequences` and `held_out_tools` (unseen tools).
@@ -54,10 +55,12 @@ def sample_cases(
     graph has few, since the training keeps the sequences that it is drawn from, and since every fact of their chains
     must be one that a training case asks for: what is new is the order.
 
-    reserved: (source, target) pairs that no training case may ask. progress is called with the number of new cases.
+    reserved: (source, target) pairs that no training case may ask. spared: chains of which no part is held out.
+    progress is called with the number of new cases.
     Raises ValueError when the graph is too small to give as many cases of another split as were asked for.
     """
     draw = Draw(Sampler(graph, flow, config=config), config, reserved, progress)
+    draw.spared.update(*map(stretches, spared))
     shares = config.length_shares
     tools = draw.split("held_out_tools", lengths(config.held_out_tools, shares), draw.needs_new_tool)
     pairs = draw.split("held_out", lengths(config.held_out, shares), draw.asks_new_pair)

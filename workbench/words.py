@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from workbench.cases import Case, Fact
-from workbench.explain import CERTIFIED, FLAGS, LEARNED, TERMS, Explanation, Weights, contributions, without
+from workbench.explain import CERTIFIED, FLAGS, TERMS, Explanation, Weights, contributions, without
 from workbench.explain.counterfactual import Element
 from workbench.explain.verdict import count
 from workbench.trial import Carriers, Check, Outcome
@@ -185,7 +185,9 @@ def _proof(one: Explanation) -> str:
         return f"It is not proved minimal ({asked}{noted})."
     size = len(proof["elements"])
     member = "the member" if size == 1 else f"any one of the {size} members"
-    return f"Certified: it flips, and with {member} put back it does not ({asked}{noted})."
+    sure = f" at {proof['confidence']:.0%}" if proof.get("confidence", 1) < 1 else ""
+    where = f"Certified{sure} for the facts in this order"
+    return f"{where}: it flips, and with {member} put back it does not ({asked}{noted})."
 
 
 def _notes(one: Explanation) -> list[str]:
@@ -223,29 +225,3 @@ def ledger(cost: Mapping[str, Any]) -> str:
     if "seconds" in cost:  # saved explanations hold none
         said.append(f"{cost['seconds']:.1f} s")
     return f"Cost: {', '.join(said)}{over}."
-
-
-def interval(mean: float, low: float, high: float, n: int, *, unit: str = "") -> str:
-    """`0.42 [0.31, 0.53], n = 60`: a mean with its 95 % interval."""
-    return f"{mean:z.2f}{unit} [{low:z.2f}, {high:z.2f}], n = {n:,}"
-
-
-def over_cases(summary: Mapping[str, Mapping[str, Mapping[str, float]]], method: str = LEARNED[-1]) -> str:
-    """How often a method changed the tuned model's toolchain over the cases, beside the best of the others.
-
-    summary: method -> metric -> {mean, low, high, n}, as `explain.summarise` gives it.
-    """
-    own = summary[method]
-    who = METHOD.get(method, method).rstrip(",")
-    said = f"{who} changed the tuned model's toolchain in a share of {_cell(own['flipped'])}."
-    others = {name: row["flipped"] for name, row in summary.items() if name not in (method, CERTIFIED)}
-    if not others:
-        return said
-    best = max(others, key=lambda name: others[name]["mean"])
-    apart = others[best]["high"] < own["flipped"]["low"] or own["flipped"]["high"] < others[best]["low"]
-    sure = "the intervals do not overlap" if apart else "the intervals overlap, so this alone does not rank the two"
-    return f"{said} Of the other methods {best} did so most often, {_cell(others[best])}; {sure}."
-
-
-def _cell(row: Mapping[str, float]) -> str:
-    return interval(row["mean"], row["low"], row["high"], int(row["n"]))

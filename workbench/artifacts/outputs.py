@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from workbench.artifacts.parameter import is_text
+
 Place = str | os.PathLike[str]
 
 
@@ -28,6 +30,9 @@ def check_outputs(outputs: Mapping[str, Place | None], *, reads: Iterable[Place]
     """
     places = {name: file for name, file in outputs.items() if file is not None}
     inputs, names = list(reads), list(places)
+    for name, file in places.items():
+        if not is_text(text := os.fspath(file)) or "\0" in text:
+            raise ValueError(f"{name} {text!a} is no name that a file can have")
     for number, name in enumerate(names):
         for other in names[:number]:
             if _is_same(places[name], places[other]):

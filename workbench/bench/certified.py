@@ -1,4 +1,6 @@
-"""`bench certified`: certified flip sets of held-out cases, against a look at every set of up to three elements."""
+"""`bench certified`: certified flip sets of held-out cases, against a look at every set of up to three elements; every
+method's order under one stopping rule; certified sets under other orders of the facts; those under noise, against
+the truth of planted games."""
 
 from __future__ import annotations
 
@@ -11,12 +13,27 @@ from pathlib import Path
 import numpy as np
 
 from workbench.bench import Say
+from workbench.bench.noisy import certificates
 from workbench.bench.subject import load
 from workbench.cases import Case, withhold
-from workbench.explain import ExplainConfig, explain, minimal_flip_set
+from workbench.explain import (
+    CERTIFIED,
+    LEARNED,
+    METHODS,
+    UNTIL_FLIP,
+    ExplainConfig,
+    Session,
+    explain,
+    minimal_flip_set,
+    order_shares,
+    other_orders,
+    records,
+    summarise,
+    verdict,
+)
 from workbench.explain.smallest import gradient_order, smallest_flip_set
 from workbench.game import Engine, Game
-from workbench.stats import bootstrap_mean, bootstrap_median, proportion
+from workbench.stats import bootstrap_mean, median_interval, proportion
 
 LARGEST = 3  # elements of the sets that are all looked at
 BLOCK = 4096  # masks asked at once
@@ -24,7 +41,8 @@ STEPS = (15, 30, 60, 120)  # of learning a mask with the model in the loop: when
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
-    """Rows, one a case, with every needed fact shown and with 30 % withheld; shares with 95 % intervals."""
+    """Rows, one a case, with every needed fact shown and with 30 % withheld; shares with 95 % intervals; and what
+    certificates are worth under noise, where the truth is known."""
     engine, held_out = load(run_dir)
     cases = held_out[: 8 if quick else 200]
     rows = []
@@ -36,7 +54,11 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
                 say(f"{share:.0%} withheld: {k} of {len(cases)} cases")
     summary = [summarised(rows, share, seed=seed) for share in (0.0, 0.3)]
     masks = convergence(engine, cases[: 4 if quick else 24], steps=(10,) if quick else STEPS, seed=seed)
-    return {"table": [flat(one) for one in summary], "summary": summary, "masks_in_the_loop": masks, "rows": rows}
+    say("every order until the toolchain changes")
+    stopped = orders(engine, cases, config=ExplainConfig(paper_steps=10, loop_steps=4) if quick else None, seed=seed)
+    noisy = certificates(certified=10 if quick else 2000, seed=seed, progress=say)
+    table = {"table": [flat(one) for one in summary], "summary": summary}
+    return {**table, "masks_in_the_loop": masks, **stopped, "under_noise": noisy, "rows": rows}
 
 
 def measured(engine: Engine, case: Case, *, seed: int) -> dict:
@@ -94,11 +116,28 @@ def summarised(rows: Sequence[dict], share: float, *, seed: int) -> dict:
         "certified": proportion([r["certified"] for r in mine])._asdict(),
         "size": bootstrap_mean([r["size"] for r in mine if r["found"]], rng=rng)._asdict(),
         "n": bootstrap_mean([r["n"] for r in mine], rng=rng)._asdict(),
-        "rows": bootstrap_median([r["rows"] for r in mine], rng=rng)._asdict(),
-        "seconds": bootstrap_median([r["seconds"] for r in mine], rng=rng)._asdict(),
+        "rows": median_interval([r["rows"] for r in mine])._asdict(),
+        "seconds": median_interval([r["seconds"] for r in mine])._asdict(),
         "seeded_size": bootstrap_mean([r["seeded_size"] for r in mine], rng=rng)._asdict(),
-        "seeded_masks": bootstrap_median([r["seeded_masks"] for r in mine], rng=rng)._asdict(),
-        "seeded_seconds": bootstrap_median([r["seeded_seconds"] for r in mine], rng=rng)._asdict(),
+        "seeded_masks": median_interval([r["seeded_masks"] for r in mine])._asdict(),
+        "seeded_seconds": median_interval([r["seeded_seconds"] for r in mine])._asdict(),
+    }
+
+
+def orders(engine: Engine, cases: Sequence[Case], *, config: ExplainConfig | None, seed: int) -> dict:
+    """`until_flip`: method -> what its order takes until the toolchain changes, and by how many elements fewer the mask
+    in the loop needs, negative, paired over the cases. `other_orders`: what the certified sets do in other orders of
+    the facts."""
+    session = Session(engine, cases, seed=seed, config=config)
+    found = {method: session.explanations(method, with_base=False, until_flip=True) for method in METHODS}
+    means = summarise(records(found), names=UNTIL_FLIP, seed=seed)
+    against = verdict.against(found, LEARNED[-1], metric="elements_taken", seed=seed)
+    proved = [one for one in found[CERTIFIED] if one.certificate["certified"]]
+    return {
+        "until_flip": {m: {**row, "in_loop_minus": against[m]._asdict()} for m, row in means.items() if m in against}
+        | {LEARNED[-1]: means[LEARNED[-1]]},
+        "said": verdict.sooner(found, LEARNED[-1], seed=seed),
+        "other_orders": order_shares(other_orders(engine, proved, seed=seed), seed=seed),
     }
 
 

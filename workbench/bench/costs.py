@@ -14,7 +14,7 @@ from workbench.cases import Case, Fact
 from workbench.explain import ElementSet, minimal_flip_set, smallest_flip_set
 from workbench.explain.smallest import gradient_order
 from workbench.game import Engine, Game
-from workbench.stats import bootstrap_median, proportion
+from workbench.stats import median_interval, proportion
 
 FACTS, TOKENS, ELEMENTS = 32, 24, 32
 ABLATIONS = ("leave_one_out", "FeatureAblation", "FeatureAblation, no cache", "FeatureAblation, one pass")
@@ -108,9 +108,7 @@ def median(every: Sequence[Passes]) -> dict:
     return replace(every[-1], seconds=seconds).to_dict() | {"repeats": len(every)}
 
 
-def certified_explanation(
-    engine: Engine, cases: Sequence[Case], *, elements: int = ELEMENTS, count: int = 5, seed: int = 0
-) -> dict:
+def certified_explanation(engine: Engine, cases: Sequence[Case], *, elements: int = ELEMENTS, count: int = 5) -> dict:
     """Seconds of one certified flip set among all elements, the answer's generation included, by both searches.
 
     Taken of the `count` cases whose number of elements is nearest to `elements`.
@@ -120,14 +118,13 @@ def certified_explanation(
     for search in ("certified", "smallest"):
         explained(engine, nearest[0], search)  # warm-up
         found = [explained(engine, case, search) for case in nearest]
-        rng = np.random.default_rng(seed)
         figures: dict[str, list[float]] = {
             "seconds": [spent.seconds for _, spent in found],
             "rows": [spent.rows for _, spent in found],
             "masks": [one.calls for one, _ in found],
             "size": [len(one.elements) for one, _ in found],
         }
-        out[search] = {name: bootstrap_median(values, rng=rng)._asdict() for name, values in figures.items()}
+        out[search] = {name: median_interval(values)._asdict() for name, values in figures.items()}
         out[search]["slowest_seconds"] = max(figures["seconds"])
         out[search]["certified"] = proportion([one.certified for one, _ in found])._asdict()
     return out

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from workbench.meter import whole
+
 Rule = Callable[[np.ndarray], np.ndarray]
 """Kept roles (m, k) bool -> noise-free values (m,) float."""
 
@@ -141,4 +143,5 @@ def planted_game(name: str, n: int, *, rng: np.random.Generator, noise: float = 
     """The formula `name` on elements drawn from n. ValueError: an unknown name, or fewer elements than roles."""
     if name not in FORMULAS:
         raise ValueError(f"name must be one of {', '.join(FORMULAS)}, not {name!r}")
+    whole("n", n, least=0)
     return PlantedGame(name, n, tuple(rng.permutation(n)[: FORMULAS[name].roles].tolist()), noise, rng)

@@ -19,7 +19,7 @@ from workbench.bench.subject import load
 from workbench.cases import Case
 from workbench.extras import install_command
 from workbench.game import Engine
-from workbench.stats import bootstrap_mean, bootstrap_median, spearman
+from workbench.stats import bootstrap_mean, median_interval, spearman
 
 COSTS = ("calls", "rows", "tokens", "seconds")
 RATIOS = tuple(f"{name}_ratio" for name in COSTS)
@@ -47,7 +47,7 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
         "rows": rows,
         "goals": {
             "element_ablation": element_ablation(engine, here, seed=seed, say=say, **size),
-            "certified_explanation": certified_explanation(engine, held_out, count=1 if quick else 9, seed=seed),
+            "certified_explanation": certified_explanation(engine, held_out, count=1 if quick else 9),
         },
         "model": engine.lm.name,
         "device": str(engine.lm.device),
@@ -144,7 +144,7 @@ def judged(asked: Asked, mine: Sequence[tuple[Contender, Given | None, dict]], *
 
 
 def summarise(rows: Sequence[dict], *, seed: int = 0) -> dict[str, dict]:
-    """contender -> `n`, `failed`, and measure -> mean over cases with its bootstrap interval; of seconds the median.
+    """contender -> `n`, `failed`, and measure -> mean over cases with its interval, bootstrap-t; of seconds the median.
 
     A measure that applies to no case is left out.
     """
@@ -157,15 +157,17 @@ def summarise(rows: Sequence[dict], *, seed: int = 0) -> dict[str, dict]:
         for measure_name in (*MEANS, "seconds"):
             values = [row[measure_name] for row in done if row[measure_name] is not None]
             if values:
-                interval = bootstrap_median if measure_name == "seconds" else bootstrap_mean
-                line[measure_name] = interval(values, rng=rng)._asdict()
+                median = measure_name == "seconds"
+                found = median_interval(values) if median else bootstrap_mean(values, rng=rng)
+                line[measure_name] = found._asdict()
         out[name] = line
     return out
 
 
 def table(figures: dict[str, dict]) -> list[dict]:
     """One line a contender: the means (of seconds the median) without their intervals; None: does not apply."""
-    shown = ("top_k_drop", "lds", "flips", "calls", "rows", "seconds", "seconds_ratio", "agreement", "difference")
+    quality = ("top_k_drop", "lds", "flips", "until_flip")
+    shown = (*quality, "calls", "rows", "seconds", "seconds_ratio", "agreement", "difference")
     out = []
     for name, line in figures.items():
         cells = {key: line.get(key, {}) for key in shown}

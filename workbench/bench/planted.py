@@ -10,6 +10,7 @@ import numpy as np
 
 from workbench.bench import Say
 from workbench.bench.adapters import AdapterConfig, planted_adapters, summary, tune, zero_adapter
+from workbench.bench.noisy import certificates
 from workbench.bench.set_games import set_games
 from workbench.bench.worlds import RULES, World
 from workbench.explain import minimal_flip_set
@@ -18,7 +19,8 @@ from workbench.peers import METHODS
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
-    """Rows of all three, and a table of the set games at their middle size. run_dir is not used: nothing is read."""
+    """Rows of all three, a table of the set games at their middle size, certificates under noise. run_dir is not used:
+    nothing is read."""
     sizes, seeds, searches = ((16,), 4, 12) if quick else ((16, 64, 256), 20, 200)
     oracles = set_games(sizes=sizes, seeds=seeds, search_seeds=searches, seed=seed, progress=say)
     config = AdapterConfig(training_cases=200, steps=20, cases=3, worlds=(0,)) if quick else AdapterConfig()
@@ -29,6 +31,7 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     return {
         "table": table(oracles, n=sizes[len(sizes) // 2]),
         "oracles": oracles,
+        "under_noise": certificates(certified=10 if quick else 2000, seed=seed, progress=say),
         "adapters": {"rows": adapters, "summary": summary(adapters)},
         "zero_adapter": {"rows": zero, "largest_change": max(row["largest_change"] for row in zero)},
         "switched_off": off,

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.bench.contenders import Asked, Given
+from workbench.explain import first_flips
 from workbench.game import Restricted
 from workbench.peers import fit_surrogate, logit_of_logprob
 from workbench.peers.faithfulness import measured
 from workbench.stats import ranking
 
-QUALITY = ("top_k_drop", "comprehensiveness", "lds", "flips")
+QUALITY = ("top_k_drop", "comprehensiveness", "lds", "flips", "until_flip")
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,16 @@ class Quality:
         return cls(Restricted(game, asked.facts), decision, asked.seed, size, masks)
 
     def __call__(self, scores: np.ndarray) -> dict[str, float | None]:
-        """Of scores (facts,): what `measured` says, and `flips`: 1.0 where the toolchain changes once as many facts go,
-        highest score first, as the smallest flip set has.
+        """Of scores (facts,): what `measured` says; `until_flip`: how many facts go, highest score first, until the
+        toolchain changes, all where no number of them changes it; and `flips`: 1.0 where it has changed once as many go
+        as the smallest flip set has. A search for flip sets was told what flips, scores were not.
         """
-        flips = None
+        flips, order = None, ranking(scores, rng=np.random.default_rng(self.seed))
         if self.size is not None:
-            order = ranking(scores, rng=np.random.default_rng(self.seed))
             left = ~np.isin(np.arange(len(order)), order[: self.size])
             flips = float(self.decision(left[None])[0] <= 0)
         told = measured(self.value, scores, seed=self.seed, k=self.k, masks=self.masks, keep=0.5)
-        return {**told, "flips": flips}
+        return {**told, "flips": flips, "until_flip": first_flips([self.decision], [order])[0] or len(order)}
 
 
 def largest_difference(asked: Asked, given: Given, ours: Given) -> float:

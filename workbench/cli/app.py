@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from workbench.cli.places import typed
 from workbench.cli.run import RUN_DIR
 from workbench.cli.screen import say
 
@@ -36,7 +37,7 @@ def _app(options: argparse.Namespace) -> int:
     from workbench.chain import find_notebooks
     from workbench.panel.page import RUN_DIR as VARIABLE
 
-    folder = Path(options.run_dir).expanduser().resolve()
+    folder = typed(options.run_dir).resolve()
     runs.require_stage(folder, "adapter")
     page = find_notebooks(options.notebooks) / PAGE
     if not page.is_file():

@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from workbench.checks import check_seed
+from workbench.cli.places import typed
 from workbench.cli.run import RUN_DIR
 from workbench.cli.screen import result, say, show
 
@@ -38,7 +40,8 @@ def _bench(options: argparse.Namespace) -> int:
     from workbench.artifacts.stage import STAGES
     from workbench.bench import measure
 
-    run_dir = Path(options.run_dir).expanduser()
+    check_seed(options.seed)
+    run_dir = typed(options.run_dir)
     file = _file(options.json, reads=[run_dir / stage for stage in STAGES])
     result = measure(options.name, run_dir=run_dir, quick=options.quick, seed=options.seed, say=say)
     atomic_write_json(file, result)
@@ -54,7 +57,7 @@ def _compare(options: argparse.Namespace) -> int:
 
     if len(options.files) != 2:
         raise ValueError(f"bench compare takes two results, A and B, not {len(options.files)}")
-    files = [Path(one).expanduser() for one in options.files]
+    files = [typed(one) for one in options.files]
     out = _file(options.json, reads=files) if options.json else None
     found = compare(*files)
     if out:
@@ -70,7 +73,7 @@ def _compare(options: argparse.Namespace) -> int:
 def _file(given: str, *, reads: Sequence[Path]) -> Path:
     from workbench.artifacts.outputs import check_outputs, check_place
 
-    file = Path(given).expanduser()
+    file = typed(given)
     check_place("--json", file)
     check_outputs({"--json": file}, reads=reads)
     return file

@@ -7,8 +7,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
+from workbench.cli.places import typed
 from workbench.cli.screen import say
 
 FORMATS = ("nfcore", "biotools", "galaxy", "workflow", "edam", "rdf", "triples", "graphml", "tables")
@@ -45,8 +45,8 @@ def _import(options: argparse.Namespace) -> int:
 
     if options.format not in IMPORTERS:
         raise RegistryError(f"no importer is called {options.format!r}; there are {', '.join(IMPORTERS)}")
-    out = Path(options.out).expanduser()
-    report = Path(options.report).expanduser() if options.report else None
+    out = typed(options.out)
+    report = typed(options.report) if options.report else None
     outputs = {"--out": out, **({"--report": report} if report else {})}
     for name, file in outputs.items():
         check_place(name, file)
@@ -57,7 +57,7 @@ def _import(options: argparse.Namespace) -> int:
     with _bar(options.format) as progress:
         done = import_registry(
             IMPORTERS[options.format],
-            Path(options.path).expanduser(),
+            typed(options.path),
             out=out,
             report=report,
             options=Options(vocabulary, mapping),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workbench.cli.places import typed
 from workbench.cli.screen import say
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _merge(options: argparse.Namespace) -> int:
         name = str(one.graph.graph.get("name") or Path(place).stem)
         graphs[name if name not in graphs else f"{name} ({place})"] = one.graph
     asked = ((f"--{name}", getattr(options, name)) for name in ("out", "matches", "conflicts"))
-    outputs = {name: Path(file).expanduser() for name, file in asked if file}
+    outputs = {name: typed(file) for name, file in asked if file}
     check_outputs(outputs, reads=[file for one in given for file in one.files])
     merged = merge(graphs, at_least=options.at_least)
     _write(merged, outputs)

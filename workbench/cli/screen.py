@@ -166,6 +166,11 @@ def answer(document: Any) -> None:
         print(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False))
 
 
+def printable(text: str) -> str:
+    """What is recorded or typed is data, never a command to the terminal."""
+    return "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in text)
+
+
 def plain(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
@@ -173,7 +178,7 @@ def plain(value: object) -> str:
 def complain(message: str, *, code: int) -> None:
     """An error, on one line of stderr; where stderr takes none, the exit code has to do."""
     with suppress(OSError):
-        _complain(" ".join(message.split()), code)
+        _complain(printable(" ".join(message.split())), code)
 
 
 def _complain(line: str, code: int) -> None:

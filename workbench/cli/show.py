@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from workbench.cli.screen import answer, draw
+from workbench.cli.screen import answer, draw, printable
 
 LONGEST = 100  # characters of a value
 HEAD = ("finished", "seconds", "seed", "device", "python", "platform")
@@ -76,5 +76,5 @@ def text(line: str, style: str = "") -> Any:
     """A line of the screen: what is recorded is data, never markup or a command to the terminal."""
     from rich.text import Text
 
-    shown = "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in line)
+    shown = printable(line)
     return Text(shown if len(shown) <= LONGEST + 40 else f"{shown[: LONGEST + 40]}...", style=style)

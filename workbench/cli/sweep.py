@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.cli import exit
+from workbench.cli.places import typed
 from workbench.cli.screen import say, tell
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def _sweep(options: argparse.Namespace) -> int:
     from workbench.sweep import read_grid
     from workbench.sweep.rows import PARQUET, ROWS
 
-    file, out = Path(options.grid).expanduser(), Path(options.out).expanduser()
+    file, out = typed(options.grid), typed(options.out)
     grid = read_grid(file)
     for name in (ROWS, PARQUET, NOTE):
         check_outputs({"--out": out / name}, reads=[file])

@@ -3,14 +3,16 @@
 from workbench.explain.attribution import Attribution
 from workbench.explain.baselines import BASELINES
 from workbench.explain.changed import ChangedSets, changed_sets
-from workbench.explain.compare import compare, explain, explain_all, records, summarise
+from workbench.explain.compare import UNTIL_FLIP, compare, explain, explain_all, records, summarise
+from workbench.explain.config import CERTIFIED, LEARNED, METHODS, ExplainConfig
 from workbench.explain.counterfactual import (
     FLAGS,
     Change,
     Element,
     certified_change,
+    first_flips,
     removed_elements,
-    verified_change,
+    verified_changes,
     without,
 )
 from workbench.explain.difference import linear_surrogate, shapley
@@ -19,8 +21,9 @@ from workbench.explain.features import Features
 from workbench.explain.layout import Layout
 from workbench.explain.masks import Masks, learn_masks, loop_masks, paper_masks
 from workbench.explain.metrics import METRICS, cosine, edit_distance, jaccard, path_overlap
+from workbench.explain.orders import OtherOrders, order_shares, other_orders
 from workbench.explain.result import Explanation, load, save
-from workbench.explain.session import CERTIFIED, LEARNED, METHODS, ExplainConfig, Session
+from workbench.explain.session import Session
 from workbench.explain.sets import (
     ElementSet,
     disjoint_pairs,
@@ -40,6 +43,7 @@ __all__ = [
     "METRICS",
     "PRESETS",
     "TERMS",
+    "UNTIL_FLIP",
     "Attribution",
     "Change",
     "ChangedSets",
@@ -51,6 +55,7 @@ __all__ = [
     "Layout",
     "LoopDivergence",
     "Masks",
+    "OtherOrders",
     "Sample",
     "Session",
     "Term",
@@ -67,6 +72,7 @@ __all__ = [
     "evaluate",
     "explain",
     "explain_all",
+    "first_flips",
     "jaccard",
     "jensen_shannon",
     "learn_masks",
@@ -75,6 +81,8 @@ __all__ = [
     "loop_masks",
     "minimal_flip_set",
     "minimal_sufficient_set",
+    "order_shares",
+    "other_orders",
     "paper_masks",
     "path_overlap",
     "records",
@@ -84,6 +92,6 @@ __all__ = [
     "smallest_flip_set",
     "summarise",
     "total",
-    "verified_change",
+    "verified_changes",
     "without",
 ]

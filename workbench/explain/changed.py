@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 from workbench.artifacts.files import untimed
 from workbench.explain.sets import ElementSet, diverse_flip_sets, minimal_flip_set
 from workbench.explain.sets.question import ranking
-from workbench.meter import BudgetSpent, Ledger, Meter, Oracle
+from workbench.meter import BudgetSpent, Ledger, Meter, Oracle, whole
 
 UNDECIDED = "the {} model does not keep the decision with everything kept: it depends on nothing"
 UNASKED = "the budget was spent before every set was put to the {} model"
@@ -82,9 +82,10 @@ def changed_sets(
     all in one call, and search only where fewer than `count` flip: complete for sets of one, and fast where rows are
     cheap together. budget: most rows asked of each. The rest as in `minimal_flip_set`; both searches get the same order
     and the same random numbers, so that equal games give equal sets and nothing is added or dropped.
-    ValueError: `alone` in a noisy game, where one value is no proof.
+    ValueError: `alone` in a noisy game, where one value is no proof; arguments out of range.
     """
-    if alone and repeats > 1:
+    whole("count", count, least=1)
+    if whole("repeats", repeats, least=1) > 1 and alone:
         raise ValueError(f"alone asks each element once; it is for deterministic games, not for repeats={repeats}")
     tuned, base = (
         Side(name, Meter(game, n, budget=budget, cache=repeats == 1), order=order, repeats=repeats, rng=rng)
@@ -121,7 +122,7 @@ class Side:
         keep = np.ones((self.repeats, self.meter.n), bool)
         keep[:, list(removed)] = False
         try:
-            return bool(self.meter(keep).mean() > 0)
+            return bool((self.meter(keep) > 0).mean() > 0.5)
         except BudgetSpent:
             self.notes[UNASKED.format(self.name)] = None
             return None

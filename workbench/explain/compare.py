@@ -8,13 +8,15 @@ import numpy as np
 
 from workbench.cases import Case
 from workbench.explain.baselines import BASELINES
+from workbench.explain.config import METHODS, ExplainConfig
 from workbench.explain.metrics import METRICS
 from workbench.explain.result import Explanation
-from workbench.explain.session import METHODS, ExplainConfig, Progress, Session
+from workbench.explain.session import Progress, Session
 from workbench.game import Engine
-from workbench.stats import bootstrap_mean
+from workbench.stats import bootstrap_mean, proportion
 
 SUMMARISED = (*METRICS, "flipped", "removed", "facts_removed")
+UNTIL_FLIP = ("elements_taken", "facts_taken", "flipped", *METRICS)  # of explanations under the one stopping rule
 
 
 def explain(
@@ -69,19 +71,26 @@ def records(explanations: Mapping[str, Sequence[Explanation]]) -> list[dict]:
     return [e.record() for group in explanations.values() for e in group]
 
 
-def summarise(records: Iterable[Mapping], *, seed: int = 0) -> dict[str, dict[str, dict[str, float]]]:
-    """method -> metric -> {mean, low, high, n} with 95 % bootstrap intervals over cases.
+def summarise(
+    records: Iterable[Mapping], *, names: Sequence[str] = SUMMARISED, seed: int = 0
+) -> dict[str, dict[str, dict[str, float]]]:
+    """method -> metric -> {mean, low, high, n} with 95 % intervals over cases: bootstrap-t, of `flipped` Wilson's.
 
-    Metrics: the paper's four, `flipped` (share of cases), `removed` (elements), `facts_removed`.
+    Metrics: the paper's four, `flipped` (share of cases), `removed` (elements), `facts_removed`, or those in `names`.
     """
     groups: dict[str, list[Mapping]] = {}
     for record in records:
         groups.setdefault(record["method"], []).append(record)
     # the same resampled cases for every method and metric
     return {
-        method: {
-            name: bootstrap_mean([float(r[name]) for r in group], rng=np.random.default_rng(seed))._asdict()
-            for name in SUMMARISED
-        }
+        method: {name: _mean(name, [float(r[name]) for r in group], seed) for name in names}
         for method, group in groups.items()
     }
+
+
+def _mean(name: str, values: Sequence[float], seed: int) -> dict[str, float]:
+    if name == "flipped":
+        share = proportion(values)
+        return {"mean": share.share, "low": share.low, "high": share.high, "n": share.n}
+    within = (0, 1) if name in METRICS else (0, np.inf) if name.startswith("facts") else (1, np.inf)
+    return bootstrap_mean(values, rng=np.random.default_rng(seed), within=within)._asdict()

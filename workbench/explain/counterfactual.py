@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from workbench.cases import Case, Fact
 from workbench.explain.masks import Masks
 from workbench.explain.sets import ElementSet
-from workbench.game import Game
+from workbench.game import Game, Restricted, values_together
+
+BATCH = 2  # numbers of elements tried at once: what is tried beyond the first change is lost
 
 Element = str | Fact
 """A node id or a fact (edge)."""
+
+Ask = Callable[[Sequence[Any], Sequence[np.ndarray]], list[np.ndarray]]
+"""Games and masks (m, n) for each -> values (m,) of each."""
+
+
+def one_by_one(games: Sequence[Any], keeps: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Any games, each asked by itself."""
+    return [game(keep) for game, keep in zip(games, keeps, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -47,25 +58,58 @@ def removed_elements(case: Case, masks: Masks, threshold: float = 0.5) -> Change
             f"masks of {len(masks.nodes)} nodes and {len(masks.edges)} edges do not fit case {case.id!r} "
             f"with {sizes[0]} and {sizes[1]}; learn them on this case"
         )
-    order = np.argsort(-masks.elements, kind="stable")
+    order = masks.order
     passed = [i for i in order if masks.elements[i] > threshold]
     chosen = passed or [order[0]]
     return change(case, [case.elements[i] for i in chosen], flags=() if passed else ("below_threshold",))
 
 
-def verified_change(game: Game, masks: Masks) -> Change:
-    """The elements of highest degree, no more than it takes: the first that, taken out together, change the decision.
+def first_flips(
+    games: Sequence[Game | Restricted], orders: Sequence[Sequence[int] | np.ndarray], *, ask: Ask = one_by_one
+) -> list[int | None]:
+    """How many elements each order takes: the least number whose removal, together, changes the decision of its game;
+    None where no number of them does.
 
-    Every number of them is tried on the rendered text, in one call of the game. Flag `no_flip`: none changes it.
+    The one stopping rule for orders of any origin, whose sizes can then be compared. orders: numbers of elements, those
+    that go first in front, not necessarily all. Every number up to the answer is tried, two at once, those of all
+    games together by `ask`. ValueError: an order of nothing, or with an element that is named twice or not there.
     """
-    order = np.argsort(-masks.elements, kind="stable")
-    keep = np.ones((game.n, game.n), bool)
-    for k in range(game.n):
-        keep[k, order[: k + 1]] = False
-    values = game(keep)
-    flips = np.flatnonzero(values <= 0)
-    size = int(flips[0]) + 1 if len(flips) else 1
-    return change(game.case, [game.elements[i] for i in order[:size]], flags=() if len(flips) else ("no_flip",))
+    masks = [_prefixes(game.n, order) for game, order in zip(games, orders, strict=True)]
+    found: list[int | None] = [None] * len(masks)
+    done, left = 0, list(range(len(masks)))
+    while left:
+        tried = ask([games[i] for i in left], [masks[i][done : done + BATCH] for i in left])
+        for i, values in zip(left, tried, strict=True):
+            flips = np.flatnonzero(values <= 0)
+            found[i] = done + int(flips[0]) + 1 if len(flips) else None
+        done += BATCH
+        left = [i for i in left if found[i] is None and done < len(masks[i])]
+    return found
+
+
+def _prefixes(n: int, order: Sequence[int] | np.ndarray) -> np.ndarray:
+    """Keep-masks (len(order), n) bool without the first 1, 2, ... elements of the order."""
+    numbers = [int(i) for i in order]
+    if not numbers or len({*numbers} & {*range(n)}) < len(numbers):
+        raise ValueError(f"order must name elements 0 .. {n - 1}, each once at most, not {numbers!r}"[:300])
+    keep = np.ones((len(numbers), n), bool)
+    for k, i in enumerate(numbers):
+        keep[k:, i] = False
+    return keep
+
+
+def verified_changes(
+    games: Sequence[Game], orders: Sequence[Sequence[int] | np.ndarray], *, ask: Ask = values_together
+) -> list[Change]:
+    """The first elements of every game's order, no more than `first_flips` says on the rendered text.
+
+    Flag `no_flip`: no number of them changes the decision; the first element is taken.
+    """
+    sizes = first_flips(games, orders, ask=ask)
+    return [
+        change(game.case, [game.elements[i] for i in order[: size or 1]], flags=() if size else ("no_flip",))
+        for game, order, size in zip(games, orders, sizes, strict=True)
+    ]
 
 
 def certified_change(game: Game, found: ElementSet) -> Change:

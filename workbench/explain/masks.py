@@ -38,6 +38,11 @@ class Masks:
         """(n,) in the order of case.elements."""
         return np.concatenate([self.nodes, self.edges])
 
+    @property
+    def order(self) -> np.ndarray:
+        """(n,) numbers of elements, the highest degree of removal first, of equal ones the first."""
+        return np.argsort(-self.elements, kind="stable")
+
 
 def learn_masks(
     cases: Sequence[Case],

@@ -46,13 +46,27 @@ class Explanation:
         """Whether the tuned model's toolchain changed."""
         return self.toolchains["tuned_full"] != self.toolchains["tuned_changed"]
 
+    @property
+    def elements_taken(self) -> int:
+        """How many elements were taken out; all of the case, where no number of them changes the toolchain: flag
+        `no_flip`, which stands for a number that is not known and larger than any that was tried."""
+        return len(self.case.elements) if "no_flip" in self.flags else len(self.removed)
+
+    @property
+    def facts_taken(self) -> int:
+        """How many facts went with them; all of the case, where no number of elements changes the toolchain."""
+        return len(self.case.facts) - (0 if "no_flip" in self.flags else len(self.changed.facts))
+
     def record(self) -> dict:
-        """One flat row: case, method, flipped, removed (elements), facts_removed, metrics, flags, both toolchains."""
+        """One flat row: case, method, flipped, removed (elements), facts_removed, how many of both were taken until the
+        toolchain changed, metrics, flags, both toolchains."""
         return {
             "case": self.case.id,
             "method": self.method,
             "flipped": self.flipped,
             "removed": len(self.removed),
+            "elements_taken": self.elements_taken,
+            "facts_taken": self.facts_taken,
             "facts_removed": len(self.case.facts) - len(self.changed.facts),
             **self.metrics,
             "flags": list(self.flags),

@@ -5,21 +5,20 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from workbench.artifacts.files import untimed
 from workbench.cases import Case, toolchain
-from workbench.checks import check_number, check_whole
 from workbench.explain.baselines import BASELINES
+from workbench.explain.config import CERTIFIED, LEARNED, METHODS, ExplainConfig
 from workbench.explain.counterfactual import (
     Change,
     certified_change,
     change,
     removed_elements,
-    verified_change,
+    verified_changes,
     without,
 )
 from workbench.explain.masks import Listener, Masks, loop_masks, paper_masks
@@ -27,40 +26,11 @@ from workbench.explain.metrics import METRICS
 from workbench.explain.result import Explanation
 from workbench.explain.sets import ElementSet
 from workbench.explain.smallest import smallest_flip_set
-from workbench.explain.terms import Weights
 from workbench.game import Engine, Game, attention_received
-
-LEARNED = ("paper", "in_loop")
-CERTIFIED = "certified"
-METHODS = (*LEARNED, CERTIFIED, *BASELINES)
 
 Progress = Callable[[str, dict[str, float]], None]
 """Called with a method and a row: of a learning step (see `masks.Listener`), {"case": k} after the k-th certified set,
 or {"done": 1.0} when the method is through."""
-
-
-@dataclass(frozen=True)
-class ExplainConfig:
-    """Settings of the explanations."""
-
-    weights: Weights = field(default_factory=Weights)
-    paper_steps: int = 120
-    paper_learning_rate: float = 0.3
-    loop_steps: int = 60
-    loop_learning_rate: float = 0.4
-    threshold: float = 0.5  # of the paper's mask: an element goes when its degree of removal is above it
-    certified_budget: int = 2000  # most rows asked for the certified set of one case
-    reference: str = "in_loop"  # learned method whose removals give the baselines their size and types
-    max_new_tokens: int = 32
-
-    def __post_init__(self) -> None:
-        if self.reference not in LEARNED:
-            raise ValueError(f"reference must be one of {', '.join(LEARNED)}, not {self.reference!r}")
-        check_number("threshold", self.threshold, high=1)
-        for name in ("paper_steps", "loop_steps", "certified_budget", "max_new_tokens"):
-            check_whole(name, getattr(self, name))
-        for name in ("paper_learning_rate", "loop_learning_rate"):
-            check_number(name, getattr(self, name), without_low=True)
 
 
 class Session:
@@ -96,11 +66,14 @@ class Session:
             if method not in METHODS:
                 raise ValueError(f"unknown method {method!r}; the methods are {', '.join(METHODS)}")
 
-    def explanations(self, method: str, *, with_base: bool) -> list[Explanation]:
-        """One explanation a case, in the order of the cases."""
+    def explanations(self, method: str, *, with_base: bool, until_flip: bool = False) -> list[Explanation]:
+        """One explanation a case, in the order of the cases.
+
+        until_flip: under the stopping rule that is the same for all methods, see `verified`.
+        """
         self.check([method])
         started, before = time.perf_counter(), self.engine.ledger.copy()
-        changes = self.changes(method)
+        changes = self.verified(method) if until_flip else self.changes(method)
         answers = {"tuned_full": self.full, "tuned_changed": self._answers(changes, adapter=True)}
         if with_base:
             answers |= {"base_full": self.base_full, "base_changed": self._answers(changes, adapter=False)}
@@ -113,7 +86,7 @@ class Session:
         ]
 
     def changes(self, method: str) -> list[Change]:
-        """What the method removes from each case."""
+        """What the method removes from each case: a baseline as many elements as the reference did."""
         if method not in self._changes:
             self._changes[method] = self._find_changes(method)
         return self._changes[method]
@@ -121,25 +94,47 @@ class Session:
     def _find_changes(self, method: str) -> list[Change]:
         if method == CERTIFIED:
             return [certified_change(game, one) for game, one in zip(self.games, self.certified, strict=True)]
+        if method == "paper":  # its mask never sees the model, and its threshold does not either
+            pairs = zip(self.cases, self.masks(method), strict=True)
+            return [removed_elements(c, m, self.config.threshold) for c, m in pairs]
         if method in LEARNED:
-            pairs = zip(self.games, self.masks(method), strict=True)
-            return [
-                # the paper's mask never sees the model, and its threshold does not either
-                removed_elements(g.case, m, self.config.threshold) if method == "paper" else verified_change(g, m)
-                for g, m in pairs
-            ]
-        out = []
+            return self.verified(method)
+        sizes = [len(one.elements) for one in self.changes(self.config.reference)]
+        rows = zip(self.cases, self.orders(method), sizes, strict=True)
+        return [change(c, [c.elements[i] for i in order[:size]]) for c, order, size in rows]
+
+    def verified(self, method: str) -> list[Change]:
+        """The first elements of the method's order, until the toolchain changes: the same rule for every method.
+
+        The certified set is searched for and no order: it is what it is.
+        """
+        if method == CERTIFIED:
+            return self.changes(method)
+        return verified_changes(self.games, self.orders(method))
+
+    def orders(self, method: str) -> list[list[int]]:
+        """Numbers of each case's elements in the order in which a mask or a baseline takes them out.
+
+        Of a baseline for nodes or edges alone these alone. One that is aligned begins with the types that the reference
+        removed. ValueError: the method has no order.
+        """
+        if method in LEARNED:
+            return [mask.order.tolist() for mask in self.masks(method)]
+        if method not in BASELINES:
+            raise ValueError(f"{method!r} takes out a set, in no order; ask {', '.join((*LEARNED, *BASELINES))}")
+        found = []
         for i, (case, reference) in enumerate(zip(self.cases, self.changes(self.config.reference), strict=True)):
             elements = BASELINES[method](
                 self.engine,
                 case,
-                size=len(reference.elements),
+                size=len(case.elements),
                 reference=reference.elements,
                 rng=np.random.default_rng([self.seed, *(zlib.crc32(name.encode()) for name in (method, case.id))]),
                 attention=self.attention[i] if method.startswith("attention") else None,
             )
-            out.append(change(case, elements))
-        return out
+            number = {element: k for k, element in enumerate(case.elements)}
+            found.append([number[e] for e in elements])
+        return found
 
     def masks(self, method: str) -> list[Masks]:
         """Masks of a learned method."""

@@ -36,8 +36,8 @@ def smallest_flip_set(
     numbers or a bool mask (n,), as in `minimal_flip_set`. Costs n + 1 rows where one element flips, some 276 more where
     two do. A budget ends the search with the best set so far.
     """
-    free = np.array(ranking(n, order=None, allowed=allowed), int)
     meter = Meter(game, n, budget=budget)
+    free = np.array(ranking(n, order=None, allowed=allowed), int)
     values = np.zeros(n)
     best: ElementSet | None = None
     try:

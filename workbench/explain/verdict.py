@@ -8,11 +8,12 @@ import numpy as np
 
 from workbench.cases import Case, Fact
 from workbench.explain.changed import ChangedSets
+from workbench.explain.config import CERTIFIED, LEARNED
 from workbench.explain.counterfactual import FLAGS, Element, without
+from workbench.explain.orders import OtherOrders, order_shares
 from workbench.explain.result import Explanation
-from workbench.explain.session import CERTIFIED, LEARNED
 from workbench.explain.sets import ElementSet
-from workbench.stats import PairedDifference, paired_difference, wilson
+from workbench.stats import PairedDifference, bootstrap_mean, paired_difference, wilson
 
 SURE = 0.05  # p-value below which a difference counts, divided by the number of comparisons
 
@@ -58,10 +59,14 @@ def over_cases(group: Sequence[Explanation]) -> str:
 
 
 def against(
-    explanations: Mapping[str, Sequence[Explanation]], method: str, *, metric: str = "jaccard", seed: int = 0
+    explanations: Mapping[str, Sequence[Explanation]], method: str, *, metric: str, seed: int = 0
 ) -> dict[str, PairedDifference]:
-    """Other method -> mean over cases of the metric under `method` minus the metric under the other one."""
-    values = {name: [one.metrics[metric] for one in group] for name, group in explanations.items()}
+    """Other method -> mean over cases of a metric under `method` minus the metric under the other one.
+
+    metric: `elements_taken`, of explanations under the one stopping rule, or one of the paper's four. A metric of the
+    answers says how good a method is only where its removals were not chosen by asking for the answers.
+    """
+    values = {name: [float(one.record()[metric]) for one in group] for name, group in explanations.items()}
     return {
         name: paired_difference(values[method], other, rng=np.random.default_rng(seed))
         for name, other in values.items()
@@ -69,20 +74,51 @@ def against(
     }
 
 
-def ranking(differences: Mapping[str, PairedDifference], method: str) -> str:
-    """Which methods `method` changed the answers more than, less than, or not surely otherwise than.
+def sooner(stopped: Mapping[str, Sequence[Explanation]], method: str, *, seed: int = 0) -> str:
+    """How many elements an order takes until the toolchain changes, and which other orders need surely more or fewer.
 
-    differences: of a metric that is low where the answer changed much. The level is 0.05 over the number of methods.
+    stopped: method -> explanations under the one stopping rule. The certified set, which is searched for, is told but
+    not ranked.
     """
+    fewer = against(stopped, method, metric="elements_taken", seed=seed)
+    proved = fewer.pop(CERTIFIED, None)
+    sizes = {name: np.mean([one.elements_taken for one in group]) for name, group in stopped.items()}
+    own = bootstrap_mean([one.elements_taken for one in stopped[method]], rng=np.random.default_rng(seed))
+    named_sizes = {f"{name} ({sizes[name]:.1f})": difference for name, difference in fewer.items()}
+    searched = f"; the searched set has {sizes[CERTIFIED]:.1f}" if proved else ""
+    never = sum(not one.flipped for one in stopped[method])
+    return (
+        f"taken out in its order until the toolchain changes, {method} needs {own.mean:.1f} elements "
+        f"[{own.low:.1f}, {own.high:.1f}], mean of {count(own.n, 'case')}: "
+        f"{_told(named_sizes, 'fewer than', 'more than')}{searched}; in {count(never, 'case')} no number of them "
+        "changes it, and all elements are counted"
+    )
+
+
+def ranking(differences: Mapping[str, PairedDifference], method: str) -> str:
+    """Which methods `method` changed the answers more than, less than, or not surely otherwise than, at its own sizes.
+
+    differences: of a metric that is low where the answer changed much. What a method that stops at a change is said to
+    be better at here is due to its stopping, not to its order; see `sooner`.
+    """
+    said = _told(differences, "more than", "less than")
+    return (
+        f"with as many elements removed as {method} took, {method} changed the toolchains {said}; a method that stops "
+        "where they change wins this by its stopping, whatever its order"
+    )
+
+
+def _told(differences: Mapping[str, PairedDifference], below: str, above: str) -> str:
+    """Names by the sign of their mean difference, where it is sure: p below 0.05 over the number of names."""
     level = SURE / max(1, len(differences))
     sure = {name: d.mean for name, d in differences.items() if d.p < level}
     groups = {
-        "more than": [name for name, mean in sure.items() if mean < 0],
-        "less than": [name for name, mean in sure.items() if mean > 0],
+        below: [name for name, mean in sure.items() if mean < 0],
+        above: [name for name, mean in sure.items() if mean > 0],
         "with no sure difference to": [name for name in differences if name not in sure],
     }
     said = "; ".join(f"{text} {', '.join(names) or 'none'}" for text, names in groups.items())
-    return f"{method} changed the toolchains {said} (level {level:.4f})"
+    return f"{said} (level {level:.4f})"
 
 
 def found_set(case: Case, found: ElementSet) -> str:
@@ -93,7 +129,8 @@ def found_set(case: Case, found: ElementSet) -> str:
     note = f"; {found.note}" if found.note else ""
     if not found.found:
         return f"no set was found, {asked}{note}"
-    proved = "certified" if found.certified else "not certified"
+    sure = f" at {found.confidence:.0%}" if found.confidence < 1 else ""
+    proved = f"certified{sure} for the facts in this order" if found.certified else "not certified"
     members = named(case, found.elements) or "nothing"
     return f"{doing} {members} {end}: {count(len(found.elements), 'element')}, {proved}, {asked}{note}"
 
@@ -110,6 +147,21 @@ def certified(explanations: Mapping[str, Sequence[Explanation]]) -> str:
         f"a certified flip set was found in {share.share:.0%} of {count(len(group), 'case')} "
         f"[{share.low:.0%}, {share.high:.0%}]; a mean of {sizes[CERTIFIED]:.1f} elements were removed, against "
         f"{others}; it took a median of {calls:,.0f} masks a case"
+    )
+
+
+def under_orders(found: Sequence[OtherOrders]) -> str:
+    """How often what was certified for one order of the facts changes the answer in others, with its interval."""
+    shares = order_shares(found)
+    if not shares:
+        return "no case has a set and another order of its facts, so what other orders do is not known"
+    told = {name: f"{s['mean']:.0%} [{s['low']:.0%}, {s['high']:.0%}]" for name, s in shares.items()}
+    kept = told.get("flips_where_kept")
+    also = f", in {kept} of those alone in which all facts together give the same answer as before" if kept else ""
+    return (
+        f"certified for the facts in the order shown; in {count(len(found[0].flips), 'other order')} of each of "
+        f"{count(len(found), 'case')} removing the set changes the toolchain in {told['flips']}{also}; these are "
+        f"{told['kept']} of all"
     )
 
 

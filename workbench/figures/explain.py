@@ -35,6 +35,8 @@ DIRECTION = {  # metric -> how it moves when Gc changes the answer more
     "path_overlap": ("lower:", "changed more"),
     "cosine": ("lower:", "changed more"),
     "flipped": ("share of tool-", "chains changed"),
+    "elements_taken": ("elements until the", "toolchain changes"),
+    "facts_taken": ("facts gone", "with these"),
 }
 MARKED = ("paper", "in_loop", "certified")  # methods that are no baselines
 
@@ -109,7 +111,7 @@ def comparison(
     summary: Mapping[str, Mapping[str, Mapping[str, float]]],
     *,
     title: str,
-    metrics: Sequence[str] = tuple(DIRECTION),
+    metrics: Sequence[str] = ("jaccard", "edit_distance", "path_overlap", "cosine", "flipped"),
     marked: Sequence[str] = MARKED,
 ) -> Figure:
     """Means with their intervals, a panel for each metric, a line for each method; the marked methods as diamonds.
@@ -129,7 +131,8 @@ def comparison(
             some = [k for k in places if (methods[k] in marked) == ours]
             intervals(panels, i, some, [summary[methods[k]][metric] for k in some], [methods[k] for k in some], ours)
         panels.axes[i].grid(axis="x")
-        panels.range(i, x=(-0.03, 1.03))
+        top = max(1.0, *(summary[method][metric]["high"] for method in methods))
+        panels.range(i, x=(-0.03 * top, 1.03 * top))
         hint = DIRECTION.get(metric, ("",))
         panels.axes[i].set_xlabel("\n".join(hint), size=FONT_SIZE - 1)
         panels.live.update_layout({f"xaxis{panels.end(i)}_title": {"text": "<br>".join(hint), "font": {"size": 11}}})

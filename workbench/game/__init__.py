@@ -21,6 +21,7 @@ from workbench.game.doses import (
 )
 from workbench.game.engine import Engine
 from workbench.game.gates import gate_mask
+from workbench.game.joint import values_together
 from workbench.game.modules import ModuleGame
 from workbench.game.passes import Memory
 from workbench.game.prefix import SharedPrefix
@@ -52,4 +53,5 @@ __all__ = [
     "rollout",
     "unit_names",
     "unit_parameters",
+    "values_together",
 ]

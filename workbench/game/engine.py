@@ -19,7 +19,7 @@ import torch
 from workbench.cases import Case
 from workbench.context import check_context
 from workbench.game.doses import dosed
-from workbench.game.gates import gated
+from workbench.game.gates import beneath, gate_mask
 from workbench.game.memory import fitting
 from workbench.meter import Ledger
 from workbench.models import LanguageModel
@@ -55,42 +55,58 @@ class Engine:
 
         gates: per row keep-degrees (facts,) in [0, 1], see `workbench.game.gates`. doses: per row factors on the
         adapter's update, (modules,) or (rank-one parts,), see `workbench.game.doses`. Gradients flow to both when they
-        ask for it; at a gate of 0 they take a second pass. ValueError: doses with the adapter off.
+        ask for it; a row with a gate at 0 is then passed twice. ValueError: doses with the adapter off.
         """
+        out = self._logits(prompts, answers, adapter=adapter, gates=gates, doses=doses)
+        if gates is not None and (rows := beneath(gates)):
+            exact = self._logits(
+                [prompts[i] for i in rows],
+                [answers[i] for i in rows],
+                adapter=adapter,
+                gates=[gates[i].detach() for i in rows],
+                doses=None if doses is None else [doses[i].detach() for i in rows],
+            )
+            for i, value in zip(rows, exact, strict=True):
+                out[i] = value + (out[i] - out[i].detach())
+        return out
+
+    def _logits(
+        self,
+        prompts: Sequence[Prompt],
+        answers: Sequence[Sequence[int]],
+        *,
+        adapter: bool,
+        gates: Sequence[torch.Tensor] | None,
+        doses: Sequence[torch.Tensor] | torch.Tensor | None,
+    ) -> list[torch.Tensor]:
+        """The same, but for gates `beneath` the floor of gradients, which are held at it."""
         out: list[torch.Tensor | None] = [None] * len(prompts)
         asked = any(x.requires_grad for given in (gates, doses) if given is not None for x in given)
         for attempt in fitting(self, [len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]):
             with attempt as rows:
-                some = [prompts[i] for i in rows], [answers[i] for i in rows]
+                started = time.perf_counter()
+                width = max(len(prompts[i].ids) + len(answers[i]) - 1 for i in rows)
+                longest = max(len(answers[i]) for i in rows)
+                ids, real = self.padded([(*prompts[i].ids, *answers[i][:-1]) for i in rows], width)
+                mask: torch.Tensor = real
+                if gates is not None:
+                    facts = [(*prompts[i].fact, *[-1] * (len(answers[i]) - 1)) for i in rows]
+                    mask = gate_mask(facts, [gates[i] for i in rows], width, dtype=self.lm.model.dtype).to(
+                        self.lm.device
+                    )
+                positions = (real.cumsum(1) - 1).clamp(min=0)
                 with self.switched(adapter, _rows_of(doses, rows)), torch.set_grad_enabled(asked):
-                    result = self._pass(*some, None if gates is None else [gates[i] for i in rows])
+                    result = self.lm.model(
+                        input_ids=ids,
+                        attention_mask=mask,
+                        position_ids=positions,
+                        logits_to_keep=longest,
+                        use_cache=False,
+                    )
                 for k, i in enumerate(rows):
-                    out[i] = result[k, result.shape[1] - len(answers[i]) :].float()
+                    out[i] = result.logits[k, longest - len(answers[i]) :].float()
+                self.book(rows=len(rows), tokens=int(real.sum()), started=started)
         return [t for t in out if t is not None]
-
-    def _pass(
-        self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], gates: Sequence[torch.Tensor] | None
-    ) -> torch.Tensor:
-        """Logits (rows, tokens of the longest answer, vocabulary) of one batch; the answers end together."""
-        lengths = [len(p.ids) + len(a) - 1 for p, a in zip(prompts, answers, strict=True)]
-        ids, real = self.padded([(*p.ids, *a[:-1]) for p, a in zip(prompts, answers, strict=True)], max(lengths))
-
-        def run(mask: torch.Tensor) -> torch.Tensor:
-            started = time.perf_counter()
-            result = self.lm.model(
-                input_ids=ids,
-                attention_mask=mask.to(self.lm.device),
-                position_ids=(real.cumsum(1) - 1).clamp(min=0),
-                logits_to_keep=max(map(len, answers)),
-                use_cache=False,
-            )
-            self.book(rows=len(prompts), tokens=int(real.sum()), started=started)
-            return result.logits
-
-        if gates is None:
-            return run(real)
-        facts = [(*p.fact, *[-1] * (len(a) - 1)) for p, a in zip(prompts, answers, strict=True)]
-        return gated(run, facts, gates, width=max(lengths), dtype=self.lm.model.dtype)
 
     def logprobs(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], **how) -> list[torch.Tensor]:
         """Log-probability (nats) of every answer token: per row (len(answer),). `how` as in `logits`."""

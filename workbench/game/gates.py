@@ -7,13 +7,14 @@ of its dtype there, as it does for padding. That is exact, since every row sees 
 log has no floor; what a removed fact still weighs falls with k until floats end.
 
 The weight has a slope at k = 0, but through a weight of 0 nothing flows back. So gradients below `FLOOR` are those at
-`FLOOR`, from a pass of their own, while the values stay those of the degrees as they are.
+`FLOOR`: a gate that asks for its gradient is held there, and `Engine.logits` takes the values of such rows from a
+second pass, at the degrees as they are.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 
@@ -23,40 +24,18 @@ others (their weight is e-17, float32 rounding), large enough to leave a weight 
 normal. Its log is exact in every dtype."""
 
 
-def gated(
-    run: Callable[[torch.Tensor], torch.Tensor],
-    facts: Sequence[Sequence[int]],
-    gates: Sequence[torch.Tensor],
-    *,
-    width: int,
-    dtype: torch.dtype,
-) -> torch.Tensor:
-    """What `run` gives for the mask of `gates`, see `gate_mask`; gradients flow to the gates that ask for them.
-
-    Two passes where one asks for a gradient at a degree below `FLOOR`, else one.
-    """
-    asked = [g.detach() for g in gates if g.requires_grad] if torch.is_grad_enabled() else []
-    if not any((g.double() < FLOOR).any() for g in asked):
-        return run(gate_mask(facts, gates, width, dtype=dtype))
-    with torch.no_grad():
-        value = run(gate_mask(facts, gates, width, dtype=dtype))
-    slope = run(gate_mask(facts, gates, width, dtype=dtype, floor=FLOOR))
-    return value + (slope - slope.detach())
+def beneath(gates: Sequence[torch.Tensor]) -> list[int]:
+    """Row numbers of the gates (facts,) that ask for a gradient at a degree below `FLOOR`."""
+    return [i for i, gate in enumerate(gates) if gate.requires_grad and bool((gate.detach().double() < FLOOR).any())]
 
 
 def gate_mask(
-    facts: Sequence[Sequence[int]],
-    gates: Sequence[torch.Tensor],
-    width: int,
-    *,
-    dtype: torch.dtype = torch.float32,
-    floor: float = 0.0,
+    facts: Sequence[Sequence[int]], gates: Sequence[torch.Tensor], width: int, *, dtype: torch.dtype = torch.float32
 ) -> torch.Tensor:
     """Additive attention mask (rows, 1, width, width): causal, padding hidden, log-keep onto gated facts.
 
     facts: per row the fact index of every token (-1: none), padded on the left to `width`. gates: per row (facts,).
     dtype: the model's; with another one some attention kernels compute something else and do not complain.
-    floor: degrees below it count as it, their gradient included; at a degree of 0 without a floor there is none.
     """
     never = torch.finfo(dtype).min
     causal = torch.ones(width, width, dtype=torch.bool).tril()
@@ -64,7 +43,7 @@ def gate_mask(
     for row, gate in zip(facts, gates, strict=True):
         fact = torch.full((width,), -2)  # -2: padding
         fact[width - len(row) :] = torch.as_tensor(row)
-        log_keep = _log(gate, floor).clamp(min=never).to(torch.promote_types(dtype, torch.float32))
+        log_keep = _log(gate).clamp(min=never).to(torch.promote_types(dtype, torch.float32))
         log_keep = torch.cat([log_keep, log_keep.new_zeros(1)])[fact.clamp(min=-1)]
         own = fact[:, None] == fact[None, :]
         bias = torch.where(own, 0.0, log_keep[None, :].expand(width, width))
@@ -74,7 +53,7 @@ def gate_mask(
     return torch.stack(out)[:, None]
 
 
-def _log(gate: torch.Tensor, floor: float) -> torch.Tensor:
-    """Log of the degrees (facts,), float64, so that none above 0 is lost; the slope below `floor` is that at it."""
-    keep = gate.cpu().double()
+def _log(gate: torch.Tensor) -> torch.Tensor:
+    """Log of the degrees (facts,), float64, so that none above 0 is lost; see `FLOOR` for those with a gradient."""
+    keep, floor = gate.cpu().double(), FLOOR if gate.requires_grad else 0.0
     return (keep + (keep.clamp(min=floor) - keep).detach()).log()

@@ -38,12 +38,16 @@ class Passes:
     shared_prefix: bool | None
     memory: Memory
 
+    @property
+    def pays(self) -> bool:
+        """Whether the full prompt's keys and values are kept and used again."""
+        long = len(self.engine.prompt(self.case).ids) >= PAYS_FROM
+        return long if self.shared_prefix is None else self.shared_prefix
+
     def rows(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None = None) -> list[Row]:
         """One `Row` a mask; what is known, or equal to another, costs nothing."""
-        keys = [
-            (self.removal, *model, answer, f.tobytes())
-            for model, f in zip(self._models(facts, doses), facts, strict=True)
-        ]
+        models = self._models(facts, doses)
+        keys = [self.row_key(f, answer, model) for model, f in zip(models, facts, strict=True)]
         new = {key: i for i, key in enumerate(keys) if key not in self.memory.rows}
         if new:
             chosen = list(new.values())
@@ -66,7 +70,7 @@ class Passes:
     ) -> list[bool]:
         """Whether the greedy answer still names the toolchain of `path`, node ids, one a mask."""
         models = self._models(facts, doses)
-        keys = [(*model, f.tobytes()) for model, f in zip(models, facts, strict=True)]
+        keys = [self.decision_key(f, model) for model, f in zip(models, facts, strict=True)]
         new = {key: i for i, key in enumerate(keys) if key not in self.memory.decided}
         if new:
             chosen = list(new.values())
@@ -80,6 +84,14 @@ class Passes:
             self.memory.decided.update(zip(new, (toolchain(p) == toolchain(path) for p in paths), strict=True))
         return [self.memory.decided[key] for key in keys]
 
+    def row_key(self, mask: np.ndarray, answer: tuple[int, ...], model: tuple[bool, bytes] | None = None) -> tuple:
+        """What the memory holds a row under. model: see `_models`; None: without doses."""
+        return (self.removal, *(model or (self.adapter, b"")), answer, mask.tobytes())
+
+    def decision_key(self, mask: np.ndarray, model: tuple[bool, bytes] | None = None) -> tuple:
+        """What the memory holds a decision under."""
+        return (*(model or (self.adapter, b"")), mask.tobytes())
+
     def _models(self, facts: np.ndarray, doses: np.ndarray | None) -> list[tuple[bool, bytes]]:
         """Per row what tells its model from others: the adapter on or off, and doses that are neither."""
         if doses is None:
@@ -90,9 +102,7 @@ class Passes:
     def _deleted(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None) -> list[torch.Tensor]:
         prompts = [self.engine.prompt(self.case, f > 0) for f in facts]
         answers = [answer] * len(prompts)
-        full = self.engine.prompt(self.case)
-        pays = len(full.ids) >= PAYS_FROM if self.shared_prefix is None else self.shared_prefix
-        if pays and (doses is None or (doses == doses[0]).all()):
+        if self.pays and (doses is None or (doses == doses[0]).all()):
             return self._prefix(None if doses is None else doses[0]).logits(prompts, answers)
         with torch.no_grad():
             return self.engine.logits(prompts, answers, adapter=self.adapter, doses=_tensors(doses))

@@ -107,7 +107,7 @@ def separation(table: pd.DataFrame, *, kind: str, rng: np.random.Generator) -> p
     """How well each measure alone tells needed elements from the others: mean area under the ROC curve over cases.
 
     The area is the share of (needed, not needed) pairs that the measure puts in the right order, ties counting half:
-    0.5 is what random values reach. Columns: `measure, mean, low, high, n` (95 % bootstrap over the n cases that have
+    0.5 is what random values reach. Columns: `measure, mean, low, high, n` (95 % bootstrap-t over the n cases that have
     elements of both sorts and the measure). Without such a case, n is 0 and the rest NaN.
     """
     rows = []
@@ -116,7 +116,7 @@ def separation(table: pd.DataFrame, *, kind: str, rng: np.random.Generator) -> p
         groups = (group for _, group in part[part[name].notna()].groupby("case", sort=False))
         areas = [auroc(group[name].to_numpy(float), np.flatnonzero(group["needed"])) for group in groups]
         known = [area for area in areas if not np.isnan(area)]
-        rows.append((name, *(bootstrap_mean(known, rng=rng) if known else (np.nan, np.nan, np.nan, 0))))
+        rows.append((name, *(bootstrap_mean(known, rng=rng, within=(0, 1)) if known else (np.nan, np.nan, np.nan, 0))))
     return pd.DataFrame(rows, columns=["measure", "mean", "low", "high", "n"])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,14 +17,14 @@ from transformers.pytorch_utils import Conv1D
 
 from workbench import models
 from workbench.adapter_folder import AdapterError
-from workbench.models import LanguageModel, ModelError
+from workbench.checkpoint import ModelError, headers
+from workbench.models import LanguageModel
 from workbench.shift.factors import Adapter, Factors
 
 Weights: TypeAlias = Callable[[str], np.ndarray]
 """module -> W0 (out, in), float64."""
 Base: TypeAlias = LanguageModel | nn.Module | str | os.PathLike[str] | Weights
 
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 DTYPES = {"F64", "F32", "F16", "BF16"}
 
 
@@ -47,7 +46,7 @@ def base_weights(base: Base, *, transposed: bool = False, four_bit: bool = False
     if callable(base):
         return base
     folder = Path(models.place(os.fspath(base)))
-    files = _files(folder)
+    files = {key.removesuffix(".weight"): path for key, (path, _) in headers(folder).items() if key.endswith(".weight")}
     return lambda module: _of_folder(folder, files, module, transposed=transposed, four_bit=four_bit)
 
 
@@ -88,30 +87,12 @@ def _matrix(weight: torch.Tensor, name: str) -> np.ndarray:
     return weight.to("cpu", torch.float64).numpy()
 
 
-def _files(folder: Path) -> dict[str, str]:
-    """module -> file of the folder that holds its `.weight`, from the index or the file's header."""
-    try:
-        if (folder / INDEX).exists():
-            held = dict(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"])
-        else:
-            with safe_open(folder / WEIGHTS, framework="pt") as weights:
-                held = dict.fromkeys(weights.keys(), WEIGHTS)
-    except FileNotFoundError:
-        raise ModelError(f"{folder} holds no {WEIGHTS}; give a local folder of the base model, or the model") from None
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"the weights in {folder} cannot be read: {models.first_line(error)}") from error
-    for file in held.values():
-        if not isinstance(file, str) or Path(file).name != file:
-            raise ModelError(f"{folder / INDEX} names the file {file!r}; the files must lie in the folder itself")
-    return {name.removesuffix(".weight"): file for name, file in held.items() if name.endswith(".weight")}
-
-
-def _of_folder(folder: Path, files: dict[str, str], name: str, *, transposed: bool, four_bit: bool) -> np.ndarray:
+def _of_folder(folder: Path, files: dict[str, Path], name: str, *, transposed: bool, four_bit: bool) -> np.ndarray:
     # some checkpoints leave out the first part of a name (`h.0.attn` for `transformer.h.0.attn`)
     found = [key for key in files if key == name] or [key for key in files if name.endswith(f".{key}")]
     if len(found) != 1:
         raise ModelError(f"{folder} holds no weight of {name}; give the base that the adapter was trained on")
-    path = folder / files[found[0]]
+    path = files[found[0]]
     try:
         with safe_open(path, framework="pt") as weights:
             kind = weights.get_slice(f"{found[0]}.weight").get_dtype()

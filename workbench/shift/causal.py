@@ -139,7 +139,8 @@ def causal_check(rows: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFram
     Columns: `outcome` (`drop`, nats; `flipped`, share of cases), `kind, k, measure, mean, low, high, n` (95 % interval
     over cases), `random` (mean of the chance sets), `difference, difference_low, difference_high, p` (paired, with a
     sign-flip p-value) and `holm`, p adjusted for all rows of the same outcome. No measure can drop more than `leave one
-    out` does with k = 1: it reads this drop off.
+    out` does with k = 1: it reads this drop off. As many elements go for every measure, whatever the answer does; but
+    `certified set` marks what was found by asking which removals flip, so its flips are no discovery.
     """
     found = []
     for outcome in OUTCOMES:

@@ -90,7 +90,8 @@ def dose_effects(games: Iterable[Game], *, grid: Sequence[float] = GRID) -> pd.D
 def over_cases(
     table: pd.DataFrame, by: Sequence[str], *, value: str, rng: np.random.Generator, draws: int = 2000
 ) -> pd.DataFrame:
-    """Mean of `value` over the cases for each group of `by`, with a 95 % bootstrap interval: `*by, mean, low, high, n`.
+    """Mean of `value` over the cases for each group of `by`, with a 95 % interval, bootstrap-t: `*by, mean, low,
+    high, n`.
 
     A case counts once: the rows it has in a group are averaged first.
     """

@@ -76,7 +76,7 @@ def by_group(
     value: str = "context_relative",
     layers: bool = False,
 ) -> pd.DataFrame:
-    """Mean shift of entities, entity types or relations, with a 95 % bootstrap over cases; largest first.
+    """Mean shift of entities, entity types or relations, with a 95 % bootstrap-t over cases; largest first.
 
     by: `entity` (node id), `type` (of nodes) or `relation` (of facts). A case counts once: the mean over its elements
     of the group. layers: a row a layer, not the mean over them. Columns: `group, projection, mean, low, high, n` (cases

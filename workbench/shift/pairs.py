@@ -46,7 +46,7 @@ def agreement_tests(
     control: a column, say `degree`, that is held fixed: coefficients are partial ones, and values are dealt out anew
     among elements that are equal in it.
 
-    A row a statistic, kind and pair: `statistic, kind, first, second, mean, low, high, n` (95 % bootstrap over the n
+    A row a statistic, kind and pair: `statistic, kind, first, second, mean, low, high, n` (95 % bootstrap-t over the n
     cases), `random_low, random_high` (where 95 % of the means lie when in each case the second measure's values are
     dealt out anew among its elements, `draws` times: what vectors of the same values would reach), `p` (two-sided, of
     that permutation, never below 1 / (draws + 1)), and `holm`, `bh`: p adjusted for all pairs and kinds of the same
@@ -147,7 +147,7 @@ def _summary(values: np.ndarray, dealt: np.ndarray, rng: np.random.Generator) ->
     if not len(values):
         return (np.nan, np.nan, np.nan, 0, np.nan, np.nan, np.nan)
     means = dealt / len(values)
-    mean, low, high, n = bootstrap_mean(values, rng=rng)
+    mean, low, high, n = bootstrap_mean(values, rng=rng, within=(-1, 1))
     return (mean, low, high, n, *np.quantile(means, [0.025, 0.975]), permutation_p(mean, means))
 
 

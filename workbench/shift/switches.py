@@ -14,7 +14,7 @@ import pandas as pd
 
 from workbench.adapter_folder import layer_of
 from workbench.game import Game, ModuleGame
-from workbench.stats import Interval
+from workbench.stats import Interval, bootstrap_ratio
 
 TRIES = 200  # permutations looked at for one random set of the wanted size
 TOLERANCE = 0.02  # of the wanted number of parameters
@@ -43,7 +43,7 @@ def switch_shares(table: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFr
     """Per module the share of Delta that goes when it is switched off, and that comes when it alone is on.
 
     table: what `switch_effects` gave. Columns: `module, layer, projection, parameters`, then `off, off_low, off_high`
-    and `on, on_low, on_high`, 95 % bootstrap over the cases. In the order of the model.
+    and `on, on_low, on_high`, 95 % bootstrap-t over the cases. In the order of the model.
     """
     rows = []
     for name, part in table.groupby("module", sort=False):
@@ -55,7 +55,7 @@ def switch_shares(table: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFr
 
 
 def delta_share(effects: np.ndarray, delta: np.ndarray, *, rng: np.random.Generator, draws: int = 2000) -> Interval:
-    """Sum of the effects (cases,) over the sum of Delta (cases,), with a 95 % bootstrap interval over the cases.
+    """Sum of the effects (cases,) over the sum of Delta (cases,), with a 95 % bootstrap-t interval over the cases.
 
     effects may be (cases, sets): the mean over the sets is taken. ValueError: shapes that do not fit, no cases, or
     a Delta of 0 in all of them.
@@ -66,11 +66,7 @@ def delta_share(effects: np.ndarray, delta: np.ndarray, *, rng: np.random.Genera
         raise ValueError(f"effects {effects.shape} and Delta {delta.shape} must have one value a case")
     if not delta.any():
         raise ValueError("Delta is 0 in every case: the adapter does nothing, so no share of it is defined")
-    pick = rng.integers(len(delta), size=(draws, len(delta)))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        drawn = effects[pick].sum(axis=1) / delta[pick].sum(axis=1)
-    low, high = np.nanpercentile(drawn, [2.5, 97.5])
-    return Interval(float(effects.sum() / delta.sum()), float(low), float(high), len(delta))
+    return bootstrap_ratio(effects, delta, rng=rng, draws=draws)
 
 
 def set_effects(games: Sequence[Game], sets: Sequence[Sequence[int]], *, unit: str = "module") -> np.ndarray:

@@ -14,14 +14,14 @@ from workbench.stats.intervals import Interval, PairedDifference, bootstrap_mean
 class Cell:
     """A mean over n cases with its 95 % interval [low, high], and its paired difference to a control, if there is one.
 
-    interval: how the interval was made, `bootstrap` or `wilson`.
+    interval: how the interval was made, `bootstrap-t` or `wilson`.
     """
 
     mean: float
     low: float
     high: float
     n: int
-    interval: str = "bootstrap"
+    interval: str = "bootstrap-t"
     difference: PairedDifference | None = None
 
     def to_dict(self) -> dict:
@@ -41,7 +41,7 @@ def cell(
     share: bool = False,
     draws: int = 2000,
 ) -> Cell:
-    """Mean of `values` (n,), one a case, with a bootstrap interval and the paired difference to matched random.
+    """Mean of `values` (n,), one a case, with a bootstrap-t interval and the paired difference to matched random.
 
     control: the same measure of matched random sets, (n,) or several a case, (n, repeats), of which the mean is taken.
     share: values are 0 or 1; the interval is then Wilson's, which does not shrink to nothing at 0 and 1.
@@ -57,4 +57,4 @@ def cell(
         against = np.asarray(control, dtype=float)
         against = against.mean(axis=1) if against.ndim == 2 else against
         difference = paired_difference(np.asarray(values, dtype=float), against, rng=rng, draws=draws)
-    return Cell(*mean, interval="wilson" if share else "bootstrap", difference=difference)
+    return Cell(*mean, interval="wilson" if share else "bootstrap-t", difference=difference)

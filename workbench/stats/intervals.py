@@ -1,20 +1,27 @@
-"""Intervals over cases (percentile bootstrap; Wilson's for shares), and paired differences with a sign-flip p-value."""
+"""Intervals over cases, and paired differences with a sign-flip p-value.
+
+Means and ratios: bootstrap-t, made to hold for few cases; medians: order statistics; shares: Wilson's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
+from scipy.stats import binom
 
 LEVEL = 95  # per cent, of every interval
+ENDS = ((100 - LEVEL) / 2, (100 + LEVEL) / 2)  # percentiles
+ANYWHERE = (-np.inf, np.inf)
 EXACT_UP_TO = 12  # pairs: all 4096 sign patterns are counted; beyond, patterns are drawn
 WILSON_Z = 1.959964  # the normal quantile of a 95 % interval
 CELLS = 2**22  # resampled values held at once
 
 
 class Interval(NamedTuple):
-    """A mean with its 95 % bootstrap interval, in the unit of the values; n: how many values."""
+    """A mean or ratio with its 95 % bootstrap-t interval, in the unit of the values; n: how many values."""
 
     mean: float
     low: float
@@ -23,7 +30,7 @@ class Interval(NamedTuple):
 
 
 class MedianInterval(NamedTuple):
-    """A median with its 95 % bootstrap interval, in the unit of the values; n: how many values."""
+    """A median with its 95 % interval of order statistics, in the unit of the values; n: how many values."""
 
     median: float
     low: float
@@ -41,7 +48,7 @@ class Proportion(NamedTuple):
 
 
 class PairedDifference(NamedTuple):
-    """Mean of a - b with its 95 % bootstrap interval and the two-sided p-value of a sign-flip permutation test."""
+    """Mean of a - b with its 95 % bootstrap-t interval and the two-sided p-value of a sign-flip permutation test."""
 
     mean: float
     low: float
@@ -50,16 +57,63 @@ class PairedDifference(NamedTuple):
     p: float
 
 
-def bootstrap_mean(values: Sequence[float] | np.ndarray, *, rng: np.random.Generator, draws: int = 2000) -> Interval:
-    """Mean of `values` (n,) with a percentile bootstrap interval. ValueError: no values, or one that is not finite."""
-    return Interval(*_bootstrap(np.mean, values, rng=rng, draws=draws))
+def bootstrap_mean(
+    values: Sequence[float] | np.ndarray,
+    *,
+    rng: np.random.Generator,
+    draws: int = 2000,
+    within: tuple[float, float] = ANYWHERE,
+) -> Interval:
+    """Mean of `values` (n,) with a bootstrap-t interval that on no side is shorter than Student's t (Efron 1981; Hall
+    1988).
+
+    A percentile bootstrap holds the truth in some 90 % of samples of 10, and in 77 % of 5 skewed ones. This one
+    holds it in 95 % or more from n = 10 on where values are normal, bounded or moderately skewed (exponential). It
+    falls short where a sample does not show what the values can be: to some 92 % for heavy tails (lognormal, sigma 1)
+    and 90 % for values of which few differ from the rest, at n = 10, and for any skewed ones at n = 5. Equal values,
+    or one alone, have an interval without width.
+
+    within: the range that a mean can lie in, where the interval is cut. ValueError: no values, one not finite or
+    outside that range.
+    """
+    sample = _sample("values", values)
+    if sample.min() < within[0] or sample.max() > within[1]:
+        raise ValueError(f"values must lie within {within}, not {sample.min():g} to {sample.max():g}")
+    low, high = _studentised(sample - sample.mean(), np.ones(len(sample)), rng=rng, draws=draws)
+    mean = float(sample.mean())
+    return Interval(mean, max(float(within[0]), mean + low), min(float(within[1]), mean + high), len(sample))
 
 
-def bootstrap_median(
-    values: Sequence[float] | np.ndarray, *, rng: np.random.Generator, draws: int = 2000
-) -> MedianInterval:
-    """Median of `values` (n,) with a percentile bootstrap interval: for calls and seconds. ValueError: as above."""
-    return MedianInterval(*_bootstrap(np.median, values, rng=rng, draws=draws))
+def bootstrap_ratio(
+    top: Sequence[float] | np.ndarray,
+    bottom: Sequence[float] | np.ndarray,
+    *,
+    rng: np.random.Generator,
+    draws: int = 2000,
+) -> Interval:
+    """Sum of `top` (n,) over sum of `bottom` (n,), pairs resampled, with an interval as `bootstrap_mean`'s.
+
+    The error of a ratio is that of its linearisation, mean of (top - ratio * bottom)^2, over the mean of bottom.
+    ValueError: lengths differ, no values, one that is not finite, or a bottom whose sum is 0.
+    """
+    first, second = _pair("top", top, "bottom", bottom)
+    if not second.sum():
+        raise ValueError("bottom adds up to 0, so no ratio to it is defined")
+    ratio = float(first.sum() / second.sum())
+    low, high = _studentised(first - ratio * second, second, rng=rng, draws=draws)
+    return Interval(ratio, ratio + low, ratio + high, len(first))
+
+
+def median_interval(values: Sequence[float] | np.ndarray) -> MedianInterval:
+    """Median of `values` (n,) between two of them, the k-th from either end: for calls and seconds.
+
+    The interval misses the true median with probability 2 P(Binomial(n, 1/2) < k), whatever the distribution, at most
+    5 % from n = 6 on; of fewer values the lowest and the highest hold it in 1 - 2^(1 - n), 94 % for 5. ValueError: as
+    `bootstrap_mean`.
+    """
+    sample = np.sort(_sample("values", values))
+    k = max(1, int(binom.ppf(ENDS[0] / 100, len(sample), 0.5)))
+    return MedianInterval(float(np.median(sample)), float(sample[k - 1]), float(sample[-k]), len(sample))
 
 
 def proportion(hits: Sequence[float] | np.ndarray) -> Proportion:
@@ -90,28 +144,38 @@ def paired_difference(
     Up to 12 pairs the p-value is exact; beyond, it is (1 + patterns as extreme) / (1 + draws), never 0.
     ValueError: lengths differ, no values, or one that is not finite.
     """
-    first, second = _sample("a", a), _sample("b", b)
-    if len(first) != len(second):
-        raise ValueError(f"a and b must have one value per pair, but hold {len(first)} and {len(second)}")
+    first, second = _pair("a", a, "b", b)
     difference = first - second
     interval = bootstrap_mean(difference, rng=rng, draws=draws)
     return PairedDifference(*interval, p=_sign_flip_p(difference, rng=rng, draws=draws))
 
 
-def _bootstrap(
-    statistic: Callable[..., np.ndarray],
-    values: Sequence[float] | np.ndarray,
-    *,
-    rng: np.random.Generator,
-    draws: int,
-) -> tuple[float, float, float, int]:
-    """The statistic, the ends of its interval, and how many values; values are resampled with replacement."""
-    sample = _sample("values", values)
+def _studentised(rest: np.ndarray, scale: np.ndarray, *, rng: np.random.Generator, draws: int) -> tuple[float, float]:
+    """Ends, seen from the estimate, of the interval of a mean or ratio with residuals `rest` (n,), which add up to 0,
+    over the mean of `scale` (n,); pairs are resampled."""
     _check_draws(draws)
-    n = len(sample)
-    found = [statistic(sample[rng.integers(n, size=(k, n))], axis=1) for k in _blocks(draws, n)]
-    low, high = np.percentile(np.concatenate(found), [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
-    return float(statistic(sample)), float(low), float(high), n
+    n = len(rest)
+    error = float(np.sqrt(np.mean(rest**2)) / abs(scale.mean()))  # times sqrt(n) throughout
+    if not np.ptp(rest):  # nothing to resample, and a mean that is off by rounding alone
+        return 0.0, 0.0
+    found = np.concatenate([_t_values(rest, scale, rng.integers(n, size=(k, n)), error) for k in _blocks(draws, n)])
+    left, right = np.nanpercentile(found, ENDS)
+    student = float(stdtrit(n - 1, ENDS[1] / 100)) / float(np.sqrt(n - 1))
+    return -error * max(float(right), student), error * max(-float(left), student)
+
+
+def _t_values(rest: np.ndarray, scale: np.ndarray, pick: np.ndarray, error: float) -> np.ndarray:
+    """How far each resample (k, n) is from the estimate, in units of its own error: NaN where it has no ratio.
+
+    A resample of equal values has no error of its own; it counts as one nth of the variance of all at least.
+    """
+    some, whole, n = rest.take(pick), scale.take(pick), pick.shape[1]
+    mean, size = (part @ np.full(n, 1 / n) for part in (some, whole))
+    squares, cross, sizes = (np.einsum("kn,kn->k", a, b) / n for a, b in ((some, some), (some, whole), (whole, whole)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        moved = mean / size
+        own = np.sqrt(np.maximum(squares - 2 * moved * cross + moved**2 * sizes, 0)) / abs(size)
+        return moved / np.maximum(own, error / np.sqrt(n))
 
 
 def _sign_flip_p(difference: np.ndarray, *, rng: np.random.Generator, draws: int) -> float:
@@ -138,6 +202,16 @@ def _sample(name: str, values: Sequence[float] | np.ndarray) -> np.ndarray:
         where = int(np.flatnonzero(~np.isfinite(sample))[0])
         raise ValueError(f"{name} must be finite numbers, but value {where} is {sample[where]}; find where it arose")
     return sample
+
+
+def _pair(
+    name: str, first: Sequence[float] | np.ndarray, other: str, second: Sequence[float] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two samples of one length."""
+    a, b = _sample(name, first), _sample(other, second)
+    if len(a) != len(b):
+        raise ValueError(f"{name} and {other} must have one value per pair, but hold {len(a)} and {len(b)}")
+    return a, b
 
 
 def _check_draws(draws: int) -> None:

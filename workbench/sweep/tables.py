@@ -45,7 +45,7 @@ def numbers(column: pd.Series) -> pd.Series:
 def summary(table: pd.DataFrame, *, by: Sequence[str], measures: Sequence[str], seed: int = 0) -> pd.DataFrame:
     """A row for each combination of `by` and each measure: `mean`, `low`, `high` (95 %), `n`, of the finished tasks.
 
-    Shares (of true and false) have Wilson's interval, other means a bootstrap's. ValueError: no task is finished.
+    Shares (of true and false) have Wilson's interval, other means a bootstrap-t's. ValueError: no task is finished.
     """
     done = table[table["status"] == DONE]
     if done.empty:

@@ -21,7 +21,7 @@ from workbench.explain.sets.minimal import SPENT, concluded, search
 from workbench.explain.sets.narrow import narrow
 from workbench.explain.sets.question import Question, Unproved, ranking
 from workbench.explain.sets.result import ElementSet
-from workbench.meter import BudgetSpent, Meter, Oracle
+from workbench.meter import BudgetSpent, Meter, Oracle, whole
 
 SHUFFLES = 6  # searches in random orders, once no hitting set is left
 
@@ -45,8 +45,7 @@ def diverse_flip_sets(
     deterministic game, these are then all. Only the first, or the last of a spent budget, may lack its certificate.
     ValueError: count below 1.
     """
-    if count < 1:
-        raise ValueError(f"count must be 1 or more, not {count!r}")
+    whole("count", count, least=1)
     judge = Judge(Meter(game, n, budget=budget, cache=False, progress=progress), repeats=repeats)
     generator = rng or np.random.default_rng(0)
     hunt = _Hunt(judge, ranking(n, order=order, allowed=allowed), generator)

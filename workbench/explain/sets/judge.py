@@ -1,127 +1,101 @@
-"""Whether the decision is kept under a mask, with repeats where noise leaves it open.
+"""Whether the decision is kept under a mask, asked again where noise leaves it open.
 
-Model of the noise: a value scatters about the true one, Gaussian, with one standard deviation for all masks. It is
-estimated from masks asked twice or more, and from unlike masks where that can only overstate it; see `Judge.noise`.
+The truth of a mask is the sign of the median of its values; an answer counts by its side of 0 alone, see `signs`. Two
+equal values show nothing: of ten answers with one wrong in ten, two are mostly equal. So with repeats a game is noisy.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import stdtrit
 
-from workbench.meter import BudgetSpent, Meter
+from workbench.explain.sets.signs import Claim
+from workbench.meter import BudgetSpent, Meter, whole
 
-APART = 2.5  # standard deviations from 0: kept and not kept masks then hardly mix, and no group is cut off at 0
-UNLIKE = 4  # degrees of freedom from unlike masks below which they are left out
-
-
-@dataclass
-class Record:
-    """Values seen of one mask: how many, and their mean."""
-
-    count: int = 0
-    mean: float = 0.0
+LEAD = 2  # answers by which one side of 0 must lead before a noisy search goes on: what it gets wrong the proof shows
+SEARCHED = 0.4  # share of the repeats that a search may use on one mask; the others are for the proof
 
 
 class Judge:
-    """Signs of a game's values, each mask asked as often as it takes, at most `repeats` times.
+    """Sides of 0 of a game's values, each mask asked as often as it takes, at most `repeats` times.
 
-    With repeats = 1 the game is taken as deterministic: one value settles a mask. With more, the first mask is asked
-    twice, and two values that are exactly equal show a deterministic game as well.
+    With repeats = 1 the game is taken as deterministic: one value settles a mask.
     """
 
     def __init__(self, meter: Meter, *, repeats: int = 1):
-        """meter: one without a cache; the judge remembers. ValueError: repeats below 1."""
-        if repeats < 1:
-            raise ValueError(f"repeats must be 1 or more, not {repeats!r}")
-        self.meter, self.repeats = meter, repeats
-        self.records: dict[bytes, Record] = {}
-        self.scatter, self.freedom = 0.0, 0  # sum of squares about the masks' means, and its degrees of freedom
-        self._noise = (0, 0.0, 0)  # calls at which it was worked out, standard deviation, degrees of freedom
+        """meter: one without a cache; the judge remembers. ValueError: repeats no whole number of 1 or more."""
+        self.meter, self.repeats = meter, whole("repeats", repeats, least=1)
+        self.records: dict[bytes, list[float]] = {}  # mask -> its values, in the order of the asks
 
     @property
     def noisy(self) -> bool:
-        """Whether values may scatter: repeats are allowed, and no mask asked again has shown that they do not."""
-        return self.repeats > 1 and not (self.freedom and self.scatter == 0)
+        """Whether values may scatter: they may wherever repeats are allowed."""
+        return self.repeats > 1
 
-    def kept(self, keep: np.ndarray, *, alpha: float, spend: bool = False) -> np.ndarray:
-        """Whether the decision is kept, (m,) bool, for masks (m, n) bool: the sign of the mean.
+    def kept(self, keep: np.ndarray, *, lead: int = LEAD) -> np.ndarray:
+        """Whether the decision is kept, (m,) bool, for masks (m, n) bool: whether most values seen are above 0.
 
-        All unknown masks are asked in one call, then the most doubtful one again until each sign is wrong by a chance
-        of alpha at most. spend: divide alpha over the asks of a mask, alpha / j(j + 1) at the j-th, so that looking
-        after each does not add up. BudgetSpent: after the rows that fitted were asked.
+        All unknown masks are asked in one call, then those again whose sides of 0 lead by less than `lead` answers.
+        BudgetSpent: after the rows that fitted were asked.
         """
         rows = {row.tobytes(): row for row in keep}
-        if new := [row for key, row in rows.items() if key not in self.records]:
-            self._ask(np.array(new))
-        while doubtful := [key for key in rows if not self._settled(self.records[key], alpha, spend)]:
-            self._ask(rows[min(doubtful, key=self._size)][None])
-        return np.array([self.records[row.tobytes()].mean > 0 for row in keep], bool)
+        while asked := [row for key, row in rows.items() if not self._settled(key, lead)]:
+            self.ask(np.array(asked))
+        return np.array([self.value(row) > 0 for row in keep], bool)
 
-    def clear(self, keep: np.ndarray, *, alpha: float, spend: bool = False) -> np.ndarray:
-        """Whether the signs of masks asked before are beyond doubt at alpha, (m,) bool; see `kept`."""
-        return np.array([self._clear(self.records[row.tobytes()], alpha, spend) for row in keep], bool)
+    def claim(self, mask: np.ndarray, kept: bool, *, level: float, anew: bool = True) -> Claim:
+        """A claim on a mask, to be proved by the asks that are left to it.
 
-    def value(self, keep: np.ndarray) -> float:
-        """Mean value seen under one mask (n,), nan when it was not asked."""
-        record = self.records.get(keep.tobytes())
-        return record.mean if record else math.nan
-
-    def noise(self) -> tuple[float, int]:
-        """Standard deviation of a value, and its degrees of freedom (0: not known yet).
-
-        From masks asked again. Where values above and below 0 form two groups far from it, also from the values about
-        their group's mean: that masks of a group differ in truth can only make this larger than the noise.
+        anew: answers so far may have led to the claim, so they do not count for it; False: it was clear beforehand.
         """
-        if self._noise[0] != self.meter.calls:
-            scatter, freedom = self.scatter, self.freedom
-            unlike, more, centre = self._groups()
-            if scatter and more >= UNLIKE and centre >= APART * math.sqrt((scatter + unlike) / (freedom + more)):
-                scatter, freedom = scatter + unlike, freedom + more
-            self._noise = (self.meter.calls, math.sqrt(scatter / max(freedom, 1)), freedom)
-        return self._noise[1:]
+        values = [] if anew else self.records.get(mask.tobytes(), [])
+        claim = Claim(mask, kept, asks=self.left(mask) + len(values), level=level)
+        claim.hear(values)
+        return claim
 
-    def _groups(self) -> tuple[float, int, float]:
-        """Masks' means about that of their group (kept or not): sum of squares, freedom, the centre nearest to 0."""
-        mean = np.array([record.mean for record in self.records.values()])
-        count = np.array([record.count for record in self.records.values()])
-        squares, freedom, nearest = 0.0, 0, math.inf
-        for group in (mean > 0, mean <= 0):
-            if group.sum() > 1:
-                centre = np.average(mean[group], weights=count[group])
-                squares += float((count[group] * (mean[group] - centre) ** 2).sum())
-                freedom += int(group.sum()) - 1
-                nearest = min(nearest, abs(float(centre)))
-        return squares, freedom, nearest
+    def prove(self, claims: Sequence[Claim], *, doubt: float) -> bool:
+        """Whether all claims pass, with doubts that add up to `doubt` at most; the first that fails ends the asking.
 
-    def _settled(self, record: Record, alpha: float, spend: bool) -> bool:
-        return record.count >= self.repeats or self._clear(record, alpha, spend)
+        Those that have not passed are asked together, then those of the largest doubts. BudgetSpent: as above.
+        """
+        while not any(one.failed for one in claims):
+            asked = [one for one in claims if not one.passed]
+            if not asked:
+                if sum(one.doubt for one in claims) <= doubt:
+                    return True
+                able = [one for one in claims if self.left(one.mask)]
+                most = max((one.doubt for one in able), default=0.0)
+                asked = [one for one in able if one.doubt >= most / 2]
+            if not asked or not all(self.left(one.mask) for one in asked):
+                return False
+            self.ask(np.array([one.mask for one in asked]))
+            for one in asked:
+                one.hear(self.records[one.mask.tobytes()][-1:])
+        return False
 
-    def _clear(self, record: Record, alpha: float, spend: bool) -> bool:
-        if self.repeats == 1:
-            return True
-        deviation, freedom = self.noise()
-        level = alpha / (record.count * (record.count + 1)) if spend else alpha
-        margin = abs(record.mean) * math.sqrt(record.count)
-        return freedom > 0 and margin >= -stdtrit(freedom, level) * deviation
+    def left(self, mask: np.ndarray) -> int:
+        """How often a mask may still be asked."""
+        return self.repeats - len(self.records.get(mask.tobytes(), ()))
 
-    def _size(self, key: bytes) -> float:
-        """A mask's margin in units of its standard error, up to a factor for all."""
-        return abs(self.records[key].mean) * math.sqrt(self.records[key].count)
+    def value(self, mask: np.ndarray) -> float:
+        """Median of the values seen of one mask (n,), the lower of two; nan when it was not asked.
 
-    def _ask(self, masks: np.ndarray) -> None:
-        """One more value of each mask; those beyond the budget are left out, then BudgetSpent."""
+        It is above 0 exactly when most values are, and infinite values do it no harm.
+        """
+        values = sorted(self.records.get(mask.tobytes(), ()))
+        return values[(len(values) - 1) // 2] if values else math.nan
+
+    def _settled(self, key: bytes, lead: int) -> bool:
+        values = self.records.get(key, ())
+        ahead = abs(2 * sum(value > 0 for value in values) - len(values))
+        return len(values) > 0 and (ahead >= lead or len(values) >= max(1, int(SEARCHED * self.repeats)))
+
+    def ask(self, masks: np.ndarray) -> None:
+        """One more value of each of these different masks; those beyond the budget are left out, then BudgetSpent."""
         left = self.meter.left
         for row, value in zip(masks[:left], self.meter(masks[:left]).tolist(), strict=True):
-            record = self.records.setdefault(row.tobytes(), Record())
-            record.count += 1
-            shift = value - record.mean
-            record.mean += shift / record.count
-            if record.count > 1:
-                self.scatter += shift * (value - record.mean)
-                self.freedom += 1
+            self.records.setdefault(row.tobytes(), []).append(value)
         if left is not None and left < len(masks):
             raise BudgetSpent(f"the budget of {self.meter.budget} rows is spent")

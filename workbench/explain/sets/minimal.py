@@ -36,13 +36,15 @@ def minimal_flip_set(
     game: keep-masks (m, n) bool -> values (m,); the decision is kept where the value is above 0. n: elements.
     order: element numbers, most important first, of all elements or some; finds small sets early when it is good, and
     None takes the elements as numbered. budget: most mask rows to evaluate; when it is spent, the smallest flip set
-    seen so far comes back without certificate. repeats: most asks of one mask in a noisy game; 1 takes the game as
-    deterministic. rng: draws sets to start from where removing everything does not flip; None: a fixed seed.
+    seen so far comes back without certificate. repeats: most asks of one mask in a noisy game, 12 or more
+    to prove sets of several members (25 where one answer in ten is wrong, 100 where one in four is); 1 takes the game
+    as deterministic. rng: draws sets to start from where removing everything does not flip; None: a fixed seed.
     allowed: bool (n,) or numbers of the elements that may be removed; the others are always kept. progress: called
     with the rows evaluated so far.
 
     A decision that is not kept with everything kept gives found=False with a note, not an error.
-    ValueError: arguments out of range, or a game that gives nan or another number of values than masks.
+    An infinite value counts by its sign. ValueError: arguments out of range, or a game that gives nan, no numbers or
+    another number of values than masks.
     Sources: QuickXplain (Junker 2004) on prefixes, with the certificate of `certificate`.
     """
     judge = Judge(Meter(game, n, budget=budget, cache=False, progress=progress), repeats=repeats)

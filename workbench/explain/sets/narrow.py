@@ -16,7 +16,7 @@ from workbench.explain.sets.question import Question, Unproved
 CUT = 0.4  # share of a pool that is tried off first: of several members the last lies near the end
 FIRST = 3  # members, after each of which is asked whether they suffice
 PRIOR_GAP = 1 / 3  # of the pool, between two members, before any was found
-DOUBT = 0.02  # chance of a wrong sign at which a noisy ask is taken for certain when all that follows rests on it
+CONFIRMED = 3  # answers by which a side must lead, of a noisy ask on which all that follows rests
 RESTARTS = 3  # times noise may send the search back
 
 
@@ -49,7 +49,6 @@ class _Search:
         self.question, self.holds = question, holds
         self.members, self.rest = list(base), list(pool)
         self.size, self.found = len(self.rest), 0
-        self.suspicion = 1.0  # grows while every member is the last that was left: likely when the rest never held
 
     def run(self, *, gallop: bool) -> bool:
         """Finds the members; False: the whole does not hold."""
@@ -76,7 +75,7 @@ class _Search:
 
     def shorten(self, length: int) -> None:
         """The rest is a shorter prefix, which was seen to hold."""
-        self.rest, self.holds, self.suspicion = self.rest[:length], True, 1.0
+        self.rest, self.holds = self.rest[:length], True
 
     def gallop(self) -> tuple[int, int]:
         """Lengths (low, high]: the prefix of `low` does not hold, that of `high` does, as far as it was asked."""
@@ -108,7 +107,7 @@ class _Search:
 
     def take(self, low: int, high: int) -> bool:
         """Halves (low, high] to a member and takes it; False: the whole pool was never seen to hold and does not."""
-        width, end = high - low, high
+        end = high
         while high - low > 1:
             middle = low + round((high - low) * (1 - CUT))
             if self.prefix_holds(middle):
@@ -117,19 +116,18 @@ class _Search:
                 low = middle
         if high < end:
             self.shorten(high)
-        elif not self._confirmed(width):
+        elif not self._confirmed():
             return False
         self.members.append(self.rest.pop())
         self.found += 1
         return True
 
-    def _confirmed(self, width: int) -> bool:
+    def _confirmed(self) -> bool:
         """Whether the whole that is left holds, all of whose halves did not."""
         if not self.holds:
             self.holds = self.prefix_holds(len(self.rest))
             return self.holds
-        self.suspicion *= width
         whole = [*self.members, *self.rest]
-        if self.question.judge.noisy and not self.question.holds([whole], alpha=DOUBT / self.suspicion)[0]:
+        if self.question.judge.noisy and not self.question.holds([whole], lead=CONFIRMED)[0]:
             raise _Astray
         return True

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from workbench.explain.sets.judge import Judge
+from workbench.explain.sets.judge import LEAD, Judge
 
 KINDS = ("flip", "sufficient")
-SEARCH = 0.15  # chance of a wrong sign at which a noisy search goes on: what it gets wrong the certificate shows
+DECIDED = 4  # answers by which one side must lead, of the mask that keeps everything
 
 
 class Unproved(Exception):
@@ -47,18 +47,45 @@ class Question:
             row[members] = self.kind == "sufficient"
         return keep
 
-    def holds(self, sets: Sequence[Collection[int]], *, alpha: float = SEARCH, spend: bool = False) -> list[bool]:
-        """Whether each set holds; those not known yet are asked together. alpha, spend, errors: see `Judge.kept`."""
+    def holds(self, sets: Sequence[Collection[int]], *, lead: int = LEAD) -> list[bool]:
+        """Whether each set holds; those not known yet are asked together. lead, errors: see `Judge.kept`."""
+        kept = self.judge.kept(self._noted(sets), lead=lead)
+        return [bool(one) == (self.kind == "sufficient") for one in kept]
+
+    def proved(self, sets: Sequence[Collection[int]], *, level: float, whole: float, doubt: float) -> list[bool | None]:
+        """Whether each set holds, where the first is claimed to hold and no other is; None: that stays open.
+
+        In a noisy game each claim is put to the test of `signs` at its level, that everything keeps the decision at the
+        level `whole`, and all together at `doubt`. Unproved: everything does not keep the decision.
+        """
+        if not self.judge.noisy:
+            return list(self.holds(sets))
+        holding, everything = self.kind == "sufficient", self.masks([self._everything])[0]
+        claims = {everything.tobytes(): self.judge.claim(everything, True, level=whole, anew=False)}
+        keys = [mask.tobytes() for mask in self._noted(sets)]
+        for place, (key, mask) in enumerate(zip(keys, self.masks(sets), strict=True)):
+            if key not in claims:
+                claims[key] = self.judge.claim(mask, (place == 0) == holding, level=level)
+        proved = self.judge.prove(list(claims.values()), doubt=doubt)
+        if claims[everything.tobytes()].refuted:
+            raise Unproved(sets[0], "asked again, the decision is not kept with everything kept")
+        seen = [claims[key] for key in keys]
+        return [(one.kept != one.refuted) == holding if proved or one.refuted else None for one in seen]
+
+    def _noted(self, sets: Sequence[Collection[int]]) -> np.ndarray:
+        """Keep-masks of the sets, remembered as asked."""
         keep = self.masks(sets)
         self.asked.update({frozenset(one): row for one, row in zip(sets, keep, strict=True)})
-        kept = self.judge.kept(keep, alpha=alpha, spend=spend)
-        return [bool(one) == (self.kind == "sufficient") for one in kept]
+        return keep
+
+    @property
+    def _everything(self) -> Sequence[int]:
+        """The set whose mask keeps everything."""
+        return () if self.kind == "flip" else self.free
 
     def decided(self) -> bool:
         """Whether the decision is kept with everything kept: else there is nothing to explain."""
-        if self.kind == "flip":
-            return not self.holds([()])[0]
-        return self.holds([self.free])[0]
+        return self.holds([self._everything], lead=DECIDED)[0] == (self.kind == "sufficient")
 
     def smallest(self) -> frozenset[int] | None:
         """The smallest set seen to hold so far, None when there is none."""

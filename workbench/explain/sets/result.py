@@ -13,8 +13,9 @@ class ElementSet:
     """A flip set (removing it undoes the decision) or a sufficient set (keeping only it keeps the decision).
 
     certified: asked and seen, not inferred: the set holds, and without any one of its members it no longer does; in a
-    deterministic game of few members no smaller set within it holds either (see `certificate`). In a noisy game the
-    statement holds at `confidence`. found: False when no set was seen to hold; `elements` is then empty.
+    deterministic game of few members no smaller set within it holds either. In a noisy game the share `confidence` of
+    such statements is right, under the conditions that `certificate` states. found: False when no set was seen to
+    hold; `elements` is then empty.
     """
 
     kind: str  # "flip" or "sufficient"
@@ -22,10 +23,8 @@ class ElementSet:
     found: bool
     certified: bool
     calls: int  # mask rows evaluated for this result
-    value: float  # the game's value under the set's mask, mean of the repeats; nan when nothing was asked
-    confidence: float = (
-        1.0  # of the certificate: 1 in a deterministic game, that of all its tests together in a noisy one
-    )
+    value: float  # the game's value under the set's mask, median of the repeats; nan when nothing was asked
+    confidence: float = 1.0  # of the certificate: 1 where the game was taken as deterministic, 0.95 with repeats
     note: str = ""  # why it is not certified, or what else should be known
     ledger: Ledger = field(default_factory=Ledger, compare=False)  # what these calls cost; prompts count once
 

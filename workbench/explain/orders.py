@@ -1,0 +1,74 @@
+"""A certificate is of the facts in the order shown. Does what was removed change the answer in other orders too?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.cases import Case, toolchain
+from workbench.explain.counterfactual import without
+from workbench.explain.result import Explanation
+from workbench.game import Engine
+from workbench.sampling import with_order
+from workbench.stats import bootstrap_mean
+
+
+@dataclass(frozen=True)
+class OtherOrders:
+    """What one case's removal does under other orders of its facts, an entry an order.
+
+    kept: whether the tuned model's toolchain on all facts is still the one on the order shown. flips: whether, in the
+    same order, the toolchain without the removed elements is another than the one on all facts.
+    """
+
+    case: str
+    kept: tuple[bool, ...]
+    flips: tuple[bool, ...]
+
+
+def other_orders(
+    engine: Engine, explanations: Sequence[Explanation], *, orders: int = 5, seed: int = 0, max_new_tokens: int = 32
+) -> list[OtherOrders]:
+    """Every explanation's removal under so many random orders of the facts, of which none is the one shown.
+
+    2 answers an order and case, in two batches. A case of one fact has no other order and is left out. ValueError:
+    orders below 1.
+    """
+    if orders < 1:
+        raise ValueError(f"orders must be 1 or more, not {orders!r}")
+    group = [one for one in explanations if len(one.case.facts) > 1]
+    rng = np.random.default_rng(seed)
+    shuffled = [[_another(one.case, rng) for _ in range(orders)] for one in group]
+    full = [case for row in shuffled for case in row]
+    changed = [without(case, one.removed) for one, row in zip(group, shuffled, strict=True) for case in row]
+    chains = [[toolchain(p) for p in engine.answers(c, max_new_tokens=max_new_tokens)] for c in (full, changed)]
+    found = []
+    for i, one in enumerate(group):
+        before, after = (some[i * orders : (i + 1) * orders] for some in chains)
+        kept = tuple(chain == one.toolchains["tuned_full"] for chain in before)
+        flips = tuple(a != b for a, b in zip(before, after, strict=True))
+        found.append(OtherOrders(one.case.id, kept, flips))
+    return found
+
+
+def order_shares(found: Sequence[OtherOrders], *, seed: int = 0) -> dict[str, Mapping[str, float]]:
+    """Shares of the orders, mean over cases with its 95 % interval: `flips`, `kept`, and `flips_where_kept`, of the
+    orders that keep the answer on all facts alone, over the cases that have one. Of no case there is none."""
+    both = [[f for f, k in zip(one.flips, one.kept, strict=True) if k] for one in found]
+    rows: dict[str, list[Sequence[bool]]] = {"flips": [one.flips for one in found], "kept": [one.kept for one in found]}
+    rows["flips_where_kept"] = list(both)
+    means = {name: [float(np.mean(some)) for some in row if some] for name, row in rows.items()}
+    return {
+        name: bootstrap_mean(values, rng=np.random.default_rng(seed), within=(0, 1))._asdict()
+        for name, values in means.items()
+        if values
+    }
+
+
+def _another(case: Case, rng: np.random.Generator) -> Case:
+    """The facts in another order than the one shown."""
+    while (other := with_order(case, rng)).facts == case.facts:
+        pass
+    return other
