@@ -58,6 +58,11 @@ class Links:
             (head, tail) for head, tail, key in graph.edges(keys=True) if key in ("format_is_a", "data_is_a")
         )
         self._above: dict[str, frozenset[str]] = {}
+        holds: defaultdict[str, set[str]] = defaultdict(set)
+        for head, tail, key in graph.edges(keys=True):
+            if key == "encodes":
+                holds[head].add(tail)
+        self._holds = {format: frozenset(kinds) for format, kinds in holds.items()}
         into: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
         out: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
         for head, tail, key, attributes in graph.edges(keys=True, data=True):
@@ -115,7 +120,27 @@ class Links:
     def given(self, node: str) -> list[Flow]:
         """What a command or source gives, whatever went in: carrying ports give what the main input takes."""
         main = next((port for port in self.takes.get(node, ()) if port.need == MAIN), None)
-        return [carry(main, one) if one.carries and main else one for one in self.gives.get(node, ())]
+        return [self.carry(main, one) if one.carries and main else one for one in self.gives.get(node, ())]
+
+    def carry(self, flow: Flow, out: Flow) -> Flow:
+        """What a carrying port gives of what went in: its own formats, as far as they can hold such data, and states;
+        the rest as it was. What a format holds is said by `encodes`; one of which nothing is said holds anything."""
+        named = dict(out.states)
+        states = {axis: some for axis, some in flow.states if axis not in named} | named
+        kinds, above = (flow.kinds, flow.above_kinds) if flow.kinds else (out.kinds, out.above_kinds)
+        fitting = frozenset(one for one in out.formats if self._may_hold(one, kinds, above)) or out.formats
+        return replace(
+            out,
+            formats=fitting,
+            above_formats=self.above(fitting),
+            kinds=kinds,
+            above_kinds=above,
+            states=tuple(sorted(states.items())),
+        )
+
+    def _may_hold(self, format: str, kinds: frozenset[str], above: frozenset[str]) -> bool:
+        held = self._holds.get(format)
+        return not held or not kinds or not held.isdisjoint(above) or not kinds.isdisjoint(self.above(held))
 
     def start(self, source: str, item: str) -> list[Flow]:
         """What a source delivers as this format or kind of data."""
@@ -128,7 +153,7 @@ class Links:
         taken = [flow for flow in flows if any(fits(flow, port, format=format) for port in into)]
         found: dict[Flow, None] = {}
         for out in self.gives.get(command, ()) if taken else ():
-            for given in [carry(flow, out) for flow in taken] if out.carries else [out]:
+            for given in [self.carry(flow, out) for flow in taken] if out.carries else [out]:
                 if end in given.formats or end in given.above_kinds:
                     found[given] = None
         return list(found)
@@ -146,14 +171,6 @@ class Links:
             if not self.follows(path[:end]):
                 return " -> ".join(path[max(0, end - 5) : end])
         return ""
-
-
-def carry(flow: Flow, out: Flow) -> Flow:
-    """What a carrying port gives of what went in: its own formats and states, the rest as it was."""
-    named = dict(out.states)
-    states = {axis: some for axis, some in flow.states if axis not in named} | named
-    kinds, above = (flow.kinds, flow.above_kinds) if flow.kinds else (out.kinds, out.above_kinds)
-    return replace(out, kinds=kinds, above_kinds=above, states=tuple(sorted(states.items())))
 
 
 def fits(out: Flow, into: Flow, *, format: str | None = None) -> bool:

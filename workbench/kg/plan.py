@@ -19,7 +19,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from workbench.kg.links import Flow, Links, carry, fits
+from workbench.kg.links import Flow, Links, fits
 from workbench.kg.paths import PathError
 from workbench.kg.port import COMPANION, MAIN
 
@@ -29,7 +29,7 @@ SILENT = 0.25  # for each axis that an input names and the data says nothing abo
 GENERAL = 0.25  # where a format fits only as one below what is taken
 BY_PRODUCT, LEAST_BY_PRODUCT = 0.3, 0.6  # for each output before the one used, and at most
 JOINED = 0.75  # for each further main input that is not there
-LIMIT = 4000  # flows that a search takes up before it gives the best it has
+LIMIT = 600  # flows that a search takes up before it gives the best it has
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Planner:
             for taken in self._taking(flow):
                 first = self.cost[taken.command] + _unlike(flow, taken.port)
                 for out in self.links.gives.get(taken.command, ()):
-                    given = carry(flow, out) if out.carries else out
+                    given = self.links.carry(flow, out) if out.carries else out
                     cost = first + min(BY_PRODUCT * max(out.number, 0), LEAST_BY_PRODUCT)
                     key = taken.command, given
                     best[key] = min(cost, best.get(key, np.inf))
@@ -141,7 +141,7 @@ class Planner:
 
     def _taking(self, flow: Flow) -> Iterator[_Taken]:
         """The main inputs that take a flow, each once."""
-        items = flow.above_formats or flow.above_kinds
+        items: Iterable[str] = flow.above_formats or flow.above_kinds
         if not flow.formats:  # somebody has a kind of data, in whatever format
             items = self._takers.keys()
         seen: set[tuple[str, int]] = set()
@@ -157,17 +157,31 @@ class Planner:
         heads, tails, costs = [], [], []
         for head in self.commands:
             followers: set[str] = set()
+            main = next((port for port in self.links.takes.get(head, ()) if port.need == MAIN), None)
             for flow in self.links.gives.get(head, ()):
-                loose = Flow(flow.formats, frozenset(), flow.above_formats, frozenset()) if flow.carries else flow
-                for item in loose.above_formats or loose.above_kinds:
+                for item in flow.above_formats or flow.above_kinds:
                     for one in self._takers.get(item, ()):
-                        if one.command not in followers and (flow.carries or fits(flow, one.port)):
+                        if one.command not in followers and self._may_follow(flow, main, one.port):
                             followers.add(one.command)
             heads += [self.number[head]] * len(followers)
             tails += [self.number[tail] for tail in followers]
             costs += [self.cost[tail] for tail in followers]
         size = len(self.commands)
         return csr_array((costs, (tails, heads)), shape=(size, size))
+
+    def _may_follow(self, out: Flow, main: Flow | None, into: Flow) -> bool:
+        """Whether what a port gives may fit another for some data that went in."""
+        if not out.carries or main is None:
+            return fits(out, into)
+        if (
+            main.kinds
+            and into.kinds
+            and main.above_kinds.isdisjoint(into.kinds)
+            and main.kinds.isdisjoint(into.above_kinds)
+        ):
+            return False
+        wanted = dict(into.states)
+        return all(axis not in wanted or some & wanted[axis] for axis, some in out.states)
 
     def _bounds(self, wanted: tuple[frozenset[str], bool]) -> np.ndarray:
         """Per command the least cost still to be paid after it, (commands,) float64; infinite where none leads on."""
@@ -245,7 +259,7 @@ class Planner:
         return frozenset([node]), kind == "data"
 
 
-VISITS = 12  # times a search goes on from the same flow: as many ways to it are told apart
+VISITS = 4  # times a search goes on from the same flow: as many ways to it are told apart
 
 
 def _is(flow: Flow, wanted: tuple[frozenset[str], bool]) -> bool:
