@@ -57,8 +57,11 @@ def order_shares(found: Sequence[OtherOrders], *, seed: int = 0) -> dict[str, Ma
     """Shares of the orders, mean over cases with its 95 % interval: `flips`, `kept`, and `flips_where_kept`, of the
     orders that keep the answer on all facts alone, over the cases that have one. Of no case there is none."""
     both = [[f for f, k in zip(one.flips, one.kept, strict=True) if k] for one in found]
-    rows: dict[str, list[Sequence[bool]]] = {"flips": [one.flips for one in found], "kept": [one.kept for one in found]}
-    rows["flips_where_kept"] = list(both)
+    rows: dict[str, Sequence[Sequence[bool]]] = {
+        "flips": [one.flips for one in found],
+        "kept": [one.kept for one in found],
+        "flips_where_kept": both,
+    }
     means = {name: [float(np.mean(some)) for some in row if some] for name, row in rows.items()}
     return {
         name: bootstrap_mean(values, rng=np.random.default_rng(seed), within=(0, 1))._asdict()

@@ -69,7 +69,7 @@ def bootstrap_mean(
 
     A percentile bootstrap holds the truth in some 90 % of samples of 10, and in 77 % of 5 skewed ones. This one
     holds it in 95 % or more from n = 10 on where values are normal, bounded or moderately skewed (exponential). It
-    falls short where a sample does not show what the values can be: to some 92 % for heavy tails (lognormal, sigma 1)
+    falls short where a sample does not show what the values can be: to some 91 % for heavy tails (lognormal, sigma 1)
     and 90 % for values of which few differ from the rest, at n = 10, and for any skewed ones at n = 5. Equal values,
     or one alone, have an interval without width.
 
