@@ -1,8 +1,8 @@
-"""One case drawn from a graph: a random toolchain that makes sense, and distractors that leave the answer unique.
+"""One case drawn from a graph: a random toolchain, and distractors that leave the answer unique.
 
-Every step of a toolchain passes the test of a link (`workbench.kg.links`), with what the data is carried along; what
-practitioners take first is drawn more often than what they rarely take. A model sees formats alone, so the answer is
-unique by format as well.
+Where a graph states what flows (`workbench.kg.port`), every step of a toolchain passes the test of a link, what the data
+is being carried along, and what practitioners take first is drawn more often than what they rarely take. A model sees
+formats alone, so the answer is unique by format in any case.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import networkx as nx
@@ -18,8 +17,7 @@ import numpy as np
 
 from workbench.cases import Case, Fact, toolchain
 from workbench.checks import check_number, check_seed, check_several, check_whole
-from workbench.kg.links import Flow, Links, fits
-from workbench.kg.port import MAIN
+from workbench.kg.links import Links
 
 DRAWN = {"standard": 1.0, "common": 0.25, "special": 0.04, "outdated": 0.01, "": 0.25}
 """How often commands of a standing are drawn, compared with one another; "" where the graph does not say."""
@@ -56,10 +54,7 @@ class SamplingConfig:
 
 
 class Sampler:
-    """Draws cases from the data-flow edges of a BioToolKG graph (see `workbench.kg`).
-
-    starts: (source, what it delivers), where some command takes it, with their chances.
-    """
+    """Draws cases from the data-flow edges of a BioToolKG graph (see `workbench.kg`)."""
 
     def __init__(self, graph: nx.MultiDiGraph, flow: nx.DiGraph, *, config: SamplingConfig):
         self.flow = flow
@@ -70,9 +65,8 @@ class Sampler:
         self.reads = {n: set(flow.predecessors(n)) for n in flow}
         self.writes = {n: set(flow.successors(n)) for n in flow}
         self.readers = {n: {c for c in flow.successors(n) if c.startswith("command:")} for n in flow}
-        self.links = Links(graph)
         self.weight = {c: DRAWN.get(graph.nodes[c].get("standing", ""), DRAWN[""]) for c in self.commands}
-        self.starts, self.chances = self._starts()
+        self.links = Links(graph) if any("standing" in graph.nodes[c] for c in self.commands) else None
         self.near_share, self.max_distractors, self.max_facts = (
             config.near_share,
             config.max_distractors,
@@ -92,57 +86,29 @@ class Sampler:
 
         Every stretch from the source is the only shortest chain among the commands walked so far.
         """
-        if not self.starts:
-            return None
-        path = [*self.starts[rng.choice(len(self.starts), p=self.chances)]]
-        flows = self.links.start(path[0], path[1])
+        path = [self.sources[rng.integers(len(self.sources))]]
+        path += some(rng, self.writes[path[0]], 1)
+        flows = self.links.start(path[0], path[1]) if self.links else []
         for left in range(length, 0, -1):
             steps = [(c, end) for c in self.readers[path[-1]] & allowed for end in self.writes[c]]
             steps = [s for s in steps if not set(s) & set(path) and (left == 1 or self.readers[s[1]])]
-            for step in self.in_random_order(rng, steps):
-                after = self.links.after(flows, path[-1], *step)
-                if after and self.is_unique((*path, *step), {*toolchain(path), step[0]}):
+            for step in self.by_standing(rng, steps) if self.links else some(rng, steps, 12):
+                after = self.links.after(flows, path[-1], *step) if self.links else flows
+                if (after or not self.links) and self.is_unique((*path, *step), {*toolchain(path), step[0]}):
                     path, flows = [*path, *step], after
                     break
             else:
                 return None
         return tuple(path)
 
-    def in_random_order(self, rng: np.random.Generator, steps: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        """(command, end) drawn one after another by their weights, main results before by-products.
+    def by_standing(self, rng: np.random.Generator, steps: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """(command, end) drawn one after another by the commands' weights: the largest u^(1/w) first.
 
-        Efraimidis and Spirakis 2006, Information Processing Letters 97: the largest u^(1/w) first.
+        Efraimidis and Spirakis 2006, Information Processing Letters 97.
         """
         ordered = sorted(steps)
-        weights = [self.weight[command] * self._rank[command, end] for command, end in ordered]
-        keys = np.log(rng.random(len(ordered))) / np.array(weights)
+        keys = np.log(rng.random(len(ordered))) / np.array([self.weight[command] for command, _ in ordered])
         return [ordered[i] for i in np.argsort(-keys, kind="stable")]
-
-    @cached_property
-    def _rank(self) -> dict[tuple[str, str], float]:
-        """(command, what it writes) -> 1 for its first output, 1/2 for the second, ..."""
-        places: dict[tuple[str, str], float] = {}
-        for command in self.commands:
-            for flow in self.links.gives.get(command, ()):
-                for end in (*flow.formats, *flow.kinds):
-                    places.setdefault((command, end), 1 / (1 + max(flow.number, 0)))
-        return places
-
-    def _starts(self) -> tuple[list[tuple[str, str]], np.ndarray]:
-        """By the root of how much is done with it: reads more often than a rare format, but not always."""
-        weights: dict[tuple[str, str], float] = {}
-        for source in self.sources:
-            for item in sorted(self.writes[source]):
-                given = self.links.start(source, item)
-                takers = sum(self.weight[c] for c in self.readers[item] if self._takes(c, item, given))
-                if takers:
-                    weights[source, item] = takers**0.5
-        chances = np.array(list(weights.values()))
-        return list(weights), chances / max(chances.sum(), 1e-300)
-
-    def _takes(self, command: str, item: str, flows: Iterable[Flow]) -> bool:
-        ports = [port for port in self.links.takes[command] if port.need == MAIN]
-        return any(fits(flow, port, format=item) for flow in flows for port in ports if item in port.formats)
 
     def is_unique(self, path: tuple[str, ...], commands: set[str]) -> bool:
         """Is the path's toolchain the only shortest one among all that the graph knows of these commands?"""

@@ -8,7 +8,7 @@ speaks against nothing, save that a format of tables alone (`TABLES`) says too l
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -20,6 +20,10 @@ TABLES = frozenset(
     ("format_2330", "format_2331", "format_2332", "format_3464", "format_3475", "format_3751", "format_3752")
 )
 """TXT, HTML, XML, JSON, TSV, DSV, CSV: formats that hold anything."""
+REFERENCES = frozenset(("format_1929", "format_2306", "format_1975", "format_1974", "format_2305"))
+"""FASTA, GTF, GFF3, GFF2, GFF."""
+INDEXES = frozenset(("format_3326", "data_0955", "data_3210"))
+"""Data index format, data index, genome index."""
 _INTO, _OUT = ("input", "input_data"), ("output", "output_data", "download_from")
 
 
@@ -83,7 +87,10 @@ class Links:
         side: str,
     ) -> dict[str, list[Flow]]:
         ports: defaultdict[str, list[Flow]] = defaultdict(list)
+        stated = {node for node, number in found if number >= 0}
         for (node, number), items in sorted(found.items()):
+            if number < 0 and node in stated:
+                continue  # what a second graph lists without ports; the first one's stand
             about = graph.nodes[node]
             needs = {COMPANION: about.get("companion_ports", ()), OPTIONAL: about.get("optional_ports", ())}
             need = next((need for need, numbers in needs.items() if side == "input" and number in numbers), MAIN)
@@ -91,7 +98,26 @@ class Links:
             flow = self.flow(formats, items - formats, about.get(f"{side}_states", {}).get(str(number), ()))
             carries = side == "output" and number in about.get("carrying_ports", ())
             ports[node].append(replace(flow, number=number, need=need, carries=carries))
+        if side == "input":
+            for node in stated:
+                if "standing" not in graph.nodes[node] and "companion_ports" not in graph.nodes[node]:
+                    ports[node] = list(self._inferred(ports[node]))
         return dict(ports)
+
+    def _inferred(self, ports: Sequence[Flow]) -> Iterator[Flow]:
+        """Ports of a registry, which does not tell main inputs from companions: indexes are companions, and so are
+        references (`REFERENCES`) behind the first of the other needed ports, which is the main input."""
+        needed = [port for port in ports if port.need == MAIN]
+        first = next((port for port in needed if not self._is_index(port)), needed[0] if needed else None)
+        for port in ports:
+            reference = bool(port.formats) and port.formats <= REFERENCES
+            aside = port in needed and port != first and (reference or self._is_index(port))
+            yield replace(port, need=COMPANION) if aside else port
+
+    def _is_index(self, port: Flow) -> bool:
+        """Whether all formats, or all kinds of data, are those of an index."""
+        sides = (port.formats, port.kinds)
+        return any(terms and all(self.above([one]) & INDEXES for one in terms) for terms in sides)
 
     def flow(self, formats: Iterable[str], kinds: Iterable[str], states: Iterable[str] = ()) -> Flow:
         """What somebody has in hand: any of the formats, any of the kinds, in these states."""
