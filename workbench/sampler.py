@@ -1,8 +1,8 @@
 """One case drawn from a graph: a random toolchain, and distractors that leave the answer unique.
 
-Where a graph states what flows (`workbench.kg.port`), every step of a toolchain passes the test of a link, what the data
-is being carried along, and what practitioners take first is drawn more often than what they rarely take. A model sees
-formats alone, so the answer is unique by format in any case.
+Where a graph states what flows (`workbench.kg.port`), every step of a toolchain passes the test of a link for the data
+in hand, and what practitioners take first is drawn more often than what they rarely take. A model sees formats alone,
+so the answer is unique by format in any case.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from workbench.kg.links import TABLES, Flow, Links, fits
+from workbench.kg.links import LASTING, TABLES, Flow, Links, fits, lasting
 from workbench.kg.port import MAIN
 
 SILENT = 0.25  # for each axis that an input names and the data says nothing about
@@ -59,6 +59,7 @@ class Flows:
                 if port.need == MAIN:
                     self._note(place, port)
         self._carried: dict[tuple[int, int], int] = {}
+        self._lasting: dict[tuple[int, int], int] = {}
         self._ends: defaultdict[str, list[int]] = defaultdict(list)
         self._place: dict[int, int] = {}
         self._backwards = self._bound_graph()
@@ -90,6 +91,8 @@ class Flows:
             ]
             carried = np.array(more, dtype=np.float64).reshape(-1, 3)
             ends = np.concatenate([rows[:, :2], carried[:, :2]]).astype(np.int64)
+            if any(axis in LASTING for axis, _ in flow.states):
+                ends[: len(rows), 1] = [self._last(number, out) for out in ends[: len(rows), 1].tolist()]
             bare = np.array([self._place_of(flow) for flow in ends[:, 1].tolist()], dtype=np.int64)
             self._steps[number] = Steps(np.concatenate([costs, carried[:, 2]]), ends[:, 0], ends[:, 1], bare)
         return self._steps[number]
@@ -150,6 +153,12 @@ class Flows:
         if (number, out) not in self._carried:
             self._carried[number, out] = self.number(replace(self.links.carry(self.flows[number], flow), carries=False))
         return self._carried[number, out]
+
+    def _last(self, number: int, out: int) -> int:
+        """The number of what is made of a flow: that of the output, with what lasts of the flow's states."""
+        if (number, out) not in self._lasting:
+            self._lasting[number, out] = self.number(lasting(self.flows[number], self.flows[out]))
+        return self._lasting[number, out]
 
     def _bound_graph(self) -> csr_array:
         """Flows without states, then main inputs; a row after a column that leads to it, at the least cost."""

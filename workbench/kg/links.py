@@ -20,6 +20,8 @@ TABLES = frozenset(
     ("format_2330", "format_2331", "format_2332", "format_3464", "format_3475", "format_3751", "format_3752")
 )
 """TXT, HTML, XML, JSON, TSV, DSV, CSV: formats that hold anything."""
+LASTING = frozenset(("assay", "organism", "analyte", "technology"))
+"""Axes of what data is of, which hold whatever is made of it; the others are of its present shape."""
 REFERENCES = frozenset(("format_1929", "format_2306", "format_1975", "format_1974", "format_2305"))
 """FASTA, GTF, GFF3, GFF2, GFF."""
 INDEXES = frozenset(("format_3326", "data_0955", "data_3210"))
@@ -179,7 +181,7 @@ class Links:
         taken = [flow for flow in flows if any(fits(flow, port, format=format) for port in into)]
         found: dict[Flow, None] = {}
         for out in self.gives.get(command, ()) if taken else ():
-            for given in [self.carry(flow, out) for flow in taken] if out.carries else [out]:
+            for given in [self.carry(flow, out) if out.carries else lasting(flow, out) for flow in taken]:
                 if end in given.formats or end in given.above_kinds:
                     found[given] = None
         return list(found)
@@ -197,6 +199,13 @@ class Links:
             if not self.follows(path[:end]):
                 return " -> ".join(path[max(0, end - 5) : end])
         return ""
+
+
+def lasting(flow: Flow, out: Flow) -> Flow:
+    """What is made of a flow, still of what that was of (`LASTING`): where the output names nothing, or several."""
+    named = dict(out.states)
+    kept = {axis: some & named.get(axis, some) or named[axis] for axis, some in flow.states if axis in LASTING}
+    return replace(out, states=tuple(sorted((named | kept).items()))) if kept else out
 
 
 def fits(out: Flow, into: Flow, *, format: str | None = None) -> bool:
