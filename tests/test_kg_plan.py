@@ -7,7 +7,7 @@ from pathlib import Path
 
 import networkx as nx
 import pytest
-from flow_worlds import FORMATS, KINDS, all_chains, worlds
+from typed_worlds import FORMATS, KINDS, all_chains, worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kg_tables import PORTS, write_ports
