@@ -193,13 +193,13 @@ def test_shares_right_are_means_of_their_own_cases_with_their_number():
     rng = np.random.default_rng(0)
     draws = [(split, bool(rng.random() < 0.7), bool(rng.random() < 0.2)) for split in "abbaabbbaa" * 4]
     answers = [{"split": split, "model": "base", "exact": exact, "valid": valid} for split, exact, valid in draws]
-    rows = shares_right(answers, rng=rng, by=("split", "model"))
+    rows = shares_right(answers, by=("split", "model"))
     assert [(row["split"], row["metric"]) for row in rows] == [(s, m) for s in "ab" for m in ("exact", "valid")]
     for row in rows:
         some = [answer[row["metric"]] for answer in answers if answer["split"] == row["split"]]
         assert (row["mean"], row["n"], row["model"]) == (pytest.approx(np.mean(some)), len(some), "base")
         assert row["low"] < row["mean"] < row["high"]
-    assert shares_right([], rng=rng) == []
+    assert shares_right([]) == []
 
 
 def test_settings_out_of_range_are_named():

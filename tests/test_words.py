@@ -67,10 +67,10 @@ def test_a_token_that_turned_without_its_command_is_told() -> None:
 @pytest.mark.parametrize(
     ("one", "has", "lacks"),
     [
-        (Check(CASE, (), False, 1.0, (), 1), "nothing to check", "inimal:"),
-        (Check(CASE, (ALIGN,), False, 0.5, (), 2), "Not a flip set", "inimal:"),
-        (Check(CASE, (ALIGN, SORT), True, -1.0, (SORT,), 3), "put samtools sort back, it alone", "Minimal:"),
-        (Check(CASE, (ALIGN, SORT), True, -1.0, (), 3), "Minimal:", "were not asked"),
+        (Check(CASE, (), False, 1.0, (), 1), "nothing to check", "inimal for"),
+        (Check(CASE, (ALIGN,), False, 0.5, (), 2), "Not a flip set", "inimal for"),
+        (Check(CASE, (ALIGN, SORT), True, -1.0, (SORT,), 3), "put samtools sort back, it alone", "Minimal for"),
+        (Check(CASE, (ALIGN, SORT), True, -1.0, (), 3), "Minimal for the facts in this order:", "were not asked"),
         (
             Check(CASE, (ALIGN, SORT, "source:ena"), True, -1.0, (), 4),
             "two or more of the members were not asked",
@@ -112,10 +112,10 @@ def test_a_certificate_is_told_as_it_is(found: bool, certified: bool, has: str) 
     proof = {"found": found, "certified": certified, "calls": 12, "note": "", "elements": [1], "value": -1.0}
     flags = () if certified else ("not_certified",)
     said = words.explanation(explained("certified", certificate=proof, flags=flags), NAMES)
-    assert has in said and "12 prompts asked" in said and ("Certified:" in said) == certified
+    assert has in said and "12 prompts asked" in said and ("Certified for" in said) == certified
     assert "the base model's stays" in said
     noisy = words.explanation(explained("certified", certificate={**proof, "confidence": 0.95}, flags=flags), NAMES)
-    assert ("Certified at 95%: it flips" in noisy) == certified
+    assert ("Certified at 95% for the facts in this order: it flips" in noisy) == certified
 
 
 def test_the_objective_says_whether_it_is_of_these_weights() -> None:

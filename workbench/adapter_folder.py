@@ -50,6 +50,7 @@ FOREIGN = {
     "lora_embedding_": "it changes an embedding table, which looks rows up and multiplies nothing",
     "lora_magnitude_vector": DORA,
     "lora_B.bias": "it changes a bias of the base",
+    ".base_layer.": "a layer of the base was saved with it; save with save_embedding_layers=False",
 }
 """A setting, or a part of a tensor's name -> why it is not read."""
 

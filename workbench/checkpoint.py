@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from transformers.utils import logging as library
 WEIGHTS, INDEX, ADAPTER = "model.safetensors", "model.safetensors.index.json", "adapter_config.json"
 MOST_LAYERS = 1000  # a config with more is damaged or meant to do harm
 NAMED = 3  # tensors named in an error; the others are counted
+MASKED = re.compile(r"\.(attn|attention)\.masked_bias$")  # a constant of old causal masks, kept in old files
 
 
 class ModelError(ValueError):
@@ -163,7 +165,7 @@ def check_found(model: PreTrainedModel, found: Mapping[str, Any], name: str) -> 
     if model._hf_peft_config_loaded:  # from the hub: a folder that holds one was refused by `load_config`
         raise ModelError(f"model {name!r} is an adapter, and a base model is wanted; give the one it was trained on")
     parts = {part for owner in (model, model.base_model) for part, _ in owner.named_children()}
-    odd = [key for key in found["unexpected_keys"] if key.partition(".")[0] in parts]
+    odd = [key for key in found["unexpected_keys"] if key.partition(".")[0] in parts and not MASKED.search(key)]
     unlike = [*found["mismatched_keys"], *_quantised_unlike(model)]
     shapes = [f"{key} {tuple(lies)} in place of {tuple(due)}" for key, lies, due in unlike]
     missing = found["missing_keys"] - {key for key, *_ in unlike}

@@ -131,7 +131,8 @@ def check(one: Check) -> str:
         )
     single = "the member" if len(one.removed) == 1 else f"any one of the {len(one.removed)} members"
     left = " Sets that leave out two or more of the members were not asked." if len(one.removed) > 2 else ""
-    return f"Minimal: it flips the tuned model, and with {single} put back it does not {asked}.{left}"
+    flips = f"it flips the tuned model, and with {single} put back it does not"
+    return f"Minimal for the facts in this order: {flips} {asked}.{left}"
 
 
 def carriers(one: Carriers, names: Mapping[str, str]) -> str:

@@ -50,6 +50,8 @@ def settle(run_dir: str | os.PathLike[str], stage: str) -> None:
     folder, new, old = stage_folder(run_dir, stage), work_folder(run_dir, stage), _old(run_dir, stage)
     _clear_away(old, folder)
     if not (new / MANIFEST).is_file():
+        if old.is_dir():  # what was to replace it is gone
+            old.rename(folder)
         return
     (new / OPENED).unlink(missing_ok=True)
     if folder.exists():
@@ -96,8 +98,20 @@ def begin(run_dir: str | os.PathLike[str], stage: str) -> Path:
                 shutil.rmtree(left)
         elif left.name != OPENED:
             left.unlink()
+    _bring_checkpoints(stage_folder(run_dir, stage), work, wanted=not afresh)
     atomic_write_json(work / OPENED, {"time": time.time(), "afresh": afresh})
     return work
+
+
+def _bring_checkpoints(folder: Path, work: Path, *, wanted: bool) -> None:
+    """A finished stage's checkpoints, copied to where it is made again: a run stopped behind its manifest goes on from
+    them. Whoever reads them looks whether they are of the same settings."""
+    kept, place = folder / WORK_FOLDER, work / WORK_FOLDER
+    if wanted and kept.is_dir() and not kept.is_symlink() and not place.exists() and not any(links(kept)):
+        partial = work / f".{WORK_FOLDER}"
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(kept, partial)
+        partial.rename(place)
 
 
 def renew(run_dir: str | os.PathLike[str], stage: str) -> None:

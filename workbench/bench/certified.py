@@ -130,7 +130,7 @@ def orders(engine: Engine, cases: Sequence[Case], *, config: ExplainConfig | Non
     the facts."""
     session = Session(engine, cases, seed=seed, config=config)
     found = {method: session.explanations(method, with_base=False, until_flip=True) for method in METHODS}
-    means = summarise(records(found), names=UNTIL_FLIP, seed=seed)
+    means = summarise(records(found, until_flip=True), names=UNTIL_FLIP, seed=seed)
     against = verdict.against(found, LEARNED[-1], metric="elements_taken", seed=seed)
     proved = [one for one in found[CERTIFIED] if one.certificate["certified"]]
     return {

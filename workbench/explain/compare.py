@@ -66,9 +66,13 @@ def compare(
     return records(explain_all(engine, cases, methods=methods, seed=seed, config=config, progress=progress))
 
 
-def records(explanations: Mapping[str, Sequence[Explanation]]) -> list[dict]:
-    """`Explanation.record()` of every explanation."""
-    return [e.record() for group in explanations.values() for e in group]
+def records(explanations: Mapping[str, Sequence[Explanation]], *, until_flip: bool = False) -> list[dict]:
+    """`Explanation.record()` of every explanation. until_flip: they stopped where the toolchain changed, and what was taken
+    by then counts: `elements_taken`, `facts_taken`."""
+    rows = [(e, e.record()) for group in explanations.values() for e in group]
+    if until_flip:
+        return [row | {"elements_taken": e.elements_taken, "facts_taken": e.facts_taken} for e, row in rows]
+    return [row for _, row in rows]
 
 
 def summarise(

@@ -12,7 +12,7 @@ from workbench.explain.counterfactual import without
 from workbench.explain.result import Explanation
 from workbench.game import Engine
 from workbench.sampling import with_order
-from workbench.stats import bootstrap_mean
+from workbench.stats import bootstrap_mean, proportion
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,15 @@ def order_shares(found: Sequence[OtherOrders], *, seed: int = 0) -> dict[str, Ma
         "flips_where_kept": both,
     }
     means = {name: [float(np.mean(some)) for some in row if some] for name, row in rows.items()}
-    return {
-        name: bootstrap_mean(values, rng=np.random.default_rng(seed), within=(0, 1))._asdict()
-        for name, values in means.items()
-        if values
-    }
+    return {name: _share(values, seed=seed) for name, values in means.items() if values}
+
+
+def _share(values: Sequence[float], *, seed: int) -> Mapping[str, float]:
+    """Mean of shares; where all are 0, or all 1, resampling knows no doubt, and Wilson's interval of cases is given."""
+    if set(values) in ({0.0}, {1.0}):
+        found = proportion(values)
+        return {"mean": found.share, "low": found.low, "high": found.high, "n": found.n}
+    return bootstrap_mean(values, rng=np.random.default_rng(seed), within=(0, 1))._asdict()
 
 
 def _another(case: Case, rng: np.random.Generator) -> Case:

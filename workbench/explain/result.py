@@ -58,15 +58,12 @@ class Explanation:
         return len(self.case.facts) - (0 if "no_flip" in self.flags else len(self.changed.facts))
 
     def record(self) -> dict:
-        """One flat row: case, method, flipped, removed (elements), facts_removed, how many of both were taken until the
-        toolchain changed, metrics, flags, both toolchains."""
+        """One flat row: case, method, flipped, removed (elements), facts_removed, metrics, flags, both toolchains."""
         return {
             "case": self.case.id,
             "method": self.method,
             "flipped": self.flipped,
             "removed": len(self.removed),
-            "elements_taken": self.elements_taken,
-            "facts_taken": self.facts_taken,
             "facts_removed": len(self.case.facts) - len(self.changed.facts),
             **self.metrics,
             "flags": list(self.flags),

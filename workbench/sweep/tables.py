@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workbench.explain.metrics import METRICS
 from workbench.stats import bootstrap_mean, proportion
 from workbench.sweep.rows import DONE, PARQUET
 
@@ -56,16 +57,21 @@ def summary(table: pd.DataFrame, *, by: Sequence[str], measures: Sequence[str], 
             values = numbers(group[measure]).dropna().to_numpy(float)
             if len(values):
                 share = group[measure].dropna().map(lambda one: isinstance(one, bool | np.bool_)).all()
-                figures = _mean(values, share=bool(share), seed=seed)
+                figures = _mean(values, share=bool(share), within=WITHIN.get(measure, ANYWHERE), seed=seed)
                 rows.append({**dict(zip(by, key, strict=True)), "measure": measure, **figures})
     return pd.DataFrame(rows)
 
 
-def _mean(values: np.ndarray, *, share: bool, seed: int) -> dict[str, float]:
+def _mean(values: np.ndarray, *, share: bool, within: tuple[float, float], seed: int) -> dict[str, float]:
     if share:
         found = proportion(values)
         return {"mean": found.share, "low": found.low, "high": found.high, "n": found.n}
-    return bootstrap_mean(values, rng=np.random.default_rng(seed))._asdict()
+    return bootstrap_mean(values, rng=np.random.default_rng(seed), within=within)._asdict()
+
+
+ANYWHERE = (-np.inf, np.inf)
+WITHIN = {f"found.{name}": (0.0, 1.0) for name in METRICS}
+"""The range of a measure's means, where it has one."""
 
 
 def failures(table: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import numpy as np
 
 from workbench.cases import Case, toolchain, withhold
 from workbench.game import Engine
-from workbench.stats import bootstrap_mean
+from workbench.stats import proportion
 
 
 def is_valid(path: Sequence[str], case: Case, edges: set[tuple[str, str]]) -> bool:
@@ -52,17 +52,17 @@ def score(
 
 
 def shares_right(
-    answers: Sequence[Mapping[str, Any]], *, rng: np.random.Generator, by: Sequence[str] = ("split", "model", "share")
+    answers: Sequence[Mapping[str, Any]], *, by: Sequence[str] = ("split", "model", "share")
 ) -> list[dict[str, Any]]:
     """Records of `score` as shares of cases: one row for every `metric`, `exact` and `valid`, and combination of the
-    fields `by`, in the order of first mention, with `mean`, `low`, `high` (95 %, bootstrap over cases) and `n`."""
+    fields `by`, in the order of first mention, with `mean`, `low`, `high` (95 %, Wilson 1927) and `n`."""
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for answer in answers:
         groups.setdefault(tuple(answer[field] for field in by), []).append(answer)
-    return [
-        dict(zip(by, group, strict=True))
-        | {"metric": metric}
-        | bootstrap_mean([float(answer[metric]) for answer in some], rng=rng)._asdict()
-        for group, some in groups.items()
-        for metric in ("exact", "valid")
-    ]
+    rows = []
+    for group, some in groups.items():
+        for metric in ("exact", "valid"):
+            found = proportion([answer[metric] for answer in some])
+            share = {"mean": found.share, "low": found.low, "high": found.high, "n": found.n}
+            rows.append(dict(zip(by, group, strict=True)) | {"metric": metric} | share)
+    return rows
