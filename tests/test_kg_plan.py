@@ -7,10 +7,10 @@ from pathlib import Path
 
 import networkx as nx
 import pytest
-from typed_worlds import FORMATS, KINDS, all_chains, worlds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kg_tables import PORTS, write_ports
+from typed_worlds import FORMATS, KINDS, all_chains, worlds
 
 from workbench import kg
 from workbench.kg.importers import FactItem, Item, Node, Provenance, assemble

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import networkx as nx
 from hypothesis import strategies as st
 
-from workbench.kg.links import Flow, Links, fits
+from workbench.kg.links import Flow, Links, fits, lasting
 from workbench.kg.plan import COSTS
 
 FORMATS, KINDS = [f"format:{letter}" for letter in "abcd"], ["data:k", "data:k1", "data:k2"]
@@ -69,5 +69,5 @@ def all_chains(graph: nx.MultiDiGraph, target: str) -> Iterator[tuple[float, tup
                 general = 0.0 if flow.formats & port.formats else 0.25
                 first = cost + COSTS[graph.nodes[command]["standing"]] + silent + general
                 for out in links.gives[command]:
-                    given = links.carry(flow, out) if out.carries else out
+                    given = links.carry(flow, out) if out.carries else lasting(flow, out)
                     waiting.append((first + min(0.3 * out.number, 0.6), (*chain, command), given))
