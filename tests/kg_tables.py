@@ -58,3 +58,36 @@ def edited(file: str, row: int, column: str, value: str) -> str:
 def with_row(file: str, *cells: str) -> str:
     """The good file with one more row."""
     return GOOD[file] + "\t".join(cells) + "\n"
+
+
+PORTS = {
+    "terms.tsv": """term	name	is_a
+format:hisat2_index	HISAT2 index	format_2333
+data:reads	Sequencing reads	data_2044
+""",
+    "commands.tsv": """command	tool	operations	standing	inputs	outputs
+fasterq-dump	sra-tools	operation_2422	standard	format_3698=data:reads	format_1930=*
+hisat2	hisat2	operation_3198	standard	format_1930=data:reads[rna] ; +format:hisat2_index=data_3210	format_2573=data_0863[rna,unsorted]
+samtools sort	samtools	operation_3802	standard	format_2573|format_2572=data_0863[unsorted]	format_2572=*[sorted]
+stringtie	stringtie	operation_3258	common	format_2572=data_0863[sorted,rna] ; ?format_2306=data_1276	format_2306=data_1276
+gffcompare	gffcompare	operation_0361	special	format_2306=data_1276	format_2306=data_1276 ; format_3475=data_3134
+""",
+    "sources.tsv": """source	name	homepage	formats
+sra	Sequence Read Archive	https://www.ncbi.nlm.nih.gov/sra	format_3698=data:reads
+ensembl	Ensembl	https://www.ensembl.org	format_1929=data_2044 ; format_2306=data_1276
+""",
+    "states.tsv": """state	axis	meaning
+rna	assay	from RNA
+dna	assay	from DNA
+sorted	order	by position
+unsorted	order	as it came
+""",
+}
+"""The files of the small table that differ where it states ports, kinds of data, states and standing."""
+
+
+def write_ports(folder: Path, **changes: str) -> Path:
+    """The small table with ports; whole files replaced as in `write_table`."""
+    write_table(folder, **{name.removesuffix(".tsv"): text for name, text in PORTS.items()} | changes)
+    (folder / "states.tsv").write_text(changes.get("states", PORTS["states.tsv"]), encoding="utf-8")
+    return folder

@@ -161,10 +161,10 @@ def test_a_broken_table_gives_one_error_that_names_file_row_and_rule(case: str, 
     assert text.startswith(f"{file}.tsv") and (f"row {row}" in text) == (row > 0)
     assert value in text
     assert len(text) < 600 and text.isprintable()
-    assert sorted(path.name for path in tmp_path.rglob("*.*")) == sorted(FILES)  # nothing was written
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == sorted(GOOD)  # nothing was written
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", sorted(GOOD))
 def test_a_missing_file_is_named(file: str, tmp_path: Path) -> None:
     (write_table(tmp_path) / file).unlink()
     for reader in (read_table, digest):
@@ -198,12 +198,13 @@ def test_terms_and_formats_may_hold_a_header_only(tmp_path: Path) -> None:
 
 
 @settings(deadline=None, max_examples=60)
-@given(file=st.sampled_from(list(FILES)), row=st.integers(2, 3), column=st.integers(0, 6), value=st.text(max_size=300))
+@given(file=st.sampled_from(sorted(GOOD)), row=st.integers(2, 3), column=st.integers(0, 6), value=st.text(max_size=300))
 @example("tools.tsv", 2, 1, "a\tb")
 @example("commands.tsv", 3, 2, "\x00")
 @example("sources.tsv", 3, 2, "https://[")
 def test_any_cell_is_either_accepted_or_named(file: str, row: int, column: int, value: str) -> None:
-    name = FILES[file][column % len(FILES[file])].name
+    columns = GOOD[file].split("\n")[0].split("\t")
+    name = columns[column % len(columns)]
     with tempfile.TemporaryDirectory() as folder:
         changed = edited(file, row, name, value).encode("utf-8", "surrogatepass")
         write_table(Path(folder), **{file.removesuffix(".tsv"): changed})
@@ -215,7 +216,7 @@ def test_any_cell_is_either_accepted_or_named(file: str, row: int, column: int, 
 
 
 @settings(deadline=None, max_examples=40)
-@given(file=st.sampled_from(list(FILES)), content=st.binary(max_size=200))
+@given(file=st.sampled_from(sorted(GOOD)), content=st.binary(max_size=200))
 def test_any_bytes_give_a_table_error(file: str, content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_table(Path(folder), **{file.removesuffix(".tsv"): content})

@@ -28,8 +28,10 @@ def _ask(options: argparse.Namespace) -> int:
     from workbench.kg.questions import Questions
 
     graph = load_graph(options.graph).graph
-    questions = Questions(graph, rule=options.rule)
     start = [_node(graph, name) for name in options.start]
+    if options.target is not None and any(standing for _, standing in graph.nodes(data="standing")):
+        return _plan(graph, start, _node(graph, options.target), options.k)
+    questions = Questions(graph, rule=options.rule)
     if options.target is None:
         for node in questions.reachable(start):
             result(f"{node}  {graph.nodes[node]['name']}")
@@ -40,6 +42,32 @@ def _ask(options: argparse.Namespace) -> int:
         _show(graph, plans)
     else:
         _why_not(graph, questions, start, target, options.k)
+    return 0
+
+
+def _plan(graph: nx.MultiDiGraph, start: list[str], target: str, k: int) -> int:
+    """Where the graph says what flows and what is standard, chains keep the meaning of the data."""
+    from workbench.kg.plan import Planner
+
+    planner, names = Planner(graph), graph.nodes
+    found = planner.plans(start, target, k=k)
+    for number, plan in enumerate(found.plans, 1):
+        steps = " -> ".join(names[node]["name"] for node in (plan.path[0], *plan.commands, plan.path[-1]))
+        result(f"{number}. cost {plan.cost:g}: {steps if plan.commands else 'nothing has to be run'}")
+        needs = [
+            f"{' or '.join(sorted(names[item]['name'] for item in items))} ({names[command]['name']})"
+            for command, ports in zip(plan.commands, plan.needs, strict=True)
+            for items in ports
+        ]
+        if needs:
+            result(f"     also needs: {', '.join(needs)}")
+    if not found.proved:
+        result("the search met its limit; there may be others")
+    if not found.plans:
+        result(f"{names[target]['name']} cannot be made from what is there.")
+        for command, items in planner.lacking(target)[:8]:
+            takes = " or ".join(sorted(names[item]["name"] for item in items))
+            result(f"  {names[command]['name']} gives it, and takes {takes}")
     return 0
 
 

@@ -6,12 +6,15 @@ attribute `relation` being the same. Nodes and edges are inserted in sorted orde
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
+from typing import Any
 
 import networkx as nx
 
 from workbench.kg.edam import Edam, load_edam
+from workbench.kg.port import COMPANION, OPTIONAL, Port
 from workbench.kg.rules import branch_of
 from workbench.kg.table import Table
 
@@ -44,7 +47,7 @@ class GraphError(ValueError):
 def build_graph(table: Table, *, edam: Edam | None = None) -> nx.MultiDiGraph:
     """The graph of a checked table, with every term's is_a links up to the root of its branch."""
     edam = edam or load_edam()
-    facts = set(_table_facts(table))
+    facts, ports = set(_table_facts(table)), _table_ports(table)
     terms = {end for head, _, tail in facts for end in (head, tail) if branch_of(end)}
     terms.update(term.term for term in table.terms)
     facts.update(is_a_facts(terms, {term.term: term.is_a for term in table.terms}, edam))
@@ -52,7 +55,11 @@ def build_graph(table: Table, *, edam: Edam | None = None) -> nx.MultiDiGraph:
     nodes = {**_table_nodes(table), **_term_nodes(terms, table, edam)}
     graph = nx.MultiDiGraph(name="BioToolKG", table_digest=table.digest, edam=edam.version)
     graph.add_nodes_from(sorted(nodes.items()))
-    graph.add_edges_from((head, tail, relation, {"relation": relation}) for head, relation, tail in sorted(facts))
+    for head, relation, tail in sorted(facts):
+        stated = {"ports": sorted(numbers)} if (numbers := ports.get((head, relation, tail))) else {}
+        graph.add_edge(head, tail, relation, **{"relation": relation, **stated})
+    if table.states:
+        graph.graph["states"] = {one.state: one.axis for one in table.states}
     check_graph(graph)
     return graph
 
@@ -122,6 +129,37 @@ def _table_facts(table: Table) -> Iterator[Fact]:
         yield from _pairs([row.format], "encodes", row.encodes)
 
 
+def _table_ports(table: Table) -> dict[Fact, set[int]]:
+    """The numbers of the ports that a fact belongs to, on its command's side or its source's."""
+    found: defaultdict[Fact, set[int]] = defaultdict(set)
+    for command in table.commands:
+        node = f"command:{command.command}"
+        for number, port in enumerate(command.needs):
+            for item, relation in (*product(port.formats, ["input"]), *product(port.kinds, ["input_data"])):
+                found[item, relation, node].add(number)
+        for number, port in enumerate(command.gives):
+            kinds = () if port.carries else port.kinds  # data that was there before is nothing that a command makes
+            for item, relation in (*product(port.formats, ["output"]), *product(kinds, ["output_data"])):
+                found[node, relation, item].add(number)
+    for source in table.sources:
+        for number, port in enumerate(source.gives):
+            for item in (*port.formats, *port.kinds):
+                found[f"source:{source.source}", "download_from", item].add(number)
+    return found
+
+
+def _port_attributes(needs: Sequence[Port], gives: Sequence[Port]) -> dict[str, Any]:
+    """What a node says of its ports beyond their formats and kinds: numbers by need, states by number."""
+    found = {
+        "optional_ports": [n for n, port in enumerate(needs) if port.need == OPTIONAL],
+        "companion_ports": [n for n, port in enumerate(needs) if port.need == COMPANION],
+        "carrying_ports": [n for n, port in enumerate(gives) if port.carries],
+        "input_states": {str(n): list(port.states) for n, port in enumerate(needs) if port.states},
+        "output_states": {str(n): list(port.states) for n, port in enumerate(gives) if port.states},
+    }
+    return {name: value for name, value in found.items() if value}
+
+
 def _pairs(heads: Iterable[str], relation: str, tails: Iterable[str]) -> Iterator[Fact]:
     return ((head, relation, tail) for head, tail in product(heads, tails))
 
@@ -140,15 +178,18 @@ def is_a_facts(terms: Iterable[str], own: Mapping[str, Iterable[str]], edam: Eda
                 waiting.append(parent)
 
 
-def _table_nodes(table: Table) -> dict[str, dict[str, str]]:
-    nodes = {f"license:{tool.license}": {"type": "license", "name": tool.license} for tool in table.tools}
+def _table_nodes(table: Table) -> dict[str, dict[str, Any]]:
+    nodes: dict[str, dict[str, Any]] = {}
+    nodes.update((f"license:{tool.license}", {"type": "license", "name": tool.license}) for tool in table.tools)
     for tool in table.tools:
         place = {"homepage": tool.homepage, "download": tool.download, "biotools_id": tool.biotools_id}
         nodes[f"tool:{tool.tool}"] = {"type": "tool", "name": tool.name, "license": tool.license, **place}
     for source in table.sources:
-        nodes[f"source:{source.source}"] = {"type": "source", "name": source.name, "homepage": source.homepage}
+        what = {"type": "source", "name": source.name, "homepage": source.homepage}
+        nodes[f"source:{source.source}"] = what | _port_attributes((), source.gives)
     for command in table.commands:
-        nodes[f"command:{command.command}"] = {"type": "command", "name": command.command}
+        what = {"type": "command", "name": command.command} | _port_attributes(command.needs, command.gives)
+        nodes[f"command:{command.command}"] = what | ({"standing": command.standing} if command.standing else {})
     return nodes
 
 

@@ -30,12 +30,16 @@ COLUMNS = {  # relation -> (column, is the command its tail?)
 
 @dataclass(frozen=True)
 class Given:
-    """A graph and where it is from. kind: `table`, `triples` or `graph`; digest: SHA-256 (hex) of what was read."""
+    """A graph and where it is from. kind: `table`, `triples` or `graph`; digest: SHA-256 (hex) of what was read.
+
+    lacks: what a table does not say and links are judged without (`Table.lacks`), in words.
+    """
 
     graph: nx.MultiDiGraph
     kind: str
     digest: str
     path: Path
+    lacks: tuple[str, ...] = ()
 
     @property
     def files(self) -> list[Path]:
@@ -62,10 +66,10 @@ def load_graph(place: str | Path | Traversable | None = None) -> Given:
         graph = read_triples(path)
         return Given(graph, "triples", str(graph.graph["table_digest"]), path)
     table = read_table(path)
-    return Given(build_graph(table), "table", table.digest, path)
+    return Given(build_graph(table), "table", table.digest, path, table.lacks)
 
 
-SHIPPED = ("biotoolkg", "mediakg")  # folders of the package's data that hold a graph
+SHIPPED = ("biotoolkg", "biotoolkg-typed", "mediakg")  # folders of the package's data that hold a graph
 
 
 def commands_table(graph: nx.MultiDiGraph) -> list[dict[str, str]]:

@@ -29,11 +29,17 @@ def flow_graph(graph: nx.MultiDiGraph) -> nx.DiGraph:
     """The data flow alone: sources, formats, commands and data that the edges of `FLOW_RELATIONS` join.
 
     What a source delivers as `data` is left out: it needs no tool, and would make every question about that data empty.
+    So are inputs that only go along (companions, such as an index, and what may be left out): no chain follows them.
     """
+    beside = {
+        node: {*about.get("companion_ports", ()), *about.get("optional_ports", ())}
+        for node, about in graph.nodes(data=True)
+    }
     flow = nx.DiGraph()
-    for head, tail, relation in graph.edges(keys=True):
+    for head, tail, relation, about in graph.edges(keys=True, data=True):
         direct = relation == "download_from" and graph.nodes[tail]["type"] == "data"
-        if relation in FLOW_RELATIONS and not direct:
+        along = relation == "input" and about.get("ports") and beside[tail].issuperset(about["ports"])
+        if relation in FLOW_RELATIONS and not direct and not along:
             flow.add_edge(head, tail, relation=relation)
     flow.add_nodes_from((node, graph.nodes[node]) for node in list(flow))
     return flow

@@ -13,18 +13,24 @@ import networkx as nx
 
 from workbench.kg.edam import BRANCHES, EDAM_ID, Edam, name_key
 from workbench.kg.licence import spdx
+from workbench.kg.port import MAIN
 from workbench.kg.tsv import FILES, Column, RawRow, TableError
 
 Rows = dict[str, list[RawRow]]
+STANDINGS = ("standard", "common", "special", "outdated")
+"""How a practitioner looks at a command for its job: taken first, a sound second choice, for a niche, superseded."""
 OWN_TERM = re.compile(rf"({'|'.join(BRANCHES)}):[a-z0-9_]+")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._+-]*")
+_STATE = re.compile(r"[a-z][a-z0-9_]*")
 _PACKAGE = re.compile(r"[A-Za-z0-9._-]+::[A-Za-z0-9._+-]+")
 
 
 def first_error(rows: Rows, edam: Edam) -> TableError | None:
     """The first broken rule, by file (in the order of `FILES`) and row, or None."""
     order = list(FILES)
-    checks = (_values(rows, edam), _keys(rows), _cycles(rows), _own_names(rows, edam), _names(rows, edam))
+    checks = (
+        _values(rows, edam), _keys(rows), _cycles(rows), _own_names(rows, edam), _names(rows, edam), _ports(rows)
+    )  # fmt: skip
     # a tool without commands may be the echo of a mistyped tool id, so it is told only when all else is well
     found = [error for check in checks for error in check] or list(_idle_tools(rows))
     return min(found, key=lambda error: (order.index(error.file), error.row), default=None)
@@ -57,6 +63,10 @@ def _value(
         broken = ("unknown tool", "Add it to tools.tsv or correct the id")
     elif column.kind == "id":
         broken = _id(value, column.name)
+    elif column.kind == "standing" and value not in STANDINGS:
+        broken = ("no standing", f"Give one of {', '.join(STANDINGS)}, or leave it empty")
+    elif column.kind == "state" and not _STATE.fullmatch(value):
+        broken = ("not a state or axis", "Use a-z, 0-9 and _ only")
     elif column.kind == "license" and spdx(value) != value:
         better = spdx(value) or "MIT, GPL-3.0-or-later, ... or LicenseRef-..."
         broken = ("not one SPDX licence id", f"Write {better} (see https://spdx.org/licenses)")
@@ -170,6 +180,18 @@ def _named(rows: Rows, edam: Edam) -> Iterator[tuple[str, str, str, RawRow, str]
 def _space(term_id: str) -> str:
     branch = branch_of(term_id)
     return "path" if branch in ("format", "data") else branch
+
+
+def _ports(rows: Rows) -> Iterator[TableError]:
+    """States must be known, and a command needs something that is no companion."""
+    known = {row.one("state") for row in rows["states.tsv"]}
+    for row in (*rows["commands.tsv"], *rows["sources.tsv"]):
+        for column, ports in row.ports.items():
+            for state in (state for port in ports for state in port.states):
+                if state not in known:
+                    yield row.error(column, "unknown state", "Add it to states.tsv or correct it", value=state)
+        if "inputs" in row.ports and not any(port.need == MAIN for port in row.ports["inputs"]):
+            yield row.error("inputs", "no main input, which a chain could follow", "Take the mark off one port")
 
 
 def _idle_tools(rows: Rows) -> Iterator[TableError]:

@@ -1,4 +1,4 @@
-"""The table a graph is made from: five TSV files, read and checked as a whole.
+"""The table a graph is made from: TSV files, read and checked as a whole.
 
 `read_table` either gives a table that keeps every rule or raises one `TableError` that names the first broken rule.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import Edam, load_edam
+from workbench.kg.port import Port
 from workbench.kg.rules import first_error
 from workbench.kg.tsv import FILES, RawRow, parse, read_bytes
 
@@ -51,7 +52,11 @@ class Tool:
 
 @dataclass(frozen=True)
 class Command:
-    """One call of a tool (`samtools sort`) with the formats and data it reads and writes."""
+    """One call of a tool (`samtools sort`) with the formats and data it reads and writes.
+
+    standing: one of `STANDINGS`, "" where the table does not say. needs, gives: the ports, () where it does not state
+    them; formats and kinds of data are then all that is known.
+    """
 
     command: str
     tool: str
@@ -60,6 +65,9 @@ class Command:
     outputs: tuple[str, ...]
     input_data: tuple[str, ...]
     output_data: tuple[str, ...]
+    standing: str = ""
+    needs: tuple[Port, ...] = ()
+    gives: tuple[Port, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,11 +79,21 @@ class Source:
     homepage: str
     formats: tuple[str, ...]
     data: tuple[str, ...]
+    gives: tuple[Port, ...] = ()
+
+
+@dataclass(frozen=True)
+class State:
+    """A state of data that a port may name. States of one axis exclude one another: `coordinate_sorted`, `unsorted`."""
+
+    state: str
+    axis: str
+    meaning: str
 
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of the five files in file order, and the digest of the files they came from."""
+    """The rows of the files in file order, and the digest of the files they came from."""
 
     terms: tuple[Term, ...]
     formats: tuple[Encoding, ...]
@@ -83,6 +101,17 @@ class Table:
     commands: tuple[Command, ...]
     sources: tuple[Source, ...]
     digest: str
+    states: tuple[State, ...] = ()
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What the table does not say and links are judged without, in words; () for a table that says all."""
+        said = {
+            "ports with kinds of data (links hold where formats match)": any(c.needs for c in self.commands),
+            "the standing of commands (all count alike)": any(c.standing for c in self.commands),
+            "states of data": bool(self.states),
+        }
+        return tuple(what for what, there in said.items() if not there)
 
 
 def default_folder() -> Traversable:
@@ -97,21 +126,25 @@ def read_table(folder: Folder | None = None, *, edam: Edam | None = None) -> Tab
     terms, formats, tools, commands, sources.
     """
     content = read_bytes(_place(folder))
-    rows = {file: parse(file, data) for file, data in content.items()}
+    rows = {file: parse(file, content[file]) if file in content else [] for file in FILES}
     if error := first_error(rows, edam or load_edam()):
         raise error
     return Table(
         terms=tuple(Term(**_fields(row)) for row in rows["terms.tsv"]),
         formats=tuple(Encoding(**_fields(row)) for row in rows["formats.tsv"]),
         tools=tuple(Tool(**_fields(row)) for row in rows["tools.tsv"]),
-        commands=tuple(Command(**_fields(row)) for row in rows["commands.tsv"]),
-        sources=tuple(Source(**_fields(row)) for row in rows["sources.tsv"]),
+        commands=tuple(
+            Command(**_fields(row), needs=row.ports_of("inputs"), gives=row.ports_of("outputs"))
+            for row in rows["commands.tsv"]
+        ),
+        sources=tuple(Source(**_fields(row), gives=row.ports_of("formats")) for row in rows["sources.tsv"]),
         digest=_digest(content),
+        states=tuple(State(**_fields(row)) for row in rows["states.tsv"]),
     )
 
 
 def digest(folder: Folder | None = None) -> str:
-    """SHA-256 (hex) over the names and bytes of the five files; raises `TableError` when one is missing."""
+    """SHA-256 (hex) over the names and bytes of the files; raises `TableError` when one is missing."""
     return _digest(read_bytes(_place(folder)))
 
 

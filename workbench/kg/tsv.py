@@ -1,7 +1,8 @@
-"""The five table files: their columns, and reading them as raw rows.
+"""The table files: their columns, and reading them as raw rows.
 
 A file is UTF-8 text, one header line, cells parted by tabs, several values in a cell parted by `|`. There is no
-quoting, so a cell can hold neither a tab nor a line break.
+quoting, so a cell can hold neither a tab nor a line break. What commands read and write, and what sources deliver, is
+stated as ports (`workbench.kg.port`), or as plain lists of formats and kinds of data, which say less.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
+
+from workbench.kg.port import Port, carried, is_ports, parse_ports
 
 MAX_NAME = 200  # characters of one value
 MAX_URL = 2000
@@ -25,10 +28,12 @@ class Column:
     kind: str
     many: bool = False
     required: bool = True
+    absent: bool = False  # whether a file may do without the column
+    data: str = ""  # the column of kinds of data that ports in this one fill
 
 
-def _many(name: str, kind: str, *, required: bool = True) -> Column:
-    return Column(name, kind, many=True, required=required)
+def _many(name: str, kind: str, *, required: bool = True, absent: bool = False, data: str = "") -> Column:
+    return Column(name, kind, many=True, required=required, absent=absent, data=data)
 
 
 # In reading order: what later files point to comes first, so that the first error is the cause and not its echo.
@@ -48,20 +53,23 @@ FILES: dict[str, tuple[Column, ...]] = {
         Column("command", "name"),
         Column("tool", "tool"),
         _many("operations", "operation"),
-        _many("inputs", "format"),
-        _many("outputs", "format"),
-        _many("input_data", "data", required=False),
-        _many("output_data", "data", required=False),
+        Column("standing", "standing", required=False, absent=True),
+        _many("inputs", "format", data="input_data"),
+        _many("outputs", "format", data="output_data"),
+        _many("input_data", "data", required=False, absent=True),
+        _many("output_data", "data", required=False, absent=True),
     ),
     "sources.tsv": (
         Column("source", "id"),
         Column("name", "name"),
         Column("homepage", "url"),
-        _many("formats", "format"),
-        _many("data", "data", required=False),
+        _many("formats", "format", data="data"),
+        _many("data", "data", required=False, absent=True),
     ),
+    "states.tsv": (Column("state", "state"), Column("axis", "state"), Column("meaning", "text")),
 }
-MAY_BE_BARE = ("terms.tsv", "formats.tsv")  # a header and no rows is fine
+MAY_BE_BARE = ("terms.tsv", "formats.tsv", "states.tsv")  # a header and no rows is fine
+MAY_BE_MISSING = ("states.tsv",)  # a table without states, or without ports at all
 
 
 class TableError(ValueError):
@@ -87,10 +95,15 @@ class RawRow:
     file: str
     row: int
     cells: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    ports: dict[str, tuple[Port, ...]] = field(default_factory=dict)  # of the columns whose cell states them
 
     def one(self, column: str) -> str:
         """The single value of a column, "" where the cell is empty."""
         return next(iter(self.cells[column]), "")
+
+    def ports_of(self, column: str) -> tuple[Port, ...]:
+        """The ports of a column, () where its cell is a plain list."""
+        return self.ports.get(column, ())
 
     def error(self, column: str, rule: str, advice: str, *, value: str | None = None) -> TableError:
         """A `TableError` at this row; `value` defaults to the cell."""
@@ -105,10 +118,12 @@ def shorten(value: str, limit: int = MAX_SHOWN) -> str:
 
 
 def read_bytes(folder: Path | Traversable) -> dict[str, bytes]:
-    """The content of the five files; raises `TableError` for the first one that is missing or cannot be read."""
+    """The content of the files; raises `TableError` for the first one that is missing or cannot be read."""
     content = {}
     for file in FILES:
         path = folder / file
+        if file in MAY_BE_MISSING and not path.is_file():
+            continue
         if not path.is_file():
             raise TableError(file, "file missing", f"Put it into {str(folder)!r} with the other files of the table")
         try:
@@ -149,8 +164,8 @@ def _columns(file: str, line: str) -> list[Column]:
     """The columns in the order of the file, which is free."""
     found, known = line.split("\t"), {column.name: column for column in FILES[file]}
     advice = f"The columns are {_names(file)}, parted by tabs"
-    for name in known:
-        if name not in found:
+    for name, column in known.items():
+        if name not in found and not column.absent:
             raise TableError(file, "missing column", advice, row=1, value=name)
     for index, name in enumerate(found):
         if name not in known:
@@ -168,10 +183,29 @@ def _row(file: str, columns: list[Column], number: int, line: str) -> RawRow:
         rule = f"wrong number of cells, {len(cells)} for {len(columns)}"
         advice = f"Give the cells {', '.join(c.name for c in columns)}, parted by single tabs"
         raise TableError(file, rule, advice, row=number, value=line)
-    row = RawRow(file, number, {c.name: tuple(_values(c, cell)) for c, cell in zip(columns, cells, strict=True)})
-    for column in columns:
+    given = {column.name: cell for column, cell in zip(columns, cells, strict=True)}
+    row = RawRow(file, number, {c.name: tuple(_values(c, given.get(c.name, ""))) for c in FILES[file]})
+    for column in FILES[file]:
+        if column.data and is_ports(given[column.name]):
+            _read_ports(row, column, given[column.name])
+    for column in FILES[file]:
         _check_values(row, column)
     return row
+
+
+def _read_ports(row: RawRow, column: Column, cell: str) -> None:
+    """Ports fill the cells of formats and of kinds of data as well: what is there, without what belongs together."""
+    try:
+        ports = parse_ports(cell)
+        ports = carried(ports, row.ports["inputs"]) if any(port.carries for port in ports) else ports
+    except (ValueError, KeyError) as problem:
+        advice = "Write formats=kinds[states], ports parted by ' ; ', companions with + and optional ones with ?"
+        raise row.error(column.name, "not a list of ports", advice, value=str(problem)) from problem
+    if row.cells[column.data]:
+        raise row.error(column.data, f"kinds of data stand in the ports of {column.name}", "Leave this cell empty")
+    row.ports[column.name] = ports
+    row.cells[column.name] = tuple(dict.fromkeys(one for port in ports for one in port.formats))
+    row.cells[column.data] = tuple(dict.fromkeys(one for port in ports if not port.carries for one in port.kinds))
 
 
 def _values(column: Column, cell: str) -> Iterator[str]:

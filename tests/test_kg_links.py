@@ -1,0 +1,121 @@
+"""Ports of a table, and the one test of a link: by hand for every alternative, along chains, and where it is silent."""
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kg_tables import PORTS, write_ports, write_table
+
+from workbench import kg
+from workbench.kg.links import TABLES, Flow, Links, fits
+from workbench.kg.port import Port, carried, parse_ports
+from workbench.kg.table import read_table
+from workbench.kg.tsv import TableError
+
+CHAIN = (
+    "source:sra", "format_3698", "command:fasterq-dump", "format_1930", "command:hisat2", "format_2573",
+    "command:samtools sort", "format_2572", "command:stringtie", "format_2306", "command:gffcompare", "data_3134",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def links(tmp_path_factory: pytest.TempPathFactory) -> Links:
+    return Links(kg.build_graph(read_table(write_ports(tmp_path_factory.mktemp("ports")))))
+
+
+def test_a_cell_is_read_as_it_is_written() -> None:
+    assert parse_ports("format_1930|format_1929=data:reads[short,raw] ; +a=b ; ?a=b|c") == (
+        Port(("format_1930", "format_1929"), ("data:reads",), ("short", "raw")),
+        Port(("a",), ("b",), (), "companion"),
+        Port(("a",), ("b", "c"), (), "optional"),
+    )
+    (same,) = carried(parse_ports("format_2572=*[sorted]"), parse_ports("x=data_0863 ; +y=z"))
+    assert same == Port(("format_2572",), ("data_0863",), ("sorted",), carries=True)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a", "a=", "=b", "a=b ; ", "a||b=c", "a=b[x,]", "a=b[x", "a=b=c", "a|a=b", "!a=b[x]y"]
+)
+def test_what_is_no_port_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"no port|an empty value"):
+        parse_ports(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("format_3698=data:reads\t", "format_3698=data:reads[wet]\t", "unknown state"),
+        ("standard\tformat_1930", "usual\tformat_1930", "no standing"),
+        ("format_1930=data:reads[rna]", "+format_1930=data:reads[rna]", "no main input"),
+        ("format_1930=*", "format_1930=", "not a list of ports"),
+        ("format_1930=data:reads[rna]", "format_1930=data:raeds[rna]", "unknown own term"),
+    ],
+)
+def test_a_broken_port_names_its_row_and_rule(tmp_path: Path, old: str, new: str, said: str) -> None:
+    commands = PORTS["commands.tsv"].replace(old, new, 1)
+    assert commands != PORTS["commands.tsv"]
+    with pytest.raises(TableError, match=rf"commands\.tsv, row \d, column \w+: {said}"):
+        read_table(write_ports(tmp_path, commands=commands))
+
+
+def test_a_table_without_ports_is_read_as_before_and_told_what_it_lacks(tmp_path: Path) -> None:
+    plain, full = read_table(write_table(tmp_path / "plain")), read_table(write_ports(tmp_path / "full"))
+    assert len(plain.lacks) == 3 and not full.lacks
+    assert Links(kg.build_graph(plain)).accepts("command:stringtie", "command:gffcompare")
+
+
+def test_data_keeps_its_meaning_along_a_chain(links: Links) -> None:
+    assert links.follows(CHAIN) and links.first_break(CHAIN) == ""
+    short = (*CHAIN[:6], "command:samtools sort", "format_2572")
+    (flow,) = links.after(links.start(*short[:2]), *short[1:4])
+    assert flow.kinds == {"data:reads"}, "what was delivered, in another format"
+    skipped = (*CHAIN[:3], "format_1930", "command:stringtie", "format_2306")
+    assert not links.follows(skipped) and links.first_break(skipped).startswith("format_3698")
+    flows = links.start("source:sra", "format_3698")
+    for place in range(1, 7, 2):
+        flows = links.after(flows, *CHAIN[place : place + 3])
+    assert dict(flows[0].states) == {"assay": {"rna"}, "order": {"sorted"}}, "a sort says nothing of the assay"
+
+
+def test_companions_carry_no_chain(links: Links, tmp_path: Path) -> None:
+    flow = kg.flow_graph(kg.build_graph(read_table(write_ports(tmp_path))))
+    assert not flow.has_edge("format:hisat2_index", "command:hisat2")
+    assert not flow.has_edge("format_2306", "command:stringtie") and flow.has_edge("format_2572", "command:stringtie")
+
+
+AXES = {"order": ("sorted", "unsorted"), "assay": ("rna", "dna")}
+ABOVE = {"f1": {"f1", "f"}, "f2": {"f2", "f"}, "f": {"f"}, "k1": {"k1", "k"}, "k2": {"k2", "k"}, "k": {"k"}}
+STATES = st.dictionaries(st.sampled_from(sorted(AXES)), st.sets(st.sampled_from(("sorted", "rna", "dna")), min_size=1))
+
+
+@st.composite
+def flows(draw: st.DrawFn) -> Flow:
+    formats = frozenset(draw(st.sets(st.sampled_from(("f", "f1", "f2")), min_size=1)))
+    kinds = frozenset(draw(st.sets(st.sampled_from(("k", "k1", "k2")))))
+    states = tuple((axis, frozenset(some)) for axis, some in sorted(draw(STATES).items()))
+    above = [frozenset().union(*(ABOVE[one] for one in some)) for some in (formats, kinds)]
+    return Flow(formats, kinds, above[0], above[1], states, number=0)
+
+
+@given(out=flows(), into=flows())
+def test_a_link_holds_as_every_alternative_by_itself_would(out: Flow, into: Flow) -> None:
+    def alone(format: str, kind: str, other: str, wanted: str) -> bool:
+        return other in ABOVE[format] and wanted in ABOVE[kind]
+
+    pairs = product(out.formats, out.kinds, into.formats, into.kinds)
+    by_hand = any(alone(*pair) for pair in pairs) if out.kinds and into.kinds else bool(
+        {one for f in out.formats for one in ABOVE[f]} & into.formats
+    )  # fmt: skip
+    shared = dict(into.states)
+    against = out.kinds and into.kinds and any(axis in shared and not some & shared[axis] for axis, some in out.states)
+    assert fits(out, into) == bool(by_hand and not against)
+
+
+def test_a_table_format_alone_says_too_little() -> None:
+    tsv = Flow(frozenset({"format_3475"}), frozenset({"k"}), frozenset({"format_3475"}), frozenset({"k"}), number=0)
+    assert "format_3475" in TABLES
+    assert not fits(tsv, replace(tsv, kinds=frozenset(), above_kinds=frozenset()))
+    assert fits(tsv, tsv)

@@ -1,0 +1,128 @@
+"""Plans: against every chain of small random typed graphs, and what a user reads of them on the small table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import networkx as nx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kg_tables import PORTS, write_ports
+from typed_worlds import FORMATS, KINDS, all_chains, worlds
+
+from workbench import kg
+from workbench.kg.importers import FactItem, Item, Node, Provenance, assemble
+from workbench.kg.links import Links
+from workbench.kg.plan import WORTH, Plan, Planner
+
+TARGETS = st.sampled_from([*FORMATS, *KINDS])
+
+
+@pytest.fixture
+def planner(tmp_path: Path) -> Planner:
+    return Planner(kg.build_graph(kg.read_table(write_ports(tmp_path))))
+
+
+@settings(deadline=None, max_examples=150)
+@given(worlds(), TARGETS)
+def test_the_first_plan_costs_as_little_as_any_chain(graph: nx.MultiDiGraph, target: str) -> None:
+    costs = [cost for cost, _ in all_chains(graph, target)]
+    found = Planner(graph).plans("source:s", target)
+    assert found.proved and bool(found.plans) == bool(costs)
+    if found.plans:
+        assert found.plans[0].cost <= min(costs) + 1e-9
+        repeated = len(set(found.plans[0].commands)) < len(found.plans[0].commands)
+        assert repeated or found.plans[0].cost == pytest.approx(min(costs))
+
+
+@settings(deadline=None, max_examples=100)
+@given(worlds(), TARGETS)
+def test_answers_are_other_ways_in_the_order_of_their_cost(graph: nx.MultiDiGraph, target: str) -> None:
+    found = Planner(graph).plans("source:s", target, k=4).plans
+    tool_of = {head: tail for head, tail, key in graph.edges(keys=True) if key == "command_of"}
+    tools = [{tool_of[command] for command in plan.commands} for plan in found]
+    assert not any(tools[i] <= tools[j] for j in range(len(tools)) for i in range(j))
+    assert [plan.cost for plan in found] == sorted(plan.cost for plan in found)
+    assert all(plan.cost <= WORTH * found[0].cost + 1e-9 for plan in found)
+    whole = {frozenset(tool_of[c] for c in chain) for _, chain in all_chains(graph, target)}
+    assert {frozenset(some) for some in tools} <= whole or any(_repeats(plan.commands) for plan in found)
+
+
+@settings(deadline=None, max_examples=100)
+@given(worlds())
+def test_what_can_be_reached_is_what_a_chain_leads_to(graph: nx.MultiDiGraph) -> None:
+    planner = Planner(graph)
+    reached = set(planner.reachable("source:s"))
+    led_to = {item for item in [*FORMATS, *KINDS] if any(chain for _, chain in all_chains(graph, item))}
+    assert led_to <= reached
+    assert all(planner.plans("source:s", item).plans for item in reached)
+
+
+def test_a_plan_names_its_path_and_what_else_is_needed(planner: Planner) -> None:
+    [plan] = planner.plans("source:sra", "data_3134").plans
+    assert plan.commands == tuple(f"command:{name}" for name in CHAIN)
+    assert plan.path[:4] == ("source:sra", "format_3698", "command:fasterq-dump", "format_1930")
+    assert plan.path[-1] == "data_3134" and Links(planner.graph).follows(plan.path)
+    assert plan.needs == ((), (frozenset({"format:hisat2_index"}),), (), (), ())
+    [given] = planner.plans(["source:sra", "format:hisat2_index"], "data_3134").plans
+    assert not any(given.needs), "it is there"
+    assert planner.plans("source:ensembl", "format_2306").plans == (
+        Plan((), 0.0, (), ("source:ensembl", "format_2306")),
+    )
+
+
+CHAIN = ("fasterq-dump", "hisat2", "samtools sort", "stringtie", "gffcompare")
+
+
+def test_data_keeps_its_meaning_on_the_way(tmp_path: Path) -> None:
+    dna = PORTS["commands.tsv"].replace("format_2573=data_0863[rna,unsorted]", "format_2573=data_0863[dna,unsorted]")
+    graph = kg.build_graph(kg.read_table(write_ports(tmp_path, commands=dna)))
+    assert not Planner(graph).plans("source:sra", "data_3134").plans, "a sort makes no RNA of DNA"
+
+
+def test_a_way_that_differs_in_the_fetching_alone_is_no_other(tmp_path: Path) -> None:
+    twice = "\n".join(
+        f"{name}\t{tool}\t{does}\t{standing}\tformat_3698=data:reads\tformat_1930=*"
+        for name, tool, does, standing in (
+            ("get", "gffcompare", "operation_2422", "common"), ("trim", "stringtie", "operation_3192", "special"),
+        )
+    )  # fmt: skip
+    graph = kg.build_graph(kg.read_table(write_ports(tmp_path, commands=PORTS["commands.tsv"] + twice + "\n")))
+    found = Planner(graph).plans("source:sra", "format_2573", k=3).plans
+    assert [plan.commands for plan in found] == [("command:fasterq-dump", "command:hisat2")]
+    dear = Planner(graph, costs={"command:fasterq-dump": 50}).plans("source:sra", "format_2573")
+    assert dear.plans[0].commands[0] == "command:get"
+
+
+def test_where_nothing_leads_the_givers_are_named(planner: Planner) -> None:
+    assert not planner.plans("source:ensembl", "format_2573").plans
+    assert planner.lacking("format_2573") == [("command:hisat2", frozenset({"format_1930"}))]
+
+
+@pytest.mark.parametrize(("start", "target"), [("format_0", "data_3134"), ("source:sra", "tool:samtools")])
+def test_an_unknown_node_is_named(planner: Planner, start: str, target: str) -> None:
+    with pytest.raises(kg.PathError, match=r"'format_0'|'tool:samtools'"):
+        planner.plans(start, target)
+
+
+def test_numbers_out_of_range_are_named(planner: Planner) -> None:
+    with pytest.raises(ValueError, match="k must be 1"):
+        planner.plans("source:sra", "data_3134", k=0)
+    with pytest.raises(ValueError, match=r"above 0, got 0 for 'command:hisat2'"):
+        Planner(planner.graph, costs={"command:hisat2": 0})
+
+
+def test_a_registry_s_references_and_indexes_are_companions() -> None:
+    here = Provenance("here", "1", "MIT")
+    items: list[Item] = [Node("command:call", "command", "call")]
+    inputs = (("format_3327", 0), ("format_2572", 1), ("format_1929", 2), ("format_1930", 3))
+    items += [FactItem(item, "input", "command:call", here, number) for item, number in inputs]
+    ports = Links(assemble(items)).takes["command:call"]
+    assert [port.need for port in ports] == ["companion", "main", "companion", "main"]
+
+
+def _repeats(commands: Iterable[str]) -> bool:
+    commands = list(commands)
+    return len(set(commands)) < len(commands)
