@@ -78,8 +78,9 @@ def _verdict(run_dir: Path, stage: str) -> dict[str, list[str]]:
 def _beside(run_dir: Path, stage: str, usual: Sequence[str]) -> list[str]:
     more = f" and {len(usual) - 3} more" if len(usual) > 3 else ""
     notes = [f"beside the result: {', '.join(usual[:3])}{more}"] if usual else []
-    if state_of_work(run_dir, stage):
-        notes.append(f"it was begun anew and not finished, in {work_folder(run_dir, stage)}")
+    if state := state_of_work(run_dir, stage):
+        what = "asked for anew (--fresh)" if state == "afresh" else "begun anew and not finished"
+        notes.append(f"it was {what}; to leave it as it is, remove {work_folder(run_dir, stage)}")
     return notes
 
 
