@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import networkx as nx
 
@@ -223,8 +222,3 @@ def fits(out: Flow, into: Flow, *, format: str | None = None) -> bool:
         return False
     wanted = dict(into.states)
     return all(axis not in wanted or some & wanted[axis] for axis, some in out.states)
-
-
-def links_of(path: Sequence[str]) -> list[tuple[str, str]]:
-    """The command-to-command links of a path or toolchain."""
-    return list(pairwise(node for node in path if node.startswith("command:")))
