@@ -21,7 +21,7 @@ from workbench.kg.port import MAIN
 from workbench.kg.table import Table, default_folder, read_table
 from workbench.sampler import Sampler, SamplingConfig
 
-FOLDER = Path(str(default_folder())).parent / "biotoolkg-typed"
+FOLDER = Path(str(default_folder())).parent / "biotoolkg"
 SHARED = Path(os.environ.get("WORKBENCH_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 PUBLISHED = SHARED / "iwc" / "links.tsv"
 
@@ -38,7 +38,7 @@ def graph() -> nx.MultiDiGraph:
 
 def test_it_covers_what_people_run_and_loads_by_its_name() -> None:
     assert len(table().tools) >= 450 and len(table().commands) >= 1200
-    assert load_graph("biotoolkg-typed").digest == table().digest
+    assert load_graph("biotoolkg").digest == table().digest
 
 
 def test_every_command_says_how_common_it_is_and_what_it_is_done_to() -> None:

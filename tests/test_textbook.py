@@ -16,7 +16,7 @@ TOOLS = {"bwa mem": "bwa", "samtools sort": "samtools", "fastp": "fastp", "freeb
 
 @pytest.fixture(scope="module")
 def planner() -> Planner:
-    return Planner(build_graph(read_table(importlib.resources.files("workbench") / "data" / "biotoolkg-typed")))
+    return Planner(build_graph(read_table(importlib.resources.files("workbench") / "data" / "biotoolkg")))
 
 
 @pytest.fixture(scope="module")

@@ -1,26 +1,30 @@
 """One case drawn from a graph: a random toolchain, and distractors that leave the answer unique.
 
-Where a graph states what flows (`workbench.kg.port`), every step of a toolchain passes the test of a link for the data
-in hand, and what practitioners take first is drawn more often than what they rarely take. A model sees formats alone,
-so the answer is unique by format in any case.
+Every step of a toolchain passes the test of a link (`workbench.kg.links`) for the data in hand, and what practitioners
+take first is drawn more often than what they rarely take. A model sees formats alone, so the answer is unique by format
+as well.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
 
 from workbench.cases import Case, Fact, toolchain
 from workbench.checks import check_number, check_seed, check_several, check_whole
-from workbench.kg.links import Links
+from workbench.kg.links import Flow, Links
 
-DRAWN = {"standard": 1.0, "common": 0.25, "special": 0.04, "outdated": 0.01, "": 0.25}
-"""How often commands of a standing are drawn, compared with one another; "" where the graph does not say."""
+DRAWN = {"standard": 1.0, "common": 0.25, "special": 0.04, "outdated": 0.01}
+"""How often commands of a standing are drawn, compared with one another; 1 where the graph does not say."""
+WIDER = 6.0
+"""How much more often a command is drawn whose tool is used one step more widely (`reach`, 1 to 5)."""
+STEPS = 12  # commands tried at each step of a walk
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class SamplingConfig:
     held_out_sequences: int = 160  # at most: cases whose commands in a row no training case answers or contains
     held_out_tools: int = 100  # cases whose answer needs a tool that no training case mentions
     tool_share: float = 0.08  # share of tools kept out of the training
-    length_shares: tuple[float, ...] = (0.2, 0.3, 0.25, 0.15, 0.1)  # shares of toolchains of 1, 2, ... commands
+    length_shares: tuple[float, ...] = (0.2, 0.35, 0.25, 0.15, 0.05)  # shares of toolchains of 1, 2, ... commands
     near_share: float = 0.4  # share of the distractors that read or write a format of the answer
     max_distractors: int = 6  # commands shown beside those of the answer
     max_facts: int = 24  # what the reader was trained to take in
@@ -65,8 +69,13 @@ class Sampler:
         self.reads = {n: set(flow.predecessors(n)) for n in flow}
         self.writes = {n: set(flow.successors(n)) for n in flow}
         self.readers = {n: {c for c in flow.successors(n) if c.startswith("command:")} for n in flow}
-        self.weight = {c: DRAWN.get(graph.nodes[c].get("standing", ""), DRAWN[""]) for c in self.commands}
-        self.links = Links(graph) if any("standing" in graph.nodes[c] for c in self.commands) else None
+        self.links = Links(graph)
+        self.after = cache(lambda flows, *step: tuple(self.links.after(flows, *step)))
+        self.behind = cache(self.steps_from)
+        self.ahead: dict[tuple[tuple[Flow, ...], str, int], bool] = {}
+        self.weight = {c: drawn(graph.nodes[c], graph.nodes[self.tool_of[c]]) for c in self.commands}
+        self.starts = self.weighted_starts()
+        self.steps = {n: [(c, end) for c in sorted(self.readers[n]) for end in sorted(self.writes[c])] for n in flow}
         self.near_share, self.max_distractors, self.max_facts = (
             config.near_share,
             config.max_distractors,
@@ -81,34 +90,68 @@ class Sampler:
         """The flow edge between two nodes, as a fact."""
         return Fact(head, self.flow.edges[head, tail]["relation"], tail)
 
-    def walk(self, rng: np.random.Generator, length: int, allowed: set[str]) -> tuple[str, ...] | None:
+    def weighted_starts(self) -> Weighted:
+        """(source, format), drawn by the root of the weights of what takes it: many fields start from few archives."""
+        starts = [(source, item) for source in self.sources for item in sorted(self.writes[source])]
+        taken = [
+            sum(self.weight[c] for c in sorted(self.readers[item]) if self.takes(s, item, c)) for s, item in starts
+        ]
+        return weighted([(start, weight**0.5) for start, weight in zip(starts, taken, strict=True)])
+
+    def takes(self, source: str, item: str, command: str) -> bool:
+        """Whether a command takes what a source delivers as `item`, as its main input."""
+        flows = self.links.start(source, item)
+        return any(self.links.after(flows, item, command, end) for end in self.writes[command])
+
+    def walk(
+        self, rng: np.random.Generator, length: int, allowed: set[str], *, sought: frozenset[str] = frozenset()
+    ) -> tuple[str, ...] | None:
         """A random path of `length` commands from a source to a format or data; None when it got stuck.
 
-        Every stretch from the source is the only shortest chain among the commands walked so far.
+        Every stretch from the source is the only shortest chain among the commands walked so far. sought: commands
+        that are taken as readily as the likeliest beside them.
         """
-        path = [self.sources[rng.integers(len(self.sources))]]
-        path += some(rng, self.writes[path[0]], 1)
-        flows = self.links.start(path[0], path[1]) if self.links else []
-        for left in range(length, 0, -1):
-            steps = [(c, end) for c in self.readers[path[-1]] & allowed for end in self.writes[c]]
-            steps = [s for s in steps if not set(s) & set(path) and (left == 1 or self.readers[s[1]])]
-            for step in self.by_standing(rng, steps) if self.links else some(rng, steps, 12):
-                after = self.links.after(flows, path[-1], *step) if self.links else flows
-                if (after or not self.links) and self.is_unique((*path, *step), {*toolchain(path), step[0]}):
-                    path, flows = [*path, *step], after
-                    break
-            else:
-                return None
-        return tuple(path)
+        for start in self.starts.drawn(rng, 1):
+            return self.extended(rng, start, tuple(self.links.start(*start)), length, allowed, sought)
+        return None
 
-    def by_standing(self, rng: np.random.Generator, steps: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        """(command, end) drawn one after another by the commands' weights: the largest u^(1/w) first.
+    def extended(
+        self,
+        rng: np.random.Generator,
+        path: tuple[str, ...],
+        flows: tuple[Flow, ...],
+        left: int,
+        allowed: Set[str],
+        sought: frozenset[str],
+    ) -> tuple[str, ...] | None:
+        """The path and so many commands more, `flows` being what is in hand at its end. Goes back where it is stuck."""
+        if left == 0:
+            return path
+        for step in self.behind(path[-1], sought).drawn(rng, STEPS):
+            if step[0] not in allowed or step[0] in path or step[1] in path:
+                continue
+            after = self.after(flows, path[-1], *step)
+            longer, leads = (*path, *step), self.leads_on(after, step[1], left - 1)
+            if leads and self.is_unique(longer, {*toolchain(path), step[0]}):
+                found = self.extended(rng, longer, after, left - 1, allowed, sought)
+                if found:
+                    return found
+        return None
 
-        Efraimidis and Spirakis 2006, Information Processing Letters 97.
-        """
-        ordered = sorted(steps)
-        keys = np.log(rng.random(len(ordered))) / np.array([self.weight[command] for command, _ in ordered])
-        return [ordered[i] for i in np.argsort(-keys, kind="stable")]
+    def leads_on(self, flows: tuple[Flow, ...], item: str, left: int) -> bool:
+        """Whether so many commands can follow on what is in hand as `item`."""
+        if left == 0 or not flows:
+            return bool(flows)
+        if (key := (flows, item, left)) not in self.ahead:
+            steps = self.steps[item]
+            self.ahead[key] = any(self.leads_on(self.after(flows, item, *step), step[1], left - 1) for step in steps)
+        return self.ahead[key]
+
+    def steps_from(self, item: str, sought: frozenset[str]) -> Weighted:
+        """(command, end) that may come behind a format or kind of data."""
+        steps = [(step, self.weight[step[0]]) for step in self.steps[item]]
+        most = max((weight for _, weight in steps), default=0.0)
+        return weighted([(step, most if step[0] in sought else weight) for step, weight in steps])
 
     def is_unique(self, path: tuple[str, ...], commands: set[str]) -> bool:
         """Is the path's toolchain the only shortest one among all that the graph knows of these commands?"""
@@ -169,3 +212,28 @@ def some(rng: np.random.Generator, nodes: Iterable[Any], count: int) -> list[Any
     """Up to `count` of the nodes (or tuples of nodes), drawn at random; the same draw whatever order they come in."""
     ordered = sorted(nodes)
     return [ordered[i] for i in rng.permutation(len(ordered))[:count]]
+
+
+class Weighted(NamedTuple):
+    """Things to draw from, and the sums of how often each is drawn compared with the others."""
+
+    things: list[tuple[str, str]]
+    sums: np.ndarray
+
+    def drawn(self, rng: np.random.Generator, count: int) -> list[tuple[str, str]]:
+        """Up to `count` things, by their weights, one after another without replacement."""
+        if not self.things:
+            return []
+        places = np.searchsorted(self.sums, rng.random(4 * count) * self.sums[-1], side="right")
+        return [self.things[place] for place in dict.fromkeys(places.tolist())][:count]
+
+
+def weighted(pairs: Sequence[tuple[tuple[str, str], float]]) -> Weighted:
+    """Those of weight above 0."""
+    kept = [(thing, weight) for thing, weight in pairs if weight > 0]
+    return Weighted([thing for thing, _ in kept], np.cumsum([weight for _, weight in kept]))
+
+
+def drawn(command: Mapping[str, Any], tool: Mapping[str, Any]) -> float:
+    """A command's weight, from the attributes of its node and of its tool's."""
+    return DRAWN.get(command.get("standing", ""), 1.0) * WIDER ** (tool.get("reach", 3) - 3)

@@ -117,7 +117,7 @@ class Draw:
         for _ in range(tries):
             if not wanted:
                 return
-            path = self.sampler.walk(self.rng, length, allowed)
+            path = self.sampler.walk(self.rng, length, allowed, sought=frozenset(allowed - self.seen))
             if path is not None and fits(path):
                 wanted -= 1
                 yield path

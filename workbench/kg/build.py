@@ -184,6 +184,8 @@ def _table_nodes(table: Table) -> dict[str, dict[str, Any]]:
     for tool in table.tools:
         place = {"homepage": tool.homepage, "download": tool.download, "biotools_id": tool.biotools_id}
         nodes[f"tool:{tool.tool}"] = {"type": "tool", "name": tool.name, "license": tool.license, **place}
+        if tool.reach:
+            nodes[f"tool:{tool.tool}"]["reach"] = int(tool.reach)
     for source in table.sources:
         what = {"type": "source", "name": source.name, "homepage": source.homepage}
         nodes[f"source:{source.source}"] = what | _port_attributes((), source.gives)

@@ -69,7 +69,7 @@ def load_graph(place: str | Path | Traversable | None = None) -> Given:
     return Given(build_graph(table), "table", table.digest, path, table.lacks)
 
 
-SHIPPED = ("biotoolkg", "biotoolkg-typed", "mediakg")  # folders of the package's data that hold a graph
+SHIPPED = ("biotoolkg", "mediakg")  # folders of the package's data that hold a graph
 
 
 def commands_table(graph: nx.MultiDiGraph) -> list[dict[str, str]]:

@@ -18,6 +18,7 @@ from workbench.kg.tsv import FILES, Column, RawRow, TableError
 
 Rows = dict[str, list[RawRow]]
 STANDINGS = ("standard", "common", "special", "outdated")
+REACHES = ("1", "2", "3", "4", "5")
 """How a practitioner looks at a command for its job: taken first, a sound second choice, for a niche, superseded."""
 OWN_TERM = re.compile(rf"({'|'.join(BRANCHES)}):[a-z0-9_]+")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._+-]*")
@@ -65,6 +66,8 @@ def _value(
         broken = _id(value, column.name)
     elif column.kind == "standing" and value not in STANDINGS:
         broken = ("no standing", f"Give one of {', '.join(STANDINGS)}, or leave it empty")
+    elif column.kind == "reach" and value not in REACHES:
+        broken = ("no reach", f"Give one of {', '.join(REACHES)}, or leave it empty")
     elif column.kind == "state" and not _STATE.fullmatch(value):
         broken = ("not a state or axis", "Use a-z, 0-9 and _ only")
     elif column.kind == "license" and spdx(value) != value:

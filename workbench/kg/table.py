@@ -39,7 +39,11 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool: a package of one or more commands. `license` is an SPDX id, `download` a package or an address."""
+    """A tool: a package of one or more commands. `license` is an SPDX id, `download` a package or an address.
+
+    reach: how widely it is used, from "1" (rare, new or fading) over "3" (well known in its field) to "5" (in nearly
+    every laboratory's pipelines); "" where the table does not say.
+    """
 
     tool: str
     name: str
@@ -48,6 +52,7 @@ class Tool:
     license: str
     homepage: str
     download: str
+    reach: str = ""
 
 
 @dataclass(frozen=True)

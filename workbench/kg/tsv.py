@@ -48,6 +48,7 @@ FILES: dict[str, tuple[Column, ...]] = {
         Column("license", "license"),
         Column("homepage", "url"),
         Column("download", "download"),
+        Column("reach", "reach", required=False, absent=True),
     ),
     "commands.tsv": (
         Column("command", "name"),
