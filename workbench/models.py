@@ -1,4 +1,4 @@
-"""The one place that loads language models: embedded or from Hugging Face, 4-bit on GPU and CPU, adapter on or off."""
+"""The one place that loads language models: embedded, named or from Hugging Face, 4-bit on GPU and CPU, adapter on or off."""
 
 from __future__ import annotations
 
@@ -34,6 +34,8 @@ from workbench.adapter_check import check_base, check_loaded
 from workbench.adapter_folder import AdapterError, AdapterFolder
 from workbench.checkpoint import ModelError, first_line, load_config, load_tokenizer, loading
 from workbench.prompts import ChatTemplate, ReaderTemplate, Template
+from workbench.shipped import other_values
+from workbench.shipped import shipped as shipped
 from workbench.wheel import Say
 
 READER = "reader"  # the name under which the embedded model is asked for
@@ -167,9 +169,12 @@ def with_adapter(model: PreTrainedModel, folder: Path, name: str, *, trainable: 
     """`model`, loaded as `name`, with the adapter in `folder`; ModelError when it is damaged or of another model."""
     try:
         adapter = AdapterFolder.open(folder)
-        check_base(adapter, model, place(name))
+        location = place(name)
+        check_base(adapter, model, location)
         tuned = PeftModel.from_pretrained(model, folder, is_trainable=trainable, use_safetensors=True)
         check_loaded(adapter, tuned)
+        if said := other_values(folder, Path(cached_file(location, "config.json")).parent, name):
+            warnings.warn(said, stacklevel=3)
     except AdapterError as error:
         raise ModelError(f"adapter {folder} cannot be loaded onto {name!r}: {error}") from error
     except Exception as error:  # a config may hold anything
