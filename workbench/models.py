@@ -1,4 +1,4 @@
-"""The one place that loads language models: embedded, named or from Hugging Face, 4-bit on GPU and CPU, adapter on or off."""
+"""The one place that loads language models: named or from Hugging Face, 4-bit on GPU and CPU, adapter on or off."""
 
 from __future__ import annotations
 
@@ -96,7 +96,8 @@ def load(
 ) -> LanguageModel:
     """Loads a base model and, when given, the PEFT adapter in the folder `adapter`.
 
-    name: `reader`, `smollm2`, a Hugging Face id or a local folder. Only safetensors are read and no code of the model's is run.
+    name: `reader`, `smollm2` (`workbench.smollm2`), a Hugging Face id or a local folder. Only safetensors are read and
+    no code of the model's is run.
     names: node id -> name of the graph. trainable: whether the adapter's weights take gradients.
     Raises ModelError when the model cannot be loaded.
     """

@@ -82,8 +82,8 @@ class ReaderTemplate:
 class ChatTemplate:
     """Plain sentences inside the model's own chat template; without one, the bare text.
 
-    Of the words that a byte-level BPE knows most begin with a space: every name stands behind one, in the answer too, so
-    that it is the same tokens wherever it stands, and no prompt ends in one. The answer alone begins at a line's start.
+    Most words that a byte-level BPE knows begin with a space. So every name stands behind one, in the answer too, and
+    is the same tokens wherever it stands, but for the source where the answer begins; and no prompt ends in a space.
     """
 
     arrow = " ->"

