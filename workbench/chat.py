@@ -62,7 +62,7 @@ def frame(tokenizer: Any, name: str) -> tuple[str, str]:
 
 
 def _thought_closed(closing: str) -> str:
-    """A generation prompt that opens a thought, with the thought closed, as such models write where they do not think."""
+    """A generation prompt, with a thought that it opens closed: so such models write where they do not think."""
     _, opened, rest = closing.rpartition("<think>")
     return f"{closing.rstrip()}\n\n</think>\n\n" if opened and "</think>" not in rest else closing
 
