@@ -1,4 +1,4 @@
-# make run     make the environment, run the four notebooks, say where the report is
+# make run     make the environment, run the four notebooks, say where the report is; MODEL=smollm2 takes that model
 # make test    make the environment, run the checks and tests
 # make lab     open the notebooks in JupyterLab
 # make app     open the mask explorer of the run as a page
@@ -6,7 +6,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-RUN_DIR ?= runs/demo
+MODEL ?= reader
+RUN_DIR ?= runs/$(if $(filter reader,$(MODEL)),demo,$(notdir $(MODEL:/=)))
 
 # 3.11 is what the pinned versions were tested with; a newer one is taken where there is no other
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
@@ -25,7 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 run: install
-	$(BIN)/python -m workbench run --run-dir $(RUN_DIR)
+	$(BIN)/python -m workbench run --run-dir "$(RUN_DIR)" $(if $(filter-out reader,$(MODEL)),--model "$(MODEL)")
 
 test: install
 	$(BIN)/python -m pytest
@@ -34,4 +35,4 @@ lab: install
 	$(BIN)/python -m jupyterlab --notebook-dir notebooks
 
 app: install
-	$(BIN)/python -m workbench app --run-dir $(RUN_DIR)
+	$(BIN)/python -m workbench app --run-dir "$(RUN_DIR)"

@@ -62,7 +62,7 @@ def test_names_of_several_tokens_are_found_in_sentences(tmp_path: Path, kind: st
     for element, owned in zip(case.elements, tokens, strict=True):
         text = lm.tokenizer.decode([ids[i] for i in owned])
         if isinstance(element, Fact):
-            assert text == verbs[element].format(head=names[element.head], tail=names[element.tail]) + "\n"
+            assert text == "- " + verbs[element].format(head=names[element.head], tail=names[element.tail]) + "\n"
         else:
             mentions = [fact for fact in case.facts if element in (fact.head, fact.tail)]
             assert text.replace(" ", "") == names[element].replace(" ", "") * len(mentions)
@@ -73,7 +73,7 @@ def test_names_that_look_like_markup_are_found(tmp_path: Path) -> None:
     case, lm = replace(CASE, names=names), chat_model(tmp_path, "llama", names)
     ids = encode(case, lm.template, lm.tokenizer).ids
     owned = element_tokens(case, lm)[case.elements.index("format_1")]
-    assert lm.tokenizer.decode([ids[i] for i in owned]) == "</s>" * 3
+    assert lm.tokenizer.decode([ids[i] for i in owned]).replace(" ", "") == "</s>" * 3
 
 
 def test_shift_is_that_of_a_computation_by_hand(tmp_path: Path) -> None:

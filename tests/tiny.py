@@ -1,5 +1,6 @@
 """Small things that tests share: a hand-written case, a tiny reader, tiny models of two other architectures."""
 
+import re
 from pathlib import Path
 
 import torch
@@ -9,7 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast,
 from workbench import reader
 from workbench.cases import Case, Fact
 from workbench.models import LanguageModel
-from workbench.prompts import ReaderTemplate
+from workbench.prompts import ReaderTemplate, encode, encode_answer, text
 
 COMMANDS = ("command:fetch", "command:align", "command:sort it")
 NAMES = {
@@ -34,6 +35,21 @@ def tiny_reader(seed: int = 0) -> LanguageModel:
     torch.manual_seed(seed)
     model = LlamaForCausalLM(reader.reader_config(hidden=64, layers=2, heads=2)).eval()
     return LanguageModel(model, reader.build_tokenizer(NAMES.values()), ReaderTemplate(), NAMES, "reader")
+
+
+def assert_same_tokens_everywhere(case: Case, lm: LanguageModel) -> None:
+    """Every name of the case that ends in a letter or digit is one sequence of tokens, in the question, in the lines of
+    its facts and in the answer; the answer's first word alone, which begins a line, is another. No prompt ends in a
+    space."""
+    ids = encode(case, lm.template, lm.tokenizer).ids
+    assert not text(case, lm.template).endswith(" ") and not lm.tokenizer.decode(ids[-1:]).endswith(" ")
+    row = [*ids, *encode_answer(case, case.path, lm.template, lm.tokenizer)]
+    body = text(case, lm.template) + lm.template.answer(case, case.path)
+    for name in {case.names[node] for node in (*case.nodes, case.source, case.target)}:
+        own = lm.tokenizer.encode(f" {name}", add_special_tokens=False, split_special_tokens=True)
+        if name[-1].isalnum():
+            found = sum(row[i : i + len(own)] == own for i in range(len(row)))
+            assert found == len(re.findall(rf" {re.escape(name)}(?![^\s.?])", body)), name
 
 
 CHAT = (

@@ -6,6 +6,7 @@ distractors that do not open a second one. Withholding removes needed facts, so 
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -138,11 +139,12 @@ def save_cases(path: Path, cases: Iterable[Case]) -> None:
 
 
 def iter_cases(path: Path) -> Iterator[Case]:
-    """The cases `save_cases` wrote, one at a time: memory for one, however many there are.
+    """The cases `save_cases` wrote, one at a time: memory for one, however many there are. `.gz` files are unpacked.
 
     ValueError names the line that is no case.
     """
-    with Path(path).open(encoding="utf-8", newline="\n") as opened:  # names may hold other marks that end a line
+    unpacked = gzip.open if Path(path).suffix == ".gz" else open
+    with unpacked(path, "rt", encoding="utf-8", newline="\n") as opened:  # names may hold other marks that end a line
         for number, line in enumerate(opened, start=1):
             try:
                 yield Case.from_dict(json.loads(line))

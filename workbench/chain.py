@@ -94,7 +94,7 @@ def run_chain(
     made_again = {f"stage {step.stage}": folder / step.stage for step in steps}
     check_outputs(made_again, reads=[one for one in texts if is_inside(one, folder)])
     tell = tell or (lambda event: None if event.name == "progress" else say(event.line))
-    check_first(folder, steps)
+    check_first(folder, steps, tell=tell)
     with writable(folder), run_lock(folder, say=lambda line: tell(Event("note", line))):
         for step in steps:
             settle(folder, step.stage)
@@ -105,8 +105,10 @@ def run_chain(
     return [copy_path(folder, step.name) for step in steps]
 
 
-def check_first(run_dir: Path, steps: Sequence[Step]) -> None:
+def check_first(run_dir: Path, steps: Sequence[Step], *, tell: Tell) -> None:
     """What must hold beyond the parameters' own rules before anything in the run folder is touched.
+
+    A named model that is not on this machine is fetched; `tell` takes its progress.
 
     Raises:
         ValueError: a link would lead what is written out of the run folder.
@@ -123,7 +125,7 @@ def check_first(run_dir: Path, steps: Sequence[Step]) -> None:
     for name in sorted({str(step.effective["model"]) for step in steps if "model" in step.effective} - {"reader"}):
         from workbench.models import check_model  # takes torch with it: seconds, and only where a model was chosen
 
-        check_model(name)
+        check_model(name, say=lambda line: tell(Event("progress", line)))
 
 
 def _keep_or_run(run_dir: Path, step: Step, title: str, timeout: float | None, tell: Tell) -> None:

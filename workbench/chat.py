@@ -39,11 +39,12 @@ json.dump(said, sys.stdout)
 def frame(tokenizer: Any, name: str) -> tuple[str, str]:
     """What stands before and after a user's message, the generation prompt included. name: the model, for errors.
 
-    Without a template: the token that begins a text, and `Answer: `. Raises ModelError: the template fails, does not
-    end, writes too much, or does not hand the message through once and unchanged.
+    Where the template opens a thought, it is closed again: what follows is the answer. Without a template: the token
+    that begins a text, and `Answer:` on a line. Raises ModelError: the template fails, does not end, writes too much,
+    or does not hand the message through once and unchanged.
     """
     if not tokenizer.chat_template:
-        return tokenizer.bos_token or "", "Answer: "
+        return tokenizer.bos_token or "", "Answer:\n"
     try:
         template, tokens = tokenizer.get_chat_template(), dict(tokenizer.special_tokens_map)
         order = json.dumps([SECONDS, MEMORY, LONGEST, template, tokens, PROBE], default=str)
@@ -57,7 +58,13 @@ def frame(tokenizer: Any, name: str) -> tuple[str, str]:
     before, found, after = text.partition(PROBE)
     if not found or PROBE[:20] in before + after:
         raise _refused(name, "it drops, changes or repeats the user's message, which must stand in its text once")
-    return before, after
+    return before, _thought_closed(after)
+
+
+def _thought_closed(closing: str) -> str:
+    """A generation prompt, with a thought that it opens closed: so such models write where they do not think."""
+    _, opened, rest = closing.rpartition("<think>")
+    return f"{closing.rstrip()}\n\n</think>\n\n" if opened and "</think>" not in rest else closing
 
 
 def _refused(name: str, fault: str) -> ModelError:

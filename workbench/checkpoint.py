@@ -146,7 +146,7 @@ def check_names(folder: Path, config: PretrainedConfig, name: str) -> None:
     tensors = headers(folder)
     if getattr(config, "quantization_config", None):
         return
-    with loading(name), _silent(), torch.device("meta"):
+    with loading(name), silent(), torch.device("meta"):
         empty = {key: torch.empty(shape) for key, (_, shape) in tensors.items()}
         kind = type(AutoModelForCausalLM.from_config(config, trust_remote_code=False))
         model, found = kind.from_pretrained(None, config=config, state_dict=empty, device_map={"": "meta"}, **TOLD)
@@ -218,7 +218,7 @@ def is_finite(values: torch.Tensor, dtype: torch.dtype) -> bool:
 
 
 @contextlib.contextmanager
-def _silent() -> Iterator[None]:
+def silent() -> Iterator[None]:
     """transformers neither warns nor draws bars in its block: what it has to say becomes an error of ours."""
     level, bars = library.get_verbosity(), library.is_progress_bar_enabled()
     library.set_verbosity(library.CRITICAL)

@@ -1,4 +1,4 @@
-"""The one place that loads language models: embedded or from Hugging Face, 4-bit on GPU and CPU, adapter on or off."""
+"""The one place that loads language models: named or from Hugging Face, 4-bit on GPU and CPU, adapter on or off."""
 
 from __future__ import annotations
 
@@ -29,11 +29,14 @@ from transformers import (
 )
 from transformers.utils import cached_file
 
-from workbench import checkpoint, reader
+from workbench import checkpoint, reader, smollm2
 from workbench.adapter_check import check_base, check_loaded
 from workbench.adapter_folder import AdapterError, AdapterFolder
 from workbench.checkpoint import ModelError, first_line, load_config, load_tokenizer, loading
 from workbench.prompts import ChatTemplate, ReaderTemplate, Template
+from workbench.shipped import other_values
+from workbench.shipped import shipped as shipped
+from workbench.wheel import Say
 
 READER = "reader"  # the name under which the embedded model is asked for
 THREADS = torch.get_num_threads()  # what torch takes by itself
@@ -93,7 +96,8 @@ def load(
 ) -> LanguageModel:
     """Loads a base model and, when given, the PEFT adapter in the folder `adapter`.
 
-    name: `reader`, a Hugging Face id or a local folder. Only safetensors are read and no code of the model's is run.
+    name: `reader`, `smollm2` (`workbench.smollm2`), a Hugging Face id or a local folder. Only safetensors are read and
+    no code of the model's is run.
     names: node id -> name of the graph. trainable: whether the adapter's weights take gradients.
     Raises ModelError when the model cannot be loaded.
     """
@@ -138,19 +142,21 @@ def base_model(location: str, name: str, *, four_bit: bool) -> PreTrainedModel:
     return model
 
 
-def check_model(name: str) -> None:
+def check_model(name: str, *, say: Say | None = None) -> None:
     """Refuses a base model before anything else is done, as far as it can be told without reading a weight.
 
     Looks at config, tokenizer and chat template, and in a local folder at the names and shapes of the weights; `load`
-    looks at these again, wherever they come from, and at the values. name: as for `load`. Raises ModelError.
+    looks at these again, wherever they come from, and at the values. name: as for `load`. say: takes lines of progress
+    where a model is fetched. Raises ModelError.
     """
     if name == READER:
         return
-    config = load_config(name)
+    location = place(name, say=say)
+    config = load_config(location)
     with loading(name):
-        chat_template(load_tokenizer(name), config.get_text_config().vocab_size, name)
-        if Path(name).is_dir():
-            checkpoint.check_names(Path(name), config, name)
+        chat_template(load_tokenizer(location), config.get_text_config().vocab_size, name)
+        if Path(location).is_dir():
+            checkpoint.check_names(Path(location), config, name)
 
 
 def chat_template(tokenizer: PreTrainedTokenizerBase, rows: int, name: str) -> ChatTemplate:
@@ -164,9 +170,12 @@ def with_adapter(model: PreTrainedModel, folder: Path, name: str, *, trainable: 
     """`model`, loaded as `name`, with the adapter in `folder`; ModelError when it is damaged or of another model."""
     try:
         adapter = AdapterFolder.open(folder)
-        check_base(adapter, model, place(name))
+        location = place(name)
+        check_base(adapter, model, location)
         tuned = PeftModel.from_pretrained(model, folder, is_trainable=trainable, use_safetensors=True)
         check_loaded(adapter, tuned)
+        if said := other_values(folder, Path(cached_file(location, "config.json")).parent, name):
+            warnings.warn(said, stacklevel=3)
     except AdapterError as error:
         raise ModelError(f"adapter {folder} cannot be loaded onto {name!r}: {error}") from error
     except Exception as error:  # a config may hold anything
@@ -177,8 +186,11 @@ def with_adapter(model: PreTrainedModel, folder: Path, name: str, *, trainable: 
     return tuned
 
 
-def place(name: str) -> str:
-    """Where a model's files come from: the package's folder for `reader`, else the id or folder as given."""
+def place(name: str, *, say: Say | None = None) -> str:
+    """Where a model's files come from: the package's folder for `reader`, that in the user's cache for `smollm2`, which
+    is fetched where it is missing (`smollm2.ready`), else the id or folder as given."""
+    if name == smollm2.NAME:
+        return str(smollm2.ready(say))
     return str(reader.folder()) if name == READER else name
 
 

@@ -7,16 +7,17 @@ read as special tokens or reserved words.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from workbench.cases import Case
+from workbench.cases import Case, Fact
 from workbench.chat import frame
 from workbench.reader import reader_word
 
@@ -79,9 +80,13 @@ class ReaderTemplate:
 
 
 class ChatTemplate:
-    """Plain sentences inside the model's own chat template; without one, the bare text."""
+    """Plain sentences inside the model's own chat template; without one, the bare text.
 
-    separator = " -> "
+    Most words that a byte-level BPE knows begin with a space. So every name stands behind one, in the answer too, and
+    is the same tokens wherever it stands, but for the source where the answer begins; and no prompt ends in a space.
+    """
+
+    arrow = " ->"
     verbs: ClassVar[dict[str, str]] = {
         "download_from": "{head} delivers {tail}.",
         "input": "{tail} reads {head}.",
@@ -89,9 +94,10 @@ class ChatTemplate:
         "output_data": "{head} produces {tail}.",
     }
     task = (
-        "You plan toolchains. A chain leads from a source through formats and commands to a target: "
-        "each command reads what the step before it gave. Answer with the chain alone, its steps joined by ' -> '.\n"
+        "You plan toolchains. A chain leads from a source through formats and commands to a target; "
+        "each command reads what the step before it gave.\n"
     )
+    order = "Answer with the chain alone, its steps joined by ' -> '.\n"
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str = "given"):
         """name: the model's, for errors. Raises ModelError: its chat template cannot be used (`chat.frame`)."""
@@ -101,25 +107,22 @@ class ChatTemplate:
         """See `Template`."""
         clean = {n: " ".join(name.split()) for n, name in case.names.items()}
         question = f"Question: which chain leads from {clean[case.source]} to {clean[case.target]}?\n"
-        lines = [
-            Segment(
-                self.verbs.get(f.relation, "{head} is linked to {tail}.").format(head=clean[f.head], tail=clean[f.tail])
-                + "\n",
-                i,
-            )
-            for i, f in enumerate(case.facts)
-        ]
-        body = [Segment(self.task + question + "Facts:\n"), *lines, Segment(question)]
         return [
             Segment(self.opening, markup=True),
-            *body,
+            Segment(f"{self.task}{question}Facts:\n"),
+            *(Segment(f"- {self._sentence(fact, clean)}\n", i) for i, fact in enumerate(case.facts)),
+            Segment(question + self.order),
             Segment(self.closing, markup=True),
-            Segment(f"{clean[case.source]}{self.separator}"),
+            Segment(clean[case.source] + self.arrow),
         ]
+
+    def _sentence(self, fact: Fact, names: Mapping[str, str]) -> str:
+        verb = self.verbs.get(fact.relation, "{head} is linked to {tail}.")
+        return verb.format(head=names[fact.head], tail=names[fact.tail])
 
     def answer(self, case: Case, path: Sequence[str]) -> str:
         """See `Template`; the source stands in the prompt already."""
-        return self.separator.join(" ".join(case.names[n].split()) for n in path[1:])
+        return self.arrow.join(f" {' '.join(case.names[n].split())}" for n in path[1:])
 
     def parse(self, case: Case, text: str, names: dict[str, str]) -> tuple[str, ...]:
         """See `Template`; of a reasoning model's output only the first line after `</think>` counts."""
@@ -148,15 +151,35 @@ def encode(
 @lru_cache(maxsize=1 << 14)
 def _tokens(tokenizer: PreTrainedTokenizerBase, text: str, markup: bool) -> tuple[int, ...]:
     """Token ids of one segment. Remembered: the same lines stand in thousands of prompts."""
-    return tuple(tokenizer.encode(text, add_special_tokens=False, split_special_tokens=not markup))
+    parts = [text] if markup else unmarked(text, tokenizer)
+    encode = partial(tokenizer.encode, add_special_tokens=False, split_special_tokens=not markup)
+    return tuple(token for part in parts for token in encode(part))
+
+
+def unmarked(text: str, tokenizer: PreTrainedTokenizerBase) -> list[str]:
+    """A text of data in parts to be tokenised one by one, cut within what would be read as markup.
+
+    Only marks that the tokenizer lists as special can be told to be read as text. DeepSeek-R1's `<｜User｜>` and
+    `</think>` are among those that are not.
+    """
+    marks = _marks(tokenizer)
+    cuts = [found.start() + 1 for found in marks.finditer(text)] if marks else []
+    return [text[a:b] for a, b in itertools.pairwise([0, *cuts, len(text)])]
+
+
+@lru_cache(maxsize=16)
+def _marks(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str] | None:
+    """Finds where a mark that is not special begins: an added token in brackets; other added tokens are words."""
+    added = (token.content for token in tokenizer.added_tokens_decoder.values() if not token.special)
+    marks = sorted(filter(re.compile(r"[<\[{(].*[>\])}]", re.DOTALL).fullmatch, added))
+    return re.compile(f"(?={'|'.join(map(re.escape, marks))})") if marks else None
 
 
 def encode_answer(
     case: Case, path: Sequence[str], template: Template, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[int, ...]:
     """Token ids of an answer, end-of-sequence included."""
-    ids = tokenizer.encode(template.answer(case, path), add_special_tokens=False, split_special_tokens=True)
-    return (*ids, int(tokenizer.eos_token_id))
+    return (*_tokens(tokenizer, template.answer(case, path), False), int(tokenizer.eos_token_id))
 
 
 def text(case: Case, template: Template, keep: Iterable[bool] | None = None) -> str:

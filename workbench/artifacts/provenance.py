@@ -132,17 +132,27 @@ def remembered_digest(path: Path) -> str:
     return _remembered[key]
 
 
+def cache_folder() -> Path:
+    """The user's cache of this package: `workbench` in XDG_CACHE_HOME or, where that names no folder, in ~/.cache."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(given if os.path.isabs(given) else os.path.expanduser("~/.cache")) / "workbench"
+
+
+def _roots(run_dir: Path) -> tuple[tuple[str, Path], ...]:
+    """What paths are named relative to where they lie in one: runs get moved and shared."""
+    return ("run:", run_dir), ("package:", PACKAGE_FOLDER), ("cache:", cache_folder())
+
+
 def _portable(run_dir: Path, path: Path) -> str:
-    """Name a path relative to the run or to the package where it lies in one: runs get moved and shared."""
     resolved = path.resolve()
-    for prefix, root in (("run:", run_dir.resolve()), ("package:", PACKAGE_FOLDER.resolve())):
-        if resolved.is_relative_to(root):
-            return prefix + resolved.relative_to(root).as_posix()
+    for prefix, root in _roots(run_dir):
+        if resolved.is_relative_to(root.resolve()):
+            return prefix + resolved.relative_to(root.resolve()).as_posix()
     return resolved.as_posix()
 
 
 def _unportable(run_dir: Path, text: str) -> Path:
-    for prefix, root in (("run:", run_dir), ("package:", PACKAGE_FOLDER)):
+    for prefix, root in _roots(run_dir):
         if text.startswith(prefix):
             return root / text.removeprefix(prefix)
     return Path(text)

@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from workbench import __version__
-from workbench.cli import app, bench, diff, exit, kg, run, show, sweep, verify
+from workbench.cli import app, bench, diff, exit, kg, models, run, show, sweep, verify
 from workbench.cli.screen import OutputError, complain, flush, result, settle
 
-COMMANDS = (run, show, verify, diff, app, bench, sweep, kg)
+COMMANDS = (run, show, verify, diff, app, bench, sweep, kg, models)
 
 Command = Callable[[argparse.Namespace], int]
 

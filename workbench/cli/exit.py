@@ -17,6 +17,7 @@ SIGNAL = 128  # and the number of the signal that ended it
 BY_NAME = {
     "ChainError": FAILED,
     "NotWritten": NOT_WRITTEN,
+    "ModelNotWritten": NOT_WRITTEN,
     "OutputError": NOT_WRITTEN,
     "RunLocked": IN_USE,
     "FolderError": NOT_WRITTEN,

@@ -20,7 +20,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     run = commands.add_parser("run", parents=[common], help="run the notebooks in order and write a report")
     run.set_defaults(command=_run)
     run.add_argument("--run-dir", metavar="D", default=RUN_DIR, help=f"folder for the results (default {RUN_DIR})")
-    run.add_argument("--model", metavar="M", help="a Hugging Face model id or a local folder")
+    run.add_argument("--model", metavar="M", help="reader, smollm2, a Hugging Face model id or a local folder")
     run.add_argument(
         "-p",
         dest="parameters",

