@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.cases import Case
 from workbench.context import check_context
+from workbench.game.decoding import Decoders, confirmed
 from workbench.game.doses import dosed
 from workbench.game.gates import beneath, gate_mask
 from workbench.game.memory import fitting
@@ -33,6 +35,7 @@ class Engine:
     lm: LanguageModel
     batch_tokens: int = 8192
     ledger: Ledger = field(default_factory=Ledger)
+    decoders: Decoders = field(default_factory=Decoders, repr=False, compare=False)
 
     def prompt(self, case: Case, keep: np.ndarray | None = None) -> Prompt:
         """The case as tokens, without the facts whose keep (facts,) is False."""
@@ -85,24 +88,14 @@ class Engine:
         for attempt in fitting(self, [len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]):
             with attempt as rows:
                 started = time.perf_counter()
-                width = max(len(prompts[i].ids) + len(answers[i]) - 1 for i in rows)
                 longest = max(len(answers[i]) for i in rows)
-                ids, real = self.padded([(*prompts[i].ids, *answers[i][:-1]) for i in rows], width)
-                mask: torch.Tensor = real
+                mask = None
                 if gates is not None:
                     facts = [(*prompts[i].fact, *[-1] * (len(answers[i]) - 1)) for i in rows]
-                    mask = gate_mask(facts, [gates[i] for i in rows], width, dtype=self.lm.model.dtype).to(
-                        self.lm.device
-                    )
-                positions = (real.cumsum(1) - 1).clamp(min=0)
+                    mask = gate_mask(facts, [gates[i] for i in rows], max(map(len, facts)), dtype=self.lm.model.dtype)
+                fed = [(*prompts[i].ids, *answers[i][:-1]) for i in rows]
                 with self.switched(adapter, _rows_of(doses, rows)), torch.set_grad_enabled(asked):
-                    result = self.lm.model(
-                        input_ids=ids,
-                        attention_mask=mask,
-                        position_ids=positions,
-                        logits_to_keep=longest,
-                        use_cache=False,
-                    )
+                    result, real = self.forward(fed, mask=mask, logits_to_keep=longest, use_cache=False)
                 for k, i in enumerate(rows):
                     out[i] = result.logits[k, longest - len(answers[i]) :].float()
                 self.book(rows=len(rows), tokens=int(real.sum()), started=started)
@@ -116,57 +109,93 @@ class Engine:
             for z, a in zip(rows, answers, strict=True)
         ]
 
+    def forward(
+        self, rows: Sequence[Sequence[int]], *, mask: torch.Tensor | None = None, **how
+    ) -> tuple[CausalLMOutputWithPast, torch.Tensor]:
+        """One pass over rows of token ids, padded on the left: what the model returns, and the mask of real tokens
+        (rows, width). mask: attention's, in its place. how: of the model's forward."""
+        ids, real = self.padded(rows, max(map(len, rows)))
+        positions = (real.cumsum(1) - 1).clamp(min=0)
+        mask = real if mask is None else mask.to(self.lm.device)
+        return self.lm.model(input_ids=ids, attention_mask=mask, position_ids=positions, **how), real
+
     @torch.no_grad()
     def generate(
         self,
         prompts: Sequence[Prompt],
         *,
+        drafts: Sequence[Sequence[int]] | None = None,
         adapter: bool = True,
         doses: Sequence[torch.Tensor] | torch.Tensor | None = None,
         max_new_tokens: int = 32,
+        enough: Callable[[int, Sequence[int]], bool] | None = None,
+        read: Callable[[int, torch.Tensor], None] | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> list[tuple[int, ...]]:
-        """Greedy continuations, without padding and end-of-sequence. doses: as in `logits`. progress is called with
-        the rows done."""
-        out: list[tuple[int, ...]] = [()] * len(prompts)
-        tokenizer = self.lm.tokenizer
-        for attempt in fitting(self, [len(p.ids) + max_new_tokens for p in prompts]):
+        """Greedy continuations, without padding and end-of-sequence. doses: as in `logits`.
+
+        drafts: per row tokens that it may well begin with. They are read in the pass that reads the prompt, and as far
+        as they are what greedy choice gives they need not be generated (Leviathan et al. 2023, section 2); with any
+        draft the answers are the same. enough: called with a row's number and its tokens so far; True ends it there.
+        read: called with a row's number and that pass's logits, (1 + len(draft), vocabulary) float32, for the first
+        token and for that behind each token of the draft. progress: called with the rows done.
+        """
+        drafts = drafts or [()] * len(prompts)
+        texts: list[list[int]] = [[] for _ in prompts]
+        stop = {self.lm.tokenizer.eos_token_id, self.lm.tokenizer.pad_token_id}
+
+        def ended(i: int) -> bool:
+            whole = len(texts[i]) >= max_new_tokens or not stop.isdisjoint(texts[i])
+            return whole or (enough is not None and enough(i, texts[i]))
+
+        room = [len(p.ids) + max(len(d) + 1, max_new_tokens) for p, d in zip(prompts, drafts, strict=True)]
+        for attempt in fitting(self, room):
             with attempt as rows:
                 started = time.perf_counter()
-                width = max(len(prompts[i].ids) for i in rows)
-                ids, real = self.padded([prompts[i].ids for i in rows], width)
+                fed = [(*prompts[i].ids, *drafts[i]) for i in rows]
+                keep = 1 + max(len(drafts[i]) for i in rows)
                 with self.switched(adapter, _rows_of(doses, rows)):
-                    result = self.lm.model.generate(
-                        input_ids=ids,
-                        attention_mask=real,
-                        max_new_tokens=max_new_tokens,
-                        do_sample=False,
-                        temperature=None,
-                        top_p=None,
-                        pad_token_id=tokenizer.pad_token_id,
-                        eos_token_id=tokenizer.eos_token_id,
-                    )
-                new = result[:, width:].tolist()
-                stop = {tokenizer.eos_token_id, tokenizer.pad_token_id}
-                for i, tokens in zip(rows, new, strict=True):
-                    end = next((k for k, t in enumerate(tokens) if t in stop), len(tokens))
-                    out[i] = tuple(tokens[:end])
-                self.book(rows=len(rows), tokens=int(real.sum()) + sum(len(out[i]) for i in rows), started=started)
+                    result, real = self.forward(fed, logits_to_keep=keep, use_cache=True)
+                for k, i in enumerate(rows):
+                    logits = result.logits[k, keep - 1 - len(drafts[i]) :]
+                    texts[i] = confirmed(drafts[i], logits)
+                    if read:
+                        read(i, logits.float())
+                tokens = int(real.sum())
+                if going := [k for k, i in enumerate(rows) if not ended(i)]:
+                    some = [rows[k] for k in going]
+                    width = real.shape[1] + max_new_tokens - min(len(texts[i]) for i in some)
+                    with self.switched(adapter, _rows_of(doses, some)):
+                        decoder = self.decoders.take(
+                            self.lm.model, result.past_key_values, rows=len(some), slots=width, alone=doses is not None
+                        )
+                        decoder.load(
+                            result.past_key_values,
+                            real,
+                            going,
+                            tokens=[texts[i][-1] for i in some],
+                            stale=[1 + len(drafts[i]) - len(texts[i]) for i in some],
+                        )
+                        tokens += decoder.write_on([texts[i] for i in some], lambda n, some=some: ended(some[n]))
+                self.book(rows=len(rows), tokens=tokens, started=started)
                 if progress:
                     progress(len(rows))
-        return out
+        ends = [next((k for k, t in enumerate(text) if t in stop), len(text)) for text in texts]
+        return [tuple(text[: min(end, max_new_tokens)]) for text, end in zip(texts, ends, strict=True)]
 
     def answers(
         self, cases: Sequence[Case], *, keeps: Sequence[np.ndarray | None] | None = None, adapter: bool = True, **how
     ) -> list[tuple[str, ...]]:
         """The node paths the model answers with, greedily. keeps: per case a fact keep-mask (facts,) bool, or None."""
         prompts = [self.prompt(c, k) for c, k in zip(cases, keeps or [None] * len(cases), strict=True)]
-        texts = [
-            self.lm.tokenizer.decode(ids, skip_special_tokens=True)
-            for ids in self.generate(prompts, adapter=adapter, **how)
-        ]
+        drafts = [self.answer_ids(c, c.path)[:-1] for c in cases]  # the right answer is a good guess
+        texts = self.generate(prompts, drafts=drafts, adapter=adapter, **how)
         names = self.lm.ids
-        return [self.lm.template.parse(c, t, names) for c, t in zip(cases, texts, strict=True)]
+        decode = self.lm.tokenizer.decode
+        return [
+            self.lm.template.parse(c, decode(t, skip_special_tokens=True), names)
+            for c, t in zip(cases, texts, strict=True)
+        ]
 
     def greedy_answers(
         self, cases: Sequence[Case], *, adapter: bool = True, max_new_tokens: int = 32
