@@ -19,7 +19,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.cases import Case
 from workbench.context import check_context
-from workbench.game.decoding import Decoders, confirmed
+from workbench.game.decoding import Decoders, Past, confirmed
 from workbench.game.doses import dosed
 from workbench.game.gates import beneath, gate_mask
 from workbench.game.memory import fitting
@@ -152,36 +152,35 @@ class Engine:
         for attempt in fitting(self, room):
             with attempt as rows:
                 started = time.perf_counter()
-                fed = [(*prompts[i].ids, *drafts[i]) for i in rows]
-                keep = 1 + max(len(drafts[i]) for i in rows)
                 with self.switched(adapter, _rows_of(doses, rows)):
-                    result, real = self.forward(fed, logits_to_keep=keep, use_cache=True)
-                for k, i in enumerate(rows):
-                    logits = result.logits[k, keep - 1 - len(drafts[i]) :]
-                    texts[i] = confirmed(drafts[i], logits)
+                    past, logits = self._drafted([prompts[i] for i in rows], [drafts[i] for i in rows])
+                for i, one in zip(rows, logits, strict=True):
+                    texts[i] = confirmed(drafts[i], one)
                     if read:
-                        read(i, logits.float())
-                tokens = int(real.sum())
-                if going := [k for k, i in enumerate(rows) if not ended(i)]:
-                    some = [rows[k] for k in going]
-                    width = real.shape[1] + max_new_tokens - min(len(texts[i]) for i in some)
+                        read(i, one.float())
+                tokens = int(past.real.sum())
+                if going := {k: i for k, i in enumerate(rows) if not ended(i)}:
+                    wrong = {k: 1 + len(drafts[i]) - len(texts[i]) for k, i in going.items()}
+                    left, some = max_new_tokens - min(len(texts[i]) for i in going.values()), list(going.values())
                     with self.switched(adapter, _rows_of(doses, some)):
-                        decoder = self.decoders.take(
-                            self.lm.model, result.past_key_values, rows=len(some), slots=width, alone=doses is not None
-                        )
-                        decoder.load(
-                            result.past_key_values,
-                            real,
-                            going,
-                            tokens=[texts[i][-1] for i in some],
-                            stale=[1 + len(drafts[i]) - len(texts[i]) for i in some],
-                        )
+                        decoder = self.decoders.take(self.lm.model, past, wrong, room=left, alone=doses is not None)
                         tokens += decoder.write_on([texts[i] for i in some], lambda n, some=some: ended(some[n]))
                 self.book(rows=len(rows), tokens=tokens, started=started)
                 if progress:
                     progress(len(rows))
         ends = [next((k for k, t in enumerate(text) if t in stop), len(text)) for text in texts]
         return [tuple(text[: min(end, max_new_tokens)]) for text, end in zip(texts, ends, strict=True)]
+
+    def _drafted(
+        self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]]
+    ) -> tuple[Past, list[torch.Tensor]]:
+        """One pass over prompts with their drafts: what it leaves behind, and per row the logits that say what stands
+        in the draft's places and in the one behind it."""
+        keep = 1 + max(map(len, drafts))
+        fed = [(*p.ids, *d) for p, d in zip(prompts, drafts, strict=True)]
+        result, real = self.forward(fed, logits_to_keep=keep, use_cache=True)
+        logits = [result.logits[k, keep - 1 - len(draft) :] for k, draft in enumerate(drafts)]
+        return Past(result.past_key_values, real), logits
 
     def answers(
         self, cases: Sequence[Case], *, keeps: Sequence[np.ndarray | None] | None = None, adapter: bool = True, **how
@@ -243,6 +242,10 @@ class Engine:
             ids[k, width - len(row) :] = torch.as_tensor(row)
             real[k, width - len(row) :] = 1
         return ids.to(self.lm.device), real.to(self.lm.device)
+
+    def forget(self) -> None:
+        """Gives back the memory that is kept to be faster the next time."""
+        self.decoders.kept.clear()
 
     def book(self, *, rows: int, tokens: int, started: float) -> None:
         """Adds one model call that began at `started` (seconds of `time.perf_counter`) to the ledger."""
