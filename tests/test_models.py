@@ -88,8 +88,8 @@ def test_training_on_held_weights_gives_the_same_bits(tmp_path, monkeypatch):
 
 def test_held_weights_must_fit_into_a_share_of_the_free_memory(tmp_path, monkeypatch):
     folder = str(save_tiny(tmp_path / "llama", "llama"))
-    size = 4 * sum(m.weight.numel() for m in models.load(folder, names=NAMES, four_bit=False).model.model.layers.modules()
-                   if isinstance(m, torch.nn.Linear))  # fmt: skip
+    decoder = models.load(folder, names=NAMES, four_bit=False).model.model.layers
+    size = 4 * sum(m.weight.numel() for m in decoder.modules() if isinstance(m, torch.nn.Linear))
     for free, held in ((4 * size, True), (4 * size - 4, False)):
         monkeypatch.setattr(models, "free_memory", lambda _, free=free: free)
         layers = [m for m in models.load(folder, names=NAMES).model.modules() if isinstance(m, Linear4bit)]

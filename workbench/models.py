@@ -39,7 +39,7 @@ from workbench.prompts import ChatTemplate, ReaderTemplate, Template
 READER = "reader"  # the name under which the embedded model is asked for
 THREADS = torch.get_num_threads()  # what torch takes by itself
 ALONE_UP_TO = 20_000_000  # parameters: a thread by itself runs such a model on a CPU faster than several together
-HELD_UP_TO = 0.25  # of the memory that is free: the rest is for passes, their keys and values, and a training's gradients
+HELD_UP_TO = 0.25  # of the free memory: the rest is for passes, their keys and values, and a training's gradients
 
 
 @dataclass

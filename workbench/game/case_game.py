@@ -39,7 +39,7 @@ class Game:
     adapter: tuned or base. dose: with the adapter on, its strength: one factor, or one a module or a rank-one part, see
     `workbench.game.doses`; None: 1.
     span: (start, stop) of y's tokens that count for `logprob` and `decision`; None: all. See `span_of`.
-    shared_prefix: keep the full prompt's keys and values; None: where it pays.
+    shared_prefix: keep the full prompt's keys and values for values that are no decision; None: where it pays.
     max_new_tokens: the longest answer; answers that are compared with y end there as y did.
     Build it with `Game.of(engine, case)`. ValueError: an unknown form or removal, an empty answer, a wrong
     span or dose.

@@ -141,9 +141,7 @@ class Decoders:
     kept: dict[tuple, Decoder] = field(default_factory=dict)
     can_record: bool = True
 
-    def take(
-        self, model: torch.nn.Module, past: Past, wrong: Mapping[int, int], *, room: int, alone: bool
-    ) -> Decoder:
+    def take(self, model: torch.nn.Module, past: Past, wrong: Mapping[int, int], *, room: int, alone: bool) -> Decoder:
         """A decoder with some rows of a pass, see `Decoder.load`, and room for so many tokens more. alone: the model is
         altered for this batch only."""
         rows, slots = len(wrong), -(-(past.real.shape[1] + room) // LENGTHS) * LENGTHS

@@ -171,9 +171,7 @@ class Engine:
         ends = [next((k for k, t in enumerate(text) if t in stop), len(text)) for text in texts]
         return [tuple(text[: min(end, max_new_tokens)]) for text, end in zip(texts, ends, strict=True)]
 
-    def _drafted(
-        self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]]
-    ) -> tuple[Past, list[torch.Tensor]]:
+    def _drafted(self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]]) -> tuple[Past, list[torch.Tensor]]:
         """One pass over prompts with their drafts: what it leaves behind, and per row the logits that say what stands
         in the draft's places and in the one behind it."""
         keep = 1 + max(map(len, drafts))

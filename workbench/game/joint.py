@@ -13,8 +13,8 @@ from workbench.game.passes import Asked, decide
 def values_together(games: Sequence[Game], keeps: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Per game the values (m,) of its masks (m, n), as `game(keep)` gives them; a game may come more than once.
 
-    Decision games by deletion, of one engine, of the tuned model and without doses or spans, are decided together,
-    unless their prompts are so long that a shared prefix pays; others are asked one by one.
+    Decision games by deletion, of one engine, of the tuned model and without doses or spans, are decided together;
+    others are asked one by one.
     """
     facts = [game.shown(keep) for game, keep in zip(games, keeps, strict=True)]
     _decide([(game, mask) for game, masks in zip(games, facts, strict=True) if _plain(game) for mask in masks])
@@ -22,7 +22,7 @@ def values_together(games: Sequence[Game], keeps: Sequence[np.ndarray]) -> list[
 
 
 def _plain(game: Game) -> bool:
-    return game.whole_decision and game.adapter and game.dose is None and not game.passes.pays
+    return game.whole_decision and game.adapter and game.dose is None
 
 
 def _decide(asked: Sequence[tuple[Game, np.ndarray]]) -> None:

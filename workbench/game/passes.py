@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
 from typing import NamedTuple
 
 import numpy as np
@@ -115,9 +114,10 @@ class Passes:
 
     @property
     def pays(self) -> bool:
-        """Whether the full prompt's keys and values are kept and used again."""
-        long = len(self.engine.prompt(self.case).ids) >= PAYS_FROM
-        return long if self.shared_prefix is None else self.shared_prefix
+        """Whether the full prompt's keys and values are kept and used again, for rows that are read and not decided."""
+        if self.shared_prefix is not None:
+            return self.shared_prefix
+        return self.engine.lm.device.type == "cpu" and len(self.engine.prompt(self.case).ids) >= PAYS_FROM
 
     def rows(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None = None) -> list[Row]:
         """One `Row` a mask; what is known, or equal to another, costs nothing."""
@@ -150,8 +150,6 @@ class Passes:
         max_new_tokens: int,
     ) -> np.ndarray:
         """Whether the greedy answer still names the toolchain of `answer`, node ids `path`: (m,) bool, by deletion."""
-        if self.pays:
-            self.rows(facts, answer, doses)
         models = self._models(facts, doses)
         keys = [self.row_key(f, answer, model) for model, f in zip(models, facts, strict=True)]
         new = {key: i for i, key in enumerate(keys) if self.memory.same(key) is None}
