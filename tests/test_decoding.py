@@ -10,8 +10,8 @@ from dosed_models import sharp, shipped, tiny, with_adapter
 from tiny import NAMES, chain_case, save_tiny
 
 from workbench.cases import toolchain
-from workbench.game import Engine, Game
-from workbench.game.decoding import Decoder, Decoders, Past
+from workbench.game import Engine, Game, decoding
+from workbench.game.decoding import Decoders
 from workbench.models import LanguageModel, load
 from workbench.sampling import with_order
 
@@ -89,25 +89,42 @@ def test_an_answer_is_written_to_the_first_command_that_differs():
     assert steps < len(text) - first - 1, "less than the whole answer"
 
 
-def written(engine: Engine, decoder, text: list[int], past: Past) -> list[int]:
-    decoder.load(past, {0: 0})
-    decoder.write_on([text], lambda _: len(text) >= END)
-    return text
+def kept(lm: LanguageModel) -> Engine:
+    """An engine that treats a CPU as it does a GPU."""
+    return Engine(lm, decoders=Decoders(device="cpu"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="here the recording succeeds")
 def test_a_step_that_cannot_be_recorded_is_made_plainly_with_one_warning(caplog):
-    engine, owner = Engine(tiny()), Decoders()
-    ids = engine.prompt(CASE).ids
-    expected = plain(engine, ids, longest=END)
-    with torch.no_grad(), caplog.at_level(logging.WARNING):
-        result, real = engine.forward([ids], logits_to_keep=1, use_cache=True)
-        past = Past(result.past_key_values, real)
-        decoder = Decoder(engine.lm.model, past.cache, rows=2, slots=len(ids) + END, owner=owner)
+    engine = kept(tiny())
+    prompts = [engine.prompt(CASE, np.arange(len(CASE.facts)) != k) for k in range(3)]
+    with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            text = [int(result.logits[0, -1].argmax())]
-            assert written(engine, decoder, text, past)[: len(expected)] == expected
-    assert not owner.can_record and caplog.text.count("cannot be recorded") == 1
+            texts = engine.generate(prompts, max_new_tokens=END)
+            assert texts == Engine(engine.lm).generate(prompts, max_new_tokens=END)
+    assert not engine.decoders.can_record and caplog.text.count("cannot be recorded") == 1
+
+
+def test_kept_decoders_forget_what_they_wrote_and_are_of_one_state_of_the_model(monkeypatch):
+    monkeypatch.setattr(decoding, "PLAIN_STEPS", 10**9)  # none is recorded
+    engine = kept(tiny())
+    prompts = [engine.prompt(CASE, np.arange(len(CASE.facts)) != k) for k in range(5)]
+    for count, adapter, decoders in (
+        (5, True, 1),
+        (1, True, 2),
+        (5, True, 2),
+        (5, False, 3),
+        (3, True, 4),
+        (5, True, 4),
+    ):
+        how = {"adapter": adapter, "max_new_tokens": END}
+        assert engine.generate(prompts[:count], **how) == Engine(engine.lm).generate(prompts[:count], **how)
+        assert len(engine.decoders.kept) == decoders
+    assert {decoder.tokens.shape[0] for decoder in engine.decoders.kept.values()} == {1, 4, 8}
+    engine.generate(prompts[:2], max_new_tokens=END)
+    assert len(engine.decoders.kept) == decoding.KEPT
+    engine.forget()
+    assert not engine.decoders.kept
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="records on a GPU")

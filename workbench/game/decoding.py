@@ -8,7 +8,7 @@ a GPU or a CPU, it is the same step.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -27,6 +27,45 @@ class Past(NamedTuple):
 
     cache: Cache
     real: torch.Tensor
+
+
+class Texts:
+    """Answers that are being written: their tokens so far, end-of-sequence included, and when each has ended.
+
+    drafts: what each may begin with. ends: tokens that end one. longest: most tokens. enough: see `Engine.generate`.
+    """
+
+    def __init__(
+        self,
+        drafts: Sequence[Sequence[int]],
+        *,
+        ends: Set[int],
+        longest: int,
+        enough: Callable[[int, Sequence[int]], bool] | None = None,
+    ):
+        self.drafts, self.ends, self.longest, self.enough = drafts, ends, longest, enough
+        self.tokens: list[list[int]] = [[] for _ in drafts]
+
+    def begin(self, i: int, logits: torch.Tensor) -> None:
+        """Text i as far as greedy choice gives its draft, and what it gives there instead, or behind it. logits:
+        (1 + len(draft), vocabulary), in the place of each token of the draft and behind the last."""
+        draft, said = self.drafts[i], logits.argmax(-1).tolist()
+        agreed = next((k for k, token in enumerate(draft) if said[k] != token), len(draft))
+        self.tokens[i] = [*draft[:agreed], said[agreed]]
+
+    def wrong(self, i: int) -> int:
+        """Tokens of draft i that greedy choice does not give, as text i begins."""
+        return 1 + len(self.drafts[i]) - len(self.tokens[i])
+
+    def ended(self, i: int) -> bool:
+        """Whether text i is whole, or as much of it as is wanted."""
+        whole = len(self.tokens[i]) >= self.longest or not self.ends.isdisjoint(self.tokens[i])
+        return whole or (self.enough is not None and self.enough(i, self.tokens[i]))
+
+    def whole(self) -> list[tuple[int, ...]]:
+        """The texts without what ends them."""
+        stops = [next((k for k, t in enumerate(text) if t in self.ends), self.longest) for text in self.tokens]
+        return [tuple(text[: min(stop, self.longest)]) for text, stop in zip(self.tokens, stops, strict=True)]
 
 
 class Slots(StaticLayer):
@@ -65,31 +104,33 @@ class Decoder:
         self.cache = Cache(layers=[Slots(layer, self.at, rows=rows, slots=slots) for layer in like.layers])
         self.graph: torch.cuda.CUDAGraph | None = None
 
-    def load(self, past: Past, wrong: Mapping[int, int]) -> None:
-        """Takes over some rows of a pass: row number -> how many of its last tokens do not count."""
-        count, width, device = len(wrong), past.real.shape[1], past.real.device
-        rows = torch.tensor(list(wrong), device=device)
+    def load(self, past: Past, rows: Sequence[int], *, wrong: Sequence[int]) -> None:
+        """Takes over some rows of a pass. wrong: per row how many of its last tokens do not count."""
+        count, width, device = len(rows), past.real.shape[1], past.real.device
+        chosen = torch.tensor(list(rows), device=device)
         for slot, layer in zip(self.cache.layers, past.cache.layers, strict=True):
-            slot.keys[:count, :, :width] = layer.keys[rows]
-            slot.values[:count, :, :width] = layer.values[rows]
-        ends = width - torch.tensor(list(wrong.values()), device=device)
-        seen = past.real[rows].bool() & (self.places[:width] < ends[:, None])
+            slot.keys[:count, :, :width] = layer.keys[chosen]
+            slot.values[:count, :, :width] = layer.values[chosen]
+        ends = width - torch.tensor(list(wrong), device=device)
+        seen = past.real[chosen].bool() & (self.places[:width] < ends[:, None])
         self.hidden.fill_(True)
         self.hidden[:count, :width] = ~seen
         self.positions.zero_()
         self.positions[:count] = seen.sum(1, keepdim=True)
         self.at.fill_(width)
 
-    def write_on(self, texts: Sequence[list[int]], ended: Callable[[int], bool]) -> int:
-        """Appends to the texts of the rows, each until it has ended(its number); the number of tokens read for it."""
-        going, read = list(range(len(texts))), 0
-        self.tokens[: len(texts), 0] = torch.tensor([text[-1] for text in texts], device=self.tokens.device)
+    def write_on(self, texts: Texts, rows: Sequence[int]) -> int:
+        """Writes the texts of the rows, in the order in which they were loaded, to their ends; gives the number of
+        tokens read for it."""
+        going, read = list(enumerate(rows)), 0
+        last = [texts.tokens[i][-1] for i in rows]
+        self.tokens[: len(last), 0] = torch.tensor(last, device=self.tokens.device)
         while going:
             said = self()
             read += len(going)
-            for k in going:
-                texts[k].append(said[k])
-            going = [k for k in going if not ended(k)]
+            for k, i in going:
+                texts.tokens[i].append(said[k])
+            going = [(k, i) for k, i in going if not texts.ended(i)]
         return read
 
     def __call__(self) -> list[int]:
@@ -131,6 +172,7 @@ class Decoder:
             if stream is not None:
                 torch.cuda.set_stream(stream)  # a recording that fails leaves its own behind
             owner.can_record = False
+            owner.kept.clear()
             LOG.warning("a decoding step cannot be recorded as a CUDA graph, so that decoding is slow: %s", error)
 
 
@@ -140,30 +182,26 @@ class Decoders:
 
     kept: dict[tuple, Decoder] = field(default_factory=dict)
     can_record: bool = True
+    device: str = "cuda"  # the type of those that record
 
-    def take(self, model: torch.nn.Module, past: Past, wrong: Mapping[int, int], *, room: int, alone: bool) -> Decoder:
-        """A decoder with some rows of a pass, see `Decoder.load`, and room for so many tokens more. alone: the model is
+    def take(
+        self, model: torch.nn.Module, past: Past, rows: Mapping[int, int], texts: Texts, *, alone: bool
+    ) -> Decoder:
+        """A decoder that goes on from a pass. rows: number of a text -> its row in the pass. alone: the model is
         altered for this batch only."""
-        rows, slots = len(wrong), -(-(past.real.shape[1] + room) // LENGTHS) * LENGTHS
-        if alone or not self.can_record or past.real.device.type != "cuda":
-            decoder = Decoder(model, past.cache, rows=rows, slots=slots)
+        room = past.real.shape[1] + texts.longest - min(len(texts.tokens[i]) for i in rows)
+        count, slots = len(rows), -(-room // LENGTHS) * LENGTHS
+        if alone or not self.can_record or past.real.device.type != self.device:
+            decoder = Decoder(model, past.cache, rows=count, slots=slots)
         else:
-            rows = 1 << (rows - 1).bit_length()
-            key = (rows, slots, *state_of(model))
-            decoder = self.kept.pop(key, None) or Decoder(model, past.cache, rows=rows, slots=slots, owner=self)
+            count = 1 << (count - 1).bit_length()
+            key = (count, slots, *state_of(model))
+            decoder = self.kept.pop(key, None) or Decoder(model, past.cache, rows=count, slots=slots, owner=self)
             self.kept[key] = decoder  # the last one used stands last
             while len(self.kept) > KEPT:
                 del self.kept[next(iter(self.kept))]
-        decoder.load(past, wrong)
+        decoder.load(past, list(rows.values()), wrong=[texts.wrong(i) for i in rows])
         return decoder
-
-
-def confirmed(draft: Sequence[int], logits: torch.Tensor) -> list[int]:
-    """The tokens of a draft that greedy choice gives as well, and the one that it gives behind them. logits:
-    (1 + len(draft), vocabulary), in the place of each and behind the last."""
-    said = logits.argmax(-1).tolist()
-    agreed = next((k for k, token in enumerate(draft) if said[k] != token), len(draft))
-    return [*draft[:agreed], said[agreed]]
 
 
 def state_of(model: torch.nn.Module) -> tuple:

@@ -12,6 +12,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
@@ -19,7 +20,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.cases import Case
 from workbench.context import check_context
-from workbench.game.decoding import Decoders, Past, confirmed
+from workbench.game.decoding import Decoders, Past, Texts
 from workbench.game.doses import dosed
 from workbench.game.gates import beneath, gate_mask
 from workbench.game.memory import fitting
@@ -141,13 +142,8 @@ class Engine:
         token and for that behind each token of the draft. progress: called with the rows done.
         """
         drafts = drafts or [()] * len(prompts)
-        texts: list[list[int]] = [[] for _ in prompts]
-        stop = {self.lm.tokenizer.eos_token_id, self.lm.tokenizer.pad_token_id}
-
-        def ended(i: int) -> bool:
-            whole = len(texts[i]) >= max_new_tokens or not stop.isdisjoint(texts[i])
-            return whole or (enough is not None and enough(i, texts[i]))
-
+        ends = {self.lm.tokenizer.eos_token_id, self.lm.tokenizer.pad_token_id}
+        texts = Texts(drafts, ends=ends, longest=max_new_tokens, enough=enough)
         room = [len(p.ids) + max(len(d) + 1, max_new_tokens) for p, d in zip(prompts, drafts, strict=True)]
         for attempt in fitting(self, room):
             with attempt as rows:
@@ -155,21 +151,18 @@ class Engine:
                 with self.switched(adapter, _rows_of(doses, rows)):
                     past, logits = self._drafted([prompts[i] for i in rows], [drafts[i] for i in rows])
                 for i, one in zip(rows, logits, strict=True):
-                    texts[i] = confirmed(drafts[i], one)
+                    texts.begin(i, one)
                     if read:
                         read(i, one.float())
                 tokens = int(past.real.sum())
-                if going := {k: i for k, i in enumerate(rows) if not ended(i)}:
-                    wrong = {k: 1 + len(drafts[i]) - len(texts[i]) for k, i in going.items()}
-                    left, some = max_new_tokens - min(len(texts[i]) for i in going.values()), list(going.values())
-                    with self.switched(adapter, _rows_of(doses, some)):
-                        decoder = self.decoders.take(self.lm.model, past, wrong, room=left, alone=doses is not None)
-                        tokens += decoder.write_on([texts[i] for i in some], lambda n, some=some: ended(some[n]))
+                if going := {i: k for k, i in enumerate(rows) if not texts.ended(i)}:
+                    with self.switched(adapter, _rows_of(doses, list(going))):
+                        decoder = self.decoders.take(self.lm.model, past, going, texts, alone=doses is not None)
+                        tokens += decoder.write_on(texts, list(going))
                 self.book(rows=len(rows), tokens=tokens, started=started)
                 if progress:
                     progress(len(rows))
-        ends = [next((k for k, t in enumerate(text) if t in stop), len(text)) for text in texts]
-        return [tuple(text[: min(end, max_new_tokens)]) for text, end in zip(texts, ends, strict=True)]
+        return texts.whole()
 
     def _drafted(self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]]) -> tuple[Past, list[torch.Tensor]]:
         """One pass over prompts with their drafts: what it leaves behind, and per row the logits that say what stands
@@ -177,30 +170,30 @@ class Engine:
         keep = 1 + max(map(len, drafts))
         fed = [(*p.ids, *d) for p, d in zip(prompts, drafts, strict=True)]
         result, real = self.forward(fed, logits_to_keep=keep, use_cache=True)
-        logits = [result.logits[k, keep - 1 - len(draft) :] for k, draft in enumerate(drafts)]
-        return Past(result.past_key_values, real), logits
+        past = Past(result.past_key_values, real)
+        return past, [result.logits[k, keep - 1 - len(draft) :] for k, draft in enumerate(drafts)]
 
     def answers(
         self, cases: Sequence[Case], *, keeps: Sequence[np.ndarray | None] | None = None, adapter: bool = True, **how
     ) -> list[tuple[str, ...]]:
         """The node paths the model answers with, greedily. keeps: per case a fact keep-mask (facts,) bool, or None."""
         prompts = [self.prompt(c, k) for c, k in zip(cases, keeps or [None] * len(cases), strict=True)]
-        drafts = [self.answer_ids(c, c.path)[:-1] for c in cases]  # the right answer is a good guess
-        texts = self.generate(prompts, drafts=drafts, adapter=adapter, **how)
-        names = self.lm.ids
-        decode = self.lm.tokenizer.decode
-        return [
-            self.lm.template.parse(c, decode(t, skip_special_tokens=True), names)
-            for c, t in zip(cases, texts, strict=True)
-        ]
+        texts = self.generate(prompts, drafts=self._guesses(cases), adapter=adapter, **how)
+        names, decode = self.lm.ids, partial(self.lm.tokenizer.decode, skip_special_tokens=True)
+        return [self.lm.template.parse(c, decode(t), names) for c, t in zip(cases, texts, strict=True)]
 
     def greedy_answers(
         self, cases: Sequence[Case], *, adapter: bool = True, max_new_tokens: int = 32
     ) -> list[tuple[int, ...]]:
         """Token ids of the greedy answers to the whole cases, end-of-sequence included where the model came to it."""
-        answers = self.generate([self.prompt(c) for c in cases], adapter=adapter, max_new_tokens=max_new_tokens)
+        how = {"drafts": self._guesses(cases), "adapter": adapter, "max_new_tokens": max_new_tokens}
+        answers = self.generate([self.prompt(c) for c in cases], **how)
         end = (int(self.lm.tokenizer.eos_token_id),)
         return [answer if len(answer) == max_new_tokens else answer + end for answer in answers]
+
+    def _guesses(self, cases: Sequence[Case]) -> list[tuple[int, ...]]:
+        """Drafts: the right answers."""
+        return [self.answer_ids(case, case.path)[:-1] for case in cases]
 
     @contextlib.contextmanager
     def switched(self, adapter: bool, doses: torch.Tensor | None = None) -> Iterator[None]:
