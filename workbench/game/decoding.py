@@ -196,10 +196,11 @@ class Decoders:
         else:
             count = 1 << (count - 1).bit_length()
             key = (count, slots, *state_of(model))
-            decoder = self.kept.pop(key, None) or Decoder(model, past.cache, rows=count, slots=slots, owner=self)
-            self.kept[key] = decoder  # the last one used stands last
-            while len(self.kept) > KEPT:
-                del self.kept[next(iter(self.kept))]
+            if key not in self.kept:
+                while len(self.kept) >= KEPT:
+                    del self.kept[next(iter(self.kept))]
+                self.kept[key] = Decoder(model, past.cache, rows=count, slots=slots, owner=self)
+            decoder = self.kept[key] = self.kept.pop(key)  # the last one used stands last
         decoder.load(past, list(rows.values()), wrong=[texts.wrong(i) for i in rows])
         return decoder
 
