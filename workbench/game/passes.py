@@ -80,22 +80,20 @@ def decide(
 
 
 class Differs:
-    """Whether an answer that is being written has named a command that the asked one does not have there. Only steps
-    behind which the separator stands count: a name may be the start of a longer one."""
+    """Whether an answer that is being written has named a command that the asked one does not have there."""
 
     def __init__(self, engine: Engine, asked: Sequence[Asked]):
-        self.engine, self.asked, self.seen = engine, asked, [""] * len(asked)
+        self.lm, self.asked, self.settled = engine.lm, asked, [""] * len(asked)
+        self.names = self.lm.ids
 
     def __call__(self, i: int, tokens: Sequence[int]) -> bool:
         """Row i, its tokens so far."""
-        lm = self.engine.lm
-        text = lm.tokenizer.decode(list(tokens), skip_special_tokens=True).rpartition(lm.template.separator)[0]
-        if text == self.seen[i]:
+        text = self.lm.template.settled(self.lm.tokenizer.decode(list(tokens), skip_special_tokens=True))
+        if text == self.settled[i]:
             return False
-        self.seen[i] = text
-        expected = toolchain(self.asked[i].path)
-        named = toolchain(lm.template.parse(self.asked[i].case, text, lm.ids))
-        return named != expected[: len(named)]
+        self.settled[i] = text
+        named = toolchain(self.lm.template.parse(self.asked[i].case, text, self.names))
+        return named != toolchain(self.asked[i].path)[: len(named)]
 
 
 @dataclass(frozen=True)
@@ -156,8 +154,9 @@ class Passes:
         if new:
             chosen = list(new.values())
             asked = [Asked(self.case, facts[i] > 0, answer, path) for i in chosen]
-            how = {"adapter": self.adapter, "doses": _tensors(doses, chosen), "max_new_tokens": max_new_tokens}
-            for key, one in zip(new, decide(self.engine, asked, **how), strict=True):
+            at, longest = _tensors(doses, chosen), max_new_tokens
+            found = decide(self.engine, asked, adapter=self.adapter, doses=at, max_new_tokens=longest)
+            for key, one in zip(new, found, strict=True):
                 self.memory.learn(key, *one)
         return np.array([bool(self.memory.same(key)) for key in keys])
 
