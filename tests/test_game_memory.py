@@ -28,10 +28,6 @@ class Small:
         self.check(input_ids)
         return self.model(input_ids=input_ids, **how)
 
-    def generate(self, *, input_ids, **how):
-        self.check(input_ids)
-        return self.model.generate(input_ids=input_ids, **how)
-
     def __getattr__(self, name):
         return getattr(self.model, name)
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from bitsandbytes.nn import Linear4bit
 from peft import PeftModel
 from threadpoolctl import threadpool_info, threadpool_limits
 from tiny import NAMES, chain_case, save_tiny
@@ -11,6 +12,7 @@ from tiny import NAMES, chain_case, save_tiny
 from workbench import models
 from workbench.game import Engine
 from workbench.models import ModelError
+from workbench.train import TrainConfig, train
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen"])
@@ -48,6 +50,15 @@ def test_the_adapter_survives_saving_and_can_be_switched(tmp_path):
     assert not torch.allclose(tuned, other.logprobs(*rows, adapter=False)[0], atol=1e-3)
 
 
+def loaded(folder: str, monkeypatch: pytest.MonkeyPatch, *, held: bool) -> models.LanguageModel:
+    monkeypatch.setattr(models, "HELD_UP_TO", 0.25 if held else 0.0)
+    monkeypatch.setattr(models, "ALONE_UP_TO", 0)  # whatever a model's size
+    lm = models.load(folder, names=NAMES)
+    layers = [m for m in lm.model.modules() if isinstance(m, Linear4bit)]
+    assert layers and all(("forward" in vars(m)) == held for m in layers)
+    return lm
+
+
 @pytest.mark.parametrize("kind", ["llama", "qwen"])  # the second has biases
 def test_weights_held_dequantised_give_the_same_bits(tmp_path, monkeypatch, kind):
     folder, ids = str(save_tiny(tmp_path / kind, kind)), torch.arange(5, 60)[None]
@@ -58,12 +69,31 @@ def test_weights_held_dequantised_give_the_same_bits(tmp_path, monkeypatch, kind
         logits.square().sum().backward()
         return logits.detach(), inputs.grad
 
-    held = models.load(folder, names=NAMES)
-    monkeypatch.setattr(models, "ALONE_UP_TO", 0)  # every model counts as large
-    plain = models.load(folder, names=NAMES)
-    layers = [[m for m in lm.model.modules() if type(m).__name__ == "Linear4bit"] for lm in (held, plain)]
-    assert all("forward" in vars(m) for m in layers[0]) and not any("forward" in vars(m) for m in layers[1])
-    assert all(torch.equal(*both) for both in zip(passed(held), passed(plain), strict=True))
+    held, plain = (passed(loaded(folder, monkeypatch, held=held)) for held in (True, False))
+    assert all(torch.equal(*both) for both in zip(held, plain, strict=True))
+
+
+def test_training_on_held_weights_gives_the_same_bits(tmp_path, monkeypatch):
+    folder = str(save_tiny(tmp_path / "llama", "llama"))
+
+    def trained(lm) -> list[torch.Tensor]:
+        config = TrainConfig(steps=3, batch=4, checkpoint_every=3, learning_rate=1e-2)
+        train(lm, [chain_case()] * 8, config, folder=tmp_path / str(id(lm)))
+        return [p.detach() for n, p in lm.model.named_parameters() if "lora_" in n]
+
+    held, plain = (trained(loaded(folder, monkeypatch, held=held)) for held in (True, False))
+    assert any(weight.any() for weight in held[1::2])  # B is 0 before
+    assert all(torch.equal(*both) for both in zip(held, plain, strict=True))
+
+
+def test_held_weights_must_fit_into_a_share_of_the_free_memory(tmp_path, monkeypatch):
+    folder = str(save_tiny(tmp_path / "llama", "llama"))
+    decoder = models.load(folder, names=NAMES, four_bit=False).model.model.layers
+    size = 4 * sum(m.weight.numel() for m in decoder.modules() if isinstance(m, torch.nn.Linear))
+    for free, held in ((4 * size, True), (4 * size - 4, False)):
+        monkeypatch.setattr(models, "free_memory", lambda _, free=free: free)
+        layers = [m for m in models.load(folder, names=NAMES).model.modules() if isinstance(m, Linear4bit)]
+        assert all(("forward" in vars(m)) == held for m in layers)
 
 
 def test_gradients_still_flow_after_an_evaluation(tmp_path):

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from bitsandbytes.functional import dequantize_4bit
 from bitsandbytes.nn import Linear4bit
@@ -41,6 +42,7 @@ from workbench.wheel import Say
 READER = "reader"  # the name under which the embedded model is asked for
 THREADS = torch.get_num_threads()  # what torch takes by itself
 ALONE_UP_TO = 20_000_000  # parameters: a thread by itself runs such a model on a CPU faster than several together
+HELD_UP_TO = 0.25  # of the free memory: the rest is for passes, their keys and values, and a training's gradients
 
 
 @dataclass
@@ -111,8 +113,7 @@ def load(
         template = ReaderTemplate() if name == READER else chat_template(tokenizer, rows, name)
     keep_gradients(model)
     suit_threads(model)
-    if small_on_a_cpu(model):
-        hold_dequantised(model)
+    hold_dequantised(model)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     if adapter is not None:
@@ -210,11 +211,6 @@ def keep_gradients(model: PreTrainedModel) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def small_on_a_cpu(model: PreTrainedModel) -> bool:
-    """Whether its matrices are so small that what surrounds their products costs as much as these."""
-    return model.device.type == "cpu" and model.num_parameters() <= ALONE_UP_TO
-
-
 def suit_threads(model: PreTrainedModel) -> None:
     """Sets torch's and numpy's threads for a model on a CPU: one where sharing its matrices costs more than it gains.
 
@@ -227,16 +223,33 @@ def suit_threads(model: PreTrainedModel) -> None:
 
 
 def hold_dequantised(model: PreTrainedModel) -> None:
-    """Keeps the weights of 4-bit layers in 32 bits beside the 4: with small matrices, dequantising them costs much of a
-    pass.
+    """Keeps the weights of 4-bit layers beside the 4 bits in the dtype that they compute in, if all of them together
+    take `HELD_UP_TO` of the free memory at most: dequantising them costs much of every pass.
 
-    The numbers, gradients included, are the same to the last bit: on a CPU bitsandbytes, too, dequantises and then
-    multiplies.
+    On a CPU the numbers, gradients included, are the same to the last bit: there bitsandbytes, too, dequantises and
+    then multiplies. On a GPU it may multiply in another order.
     """
-    for module in model.modules():
-        if isinstance(module, Linear4bit):
-            weight = dequantize_4bit(module.weight.data, module.weight.quant_state)
-            module.forward = partial(functional.linear, weight=weight, bias=module.bias)
+    layers = [module for module in model.modules() if isinstance(module, Linear4bit)]
+    size = sum(module.weight.quant_state.shape.numel() * _compute_dtype(module).itemsize for module in layers)
+    if size <= HELD_UP_TO * free_memory(model.device):
+        for module in layers:
+            weight = dequantize_4bit(module.weight.data, module.weight.quant_state).to(_compute_dtype(module))
+            module.forward = partial(_linear, weight=weight, bias=module.bias)
+
+
+def _compute_dtype(module: Linear4bit) -> torch.dtype:
+    return module.compute_dtype or module.weight.quant_state.dtype
+
+
+def _linear(x: torch.Tensor, *, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """x W' + b in the dtype of the weight, as a 4-bit layer computes it."""
+    bias = None if bias is None else bias.to(weight.dtype)
+    return functional.linear(x.to(weight.dtype), weight, bias).to(x.dtype)
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a GPU, or in the machine."""
+    return torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().available
 
 
 def add_adapter(

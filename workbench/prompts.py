@@ -50,6 +50,9 @@ class Template(Protocol):
     def parse(self, case: Case, text: str, names: dict[str, str]) -> tuple[str, ...]:
         """Node ids found in a generated answer, source first. names: name -> id of every node that may be named."""
 
+    def settled(self, text: str) -> str:
+        """What of an answer that is still being written names the same nodes however it goes on."""
+
 
 class ReaderTemplate:
     """The embedded reader's frame: bare word pairs, a relation word behind each, the question before and after."""
@@ -77,6 +80,10 @@ class ReaderTemplate:
         """See `Template`; words that name no node are left out."""
         known = {reader_word(name): node for name, node in names.items()}
         return (case.source, *(known[w] for w in text.split() if w in known))
+
+    def settled(self, text: str) -> str:
+        """See `Template`: all of it, a token is a word."""
+        return text
 
 
 class ChatTemplate:
@@ -131,6 +138,10 @@ class ChatTemplate:
         steps = [re.sub(r"^[\s`*'\"]+|[\s`*'\".]+$", "", s).casefold() for s in re.split(r"\s*(?:->|→)\s*", text)]
         path = [known[s] for s in steps if s in known]
         return (case.source, *(path[1:] if path[:1] == [case.source] else path))
+
+    def settled(self, text: str) -> str:
+        """See `Template`: what stands before the last arrow; a name may be the start of a longer one."""
+        return text[: max(text.rfind("->"), text.rfind("→"), 0)]
 
 
 def encode(

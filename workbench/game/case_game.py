@@ -39,7 +39,7 @@ class Game:
     adapter: tuned or base. dose: with the adapter on, its strength: one factor, or one a module or a rank-one part, see
     `workbench.game.doses`; None: 1.
     span: (start, stop) of y's tokens that count for `logprob` and `decision`; None: all. See `span_of`.
-    shared_prefix: keep the full prompt's keys and values; None: where it pays.
+    shared_prefix: keep the full prompt's keys and values for values that are no decision; None: where it pays.
     max_new_tokens: the longest answer; answers that are compared with y end there as y did.
     Build it with `Game.of(engine, case)`. ValueError: an unknown form or removal, an empty answer, a wrong
     span or dose.
@@ -110,13 +110,13 @@ class Game:
         if self.form == "margin":
             ours, theirs = (self.passes.rows(facts, answer, doses) for answer in (self.answer, self.other))
             return np.array([a.logprobs.sum() - b.logprobs.sum() for a, b in zip(ours, theirs, strict=True)])
+        same = self._decided(facts, doses) if self.whole_decision else None
         rows = self.passes.rows(facts, self.answer, doses)
         start, stop = self.span or (0, len(self.answer))
         if self.form == "logprob":
             return np.array([r.logprobs[start:stop].sum() for r in rows])
         margins = np.array([r.margins[start:stop].min() for r in rows])
-        whole = self.removal == "delete" and self.span is None
-        return self._settled(facts, doses, margins) if whole else margins
+        return margins if same is None else np.where(same, 1, -1) * np.maximum(abs(margins), TIE)
 
     def token_logprobs(self, keep: np.ndarray) -> np.ndarray:
         """Log-probability (m, T) float64, nats, of every answer token: any span of the answer from the same passes."""
@@ -211,6 +211,11 @@ class Game:
         return np.asarray(self.case.keep_facts(np.asarray(keep, float)))
 
     @property
+    def whole_decision(self) -> bool:
+        """Whether values have the sign of the decision: on rendered texts, by the whole answer."""
+        return self.form == "decision" and self.removal == "delete" and self.span is None
+
+    @property
     def passes(self) -> Passes:
         """What asks the rows, and remembers them."""
         return Passes(self.engine, self.case, self.removal, self.adapter, self.shared_prefix, self.memory)
@@ -224,12 +229,7 @@ class Game:
         row = self._doses(1)
         return self.engine.switched(self.adapter, None if row is None else torch.tensor(row, dtype=torch.float32))
 
-    def _settled(self, facts: np.ndarray, doses: np.ndarray | None, margins: np.ndarray) -> np.ndarray:
-        """Margins with the sign of the decision: where a token changed, the toolchain is generated and compared."""
-        asked = np.flatnonzero(margins <= 0)
-        out = margins.copy()
-        if len(asked):
-            some = facts[asked], None if doses is None else doses[asked]
-            same = self.passes.same_toolchain(*some, self.path, max_new_tokens=self.max_new_tokens)
-            out[asked] = np.where(same, 1, -1) * np.maximum(abs(margins[asked]), TIE)
-        return out
+    def _decided(self, facts: np.ndarray, doses: np.ndarray | None) -> np.ndarray:
+        """Whether the greedy toolchain is still that of the answer, (m,) bool."""
+        longest = self.max_new_tokens
+        return self.passes.decisions(facts, self.answer, self.path, doses, max_new_tokens=longest)

@@ -12,12 +12,15 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import torch
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.cases import Case
 from workbench.context import check_context
+from workbench.game.decoding import Decoders, Past, Texts
 from workbench.game.doses import dosed
 from workbench.game.gates import beneath, gate_mask
 from workbench.game.memory import fitting
@@ -33,6 +36,7 @@ class Engine:
     lm: LanguageModel
     batch_tokens: int = 8192
     ledger: Ledger = field(default_factory=Ledger)
+    decoders: Decoders = field(default_factory=Decoders, repr=False, compare=False)
 
     def prompt(self, case: Case, keep: np.ndarray | None = None) -> Prompt:
         """The case as tokens, without the facts whose keep (facts,) is False."""
@@ -85,24 +89,14 @@ class Engine:
         for attempt in fitting(self, [len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]):
             with attempt as rows:
                 started = time.perf_counter()
-                width = max(len(prompts[i].ids) + len(answers[i]) - 1 for i in rows)
                 longest = max(len(answers[i]) for i in rows)
-                ids, real = self.padded([(*prompts[i].ids, *answers[i][:-1]) for i in rows], width)
-                mask: torch.Tensor = real
+                mask = None
                 if gates is not None:
                     facts = [(*prompts[i].fact, *[-1] * (len(answers[i]) - 1)) for i in rows]
-                    mask = gate_mask(facts, [gates[i] for i in rows], width, dtype=self.lm.model.dtype).to(
-                        self.lm.device
-                    )
-                positions = (real.cumsum(1) - 1).clamp(min=0)
+                    mask = gate_mask(facts, [gates[i] for i in rows], max(map(len, facts)), dtype=self.lm.model.dtype)
+                fed = [(*prompts[i].ids, *answers[i][:-1]) for i in rows]
                 with self.switched(adapter, _rows_of(doses, rows)), torch.set_grad_enabled(asked):
-                    result = self.lm.model(
-                        input_ids=ids,
-                        attention_mask=mask,
-                        position_ids=positions,
-                        logits_to_keep=longest,
-                        use_cache=False,
-                    )
+                    result, real = self.forward(fed, mask=mask, logits_to_keep=longest, use_cache=False)
                 for k, i in enumerate(rows):
                     out[i] = result.logits[k, longest - len(answers[i]) :].float()
                 self.book(rows=len(rows), tokens=int(real.sum()), started=started)
@@ -116,65 +110,90 @@ class Engine:
             for z, a in zip(rows, answers, strict=True)
         ]
 
+    def forward(
+        self, rows: Sequence[Sequence[int]], *, mask: torch.Tensor | None = None, **how
+    ) -> tuple[CausalLMOutputWithPast, torch.Tensor]:
+        """One pass over rows of token ids, padded on the left: what the model returns, and the mask of real tokens
+        (rows, width). mask: attention's, in its place. how: of the model's forward."""
+        ids, real = self.padded(rows, max(map(len, rows)))
+        positions = (real.cumsum(1) - 1).clamp(min=0)
+        mask = real if mask is None else mask.to(self.lm.device)
+        return self.lm.model(input_ids=ids, attention_mask=mask, position_ids=positions, **how), real
+
     @torch.no_grad()
     def generate(
         self,
         prompts: Sequence[Prompt],
         *,
+        drafts: Sequence[Sequence[int]] | None = None,
         adapter: bool = True,
         doses: Sequence[torch.Tensor] | torch.Tensor | None = None,
         max_new_tokens: int = 32,
+        enough: Callable[[int, Sequence[int]], bool] | None = None,
+        read: Callable[[int, torch.Tensor], None] | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> list[tuple[int, ...]]:
-        """Greedy continuations, without padding and end-of-sequence. doses: as in `logits`. progress is called with
-        the rows done."""
-        out: list[tuple[int, ...]] = [()] * len(prompts)
-        tokenizer = self.lm.tokenizer
-        for attempt in fitting(self, [len(p.ids) + max_new_tokens for p in prompts]):
+        """Greedy continuations, without padding and end-of-sequence. doses: as in `logits`.
+
+        drafts: per row tokens that it may well begin with. They are read in the pass that reads the prompt, and as far
+        as they are what greedy choice gives they need not be generated (Leviathan et al. 2023, section 2); with any
+        draft the answers are the same. enough: called with a row's number and its tokens so far; True ends it there.
+        read: called with a row's number and that pass's logits, (1 + len(draft), vocabulary) float32, for the first
+        token and for that behind each token of the draft. progress: called with the rows done.
+        """
+        drafts = drafts or [()] * len(prompts)
+        ends = {self.lm.tokenizer.eos_token_id, self.lm.tokenizer.pad_token_id}
+        texts = Texts(drafts, ends=ends, longest=max_new_tokens, enough=enough)
+        room = [len(p.ids) + max(len(d) + 1, max_new_tokens) for p, d in zip(prompts, drafts, strict=True)]
+        for attempt in fitting(self, room):
             with attempt as rows:
                 started = time.perf_counter()
-                width = max(len(prompts[i].ids) for i in rows)
-                ids, real = self.padded([prompts[i].ids for i in rows], width)
                 with self.switched(adapter, _rows_of(doses, rows)):
-                    result = self.lm.model.generate(
-                        input_ids=ids,
-                        attention_mask=real,
-                        max_new_tokens=max_new_tokens,
-                        do_sample=False,
-                        temperature=None,
-                        top_p=None,
-                        pad_token_id=tokenizer.pad_token_id,
-                        eos_token_id=tokenizer.eos_token_id,
-                    )
-                new = result[:, width:].tolist()
-                stop = {tokenizer.eos_token_id, tokenizer.pad_token_id}
-                for i, tokens in zip(rows, new, strict=True):
-                    end = next((k for k, t in enumerate(tokens) if t in stop), len(tokens))
-                    out[i] = tuple(tokens[:end])
-                self.book(rows=len(rows), tokens=int(real.sum()) + sum(len(out[i]) for i in rows), started=started)
+                    past, logits = self._drafted([prompts[i] for i in rows], [drafts[i] for i in rows])
+                for i, one in zip(rows, logits, strict=True):
+                    texts.begin(i, one)
+                    if read:
+                        read(i, one.float())
+                tokens = int(past.real.sum())
+                if going := {i: k for k, i in enumerate(rows) if not texts.ended(i)}:
+                    with self.switched(adapter, _rows_of(doses, list(going))):
+                        decoder = self.decoders.take(self.lm.model, past, going, texts, alone=doses is not None)
+                        tokens += decoder.write_on(texts, list(going))
+                self.book(rows=len(rows), tokens=tokens, started=started)
                 if progress:
                     progress(len(rows))
-        return out
+        return texts.whole()
+
+    def _drafted(self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]]) -> tuple[Past, list[torch.Tensor]]:
+        """One pass over prompts with their drafts: what it leaves behind, and per row the logits that say what stands
+        in the draft's places and in the one behind it."""
+        keep = 1 + max(map(len, drafts))
+        fed = [(*p.ids, *d) for p, d in zip(prompts, drafts, strict=True)]
+        result, real = self.forward(fed, logits_to_keep=keep, use_cache=True)
+        past = Past(result.past_key_values, real)
+        return past, [result.logits[k, keep - 1 - len(draft) :] for k, draft in enumerate(drafts)]
 
     def answers(
         self, cases: Sequence[Case], *, keeps: Sequence[np.ndarray | None] | None = None, adapter: bool = True, **how
     ) -> list[tuple[str, ...]]:
         """The node paths the model answers with, greedily. keeps: per case a fact keep-mask (facts,) bool, or None."""
         prompts = [self.prompt(c, k) for c, k in zip(cases, keeps or [None] * len(cases), strict=True)]
-        texts = [
-            self.lm.tokenizer.decode(ids, skip_special_tokens=True)
-            for ids in self.generate(prompts, adapter=adapter, **how)
-        ]
-        names = self.lm.ids
-        return [self.lm.template.parse(c, t, names) for c, t in zip(cases, texts, strict=True)]
+        texts = self.generate(prompts, drafts=self._guesses(cases), adapter=adapter, **how)
+        names, decode = self.lm.ids, partial(self.lm.tokenizer.decode, skip_special_tokens=True)
+        return [self.lm.template.parse(c, decode(t), names) for c, t in zip(cases, texts, strict=True)]
 
     def greedy_answers(
         self, cases: Sequence[Case], *, adapter: bool = True, max_new_tokens: int = 32
     ) -> list[tuple[int, ...]]:
         """Token ids of the greedy answers to the whole cases, end-of-sequence included where the model came to it."""
-        answers = self.generate([self.prompt(c) for c in cases], adapter=adapter, max_new_tokens=max_new_tokens)
+        how = {"drafts": self._guesses(cases), "adapter": adapter, "max_new_tokens": max_new_tokens}
+        answers = self.generate([self.prompt(c) for c in cases], **how)
         end = (int(self.lm.tokenizer.eos_token_id),)
         return [answer if len(answer) == max_new_tokens else answer + end for answer in answers]
+
+    def _guesses(self, cases: Sequence[Case]) -> list[tuple[int, ...]]:
+        """Drafts: the right answers."""
+        return [self.answer_ids(case, case.path)[:-1] for case in cases]
 
     @contextlib.contextmanager
     def switched(self, adapter: bool, doses: torch.Tensor | None = None) -> Iterator[None]:
@@ -214,6 +233,10 @@ class Engine:
             ids[k, width - len(row) :] = torch.as_tensor(row)
             real[k, width - len(row) :] = 1
         return ids.to(self.lm.device), real.to(self.lm.device)
+
+    def forget(self) -> None:
+        """Gives back the memory that is kept to be faster the next time."""
+        self.decoders.kept.clear()
 
     def book(self, *, rows: int, tokens: int, started: float) -> None:
         """Adds one model call that began at `started` (seconds of `time.perf_counter`) to the ledger."""

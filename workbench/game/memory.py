@@ -26,6 +26,9 @@ class Batched(Protocol):
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Row numbers, a list for each pass."""
 
+    def forget(self) -> None:
+        """Gives back what is kept to be faster the next time."""
+
 
 class Attempt:
     """One pass: `with attempt as rows: ...`. When the memory runs out in the block, the block is left in silence."""
@@ -73,6 +76,7 @@ def fitting(engine: Batched, lengths: Sequence[int]) -> Iterator[Attempt]:
         if not attempt.failed:
             left.pop(0)
             continue
+        engine.forget()
         release()
         before, engine.batch_tokens = engine.batch_tokens, max(1, min(engine.batch_tokens, attempt.tokens) // 2)
         LOG.warning(

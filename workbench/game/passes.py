@@ -1,9 +1,15 @@
-"""How the rows of a case are asked: every (facts shown, doses, answer) once, the others from memory."""
+"""How the rows of a case are asked: every (facts shown, doses, answer) once, the others from memory.
+
+A decision, whether the greedy answer still names the same toolchain, comes from the pass that reads the answer: where
+every token of it is the first choice, greedy generation gives that answer. Where one is not, generation goes on from
+there, on the pass's own keys and values, to the first command that differs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,17 +17,83 @@ import torch
 from workbench.cases import Case, toolchain
 from workbench.game.engine import Engine
 from workbench.game.prefix import PAYS_FROM, SharedPrefix
-from workbench.game.rows import Row, row_of
+from workbench.game.rows import Row, named_path, row_of
 
 
 @dataclass
 class Memory:
-    """Rows known so far, shared by all views of a game. Keys: removal, which model, which answer, fact mask."""
+    """Rows known so far, shared by all views of a game. Keys: removal, which model, which answer, fact mask. decided:
+    of rows in which a token changed, whether the toolchain did not."""
 
     rows: dict[tuple, Row] = field(default_factory=dict)
     decided: dict[tuple, bool] = field(default_factory=dict)
     prefixes: dict[tuple, SharedPrefix] = field(default_factory=dict)
     other: tuple[int, ...] = ()
+
+    def same(self, key: tuple) -> bool | None:
+        """Whether the toolchain of a row is that of the answer; None: not known."""
+        kept = key in self.rows and bool(self.rows[key].margins.min() > 0)
+        return True if kept else self.decided.get(key)
+
+    def learn(self, key: tuple, row: Row, same: bool) -> None:
+        """Keeps what a decision said."""
+        self.rows[key], self.decided[key] = row, same
+
+
+class Asked(NamedTuple):
+    """A decision that is asked for: whether the greedy answer to a case without some facts, keep (facts,) bool, names
+    the same toolchain as `answer`, token ids, or `path`, the same as node ids."""
+
+    case: Case
+    keep: np.ndarray
+    answer: tuple[int, ...]
+    path: Sequence[str]
+
+
+def decide(
+    engine: Engine,
+    asked: Sequence[Asked],
+    *,
+    adapter: bool = True,
+    doses: torch.Tensor | None = None,
+    max_new_tokens: int,
+) -> list[tuple[Row, bool]]:
+    """Per decision what the pass says of the answer's tokens, and whether the toolchain is the same. Every answer ends
+    where it has named a command that differs. doses: as in `Engine.logits`."""
+    rows: dict[int, Row] = {}
+
+    def read(i: int, logits: torch.Tensor) -> None:
+        rows[i] = row_of(logits, asked[i].answer)
+
+    texts = engine.generate(
+        [engine.prompt(a.case, a.keep) for a in asked],
+        drafts=[a.answer[:-1] for a in asked],
+        adapter=adapter,
+        doses=doses,
+        max_new_tokens=max_new_tokens,
+        enough=Differs(engine, asked),
+        read=read,
+    )
+    paths = [named_path(engine, a.case, text) for a, text in zip(asked, texts, strict=True)]
+    same = [toolchain(path) == toolchain(a.path) for a, path in zip(asked, paths, strict=True)]
+    return [(rows[i], one) for i, one in enumerate(same)]
+
+
+class Differs:
+    """Whether an answer that is being written has named a command that the asked one does not have there."""
+
+    def __init__(self, engine: Engine, asked: Sequence[Asked]):
+        self.lm, self.asked, self.settled = engine.lm, asked, [""] * len(asked)
+        self.names = self.lm.ids
+
+    def __call__(self, i: int, tokens: Sequence[int]) -> bool:
+        """Row i, its tokens so far."""
+        text = self.lm.template.settled(self.lm.tokenizer.decode(list(tokens), skip_special_tokens=True))
+        if text == self.settled[i]:
+            return False
+        self.settled[i] = text
+        named = toolchain(self.lm.template.parse(self.asked[i].case, text, self.names))
+        return named != toolchain(self.asked[i].path)[: len(named)]
 
 
 @dataclass(frozen=True)
@@ -40,9 +112,10 @@ class Passes:
 
     @property
     def pays(self) -> bool:
-        """Whether the full prompt's keys and values are kept and used again."""
-        long = len(self.engine.prompt(self.case).ids) >= PAYS_FROM
-        return long if self.shared_prefix is None else self.shared_prefix
+        """Whether the full prompt's keys and values are kept and used again, for rows that are read and not decided."""
+        if self.shared_prefix is not None:
+            return self.shared_prefix
+        return self.engine.lm.device.type == "cpu" and len(self.engine.prompt(self.case).ids) >= PAYS_FROM
 
     def rows(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None = None) -> list[Row]:
         """One `Row` a mask; what is known, or equal to another, costs nothing."""
@@ -65,32 +138,31 @@ class Passes:
         how = {"gates": None if gates is None else list(gates), "doses": doses}
         return torch.stack(self.engine.logits([prompt] * count, [answer] * count, adapter=self.adapter, **how))
 
-    def same_toolchain(
-        self, facts: np.ndarray, doses: np.ndarray | None, path: Sequence[str], *, max_new_tokens: int
-    ) -> list[bool]:
-        """Whether the greedy answer still names the toolchain of `path`, node ids, one a mask."""
+    def decisions(
+        self,
+        facts: np.ndarray,
+        answer: tuple[int, ...],
+        path: Sequence[str],
+        doses: np.ndarray | None = None,
+        *,
+        max_new_tokens: int,
+    ) -> np.ndarray:
+        """Whether the greedy answer still names the toolchain of `answer`, node ids `path`: (m,) bool, by deletion."""
         models = self._models(facts, doses)
-        keys = [self.decision_key(f, model) for model, f in zip(models, facts, strict=True)]
-        new = {key: i for i, key in enumerate(keys) if key not in self.memory.decided}
+        keys = [self.row_key(f, answer, model) for model, f in zip(models, facts, strict=True)]
+        new = {key: i for i, key in enumerate(keys) if self.memory.same(key) is None}
         if new:
             chosen = list(new.values())
-            paths = self.engine.answers(
-                [self.case] * len(new),
-                keeps=[facts[i] > 0 for i in chosen],
-                adapter=self.adapter,
-                doses=_tensors(doses, chosen),
-                max_new_tokens=max_new_tokens,
-            )
-            self.memory.decided.update(zip(new, (toolchain(p) == toolchain(path) for p in paths), strict=True))
-        return [self.memory.decided[key] for key in keys]
+            asked = [Asked(self.case, facts[i] > 0, answer, path) for i in chosen]
+            at, longest = _tensors(doses, chosen), max_new_tokens
+            found = decide(self.engine, asked, adapter=self.adapter, doses=at, max_new_tokens=longest)
+            for key, one in zip(new, found, strict=True):
+                self.memory.learn(key, *one)
+        return np.array([bool(self.memory.same(key)) for key in keys])
 
     def row_key(self, mask: np.ndarray, answer: tuple[int, ...], model: tuple[bool, bytes] | None = None) -> tuple:
         """What the memory holds a row under. model: see `_models`; None: without doses."""
         return (self.removal, *(model or (self.adapter, b"")), answer, mask.tobytes())
-
-    def decision_key(self, mask: np.ndarray, model: tuple[bool, bytes] | None = None) -> tuple:
-        """What the memory holds a decision under."""
-        return (*(model or (self.adapter, b"")), mask.tobytes())
 
     def _models(self, facts: np.ndarray, doses: np.ndarray | None) -> list[tuple[bool, bytes]]:
         """Per row what tells its model from others: the adapter on or off, and doses that are neither."""

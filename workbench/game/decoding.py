@@ -1,0 +1,215 @@
+"""Greedy decoding, one token a step for all rows of a batch, on keys and values that stand in fixed places.
+
+Every tensor that a step reads or writes stays where it is, so that on a GPU a step can be recorded as a CUDA graph and
+played again: launching some thousand small kernels one by one takes much longer than running them. Recorded or not, on
+a GPU or a CPU, it is the same step.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from peft.tuners.lora import LoraLayer
+from transformers.cache_utils import Cache, StaticLayer
+
+LOG = logging.getLogger(__name__)
+LENGTHS = 64  # slots of a decoder are a multiple of it, so that prompts of like length share one
+KEPT = 4  # decoders on a GPU, each with the keys and values of a whole batch
+PLAIN_STEPS = 2  # before one is recorded: what libraries set up at a first call cannot be
+
+
+class Past(NamedTuple):
+    """What a pass over a batch leaves behind: keys and values, and where no padding is, (rows, width), 1 and 0."""
+
+    cache: Cache
+    real: torch.Tensor
+
+
+class Texts:
+    """Answers that are being written: their tokens so far, end-of-sequence included, and when each has ended.
+
+    drafts: what each may begin with. ends: tokens that end one. longest: most tokens. enough: see `Engine.generate`.
+    """
+
+    def __init__(
+        self,
+        drafts: Sequence[Sequence[int]],
+        *,
+        ends: Set[int],
+        longest: int,
+        enough: Callable[[int, Sequence[int]], bool] | None = None,
+    ):
+        self.drafts, self.ends, self.longest, self.enough = drafts, ends, longest, enough
+        self.tokens: list[list[int]] = [[] for _ in drafts]
+
+    def begin(self, i: int, logits: torch.Tensor) -> None:
+        """Text i as far as greedy choice gives its draft, and what it gives there instead, or behind it. logits:
+        (1 + len(draft), vocabulary), in the place of each token of the draft and behind the last."""
+        draft, said = self.drafts[i], logits.argmax(-1).tolist()
+        agreed = next((k for k, token in enumerate(draft) if said[k] != token), len(draft))
+        self.tokens[i] = [*draft[:agreed], said[agreed]]
+
+    def wrong(self, i: int) -> int:
+        """Tokens of draft i that greedy choice does not give, as text i begins."""
+        return 1 + len(self.drafts[i]) - len(self.tokens[i])
+
+    def ended(self, i: int) -> bool:
+        """Whether text i is whole, or as much of it as is wanted."""
+        whole = len(self.tokens[i]) >= self.longest or not self.ends.isdisjoint(self.tokens[i])
+        return whole or (self.enough is not None and self.enough(i, self.tokens[i]))
+
+    def whole(self) -> list[tuple[int, ...]]:
+        """The texts without what ends them."""
+        stops = [next((k for k, t in enumerate(text) if t in self.ends), self.longest) for text in self.tokens]
+        return [tuple(text[: min(stop, self.longest)]) for text, stop in zip(self.tokens, stops, strict=True)]
+
+
+class Slots(StaticLayer):
+    """Keys and values (rows, heads, slots, features) of one layer; what comes goes to slot `at`, (1,) int64."""
+
+    def __init__(self, like: Any, at: torch.Tensor, *, rows: int, slots: int):
+        super().__init__(max_cache_len=slots)
+        self.keys, self.values = (x.new_zeros(rows, x.shape[1], slots, x.shape[3]) for x in (like.keys, like.values))
+        self.at, self.is_initialized = at, True
+
+    def update(
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """One token a row in, all out; the attention mask hides what is not there yet."""
+        self.keys.index_copy_(2, self.at, key_states)
+        self.values.index_copy_(2, self.at, value_states)
+        return self.keys, self.values
+
+    def get_seq_length(self) -> int:
+        """Nothing rests on it: every step is given its positions and its mask."""
+        return 0
+
+
+class Decoder:
+    """Room for so many rows of so many tokens. like: the cache of an ordinary pass of the same model. owner: whether
+    steps may be recorded; None: never."""
+
+    def __init__(self, model: torch.nn.Module, like: Cache, *, rows: int, slots: int, owner: Decoders | None = None):
+        first = like.layers[0].keys
+        self.model, self.dtype, self.owner, self.steps = model, first.dtype, owner, 0
+        self.tokens = torch.zeros(rows, 1, dtype=torch.long, device=first.device)
+        self.positions = torch.zeros_like(self.tokens)
+        self.at = torch.zeros(1, dtype=torch.long, device=first.device)
+        self.places = torch.arange(slots, device=first.device)
+        self.hidden = torch.ones(rows, slots, dtype=torch.bool, device=first.device)
+        self.cache = Cache(layers=[Slots(layer, self.at, rows=rows, slots=slots) for layer in like.layers])
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def load(self, past: Past, rows: Sequence[int], *, wrong: Sequence[int]) -> None:
+        """Takes over some rows of a pass. wrong: per row how many of its last tokens do not count."""
+        count, width, device = len(rows), past.real.shape[1], past.real.device
+        chosen = torch.tensor(list(rows), device=device)
+        for slot, layer in zip(self.cache.layers, past.cache.layers, strict=True):
+            slot.keys[:count, :, :width] = layer.keys[chosen]
+            slot.values[:count, :, :width] = layer.values[chosen]
+        ends = width - torch.tensor(list(wrong), device=device)
+        seen = past.real[chosen].bool() & (self.places[:width] < ends[:, None])
+        self.hidden.fill_(True)
+        self.hidden[:count, :width] = ~seen
+        self.positions.zero_()
+        self.positions[:count] = seen.sum(1, keepdim=True)
+        self.at.fill_(width)
+
+    def write_on(self, texts: Texts, rows: Sequence[int]) -> int:
+        """Writes the texts of the rows, in the order in which they were loaded, to their ends; gives the number of
+        tokens read for it."""
+        going, read = list(enumerate(rows)), 0
+        last = [texts.tokens[i][-1] for i in rows]
+        self.tokens[: len(last), 0] = torch.tensor(last, device=self.tokens.device)
+        while going:
+            said = self()
+            read += len(going)
+            for k, i in going:
+                texts.tokens[i].append(said[k])
+            going = [(k, i) for k, i in going if not texts.ended(i)]
+        return read
+
+    def __call__(self) -> list[int]:
+        """Reads the token of every row; the first choices for the next, which the next call reads."""
+        if self.owner and self.owner.can_record and self.graph is None and self.steps >= PLAIN_STEPS:
+            self._record(self.owner)
+        if self.graph is None:
+            self._step()
+        else:
+            self.graph.replay()
+        self.steps += 1
+        return self.tokens[:, 0].tolist()
+
+    def _step(self) -> None:
+        """What is recorded: nothing in it waits for the GPU, and every result goes to where the last one was."""
+        self.hidden.logical_and_(self.places != self.at)
+        mask = torch.zeros(self.hidden.shape, dtype=self.dtype, device=self.hidden.device)
+        result = self.model(
+            input_ids=self.tokens,
+            attention_mask=mask.masked_fill(self.hidden, torch.finfo(self.dtype).min)[:, None, None],
+            position_ids=self.positions,
+            past_key_values=self.cache,
+            logits_to_keep=1,
+            use_cache=True,
+        )
+        self.tokens.copy_(result.logits[:, -1].argmax(-1, keepdim=True))
+        self.positions.add_(1)
+        self.at.add_(1)
+
+    def _record(self, owner: Decoders) -> None:
+        """Records the step, without running it. Where that fails, all steps stay plain, and slow."""
+        stream = None
+        try:
+            stream, graph = torch.cuda.current_stream(), torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+                self._step()
+            self.graph = graph
+        except Exception as error:  # whatever a driver, a kernel or a model has against it
+            if stream is not None:
+                torch.cuda.set_stream(stream)  # a recording that fails leaves its own behind
+            owner.can_record = False
+            owner.kept.clear()
+            LOG.warning("a decoding step cannot be recorded as a CUDA graph, so that decoding is slow: %s", error)
+
+
+@dataclass
+class Decoders:
+    """Where decoders come from. On a GPU they are kept, and used again while nothing about the model has changed."""
+
+    kept: dict[tuple, Decoder] = field(default_factory=dict)
+    can_record: bool = True
+    device: str = "cuda"  # the type of those that record
+
+    def take(
+        self, model: torch.nn.Module, past: Past, rows: Mapping[int, int], texts: Texts, *, alone: bool
+    ) -> Decoder:
+        """A decoder that goes on from a pass. rows: number of a text -> its row in the pass. alone: the model is
+        altered for this batch only."""
+        room = past.real.shape[1] + texts.longest - min(len(texts.tokens[i]) for i in rows)
+        count, slots = len(rows), -(-room // LENGTHS) * LENGTHS
+        if alone or not self.can_record or past.real.device.type != self.device:
+            decoder = Decoder(model, past.cache, rows=count, slots=slots)
+        else:
+            count = 1 << (count - 1).bit_length()
+            key = (count, slots, *state_of(model))
+            if key not in self.kept:
+                while len(self.kept) >= KEPT:
+                    del self.kept[next(iter(self.kept))]
+                self.kept[key] = Decoder(model, past.cache, rows=count, slots=slots, owner=self)
+            decoder = self.kept[key] = self.kept.pop(key)  # the last one used stands last
+        decoder.load(past, list(rows.values()), wrong=[texts.wrong(i) for i in rows])
+        return decoder
+
+
+def state_of(model: torch.nn.Module) -> tuple:
+    """What a recorded step depends on beside its inputs: where the weights lie, and which adapters are on."""
+    adapters = tuple(
+        (layer.disable_adapters, layer.merged, tuple(layer.active_adapters), tuple(layer.scaling.items()))
+        for layer in model.modules()
+        if isinstance(layer, LoraLayer)
+    )
+    return id(model), model.training, adapters, tuple(p.data_ptr() for p in model.parameters())
