@@ -8,10 +8,9 @@ workbench.train`.
 """
 
 from workbench.train.config import TrainConfig
-from workbench.train.madeup import renamed
 from workbench.train.qlora import TrainResult, train
 from workbench.train.rows import GROUP, Views, collate, held_out_rows, labelled
-from workbench.train.scores import is_valid, score, shares_right
+from workbench.train.scores import is_valid, judged, score, shares_right
 
 __all__ = [
     "GROUP",
@@ -21,8 +20,8 @@ __all__ = [
     "collate",
     "held_out_rows",
     "is_valid",
+    "judged",
     "labelled",
-    "renamed",
     "score",
     "shares_right",
     "train",

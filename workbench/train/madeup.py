@@ -69,7 +69,9 @@ class Names:
 def renamed(cases: Sequence[Case], lm: LanguageModel, *, seed: int) -> tuple[list[Case], LanguageModel]:
     """Cases of the graph as it would be if every name in it were made up, and the same model to ask about it."""
     names = Names.of(lm).draw(lm.names, np.random.default_rng(seed))
-    return [replace(case, names={node: names[node] for node in case.names}) for case in cases], replace(lm, names=names)
+    other = ((case, {node: names[node] for node in case.names}) for case in cases)
+    made_up = [replace(case, id=f"made_up-{case.id}", split="made_up", names=own) for case, own in other]
+    return made_up, replace(lm, names=names)
 
 
 def plain(name: str) -> str:

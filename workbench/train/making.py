@@ -10,7 +10,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,10 @@ from workbench.artifacts.files import atomic_write_json, atomic_write_text, sha2
 from workbench.artifacts.provenance import package_versions
 from workbench.game import Engine
 from workbench.train.checkpoints import fingerprint
-from workbench.train.madeup import renamed
 from workbench.train.progress import Progress
 from workbench.train.qlora import train
 from workbench.train.recipe import Recipe, Splits
-from workbench.train.scores import score, shares_right
+from workbench.train.scores import judged, shares_right
 
 SHARES = (0.0, 0.3, 0.6)  # of needed facts withheld when the adapter is judged
 SPLITS = ("held_out_sequences", "held_out", "held_out_tools", "showcase")
@@ -58,18 +56,17 @@ class Making:
         counts = {split: len(cases) for split, cases in self.given.cases.items()}
         return fingerprint(self.lm, self.given.cases["train"]) | {"base_files": files, "counts": counts}
 
-    def run(self) -> dict[str, Any]:
-        """The card, when all is done. It is written after the training and after every group of answers."""
+    def run(self) -> None:
+        """To the end. The card is written after the training and after every group of answers."""
         self.given.save(self.folder, training=False)
         card = self.finished()
         if card is None:
             card = self.facts | self.trained()
-            self.write(card)
+            self.keep(card, [])
         else:
             self.say("the adapter is there, of the same recipe and cases; nothing is trained")
             self.lm = models.load(self.recipe.model, names=self.given.names, adapter=self.folder)
         self.judge(card)
-        return card
 
     def finished(self) -> dict[str, Any] | None:
         """The card of a training that is done already, of the very same recipe."""
@@ -79,10 +76,6 @@ class Making:
             return None
         same = all(card.get(key) == value for key, value in json.loads(json.dumps(self.facts)).items())
         return card if same and (self.folder / "adapter_model.safetensors").is_file() else None
-
-    def write(self, card: dict[str, Any]) -> None:
-        """The card, whole or not at all."""
-        atomic_write_json(self.card_file, card)
 
     def trained(self) -> dict[str, Any]:
         """Trains the adapter; what the card says about it."""
@@ -120,30 +113,26 @@ class Making:
             )
 
     def judge(self, card: dict[str, Any]) -> None:
-        """Answers to all held-out cases; the tuned model's come first. `made_up`: held-out pairs as if every name were
-        another; the scores go into the card, the answers into `answers.jsonl`."""
+        """Answers to all held-out cases, the tuned model's first: scores go into the card, answers into a file."""
+        cases = self.given.cases
+        splits = {split: cases[split] for split in SPLITS if cases.get(split)}
+        engine = Engine(self.lm, batch_tokens=GPU_TOKENS) if self.lm.device.type == "cuda" else Engine(self.lm)
+        shown = sampling.unseen_commands({"held_out_tools": [], **cases})
+        how = {"seed": self.recipe.train.seed, "edges": self.given.edges, "always_shown": shown}
         answers: list[dict[str, Any]] = []
-        asked = list(product([s for s in SPLITS if self.given.cases.get(s)], SHARES))
-        asked += [("made_up", 0.0)] if self.given.cases.get("held_out") else []
-        for model in ("tuned", "base") if self.base else ("tuned",):
-            for split, share in asked:
-                started = time.perf_counter()
-                rows = self.answered(split, share, adapter=model == "tuned")
-                answers += [row | {"split": split, "model": model, "share": share} for row in rows]
-                card["scores"] = shares_right(answers)
-                self.write(card)
-                lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in answers)
-                atomic_write_text(self.folder / "answers.jsonl", "".join(lines))
-                right = np.mean([row["exact"] for row in rows])
-                took = time.perf_counter() - started
-                self.say(f"{model}, {split}, {share:.0%} withheld: exact {right:.3f}, n = {len(rows)}, {took:.0f} s")
+        for adapter in (True, False) if self.base else (True,):
+            started = time.perf_counter()
+            for rows in judged(engine, splits, SHARES, adapter=adapter, **how):
+                answers += rows
+                self.keep(card | {"scores": shares_right(answers)}, answers)
+                right, first = np.mean([row["exact"] for row in rows]), rows[0]
+                self.say(
+                    f"{first['model']}, {first['split']}, {first['share']:.0%} withheld: exact {right:.3f}, "
+                    f"n = {len(rows)}, {time.perf_counter() - started:.0f} s"
+                )
 
-    def answered(self, split: str, share: float, *, adapter: bool) -> list[dict[str, Any]]:
-        """Records of `score` for one split."""
-        cases, lm = self.given.cases.get(split, []), self.lm
-        if split == "made_up":
-            cases, lm = renamed(self.given.cases["held_out"], lm, seed=self.recipe.train.seed)
-        engine = Engine(lm, batch_tokens=GPU_TOKENS) if lm.device.type == "cuda" else Engine(lm)
-        shown = sampling.unseen_commands({"held_out_tools": [], **self.given.cases})
-        how = {"edges": self.given.edges, "seed": self.recipe.train.seed, "always_shown": shown}
-        return score(engine, cases, share=share, adapter=adapter, **how)
+    def keep(self, card: dict[str, Any], answers: list[dict[str, Any]]) -> None:
+        """Writes both, each whole or not at all."""
+        atomic_write_json(self.card_file, card)
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in answers)
+        atomic_write_text(self.folder / "answers.jsonl", "".join(lines))
