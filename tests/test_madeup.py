@@ -17,18 +17,20 @@ def chat(tmp_path):
 @pytest.mark.parametrize("kind", ["reader", "chat"])
 def test_made_up_names_are_read_like_any(tmp_path, kind):
     lm = tiny_reader() if kind == "reader" else chat(tmp_path)
-    draw, rng, seen = Names.of(lm), np.random.default_rng(0), set()
-    for _ in range(50):
+    draw, rng, seen = Names.of(lm), np.random.default_rng(0), []
+    for _ in range(80):
         case = draw.of_case(chain_case(), rng)
-        plains = {plain(name) for name in case.names.values()}
-        assert case.names.keys() == NAMES.keys() and len(plains) == len(NAMES)
-        assert not plains & {plain(name) for name in NAMES.values()}
-        seen.add(frozenset(plains))
+        new = {node: name for node, name in case.names.items() if name != NAMES[node]}
+        assert case.names.keys() == NAMES.keys() and len(set(map(plain, case.names.values()))) == len(NAMES)
+        assert not {plain(name) for name in new.values()} & {plain(name) for name in NAMES.values()}
+        assert new.keys() == NAMES.keys() or (new and all(node.startswith("command:") for node in new))
+        seen.append(frozenset(new.items()))
         answer = lm.template.answer(case, case.path)
         assert lm.template.parse(case, answer, {name: node for node, name in case.names.items()}) == case.path
         ids = encode(case, lm.template, lm.tokenizer).ids + encode_answer(case, case.path, lm.template, lm.tokenizer)
         assert lm.tokenizer.unk_token_id is None or lm.tokenizer.unk_token_id not in ids
-    assert len(seen) == 50
+    assert len(set(seen)) == 80 and 25 < sum(len(new) == len(NAMES) for new in seen) < 55
+    assert {len(new) for new in seen} == {1, 2, 3, 4, len(NAMES)}
 
 
 def test_names_have_the_shape_of_what_they_stand_for(tmp_path):
@@ -45,10 +47,10 @@ def test_a_reader_without_tokens_to_spare_deals_out_its_own():
     lm.names = NAMES | {f"format:{i}": f"f{i}" for i in range(POOL - len(NAMES) - 3)}
     lm.tokenizer = build_tokenizer(lm.names.values())
     assert len(Names.of(lm).spare) == 3
-    case = Names.of(lm).of_case(chain_case(), np.random.default_rng(0))
-    ids = lm.tokenizer.convert_tokens_to_ids(list(case.names.values()))
+    names = Names.of(lm).draw(NAMES, np.random.default_rng(0))
+    ids = lm.tokenizer.convert_tokens_to_ids(list(names.values()))
     assert len(set(ids)) == len(NAMES) and min(ids) >= FIRST_ENTITY
-    assert case.names != chain_case().names
+    assert names != NAMES
 
 
 def test_a_graph_under_other_names_asks_the_same(tmp_path):

@@ -80,13 +80,13 @@ def test_a_share_of_rows_is_read_under_made_up_names_with_nothing_withheld():
     replayed = []
     for row in map(rows.__getitem__, range(len(rows))):
         entities = {token for token in row["input_ids"] if token >= FIRST_ENTITY}
-        assert entities <= own or not entities & own
-        if not entities & own:
+        if new := frozenset(entities - own):
             assert len(row["input_ids"]) == length and len(entities) == len(case.nodes)
-            replayed.append(frozenset(entities))
+            replayed.append((new, bool(entities & own)))
         else:
             assert len(row["input_ids"]) < length
-    assert 70 <= len(replayed) <= 130 and len(set(replayed)) == len(replayed)
+    assert 70 <= len(replayed) <= 130 and len({new for new, _ in replayed}) > 0.9 * len(replayed)
+    assert 0.3 < np.mean([known for _, known in replayed]) < 0.7  # among these are names of the graph
 
 
 @pytest.mark.parametrize("pad", [0, 2])

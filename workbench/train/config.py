@@ -27,7 +27,7 @@ class TrainConfig:
     batch: int = 16  # cases a step
     learning_rate: float = 5e-3
     shares: tuple[float, ...] = (0.0, 0.3, 0.6)  # shares of needed facts withheld, drawn evenly
-    replay: float = 0.25  # share of rows with made-up names and nothing withheld, lest reading be forgotten
+    replay: float = 0.25  # share of rows that withhold nothing and have made-up names, lest reading be forgotten
     checkpoint_every: int = 250  # steps
     packed: bool = False  # the cases of a step one after another in one row, without padding; see `packing`
     seconds: float | None = None  # of training at most: the rate decays by the time spent, and it ends by then

@@ -62,8 +62,16 @@ class Names:
         return found
 
     def of_case(self, case: Case, rng: np.random.Generator) -> Case:
-        """The case with a made-up name for every node."""
-        return replace(case, names=self.draw(case.names, rng))
+        """The case with a made-up name for every node or, as often, for some commands of an otherwise known world.
+
+        The first keep a model reading where it knows nothing, the second where a new tool stands among known formats.
+        """
+        nodes = list(case.names)
+        if rng.random() < 0.5:
+            commands = [node for node in nodes if node.startswith("command:")]
+            share = rng.random()
+            nodes = [node for node in commands if rng.random() < share] or commands
+        return replace(case, names={**case.names, **self.draw(nodes, rng)})
 
 
 def renamed(cases: Sequence[Case], lm: LanguageModel, *, seed: int) -> tuple[list[Case], LanguageModel]:

@@ -1,6 +1,6 @@
 """Cases as rows of token ids: facts drawn to be withheld anew at each sight, loss on the answer alone.
 
-Some rows are there lest the model forget to read: nothing is withheld in them, and all names are made up.
+Some rows are there lest the model forget to read: nothing is withheld in them, and names are made up.
 """
 
 from __future__ import annotations
