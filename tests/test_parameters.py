@@ -170,7 +170,7 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 DECLARED = [(path.stem, p) for path in sorted(NOTEBOOKS.rglob("*.ipynb")) for p in read_parameters(path).values()]
 TAKES: dict[tuple[str, str], Callable[[Any], object]] = {
     **{("02_train_qlora", name): lambda value, name=name: TrainConfig(**{name: value})
-       for name in ("rank", "steps", "batch", "learning_rate", "checkpoint_every")},
+       for name in ("rank", "steps", "batch", "learning_rate", "replay", "checkpoint_every")},
     ("02_train_qlora", "lora_alpha"): lambda value: TrainConfig(alpha=value),
     **{("02_train_qlora", f"{name}_cases"): lambda value, plural=plural: SamplingConfig(**{plural: value})
        for name, plural in (("train", "train"), ("held_out", "held_out"), ("held_out_tool", "held_out_tools"))},

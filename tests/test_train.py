@@ -2,18 +2,24 @@
 
 import dataclasses
 import json
+import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 from tiny import NAMES, chain_case, save_tiny, tiny_reader
+from torch.utils.data import DataLoader
+from transformers import get_cosine_schedule_with_warmup
 
 from workbench import models
 from workbench.cases import Case
 from workbench.game import Engine
 from workbench.game.memory import MemoryShort
-from workbench.train import GROUP, TrainConfig, Views, collate, is_valid, score, shares_right, train
+from workbench.reader import FIRST_ENTITY, reader_word
+from workbench.train import GROUP, TrainConfig, Views, collate, is_valid, labelled, score, shares_right, train
+from workbench.train.config import rate
 
 TINY = TrainConfig(rank=4, alpha=8, steps=6, batch=4, checkpoint_every=2, seed=5)
 
@@ -33,7 +39,7 @@ def load(tmp_path):
 
 def test_rows_are_the_same_in_every_run_and_ask_for_answers_only():
     lm = tiny_reader()
-    config = TrainConfig(steps=5, batch=4, shares=(0.0, 0.5), seed=1)
+    config = TrainConfig(steps=5, batch=4, shares=(0.0, 0.5), replay=0, seed=1)
     views, again = (Views([chain_case()], lm, config=config) for _ in range(2))
     assert len(views) == 20
     assert [views[i] for i in range(20)] == [again[i] for i in range(20)]
@@ -46,7 +52,7 @@ def test_rows_are_the_same_in_every_run_and_ask_for_answers_only():
 
 def test_a_batch_holds_rows_of_like_length_and_nothing_is_lost_to_sorting():
     short = dataclasses.replace(chain_case(), facts=chain_case().facts[:4])
-    config = TrainConfig(steps=GROUP, batch=8, shares=(0.0,), seed=0)
+    config = TrainConfig(steps=GROUP, batch=8, shares=(0.0,), replay=0, seed=0)
     views = Views([chain_case(), short], tiny_reader(), config=config)
     lengths = [len(views[i]["input_ids"]) for i in range(len(views))]
     batches = [lengths[i : i + 8] for i in range(0, len(lengths), 8)]
@@ -55,11 +61,78 @@ def test_a_batch_holds_rows_of_like_length_and_nothing_is_lost_to_sorting():
     assert len({tuple(views[i]["input_ids"]) for i in range(len(views))}) > 40  # 24 orders of the short one
 
 
-def test_collate_pads_on_the_right_and_masks_it():
-    batch = collate([{"input_ids": [5, 6], "labels": [-100, 6]}, {"input_ids": [7], "labels": [7]}], pad=0)
-    assert batch["input_ids"].tolist() == [[5, 6], [7, 0]]
-    assert batch["labels"].tolist() == [[-100, 6], [7, -100]]
-    assert batch["attention_mask"].tolist() == [[1, 1], [1, 0]]
+def test_rows_are_the_same_whichever_process_makes_them():
+    views = Views([chain_case()], tiny_reader(), config=TrainConfig(steps=2 * GROUP + 1, batch=4, seed=3))
+    here = [views[i] for i in range(len(views))]
+    for workers in (1, 3):
+        batches = DataLoader(views, batch_size=4, num_workers=workers, collate_fn=list, multiprocessing_context="fork")
+        assert [row for batch in batches for row in batch] == here
+    sent = pickle.loads(pickle.dumps(views))  # as a process that is not forked gets it
+    assert [sent[i] for i in range(0, len(views), 7)] == here[::7]
+    assert here == [views[i] for i in range(len(views))]
+
+
+def test_a_share_of_rows_is_read_under_made_up_names_with_nothing_withheld():
+    lm, case = tiny_reader(), chain_case()
+    own = set(lm.tokenizer.convert_tokens_to_ids([reader_word(name) for name in NAMES.values()]))
+    rows = Views([case], lm, config=TrainConfig(steps=50, batch=8, shares=(0.6,), replay=0.25, seed=2))
+    length = len(labelled(case, lm)["input_ids"])
+    replayed = []
+    for row in map(rows.__getitem__, range(len(rows))):
+        entities = {token for token in row["input_ids"] if token >= FIRST_ENTITY}
+        if new := frozenset(entities - own):
+            assert len(row["input_ids"]) == length and len(entities) == len(case.nodes)
+            replayed.append((new, bool(entities & own)))
+        else:
+            assert len(row["input_ids"]) < length
+    assert 70 <= len(replayed) <= 130 and len({new for new, _ in replayed}) > 0.9 * len(replayed)
+    assert 0.3 < np.mean([known for _, known in replayed]) < 0.7  # among these are names of the graph
+
+
+@pytest.mark.parametrize("pad", [0, 2])
+def test_a_batch_has_the_loss_of_its_rows(tmp_path, pad):
+    """Against rows one by one with logits at every position, by the plain definition."""
+    lm = load(tmp_path)
+    rows = [labelled(replace(chain_case(), facts=chain_case().facts[:n]), lm) for n in (9, 4, 6)]
+    batch = collate(rows, pad)
+    assert batch["attention_mask"].sum(1).tolist() == [len(row["input_ids"]) for row in rows]
+    assert batch["logits_to_keep"].numel() < batch["input_ids"].shape[1] / 2
+    total, count = 0.0, 0
+    for row in rows:
+        logits = lm.model(input_ids=torch.tensor([row["input_ids"]])).logits[0, :-1].log_softmax(-1)
+        asked = [(k, label) for k, label in enumerate(row["labels"][1:]) if label != -100]
+        total -= sum(logits[k, label].item() for k, label in asked)
+        count += len(asked)
+    assert lm.model(**batch).loss.item() == pytest.approx(total / count, rel=1e-5)
+    assert int((batch["shift_labels"] != -100).sum()) == count
+
+
+def test_the_rate_is_that_of_the_trainers_cosine():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedule = get_cosine_schedule_with_warmup(optimizer, 10, 200)
+    for step in range(201):
+        assert rate(step / 200) == pytest.approx(schedule.get_last_lr()[0], abs=1e-9)
+        optimizer.step()
+        schedule.step()
+
+
+def test_a_training_whose_time_is_up_has_ended_with_its_rate(tmp_path):
+    config = replace(TINY, steps=10**6, seconds=3.0, checkpoint_every=1000)
+    result = train(load(tmp_path), [chain_case()], config, folder=tmp_path / "out", held_out=[chain_case()])
+    rates = [row["learning_rate"] for row in result.history]
+    assert 1 < result.steps < 10**6 and len(result.held_out) >= 2
+    assert rates[-1] < 0.1 * config.learning_rate
+    assert (tmp_path / "out" / "adapter_model.safetensors").is_file()
+    assert not list((tmp_path / "out").rglob("*.pt")), "the optimizer's state is gone: the training is done"
+
+
+def test_products_in_16_bits_end_with_the_training(tmp_path):
+    lm = models.load(str(save_tiny(tmp_path / "llama", "llama")), names=NAMES, four_bit=False)
+    lm.model.bfloat16()
+    result = train(lm, [chain_case()], TINY, folder=tmp_path / "out")
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
+    assert {p.dtype for n, p in lm.model.named_parameters() if "lora_" in n} == {torch.float32}
+    assert lm.model(input_ids=torch.tensor([[5, 6]])).logits.dtype == torch.bfloat16
 
 
 def short_of_memory(lm, most: int) -> list[int]:

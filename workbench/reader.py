@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
-from transformers import LlamaConfig, PreTrainedTokenizerFast
+from transformers import LlamaConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 RELATIONS = (
     "download_from", "input", "output", "output_data", "input_data", "command_of", "performs", "has_topic",
@@ -71,7 +72,7 @@ def reader_word(name: str) -> str:
 
 
 def build_tokenizer(names: Iterable[str]) -> PreTrainedTokenizerFast:
-    """A word-level tokenizer that gives each name one entity token, in sorted order.
+    """A word-level tokenizer that gives each name one entity token, in sorted order; tokens to spare get made-up words.
 
     Raises ValueError when two names are one word to the reader, or when there are more names than entity tokens.
     """
@@ -84,9 +85,16 @@ def build_tokenizer(names: Iterable[str]) -> PreTrainedTokenizerFast:
         raise ValueError(
             f"the reader has {POOL} entity tokens, the graph has {len(words)} names; build it on fewer nodes"
         )
-    vocabulary = {w: i for i, w in enumerate(RESERVED)} | {w: FIRST_ENTITY + i for i, w in enumerate(words)}
+    made_up = (w for w in map("made-up-{}".format, range(2 * POOL)) if w not in words)
+    entities = [*words, *islice(made_up, POOL - len(words))]
+    vocabulary = {w: i for i, w in enumerate(RESERVED)} | {w: FIRST_ENTITY + i for i, w in enumerate(entities)}
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = Split(Regex(r"\s+"), behavior="removed")
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token=BOS, eos_token=EOS, pad_token=PAD, unk_token=UNKNOWN, padding_side="left"
     )
+
+
+def entity_words(tokenizer: PreTrainedTokenizerBase) -> set[str]:
+    """All words that stand for entities: names of the graph, and the made-up words of tokens to spare."""
+    return {word for word, token in tokenizer.get_vocab().items() if token >= FIRST_ENTITY}

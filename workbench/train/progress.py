@@ -122,14 +122,17 @@ class Stop:
 @dataclass(eq=False)
 class Watch(TrainerCallback):
     """The Trainer's callback: hands the loss history to `listen` and a `Progress` to `show`, scores held-out rows, ends
-    the training with a checkpoint where a stop is asked for, and notes each checkpoint with the seconds up to it."""
+    the training with a checkpoint where a stop is asked for, and notes each checkpoint with the seconds up to it.
+
+    limit: seconds after which the training has come to its end."""
 
     checkpoints: Checkpoints
     listen: Callable[[list[dict]], None] | None = None
     show: Callable[[Progress], None] | None = None
     held_out: HeldOut | None = None
     stop: Stop = field(default_factory=Stop)
-    tokens: int = 0
+    limit: float = math.inf
+    tokens: int | torch.Tensor = 0
     scoring: float = 0.0
 
     def __post_init__(self) -> None:
@@ -140,14 +143,26 @@ class Watch(TrainerCallback):
         """Seconds of training so far, those before an interruption included up to its last checkpoint."""
         return self.before + time.perf_counter() - self.started
 
-    def counted(self, collate: Collate) -> Collate:
-        """The same collator, its tokens counted."""
+    @property
+    def over(self) -> bool:
+        """Whether the time is up."""
+        return self.seconds >= self.limit
 
-        def count(rows: Sequence[Row]) -> dict[str, Any]:
-            self.tokens += sum(len(row["input_ids"]) for row in rows)
-            return collate(rows)
+    @contextlib.contextmanager
+    def counting(self, model: torch.nn.Module) -> Iterator[None]:
+        """While the block runs, the tokens that the model trains on are counted, on its device: a GPU is not waited
+        for."""
 
-        return count
+        def count(module: torch.nn.Module, _args: tuple, given: dict[str, Any]) -> None:
+            if module.training:
+                mask = given.get("attention_mask")
+                self.tokens = self.tokens + (given["input_ids"].numel() if mask is None else mask.detach().sum())
+
+        hook = model.register_forward_pre_hook(count, with_kwargs=True)
+        try:
+            yield
+        finally:
+            hook.remove()
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         self.first, self.started = state.global_step, time.perf_counter()
@@ -156,10 +171,10 @@ class Watch(TrainerCallback):
         self._tell(state)
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
-        if self.stop.asked:
+        if self.stop.asked or self.over:
             control.should_training_stop = control.should_save = control.should_log = True
         if self.held_out:
-            last = self.stop.asked or state.global_step >= state.max_steps
+            last = control.should_training_stop or state.global_step >= state.max_steps
             if last or state.global_step % self.held_out.every(int(state.logging_steps)) == 0:
                 self._score(state, model)
 
@@ -182,7 +197,7 @@ class Watch(TrainerCallback):
 
     def _tell(self, state) -> None:
         if self.show:
-            here = (state.global_step - self.first, time.perf_counter() - self.started, self.tokens * world())
+            here = (state.global_step - self.first, time.perf_counter() - self.started, int(self.tokens) * world())
             log, steps = state.log_history, (state.global_step, state.max_steps)
             self.show(Progress(*steps, losses(log), held_out_losses(log), self.seconds, here, self.scoring))
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import torch
 from peft import PeftModel
-from transformers import PrinterCallback, Trainer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+from transformers import PrinterCallback, ProgressCallback, Trainer
 
 from workbench.cases import Case
 from workbench.context import check_context
@@ -18,7 +23,7 @@ from workbench.game.memory import MemoryShort, is_out_of_memory, release
 from workbench.models import LanguageModel, add_adapter
 from workbench.train import together
 from workbench.train.checkpoints import Checkpoints, fingerprint
-from workbench.train.config import TrainConfig, arguments
+from workbench.train.config import TrainConfig, arguments, rate
 from workbench.train.packing import check_packs, pack, packed_attention
 from workbench.train.progress import HeldOut, Progress, Watch, held_out_losses, losses
 from workbench.train.rows import Views, collate, held_out_rows, longest_rows
@@ -49,6 +54,7 @@ def train(
     held_out: Sequence[Case] = (),
     stoppable: bool = False,
     processes: int = 1,
+    bar: bool = True,
 ) -> TrainResult:
     """Trains a fresh adapter, in place of one that is there, and writes it to `folder` (PEFT: safetensors + JSON).
 
@@ -60,6 +66,7 @@ def train(
     told along the way; neither they nor `show` change what is trained. stoppable: an interrupt (SIGINT) ends the
     training after the step it is at, with a checkpoint and the adapter as it then is; called again, it goes on there.
     processes: that train together, see `together`; an interrupt then ends them, and their checkpoints stay.
+    bar: whether the Trainer's own bar is drawn.
 
     ContextError: a case is longer than the model's context. ValueError: rows are to be packed for a model whose
     attention is not plain, the batch does not divide among the processes, or they want more GPUs than there are.
@@ -71,7 +78,7 @@ def train(
     together.check_gpus(processes)
     if config.packed:
         check_packs(lm)
-    job = Training(lm, cases, config, folder, listen, show, held_out, stoppable, processes)
+    job = Training(lm, cases, config, folder, listen, show, held_out, stoppable, processes, bar)
     parts = 1
     while (result := job.tried(parts)) is None:
         release()
@@ -96,6 +103,7 @@ class Training:
     held_out: Sequence[Case] = ()
     stoppable: bool = False
     processes: int = 1
+    bar: bool = True
 
     @property
     def share(self) -> int:
@@ -128,28 +136,31 @@ class Training:
         add_adapter(
             lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
         )
-        args = arguments(config, self.folder / "checkpoints", parts=parts)
+        bf16 = lm.model.dtype == torch.bfloat16
+        args = arguments(config, self.folder / "checkpoints", parts=parts, bf16=bf16)
         with args.main_process_first(local=False):
             checkpoints = self.checkpoints()
         if self.processes > 1 and checkpoints.steps < config.steps:
             checkpoints = self.by_others(parts)
-        collator = pack if config.packed else lambda rows: collate(rows, int(lm.tokenizer.pad_token_id))
+        collator = pack if config.packed else partial(collate, pad=int(lm.tokenizer.pad_token_id))
         rows = held_out_rows(self.held_out, lm, config)
         asked = HeldOut(rows, collator, config.batch // parts) if self.held_out else None
-        watch = Watch(checkpoints, self.listen, self.show, asked)
+        limit = math.inf if config.seconds is None else config.seconds
+        watch = Watch(checkpoints, self.listen, self.show, asked, limit=limit)
         views = Views(self.cases, lm, config=config)
-        trainer = Trainer(
-            model=lm.model, args=args, train_dataset=views, data_collator=watch.counted(collator), callbacks=[watch]
-        )
-        trainer.remove_callback(PrinterCallback)
-        with packed_attention(lm) if config.packed else nullcontext(), watch.stop.on_interrupt(self.stoppable):
+        trainer = Timed(watch, model=lm.model, args=args, train_dataset=views, data_collator=collator)
+        if not self.bar:
+            trainer.remove_callback(ProgressCallback)
+        packed = packed_attention(lm) if config.packed else nullcontext()
+        with packed, watch.counting(lm.model), watch.stop.on_interrupt(self.stoppable):
             trainer.train(resume_from_checkpoint=checkpoints.last())
         seconds = watch.seconds
+        trainer.accelerator.unwrap_model(lm.model, keep_fp32_wrapper=False)  # else all later passes were in bf16
         lm.model.eval()
         log, steps = trainer.state.log_history, trainer.state.global_step
         if is_main():
             lm.model.save_pretrained(self.folder, safe_serialization=True)
-            if steps >= config.steps:
+            if steps >= config.steps or watch.over:
                 checkpoints.keep_adapters_only()
                 shutil.rmtree(self.folder / together.FOLDER, ignore_errors=True)
         return TrainResult(losses(log), seconds, steps, held_out_losses(log))
@@ -174,3 +185,24 @@ class Training:
             self.listen(progress.history)
         if self.show:
             self.show(progress)
+
+
+class Timed(Trainer):
+    """A Trainer whose learning rate comes to its end with the steps or, where there is a limit, with the time."""
+
+    def __init__(self, watch: Watch, **how: Any):
+        super().__init__(callbacks=[watch], **how)
+        self.remove_callback(PrinterCallback)
+        self.watch = watch
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> LRScheduler:
+        """The Trainer's own, unless there is a limit."""
+        if math.isinf(self.watch.limit):
+            return super().create_scheduler(num_training_steps, optimizer)
+        if self.lr_scheduler is None:
+            self.lr_scheduler = LambdaLR(
+                optimizer or self.optimizer,
+                lambda step: rate(max(step / num_training_steps, self.watch.seconds / self.watch.limit)),
+            )
+            self._created_lr_scheduler = True
+        return self.lr_scheduler

@@ -1,62 +1,87 @@
-"""Cases as rows of token ids: facts drawn to be withheld anew at each sight, loss on the answer alone."""
+"""Cases as rows of token ids: facts drawn to be withheld anew at each sight, loss on the answer alone.
+
+Some rows are there lest the model forget to read: nothing is withheld in them, and names are made up.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset
+from transformers import PreTrainedTokenizerBase
 
 from workbench.cases import Case, mixed, withhold
 from workbench.models import LanguageModel
-from workbench.prompts import encode, encode_answer
+from workbench.prompts import Template, encode, encode_answer
 from workbench.sampling import with_order
 from workbench.train.config import TrainConfig
+from workbench.train.madeup import Names
 from workbench.train.progress import HELD_OUT_ROWS
 
 GROUP = 8  # batches whose rows are drawn together and sorted by length
 
 
+class Words(NamedTuple):
+    """What of a model makes rows: no weights, so that a worker process can have it."""
+
+    template: Template
+    tokenizer: PreTrainedTokenizerBase
+
+
+class Drawn(NamedTuple):
+    """What chance gave a row. case: its number; share: of needed facts withheld; replayed: read under made-up names."""
+
+    case: int
+    share: float
+    replayed: bool
+    number: int
+
+
 class Views(Dataset):
-    """Training rows: a case, some of its facts withheld, the rest in a new order. Row i is the same in every run.
+    """Training rows: a case, some of its facts withheld, the rest in a new order. Row i is the same in every run, and
+    whichever process asks for it.
 
     Rows are drawn `GROUP` batches at a time and come sorted by length, so that a batch holds little padding; which of
     these batches comes first is drawn too. Read them in order.
     """
 
     def __init__(self, cases: Sequence[Case], lm: LanguageModel, *, config: TrainConfig):
-        self.cases, self.lm, self.shares, self.config = cases, lm, config.shares, config
-        self._group = lru_cache(maxsize=2)(self._draw_group)
+        self.cases, self.config = cases, config
+        self.words, self.made_up = Words(lm.template, lm.tokenizer), Names.of(lm)
+        self._group: tuple[int, list[Drawn]] = (-1, [])  # the last one that was drawn
 
     def __len__(self) -> int:
         return self.config.steps * self.config.batch
 
     def __getitem__(self, i: int) -> dict[str, list[int]]:
         group, place = divmod(i, GROUP * self.config.batch)
-        number, share, draw = self._group(group)[place]
-        rng = np.random.default_rng([self.config.seed, group, draw])
-        shown = with_order(withhold(self.cases[number], share, rng=rng), rng)
-        return labelled(shown, self.lm)
+        if self._group[0] != group:
+            self._group = group, self._draw_group(group)
+        drawn = self._group[1][place]
+        rng = np.random.default_rng([self.config.seed, group, drawn.number])
+        shown = with_order(withhold(self.cases[drawn.case], drawn.share, rng=rng), rng)
+        return labelled(self.made_up.of_case(shown, rng) if drawn.replayed else shown, self.words)
 
-    def _draw_group(self, group: int) -> list[tuple[int, float, int]]:
-        """(case, share withheld, number of the draw) of every row of a group of batches."""
+    def _draw_group(self, group: int) -> list[Drawn]:
+        """Every row of a group of batches."""
         rng = np.random.default_rng([self.config.seed, group])
-        size = GROUP * self.config.batch
-        numbers, shares = rng.integers(len(self.cases), size=size), rng.integers(len(self.shares), size=size)
-        length = [
-            len(self.cases[n].facts) - self.shares[s] * len(self.cases[n].path)
-            for n, s in zip(numbers, shares, strict=True)
-        ]
-        batches = np.argsort(length, kind="stable").reshape(GROUP, -1)[rng.permutation(GROUP)]
-        return [(int(numbers[k]), self.shares[shares[k]], int(k)) for k in batches.ravel()]
+        size, shares = GROUP * self.config.batch, np.array(self.config.shares)
+        numbers, shares = rng.integers(len(self.cases), size=size), shares[rng.integers(len(shares), size=size)]
+        order = rng.permutation(GROUP)
+        replayed = rng.random(size) < self.config.replay
+        shares[replayed] = 0.0
+        length = [len(self.cases[n].facts) - s * len(self.cases[n].path) for n, s in zip(numbers, shares, strict=True)]
+        batches = np.argsort(length, kind="stable").reshape(GROUP, -1)[order]
+        return [Drawn(int(numbers[k]), float(shares[k]), bool(replayed[k]), int(k)) for k in batches.ravel()]
 
 
-def labelled(case: Case, lm: LanguageModel) -> dict[str, list[int]]:
+def labelled(case: Case, words: Words | LanguageModel) -> dict[str, list[int]]:
     """A case with its answer as a row: input_ids, and labels that are -100 over the prompt."""
-    prompt = encode(case, lm.template, lm.tokenizer).ids
-    answer = encode_answer(case, case.path, lm.template, lm.tokenizer)
+    prompt = encode(case, words.template, words.tokenizer).ids
+    answer = encode_answer(case, case.path, words.template, words.tokenizer)
     return {"input_ids": [*prompt, *answer], "labels": [-100] * len(prompt) + list(answer)}
 
 
@@ -80,12 +105,26 @@ def longest_rows(cases: Sequence[Case], lm: LanguageModel, *, count: int = 32) -
 
 
 def collate(rows: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.Tensor]:
-    """Right-padded batch: input_ids, attention_mask, labels, each (rows, longest) int64; the loss skips -100."""
+    """Right-padded batch: input_ids and attention_mask, (rows, longest) int64, and labels where the loss looks.
+
+    `logits_to_keep` (kept,) are the positions whose next token has a label in some row; logits are computed there only,
+    which spares the vocabulary at prompt tokens. `labels` and `shift_labels` (rows, kept) are those next tokens; the
+    loss skips -100.
+    """
     width = max(len(r["input_ids"]) for r in rows)
     ids = torch.full((len(rows), width), pad)
-    labels = torch.full((len(rows), width), -100)
+    following = torch.full((len(rows), width), -100)
     mask = torch.zeros(len(rows), width, dtype=torch.long)
     for k, row in enumerate(rows):
         n = len(row["input_ids"])
-        ids[k, :n], labels[k, :n], mask[k, :n] = torch.as_tensor(row["input_ids"]), torch.as_tensor(row["labels"]), 1
-    return {"input_ids": ids, "attention_mask": mask, "labels": labels}
+        ids[k, :n], mask[k, :n] = torch.as_tensor(row["input_ids"]), 1
+        following[k, : n - 1] = torch.as_tensor(row["labels"][1:])
+    kept = (following != -100).any(0).nonzero()[:, 0]
+    labels = following[:, kept]
+    return {
+        "input_ids": ids,
+        "attention_mask": mask,
+        "logits_to_keep": kept,
+        "labels": labels,
+        "shift_labels": labels,
+    }

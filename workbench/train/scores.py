@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from workbench.cases import Case, toolchain, withhold
 from workbench.game import Engine
 from workbench.stats import proportion
+from workbench.train.madeup import renamed
 
 
 def is_valid(path: Sequence[str], case: Case, edges: set[tuple[str, str]]) -> bool:
@@ -49,6 +51,29 @@ def score(
         }
         for c, p in zip(shown, paths, strict=True)
     ]
+
+
+def judged(
+    engine: Engine,
+    splits: Mapping[str, Sequence[Case]],
+    shares: Sequence[float],
+    *,
+    adapter: bool,
+    seed: int,
+    **how: Any,
+) -> Iterator[list[dict]]:
+    """Records of `score` with `model` (base, tuned) and `share`, a list for every split and share, in this order.
+
+    Last come those of the split `made_up`: the cases of `held_out` with a made-up name for every name and nothing
+    withheld, which nobody can remember. how: what else `score` takes.
+    """
+    groups = [(engine, cases, share) for cases in splits.values() for share in shares if cases]
+    if splits.get("held_out"):
+        made_up, other = renamed(splits["held_out"], engine.lm, seed=seed)
+        groups.append((replace(engine, lm=other), made_up, 0.0))
+    for one, cases, share in groups:
+        rows = score(one, cases, share=share, adapter=adapter, seed=seed, **how)
+        yield [row | {"model": "tuned" if adapter else "base", "share": share} for row in rows]
 
 
 def shares_right(

@@ -50,6 +50,8 @@ def check(processes: int, config: TrainConfig) -> None:
         raise ValueError(
             f"processes must be 1 or more and divide the batch of {config.batch} cases evenly, not {processes!r}"
         )
+    if processes > 1 and config.seconds is not None:
+        raise ValueError(f"seconds must be None where {processes} processes train together: their clocks differ")
 
 
 def check_gpus(processes: int) -> None:
