@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from workbench.artifacts.files import plain
 from workbench.bench import Say
-from workbench.bench.gpu.card import card, model
 from workbench.bench.gpu.clock import OutOfTime, within
+from workbench.bench.gpu.device import card, model
 from workbench.bench.gpu.engine import certified, decisions, gates, generation, rows
 from workbench.bench.gpu.shared import Bench, Row, Steps
 from workbench.bench.gpu.training import qlora, smollm2
@@ -97,11 +97,10 @@ def _carry_out(name: str, bench: Bench, budget: float, done: dict, *, say: Say, 
     own["budget_seconds"] = budget
     step = name
     try:
-        with within(budget):
-            for step, work in PARTS[name].steps(bench):
-                _guarded(step, work, own, say=say)
-                own["seconds"] = time.monotonic() - started
-                keep(figures(done))
+        for step, work in PARTS[name].steps(bench):
+            _guarded(step, work, own, seconds=bench.clock.ends - time.monotonic(), say=say)
+            own["seconds"] = time.monotonic() - started
+            keep(figures(done))
     except (Exception, OutOfTime) as error:
         _record(step, error, own, say=say)
     own["seconds"] = time.monotonic() - started
@@ -109,9 +108,12 @@ def _carry_out(name: str, bench: Bench, budget: float, done: dict, *, say: Say, 
     keep(figures(done))
 
 
-def _guarded(step: str, work: Callable[[], Row], own: dict, *, say: Say) -> None:
+def _guarded(step: str, work: Callable[[], Row], own: dict, *, seconds: float, say: Say) -> None:
+    """Does one step, and records its row or its error. OutOfTime: it took too long, or had no time at all."""
     try:
-        row = plain({"what": step, **work()}, where=step)
+        with within(seconds):
+            row = work()
+        row = plain({"what": step, **row}, where=step)
         own["rows"].append(row)
         told = {column: row[column] for column in COLUMNS if row.get(column) is not None}
         say(", ".join([step, *(f"{key} {value:.4g}" if key != "unit" else value for key, value in told.items())]))

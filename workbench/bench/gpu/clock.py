@@ -22,7 +22,10 @@ class OutOfTime(BaseException):
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Raises OutOfTime in its block after so many seconds; outside the main thread, where no signal arrives, never."""
+    """Raises OutOfTime in its block after so many seconds, and before it where there are none; outside the main thread,
+    where no signal arrives, it cuts nothing off."""
+    if seconds <= 0:
+        raise OutOfTime("there was no time left for it")
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -31,7 +34,7 @@ def within(seconds: float) -> Iterator[None]:
         raise OutOfTime(f"its {seconds:.1f} s were over")
 
     before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-3), RINGS_AGAIN)
+    signal.setitimer(signal.ITIMER_REAL, seconds, RINGS_AGAIN)
     try:
         yield
     finally:
