@@ -136,7 +136,7 @@ def test_weights_are_held_and_let_go_and_say_the_same(bench):
     prompts, answer, _ = bench.asked(bench.masks(2))
     said = []
     for on in (False, True, False):
-        bench.model.hold(on)
+        assert bench.model.hold(on) == ("held" if on else "4-bit")
         held = ["forward" in vars(m) for m in bench.model.lm.model.modules() if hasattr(m, "quant_state")]
         assert held and all(one == on for one in held)
         said.append(bench.engine().logprobs(prompts, [answer] * 2))

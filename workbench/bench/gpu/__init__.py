@@ -69,7 +69,8 @@ def run(
     todo = chosen(parts)
     if not seconds > 0:
         raise ValueError(f"seconds must be above 0, not {seconds!r}")
-    ends, done = time.monotonic() + seconds, {name: {"rows": [], "errors": []} for name in todo}
+    ends = time.monotonic() + seconds
+    done: dict[str, dict] = {name: {"rows": [], "errors": []} for name in todo}
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(quick=quick, seed=seed, folder=Path(folder), smollm2=smollm2)
         for number, name in enumerate(todo):

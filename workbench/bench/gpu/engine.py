@@ -8,7 +8,8 @@ from functools import partial
 import numpy as np
 
 from workbench.bench.gpu.clock import summary
-from workbench.bench.gpu.shared import HELD, Bench, Row, Steps
+from workbench.bench.gpu.shared import Bench, Row, Steps
+from workbench.bench.gpu.subject import HELD
 from workbench.bench.oracles import PlantedGame, planted_game
 from workbench.explain import ElementSet, minimal_flip_set, minimal_sufficient_set
 from workbench.game import Game
@@ -24,7 +25,7 @@ def rows(bench: Bench) -> Steps:
 
 def deleted(bench: Bench, weights: str, batch_tokens: int) -> Row:
     """Rows by deletion."""
-    bench.model.hold(HELD[weights])
+    weights = bench.model.hold(HELD[weights])
     engine = bench.engine(batch_tokens)
     prompts, answer, tokens = bench.asked(bench.masks(bench.size.rows))
     spent = bench.clock.timed(lambda: engine.logprobs(prompts, [answer] * len(prompts)))
@@ -41,7 +42,7 @@ def generation(bench: Bench) -> Steps:
 
 def generated(bench: Bench, weights: str, count: int) -> Row:
     """Tokens a second of `count` rows together."""
-    bench.model.hold(HELD[weights])
+    weights = bench.model.hold(HELD[weights])
     engine, new = bench.engine(), bench.size.new_tokens
     prompts, _, _ = bench.asked(bench.masks(count))
     told: list[tuple[int, ...]] = []
@@ -64,7 +65,7 @@ def gates(bench: Bench) -> Steps:
 
 def gated(bench: Bench, weights: str) -> Row:
     """Forward and backward; 4 FLOP a parameter and token."""
-    bench.model.hold(HELD[weights])
+    weights = bench.model.hold(HELD[weights])
     engine, case = bench.engine(), bench.model.case
     _, answer, tokens = bench.asked(np.ones((bench.size.gates, len(case.facts)), bool))
     game = Game(engine, case, answer, form="logprob", removal="gate")
@@ -84,7 +85,7 @@ def decisions(bench: Bench) -> Steps:
 
 def decided(bench: Bench, masks: np.ndarray) -> Row:
     """Decisions a second of a game that knows nothing yet, and what share of the rows' rate that is."""
-    bench.model.hold(True)
+    weights = bench.model.hold(True)
     engine, case = bench.engine(), bench.model.case
     answer = engine.greedy_answers([case], max_new_tokens=bench.size.answer_tokens)[0]
     keep = np.concatenate([np.ones((len(masks), len(case.nodes)), bool), masks], axis=1)
@@ -100,7 +101,7 @@ def decided(bench: Bench, masks: np.ndarray) -> Row:
     asked = engine.ledger.rows / len(masks) / (1 + spent["n"])  # the call that warms up counts too
     rates = {"rate": len(masks) / spent["seconds"], "unit": "decisions/s", "ratio": rows["seconds"] / spent["seconds"]}
     told = {"decisions": len(masks), "kept": float((values > 0).mean()), "rows_a_decision": asked}
-    return {"weights": "held", **spent, **rates, **told, "rows_seconds": rows["seconds"], "answer_tokens": len(answer)}
+    return {"weights": weights, **spent, **rates, **told, "rows_seconds": rows["seconds"], "answer_tokens": len(answer)}
 
 
 def certified(bench: Bench) -> Steps:
@@ -112,7 +113,7 @@ def certified(bench: Bench) -> Steps:
 
 def searched(bench: Bench, kind: str, search: Callable[..., ElementSet]) -> Row:
     """Seconds of a search, over decisions planted on three facts (`a and b and c`)."""
-    bench.model.hold(True)
+    weights = bench.model.hold(True)
     n, seeds = bench.size.elements, range(bench.seed, bench.seed + bench.size.searches)
     games = [Asked(bench, planted_game("and", n, rng=np.random.default_rng(seed))) for seed in seeds]
     games[0].rows(np.ones((n, n), bool))  # warms up
@@ -125,7 +126,7 @@ def searched(bench: Bench, kind: str, search: Callable[..., ElementSet]) -> Row:
     ]
     told = {"masks": [one.calls for one in found], "asks": [g.asks for g in games], "elements": n}
     sure = {"certified": all(one.certified for one in found), "right": all(right)}
-    return {"weights": "held", **spent, **bench.clock.memory(), **told, **sure}
+    return {"weights": weights, **spent, **bench.clock.memory(), **told, **sure}
 
 
 class Asked:

@@ -24,7 +24,6 @@ Row = dict
 Steps = Iterator[tuple[str, Callable[[], Row]]]
 """What a part consists of: names, and work that is done when it is its turn and returns a row of figures."""
 
-HELD = {"4-bit": False, "held": True}  # how weights lie: as loaded, or dequantised beside it
 KEPT = 0.9  # share of the facts that a random mask keeps
 
 
@@ -53,18 +52,9 @@ class Size:
 
 
 TINY = Size(
-    **{
-        "facts": 24,
-        "rows": 4,
-        "batch_tokens": (512, 2048),
-        "masks": 4,
-        "answer_tokens": 6,
-        "new_tokens": 4,
-        "together": (1, 2),
-    },
-    **{"elements": 8, "searches": 1, "gates": 2, "cases": 20, "steps": 3, "unsteady": 1, "batch": 2},
-    **{"side": 128, "products": 2, "copied": 1 << 20, "repeats": 2},
-)
+    facts=24, rows=4, batch_tokens=(512, 2048), masks=4, answer_tokens=6, new_tokens=4, together=(1, 2), elements=8,
+    searches=1, gates=2, cases=20, steps=3, unsteady=1, batch=2, side=128, products=2, copied=1 << 20, repeats=2,
+)  # fmt: skip
 
 
 @dataclass

@@ -31,6 +31,7 @@ TOKENS = 3000  # of the tokenizer: 70 facts are then a prompt of some 900 tokens
 SPECIAL = ["<s>", "</s>", "<pad>", "<|user|>", "<|assistant|>"]
 CHAT = "{{ bos_token }}{% for m in messages %}<|user|>{{ m['content'] }}{% endfor %}<|assistant|>"
 RANK, ALPHA = 16, 32
+HELD = {"4-bit": False, "held": True}  # how weights lie: as loaded, or dequantised beside it
 SEVEN = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -177,9 +178,12 @@ class Subject:
         if isinstance(self.lm.model, PeftModel):
             self.lm.model = self.lm.model.unload()
 
-    def hold(self, on: bool) -> None:
-        """Keeps the weights dequantised beside the 4 bits (`models.hold_dequantised`), or no longer."""
+    def hold(self, on: bool) -> str:
+        """Keeps the weights dequantised beside the 4 bits (`models.hold_dequantised`), or no longer. Says how they then
+        lie, as the keys of `HELD`: there may be no room."""
         without_held(self.lm.model)
+        release()
         if on:
             models.hold_dequantised(models.base_of(self.lm.model))
-        release()
+        layers = [module for module in self.lm.model.modules() if isinstance(module, Linear4bit)]
+        return next(name for name, held in HELD.items() if held == all("forward" in vars(m) for m in layers))

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from workbench import models
-from workbench.bench.gpu.shared import HELD, Bench, Row, Steps
-from workbench.bench.gpu.subject import SEVEN, Subject, random_lm, smollm2_config, tiny_config
+from workbench.bench.gpu.shared import Bench, Row, Steps
+from workbench.bench.gpu.subject import HELD, SEVEN, Subject, random_lm, smollm2_config, tiny_config
 from workbench.bench.passes import Counter
 from workbench.bench.train import CONTENDERS, PLAIN, real_tokens
 from workbench.game.memory import release
@@ -92,7 +92,7 @@ def trained(
     is one."""
     subject = find()
     subject.bare()
-    subject.hold(HELD[weights])
+    weights = subject.hold(HELD[weights])
     bench.clock.forget_peak()
     counter = StepCounter(subject.lm)
     counter.start()
