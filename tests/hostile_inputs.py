@@ -44,6 +44,9 @@ bench absent --json m.json
 bench planted
 bench planted --json absent/m.json
 bench planted --json m.json --seed -1
+bench planted --json m.json --parts rows
+bench gpu --json m.json --parts nothing
+bench gpu --json m.json --seconds nan
 bench planted --json m.json --seed 99999999999999999999999
 bench compare HERE/GRAPH
 bench compare PLACE PLACE

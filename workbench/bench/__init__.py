@@ -18,14 +18,15 @@ from workbench.artifacts.provenance import package_versions
 Say = Callable[[str], None]
 
 
-def measure(name: str, *, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
+def measure(name: str, *, run_dir: Path, quick: bool, seed: int, say: Say, **own: Any) -> dict:
     """The figures of `workbench.bench.<name>`, with a flat `table` (rows of plain values), machine, versions
     and seconds.
 
     run_dir: the run whose adapter is measured, where a benchmark needs one. quick: a small part of the measurement.
+    own: what this benchmark alone takes.
     """
     started = time.perf_counter()
-    figures = import_module(f"workbench.bench.{name}").run(run_dir=run_dir, quick=quick, seed=seed, say=say)
+    figures = import_module(f"workbench.bench.{name}").run(run_dir=run_dir, quick=quick, seed=seed, say=say, **own)
     return {
         "benchmark": name,
         "quick": quick,

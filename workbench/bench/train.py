@@ -67,9 +67,7 @@ def _settings(recorded: dict, *, steps: int, seed: int) -> dict:
 def plain_trainer(lm: LanguageModel, cases: Sequence[Case], config: TrainConfig, folder: Path) -> None:
     """What a user writes: the model as transformers loads it, the rows as a list, a collator that pads, the Trainer,
     random order."""
-    for module in lm.model.modules():
-        if isinstance(module, Linear4bit):
-            vars(module).pop("forward", None)  # see `models.hold_dequantised`
+    without_held(lm.model)
     add_adapter(
         lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
     )
@@ -98,6 +96,13 @@ def plain_trainer(lm: LanguageModel, cases: Sequence[Case], config: TrainConfig,
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     lm.model.save_pretrained(folder)
+
+
+def without_held(model: torch.nn.Module) -> None:
+    """Undoes `models.hold_dequantised`: 4-bit layers as transformers loads them."""
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            vars(module).pop("forward", None)
 
 
 def padded(lm: LanguageModel, cases: Sequence[Case], config: TrainConfig, folder: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from workbench.checks import check_seed
 from workbench.cli.places import typed
@@ -14,7 +15,7 @@ from workbench.cli.screen import result, say, show
 
 BENCHES = (
     *("planted", "certified", "difference", "peers", "agreement", "spectra", "kills"),
-    *("kg", "context", "imports", "train", "chain", "sweep", "doses", "card"),
+    *("kg", "context", "imports", "train", "chain", "sweep", "doses", "card", "gpu"),
 )
 
 
@@ -23,10 +24,15 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     bench.set_defaults(command=_bench)
     bench.add_argument("name", metavar="NAME", help=f"one of {', '.join(BENCHES)}; or compare, with two of their files")
     bench.add_argument("files", metavar="FILE", nargs="*", help="compare: A and B, results of one benchmark")
-    bench.add_argument("--json", metavar="FILE", help="where the figures go")
+    bench.add_argument("--json", "--out", metavar="FILE", help="where the figures go")
     bench.add_argument("--run-dir", metavar="D", default=RUN_DIR, help=f"run to measure on (default {RUN_DIR})")
-    bench.add_argument("--quick", action="store_true", help="a small part of it, to see whether it runs")
+    bench.add_argument("--quick", "--tiny", action="store_true", help="a small part of it, to see whether it runs")
     bench.add_argument("--seed", type=int, default=0)
+    bench.add_argument("--seconds", metavar="S", type=float, help="gpu: the most it may take (default 480)")
+    bench.add_argument("--parts", metavar="A,B", help="gpu: some of its parts")
+    bench.add_argument(
+        "--smollm2", metavar="D", help="gpu: folder of SmolLM2-135M (default: a random model of its shape)"
+    )
 
 
 def _bench(options: argparse.Namespace) -> int:
@@ -43,11 +49,24 @@ def _bench(options: argparse.Namespace) -> int:
     check_seed(options.seed)
     run_dir = typed(options.run_dir)
     file = _file(options.json, reads=[run_dir / stage for stage in STAGES])
-    result = measure(options.name, run_dir=run_dir, quick=options.quick, seed=options.seed, say=say)
+    own = _own(options, keep=lambda figures: atomic_write_json(file, {"benchmark": options.name, **figures}))
+    result = measure(options.name, run_dir=run_dir, quick=options.quick, seed=options.seed, say=say, **own)
     atomic_write_json(file, result)
     show(result["table"], title=options.name)
     say(f"done in {result['seconds']:.0f} s; the figures are in {os.path.relpath(file)}")
     return 0
+
+
+def _own(options: argparse.Namespace, *, keep: Callable[[dict], object]) -> dict[str, Any]:
+    """What `gpu` alone takes. ValueError: it was given to another."""
+    parts = options.parts.split(",") if options.parts else None
+    given = {"seconds": options.seconds, "parts": parts, "smollm2": options.smollm2}
+    own = {name: value for name, value in given.items() if value is not None}
+    if options.name == "gpu":
+        return own | {"keep": keep}
+    if own:
+        raise ValueError(f"--{next(iter(own))} is an option of bench gpu; leave it out for bench {options.name}")
+    return {}
 
 
 def _compare(options: argparse.Namespace) -> int:

@@ -1,0 +1,141 @@
+"""`bench gpu`: what a GPU does with the engine and the training at the size of an 8B model, in one command.
+
+Everything is made on the spot: a model of the 8B shape with random weights (`subject`), a tokenizer and cases. Parts
+follow one another, each within its share of the time; what fails says why, and the others go on. Whatever is measured
+is handed to `keep` at once, so that a command that is ended early leaves what it has.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from workbench.artifacts.files import plain
+from workbench.bench import Say
+from workbench.bench.gpu.clock import OutOfTime, within
+from workbench.bench.gpu.device import card, model
+from workbench.bench.gpu.engine import certified, decisions, gates, generation, rows
+from workbench.bench.gpu.shared import Bench, Row, Steps
+from workbench.bench.gpu.training import qlora, smollm2
+from workbench.game.memory import release
+
+SECONDS = 480.0
+TRACED = 6  # last lines of an error's trace that are kept
+COLUMNS = ("rate", "unit", "share", "ratio", "seconds", "n", "peak_gib")
+
+
+class Part(NamedTuple):
+    """weight: its share of the time that is left when it begins, beside those of the parts after it."""
+
+    steps: Callable[[Bench], Steps]
+    weight: float
+    of_8b: bool = True
+
+
+PARTS = {
+    "card": Part(card, 30, of_8b=False),
+    "model": Part(model, 120),
+    "rows": Part(rows, 110),
+    "decisions": Part(decisions, 70),
+    "generation": Part(generation, 60),
+    "certified": Part(certified, 40),
+    "gates": Part(gates, 30),
+    "qlora": Part(qlora, 100),
+    "smollm2": Part(smollm2, 40, of_8b=False),  # the last: it lets the 8B model go
+}
+
+
+def run(
+    *,
+    run_dir: Path,
+    quick: bool,
+    seed: int,
+    say: Say,
+    seconds: float = SECONDS,
+    parts: Sequence[str] = (),
+    smollm2: str | None = None,
+    keep: Callable[[dict], None] = lambda figures: None,
+) -> dict:
+    """Figures of the parts, by name: `rows` of what was measured, `errors`, seconds. run_dir is not used.
+
+    quick: a model of two layers, to see whether everything runs. seconds: for all parts together. parts: none means
+    all; the model is made where one needs it. smollm2: folder of SmolLM2-135M; without it a random model of its shape.
+    keep: is given the figures so far whenever there are new ones. ValueError: no such part, or no time.
+    """
+    todo = chosen(parts)
+    if not seconds > 0:
+        raise ValueError(f"seconds must be above 0, not {seconds!r}")
+    ends = time.monotonic() + seconds
+    done: dict[str, dict] = {name: {"rows": [], "errors": []} for name in todo}
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(quick=quick, seed=seed, folder=Path(folder), smollm2=smollm2)
+        for number, name in enumerate(todo):
+            weights = [PARTS[one].weight for one in todo[number:]]
+            budget = max(0.0, ends - time.monotonic()) * weights[0] / sum(weights)
+            _carry_out(name, bench, budget, done, say=say, keep=keep)
+    return figures(done)
+
+
+def chosen(parts: Sequence[str]) -> list[str]:
+    """Parts in their order, with the model where one needs it, and the card, whose rate the others are measured by."""
+    unknown = set(parts) - PARTS.keys()
+    if unknown:
+        raise ValueError(f"bench gpu has no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    wanted = set(parts) or set(PARTS)
+    if any(PARTS[name].of_8b for name in wanted):
+        wanted |= {"card", "model"}
+    return [name for name in PARTS if name in wanted]
+
+
+def _carry_out(name: str, bench: Bench, budget: float, done: dict, *, say: Say, keep: Callable[[dict], None]) -> None:
+    """Does a part's steps within its time; errors are recorded, and end a step, or the part where its time is over."""
+    own, started = done[name], time.monotonic()
+    bench.clock.ends = started + budget
+    own["budget_seconds"] = budget
+    step = name
+    try:
+        for step, work in PARTS[name].steps(bench):
+            _guarded(step, work, own, seconds=bench.clock.ends - time.monotonic(), say=say)
+            own["seconds"] = time.monotonic() - started
+            keep(figures(done))
+    except (Exception, OutOfTime) as error:
+        _record(step, error, own, say=say)
+    own["seconds"] = time.monotonic() - started
+    release()
+    keep(figures(done))
+
+
+def _guarded(step: str, work: Callable[[], Row], own: dict, *, seconds: float, say: Say) -> None:
+    """Does one step, and records its row or its error. OutOfTime: it took too long, or had no time at all."""
+    try:
+        with within(seconds):
+            row = work()
+        row = plain({"what": step, **row}, where=step)
+        own["rows"].append(row)
+        told = {column: row[column] for column in COLUMNS if row.get(column) is not None}
+        say(", ".join([step, *(f"{key} {value:.4g}" if key != "unit" else value for key, value in told.items())]))
+    except Exception as error:
+        _record(step, error, own, say=say)
+    release()
+
+
+def _record(step: str, error: BaseException, own: dict, *, say: Say) -> None:
+    lines = traceback.format_exception(error)
+    trace = [line.rstrip() for line in "".join(lines).splitlines()][-TRACED:]
+    own["errors"].append({"what": step, "error": f"{type(error).__name__}: {error}"[:500], "trace": trace})
+    say(f"{step}: {type(error).__name__}: {error}"[:500])
+
+
+def figures(done: dict) -> dict:
+    """Parts, and a table with a line a row and a line an error."""
+    table = []
+    for name, part in done.items():
+        table += [{"part": name, "what": row["what"], **{c: row.get(c) for c in COLUMNS}} for row in part["rows"]]
+        table += [
+            {"part": name, "what": f"{e['what']}: {e['error']}", **dict.fromkeys(COLUMNS)} for e in part["errors"]
+        ]
+    return {"table": table, "parts": done}
