@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from workbench.cli.exit import DIFFERENT, DONE
-from workbench.cli.screen import result, say, show, tell
+from workbench.cli.screen import result, say, tell
 
 ACTIONS = ("list", "check", "fetch", "empty")
 
@@ -30,11 +29,6 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _list() -> int:
-    show(_rows(), title="models and adapters")
-    return DONE
-
-
-def _rows() -> list[dict[str, Any]]:
     from workbench import reader
     from workbench.artifacts import cache
     from workbench.shipped import ADAPTERS, shipped
@@ -43,16 +37,10 @@ def _rows() -> list[dict[str, Any]]:
     fetched = cache.folder_of(NAME)
     places = [("reader", "model", reader.folder()), (NAME, "model", fetched)]
     places += [(f"{NAME}, {name}", "adapter", shipped(name)) for name in ADAPTERS]
-    return [
-        {
-            "name": name,
-            "kind": kind,
-            "state": "not fetched" if not place.is_dir() else "in the cache" if place == fetched else "in the package",
-            "MB": round(cache.size_of(place) / 1e6, 1),
-            "folder": str(place),
-        }
-        for name, kind, place in places
-    ]
+    for name, kind, place in places:
+        state = "not fetched" if not place.is_dir() else "in the cache" if place == fetched else "in the package"
+        result(f"{name}: {kind}, {state}, {cache.size_of(place) / 1e6:.1f} MB, {place}")
+    return DONE
 
 
 def _check() -> int:
