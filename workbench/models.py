@@ -237,6 +237,12 @@ def hold_dequantised(model: PreTrainedModel) -> None:
             module.forward = partial(_linear, weight=weight, bias=module.bias)
 
 
+def held_weights(model: torch.nn.Module) -> list[torch.Tensor]:
+    """What `hold_dequantised` keeps."""
+    held = (vars(module).get("forward") for module in model.modules())
+    return [one.keywords["weight"] for one in held if isinstance(one, partial) and one.func is _linear]
+
+
 def _compute_dtype(module: Linear4bit) -> torch.dtype:
     return module.compute_dtype or module.weight.quant_state.dtype
 

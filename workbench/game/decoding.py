@@ -16,6 +16,8 @@ import torch
 from peft.tuners.lora import LoraLayer
 from transformers.cache_utils import Cache, StaticLayer
 
+from workbench.models import held_weights
+
 LOG = logging.getLogger(__name__)
 LENGTHS = 64  # slots of a decoder are a multiple of it, so that prompts of like length share one
 KEPT = 4  # decoders on a GPU, each with the keys and values of a whole batch
@@ -90,12 +92,13 @@ class Slots(StaticLayer):
 
 
 class Decoder:
-    """Room for so many rows of so many tokens. like: the cache of an ordinary pass of the same model. owner: whether
-    steps may be recorded; None: never."""
+    """Room for so many rows of so many tokens. like: the cache of an ordinary pass of the same model. record: whether
+    steps are to be recorded; `failed` says that this could not be done."""
 
-    def __init__(self, model: torch.nn.Module, like: Cache, *, rows: int, slots: int, owner: Decoders | None = None):
+    def __init__(self, model: torch.nn.Module, like: Cache, *, rows: int, slots: int, record: bool = False):
         first = like.layers[0].keys
-        self.model, self.dtype, self.owner, self.steps = model, first.dtype, owner, 0
+        self.model, self.dtype, self.steps = model, first.dtype, 0
+        self.record, self.failed = record, False
         self.tokens = torch.zeros(rows, 1, dtype=torch.long, device=first.device)
         self.positions = torch.zeros_like(self.tokens)
         self.at = torch.zeros(1, dtype=torch.long, device=first.device)
@@ -135,8 +138,8 @@ class Decoder:
 
     def __call__(self) -> list[int]:
         """Reads the token of every row; the first choices for the next, which the next call reads."""
-        if self.owner and self.owner.can_record and self.graph is None and self.steps >= PLAIN_STEPS:
-            self._record(self.owner)
+        if self.record and self.graph is None and self.steps >= PLAIN_STEPS:
+            self._record()
         if self.graph is None:
             self._step()
         else:
@@ -160,7 +163,7 @@ class Decoder:
         self.positions.add_(1)
         self.at.add_(1)
 
-    def _record(self, owner: Decoders) -> None:
+    def _record(self) -> None:
         """Records the step, without running it. Where that fails, all steps stay plain, and slow."""
         stream = None
         try:
@@ -171,8 +174,7 @@ class Decoder:
         except Exception as error:  # whatever a driver, a kernel or a model has against it
             if stream is not None:
                 torch.cuda.set_stream(stream)  # a recording that fails leaves its own behind
-            owner.can_record = False
-            owner.kept.clear()
+            self.record, self.failed = False, True
             LOG.warning("a decoding step cannot be recorded as a CUDA graph, so that decoding is slow: %s", error)
 
 
@@ -189,6 +191,9 @@ class Decoders:
     ) -> Decoder:
         """A decoder that goes on from a pass. rows: number of a text -> its row in the pass. alone: the model is
         altered for this batch only."""
+        if any(one.failed for one in self.kept.values()):
+            self.can_record = False
+            self.kept.clear()
         room = past.real.shape[1] + texts.longest - min(len(texts.tokens[i]) for i in rows)
         count, slots = len(rows), -(-room // LENGTHS) * LENGTHS
         if alone or not self.can_record or past.real.device.type != self.device:
@@ -199,7 +204,7 @@ class Decoders:
             if key not in self.kept:
                 while len(self.kept) >= KEPT:
                     del self.kept[next(iter(self.kept))]
-                self.kept[key] = Decoder(model, past.cache, rows=count, slots=slots, owner=self)
+                self.kept[key] = Decoder(model, past.cache, rows=count, slots=slots, record=True)
             decoder = self.kept[key] = self.kept.pop(key)  # the last one used stands last
         decoder.load(past, list(rows.values()), wrong=[texts.wrong(i) for i in rows])
         return decoder
@@ -212,4 +217,5 @@ def state_of(model: torch.nn.Module) -> tuple:
         for layer in model.modules()
         if isinstance(layer, LoraLayer)
     )
-    return id(model), model.training, adapters, tuple(p.data_ptr() for p in model.parameters())
+    weights = [*model.parameters(), *held_weights(model)]
+    return id(model), model.training, adapters, tuple(weight.data_ptr() for weight in weights)
