@@ -72,6 +72,13 @@ def test_rows_are_the_same_whichever_process_makes_them():
     assert here == [views[i] for i in range(len(views))]
 
 
+def test_a_training_is_the_same_whichever_processes_make_its_rows(tmp_path, monkeypatch):
+    alone = train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "alone")
+    monkeypatch.setattr("workbench.train.config.row_workers", lambda: 2)
+    helped = train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "helped")
+    assert helped.history == alone.history
+
+
 def test_a_share_of_rows_is_read_under_made_up_names_with_nothing_withheld():
     lm, case = tiny_reader(), chain_case()
     own = set(lm.tokenizer.convert_tokens_to_ids([reader_word(name) for name in NAMES.values()]))

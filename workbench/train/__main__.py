@@ -3,7 +3,7 @@
     python -m workbench.train --model smollm2 --table biotoolkg --out runs/smollm2     # on a GPU, some minutes
     python -m workbench.train --model reader --out runs/reader                         # on a processor
     python -m workbench.train --run runs/demo --steps 500 --out runs/shorter           # graph and settings of a run
-    python -m workbench.train --model smollm2 --draw-only --out cases                  # here, and then elsewhere:
+    python -m workbench.train --model smollm2 --draw-only --out cases                  # here; and then elsewhere:
     python -m workbench.train --model smollm2 --cases cases --seconds 300 --out runs/smollm2
 
 `python -m workbench.train FOLDER`: one of the processes of a training; see `together`.

@@ -46,7 +46,8 @@ class Making:
     def __post_init__(self) -> None:
         self.card_file = self.folder / "card.json"
         self.lm = models.load(self.recipe.model, names=self.given.names)
-        self.facts = self.recipe.to_dict() | {"digests": self.digests()}
+        how = {"model": self.recipe.model, "train": self.recipe.train.to_dict(), "cases": self.given.drawn_by}
+        self.facts = how | {"digests": self.digests()}
 
     def digests(self) -> dict[str, Any]:
         """SHA-256 of what goes in: training cases, names, the base model as loaded, and its weight files where these
@@ -97,7 +98,7 @@ class Making:
                 "rows": rows,
                 "seconds": result.seconds,
                 "rows_per_second": rows / result.seconds,
-                "loss": result.history,
+                "loss": [row for row in result.history if np.isfinite(row["loss"])],  # JSON has no other numbers
                 "held_out_loss": result.held_out,
             },
         }
@@ -118,7 +119,7 @@ class Making:
         splits = {split: cases[split] for split in SPLITS if cases.get(split)}
         engine = Engine(self.lm, batch_tokens=GPU_TOKENS) if self.lm.device.type == "cuda" else Engine(self.lm)
         shown = sampling.unseen_commands({"held_out_tools": [], **cases})
-        how = {"seed": self.recipe.train.seed, "edges": self.given.edges, "always_shown": shown}
+        how: dict[str, Any] = {"seed": self.recipe.train.seed, "edges": self.given.edges, "always_shown": shown}
         answers: list[dict[str, Any]] = []
         for adapter in (True, False) if self.base else (True,):
             started = time.perf_counter()

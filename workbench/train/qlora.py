@@ -199,7 +199,7 @@ class Timed(Trainer):
         """The Trainer's own, unless there is a limit."""
         if math.isinf(self.watch.limit):
             return super().create_scheduler(num_training_steps, optimizer)
-        if self.lr_scheduler is None:
+        if getattr(self, "lr_scheduler", None) is None:
             self.lr_scheduler = LambdaLR(
                 optimizer or self.optimizer,
                 lambda step: rate(max(step / num_training_steps, self.watch.seconds / self.watch.limit)),

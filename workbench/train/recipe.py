@@ -33,7 +33,7 @@ class Recipe:
             "model": self.model,
             "table": self.table,
             "topics": list(self.topics),
-            "sampling": vars(self.sampling),
+            "sampling": {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self.sampling).items()},
             "train": self.train.to_dict(),
         }
 
@@ -70,15 +70,17 @@ PRESETS = {
 
 @dataclass(frozen=True)
 class Splits:
-    """Cases by split with the names of all nodes; what a folder of cases holds."""
+    """Cases by split with the names of all nodes, and how they were drawn; what a folder of cases holds."""
 
     cases: dict[str, list[Case]]
     names: dict[str, str]
+    drawn_by: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def drawn(cls, recipe: Recipe) -> Splits:
         """Cases of the recipe's graph. The showcase is among them where the part of the graph has one."""
-        graph = kg.load_graph(recipe.table).graph
+        given = kg.load_graph(recipe.table)
+        graph = given.graph
         try:
             chains = kg.showcase(graph)
         except kg.PathError:
@@ -93,19 +95,21 @@ class Splits:
         splits = sampling.sample_cases(part, flow, recipe.sampling, reserved=reserved, spared=spared)
         if chain:
             splits["showcase"] = [sampling.showcase_case(part, flow, chain, recipe.sampling)]
-        return cls(splits, {node: part.nodes[node]["name"] for node in flow})
+        how = {name: value for name, value in recipe.to_dict().items() if name not in ("model", "train")}
+        return cls(splits, {node: part.nodes[node]["name"] for node in flow}, how | {"graph": given.digest})
 
     @classmethod
     def read(cls, folder: Path) -> Splits:
         """What `save` wrote, or a run's `adapter` folder. ValueError: no training cases or no names lie there."""
         files = {path.stem.removeprefix("cases_"): path for path in sorted(Path(folder).glob("cases_*.jsonl"))}
-        named = Path(folder) / "names.json"
-        if "train" not in files or not named.is_file():
+        if "train" not in files or not (Path(folder) / "names.json").is_file():
             raise ValueError(f"{folder} must hold cases_train.jsonl and names.json; draw them with --draw-only")
         showcase = Path(folder) / "showcase.jsonl"
         files |= {"showcase": showcase} if showcase.is_file() else {}
         splits = {split: load_cases(path) for split, path in files.items()}
-        return cls(splits, json.loads(named.read_text(encoding="utf-8")))
+        named, drawn = (Path(folder) / f"{name}.json" for name in ("names", "drawn"))
+        how = json.loads(drawn.read_text(encoding="utf-8")) if drawn.is_file() else {}
+        return cls(splits, json.loads(named.read_text(encoding="utf-8")), how)
 
     def save(self, folder: Path, *, training: bool) -> None:
         """Writes cases and names. training: the training cases, too, which may be many."""
@@ -114,6 +118,7 @@ class Splits:
             if training or split != "train":
                 save_cases(folder / (f"{split}.jsonl" if split == "showcase" else f"cases_{split}.jsonl"), cases)
         atomic_write_json(folder / "names.json", self.names)
+        atomic_write_json(folder / "drawn.json", self.drawn_by)
 
     @property
     def edges(self) -> set[tuple[str, str]]:
