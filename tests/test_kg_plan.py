@@ -15,7 +15,8 @@ from typed_worlds import FORMATS, KINDS, all_chains, worlds
 from workbench import kg
 from workbench.kg.importers import FactItem, Item, Node, Provenance, assemble
 from workbench.kg.links import Links
-from workbench.kg.plan import WORTH, Plan, Planner
+from workbench.kg.chains import WORTH
+from workbench.kg.plan import Plan, Planner
 
 TARGETS = st.sampled_from([*FORMATS, *KINDS])
 
