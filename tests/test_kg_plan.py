@@ -13,9 +13,9 @@ from kg_tables import PORTS, write_ports
 from typed_worlds import FORMATS, KINDS, all_chains, worlds
 
 from workbench import kg
+from workbench.kg.chains import WORTH
 from workbench.kg.importers import FactItem, Item, Node, Provenance, assemble
 from workbench.kg.links import Links
-from workbench.kg.chains import WORTH
 from workbench.kg.plan import Plan, Planner
 
 TARGETS = st.sampled_from([*FORMATS, *KINDS])

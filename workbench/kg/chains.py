@@ -96,7 +96,7 @@ class Chains:
             bounds = costs + left.after(steps.bare)
             some = np.flatnonzero((low < bounds) & (bounds <= high) & np.isfinite(bounds))
             for i in some[np.argsort(bounds[some], kind="stable")].tolist():
-                flow, command = int(steps.flows[i]), int(taken.commands[steps.by[i]])
+                flow = int(steps.flows[i])
                 flow = flows.last(number, flow) if i < lasting else flow
                 if flow not in chain.flows:
                     yield float(bounds[i]), float(costs[i]), self._longer(chain, int(taken.commands[steps.by[i]]), flow)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from workbench.kg.chains import WORTH, Chain, Chains, is_a
+from workbench.kg.chains import Chain, Chains, is_a
 from workbench.kg.flows import Flows
 from workbench.kg.links import Flow, Links, fits
 from workbench.kg.paths import PathError
