@@ -16,6 +16,7 @@ from workbench.kg import build_graph, check_graph, facts_table, read_table
 from workbench.kg.data_licence import data_licence
 from workbench.kg.identity import homepage_key, identify, sub_command
 from workbench.kg.importers import FactItem, Item, Node, Provenance, assemble
+from workbench.kg.links import Links
 from workbench.kg.merge import merge
 from workbench.kg.plan import Planner
 
@@ -143,8 +144,9 @@ def test_a_merge_with_itself_changes_nothing(tmp_path: Path, write: Callable[[Pa
         assert one.plans(there, target, k=3) == two.plans(there, target, k=3)
     rows = list(merged.rows())
     assert len(rows) == sum(n.startswith(("tool:", "command:")) for n in graph) and all(row["made"] for row in rows)
-    about = [{k: v for k, v in merged.graph.nodes[n].items() if k.endswith(("_ports", "_states"))} for n in graph]
-    assert about == [{k: v for k, v in graph.nodes[n].items() if k.endswith(("_ports", "_states"))} for n in graph]
+    assert merged.graph.graph.get("states") == graph.graph.get("states")
+    one, two = Links(graph), Links(merged.graph)
+    assert one.gives == two.gives and one.takes == two.takes
 
 
 @settings(deadline=None, max_examples=25)

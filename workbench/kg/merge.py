@@ -69,6 +69,8 @@ def merge(graphs: Mapping[str, nx.MultiDiGraph], *, at_least: float = 0.5, name:
     note = Report()
     items = [item for number in range(len(parts)) for item in _items(parts, names, number, ids, ports)]
     merged = assemble(items, note=note, name=name)
+    if axes := {state: axis for part in reversed(parts) for state, axis in part.graph.get("states", {}).items()}:
+        merged.graph["states"] = axes
     conflicts = sorted([*_value_conflicts(parts, names, ids), *port_conflicts, *_direction_conflicts(merged)])
     return Merged(merged, names, identity, tuple(conflicts), data_licence(merged), note)
 
