@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workbench.kg.flows import GENERAL, SILENT, Flows, looks
+from workbench.kg.flows import SILENT, Flows, looks
 
 HAIR = 1e-9  # for each command to come, so that of equal bounds the shorter rest goes first
 TARGETS = 256  # of which it is kept what is left
@@ -40,14 +40,13 @@ class Bound:
         self._size = len(flows.flows)
         self._late = np.maximum(flows.late, HAIR)
         self._to, self._carrying = carried[1].astype(np.int64), carried[2]
-        rows = np.array(self._rows(), dtype=np.int64).reshape(-1, 3).T
-        self._key, self._general = rows[1], GENERAL * rows[2]
+        looking, self._key, self._fit = self._rows()
         standing = [np.zeros((2, 0), dtype=np.int64)]
         for number, inputs in enumerate(flows.takers.values()):
             commands = np.unique(flows.command[inputs])
             standing.append(np.stack([np.full(len(commands), number), commands]))
         keys, self._command = np.concatenate(standing, axis=1)
-        self._by_flow = _Least(np.concatenate([rows[0], carried[0].astype(np.int64)]), self._size)
+        self._by_flow = _Least(np.concatenate([looking, carried[0].astype(np.int64)]), self._size)
         self._by_key = _Least(keys, len(flows.takers))
         self._by_command = _Least(np.repeat(np.arange(len(flows.counts)), flows.counts), len(flows.counts))
         self.left = lru_cache(TARGETS)(self._left)
@@ -69,11 +68,13 @@ class Bound:
                     waiting.append(int(end))
         return carried
 
-    def _rows(self) -> list[tuple[int, int, bool]]:
-        """(flow, key, whether its format is only above the flow's) for the keys under which something stands."""
+    def _rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Flow, key and cost of the fit, for the keys under which something stands."""
         ids = {key: number for number, key in enumerate(self.flows.takers)}
         ends = sorted({number for some in self._ends.values() for number in some})
-        return [(n, ids[key], above) for n in ends for key, above in looks(self.flows.flows[n]) if key in ids]
+        rows = [(n, ids[key], cost) for n in ends for key, cost in looks(self.flows.flows[n]) if key in ids]
+        looking, keys, costs = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+        return looking.astype(np.int64), keys.astype(np.int64), costs
 
     def _left(self, target: str) -> Left | None:
         """None: nothing gives the target."""
@@ -84,7 +85,7 @@ class Bound:
         while True:
             commands = self._by_command(self._late + left[self.flows.given])
             keys = self._by_key(self.flows.cost[self._command] + commands[self._command])
-            before = self._by_flow(np.concatenate([self._general + keys[self._key], self._carrying + left[self._to]]))
+            before = self._by_flow(np.concatenate([self._fit + keys[self._key], self._carrying + left[self._to]]))
             before = np.minimum(left, before)
             if np.array_equal(before, left):
                 return Left(left, commands)

@@ -19,6 +19,7 @@ from workbench.kg.port import MAIN
 
 SILENT = 0.25  # for each axis that an input names and the data says nothing about
 GENERAL = 0.25  # where a format fits only as one below what is taken
+VAGUE = 1.5  # where nothing but a format of tables says that it fits
 BY_PRODUCT, LEAST_BY_PRODUCT = 0.3, 0.6  # for each output before the one used, and at most
 KEPT = 4096  # flows of which it is kept what takes them
 ANY, NONE, SOME, UNSTATED = "*", "", "+", "?"  # in keys: whatever it is; not stated; stated, not this; no ports known
@@ -83,15 +84,10 @@ class Flows:
 
     def _fill_keys(self) -> None:
         takers: defaultdict[Key, list[int]] = defaultdict(list)
-        naming: defaultdict[str, list[int]] = defaultdict(list)
         for number, port in enumerate(self.ports):
             for key in _stands(port):
                 takers[key].append(number)
-            for format in port.formats:
-                naming[format].append(number)
         self.takers = {key: np.array(inputs) for key, inputs in takers.items()}
-        self._naming = {format: np.array(inputs) for format, inputs in naming.items()}
-        self._formatted = np.array([bool(port.formats) for port in self.ports], dtype=bool)
         self._stateful = np.array([bool(port.states) for port in self.ports], dtype=bool)
 
     def number(self, flow: Flow) -> int:
@@ -107,12 +103,12 @@ class Flows:
 
     def _taking(self, number: int) -> Taken:
         flow = self.flows[number]
-        some = [self.takers[key] for key, _ in looks(flow) if key in self.takers]
-        inputs = np.unique(np.concatenate(some)) if some else np.zeros(0, dtype=np.int64)
-        named = ~self._formatted if flow.formats else np.ones(len(self.ports), dtype=bool)
-        for format in flow.formats & self._naming.keys():
-            named[self._naming[format]] = True
-        costs = self.cost[self.command[inputs]] + np.where(named[inputs], 0.0, GENERAL)
+        fit = np.full(len(self.ports), np.inf)
+        for key, cost in looks(flow):
+            if key in self.takers:
+                fit[self.takers[key]] = np.minimum(fit[self.takers[key]], cost)
+        inputs = np.flatnonzero(np.isfinite(fit))
+        costs = self.cost[self.command[inputs]] + fit[inputs]
         told, fitting = {axis for axis, _ in flow.states}, np.ones(len(inputs), dtype=bool)
         for place in np.flatnonzero(self._stateful[inputs]).tolist():
             port = self.ports[inputs[place]]
@@ -164,19 +160,19 @@ class Flows:
         return {self.last(number, end) for end in set(ends[:lasting])} | set(ends[lasting:])
 
 
-def looks(flow: Flow) -> Iterator[tuple[Key, bool]]:
-    """The keys under which stands what takes a flow, but for its states; with each, whether its format is none of the
-    flow's own and not left open."""
+def looks(flow: Flow) -> Iterator[tuple[Key, float]]:
+    """The keys under which stands what takes a flow, but for its states; with each what such a fit costs."""
     for format in flow.above_formats:
-        above = format not in flow.formats
-        yield from (((format, kind), above) for kind in flow.above_kinds)
+        general = 0.0 if format in flow.formats else GENERAL
+        vague = general + (VAGUE if format in TABLES else 0.0)
+        yield from (((format, kind), general) for kind in flow.above_kinds)
         if flow.kinds and not flow.stated:
-            yield (format, UNSTATED), above
+            yield (format, UNSTATED), vague
         if not flow.kinds:
-            yield (format, NONE), above
+            yield (format, NONE), vague
         if format not in TABLES:  # a link by the format alone, as one side states no kind of data
-            yield (format, NONE if flow.kinds else SOME), above and flow.formats.isdisjoint(TABLES)
-    yield from (((NONE if flow.formats else ANY, kind), False) for kind in flow.above_kinds)
+            yield (format, NONE if flow.kinds else SOME), general
+    yield from (((NONE if flow.formats else ANY, kind), 0.0) for kind in flow.above_kinds)
 
 
 def _stands(port: Flow) -> Iterator[Key]:

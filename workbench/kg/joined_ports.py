@@ -15,7 +15,7 @@ from workbench.kg.links import Flow, Links
 from workbench.kg.port import COMPANION, OPTIONAL
 
 OF_PORTS = {  # what a node says of its ports by number, per side
-    "input": ("optional_ports", "companion_ports", "input_states"),
+    "input": ("optional_ports", "companion_ports", "input_states", "side_ports"),
     "output": ("carrying_ports", "output_states"),
 }
 
@@ -93,7 +93,7 @@ def _about(voices: Sequence[Sequence[Flow]], graphs: int, side: str) -> dict[str
         if any(flow.states for flow in some)
     }
     carrying = [n for n, some in enumerate(voices) if any(flow.carries for flow in some)]
-    values = (optional, companions, states) if side == "input" else (carrying, states)
+    values = (optional, companions, states, []) if side == "input" else (carrying, states)
     return {name: value for name, value in zip(OF_PORTS[side], values, strict=True) if value}
 
 

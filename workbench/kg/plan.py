@@ -7,7 +7,7 @@ needs beside (an index, a reference, a second main input) is named with it and i
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -59,12 +59,11 @@ class Planner:
                 raise ValueError(f"costs: each must be above 0, got {cost!r} for {command!r}")
         self.graph, self.links = graph, Links(graph)
         self.commands = sorted(n for n, kind in graph.nodes(data="type") if kind == "command")
-        standing = nx.get_node_attributes(graph, "standing")
-        self.cost = {c: COSTS.get(standing.get(c, ""), COSTS[""]) for c in self.commands} | dict(costs or {})
+        self._tool_of = {c: t for c, t, key in graph.edges(keys=True) if key == "command_of"}
+        self.cost = self._costs() | dict(costs or {})
         self.flows = Flows(self.links, self.commands, self.cost)
-        tool_of = {c: t for c, t, key in graph.edges(keys=True) if key == "command_of"}
-        fetching = self._fetching(tool_of)
-        tools = [frozenset() if c in fetching else frozenset([tool_of.get(c, c)]) for c in self.commands]
+        fetching = self._fetching()
+        tools = [frozenset() if c in fetching else frozenset([self._tool_of.get(c, c)]) for c in self.commands]
         self.chains = Chains(self.flows, tools)
 
     def plans(self, start: str | Iterable[str | Flow], target: str, *, k: int = 1, limit: int = LIMIT) -> Plans:
@@ -124,14 +123,24 @@ class Planner:
         path += _passed(flows[-1], frozenset([target]))
         return Plan(names, cost, tuple(needs), tuple(one for n, one in enumerate(path) if path[n - 1] != one or not n))
 
-    def _fetching(self, tool_of: Mapping[str, str]) -> set[str]:
+    def _costs(self) -> dict[str, float]:
+        """By the standing of commands; where none is stated, by how many speak for one: published toolchains that use
+        it and registries beyond the first that list its tool. It is standard when many do, special when none does."""
+        standing = nx.get_node_attributes(self.graph, "standing")
+        voices = Counter(c for chain in self.graph.graph.get("toolchains", ()) for c in set(chain["commands"]))
+        for command, tool in self._tool_of.items():
+            voices[command] += max(0, len(self.graph.nodes[tool].get("listed", ())) - 1)
+        rare, told = COSTS["special"] - COSTS["standard"], any(voices.values())
+        voiced = {c: COSTS["standard"] + rare / (1 + voices[c]) if told else COSTS[""] for c in self.commands}
+        return {c: COSTS[standing[c]] if standing.get(c) in COSTS else voiced[c] for c in self.commands}
+
+    def _fetching(self) -> set[str]:
         """Commands of tools that retrieve data, and those that read only formats which such commands alone give."""
         kinds = nx.DiGraph((t, h) for h, t, key in self.graph.edges(keys=True) if key == "operation_is_a")
         retrieval = {RETRIEVAL, *(nx.descendants(kinds, RETRIEVAL) if RETRIEVAL in kinds else ())}
-        tools = {
-            tool_of.get(c, c) for c, does, key in self.graph.edges(keys=True) if key == "performs" and does in retrieval
-        }
-        fetching = {c for c in self.commands if tool_of.get(c, c) in tools}
+        does = [(c, operation) for c, operation, key in self.graph.edges(keys=True) if key == "performs"]
+        tools = {self._tool_of.get(c, c) for c, operation in does if operation in retrieval}
+        fetching = {c for c in self.commands if self._tool_of.get(c, c) in tools}
         given: defaultdict[str, set[bool]] = defaultdict(set)
         for command in self.commands:
             for flow in self.links.gives.get(command, ()):
