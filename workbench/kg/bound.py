@@ -7,6 +7,7 @@ rounds over arrays (Bellman 1958): from what is given to the steps of a command,
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -53,20 +54,22 @@ class Bound:
 
     def _walk(self) -> list[tuple[int, int, float]]:
         """Notes where every flow ends that a graph gives; (from, to, cost) for what is carried on of one."""
-        flows, seen, carried = self.flows, set(), []
+        flows, carried = self.flows, dict[int, list[tuple[int, int, float]]]()
         given = [out for outs in flows.links.gives.values() for out in outs if not out.carries]
         waiting = [flows.bare[flows.number(out)] for out in given]
         for number in waiting:  # grows while it is read
-            if number not in seen:
-                seen.add(number)
+            if number not in carried:
                 for item in flows.flows[number].above_formats | flows.flows[number].above_kinds:
                     self._ends[item].append(number)
-                taken = flows.taking(number) if any(flows.carrying) else None
-                for place, cost, _, end in zip(*taken.carried, strict=True) if taken else ():
-                    silent = SILENT * len(flows.ports[taken.inputs[place]].states)
-                    carried.append((number, int(end), float(cost - silent)))
-                    waiting.append(int(end))
-        return carried
+                carried[number] = list(self._carried(number)) if any(flows.carrying) else []
+                waiting += [end for _, end, _ in carried[number]]
+        return [edge for edges in carried.values() for edge in edges]
+
+    def _carried(self, number: int) -> Iterator[tuple[int, int, float]]:
+        taken = self.flows.taking(number)
+        for place, cost, _, end in zip(*taken.carried, strict=True):
+            silent = SILENT * len(self.flows.ports[taken.inputs[place]].states)  # what a flow with states may tell
+            yield number, int(end), float(cost - silent)
 
     def _rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Flow, key and cost of the fit, for the keys under which something stands."""

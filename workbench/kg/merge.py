@@ -88,7 +88,7 @@ def _items(
         rest = {k: v for k, v in attributes.items() if k not in ("type", "name", "also")}
         for side, names_of in OF_PORTS.items():
             if (side, own) in ports:
-                rest = {k: v for k, v in rest.items() if k not in names_of} | ports[side, own].about
+                rest = {k: v for k, v in rest.items() if k not in names_of} | dict(ports[side, own].about)
         yield Node(own, attributes["type"], attributes["name"], rest)
     for head, tail, relation, attributes in graph.edges(keys=True, data=True):
         ends = ids.get((number, head), head), ids.get((number, tail), tail)
