@@ -14,6 +14,8 @@ from workbench.bench.import_records import BIOTOOLS, GALAXY, NFCORE, WORKFLOW
 from workbench.kg import check_graph
 from workbench.kg.importers import IMPORTERS, Report, assemble
 from workbench.kg.importers.json_stream import streamed
+from workbench.kg.links import Links
+from workbench.kg.plan import Planner
 
 SAMPLES = Path(os.environ.get("WORKBENCH_SHARED") or Path(__file__).resolve().parents[2] / "shared") / "samples"
 real = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no registry samples here")
@@ -207,6 +209,44 @@ def test_real_workflows_are_toolchains() -> None:
     by_name = {chain["record"]: chain for chain in chains}
     assert ["command:bowtie2", "command:samtool_filter2"] in by_name["chipseq-pe.ga"]["links"]
     assert all(command in graph for chain in chains for command in chain["commands"])
+
+
+CHANNELS = """
+name: caller_call
+tools: [{caller: {}}]
+input:
+  - - meta: {type: map}
+    - bam: {type: file, pattern: "*.bam"}
+    - bai: {type: file, pattern: "*.bai"}
+  - - meta2: {type: map}
+    - vcf: {type: file, pattern: "*.vcf"}
+  - samples: {type: file, pattern: "*.txt", description: "Optional, names of samples"}
+output:
+  vcf: [[{"*.vcf": {type: file, pattern: "*.vcf"}}]]
+"""
+
+
+def test_channels_beside_the_first_bring_companions(tmp_path: Path) -> None:
+    write(tmp_path / "caller/call/meta.yml", CHANNELS)
+    graph, _ = imported("nfcore", tmp_path)
+    needs = [(min(port.formats), port.need) for port in Links(graph).takes["command:caller call"]]
+    assert [need for _, need in needs] == ["main", "companion", "companion", "optional"]
+    assert needs[0][0] == "format_2572" and needs[2][0] == "format_3016"
+
+
+@real
+def test_a_call_needs_variants_and_no_table_of_samples() -> None:
+    note = Report()
+    parts = [
+        item for name in ("modules", "subworkflows") for item in IMPORTERS["nfcore"](SAMPLES / f"nfcore_{name}", note)
+    ]
+    planner = Planner(assemble(parts))
+    assert not planner.plans("format_1930", "format_3016").plans
+    assert planner.lacking("format_3016") == [("command:bcftools call", frozenset({"format_3016"}))]
+    [plan] = planner.plans("format_1930", "format_2306").plans[:1]
+    assert plan.commands == ("command:hisat2 align", "command:stringtie stringtie"), (
+        "a published subworkflow uses hisat2"
+    )
 
 
 MACROS = """<macros><import>../shared.xml</import>

@@ -17,8 +17,9 @@ from workbench.cases import load_cases
 from workbench.cli import main
 from workbench.figures import kg as pictures
 from workbench.kg.grow import grow
+from workbench.kg.links import fits
 from workbench.kg.merge import merge
-from workbench.kg.questions import Questions
+from workbench.kg.plan import Planner
 from workbench.kg.schema import read_schema
 from workbench.kg.triples import read_triples
 
@@ -62,8 +63,10 @@ def test_words_of_a_domain_stand_for_the_types_of_the_data_flow(tmp_path: Path) 
     )
     assert graph.has_edge("season:summer", "format:egg", "likes"), "the other row tells that summer is a season"
     assert graph.edges["format:flour", "command:knead", "input"]["ports"] == [1]
-    assert Questions(graph).cheapest("source:market", "format:dough").plans[0].commands == ("command:knead",)
-    assert not Questions(graph).cheapest("format:egg", "format:dough").plans, "flour is needed as well"
+    planner = Planner(graph)
+    assert planner.plans("source:market", "format:dough").plans[0].needs == ((),), "the market has both"
+    [plan] = planner.plans("format:egg", "format:dough").plans
+    assert plan.commands == ("command:knead",) and plan.needs == ((frozenset({"format:flour"}),),)
     assert kg.facts_table(kg.from_json(kg.to_json(graph, tmp_path / "g.json"))) == kg.facts_table(graph)
     assert pictures.schema(graph).png() and pictures.degree_statistics(graph).png()
 
@@ -125,12 +128,12 @@ def test_the_second_example_is_another_domain_and_whole() -> None:
     assert 30 <= kg.summary(given.graph)["commands"] <= 70 and kg.summary(given.graph)["entity_types"] == 9
     [chain] = kg.showcase(given.graph)
     assert chain[-1] == "data:transcript" and len(kg.commands_of(chain)) == 3
-    asked = Questions(given.graph)
-    plans = asked.cheapest(["source:internet-archive", "source:hugging-face"], "data:transcript", k=2)
-    assert {"command:whisper-cli", "command:sox rate 16k"} <= set(plans.plans[0].commands)
-    [missing] = asked.missing("source:internet-archive", "data:transcript").plans
-    assert missing.given == ("format:ggml-model",)
-    assert "command:magick" in asked.runnable("format:png"), "it takes any raster image"
+    planner = Planner(given.graph)
+    [plan] = planner.plans("source:internet-archive", "data:transcript").plans
+    assert {"command:whisper-cli", "command:sox rate 16k"} <= set(plan.commands)
+    assert [port for ports in plan.needs for port in ports] == [frozenset({"format:ggml-model"})]
+    magick = next(port for port in planner.links.takes["command:magick"])
+    assert fits(planner.links.flow(["format:png"], []), magick), "it takes any raster image"
     assert read_schema(given.path / "schema.json").licence == "MIT"
 
 
@@ -151,11 +154,13 @@ def test_the_second_example_runs_through_the_notebooks(tmp_path: Path) -> None:
 
 def test_questions_and_merges_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     media = ["kg", "ask", "mediakg", "--from", "internet archive"]
-    assert main([*media, "hugging face", "--to", "Transcript", "--k", "1"]) == 0
-    assert capsys.readouterr().out.startswith("1. cost 3: ")
-    assert main([*media, "--to", "transcript"]) == 0
+    assert main([*media, "--to", "Transcript", "--k", "1"]) == 0
     told = capsys.readouterr().out
-    assert "whisper-cli lacks GGML model (given by no command)" in told and "given GGML model: " in told
+    assert told.startswith("1. cost ") and "also needs: GGML model (whisper-cli)" in told
+    assert main(["kg", "ask", "mediakg", "--from", "transcript", "--to", "16 kHz WAV"]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("16 kHz WAV cannot be made from what is there.")
+    assert "sox rate 16k gives it, and nothing leads to " in told
     assert main(media) == 0 and "format:wav" in capsys.readouterr().out
     assert main([*media, "--to", "nonsense"]) == 2
     kitchen, out = str(folder(tmp_path / "kitchen", ROWS[:6], relations=plain())), tmp_path / "both.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,15 @@ import networkx as nx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kg_tables import write_table
+from kg_tables import write_ports, write_table
 
 from workbench.kg import build_graph, check_graph, facts_table, read_table
 from workbench.kg.data_licence import data_licence
 from workbench.kg.identity import homepage_key, identify, sub_command
 from workbench.kg.importers import FactItem, Item, Node, Provenance, assemble
+from workbench.kg.links import Links
 from workbench.kg.merge import merge
-from workbench.kg.questions import Questions
+from workbench.kg.plan import Planner
 
 HERE = Provenance("here", "record 1", "CC-BY-4.0")
 THERE = Provenance("there", "record 2", "CC-BY-SA-4.0")
@@ -86,14 +88,14 @@ def test_commands_join_by_tool_and_sub_command_and_facts_keep_where_they_are_fro
     edges = {tail: [one["registry"] for one in how] for _, tail, how in merged.graph.out_edges(command, "provenance")}
     assert edges["format_2572"] == ["here", "there"] and edges["format_3016"] == ["there"]
     ports = {item: numbers for item, _, numbers in merged.graph.in_edges(command, "ports")}
-    assert ports == {"format_2572": [1], "format_2573": [1], "format_1929": [0]}
-    assert merged.graph.nodes[command]["optional_ports"] == [0], "one of the two does without"
+    assert ports == {"format_2572": [0], "format_2573": [0], "format_1929": [1]}
+    assert merged.graph.nodes[command]["optional_ports"] == [1], "one of the two does without"
     [conflict] = [one for one in merged.conflicts if one.what == "inputs"]
     assert dict(conflict.said) == {
         "left command:here:t sort": "format_1929; format_2572",
         "right command:there:t_sort": "format_2572|format_2573",
     }
-    assert Questions(merged.graph).cheapest("format_2573", "format_3016").plans[0].commands == (command,)
+    assert Planner(merged.graph).plans("format_2573", "format_3016").plans[0].commands == (command,)
 
 
 def test_conflicts_are_kept_and_shown() -> None:
@@ -131,16 +133,20 @@ def test_the_licence_of_the_whole_is_told() -> None:
     assert "may not be passed on" in strict.asks[0][0] and "no commercial use" in strict.asks[1][0]
 
 
-def test_a_merge_with_itself_changes_nothing(tmp_path: Path) -> None:
-    graph = build_graph(read_table(write_table(tmp_path)))
+@pytest.mark.parametrize("write", [write_table, write_ports])
+def test_a_merge_with_itself_changes_nothing(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    graph = build_graph(read_table(write(tmp_path)))
     merged = merge({"one": graph, "two": graph})
     assert facts_table(merged.graph) == facts_table(graph) and not merged.conflicts and not merged.identity.doubtful
-    one, two = Questions(graph), Questions(merged.graph)
+    one, two = Planner(graph), Planner(merged.graph)
     for target in ("data_3134", "format_2306"):
         there = ["source:sra", "source:ensembl"]
-        assert one.cheapest(there, target, k=3) == two.cheapest(there, target, k=3)
+        assert one.plans(there, target, k=3) == two.plans(there, target, k=3)
     rows = list(merged.rows())
-    assert len(rows) == 5 + 7 and all(row["made"] for row in rows)
+    assert len(rows) == sum(n.startswith(("tool:", "command:")) for n in graph) and all(row["made"] for row in rows)
+    assert merged.graph.graph.get("states") == graph.graph.get("states")
+    one, two = Links(graph), Links(merged.graph)
+    assert one.gives == two.gives and one.takes == two.takes
 
 
 @settings(deadline=None, max_examples=25)

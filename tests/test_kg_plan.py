@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import networkx as nx
@@ -13,9 +14,11 @@ from kg_tables import PORTS, write_ports
 from typed_worlds import FORMATS, KINDS, all_chains, worlds
 
 from workbench import kg
-from workbench.kg.importers import FactItem, Item, Node, Provenance, assemble
-from workbench.kg.links import Links
-from workbench.kg.plan import WORTH, Plan, Planner
+from workbench.kg.chains import WORTH
+from workbench.kg.flows import VAGUE
+from workbench.kg.importers import FactItem, Item, Node, Provenance, Toolchain, assemble
+from workbench.kg.links import Links, fits
+from workbench.kg.plan import COSTS, Plan, Planner
 
 TARGETS = st.sampled_from([*FORMATS, *KINDS])
 
@@ -121,6 +124,61 @@ def test_a_registry_s_references_and_indexes_are_companions() -> None:
     items += [FactItem(item, "input", "command:call", here, number) for item, number in inputs]
     ports = Links(assemble(items)).takes["command:call"]
     assert [port.need for port in ports] == ["companion", "main", "companion", "main"]
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data())
+def test_what_takes_a_flow_is_found_as_by_testing_each(data: st.DataObject) -> None:
+    graph = nx.MultiDiGraph(states={"rna": "assay", "dna": "assay"})
+    graph.add_edge("format:d", "format_3475", "format_is_a")
+    graph.add_edge("data:l", "data:k", "data_is_a")
+    items = st.tuples(
+        st.sets(st.sampled_from(["format:a", "format:d", "format_3475"]), max_size=2),
+        st.sets(st.sampled_from(["data:k", "data:l"]), max_size=1),
+    ).filter(any)
+    flow = data.draw(items), data.draw(st.sampled_from([(), ("rna",), ("dna",)])), data.draw(st.sampled_from([-1, 0]))
+    for number in range(data.draw(st.integers(1, 5))):
+        (formats, kinds), ports = data.draw(items), data.draw(st.sampled_from([None, [0]]))
+        graph.add_node(f"command:{number}", type="command", standing="common", input_states={"0": ["rna"]})
+        for item in (*formats, *kinds):
+            relation = "input" if item in formats else "input_data"
+            graph.add_edge(item, f"command:{number}", relation, **({"ports": ports} if ports else {}))
+    for node in graph:
+        graph.nodes[node].setdefault("type", node.replace("_", ":").split(":")[0])
+    planner = Planner(graph)
+    given = replace(planner.links.flow(*flow[0], flow[1]), number=flow[2])
+    taken = planner.flows.taking(planner.flows.number(given))
+    found = {planner.commands[number] for number in taken.commands.tolist()}
+    assert found == {c for c in planner.commands if any(fits(given, port) for port in planner.links.takes.get(c, ()))}
+
+
+def _chain(*steps: tuple[str, str, str], uses: tuple[str, ...] = (), listed: tuple[str, ...] = ()) -> nx.MultiDiGraph:
+    """Commands of one input and one output; those that a published toolchain uses, those that two registries list."""
+    here, items = Provenance("here", "1", "MIT"), []
+    for name, takes, gives in steps:
+        node = f"command:{name}"
+        about = {"listed": ["here", "there"]} if name in listed else {}
+        items += [Node(node, "command", name), Node(f"tool:{name}", "tool", name, about)]
+        items.append(FactItem(node, "command_of", f"tool:{name}", here))
+        items += [FactItem(takes, "input", node, here, 0), FactItem(node, "output", gives, here, 0)]
+    return assemble([*items, *(Toolchain(one, one, (), (f"command:{one}",), here) for one in uses)])
+
+
+@pytest.mark.parametrize("voice", ["uses", "listed"])
+def test_without_standing_what_others_use_goes_first(voice: str) -> None:
+    ways = ("a", "format_1930", "format_2572"), ("b", "format_1930", "format_2572"), ("c", "format_1930", "format_2572")
+    assert Planner(_chain(*ways)).plans("format_1930", "format_2572").plans[0].commands == ("command:a",)
+    told = Planner(_chain(*ways, **{voice: ("c",)}))
+    assert told.plans("format_1930", "format_2572").plans[0].commands == ("command:c",)
+    assert COSTS["standard"] < told.cost["command:c"] < told.cost["command:a"] == COSTS["special"]
+
+
+def test_a_link_that_a_table_alone_makes_is_dear() -> None:
+    ways = [("a", "format_1930", "format_3475"), ("b", "format_3475", "format_3016")]
+    ways += [("y", "format_1930", "format_2572"), ("z", "format_2572", "format_3016")]
+    found = Planner(_chain(*ways)).plans("format_1930", "format_3016", k=2).plans
+    assert [plan.commands for plan in found] == [("command:y", "command:z"), ("command:a", "command:b")]
+    assert found[1].cost - found[0].cost == VAGUE
 
 
 def _repeats(commands: Iterable[str]) -> bool:

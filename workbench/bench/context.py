@@ -39,7 +39,7 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     rng = np.random.default_rng(seed)
     cases = [cases[i] for i in rng.permutation(len(cases))[: 20 if quick else CASES]]
     names = {node: part.nodes[node]["name"] for node in part}
-    grounding = Grounding(part, tokens=_tokens(engine, names), rule="any")
+    grounding = Grounding(part, tokens=_tokens(engine, names))
     ways: dict[str, Callable[[str, str], Context]] = {
         "smallest": partial(grounding.cover, budget=BUDGET),
         "smallest, 3 chains": partial(grounding.cover, budget=BUDGET, chains=3),

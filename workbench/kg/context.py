@@ -1,20 +1,21 @@
 """The facts to show with a question: as few as ground its answer, or whatever lies near.
 
 A question is grounded when a chain from its source to its target can be read off the facts shown. The unit is the
-command with what it needs and gives (a hyper-edge, as in OG-RAG, Sharma et al. 2024): half of one helps nobody. The
-usual alternative, all facts within k hops of what the question names, shows much that no chain uses.
+command with what goes into it and comes out (a hyper-edge, as in OG-RAG, Sharma et al. 2024): half of one helps nobody.
+The usual alternative, all facts within k hops of what the question names, shows much that no chain uses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import networkx as nx
 
 from workbench.kg.build import Fact
 from workbench.kg.paths import PathError, flow_graph
-from workbench.kg.questions import Plan, Questions
+from workbench.kg.plan import Plan, Planner
 
 Tokens = Callable[[Fact], int]
 
@@ -36,13 +37,12 @@ class Context:
 class Grounding:
     """Finds contexts of questions about one graph.
 
-    tokens: of one fact in the prompt. rule: what counts as a chain, see `ports.steps`; `any` is a path, in which a
-    command needs one of its inputs.
+    tokens: of one fact in the prompt. A chain is that of a plan (`workbench.kg.plan`): over main inputs.
     """
 
-    def __init__(self, graph: nx.MultiDiGraph, *, tokens: Tokens = three, rule: str = "declared"):
+    def __init__(self, graph: nx.MultiDiGraph, *, tokens: Tokens = three):
         self.graph, self.tokens = graph, tokens
-        self.questions = Questions(graph, rule=rule, costs=self._costs(graph))
+        self.planner = Planner(graph, costs=self._costs(graph))
         is_a = ("format_is_a", "data_is_a")
         self.is_a = nx.DiGraph((h, t, {"relation": key}) for h, t, key in graph.edges(keys=True) if key in is_a)
         self.facts = {(head, tail): key for head, tail, key in flow_graph(graph).edges(data="relation")}
@@ -52,13 +52,12 @@ class Grounding:
         """The facts of the cheapest chain in tokens, and of up to `chains` of them while they fit into the budget.
 
         Each further chain adds the facts that are not there yet; one that does not fit as a whole is left out. Where
-        the first does not fit it is cut, and where there is none the context is empty; neither is grounded. What a
-        source delivers as data is no start, as on the data flow (`flow_graph`).
+        the first does not fit it is cut, and where there is none the context is empty; neither is grounded.
         """
         shown: dict[Fact, None] = {}
         grounded = False
-        for plan in self.questions.cheapest(self._start(source), target, k=chains).plans:
-            new = [fact for fact in dict.fromkeys(self._facts(plan, source, target)) if fact not in shown]
+        for plan in self.planner.plans(source, target, k=chains).plans:
+            new = [fact for fact in dict.fromkeys(self._facts(plan)) if fact not in shown]
             if self._sum([*shown, *new]) <= budget:
                 shown.update(dict.fromkeys(new))
                 grounded = True
@@ -99,49 +98,12 @@ class Grounding:
         commands = {command for command, _ in cheapest}
         return {c: float(sum(cheapest.get((c, side), 0) for side in ("in", "out"))) or 1.0 for c in commands}
 
-    def _start(self, source: str) -> list[str]:
-        given = self.questions.index.delivers.get(source, (source,))
-        return [item for item in given if item == source or self.graph.nodes[item]["type"] == "format"]
-
-    def _facts(self, plan: Plan, source: str, target: str) -> Iterator[Fact]:
+    def _facts(self, plan: Plan) -> Iterator[Fact]:
         """The facts of a plan in the order in which they are used; is_a facts where a more general term is read."""
-        index = self.questions.index
-        maker = dict.fromkeys(self._start(source), source)
-        for command in plan.commands:
-            number = index.class_of[command]
-            for port in index.needs[number]:
-                met = [item for item in index.accepts[port].tolist() if index.items[item] in maker]
-                item = self._best([index.items[i] for i in met], index.ports[port])
-                yield from self._from(maker[item], item, source)
-                named = self._best_named(item, index.ports[port])
-                yield from self._above(item, named)
-                yield from self._edges(named, command)
-            for item in index.gives[number].tolist():
-                maker.setdefault(index.items[item], command)
-        item = self._best([item for item in maker if item in index.below[target]], frozenset([target]))
-        yield from self._from(maker[item], item, source)
-        yield from self._above(item, target)
-
-    def _best(self, items: list[str], named: Iterable[str]) -> str:
-        """Of items that will do one that is named itself, else the first by name."""
-        return min(items, key=lambda item: (item not in set(named), item))
-
-    def _best_named(self, item: str, named: Iterable[str]) -> str:
-        below = self.questions.index.below
-        return item if item in set(named) else min(one for one in named if item in below[one])
-
-    def _from(self, maker: str, item: str, source: str) -> Iterator[Fact]:
-        if maker != item:
-            yield from self._edges(maker, item)
-
-    def _edges(self, head: str, tail: str) -> Iterator[Fact]:
-        for key in sorted(self.graph[head][tail])[:1]:
-            yield head, key, tail
-
-    def _above(self, item: str, general: str) -> Iterator[Fact]:
-        if item != general:
-            way = nx.shortest_path(self.is_a, item, general)
-            yield from ((low, self.is_a.edges[low, high]["relation"], high) for low, high in nx.utils.pairwise(way))
+        for head, tail in pairwise(plan.path):
+            direct = self.graph.has_edge(head, tail)
+            for low, high in [(head, tail)] if direct else pairwise(nx.shortest_path(self.is_a, head, tail)):
+                yield low, min(self.graph[low][high]), high
 
     def _cut(self, facts: Iterable[Fact], budget: int) -> list[Fact]:
         kept, left = [], budget

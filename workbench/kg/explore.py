@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import networkx as nx
 
+from workbench.kg.links import Links
 from workbench.kg.paths import flow_graph, shortest_toolchains
-from workbench.kg.ports import Port, steps
+from workbench.kg.port import OPTIONAL
 
 Triple = tuple[str, str, str]  # head, relation, tail
 NAMED = 8  # of a list in words
@@ -146,20 +147,23 @@ def ways(
 class Need:
     """What one input port of a command takes (any of `items`), and the commands and sources that give such a thing."""
 
-    items: Port
+    items: frozenset[str]
     givers: tuple[str, ...]
 
 
 def needs(graph: nx.MultiDiGraph, command: str) -> tuple[Need, ...]:
-    """Every input port of a command; all of them must be met. ExploreError: it is no command of the graph."""
-    (step,) = steps(_close(graph, command))
-    return tuple(Need(port, _with(graph, port, out=False, command=command)) for port in step.needs)
+    """Every input port of a command that has to be met; one where its ports are not known. ExploreError: it is no
+    command of the graph."""
+    near = graph.subgraph({_command(graph, command), *graph.predecessors(command), *graph.successors(command)})
+    wanted = [port.formats or port.kinds for port in Links(near).takes.get(command, ()) if port.need != OPTIONAL]
+    return tuple(Need(items, _with(graph, items, out=False, command=command)) for items in wanted)
 
 
 def gives(graph: nx.MultiDiGraph, command: str) -> dict[str, tuple[str, ...]]:
     """What a command gives -> the commands that take it. ExploreError: it is no command of the graph."""
-    (step,) = steps(_close(graph, command))
-    return {item: _with(graph, {item}, out=True, command=command) for item in step.gives}
+    facts = graph.out_edges(_command(graph, command), keys=True)
+    items = sorted({item for _, item, key in facts if key in ("output", "output_data")})
+    return {item: _with(graph, {item}, out=True, command=command) for item in items}
 
 
 def commanded(graph: nx.MultiDiGraph, node: str) -> str:
@@ -185,14 +189,10 @@ def known(graph: nx.MultiDiGraph, node: str) -> str:
     return node
 
 
-def _close(graph: nx.MultiDiGraph, command: str) -> nx.MultiDiGraph:
-    """A command with what it takes and gives, and the kinds of data that those hold: all that its ports depend on."""
-    if graph.nodes[known(graph, command)]["type"] != "command":
-        raise ExploreError(f"{command!r} is no command; only commands need and give")
-    items = {*graph.predecessors(command), *graph.successors(command)}
-    held = {tail for item in items for _, tail, key in graph.out_edges(item, keys=True) if key == "encodes"}
-    others = {node for node in items | held if graph.nodes[node]["type"] != "command"}
-    return nx.MultiDiGraph(graph.subgraph({command} | others))
+def _command(graph: nx.MultiDiGraph, node: str) -> str:
+    if graph.nodes[known(graph, node)]["type"] != "command":
+        raise ExploreError(f"{node!r} is no command; only commands need and give")
+    return node
 
 
 def _with(graph: nx.MultiDiGraph, items: Collection[str], *, out: bool, command: str) -> tuple[str, ...]:

@@ -1,205 +1,192 @@
-"""What can be made of what, one command at a time, and the least that is still to be paid: the ground of a plan.
+"""What can be made of what, one command at a time: the ground of a plan.
 
-A flow (`workbench.kg.links.Flow`) is numbered once, however many ports give it. The bound on what is still to be paid
-is the exact distance on the flows without their states: there every step of a plan is possible, at its cost or less.
+A flow (`workbench.kg.links.Flow`) is numbered once, however many ports give it. Main inputs are numbered too and stand
+under keys, pairs of a format and a kind of data, by which a flow finds those that take it without a test of each.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
 
 from workbench.kg.links import LASTING, TABLES, Flow, Links, fits, lasting
 from workbench.kg.port import MAIN
 
 SILENT = 0.25  # for each axis that an input names and the data says nothing about
 GENERAL = 0.25  # where a format fits only as one below what is taken
+VAGUE = 1.5  # where nothing but a format of tables says that it fits
 BY_PRODUCT, LEAST_BY_PRODUCT = 0.3, 0.6  # for each output before the one used, and at most
-NONE = np.zeros((0, 3))
-UNSTATED = "?"  # in place of its kinds where a command states no ports
-ANY = ""  # in place of a format or a kind of data that a port does not state
+KEPT = 4096  # flows of which it is kept what takes them
+ANY, NONE, SOME, UNSTATED = "*", "", "+", "?"  # in keys: whatever it is; not stated; stated, not this; no ports known
+
+Key = tuple[str, str]  # a format and a kind of data, or a word of the line above
 
 
-@dataclass(frozen=True)
-class Steps:
-    """What may follow a flow, one entry a way: costs (ways,) float64; commands, flows and the same flows without
-    states (ways,) int64, as numbers; of the last, their places in `Flows.left`."""
+class Steps(NamedTuple):
+    """What may follow a flow, a row each, (rows,). by: the place among the inputs that take it; costs: float64, with
+    the command's; flows: what is given, by number; bare: the same without states."""
 
+    by: np.ndarray
     costs: np.ndarray
-    commands: np.ndarray
     flows: np.ndarray
     bare: np.ndarray
 
 
-class Flows:
-    """The flows of a graph and the steps between them; made where they are asked for, and then kept.
+class Taken(NamedTuple):
+    """What takes a flow. inputs: numbers (inputs,) int64, ascending; commands: theirs; costs: of the command and of a
+    fit that is not plain, float64. carried: the steps by which the flow is carried on. lasts: whether what is made of
+    it by others is still of what it was of."""
 
-    commands: ids, in the order of their numbers. cost: command -> its cost.
+    inputs: np.ndarray
+    commands: np.ndarray
+    costs: np.ndarray
+    carried: Steps
+    lasts: bool
+
+
+class Flows:
+    """The flows of a graph and what takes them; made where they are asked for.
+
+    commands: ids, in the order of their numbers. cost: command -> its cost. Columns: command, of a main input; begins,
+    counts: of a command, its stretch of steps that carry nothing; of such a step ends, given, late: the flow, the flow
+    without states, and what it costs that it is a by-product.
     """
 
     def __init__(self, links: Links, commands: Sequence[str], cost: Mapping[str, float]):
-        self.links, self.commands, self.cost = links, commands, cost
+        self.links = links
         self.flows: list[Flow] = []
-        self._numbers: dict[Flow, int] = {}
-        self._bare: list[int] = []
-        self._ports: list[tuple[int, Flow]] = []
-        self._takers: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
-        self._made: list[tuple[np.ndarray, list[tuple[int, float, Flow]]]] = []
-        self._steps: dict[int, Steps] = {}
-        self._plain: set[int] = set()
-        self._taking: dict[int, list[int]] = {}
-        self._outs = [[(self.number(out), _late(out), out) for out in links.gives.get(c, ())] for c in commands]
-        for place, command in enumerate(commands):
-            for port in links.takes.get(command, ()):
-                if port.need == MAIN:
-                    self._note(place, port)
-        self._carried: dict[tuple[int, int], int] = {}
-        self._lasting: dict[tuple[int, int], int] = {}
-        self._ends: defaultdict[str, list[int]] = defaultdict(list)
-        self._place: dict[int, int] = {}
-        self._backwards = self._bound_graph()
+        self.bare: list[int] = []  # per flow, the number of the one without states
+        self._numbers: dict[tuple[object, ...], int] = {}
+        self._after: dict[tuple[int, int], int] = {}
+        self.cost = np.array([cost[c] for c in commands])
+        mains = [[port for port in links.takes.get(c, ()) if port.need == MAIN] for c in commands]
+        self.ports = [port for ports in mains for port in ports]
+        self.mains = np.array([len(ports) for ports in mains], dtype=np.int64)
+        self.command = np.repeat(np.arange(len(commands)), self.mains)
+        self._fill_steps([links.gives.get(c, []) for c in commands])
+        self._fill_keys()
+        self.taking = lru_cache(KEPT)(self._taking)
+
+    def _fill_steps(self, given: Sequence[Sequence[Flow]]) -> None:
+        fixed = [[out for out in outs if not out.carries] for outs in given]
+        self.carrying = [[(_late(out), self.number(out)) for out in outs if out.carries] for outs in given]
+        self._carries = np.array([bool(outs) for outs in self.carrying], dtype=bool)
+        self.counts = np.array([len(outs) for outs in fixed], dtype=np.int64)
+        self.begins = np.cumsum(self.counts) - self.counts
+        self.ends = np.array([self.number(out) for outs in fixed for out in outs], dtype=np.int64)
+        self.given = np.array([self.bare[number] for number in self.ends.tolist()], dtype=np.int64)
+        self.late = np.array([_late(out) for outs in fixed for out in outs])
+
+    def _fill_keys(self) -> None:
+        takers: defaultdict[Key, list[int]] = defaultdict(list)
+        for number, port in enumerate(self.ports):
+            for key in _stands(port):
+                takers[key].append(number)
+        self.takers = {key: np.array(inputs) for key, inputs in takers.items()}
+        self._stateful = np.array([bool(port.states) for port in self.ports], dtype=bool)
 
     def number(self, flow: Flow) -> int:
         """The number of a flow, whatever port gives it."""
-        plain = replace(flow, number=0 if flow.stated else -1, need=MAIN)
+        plain = (flow.formats, flow.kinds, flow.states, flow.stated, flow.carries)
         if plain not in self._numbers:
             number = self._numbers[plain] = len(self.flows)
-            self.flows.append(plain)
-            self._bare.append(number)
-            if plain.states:
-                self._bare[number] = self.number(replace(plain, states=()))
+            self.flows.append(replace(flow, number=0 if flow.stated else -1, need=MAIN))
+            self.bare.append(number)
+            if flow.states:
+                self.bare[number] = self.number(replace(flow, states=()))
         return self._numbers[plain]
 
-    def after(self, number: int) -> Steps:
-        """What can be made of a flow in one step; a command that takes it by several inputs stands there for each."""
-        if number not in self._steps:
-            ports = self.taking(number)
-            flow = self.flows[number]
-            first = np.array([self._first(into, flow, silent=SILENT) for into in ports])
-            made = [self._made[into] for into in ports]
-            rows = np.concatenate([NONE, *(fixed for fixed, _ in made)])
-            costs = np.repeat(first, [len(fixed) for fixed, _ in made]) + rows[:, 2]
-            more = [
-                (self._ports[into][0], self._carry(number, out, given), cost + late)
-                for into, cost, (_, carrying) in zip(ports, first.tolist(), made, strict=True)
-                for out, late, given in carrying
-            ]
-            carried = np.array(more, dtype=np.float64).reshape(-1, 3)
-            ends = np.concatenate([rows[:, :2], carried[:, :2]]).astype(np.int64)
-            if any(axis in LASTING for axis, _ in flow.states):
-                ends[: len(rows), 1] = [self._last(number, out) for out in ends[: len(rows), 1].tolist()]
-            bare = np.array([self._place_of(flow) for flow in ends[:, 1].tolist()], dtype=np.int64)
-            self._steps[number] = Steps(np.concatenate([costs, carried[:, 2]]), ends[:, 0], ends[:, 1], bare)
-        return self._steps[number]
+    def _taking(self, number: int) -> Taken:
+        flow = self.flows[number]
+        fit = np.full(len(self.ports), np.inf)
+        for key, cost in looks(flow):
+            if key in self.takers:
+                fit[self.takers[key]] = np.minimum(fit[self.takers[key]], cost)
+        inputs = np.flatnonzero(np.isfinite(fit))
+        costs = self.cost[self.command[inputs]] + fit[inputs]
+        told, fitting = {axis for axis, _ in flow.states}, np.ones(len(inputs), dtype=bool)
+        for place in np.flatnonzero(self._stateful[inputs]).tolist():
+            port = self.ports[inputs[place]]
+            fitting[place] = fits(flow, port)
+            costs[place] += SILENT * sum(axis not in told for axis, _ in port.states)
+        inputs, costs = inputs[fitting], costs[fitting]
+        commands = self.command[inputs]
+        lasts = any(axis in LASTING for axis in told)
+        return Taken(inputs, commands, costs, self._carried(number, commands, costs), lasts)
 
-    def taking(self, number: int) -> list[int]:
-        """The places of the main inputs that take a flow."""
-        if number not in self._taking:
-            flow = self.flows[number]
-            found: set[int] = set()
-            for format in (*flow.above_formats, ANY) if flow.formats else tuple(self._takers):
-                for kind in self._kinds(flow, format):
-                    found.update(self._takers[format].get(kind, ()))
-            plain = bool(flow.kinds) and flow.stated  # then the look-up has judged all but the states
-            self._taking[number] = [
-                into for into in sorted(found) if (plain and into in self._plain) or fits(flow, self._ports[into][1])
-            ]
-        return self._taking[number]
-
-    def _kinds(self, flow: Flow, format: str) -> Iterable[str]:
-        """Under which kinds inputs stand that may take a flow in a format; one of tables links by its kind alone."""
-        if not flow.stated or not (flow.kinds or format in TABLES):
-            return tuple(self._takers.get(format, ()))
-        return (*flow.above_kinds, UNSTATED, *([ANY] if format not in TABLES or not flow.kinds else []))
-
-    def _first(self, into: int, flow: Flow, *, silent: float = 0.0) -> float:
-        """The cost of a command that takes a flow by a main input: its own, and that of a fit which is not plain:
-        states that are not told, a format that is only below the one taken."""
-        command, port = self._ports[into]
-        general = GENERAL * bool(flow.formats and port.formats and flow.formats.isdisjoint(port.formats))
-        untold = len(dict(port.states).keys() - dict(flow.states).keys()) if silent and port.states else 0
-        return self.cost[self.commands[command]] + general + silent * untold
-
-    def left(self, target: str) -> np.ndarray | None:
-        """Per flow without states the least cost of a chain from it to what is, or lies below, the target; infinite
-        where none leads there. (flows known from the start + 1,) float64; None: nothing gives the target."""
-        ends = self._ends.get(target)
-        if not ends:
-            return None
-        return np.append(dijkstra(self._backwards, indices=ends, min_only=True)[: len(self._place)], 0.0)
-
-    def _place_of(self, number: int) -> int:
-        """Where a flow without its states stands in `left`; the last place, of no cost, for one not known there."""
-        return self._place.get(self._bare[number], len(self._place))
-
-    def _note(self, command: int, port: Flow) -> None:
-        for format in port.formats or (ANY,):
-            for kind in (port.kinds or (ANY,)) if port.stated else (UNSTATED,):
-                self._takers[format][kind].append(len(self._ports))
-        if port.stated and port.kinds and not port.states:
-            self._plain.add(len(self._ports))
-        self._ports.append((command, port))
-        outs = self._outs[command]
-        fixed = [(command, out, late) for out, late, flow in outs if not flow.carries]
-        carrying = [out for out in outs if out[2].carries]
-        self._made.append((np.array(fixed, dtype=np.float64).reshape(-1, 3), carrying))
-
-    def _carry(self, number: int, out: int, flow: Flow) -> int:
-        if (number, out) not in self._carried:
-            self._carried[number, out] = self.number(replace(self.links.carry(self.flows[number], flow), carries=False))
-        return self._carried[number, out]
-
-    def _last(self, number: int, out: int) -> int:
-        """The number of what is made of a flow: that of the output, with what lasts of the flow's states."""
-        if (number, out) not in self._lasting:
-            self._lasting[number, out] = self.number(lasting(self.flows[number], self.flows[out]))
-        return self._lasting[number, out]
-
-    def _bound_graph(self) -> csr_array:
-        """Flows without states, then main inputs; a row after a column that leads to it, at the least cost."""
-        waiting = [
-            self._bare[self.number(out)] for outs in self.links.gives.values() for out in outs if not out.carries
+    def _carried(self, number: int, commands: np.ndarray, costs: np.ndarray) -> Steps:
+        rows = [
+            (place, costs[place] + late, self._made(number, out, self._carry))
+            for place in np.flatnonzero(self._carries[commands]).tolist()
+            for late, out in self.carrying[commands[place]]
         ]
-        edges: dict[tuple[int, int], float] = {}
-        for number in waiting:  # grows while it is read
-            if number in self._place:
-                continue
-            here = self._place[number] = len(self._place)
-            for item in self.flows[number].above_formats | self.flows[number].above_kinds:
-                self._ends[item].append(here)
-            for into in self.taking(number):
-                command = self._ports[into][0]
-                cost = edges[here, -1 - into] = self._first(into, self.flows[number])
-                for out, late, flow in self._outs[command]:
-                    if flow.carries:
-                        bare = self._bare[self._carry(number, out, flow)]
-                        edges[here, -1 - len(self._ports) - bare] = cost + late
-                        waiting.append(bare)
-        return self._matrix(edges)
+        by, costs, flows = np.array(rows, dtype=np.float64).reshape(-1, 3).T
+        bare = [self.bare[flow] for *_, flow in rows]
+        return Steps(by.astype(np.int64), costs, flows.astype(np.int64), np.array(bare, dtype=np.int64))
 
-    def _matrix(self, edges: Mapping[tuple[int, int], float]) -> csr_array:
-        size, inputs = len(self._place), len(self._ports)
-        rows = [size - 1 - end if end >= -inputs else self._place[-1 - inputs - end] for _, end in edges]
-        columns, costs = [here for here, _ in edges], list(edges.values())
-        for into, (command, _) in enumerate(self._ports):
-            for out, late, flow in self._outs[command]:
-                if not flow.carries:
-                    rows.append(self._place[self._bare[out]])
-                    columns.append(size + into)
-                    costs.append(max(late, LEAST))
-        found: dict[tuple[int, int], float] = {}
-        for *key, cost in zip(rows, columns, costs, strict=True):
-            found[key[0], key[1]] = min(cost, found.get((key[0], key[1]), np.inf))
-        ends = np.array(list(found), dtype=np.int64).reshape(-1, 2).T
-        return csr_array((list(found.values()), tuple(ends)), shape=(size + inputs, size + inputs))
+    def last(self, number: int, out: int) -> int:
+        """The number of what is made of a flow and not carried: the output's, with what lasts of the flow's states."""
+        return self._made(number, out, lasting)
+
+    def _made(self, number: int, out: int, make: Callable[[Flow, Flow], Flow]) -> int:
+        if (number, out) not in self._after:
+            self._after[number, out] = self.number(make(self.flows[number], self.flows[out]))
+        return self._after[number, out]
+
+    def _carry(self, flow: Flow, out: Flow) -> Flow:
+        return replace(self.links.carry(flow, out), carries=False)
+
+    def steps(self, taken: Taken, chosen: np.ndarray) -> tuple[Steps, int]:
+        """What may follow by some of the inputs, given by their places, and all that is carried. Of as many of the
+        first rows as the number says, `last` tells what is really given."""
+        commands = taken.commands[chosen]
+        counts = self.counts[commands]
+        rows = np.repeat(self.begins[commands] - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+        by = np.repeat(chosen, counts)
+        fixed = Steps(by, taken.costs[by] + self.late[rows], self.ends[rows], self.given[rows])
+        steps = Steps(*map(np.concatenate, zip(fixed, taken.carried, strict=True))) if len(taken.carried.by) else fixed
+        return steps, len(rows) if taken.lasts else 0
+
+    def after(self, number: int) -> set[int]:
+        """The numbers of all that can be made of a flow in one step."""
+        taken = self.taking(number)
+        steps, lasting = self.steps(taken, np.arange(len(taken.inputs)))
+        ends = steps.flows.tolist()
+        return {self.last(number, end) for end in set(ends[:lasting])} | set(ends[lasting:])
 
 
-LEAST = 1e-9  # of an edge of the bound: one of cost 0 is none to a sparse matrix
+def looks(flow: Flow) -> Iterator[tuple[Key, float]]:
+    """The keys under which stands what takes a flow, but for its states; with each what such a fit costs."""
+    for format in flow.above_formats:
+        general = 0.0 if format in flow.formats else GENERAL
+        vague = general + (VAGUE if format in TABLES else 0.0)
+        yield from (((format, kind), general) for kind in flow.above_kinds)
+        if flow.kinds and not flow.stated:
+            yield (format, UNSTATED), vague
+        if not flow.kinds:
+            yield (format, NONE), vague
+        if format not in TABLES:  # a link by the format alone, as one side states no kind of data
+            yield (format, NONE if flow.kinds else SOME), general
+    yield from (((NONE if flow.formats else ANY, kind), 0.0) for kind in flow.above_kinds)
+
+
+def _stands(port: Flow) -> Iterator[Key]:
+    """The keys of an input: it takes, but for states, the flows that look under one of them (`links.fits`)."""
+    for format in port.formats:
+        yield from ((format, kind) for kind in port.kinds or (NONE,))
+        if port.kinds:
+            yield format, SOME
+            if not port.stated:
+                yield format, UNSTATED
+    for kind in port.kinds:
+        yield ANY, kind
+        if not port.formats:
+            yield NONE, kind
 
 
 def _late(out: Flow) -> float:

@@ -8,7 +8,7 @@ speaks against nothing, save that a format of tables alone (`TABLES`) says too l
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import networkx as nx
@@ -101,19 +101,21 @@ class Links:
             ports[node].append(replace(flow, number=number, need=need, carries=carries))
         if side == "input":
             for node in stated:
-                if "standing" not in graph.nodes[node] and "companion_ports" not in graph.nodes[node]:
-                    ports[node] = list(self._inferred(ports[node]))
+                about = graph.nodes[node]
+                if "standing" not in about and "companion_ports" not in about:
+                    ports[node] = list(self._inferred(ports[node], about.get("side_ports", ())))
         return dict(ports)
 
-    def _inferred(self, ports: Sequence[Flow]) -> Iterator[Flow]:
-        """Ports of a registry, which does not tell main inputs from companions: indexes are companions, and so are
-        references (`REFERENCES`) behind the first of the other needed ports, which is the main input."""
+    def _inferred(self, ports: Sequence[Flow], beside: Collection[int]) -> Iterator[Flow]:
+        """Ports of a registry, which does not tell main inputs from companions. Companions are indexes, what is given
+        beside the main data (`beside`, numbers), and references (`REFERENCES`) behind the first of the other needed
+        ports, which is the main input."""
         needed = [port for port in ports if port.need == MAIN]
-        first = next((port for port in needed if not self._is_index(port)), needed[0] if needed else None)
+        aside = {port.number for port in needed if port.number in beside or self._is_index(port)}
+        first = next((port for port in needed if port.number not in aside), needed[0] if needed else None)
+        aside.update(port.number for port in needed if port.formats and port.formats <= REFERENCES)
         for port in ports:
-            reference = bool(port.formats) and port.formats <= REFERENCES
-            aside = port in needed and port != first and (reference or self._is_index(port))
-            yield replace(port, need=COMPANION) if aside else port
+            yield replace(port, need=COMPANION) if port.number in aside and port != first else port
 
     def _is_index(self, port: Flow) -> bool:
         """Whether all formats, or all kinds of data, are those of an index."""

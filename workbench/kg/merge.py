@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import networkx as nx
-import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from workbench.kg.build import ENTITY_TYPES
 from workbench.kg.data_licence import DataLicence, data_licence
 from workbench.kg.identity import Identity, Place, homepage_key, identify
 from workbench.kg.importers import FactItem, Item, Node, Provenance, Report, Toolchain, assemble
 from workbench.kg.importers.licences import UNKNOWN
+from workbench.kg.joined_ports import OF_PORTS, Conflict, Joined, joined_ports
 from workbench.kg.licence import family
-from workbench.kg.ports import steps
 from workbench.kg.table import digest
 
 SINGLE: dict[str, Callable[[str], str]] = {  # what a thing has one of, and the form in which that is compared
@@ -26,15 +24,7 @@ SINGLE: dict[str, Callable[[str], str]] = {  # what a thing has one of, and the 
     "biotools_id": str.casefold,
 }
 MATCH_COLUMNS = ("made", "left", "of", "right", "and", "rule", "confidence", "note")
-_INPUTS = ("input", "input_data")
-
-
-class Conflict(NamedTuple):
-    """A node on which the graphs differ: what each says, as (graph or registry, value)."""
-
-    node: str
-    what: str
-    said: tuple[tuple[str, str], ...]
+_INPUTS, _OUTPUTS = ("input", "input_data"), ("output", "output_data")
 
 
 @dataclass(frozen=True)
@@ -75,10 +65,12 @@ def merge(graphs: Mapping[str, nx.MultiDiGraph], *, at_least: float = 0.5, name:
     identity = identify(parts, at_least=at_least)
     ids = {place: stands[1] for place, stands in identity.stands_for.items()}
     ids |= _apart(parts, ids)
-    ports, port_conflicts = _ports(parts, names, ids)
+    ports, port_conflicts = joined_ports(parts, names, ids)
     note = Report()
     items = [item for number in range(len(parts)) for item in _items(parts, names, number, ids, ports)]
     merged = assemble(items, note=note, name=name)
+    if axes := {state: axis for part in reversed(parts) for state, axis in part.graph.get("states", {}).items()}:
+        merged.graph["states"] = axes
     conflicts = sorted([*_value_conflicts(parts, names, ids), *port_conflicts, *_direction_conflicts(merged)])
     return Merged(merged, names, identity, tuple(conflicts), data_licence(merged), note)
 
@@ -88,21 +80,23 @@ def _items(
     names: Sequence[str],
     number: int,
     ids: Mapping[Place, str],
-    ports: Mapping[str, _Joined],
+    ports: Mapping[tuple[str, str], Joined],
 ) -> Iterator[Item]:
     graph, default = parts[number], _licence_of(parts[number])
     for node, attributes in graph.nodes(data=True):
         own = ids.get((number, node), node)
-        rest = {k: v for k, v in attributes.items() if k not in ("type", "name", "also", "optional_ports")}
-        if own in ports:
-            rest["optional_ports"] = list(ports[own].optional)
+        rest = {k: v for k, v in attributes.items() if k not in ("type", "name", "also")}
+        for side, names_of in OF_PORTS.items():
+            if (side, own) in ports:
+                rest = {k: v for k, v in rest.items() if k not in names_of} | dict(ports[side, own].about)
         yield Node(own, attributes["type"], attributes["name"], rest)
     for head, tail, relation, attributes in graph.edges(keys=True, data=True):
         ends = ids.get((number, head), head), ids.get((number, tail), tail)
         sources = [Provenance(**one) for one in attributes.get("provenance", ())]
         stated = attributes.get("ports") or [None]
-        if relation in _INPUTS and ends[1] in ports:
-            stated = sorted(ports[ends[1]].numbers[number, tail, head]) or [None]
+        side, command, item = ("input", ends[1], head) if relation in _INPUTS else ("output", ends[0], tail)
+        if (side, command) in ports and relation in (*_INPUTS, *_OUTPUTS):
+            stated = sorted(ports[side, command].numbers.get((number, item), ())) or [None]
         for source in sources or [Provenance(names[number], head, default)]:
             yield from (FactItem(ends[0], relation, ends[1], source, port) for port in stated)
     for chain in graph.graph.get("toolchains", ()):
@@ -110,67 +104,6 @@ def _items(
         links = tuple((ids.get((number, a), a), ids.get((number, b), b)) for a, b in chain["links"])
         source = Provenance(chain["registry"], chain["record"], chain["licence"])
         yield Toolchain(chain["id"], chain["name"], links, commands, source)
-
-
-@dataclass
-class _Joined:
-    """The ports of a command that several graphs state: (graph, its own id there, item) -> numbers; optional ones."""
-
-    numbers: defaultdict[tuple[int, str, str], set[int]]
-    optional: tuple[int, ...] = ()
-
-
-def _ports(
-    parts: Sequence[nx.MultiDiGraph], names: Sequence[str], ids: Mapping[Place, str]
-) -> tuple[dict[str, _Joined], list[Conflict]]:
-    said: defaultdict[str, list[tuple[Place, list[frozenset[str]]]]] = defaultdict(list)
-    for number, graph in enumerate(parts):
-        for step in steps(graph):
-            place = (number, step.command)
-            if place in ids and step.needs:
-                own = [frozenset(ids.get((number, item), item) for item in port) for port in step.needs]
-                said[ids[place]].append((place, own))
-    joined, conflicts = {}, []
-    for command, stated in said.items():
-        if len(stated) > 1:
-            joined[command] = _joined(parts, stated, ids)
-            if len({_spelled(own) for _, own in stated}) > 1:
-                told = [(f"{names[g]} {node}", _spelled(own)) for (g, node), own in stated]
-                conflicts.append(Conflict(command, "inputs", tuple(told)))
-    return joined, conflicts
-
-
-def _joined(
-    parts: Sequence[nx.MultiDiGraph], stated: list[tuple[Place, list[frozenset[str]]]], ids: Mapping[Place, str]
-) -> _Joined:
-    ports: list[set[str]] = []
-    voices: list[int] = []
-    numbers: defaultdict[tuple[int, str, str], set[int]] = defaultdict(set)
-    for (graph, command), own in stated:
-        places = _matched(ports, own)
-        for port, place in zip(own, places, strict=True):
-            if place == len(ports):
-                ports.append(set())
-                voices.append(0)
-            ports[place] |= port
-            voices[place] += 1
-            for item, _, key in parts[graph].in_edges(command, keys=True):
-                if key in _INPUTS and ids.get((graph, item), item) in port:
-                    numbers[graph, command, item].add(place)
-    optional = tuple(place for place, count in enumerate(voices) if count < len(stated))
-    return _Joined(numbers, optional if len(optional) < len(ports) else ())
-
-
-def _matched(ports: list[set[str]], own: list[frozenset[str]]) -> list[int]:
-    """For each of a graph's own ports the place among `ports` that it shares most with, each place once; new places
-    behind them for those that share nothing."""
-    places = [-1] * len(own)
-    if ports:
-        shared = np.array([[len(port & there) / len(port | there) for there in ports] for port in own])
-        for row, column in zip(*linear_sum_assignment(-shared), strict=True):
-            places[row] = int(column) if shared[row, column] > 0 else -1
-    following = iter(range(len(ports), len(ports) + len(own)))
-    return [place if place >= 0 else next(following) for place in places]
 
 
 def _apart(parts: Sequence[nx.MultiDiGraph], ids: Mapping[Place, str]) -> dict[Place, str]:
@@ -224,7 +157,3 @@ def _licence_of(graph: nx.MultiDiGraph) -> str:
         return "MIT"  # the table that ships with this package
     known = graph.graph.get("licences") or [UNKNOWN]
     return str(known[0]) if len(known) == 1 else UNKNOWN
-
-
-def _spelled(ports: Sequence[frozenset[str]]) -> str:
-    return "; ".join(sorted("|".join(sorted(port)) for port in ports))

@@ -1,22 +1,19 @@
 """Toolchains that lead from what is there to what is wanted: the cheapest first, each really another way.
 
 A plan is a chain over main inputs, along which data keeps its kind and states (`workbench.kg.links`). What a command
-needs beside (an index, a reference, a second main input) is named with it and is no step. The search is A* (Hart,
-Nilsson and Raphael 1968) over what is in hand, with the bound of `workbench.kg.flows`. A chain to a flow is given up
-when a cheaper one with no other tools has led there: whatever follows, the answer would be no other way.
+needs beside (an index, a reference, a second main input) is named with it and is no step. The search is that of
+`workbench.kg.chains`.
 """
 
 from __future__ import annotations
 
-import heapq
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import count
 
 import networkx as nx
-import numpy as np
 
+from workbench.kg.chains import Chain, Chains, is_a
 from workbench.kg.flows import Flows
 from workbench.kg.links import Flow, Links, fits
 from workbench.kg.paths import PathError
@@ -24,10 +21,7 @@ from workbench.kg.port import COMPANION, MAIN
 
 COSTS = {"standard": 1.0, "common": 1.5, "special": 3.0, "outdated": 5.0, "": 1.5}
 """Of a command by its standing; "" where the graph does not say."""
-JOINED = 0.75  # for each further main input that is not there
 LIMIT = 150  # flows that a search takes up before it gives the best it has
-WORTH = 2.0  # an answer is listed when it costs no more than so many times the first
-VISITS = 3  # ways to one flow that a search goes on from
 RETRIEVAL = "operation_2422"  # EDAM: Data retrieval
 
 
@@ -53,18 +47,6 @@ class Plans:
     proved: bool
 
 
-@dataclass(frozen=True)
-class _Chain:
-    """A way so far: flows in hand, by number, one more than commands. tools: those that tell it from other ways."""
-
-    flows: tuple[int, ...]
-    commands: tuple[int, ...] = ()
-    tools: frozenset[str] = frozenset()
-
-
-_Step = tuple[float, float, _Chain]  # the bound on a whole chain, what is spent, the chain so far
-
-
 class Planner:
     """Answers about one graph; everything that depends on the graph alone is made once.
 
@@ -77,15 +59,12 @@ class Planner:
                 raise ValueError(f"costs: each must be above 0, got {cost!r} for {command!r}")
         self.graph, self.links = graph, Links(graph)
         self.commands = sorted(n for n, kind in graph.nodes(data="type") if kind == "command")
-        standing = nx.get_node_attributes(graph, "standing")
-        self.cost = {c: COSTS.get(standing.get(c, ""), COSTS[""]) for c in self.commands} | dict(costs or {})
+        self._tool_of = {c: t for c, t, key in graph.edges(keys=True) if key == "command_of"}
+        self.cost = self._costs() | dict(costs or {})
         self.flows = Flows(self.links, self.commands, self.cost)
-        tool_of = {c: t for c, t, key in graph.edges(keys=True) if key == "command_of"}
-        fetching = self._fetching(tool_of)
-        self._tools = [frozenset() if c in fetching else frozenset([tool_of.get(c, c)]) for c in self.commands]
-        mains = [[p for p in self.links.takes.get(c, ()) if p.need == MAIN] for c in self.commands]
-        self._joins = {number: ports for number, ports in enumerate(mains) if len(ports) > 1}
-        self._joining = np.array(sorted(self._joins), dtype=np.int64)
+        fetching = self._fetching()
+        tools = [frozenset() if c in fetching else frozenset([self._tool_of.get(c, c)]) for c in self.commands]
+        self.chains = Chains(self.flows, tools)
 
     def plans(self, start: str | Iterable[str | Flow], target: str, *, k: int = 1, limit: int = LIMIT) -> Plans:
         """The `k` cheapest plans that are really different; a plan of no command where the target is there.
@@ -100,7 +79,7 @@ class Planner:
         there = self._start(start)
         self._typed(target, ("format", "data"), "target")
         found: list[Plan] = []
-        for cost, chain in self._search([flow for _, flow in there], target, limit):
+        for cost, chain in self.chains.search([flow for _, flow in there], target, limit=limit):
             if chain is None:
                 return Plans(tuple(found), False)
             found.append(self._spelled(chain, cost, there, target))
@@ -117,7 +96,7 @@ class Planner:
             number = waiting.pop()
             if number not in seen:
                 seen.add(number)
-                after = set(self.flows.after(number).flows.tolist())
+                after = self.flows.after(number)
                 flows = [self.flows.flows[one] for one in after]
                 made.update(item for flow in flows for item in (*flow.above_formats, *flow.above_kinds))
                 waiting += after
@@ -126,66 +105,12 @@ class Planner:
     def lacking(self, target: str) -> list[tuple[str, frozenset[str]]]:
         """The commands that give the target, what is standard first, each with the formats of a main input."""
         self._typed(target, ("format", "data"), "target")
-        givers = [c for c in self.commands if any(_is(flow, target) for flow in self.links.given(c))]
+        givers = [c for c in self.commands if any(is_a(flow, target) for flow in self.links.given(c))]
         mains = {c: next((p for p in self.links.takes.get(c, ()) if p.need == MAIN), None) for c in givers}
         rows = [(self.cost[c], c, port.formats or port.kinds) for c, port in mains.items() if port]
         return [(command, items) for _, command, items in sorted(rows, key=lambda row: row[:2])]
 
-    def _search(self, there: list[Flow], target: str, limit: int) -> Iterator[tuple[float, _Chain | None]]:
-        """Chains, cheapest first, each really another way; None when the limit ends the search."""
-        left, taken, order, most = self.flows.left(target), 0, count(), np.inf
-        heap: list[tuple[float, int, float, _Chain, Iterator[_Step]]] = []
-        for flow in there:
-            chain = _Chain((self.flows.number(flow),))
-            if left is not None or _is(flow, target):
-                heapq.heappush(heap, (0.0, next(order), 0.0, chain, iter(())))
-        here: defaultdict[int, list[frozenset[str]]] = defaultdict(list)
-        answers: list[frozenset[str]] = []
-        while heap and heap[0][0] <= most:
-            _, _, spent, chain, beside = heapq.heappop(heap)
-            self._push(heap, order, beside)
-            before = here[chain.flows[-1]]
-            if len(before) == VISITS or any(tools <= chain.tools for tools in (*answers, *before)):
-                continue
-            before.append(chain.tools)
-            if _is(self.flows.flows[chain.flows[-1]], target):
-                answers.append(chain.tools)
-                most = min(most, WORTH * spent)
-                yield spent, chain
-                continue
-            taken += 1
-            if taken > limit:
-                yield np.inf, None
-                return
-            if left is not None:
-                self._push(heap, order, self._following(chain, spent, there, left))
-
-    def _push(self, heap: list, order: Iterator[int], steps: Iterator[_Step]) -> None:
-        """The next of some steps, and the others behind it."""
-        for least, spent, chain in steps:
-            heapq.heappush(heap, (least, next(order), spent, chain, steps))
-            return
-
-    def _following(self, chain: _Chain, spent: float, there: list[Flow], left: np.ndarray) -> Iterator[_Step]:
-        """The chains that are one command longer: by their cost with the bound on the rest, which comes first."""
-        steps = self.flows.after(chain.flows[-1])
-        costs = spent + steps.costs
-        for i in np.flatnonzero(np.isin(steps.commands, self._joining)).tolist():
-            costs[i] += self._joined(int(steps.commands[i]), chain.flows[-1], there)
-        least = costs + left[steps.bare]
-        for i in np.argsort(least, kind="stable").tolist():
-            command, flow = int(steps.commands[i]), int(steps.flows[i])
-            if not np.isfinite(least[i]):
-                return
-            if flow not in chain.flows:
-                longer = _Chain((*chain.flows, flow), (*chain.commands, command), chain.tools | self._tools[command])
-                yield float(least[i]), float(costs[i]), longer
-
-    def _joined(self, command: int, number: int, there: list[Flow]) -> float:
-        mains = [port for port in self._joins.get(command, ()) if not fits(self.flows.flows[number], port)]
-        return JOINED * sum(not any(fits(one, port) for one in there) for port in mains)
-
-    def _spelled(self, chain: _Chain, cost: float, there: list[tuple[str, Flow]], target: str) -> Plan:
+    def _spelled(self, chain: Chain, cost: float, there: list[tuple[str, Flow]], target: str) -> Plan:
         flows = [self.flows.flows[number] for number in chain.flows]
         start = next(node for node, flow in there if self.flows.number(flow) == chain.flows[0])
         path, needs, names = [start], [], tuple(self.commands[number] for number in chain.commands)
@@ -198,14 +123,24 @@ class Planner:
         path += _passed(flows[-1], frozenset([target]))
         return Plan(names, cost, tuple(needs), tuple(one for n, one in enumerate(path) if path[n - 1] != one or not n))
 
-    def _fetching(self, tool_of: Mapping[str, str]) -> set[str]:
+    def _costs(self) -> dict[str, float]:
+        """By the standing of commands; where none is stated, by how many speak for one: published toolchains that use
+        it and registries beyond the first that list its tool. It is standard when many do, special when none does."""
+        standing = nx.get_node_attributes(self.graph, "standing")
+        voices = Counter(c for chain in self.graph.graph.get("toolchains", ()) for c in set(chain["commands"]))
+        for command, tool in self._tool_of.items():
+            voices[command] += max(0, len(self.graph.nodes[tool].get("listed", ())) - 1)
+        rare, told = COSTS["special"] - COSTS["standard"], any(voices.values())
+        voiced = {c: COSTS["standard"] + rare / (1 + voices[c]) if told else COSTS[""] for c in self.commands}
+        return {c: COSTS[standing[c]] if standing.get(c) in COSTS else voiced[c] for c in self.commands}
+
+    def _fetching(self) -> set[str]:
         """Commands of tools that retrieve data, and those that read only formats which such commands alone give."""
         kinds = nx.DiGraph((t, h) for h, t, key in self.graph.edges(keys=True) if key == "operation_is_a")
         retrieval = {RETRIEVAL, *(nx.descendants(kinds, RETRIEVAL) if RETRIEVAL in kinds else ())}
-        tools = {
-            tool_of.get(c, c) for c, does, key in self.graph.edges(keys=True) if key == "performs" and does in retrieval
-        }
-        fetching = {c for c in self.commands if tool_of.get(c, c) in tools}
+        does = [(c, operation) for c, operation, key in self.graph.edges(keys=True) if key == "performs"]
+        tools = {self._tool_of.get(c, c) for c, operation in does if operation in retrieval}
+        fetching = {c for c in self.commands if self._tool_of.get(c, c) in tools}
         given: defaultdict[str, set[bool]] = defaultdict(set)
         for command in self.commands:
             for flow in self.links.gives.get(command, ()):
@@ -236,10 +171,6 @@ class Planner:
             rule = " or ".join((", ".join(types[:-1]), types[-1])).replace("data", "kind of data")
             raise PathError(f"{what} must be a {rule} of the graph, got {node!r}")
         return kind
-
-
-def _is(flow: Flow, target: str) -> bool:
-    return target in flow.above_formats or target in flow.above_kinds
 
 
 def _passed(flow: Flow, wanted: frozenset[str]) -> list[str]:

@@ -1,21 +1,21 @@
 """Does the graph allow the links that people make? Checked on published workflows that it was not built from.
 
-A link A -> B is *accepted* when something A gives meets an input of B, what lies below a format counting as that
-format. To say yes to everything is easy, so random and reversed pairs are asked about as well.
+A link A -> B is *accepted* when something A gives fits an input of B (`workbench.kg.links.Links.accepts`). To say yes
+to everything is easy, so random and reversed pairs are asked about as well.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
 
-from workbench.kg.flow_index import is_a_links
 from workbench.kg.identity import plain_name
+from workbench.kg.links import Links
 from workbench.stats import proportion
 
 LEVELS = ("command", "tool")
@@ -44,55 +44,21 @@ class Checked:
     refused: tuple[Link, ...]
 
 
-@dataclass
-class _Port:
-    """What goes through one input or output: formats (of an output with all above them) and kinds of data."""
-
-    formats: set[str] = field(default_factory=set)
-    data: set[str] = field(default_factory=set)
-    stated: bool = False  # False: all that a command takes or gives, as its ports are not known
-
-
 class Plausibility:
-    """Which links the graph accepts, per command and per tool (all commands of a tool together).
-
-    Some output of the first must fit some input of the second, optional inputs included: in a format, and where both
-    ports state a kind of data, in these too (one is the other or above it); by the kinds of data alone where one of the
-    ports states no format. A command whose ports are not known is one port on each side, and its formats alone count.
-    """
+    """Which links the graph accepts (`workbench.kg.links`), optional inputs included: per command, and per tool (all
+    commands of a tool together)."""
 
     def __init__(self, graph: nx.MultiDiGraph):
+        self.links = Links(graph)
         self.tool_of = {c: t for c, t, key in graph.edges(keys=True) if key == "command_of"}
         self.commands_of: defaultdict[str, list[str]] = defaultdict(list)
         for command, tool in self.tool_of.items():
             self.commands_of[tool].append(command)
-        self.is_a = nx.DiGraph(is_a_links(graph))
-        self.above: dict[
-            str, frozenset[str]
-        ] = {}  # of the items of ports: all terms are too many where chains are long
-        self.gives: defaultdict[str, defaultdict[int, _Port]] = defaultdict(lambda: defaultdict(_Port))
-        self.takes: defaultdict[str, defaultdict[int, _Port]] = defaultdict(lambda: defaultdict(_Port))
-        for head, tail, key, attributes in graph.edges(keys=True, data=True):
-            stated = attributes.get("ports", ())
-            for number in stated or [-1]:
-                if key in ("output", "output_data"):
-                    self._note(self.gives[head][number], key, tail, bool(stated))
-                elif key in ("input", "input_data"):
-                    self._note(self.takes[tail][number], key, head, bool(stated))
-
-    def _note(self, port: _Port, key: str, item: str, stated: bool) -> None:
-        port.stated = stated
-        if item not in self.above:
-            self.above[item] = frozenset(nx.descendants(self.is_a, item) if item in self.is_a else ())
-        if key.endswith("data"):
-            port.data.add(item)
-        else:
-            port.formats.update({item, *self.above[item]} if key == "output" else {item})
 
     def typed(self, link: Link) -> bool:
         """Do both ends state a format, or both a kind of data, of what might go from the first to the second?"""
-        ends = [self.gives.get(link[0], {}).values(), self.takes.get(link[1], {}).values()]
-        return all(any(port.formats for port in end) for end in ends) or all(any(p.data for p in end) for end in ends)
+        ends = self.links.given(link[0]), self.links.takes.get(link[1], ())
+        return all(any(flow.formats for flow in end) for end in ends) or all(any(f.kinds for f in end) for end in ends)
 
     def accepts(self, link: Link, *, level: str = "command") -> bool:
         """Is the link possible by what is stated? ValueError for another level."""
@@ -101,20 +67,7 @@ class Plausibility:
         heads, tails = ([end] for end in link)
         if level == "tool":
             heads, tails = (self.commands_of.get(self.tool_of.get(end, ""), [end]) for end in link)
-        given = [port for head in heads for port in self.gives.get(head, {}).values()]
-        taken = [port for tail in tails for port in self.takes.get(tail, {}).values()]
-        return any(self._fits(out, into) for out in given for into in taken)
-
-    def _fits(self, out: _Port, into: _Port) -> bool:
-        if not (out.formats and into.formats):
-            return self._agree(out.data, into.data)
-        return not out.formats.isdisjoint(into.formats) and (
-            not (out.stated and into.stated and out.data and into.data) or self._agree(out.data, into.data)
-        )
-
-    def _agree(self, some: set[str], others: set[str]) -> bool:
-        pairs = ((one, other) for one in some for other in others)
-        return any(one == other or one in self.above[other] or other in self.above[one] for one, other in pairs)
+        return any(self.links.accepts(head, tail) for head in heads for tail in tails)
 
 
 def known_as(graph: nx.MultiDiGraph, commands: Iterable[str], *, prefer: str = "galaxy") -> dict[str, str]:

@@ -1,13 +1,15 @@
 """Importer `nfcore`: modules and subworkflows of nf-core, a folder (or clone) of `meta.yml` with `environment.yml`.
 
 A module is a command of the first of its tools that its name begins with. A file of a channel is a port: its formats
-are what `ontologies` says, else what the file pattern says. A subworkflow is a toolchain whose links are not stated.
+are what `ontologies` says, else what the file pattern says; all channels but the first bring what is needed beside, as
+references; what is described as optional is. A subworkflow is a toolchain whose links are not stated.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,6 +34,7 @@ META = ("meta.yml", "meta.yaml")
 ENVIRONMENT = "environment.yml"
 MAX_FILES = 500  # of a module's channels
 _DATA = re.compile(r"(^|[/:])data_\d+/?$", re.I)
+_OPTIONAL = re.compile(r"\W*optional", re.I)
 _FILES = ("file", "directory", "list", "path")
 
 
@@ -82,7 +85,7 @@ def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
         command = CommandRecord(
             id=" ".join(words),
             name=" ".join(words),
-            inputs=[_port(entry) for entry in _entries(meta.get("input"), spot.at("input"))],
+            inputs=_inputs(meta.get("input"), spot.at("input")),
             outputs=[_port(entry) for entry in _entries(meta.get("output"), spot.at("output"))],
             aliases=[name],
         )
@@ -178,6 +181,17 @@ def _packages(unit: Unit, tools: tuple[str, ...], note: Report) -> list[str]:
     return []
 
 
+def _inputs(value: Any, spot: Spot) -> list[Port]:
+    """The inputs. The first channel with files brings the main data; the files of the others are given beside it."""
+    channels = value if isinstance(value, list) and any(isinstance(one, list) for one in value) else None
+    spots = [spot] if channels is None else [spot.at(index) for index in range(len(channels))]
+    ports: list[Port] = []
+    for channel, here in zip([value] if channels is None else channels, spots, strict=True):
+        beside = bool(ports)
+        ports += [replace(_port(entry), beside=beside) for entry in _entries(channel, here)]
+    return ports
+
+
 def _entries(value: Any, spot: Spot) -> list[Entry]:
     """The files of all channels, however the lists are nested; what carries no data (`val`, versions) is left."""
     found: list[Entry] = []
@@ -210,13 +224,14 @@ def _port(entry: Entry) -> Port:
     terms = [Given(one) for one in _ontologies(entry.said.get("ontologies"))]
     pattern = entry.said.get("pattern")
     patterns = pattern if isinstance(pattern, list) else [pattern]
+    description = str(entry.said.get("description"))
     named = [entry.name] if "." in entry.name and not any(patterns) else []
     return Port(
         formats=[one for one in terms if not _DATA.search(str(one.value))],
         data=[one for one in terms if _DATA.search(str(one.value))],
-        optional=str(entry.said.get("optional")).lower() == "true",
+        optional=str(entry.said.get("optional")).lower() == "true" or bool(_OPTIONAL.match(description)),
         fallback=[Given(one) for one in (*patterns, *named)],
-        prose=f"{entry.name} {str(entry.said.get('description'))[:80]}",
+        prose=f"{entry.name} {description[:80]}",
     )
 
 

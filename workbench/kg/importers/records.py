@@ -30,12 +30,14 @@ class Given(NamedTuple):
 class Port:
     """An input or output: alternatives of formats, kinds of data.
 
-    `fallback` (patterns) is read where the formats say nothing, `prose` (a name, a description) where neither does.
+    beside: given beside the main data, as a reference is. `fallback` (patterns) is read where the formats say nothing,
+    `prose` (a name, a description) where neither does.
     """
 
     formats: Sequence[Given] = ()
     data: Sequence[Given] = ()
     optional: bool = False
+    beside: bool = False
     fallback: Sequence[Given] = ()
     prose: str = ""
 
@@ -53,6 +55,7 @@ class ToolRecord:
     packages: Any = ()
     doi: Any = ()
     aliases: Any = ()
+    listed: Any = ()  # registries that know it
     topics: Sequence[Given] = ()
 
 
@@ -89,6 +92,7 @@ def tool_items(tool: ToolRecord, source: Provenance, spot: Spot, vocabulary: Voc
         "packages": texts(tool.packages, spot.at("packages")),
         "doi": list(_dois(tool.doi, spot.at("doi"))),
         "aliases": texts(tool.aliases, spot.at("aliases")),
+        "listed": texts(tool.listed, spot.at("listed")),
     }
     name = text(tool.name, spot.at("name")) or node.partition(":")[2]
     yield Node(node, "tool", name, {key: value for key, value in attributes.items() if value})
@@ -104,8 +108,11 @@ def command_items(
 ) -> Iterator[Item]:
     """A command's node and facts. tool: node id of the tool it belongs to."""
     node = f"command:{command.id}"
-    optional = [n for n, port in enumerate(command.inputs) if port.optional]
-    attributes = {"optional_ports": optional, "aliases": [a for a in command.aliases if a and a != command.name]}
+    attributes = {
+        "optional_ports": [n for n, port in enumerate(command.inputs) if port.optional],
+        "side_ports": [n for n, port in enumerate(command.inputs) if port.beside],
+        "aliases": [a for a in command.aliases if a and a != command.name],
+    }
     yield Node(node, "command", command.name, {key: value for key, value in attributes.items() if value})
     yield FactItem(node, "command_of", tool, source)
     for term in _terms(command.operations, "operation", spot.at("operations"), vocabulary):

@@ -1,6 +1,7 @@
 """Importer `tables`: normalised registry tables, a folder of JSON lines.
 
-`registry.jsonl` has a record per tool (`id`, `name`, `biotools_id`, `homepage`, `license`, `package`, `doi`, `topics`),
+`registry.jsonl` has a record per tool (`id`, `name`, `biotools_id`, `homepage`, `license`, `package`, `doi`, `topics`,
+`sources`, the registries that list it),
 `components.jsonl` one per command (`id` as `registry:name`, `tool`, `inputs` and `outputs` as ports, `ops`),
 `data_sources.jsonl` one per source (`outputs` as ports), `ext_formats.tsv` the parents of `ext:` formats. Any one of
 the first three is enough. Commands keep the registry in their id: the same command of two registries stays two.
@@ -30,7 +31,7 @@ from workbench.kg.importers.records import (
     tool_items,
 )
 from workbench.kg.importers.report import Report, Spot
-from workbench.kg.importers.vocabulary import Vocabulary, slug, text
+from workbench.kg.importers.vocabulary import Vocabulary, slug, text, texts
 
 FILES = ("registry.jsonl", "components.jsonl", "data_sources.jsonl", "ext_formats.tsv")
 NAMES = {
@@ -91,6 +92,7 @@ def _tool(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Iterato
         license=record.get("license"),
         packages=[f"bioconda::{package}"] if package and "::" not in package else [package],
         doi=record.get("doi"),
+        listed=[NAMES.get(name.lower(), name) for name in texts(sources, spot.at("sources"))],
         topics=_given(record.get("topics"), spot.at("topics")),
     )
     yield from tool_items(tool, provenance(first, name, spot.at("sources", 0)), spot, vocabulary)
