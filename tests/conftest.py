@@ -25,3 +25,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files of long tests come first, so that at the end no process works alone on one of them."""
     long = {item.path for item in items if any(item.get_closest_marker(name) for name in LONG)}
     items.sort(key=lambda item: item.path not in long)
+
+
+@pytest.fixture(scope="session")
+def made_kg(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the first notebook on the shipped table; tests copy it."""
+    from notebook_runs import execute
+
+    run = tmp_path_factory.mktemp("graph") / "run"
+    execute("01_build_kg", run_dir=str(run), shown_nodes=30)
+    return run
