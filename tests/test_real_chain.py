@@ -36,8 +36,8 @@ def kept(output: str) -> list[str]:
     return [name for name in STAGES.values() if f"{name}: finished before, kept" in output]
 
 
-def stop_within(stage: str, *words: object) -> tuple[int, str]:
-    """Start a run, send SIGTERM once some cells of a stage's notebook are done; its exit code and what it said."""
+def stop_in_the_last(*words: object, cell: int) -> tuple[int, str]:
+    """Start a run, send SIGTERM once it is at a cell of the last notebook; its exit code and what it said."""
     process = subprocess.Popen(
         command("run", "--log", "json", *words), env=environment(), stdout=subprocess.PIPE, text=True
     )
@@ -46,7 +46,7 @@ def stop_within(stage: str, *words: object) -> tuple[int, str]:
     for line in process.stdout:
         said += line
         event = json.loads(line)
-        if event["event"] == "progress" and event["stage"] == stage and event["cell"] > 8:
+        if event["event"] == "progress" and event["stage"] == "shift" and event["cell"] >= cell:
             process.send_signal(signal.SIGTERM)
             break
     process.communicate(timeout=WAIT)
@@ -57,7 +57,7 @@ def stop_within(stage: str, *words: object) -> tuple[int, str]:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run at tiny settings, stopped in its last notebook and finished by the same command."""
     folder = tmp_path_factory.mktemp("chain") / "run"
-    code, said = stop_within("shift", "--run-dir", folder, *GIVEN)
+    code, said = stop_in_the_last("--run-dir", folder, *GIVEN, cell=2)
     assert code == 128 + signal.SIGTERM and not kept(said)
     output = workbench("run", "--run-dir", folder, *GIVEN)
     assert "done in" in output and kept(output) == list(STAGES.values())[:3]
@@ -82,7 +82,7 @@ def test_a_changed_parameter_stopped_by_a_signal_loses_nothing_and_the_same_comm
     run: Path,
 ) -> None:
     whole, changed = contents(run), [*GIVEN, "-p", "enough", "0.5"]
-    code, said = stop_within("shift", "--run-dir", run, *changed)
+    code, said = stop_in_the_last("--run-dir", run, *changed, cell=10)
     assert code == 128 + signal.SIGTERM and contents(run) == whole
     assert "enough 0.95 -> 0.5" in said and kept(said) == list(STAGES.values())[:3]
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
