@@ -83,9 +83,9 @@ def test_every_method_plays_every_game(monkeypatch):
 
 
 def test_an_adapter_that_does_nothing_changes_nothing_and_facts_switched_off_get_nothing(tmp_path: Path):
-    config = adapters.AdapterConfig(steps=0, cases=2, worlds=(0,))
+    config = adapters.AdapterConfig(steps=0, cases=1, worlds=(0,))
     rows = adapters.zero_adapter(config, folder=tmp_path)
-    assert len(rows) == 2 and all(row["largest_change"] == 0 for row in rows)
+    assert len(rows) == 1 and rows[0]["largest_change"] == 0
     off = planted.switched_off(tmp_path, config, seed=0)
     nothing = {row["method"] for row in off if row["off"] == 0}
     assert {"flip", "gradient_gate", "integrated_gradients", "leave_one_out", "shapley_sampling"} <= nothing

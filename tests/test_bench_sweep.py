@@ -13,16 +13,17 @@ from workbench.sweep import plan_explanations, read_grid
 @pytest.mark.slow
 def test_one_worker_two_and_a_killed_one_do_the_same_explanations(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "GRIDS", ("certified",))
-    file, run = tmp_path / "sweep.json", make_run(tmp_path / "run", cases=10)
+    monkeypatch.setattr(sweep, "QUICK_EXPLANATIONS", 6)
+    file, run = tmp_path / "sweep.json", make_run(tmp_path / "run", cases=6)
     assert main(["bench", "sweep", "--quick", "--json", str(file), "--run-dir", str(run)]) == 0
     result = json.loads(file.read_text())
     assert [row["method"] for row in result["table"]] == ["certified"]
     for row in result["table"]:
-        assert row["tasks"] == row["done"] == 10 and row["killed"] in (0, 1)
+        assert row["tasks"] == row["done"] == 6 and row["killed"] in (0, 1)
         assert row["seconds_1"] > 0 and row["seconds_2"] > 0 and row["overhead_ms_2"] > 0 and row["times_plain"] > 0
         rows = {one["workers"]: one for one in result["grids"][row["method"]]["rows"]}
         assert row["times_command"] == pytest.approx(rows[1]["command_seconds"] / rows[2]["command_seconds"])
-        assert all(one["tasks"] == 10 and one["failed"] == 0 for one in rows.values())
+        assert all(one["tasks"] == 6 and one["failed"] == 0 for one in rows.values())
 
 
 def test_a_batch_is_cut_into_parts_that_hold_every_task_once(tmp_path):

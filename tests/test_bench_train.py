@@ -23,6 +23,7 @@ TRAIN = {"rank": 2, "alpha": 4, "batch": 4, "shares": [0.0, 0.5], "steps": 1400,
 
 def test_training_is_measured_against_a_plain_script_on_the_same_rows(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(bench_train, "QUICK_STEPS", 2)
+    monkeypatch.setattr(bench_train, "QUICK_ROUNDS", 1)
     file, run = tmp_path / "train.json", make_run(tmp_path / "run", cases=1, train=TRAIN)
     assert main(["bench", "train", "--quick", "--json", str(file), "--run-dir", str(run)]) == 0
     result = json.loads(file.read_text())

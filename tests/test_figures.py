@@ -165,7 +165,8 @@ def test_names_are_no_markup_formula_or_template(figure: Figure) -> None:
         assert len(text) < 1000 and "\x07" not in text and "\u202e" not in text
 
 
-def test_saving_writes_both_kinds(figure: Figure, tmp_path) -> None:
+def test_saving_writes_both_kinds(tmp_path) -> None:
+    figure = PICTURES["loss_curve"]()
     png, svg = figure.save(tmp_path / "with.a.dot")
     assert png.read_bytes() == figure.png() and svg.read_bytes() == figure.svg()
     assert {path.name for path in tmp_path.iterdir()} == {"with.a.dot.png", "with.a.dot.svg"}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_notebooks import execute
+from notebook_runs import execute
 from tiny import save_tiny
 
 from workbench import kg
@@ -138,15 +138,19 @@ def test_the_second_example_is_another_domain_and_whole() -> None:
 
 
 @pytest.mark.slow
-def test_the_second_example_runs_through_the_notebooks(tmp_path: Path) -> None:
+def test_the_second_example_runs_through_the_notebooks_without_sequences_and_tools_held_out(tmp_path: Path) -> None:
     model, run = str(save_tiny(tmp_path / "model", "llama")), tmp_path / "run"
     execute("01_build_kg", run_dir=str(run), table="mediakg", shown_nodes=30)
     manifest = runs.read_manifest(run, "kg")
     assert manifest["metrics"]["commands"] == 63 and manifest["metrics"]["agreement"] == {}
-    sizes = {"train_cases": 40, "held_out_cases": 8, "held_out_tool_cases": 4, "steps": 2, "batch": 2}
+    sizes = {"train_cases": 40, "held_out_cases": 8, "steps": 2, "batch": 2}
+    sizes |= {"held_out_sequences": 0, "held_out_tool_cases": 0}
     execute("02_train_qlora", run_dir=str(run), model=model, topics=[], checkpoint_every=2, **sizes)
     cases = load_cases(run / "adapter" / "cases_train.jsonl")
     assert len(cases) == 40 and {case.source.split(":")[0] for case in cases} == {"source"}
+    metrics = runs.read_manifest(run, "adapter")["metrics"]
+    assert metrics["splits"]["held_out_sequences"]["cases"] == 0 and "tuned_exact_30" in metrics
+    assert not [name for name in metrics if name.startswith(("unseen_", "tools_"))]
     graph_file = run / "kg" / "graph.json"
     again = kg.load_graph(str(graph_file))
     assert again.kind == "graph" and kg.to_json(again.graph, tmp_path / "g").read_bytes() == graph_file.read_bytes()

@@ -1,11 +1,12 @@
 """The second notebook from first cell to last, on a model of another architecture with multi-token names."""
 
+import shutil
 from itertools import product
 from pathlib import Path
 
 import pytest
+from notebook_runs import execute
 from safetensors.torch import load_file
-from test_notebooks import execute
 from tiny import save_tiny
 
 from workbench.artifacts import runs
@@ -19,12 +20,11 @@ SIZES = {
 
 
 @pytest.mark.slow
-def test_the_training_notebook_leaves_a_finished_stage(tmp_path: Path) -> None:
+def test_the_training_notebook_leaves_a_finished_stage(made_kg: Path, tmp_path: Path) -> None:
     model = str(save_tiny(tmp_path / "model", "qwen"))
     adapters, cases = [], []
     for name in ("first", "again"):
-        run = tmp_path / name
-        execute("01_build_kg", run_dir=str(run), shown_nodes=30)
+        run = Path(shutil.copytree(made_kg, tmp_path / name))
         execute("02_train_qlora", run_dir=str(run), model=model, **SIZES)
         assert runs.is_complete(run, "adapter")
         adapters.append(load_file(run / "adapter" / "adapter_model.safetensors"))
@@ -43,18 +43,6 @@ def test_the_training_notebook_leaves_a_finished_stage(tmp_path: Path) -> None:
     assert all((adapters[0][key] == adapters[1][key]).all() for key in adapters[0]), "one seed, one adapter"
 
 
-@pytest.mark.slow
-def test_the_training_notebook_does_without_sequences_and_tools_that_are_held_out(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    execute("01_build_kg", run_dir=str(run), shown_nodes=30)
-    none = {"held_out_sequences": 0, "held_out_tool_cases": 0}
-    execute("02_train_qlora", run_dir=str(run), **{**SIZES, **none})
-    metrics = runs.read_manifest(run, "adapter")["metrics"]
-    assert metrics["splits"]["held_out_sequences"]["cases"] == 0 and "tuned_exact_30" in metrics
-    assert not [name for name in metrics if name.startswith(("unseen_", "tools_"))]
-
-
-@pytest.mark.slow
 def test_the_training_notebook_names_a_missing_stage(tmp_path: Path) -> None:
     with pytest.raises(runs.MissingStage, match="01_build_kg"):
         execute("02_train_qlora", run_dir=str(tmp_path / "nothing"))

@@ -1,4 +1,4 @@
-"""The four real notebooks, one after another, as a user's command runs them: whole, again, changed, and stopped."""
+"""The four real notebooks, one after another, as a user's command runs them: stopped, whole, changed, and again."""
 
 import json
 import signal
@@ -36,12 +36,31 @@ def kept(output: str) -> list[str]:
     return [name for name in STAGES.values() if f"{name}: finished before, kept" in output]
 
 
+def stop_in_the_last(*words: object, cell: int) -> tuple[int, str]:
+    """Start a run, send SIGTERM once it is at a cell of the last notebook; its exit code and what it said."""
+    process = subprocess.Popen(
+        command("run", "--log", "json", *words), env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        event = json.loads(line)
+        if event["event"] == "progress" and event["stage"] == "shift" and event["cell"] >= cell:
+            process.send_signal(signal.SIGTERM)
+            break
+    process.communicate(timeout=WAIT)
+    return process.returncode, said
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run at tiny settings."""
+    """A run at tiny settings, stopped in its last notebook and finished by the same command."""
     folder = tmp_path_factory.mktemp("chain") / "run"
+    code, said = stop_in_the_last("--run-dir", folder, *GIVEN, cell=2)
+    assert code == 128 + signal.SIGTERM and not kept(said)
     output = workbench("run", "--run-dir", folder, *GIVEN)
-    assert "done in" in output and not kept(output)
+    assert "done in" in output and kept(output) == list(STAGES.values())[:3]
     return folder
 
 
@@ -59,32 +78,14 @@ def test_every_executed_copy_is_whole_and_without_errors(run: Path) -> None:
     assert not list((run / "notebooks").glob("*.partial.ipynb"))
 
 
-def test_the_same_command_again_runs_nothing_and_changes_nothing(run: Path) -> None:
+def test_a_changed_parameter_stopped_by_a_signal_loses_nothing_and_the_same_command_again_changes_nothing(
+    run: Path,
+) -> None:
+    whole, changed = contents(run), [*GIVEN, "-p", "enough", "0.5"]
+    code, said = stop_in_the_last("--run-dir", run, *changed, cell=10)
+    assert code == 128 + signal.SIGTERM and contents(run) == whole
+    assert "enough 0.95 -> 0.5" in said and kept(said) == list(STAGES.values())[:3]
     before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    assert kept(workbench("run", "--run-dir", run, *GIVEN)) == list(STAGES.values())
-    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
-
-
-def stop_within(stage: str, *words: object) -> int:
-    """Start a run, send SIGTERM once some cells of a stage's notebook are done; its exit code."""
-    process = subprocess.Popen(
-        command("run", "--log", "json", *words), env=environment(), stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    for event in map(json.loads, process.stdout):
-        if event["event"] == "progress" and event["stage"] == stage and event["cell"] > 20:
-            process.send_signal(signal.SIGTERM)
-            break
-    process.communicate(timeout=WAIT)
-    return process.returncode
-
-
-def test_a_stage_stopped_by_a_signal_loses_nothing_and_a_changed_parameter_costs_what_stands_on_it(run: Path) -> None:
-    before, changed = contents(run), [*GIVEN, "-p", "max_new_tokens", "33"]
-    assert stop_within("explain", "--run-dir", run, *changed) == 128 + signal.SIGTERM
-    assert contents(run) == before
     assert kept(workbench("run", "--run-dir", run, *GIVEN)) == list(STAGES.values()), "what was finished is kept"
-    again = workbench("run", "--run-dir", run, *changed)
-    assert kept(again)[:2] == ["01_build_kg", "02_train_qlora"] and "max_new_tokens 32 -> 33" in again
-    assert "03_explain_masks: done" in again and contents(run).keys() == before.keys()
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
     assert "no longer matches" not in workbench("verify", run)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from notebook_runs import execute
 from sweep_runs import grid_text, make_run
-from test_notebooks import execute
 
 from workbench.artifacts.parameters import read_parameters
 from workbench.figures.sweep import parallel_coordinates, small_multiples

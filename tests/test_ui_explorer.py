@@ -49,6 +49,29 @@ def lab_url(tmp_path_factory: pytest.TempPathFactory, ui_run: Path) -> Iterator[
         yield url
 
 
+@pytest.fixture(scope="module")
+def visited(page_url: str, browser) -> Iterator[tuple]:
+    """The explorer's page, opened once: each visit starts a kernel. With it, what watches it."""
+    page = browser.new_page()
+    page.set_default_timeout(WAIT)
+    watch = Watch(page)
+    page.goto(page_url)
+    yield page, watch
+    page.close()
+
+
+@pytest.fixture
+def shown(visited: tuple) -> Iterator:
+    """The page with nothing taken out; what it asked for and said is checked at the end."""
+    page, watch = visited
+    page.set_viewport_size({"width": 1280, "height": 2000})
+    panel = found(page)
+    panel.locator("button.wb-back").click()
+    expect(panel.locator(".wb-words")).to_contain_text("Nothing is taken out")
+    yield page
+    watch.check()
+
+
 def opened(page, url: str, name: str):
     """The panel of a notebook in JupyterLab."""
     run_notebook(page, url, name)
@@ -75,10 +98,8 @@ def recomputed(panel) -> None:
     expect(panel.locator(".wb-status")).to_contain_text("done:")
 
 
-def test_the_page_shows_no_code_and_asks_for_its_token(page_url: str, page, watch: Watch, tmp_path: Path) -> None:
-    page.set_viewport_size({"width": 1280, "height": 2000})
-    page.goto(page_url)
-    panel = found(page)
+def test_the_page_shows_no_code_and_asks_for_its_token(page_url: str, shown, tmp_path: Path) -> None:
+    page, panel = shown, found(shown)
     assert page.title() == "Mask explorer" and page.locator("html").get_attribute("lang")
     expect(page.get_by_role("main")).to_have_count(1)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Mask explorer")
@@ -92,16 +113,9 @@ def test_the_page_shows_no_code_and_asks_for_its_token(page_url: str, page, watc
     examined(page, panel)
 
 
-def test_a_stopped_page_leaves_no_server_behind(ui_run: Path, tmp_path: Path) -> None:
-    with app(tmp_path, ui_run) as url:
-        place = urlsplit(url)
-        with socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=10):
-            pass
-    with pytest.raises(OSError), socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=10):
-        pass
-
-
-def test_the_dark_page_can_be_read(ui_run: Path, page, watch: Watch, tmp_path: Path) -> None:
+def test_the_dark_page_can_be_read_and_once_stopped_leaves_no_server(
+    ui_run: Path, page, watch: Watch, tmp_path: Path
+) -> None:
     page.set_viewport_size({"width": 1280, "height": 2000})
     with app(tmp_path, ui_run, "--dark") as url:
         page.goto(url)
@@ -110,6 +124,11 @@ def test_the_dark_page_can_be_read(ui_run: Path, page, watch: Watch, tmp_path: P
         assert sum(map(int, re.findall(r"\d+", paper)[:3])) < 200, paper
         picture(page, tmp_path, "dark")
         examined(page, panel)
+        place = urlsplit(url)
+        with socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=10):
+            pass
+    with pytest.raises(OSError), socket.create_connection((str(place.hostname), int(place.port or 0)), timeout=10):
+        pass
 
 
 def examined(page, panel) -> None:
@@ -122,11 +141,8 @@ def examined(page, panel) -> None:
     check_access(page)
 
 
-def test_a_fact_taken_out_by_keyboard_or_mouse_changes_both_answers(
-    page_url: str, page, watch: Watch, ui_run: Path, tmp_path: Path
-) -> None:
-    page.goto(page_url)
-    panel = found(page)
+def test_a_fact_taken_out_by_keyboard_or_mouse_changes_both_answers(shown, ui_run: Path, tmp_path: Path) -> None:
+    page, panel = shown, found(shown)
     (case,) = load_cases(ui_run / "adapter" / "showcase.jsonl")
     needed = len(case.nodes) + case.facts.index(case.needed[1])
     words = panel.locator(".wb-words")
@@ -154,10 +170,8 @@ def test_a_fact_taken_out_by_keyboard_or_mouse_changes_both_answers(
     expect(panel.locator(".wb-removed")).to_have_count(0)
 
 
-def test_a_command_clicked_shows_the_facts_that_carry_it(page_url: str, page, watch: Watch, tmp_path: Path) -> None:
-    page.goto(page_url)
-    panel = found(page)
-    panel.locator("button.wb-back").click()
+def test_a_command_clicked_shows_the_facts_that_carry_it(shown, tmp_path: Path) -> None:
+    page, panel = shown, found(shown)
     command = panel.locator(".wb-chains button").first
     command.focus()
     page.keyboard.press("Enter")
@@ -167,12 +181,10 @@ def test_a_command_clicked_shows_the_facts_that_carry_it(page_url: str, page, wa
     picture(page, tmp_path, "carried")
 
 
-def test_at_twice_the_size_nothing_runs_out_of_the_page(page_url: str, page, watch: Watch, tmp_path: Path) -> None:
+def test_at_twice_the_size_nothing_runs_out_of_the_page(shown, tmp_path: Path) -> None:
+    page = shown
     page.set_viewport_size({"width": 640, "height": 900})  # 1280 pixels at 200 %
-    page.goto(page_url)
-    panel = found(page)
-    panel.locator("button.wb-back").click()
-    expect(panel.locator(".wb-words")).to_contain_text("Nothing is taken out")
+    found(page)
     picture(page, tmp_path, "twice")
     wide = page.evaluate(
         "Math.max(...[...document.querySelectorAll('.wb-panel, .wb-panel > *')].map(e => e.scrollWidth))"

@@ -1,11 +1,12 @@
 """A run folder of the real notebooks 1 and 2 at tiny settings, and small notebooks that open the explorer on it."""
 
+import shutil
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
-from test_notebooks import execute
+from notebook_runs import execute
 
 TINY = {
     "train_cases": 40, "held_out_cases": 6, "held_out_tool_cases": 4, "steps": 4, "batch": 2, "checkpoint_every": 4,
@@ -58,9 +59,8 @@ def write_notebook(path: Path, code: str) -> Path:
 
 
 @pytest.fixture(scope="session")
-def ui_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ui_run(made_kg: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a graph and an adapter on the embedded model, as notebooks 1 and 2 leave it."""
-    run = tmp_path_factory.mktemp("ui") / "run"
-    execute("01_build_kg", run_dir=str(run), shown_nodes=30)
+    run = Path(shutil.copytree(made_kg, tmp_path_factory.mktemp("ui") / "run"))
     execute("02_train_qlora", run_dir=str(run), **TINY)
     return run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 from workbench.cases import Case, Fact
 from workbench.figures.core import (
@@ -18,7 +19,9 @@ from workbench.figures.core import (
     stage,
     still_text,
 )
-from workbench.prompts import Segment
+
+if TYPE_CHECKING:
+    from workbench.prompts import Segment
 
 LINE = 0.17  # inches
 LONGEST = 84  # characters of a line

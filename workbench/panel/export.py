@@ -10,11 +10,14 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workbench.artifacts.files import atomic_write_bytes
 from workbench.artifacts.stage import EXPORTS, STAGES, check_inside
 from workbench.cases import Case, Fact
-from workbench.trial import Carriers
+
+if TYPE_CHECKING:
+    from workbench.trial import Carriers
 
 KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".csv": "text/csv", ".json": "application/json"}
 COLUMNS = (

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anywidget
 import ipywidgets as widgets
@@ -20,9 +20,10 @@ from workbench.figures.core import kind_of, short
 from workbench.figures.prompt import lines
 from workbench.panel.drawn import drawn
 from workbench.panel.work import kernel_loop
-from workbench.prompts import Segment
-from workbench.trial import Carriers
-from workbench.words import SMALL, runs
+
+if TYPE_CHECKING:
+    from workbench.prompts import Segment
+    from workbench.trial import Carriers
 
 STATIC = Path(__file__).parent / "static"
 PATIENCE = 5.0  # seconds for a view to say that it lives
@@ -123,6 +124,8 @@ class Prompt(Part):
         carriers: Carriers | None = None,
     ) -> None:
         """Shows a case with what is removed and, where known, the degrees of removal and what carries a command."""
+        from workbench.words import SMALL  # which stands on torch: the graph's panel does without
+
         first, needed = len(case.nodes), set(case.needed)
         m = [None] * len(case.elements) if degrees is None else [round(float(d), 4) for d in degrees]
         scores = np.zeros(len(case.facts)) if carriers is None else carriers.scores
@@ -183,6 +186,8 @@ def _chips(
     chain: Iterable[str], names: Mapping[str, str], *, other: Collection[str] | None = None, mark: str = ""
 ) -> list[dict[str, str]]:
     """Commands as data for the script; those that are not among `other` get the mark."""
+    from workbench.words import runs
+
     return [
         {
             "node": node,
