@@ -37,8 +37,8 @@ def tune(world: World, config: AdapterConfig, *, folder: Path, seed: int = 0) ->
     lm = models.load(names=world.names)
     if config.steps:
         cases = world.training(np.random.default_rng([seed, world.seed]), config.training_cases)
-        known = {"shares": (0.0,), "replay": 0.0}  # a planted rule holds for the names of its world
-        settings = TrainConfig(steps=config.steps, learning_rate=config.learning_rate, seed=seed, **known)
+        how = TrainConfig(shares=(0.0,), replay=0.0, seed=seed)  # a planted rule holds for the names of its world
+        settings = replace(how, steps=config.steps, learning_rate=config.learning_rate)
         train(lm, cases, settings, folder=folder)
     else:
         models.add_adapter(lm, rank=16, alpha=32, modules=("q_proj", "v_proj"), dropout=0.0, seed=seed)

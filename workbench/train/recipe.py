@@ -55,7 +55,11 @@ def _tuple(value: Any) -> Any:
 
 
 PRESETS = {
-    models.READER: Recipe(topics=("Gene transcripts", "Mapping"), sampling=SamplingConfig(held_out_tools=60)),
+    models.READER: Recipe(
+        topics=("Gene transcripts", "Mapping"),
+        sampling=SamplingConfig(held_out_tools=60),
+        train=TrainConfig(modules=ALL_PROJECTIONS, steps=1800, learning_rate=3e-3, packed=True),
+    ),
     "smollm2": Recipe(
         model="smollm2",
         sampling=SamplingConfig(train=20_000, held_out=200, held_out_sequences=160, held_out_tools=60),
