@@ -22,7 +22,6 @@ kg ask HERE/GRAPH --from absent
 kg ask HERE/GRAPH --from sra --to absent
 kg ask HERE/GRAPH --from tool:samtools
 kg ask HERE/GRAPH --from sra --to license:MIT
-kg ask HERE/GRAPH --from sra --rule absent
 kg ask HERE/GRAPH --from sra --to BAM --k 0
 kg ask HERE/GRAPH --from sra --to BAM --k -1
 kg ask PLACE --from sra

@@ -21,7 +21,7 @@ from workbench.kg.port import COMPANION, MAIN
 
 COSTS = {"standard": 1.0, "common": 1.5, "special": 3.0, "outdated": 5.0, "": 1.5}
 """Of a command by its standing; "" where the graph does not say."""
-LIMIT = 150  # flows that a search takes up before it gives the best it has
+LIMIT = 160  # flows that a search takes up before it gives the best it has
 RETRIEVAL = "operation_2422"  # EDAM: Data retrieval
 
 
