@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,15 @@ def main(argv: list[str] | None = None) -> int:
         return take_part(options.folder, watched=options.end_with_parent)
     if not options.out:
         parser.error("give --out FOLDER for the adapter, or the FOLDER of a training that was begun")
+    say = partial(print, flush=True)
     try:
         recipe = recipe_of(options)
-        given = Splits.read(options.cases) if options.cases else Splits.drawn(recipe)
+        drawn = partial(Splits.drawn, recipe, progress=lambda n: say(f"{n} cases drawn"))
+        given = Splits.read(options.cases) if options.cases else drawn()
         if options.draw_only:
             given.save(options.out, training=True)
             return 0
-        Making(recipe, given, options.out, say=lambda words: print(words, flush=True), base=not options.no_base).run()
+        Making(recipe, given, options.out, say=say, base=not options.no_base).run()
     except (ValueError, OSError) as error:
         parser.error(str(error))
     return 0

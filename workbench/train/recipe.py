@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -81,8 +82,10 @@ class Splits:
     drawn_by: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def drawn(cls, recipe: Recipe) -> Splits:
-        """Cases of the recipe's graph. The showcase is among them where the part of the graph has one."""
+    def drawn(cls, recipe: Recipe, *, progress: Callable[[int], None] | None = None) -> Splits:
+        """Cases of the recipe's graph. The showcase is among them where the part of the graph has one.
+
+        progress: called with the number of new cases."""
         given = kg.load_graph(recipe.table)
         graph = given.graph
         try:
@@ -96,7 +99,7 @@ class Splits:
         flow = kg.flow_graph(part)
         chain = next((c for c in reversed(chains) if set(c) <= set(flow)), None)
         reserved, spared = ([(chain[0], chain[-1])], [toolchain(chain)]) if chain else ([], [])
-        splits = sampling.sample_cases(part, flow, recipe.sampling, reserved=reserved, spared=spared)
+        splits = sampling.sample_cases(part, flow, recipe.sampling, reserved=reserved, spared=spared, progress=progress)
         if chain:
             splits["showcase"] = [sampling.showcase_case(part, flow, chain, recipe.sampling)]
         how = {name: value for name, value in recipe.to_dict().items() if name not in ("model", "train")}
