@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from workbench.kg.links import TABLES, Flow, Links, fits
 from workbench.kg.port import Port, carried, parse_ports
 from workbench.kg.table import read_table
 from workbench.kg.tsv import TableError
+from workbench.sampler import Sampler, SamplingConfig
 
 CHAIN = (
     "source:sra", "format_3698", "command:fasterq-dump", "format_1930", "command:hisat2", "format_2573",
@@ -119,3 +121,13 @@ def test_a_table_format_alone_says_too_little() -> None:
     assert "format_3475" in TABLES
     assert not fits(tsv, replace(tsv, kinds=frozenset(), above_kinds=frozenset()))
     assert fits(tsv, tsv)
+
+
+@pytest.mark.parametrize("topic", ["Mapping", "Metagenomics", "Proteomics"])
+def test_a_part_of_the_graph_judges_links_as_the_whole_does(topic: str) -> None:
+    graph = kg.load_graph().graph
+    part, whole = kg.focus(graph, kg.tools_with_topic(graph, [topic])), Links(graph)
+    sampler, rng = Sampler(part, kg.flow_graph(part), config=SamplingConfig()), np.random.default_rng(0)
+    paths = {sampler.walk(rng, int(rng.integers(1, 4)), set(sampler.commands)) for _ in range(200)} - {None}
+    assert len(paths) > 20
+    assert not [whole.first_break(path) for path in paths if not whole.follows(path)]

@@ -45,7 +45,10 @@ def focus(graph: nx.MultiDiGraph, tools: Iterable[str]) -> nx.MultiDiGraph:
             kept.update((head, tail))
     read = {head for head, tail, key in graph.edges(keys=True) if key == "input" and tail in owners}
     kept.update(head for head, tail, key in graph.edges(keys=True) if key == "download_from" and tail in read)
-    kept.update(tail for head, tail, key in graph.edges(keys=True) if key == "encodes" and head in kept)
+    types = nx.get_node_attributes(graph, "type")
+    for head, tail, key in graph.edges(keys=True):  # a port without its kinds of data would fit whatever has its format
+        if head in kept and (key == "encodes" or (key == "download_from" and types[tail] == "data")):
+            kept.add(tail)
     is_a = nx.DiGraph((head, tail) for head, tail, key in graph.edges(keys=True) if key.endswith("_is_a"))
     kept.update(*(nx.descendants(is_a, term) for term in kept & set(is_a)))
     part = nx.MultiDiGraph(**graph.graph)
