@@ -16,6 +16,7 @@ import pytest
 from tiny import NAMES, save_tiny
 
 from workbench import models, shipped, smollm2
+from workbench.bench.card import told
 from workbench.artifacts import cache
 from workbench.artifacts.files import sha256_file
 from workbench.cli import main
@@ -185,23 +186,31 @@ def test_an_adapter_on_other_values_than_its_own_is_told(tmp_path: Path, recwarn
     lm = models.load(str(base), names=NAMES)
     models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj",), dropout=0.0, seed=0)
     lm.model.save_pretrained(tmp_path / "adapter")
-    card = {"base": {"name": "tiny", "values": "as it was", "sha256": sha256_file(base / "model.safetensors")}}
+    card = {
+        "base": {
+            "name": "tiny",
+            "values": "as it was",
+            "sha256": {"model.safetensors": sha256_file(base / "model.safetensors")},
+        }
+    }
     (tmp_path / "adapter" / "card.json").write_text(json.dumps(card))
     recwarn.clear()
     models.load(str(base), names=NAMES, adapter=tmp_path / "adapter")
     assert not [one for one in recwarn if "was trained on" in str(one.message)]
-    card["base"]["sha256"] = hashlib.sha256(b"").hexdigest()
+    card["base"]["sha256"] = {"model.safetensors": hashlib.sha256(b"").hexdigest()}
     (tmp_path / "adapter" / "card.json").write_text(json.dumps(card))
     with pytest.warns(UserWarning, match=r"adapter was trained on tiny, as it was .*is put onto .*base.*other values"):
         models.load(str(base), names=NAMES, adapter=tmp_path / "adapter")
 
 
 def test_the_shipped_adapters_are_what_their_cards_say() -> None:
+    base = {"name": smollm2.NAME, "values": smollm2.VALUES, "sha256": {smollm2.WEIGHTS: smollm2.WEIGHTS_SHA256}}
     for name in shipped.ADAPTERS:
         folder = models.shipped(name)
         card = shipped.card(folder)
         assert {file.name for file in folder.iterdir()} == {*card["sha256"], "card.json"}
         assert all(sha256_file(folder / file) == digest for file, digest in card["sha256"].items())
-        assert card["base"]["sha256"] == smollm2.WEIGHTS_SHA256
+        assert card["base"] == base
+        assert len(told(folder)) == len([row for row in card["scores"] if row["metric"] == "exact"]) - (name == "whole")
     with pytest.raises(ModelError, match="no adapter of the package is called 'wide'; there are whole, narrow"):
         models.shipped("wide")

@@ -51,7 +51,7 @@ def test_a_folder_of_cases_becomes_an_adapter_with_its_card(place, model, drawn,
     assert card["training"]["steps"] == 4 and card["training"]["rows"] == 16 and card["training"]["rows_per_second"] > 0
     assert card["train"]["replay"] == PRESETS["smollm2"].train.replay and card["train"]["seed"] == 3
     assert card["cases"]["sampling"]["train"] == 60 and card["cases"]["topics"] == TOPICS[1:]
-    assert card["digests"]["base_files"].keys() == {"model.safetensors"}
+    assert card["base"]["sha256"].keys() == {"model.safetensors"}
     splits = {"held_out_sequences", "held_out", "held_out_tools", "showcase"}
     asked = {(row["split"], row["model"], row["share"]) for row in card["scores"]}
     models = ("tuned", "base")

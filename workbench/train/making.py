@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench import models, sampling
+from workbench import models, sampling, smollm2
 from workbench.artifacts.files import atomic_write_json, atomic_write_text, sha256_file
 from workbench.artifacts.provenance import package_versions
 from workbench.game import Engine
@@ -46,16 +46,20 @@ class Making:
     def __post_init__(self) -> None:
         self.card_file = self.folder / "card.json"
         self.lm = models.load(self.recipe.model, names=self.given.names)
-        how = {"model": self.recipe.model, "train": self.recipe.train.to_dict(), "cases": self.given.drawn_by}
+        how = {"base": self.base_model(), "train": self.recipe.train.to_dict(), "cases": self.given.drawn_by}
         self.facts = how | {"digests": self.digests()}
 
+    def base_model(self) -> dict[str, Any]:
+        """What the adapter belongs to, as `shipped.other_values` reads it: SHA-256 of the weight files at hand."""
+        name = self.recipe.model
+        files = sorted(Path(models.place(name)).glob("*.safetensors"))
+        values = smollm2.VALUES if name == smollm2.NAME else "as they lie there"
+        return {"name": name, "values": values, "sha256": {path.name: sha256_file(path) for path in files}}
+
     def digests(self) -> dict[str, Any]:
-        """SHA-256 of what goes in: training cases, names, the base model as loaded, and its weight files where these
-        are at hand."""
-        place = Path(models.place(self.recipe.model))
-        files = {path.name: sha256_file(path) for path in sorted(place.glob("*.safetensors"))}
+        """SHA-256 of what goes in: training cases, names, the base model as loaded; and how many cases there are."""
         counts = {split: len(cases) for split, cases in self.given.cases.items()}
-        return fingerprint(self.lm, self.given.cases["train"]) | {"base_files": files, "counts": counts}
+        return fingerprint(self.lm, self.given.cases["train"]) | {"counts": counts}
 
     def run(self) -> None:
         """To the end. The card is written after the training and after every group of answers."""
