@@ -309,7 +309,7 @@ def test_a_field_without_room_in_the_reader_is_refused_before_any_work(tmp_path:
         ParameterError, match=r"Sequencing, Genomics has 1,\d{3} names.*1,024.*\(\d+\).*--model smollm2"
     ):
         run_chain(tmp_path / "run", parameters=parameters)
-    with pytest.raises(ParameterError, match="topics: .*'Cooking'"):
+    with pytest.raises(ParameterError, match=r"topics: .*'Cooking'"):
         run_chain(tmp_path / "run", parameters={"topics": ["Cooking"]})
     assert not list(tmp_path.iterdir())
 
