@@ -8,7 +8,18 @@ import networkx as nx
 import pytest
 from kg_tables import write_table
 
-from workbench.kg import build_graph, check_graph, flow_graph, focus, read_table, showcase, tools_with_topic
+from workbench.kg import (
+    build_graph,
+    check_graph,
+    dead_ends,
+    field,
+    flow_graph,
+    focus,
+    read_table,
+    showcase,
+    tools_with_topic,
+)
+from workbench.reader import POOL
 
 
 @pytest.fixture
@@ -42,7 +53,7 @@ def test_a_part_keeps_what_belongs_to_its_tools(small: nx.MultiDiGraph) -> None:
 
 def test_the_shipped_graph_has_a_part_with_the_showcase_for_small_readers() -> None:
     graph = build_graph(read_table())
-    part = focus(graph, tools_with_topic(graph, ["Sequencing", "Transcriptomics", "Mapping"]))
+    part = field(graph, ["Gene transcripts", "Mapping"])
     assert len(showcase(part)) == len(showcase(graph)) == 2
-    assert len(flow_graph(part)) < 1000
+    assert not dead_ends(flow_graph(part)) and 300 < len(flow_graph(part)) < POOL < len(flow_graph(field(graph, [])))
     assert list(part) == [node for node in graph if node in part]

@@ -69,6 +69,20 @@ def test_a_table_without_ports_is_read_as_before_and_told_what_it_lacks(tmp_path
     assert Links(kg.build_graph(plain)).accepts("command:stringtie", "command:gffcompare")
 
 
+def test_a_reach_that_is_none_names_its_row_and_rule_and_none_need_be_stated(tmp_path: Path) -> None:
+    folder = write_table(tmp_path)
+    path = folder / "tools.tsv"
+    header, *rows = path.read_text("utf-8").splitlines()
+    assert {tool.reach for tool in read_table(folder).tools} == {""}
+    for value in ("0", "6", "3.0", "wide"):
+        lines = [f"{header}\treach", *(f"{row}\t5" for row in rows[:-1]), f"{rows[-1]}\t{value}"]
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+        with pytest.raises(TableError, match=rf"tools\.tsv, row {len(lines)}, column reach: no reach"):
+            read_table(folder)
+    path.write_text(path.read_text("utf-8").replace("\twide\n", "\t\n"), "utf-8")
+    assert [tool.reach for tool in read_table(folder).tools] == ["5"] * (len(rows) - 1) + [""]
+
+
 def test_data_keeps_its_meaning_along_a_chain(links: Links) -> None:
     assert links.follows(CHAIN) and links.first_break(CHAIN) == ""
     short = (*CHAIN[:6], "command:samtools sort", "format_2572")

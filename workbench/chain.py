@@ -112,7 +112,7 @@ def check_first(run_dir: Path, steps: Sequence[Step], *, tell: Tell) -> None:
 
     Raises:
         ValueError: a link would lead what is written out of the run folder.
-        ParameterError: a batch that cannot be shared among the processes.
+        ParameterError: a batch that cannot be shared among the processes; a field that the reader has no room for.
         ModelError: a base model that cannot be had, or is not whole.
     """
     check_inside(run_dir, run_dir / COPIES)
@@ -126,6 +126,11 @@ def check_first(run_dir: Path, steps: Sequence[Step], *, tell: Tell) -> None:
         from workbench.models import check_model  # takes torch with it: seconds, and only where a model was chosen
 
         check_model(name, say=lambda line: tell(Event("progress", line)))
+    values = {name: value for step in reversed(steps) for name, value in step.effective.items()}
+    if values.get("model") == "reader" and {"topics", "table"} <= values.keys():
+        from workbench.headless.room import check_room
+
+        check_room(values)
 
 
 def _keep_or_run(run_dir: Path, step: Step, title: str, timeout: float | None, tell: Tell) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 import networkx as nx
 
+from workbench.kg.paths import PathError, showcase
+
 OWNED = ("command_of", "input", "output", "input_data", "output_data", "performs", "has_topic", "licensed_under")
 
 
@@ -55,3 +57,19 @@ def focus(graph: nx.MultiDiGraph, tools: Iterable[str]) -> nx.MultiDiGraph:
     part.add_nodes_from((node, attributes) for node, attributes in graph.nodes(data=True) if node in kept)
     part.add_edges_from(edge for edge in graph.edges(keys=True, data=True) if edge[0] in kept and edge[1] in kept)
     return part
+
+
+def field(graph: nx.MultiDiGraph, topics: Iterable[str]) -> nx.MultiDiGraph:
+    """The part that a model is asked about: the tools of the topics and those of the showcase; all without a topic.
+
+    Raises `ValueError` for a topic that no tool of the graph has.
+    """
+    if not (topics := list(topics)):
+        return graph
+    tools = set(tools_with_topic(graph, topics))
+    try:
+        shown = {node for chain in showcase(graph) for node in chain}
+    except PathError:  # a graph of one's own may lack it
+        shown = set()
+    tools.update(tail for head, tail, key in graph.edges(keys=True) if key == "command_of" and head in shown)
+    return focus(graph, tools)
