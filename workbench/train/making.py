@@ -129,7 +129,7 @@ class Making:
             started = time.perf_counter()
             for rows in judged(engine, splits, SHARES, adapter=adapter, **how):
                 answers += rows
-                self.keep(card | {"scores": shares_right(answers)}, answers)
+                self.keep(card | {"always_shown": shown, "scores": shares_right(answers)}, answers)
                 right, first = np.mean([row["exact"] for row in rows]), rows[0]
                 self.say(
                     f"{first['model']}, {first['split']}, {first['share']:.0%} withheld: exact {right:.3f}, "
