@@ -30,9 +30,8 @@ def card(adapter: Path) -> dict[str, Any]:
     """The card in an adapter's folder, as `workbench.train` writes it; empty without one.
 
     Among others `base` (`name`, `values`, `sha256` of its weight files), `train` (the recipe), `device`, `training`
-    (seconds, losses by step), `digests` and `scores` (`split`, `share` withheld, `metric`, `mean`, `low`, `high`, `n`) with `always_shown`, commands of which no
-    fact is withheld.
-    What ships has `sha256` of its own files, too.
+    (seconds, losses by step), `digests`, `always_shown` (commands of which no fact was withheld) and `scores` (`split`,
+    `share` withheld, `metric`, `mean`, `low`, `high`, `n`). What ships has `sha256` of its own files, too.
     """
     try:
         found = json.loads((adapter / CARD).read_text(encoding="utf-8"))
