@@ -259,6 +259,7 @@ def as_loaded(model: PreTrainedModel | PeftModel) -> Iterator[None]:
         yield
     finally:
         if held:
+            torch.cuda.empty_cache()  # else what the block no longer needs would count as taken
             hold_dequantised(model)
 
 
