@@ -16,9 +16,9 @@ import pytest
 from tiny import NAMES, save_tiny
 
 from workbench import models, shipped, smollm2
-from workbench.bench.card import told
 from workbench.artifacts import cache
 from workbench.artifacts.files import sha256_file
+from workbench.bench.card import told
 from workbench.cli import main
 from workbench.models import ModelError
 from workbench.wheel import WheelError, fetch_wheel

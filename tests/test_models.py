@@ -86,6 +86,22 @@ def test_training_on_held_weights_gives_the_same_bits(tmp_path, monkeypatch):
     assert all(torch.equal(*both) for both in zip(held, plain, strict=True))
 
 
+def test_held_weights_can_be_let_go_for_a_while(tmp_path, monkeypatch):
+    lm = loaded(str(save_tiny(tmp_path / "llama", "llama")), monkeypatch, held=True)
+    models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj",), dropout=0.0, seed=0)
+    before, ids = models.held_weights(lm.model), torch.arange(5, 60)[None]
+    with torch.no_grad(), models.as_loaded(lm.model):
+        assert before and not models.held_weights(lm.model)
+        logits = lm.model(ids).logits
+    with torch.no_grad():
+        assert torch.equal(logits, lm.model(ids).logits)
+    assert all(torch.equal(*both) for both in zip(before, models.held_weights(lm.model), strict=True))
+    monkeypatch.setattr(models, "HELD_UP_TO", 0.0)
+    with models.as_loaded(lm.model):
+        pass
+    assert not models.held_weights(lm.model)  # there is no room any more
+
+
 def test_held_weights_must_fit_into_a_share_of_the_free_memory(tmp_path, monkeypatch):
     folder = str(save_tiny(tmp_path / "llama", "llama"))
     decoder = models.load(folder, names=NAMES, four_bit=False).model.model.layers

@@ -222,7 +222,7 @@ def suit_threads(model: PreTrainedModel) -> None:
     threadpool_limits(threads, user_api="blas")
 
 
-def hold_dequantised(model: PreTrainedModel) -> None:
+def hold_dequantised(model: PreTrainedModel | PeftModel) -> None:
     """Keeps the weights of 4-bit layers beside the 4 bits in the dtype that they compute in, if all of them together
     take `HELD_UP_TO` of the free memory at most: dequantising them costs much of every pass.
 
@@ -241,6 +241,26 @@ def held_weights(model: torch.nn.Module) -> list[torch.Tensor]:
     """What `hold_dequantised` keeps."""
     held = (vars(module).get("forward") for module in model.modules())
     return [one.keywords["weight"] for one in held if isinstance(one, partial) and one.func is _linear]
+
+
+def let_go(model: torch.nn.Module) -> None:
+    """Undoes `hold_dequantised`: 4-bit layers as they were loaded."""
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            vars(module).pop("forward", None)
+
+
+@contextlib.contextmanager
+def as_loaded(model: PreTrainedModel | PeftModel) -> Iterator[None]:
+    """Runs its block without the weights that are held; afterwards they are held again, if there is room then."""
+    held = bool(held_weights(model))
+    let_go(model)
+    try:
+        yield
+    finally:
+        if held:
+            torch.cuda.empty_cache()  # else what the block no longer needs would count as taken
+            hold_dequantised(model)
 
 
 def _compute_dtype(module: Linear4bit) -> torch.dtype:

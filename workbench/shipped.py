@@ -1,8 +1,8 @@
 """The adapters that come with the package, each with its cases and a card: recipe, digests, figures.
 
-Both belong to the values of `smollm2`. `whole` was trained on the whole typed table, `narrow` on one field of an earlier,
-smaller one. Both read tools that they do not know worse than those that they do: `whole` still most of them, `narrow`
-next to none.
+Both belong to the values of `smollm2`. `whole` was trained on the whole typed table, `narrow` on one field of an
+earlier, smaller one. Tools that they do not know they read worse than those that they do: `whole` still most of them,
+`narrow` next to none.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def card(adapter: Path) -> dict[str, Any]:
     """The card in an adapter's folder, as `workbench.train` writes it; empty without one.
 
     Among others `base` (`name`, `values`, `sha256` of its weight files), `train` (the recipe), `device`, `training`
-    (seconds, losses by step), `digests` and `scores` (`split`, `share` withheld, `metric`, `mean`, `low`, `high`, `n`).
-    What ships has `sha256` of its own files, too.
+    (seconds, losses by step), `digests`, `always_shown` (commands of which no fact was withheld) and `scores` (`split`,
+    `share` withheld, `metric`, `mean`, `low`, `high`, `n`). What ships has `sha256` of its own files, too.
     """
     try:
         found = json.loads((adapter / CARD).read_text(encoding="utf-8"))

@@ -56,7 +56,8 @@ def measured(
     """
     cases = mixed(load_cases(_cases(folder, figure["split"])))[:most]
     started = time.perf_counter()
-    answers = score(engine, cases, share=figure["share"], adapter=True, edges=set(), seed=seed)
+    shown = card(folder).get("always_shown", ())
+    answers = score(engine, cases, share=figure["share"], adapter=True, edges=set(), seed=seed, always_shown=shown)
     found = proportion([answer["exact"] for answer in answers])
     exact = {"exact": found.share, "low": found.low, "high": found.high, "n": found.n, "card": figure["mean"]}
     return {

@@ -21,14 +21,13 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
-from bitsandbytes.nn import Linear4bit
 from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, TrainingArguments
 
 from workbench import models
 from workbench.artifacts import runs
 from workbench.bench import Say
 from workbench.cases import Case, load_cases
-from workbench.models import LanguageModel, add_adapter
+from workbench.models import LanguageModel, add_adapter, let_go
 from workbench.stats import bootstrap_mean
 from workbench.train import TrainConfig, Views, train
 
@@ -67,7 +66,7 @@ def _settings(recorded: dict, *, steps: int, seed: int) -> dict:
 def plain_trainer(lm: LanguageModel, cases: Sequence[Case], config: TrainConfig, folder: Path) -> None:
     """What a user writes: the model as transformers loads it, the rows as a list, a collator that pads, the Trainer,
     random order."""
-    without_held(lm.model)
+    let_go(lm.model)
     add_adapter(
         lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
     )
@@ -96,13 +95,6 @@ def plain_trainer(lm: LanguageModel, cases: Sequence[Case], config: TrainConfig,
     trainer.remove_callback(PrinterCallback)
     trainer.train()
     lm.model.save_pretrained(folder)
-
-
-def without_held(model: torch.nn.Module) -> None:
-    """Undoes `models.hold_dequantised`: 4-bit layers as transformers loads them."""
-    for module in model.modules():
-        if isinstance(module, Linear4bit):
-            vars(module).pop("forward", None)
 
 
 def padded(lm: LanguageModel, cases: Sequence[Case], config: TrainConfig, folder: Path) -> None:

@@ -19,6 +19,7 @@ import torch
 from workbench import models, sampling, smollm2
 from workbench.artifacts.files import atomic_write_json, atomic_write_text, sha256_file
 from workbench.artifacts.provenance import package_versions
+from workbench.checkpoint import weight_files
 from workbench.game import Engine
 from workbench.train.checkpoints import fingerprint
 from workbench.train.progress import Progress
@@ -52,7 +53,8 @@ class Making:
     def base_model(self) -> dict[str, Any]:
         """What the adapter belongs to, as `shipped.other_values` reads it: SHA-256 of the weight files at hand."""
         name = self.recipe.model
-        files = sorted(Path(models.place(name)).glob("*.safetensors"))
+        place = Path(models.place(name))
+        files = weight_files(place) if place.is_dir() else []
         values = smollm2.VALUES if name == smollm2.NAME else "as they lie there"
         return {"name": name, "values": values, "sha256": {path.name: sha256_file(path) for path in files}}
 
@@ -129,7 +131,7 @@ class Making:
             started = time.perf_counter()
             for rows in judged(engine, splits, SHARES, adapter=adapter, **how):
                 answers += rows
-                self.keep(card | {"scores": shares_right(answers)}, answers)
+                self.keep(card | {"always_shown": shown, "scores": shares_right(answers)}, answers)
                 right, first = np.mean([row["exact"] for row in rows]), rows[0]
                 self.say(
                     f"{first['model']}, {first['split']}, {first['share']:.0%} withheld: exact {right:.3f}, "

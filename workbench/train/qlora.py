@@ -20,7 +20,7 @@ from transformers import PrinterCallback, ProgressCallback, Trainer
 from workbench.cases import Case
 from workbench.context import check_context
 from workbench.game.memory import MemoryShort, is_out_of_memory, release
-from workbench.models import LanguageModel, add_adapter
+from workbench.models import LanguageModel, add_adapter, as_loaded
 from workbench.train import together
 from workbench.train.checkpoints import Checkpoints, fingerprint
 from workbench.train.config import TrainConfig, arguments, rate
@@ -152,7 +152,9 @@ class Training:
         if not self.bar:
             trainer.remove_callback(ProgressCallback)
         packed = packed_attention(lm) if config.packed else nullcontext()
-        with packed, watch.counting(lm.model), watch.stop.on_interrupt(self.stoppable):
+        # on a GPU weights that are held make no training faster, and their room is wanted
+        weights = as_loaded(lm.model) if lm.device.type == "cuda" else nullcontext()
+        with packed, weights, watch.counting(lm.model), watch.stop.on_interrupt(self.stoppable):
             trainer.train(resume_from_checkpoint=checkpoints.last())
         seconds = watch.seconds
         trainer.accelerator.unwrap_model(lm.model, keep_fp32_wrapper=False)  # else all later passes were in bf16

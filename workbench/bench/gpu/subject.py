@@ -18,7 +18,6 @@ from torch.nn.init import normal_
 from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from workbench import models
-from workbench.bench.train import without_held
 from workbench.cases import Case
 from workbench.game.memory import release
 from workbench.kg import flow_graph, load_graph
@@ -181,7 +180,7 @@ class Subject:
     def hold(self, on: bool) -> str:
         """Keeps the weights dequantised beside the 4 bits (`models.hold_dequantised`), or no longer. Says how they then
         lie, as the keys of `HELD`: there may be no room."""
-        without_held(self.lm.model)
+        models.let_go(self.lm.model)
         release()
         if on:
             models.hold_dequantised(models.base_of(self.lm.model))

@@ -20,7 +20,7 @@ from workbench.game.memory import release
 from workbench.models import LanguageModel
 from workbench.train import TrainConfig
 
-QLORA = ((PLAIN, "4-bit"), ("packed", "held"), ("packed", "4-bit"), ("padded", "held"), ("padded", "4-bit"))
+QLORA = ((PLAIN, "4-bit"), ("packed", "4-bit"), ("padded", "4-bit"))
 
 
 class StepCounter(Counter):
@@ -66,7 +66,7 @@ def smollm2(bench: Bench) -> Steps:
             small.append(Subject.of(smollm2_lm(bench), bench.world, facts=bench.size.facts))
         return small[0]
 
-    for name, weights in (("packed", "held"), ("padded", "held"), ("packed", "4-bit")):
+    for name, weights in (("packed", "4-bit"), ("padded", "4-bit")):
         yield f"SmolLM2, {name}, {weights}", partial(trained, bench, subject, name, weights, config, rates)
 
 

@@ -1,0 +1,38 @@
+"""The README's figures are those of the files that it names."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from workbench import shipped
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+MEASURED = {row["what"]: row for row in json.loads((ROOT / "bench" / "gpu-h200.json").read_text("utf-8"))["table"]}
+
+
+def test_the_figures_of_a_gpu_are_those_of_its_file() -> None:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in README.splitlines() if line[:2] == "| "]
+    told = [row for row in rows if row[0] in MEASURED]
+    assert len(told) == 13
+    for what, rate, share in told:
+        row, (value, unit) = MEASURED[what], rate.split()
+        assert unit == (row["unit"] or "s")
+        assert float(value.replace(",", "")) == pytest.approx(row["rate"] or row["seconds"], rel=2e-3), what
+        assert float(share or 0) == pytest.approx(row["share"] or row["ratio"] or 0, abs=6e-4), what
+
+
+def test_the_figures_of_the_shipped_adapter_are_those_of_its_card() -> None:
+    card = shipped.card(shipped.shipped("whole"))
+    exact = {(row["split"], row["share"]): row for row in card["scores"] if row["metric"] == "exact"}
+    for split in ("held_out_sequences", "held_out"):
+        a, b, c = (f"{exact[split, share]['mean']:.2f}" for share in (0.0, 0.3, 0.6))
+        assert f"in {a}, {b} and {c}" in README and f"(n = {exact[split, 0.0]['n']})" in README
+    tools = exact["held_out_tools", 0.0]
+    assert f"{tools['mean']:.2f} with everything shown (n = {tools['n']})" in README
+    assert exact["showcase", 0.0]["mean"] == 0 and "showcase is still answered wrongly" in README
+    training = card["training"]
+    assert (
+        f"in {training['seconds']:.0f} s on one {card['device']} ({training['rows_per_second']:.0f} rows/s)" in README
+    )
