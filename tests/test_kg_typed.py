@@ -17,6 +17,7 @@ from workbench.kg import build_graph, flow_graph
 from workbench.kg.identity import plain_name
 from workbench.kg.links import Links
 from workbench.kg.load import load_graph
+from workbench.kg.plan import Planner
 from workbench.kg.port import MAIN
 from workbench.kg.table import Table, default_folder, read_table
 from workbench.sampler import Sampler, SamplingConfig
@@ -65,6 +66,12 @@ def test_nothing_is_declared_that_no_port_or_term_uses() -> None:
         used.update(new)
         waiting += new
     assert not above.keys() - used
+
+
+def test_all_that_can_be_made_is_told_without_every_combination_of_states() -> None:
+    planner = Planner(graph())
+    made = planner.reachable(["format_1930"])
+    assert {"format_2572", "format_3016", "data:gene_counts"} <= set(made) and len(planner.flows.flows) < 20_000
 
 
 def test_random_walks_keep_their_meaning_at_every_step() -> None:

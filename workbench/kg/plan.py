@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 
 import networkx as nx
 
@@ -89,17 +90,23 @@ class Planner:
 
     def reachable(self, start: str | Iterable[str | Flow]) -> list[str]:
         """The formats and kinds of data that can be made from `start`, what lies above them too, sorted."""
-        waiting = [self.flows.number(flow) for _, flow in self._start(start)]
-        seen: set[int] = set()
+        begun = {self.flows.number(flow) for _, flow in self._start(start)}
+        # by the number of axes named: a flow that names fewer, and those alike, fits wherever the other does
+        waiting = sorted((len(self.flows.flows[number].states), number) for number in begun)
+        known: defaultdict[Flow, list[set[tuple[str, frozenset[str]]]]] = defaultdict(list)
         made: set[str] = set()
         while waiting:
-            number = waiting.pop()
-            if number not in seen:
-                seen.add(number)
-                after = self.flows.after(number)
-                flows = [self.flows.flows[one] for one in after]
-                made.update(item for flow in flows for item in (*flow.above_formats, *flow.above_kinds))
-                waiting += after
+            flow = self.flows.flows[number := heappop(waiting)[1]]
+            told, before = set(flow.states), known[replace(flow, states=())]
+            if any(states <= told for states in before):
+                continue
+            before.append(told)
+            for one in self.flows.after(number):
+                after = self.flows.flows[one]
+                made |= after.above_formats | after.above_kinds
+                if one not in begun:
+                    begun.add(one)
+                    heappush(waiting, (len(after.states), one))
         return sorted(made)
 
     def lacking(self, target: str) -> list[tuple[str, frozenset[str]]]:
