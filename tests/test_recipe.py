@@ -16,8 +16,8 @@ from workbench.train.__main__ import add_options, main, recipe_of
 from workbench.train.making import SHARES
 from workbench.train.recipe import PRESETS, Splits
 
-FEW = "--train-cases 60 --held-out-cases 3 --held-out-sequences 4 --held-out-tool-cases 2".split()
-TOPICS = ["--topics", "Gene transcripts"]
+FEW = "--train-cases 300 --held-out-cases 3 --held-out-sequences 6 --held-out-tool-cases 2".split()
+TOPICS = ["--topics", "Gene transcripts", "Mapping"]
 SMALL = "--steps 4 --batch 4 --rank 4 --modules q_proj down_proj --checkpoint-every 2 --seed 3".split()
 
 
@@ -50,7 +50,7 @@ def test_a_folder_of_cases_becomes_an_adapter_with_its_card(place, model, drawn,
     assert card["trainable_parameters"] == sum(value.numel() for value in weights.values())
     assert card["training"]["steps"] == 4 and card["training"]["rows"] == 16 and card["training"]["rows_per_second"] > 0
     assert card["train"]["replay"] == PRESETS["smollm2"].train.replay and card["train"]["seed"] == 3
-    assert card["cases"]["sampling"]["train"] == 60 and card["cases"]["topics"] == TOPICS[1:]
+    assert card["cases"]["sampling"]["train"] == 300 and card["cases"]["topics"] == TOPICS[1:]
     assert card["base"]["sha256"].keys() == {"model.safetensors"}
     splits = {"held_out_sequences", "held_out", "held_out_tools", "showcase"}
     asked = {(row["split"], row["model"], row["share"]) for row in card["scores"]}
@@ -91,11 +91,11 @@ def test_time_that_is_up_ends_the_training_and_all_is_written(place, model, draw
 
 def test_drawn_cases_are_those_of_the_recipe_and_come_back_from_their_folder(drawn):
     recipe = replace(PRESETS["smollm2"], topics=("Gene transcripts",)).with_settings(
-        {"sampling": {"train": 60, "held_out": 3, "held_out_sequences": 4, "held_out_tools": 2, "seed": 3}}
+        {"sampling": {"train": 300, "held_out": 3, "held_out_sequences": 6, "held_out_tools": 2, "seed": 3}}
     )
     here, read = Splits.drawn(recipe), Splits.read(drawn)
     assert here == read
-    assert (len(here.cases["train"]), len(here.cases["held_out"]), len(here.cases["showcase"])) == (60, 3, 1)
+    assert (len(here.cases["train"]), len(here.cases["held_out"]), len(here.cases["showcase"])) == (300, 3, 1)
     showcase = here.cases["showcase"][0]
     assert (showcase.source, showcase.target) not in {(c.source, c.target) for c in here.cases["train"]}
     assert all(
