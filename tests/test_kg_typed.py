@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections import defaultdict
 from functools import cache
@@ -13,14 +12,16 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from workbench.kg import build_graph, flow_graph
-from workbench.kg.identity import plain_name
+from workbench.kg import build_graph, field, flow_graph
 from workbench.kg.links import Links
 from workbench.kg.load import load_graph
 from workbench.kg.plan import Planner
 from workbench.kg.port import MAIN
+from workbench.kg.published import known_links, published_links
 from workbench.kg.table import Table, default_folder, read_table
-from workbench.sampler import Sampler, SamplingConfig
+from workbench.sampler import DRAWN, WIDER, Sampler, SamplingConfig
+from workbench.sampling import sample_cases
+from workbench.stats import proportion
 
 FOLDER = Path(str(default_folder())).parent / "biotoolkg"
 SHARED = Path(os.environ.get("WORKBENCH_SHARED", Path(__file__).resolve().parents[2] / "shared"))
@@ -84,22 +85,12 @@ def test_random_walks_keep_their_meaning_at_every_step() -> None:
 
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason="the links of published workflows are not at hand")
 def test_published_links_are_allowed_and_random_ones_mostly_not() -> None:
-    aliases = {"picardtools": "picard", "macs": "macs3", "ucscwigtobigwig": "ucsckent", "maxbin": "maxbin2"}
-    aliases |= {"ucscgenomebrowserutilities": "ucsckent", "semibin": "semibin2", "galaxyimageanalysis": "scikitimage"}
     commands: defaultdict[str, list[str]] = defaultdict(list)
     for command, tool, key in graph().edges(keys=True):
         if key == "command_of":
-            commands[plain_name(tool.split(":")[1])].append(command)
-    aliases = {short: long for short, long in aliases.items() if long in commands}
-
-    def name(suite: str) -> str:
-        plain = plain_name(suite.removeprefix("andersen-lab_"))
-        return aliases.get(plain, plain)
-
-    with PUBLISHED.open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["utility"] == "0"]
-    pairs = {(name(row["source"]), name(row["target"])) for row in rows}
-    known = sorted(pair for pair in pairs if pair[0] != pair[1] and {*pair} <= commands.keys())
+            commands[tool].append(command)
+    pairs = published_links(PUBLISHED, graph())
+    known = sorted(pairs)
     links = Links(graph())
 
     def allowed(pair: tuple[str, str]) -> bool:
@@ -109,3 +100,38 @@ def test_published_links_are_allowed_and_random_ones_mostly_not() -> None:
     others = sorted({pair for pair in product(*map(set, zip(*known, strict=True))) if pair not in pairs})
     drawn = [others[i] for i in np.random.default_rng(0).permutation(len(others))[:300]]
     assert np.mean([allowed(pair) for pair in drawn]) <= 0.25
+
+
+@pytest.mark.skipif(not PUBLISHED.is_file(), reason="the links of published workflows are not at hand")
+def test_training_cases_hold_links_that_people_make() -> None:
+    part = field(graph(), ["Gene transcripts", "Mapping"])
+    config = SamplingConfig(train=600, held_out=20, held_out_sequences=0, held_out_tools=10)
+    paths = [case.path for case in sample_cases(part, flow_graph(part), config)["train"]]
+    published = published_links(PUBLISHED, part)
+    found = known_links(paths, part, published)
+    assert found.links == sum(len(path) // 2 - 2 for path in paths) > 600
+    assert found.known >= 0.3 and found.distinct >= 20 and found.distinct_known >= 0.08
+    turned = {(tail, head) for head, tail in published} - published
+    assert known_links(paths, part, turned).known < found.known / 3
+
+
+@pytest.mark.parametrize(
+    ("often", "rarely", "odds"),
+    [
+        (("common", "3"), ("common", "2"), WIDER),
+        (("standard", "3"), ("common", "3"), DRAWN["standard"] / DRAWN["common"]),
+        (("standard", "5"), ("special", "4"), WIDER * DRAWN["standard"] / DRAWN["special"]),
+    ],
+)
+def test_what_is_taken_first_is_drawn_so_much_more_often(often, rarely, odds: float) -> None:
+    world = nx.MultiDiGraph([("source:s", "format:a", "download_from")])
+    for name, (standing, reach) in {"often": often, "rarely": rarely}.items():
+        world.add_edges_from((("format:a", f"command:{name}", "input"), (f"command:{name}", "format:b", "output")))
+        world.add_edge(f"command:{name}", f"tool:{name}", "command_of")
+        world.nodes[f"command:{name}"]["standing"], world.nodes[f"tool:{name}"]["reach"] = standing, reach
+    for node in world:
+        world.nodes[node].update(type=node.split(":")[0], name=node)
+    sampler, rng = Sampler(world, flow_graph(world), config=SamplingConfig()), np.random.default_rng(5)
+    walks = [sampler.walk(rng, 1, set(sampler.commands)) for _ in range(3000)]
+    cell = proportion(np.array([path is not None and path[2] == "command:often" for path in walks]))
+    assert cell.low <= odds / (1 + odds) <= cell.high and cell.low > 0.5

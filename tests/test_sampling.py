@@ -32,7 +32,7 @@ CONFIG = SamplingConfig(train=600, held_out=30, held_out_sequences=25, held_out_
 @pytest.fixture(scope="module")
 def field():
     graph = kg.build_graph(kg.read_table())
-    part = kg.focus(graph, kg.tools_with_topic(graph, ["Transcriptomics", "RNA-Seq", "Mapping"]))
+    part = kg.field(graph, ["Transcriptomics", "RNA-Seq", "Mapping"])
     return part, kg.flow_graph(part)
 
 
@@ -86,9 +86,7 @@ def test_held_out_sequences_are_each_their_own_and_new_in_nothing_but_the_order(
 @pytest.mark.slow
 def test_the_fields_that_are_asked_about_give_sequences_enough_and_keep_a_rich_training():
     graph = kg.build_graph(kg.read_table())
-    chain = kg.showcase(graph)[-1]
-    tools = {tool_of(graph)[node] for node in chain if node in tool_of(graph)}
-    part = kg.focus(graph, tools | set(kg.tools_with_topic(graph, ["Gene transcripts"])))
+    part = kg.field(graph, ["Gene transcripts", "Mapping"])
     media = kg.load_graph("mediakg").graph
     for field, least, rich in ((part, 150, 0.6), (media, 100, 0.5)):
         with_all, without = (

@@ -3,7 +3,7 @@
 from workbench.kg.agreement import AgreementRow, Disagreement, agreement, disagreements
 from workbench.kg.build import ENTITY_TYPES, RELATIONS, Fact, GraphError, build_graph, check_graph, facts_table
 from workbench.kg.edam import Edam, load_edam
-from workbench.kg.focus import field, focus, tools_with_topic
+from workbench.kg.focus import field, focus, standings, tools_with_topic
 from workbench.kg.load import Given, commands_table, load_graph
 from workbench.kg.paths import (
     FLOW_RELATIONS,

@@ -5,11 +5,13 @@ A model with one token per name reads a limited number of names, and a walkthrou
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 import networkx as nx
 
 from workbench.kg.paths import PathError, showcase
+from workbench.kg.rules import STANDINGS
 
 OWNED = ("command_of", "input", "output", "input_data", "output_data", "performs", "has_topic", "licensed_under")
 
@@ -73,3 +75,22 @@ def field(graph: nx.MultiDiGraph, topics: Iterable[str]) -> nx.MultiDiGraph:
         shown = set()
     tools.update(tail for head, tail, key in graph.edges(keys=True) if key == "command_of" and head in shown)
     return focus(graph, tools)
+
+
+def standings(graph: nx.MultiDiGraph, *, at_most: int = 10) -> list[dict[str, str | int]]:
+    """How many commands have which standing, in the topics of the most tools: a row a topic, `STANDINGS` as columns.
+
+    Topics are taken as they stand at the tools, without those below. Empty where the graph states no standing.
+    """
+    standing = nx.get_node_attributes(graph, "standing")
+    tool_of = {head: tail for head, tail, key in graph.edges(keys=True) if key == "command_of"}
+    topics: defaultdict[str, set[str]] = defaultdict(set)
+    for head, tail, key in graph.edges(keys=True):
+        if key == "has_topic":
+            topics[tail].add(head)
+    rows: list[dict[str, str | int]] = []
+    for topic in sorted(topics, key=lambda one: (-len(topics[one]), one))[:at_most] if standing else ():
+        counts = Counter(standing.get(command) for command, tool in tool_of.items() if tool in topics[topic])
+        rows.append({"topic": graph.nodes[topic]["name"], "tools": len(topics[topic])})
+        rows[-1] |= {one: counts[one] for one in STANDINGS}
+    return rows

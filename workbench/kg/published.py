@@ -1,0 +1,73 @@
+"""Links that people made: pairs of tools in published workflows, and how many links of other chains are among them."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import networkx as nx
+
+from workbench.kg.identity import plain_name
+
+OWNER = "andersen-lab_"
+ALIASES = {
+    "picardtools": "picard",
+    "macs": "macs3",
+    "ucscwigtobigwig": "ucsckent",
+    "maxbin": "maxbin2",
+    "ucscgenomebrowserutilities": "ucsckent",
+    "semibin": "semibin2",
+    "galaxyimageanalysis": "scikitimage",
+}
+"""Names of Galaxy's tool suites that the tools do not go by."""
+
+Pair = tuple[str, str]
+
+
+class Known(NamedTuple):
+    """links: of all chains, each as often as it occurs; known: share of those that are published. distinct: links that
+    occur often; distinct_known: share of them. Shares lie in [0, 1], NaN of none."""
+
+    links: int
+    known: float
+    distinct: int
+    distinct_known: float
+
+
+def published_links(path: str | Path, graph: nx.MultiDiGraph) -> set[Pair]:
+    """The pairs of the graph's tools (node ids) that a published workflow joins; a tool with itself is none.
+
+    path: TSV with the columns source, target, utility; rows of helpers (utility 1) do not count. Raises
+    `FileNotFoundError`.
+    """
+    tools = {plain_name(n.split(":", 1)[1]): n for n, kind in graph.nodes(data="type") if kind == "tool"}
+
+    def tool(suite: str) -> str | None:
+        plain = plain_name(suite.removeprefix(OWNER))
+        return tools.get(ALIASES.get(plain, plain)) or tools.get(plain)
+
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["utility"] == "0"]
+    pairs = {(tool(row["source"]), tool(row["target"])) for row in rows}
+    return {(head, tail) for head, tail in pairs if head and tail and head != tail}
+
+
+def known_links(
+    paths: Iterable[Sequence[str]], graph: nx.MultiDiGraph, published: set[Pair], *, often: int = 5
+) -> Known:
+    """How many links, from a command to the next one of a path, join tools that a published workflow joins."""
+    tool_of = {command: tool for command, tool, key in graph.edges(keys=True) if key == "command_of"}
+    tools = ([tool_of[node] for node in path if node in tool_of] for path in paths)
+    found = Counter(link for chain in tools for link in pairwise(chain))
+    distinct = [link for link, count in found.items() if count >= often]
+    known = sum(count for link, count in found.items() if link in published)
+    both = sum(link in published for link in distinct)
+    return Known(found.total(), _share(known, found.total()), len(distinct), _share(both, len(distinct)))
+
+
+def _share(some: int, all_of_them: int) -> float:
+    return some / all_of_them if all_of_them else float("nan")
