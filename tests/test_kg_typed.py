@@ -17,7 +17,7 @@ from workbench.kg.links import Links
 from workbench.kg.load import load_graph
 from workbench.kg.plan import Planner
 from workbench.kg.port import MAIN
-from workbench.kg.published import known_links, published_links
+from workbench.kg.published import known_links, published_links, suites_known
 from workbench.kg.table import Table, default_folder, read_table
 from workbench.sampler import DRAWN, WIDER, Sampler, SamplingConfig
 from workbench.sampling import sample_cases
@@ -89,14 +89,15 @@ def test_published_links_are_allowed_and_random_ones_mostly_not() -> None:
     for command, tool, key in graph().edges(keys=True):
         if key == "command_of":
             commands[tool].append(command)
-    pairs = published_links(PUBLISHED, graph())
-    known = sorted(pairs)
+    pairs, suites = published_links(PUBLISHED, graph()), suites_known(PUBLISHED, graph())
+    assert len(suites) >= 120 and np.mean(list(suites.values())) >= 0.85
+    known = sorted(pair for pair in pairs if pair[0] != pair[1])
     links = Links(graph())
 
     def allowed(pair: tuple[str, str]) -> bool:
         return any(links.accepts(*one) for one in product(commands[pair[0]], commands[pair[1]]))
 
-    assert len(known) >= 160 and np.mean([allowed(pair) for pair in known]) >= 0.95
+    assert len(known) >= 170 and np.mean([allowed(pair) for pair in known]) >= 0.95
     others = sorted({pair for pair in product(*map(set, zip(*known, strict=True))) if pair not in pairs})
     drawn = [others[i] for i in np.random.default_rng(0).permutation(len(others))[:300]]
     assert np.mean([allowed(pair) for pair in drawn]) <= 0.25
@@ -128,7 +129,7 @@ def test_what_is_taken_first_is_drawn_so_much_more_often(often, rarely, odds: fl
     for name, (standing, reach) in {"often": often, "rarely": rarely}.items():
         world.add_edges_from((("format:a", f"command:{name}", "input"), (f"command:{name}", "format:b", "output")))
         world.add_edge(f"command:{name}", f"tool:{name}", "command_of")
-        world.nodes[f"command:{name}"]["standing"], world.nodes[f"tool:{name}"]["reach"] = standing, reach
+        world.nodes[f"command:{name}"]["standing"], world.nodes[f"tool:{name}"]["reach"] = standing, int(reach)
     for node in world:
         world.nodes[node].update(type=node.split(":")[0], name=node)
     sampler, rng = Sampler(world, flow_graph(world), config=SamplingConfig()), np.random.default_rng(5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -15,13 +15,34 @@ from workbench.kg.identity import plain_name
 
 OWNER = "andersen-lab_"
 ALIASES = {
-    "picardtools": "picard",
-    "macs": "macs3",
-    "ucscwigtobigwig": "ucsckent",
-    "maxbin": "maxbin2",
-    "ucscgenomebrowserutilities": "ucsckent",
-    "semibin": "semibin2",
+    "basicillumination": "basicpy",
+    "baredsc1d": "baredsc",
+    "baredsc2d": "baredsc",
+    "baredsccombine1d": "baredsc",
+    "baredsccombine2d": "baredsc",
+    "bftools": "bioformats",
+    "braker3": "braker",
+    "clustal2": "clustalw",
+    "coreprofilerallelecalling": "coreprofiler",
+    "falcorna": "falco",
     "galaxyimageanalysis": "scikitimage",
+    "macs": "macs3",
+    "maxbin": "maxbin2",
+    "metamsrungc": "metams",
+    "msconvert": "proteowizard",
+    "newickutilities": "newickutils",
+    "picardtools": "picard",
+    "qcxmsgetres": "qcxms",
+    "qcxmsneutralrun": "qcxms",
+    "qcxmsproductionrun": "qcxms",
+    "quantification": "mcquant",
+    "samtoolfilter2": "samtools",
+    "semibin": "semibin2",
+    "tooldistillatorsummarize": "tooldistillator",
+    "ucscgenomebrowserutilities": "ucsckent",
+    "ucscwigtobigwig": "ucsckent",
+    "unetcoreograph": "coreograph",
+    "vitesscespatial": "vitessce",
 }
 """Names of Galaxy's tool suites that the tools do not go by."""
 
@@ -39,21 +60,36 @@ class Known(NamedTuple):
 
 
 def published_links(path: str | Path, graph: nx.MultiDiGraph) -> set[Pair]:
-    """The pairs of the graph's tools (node ids) that a published workflow joins; a tool with itself is none.
+    """The pairs of the graph's tools (node ids) that a published workflow joins, some a tool with itself.
 
     path: TSV with the columns source, target, utility; rows of helpers (utility 1) do not count. Raises
     `FileNotFoundError`.
     """
+    tool = _finder(graph)
+    pairs = {(tool(row["source"]), tool(row["target"])) for row in _rows(path)}
+    return {(head, tail) for head, tail in pairs if head and tail}
+
+
+def suites_known(path: str | Path, graph: nx.MultiDiGraph) -> dict[str, bool]:
+    """The tool suites that published workflows join, and whether the graph has the tool. path: as above."""
+    tool = _finder(graph)
+    return {suite: tool(suite) is not None for row in _rows(path) for suite in (row["source"], row["target"])}
+
+
+def _rows(path: str | Path) -> list[dict[str, str]]:
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file, delimiter="\t") if row["utility"] == "0"]
+
+
+def _finder(graph: nx.MultiDiGraph) -> Callable[[str], str | None]:
+    """From the name of a suite to the node of a tool."""
     tools = {plain_name(n.split(":", 1)[1]): n for n, kind in graph.nodes(data="type") if kind == "tool"}
 
     def tool(suite: str) -> str | None:
         plain = plain_name(suite.removeprefix(OWNER))
         return tools.get(ALIASES.get(plain, plain)) or tools.get(plain)
 
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["utility"] == "0"]
-    pairs = {(tool(row["source"]), tool(row["target"])) for row in rows}
-    return {(head, tail) for head, tail in pairs if head and tail and head != tail}
+    return tool
 
 
 def known_links(
