@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import NamedTuple
 
 import networkx as nx
+import numpy as np
 
 from workbench.kg.identity import plain_name
+from workbench.kg.links import Links
+from workbench.stats import Proportion, proportion
 
 OWNER = "andersen-lab_"
 ALIASES = {
@@ -90,6 +93,26 @@ def _finder(graph: nx.MultiDiGraph) -> Callable[[str], str | None]:
         return tools.get(ALIASES.get(plain, plain)) or tools.get(plain)
 
     return tool
+
+
+def links_allowed(
+    graph: nx.MultiDiGraph, pairs: Iterable[Pair], *, draws: int = 300, seed: int = 0
+) -> tuple[Proportion, Proportion]:
+    """Of the pairs of two tools, and of as many other pairs of the same tools drawn by chance (`draws` at most): the
+    share that some command of each links (`Links.accepts`)."""
+    commands: defaultdict[str, list[str]] = defaultdict(list)
+    for command, tool, key in graph.edges(keys=True):
+        if key == "command_of":
+            commands[tool].append(command)
+    made = sorted(pair for pair in pairs if pair[0] != pair[1])
+    others = sorted(set(product(*map(set, zip(*made, strict=True)))) - set(made))
+    drawn = [others[i] for i in np.random.default_rng(seed).permutation(len(others))[:draws]]
+    links = Links(graph)
+
+    def share(some: list[Pair]) -> Proportion:
+        return proportion([any(links.accepts(*two) for two in product(*(commands[t] for t in pair))) for pair in some])
+
+    return share(made), share(drawn)
 
 
 def known_links(
