@@ -118,10 +118,14 @@ def token_shift(engine: Engine, cases: Sequence[Case], factors: Sequence[Factors
 
 
 def _at_embedding(lm: LanguageModel, ids: Sequence[Sequence[int]], meters: Sequence[_Meter]) -> list[np.ndarray]:
-    """Per prompt (modules, 2, tokens): the shift of bare embeddings, each token of the vocabulary measured once."""
+    """Per prompt (modules, 2, tokens): the shift of bare embeddings, each token of the vocabulary measured once.
+
+    0 in a module that reads vectors of another width than an embedding's, such as `down_proj`: none can reach it.
+    """
     seen, place = np.unique(np.concatenate([np.asarray(one) for one in ids]), return_inverse=True)
     vectors = lm.model.get_input_embeddings()(torch.as_tensor(seen, device=lm.device))
-    measured = np.stack([meter.at(vectors) for meter in meters])[..., place]
+    measured = np.stack([meter.at(vectors) if meter.reads(vectors) else np.zeros((2, len(seen))) for meter in meters])
+    measured = measured[..., place]
     return np.split(measured, np.cumsum([len(one) for one in ids])[:-1], axis=-1)
 
 
@@ -165,6 +169,10 @@ class _Meter:
         self.A = torch.as_tensor(factors.A, dtype=torch.float32, device=lm.device)
         self.B = torch.as_tensor(factors.B, dtype=torch.float32, device=lm.device)
         self.seen: list[np.ndarray] = []
+
+    def reads(self, h: torch.Tensor) -> bool:
+        """Whether inputs h (tokens, in) are as wide as what the module's weights take."""
+        return h.shape[-1] == getattr(self.layer, "in_features", h.shape[-1])
 
     @torch.no_grad()
     def at(self, h: torch.Tensor) -> np.ndarray:
