@@ -118,9 +118,9 @@ def test_training_cases_hold_links_that_people_make() -> None:
 @pytest.mark.parametrize(
     ("often", "rarely", "odds"),
     [
-        (("common", 3), ("common", 2), WIDER),
-        (("standard", 3), ("common", 3), DRAWN["standard"] / DRAWN["common"]),
-        (("standard", 5), ("special", 4), WIDER * DRAWN["standard"] / DRAWN["special"]),
+        (("common", "3"), ("common", "2"), WIDER),
+        (("standard", "3"), ("common", "3"), DRAWN["standard"] / DRAWN["common"]),
+        (("standard", "5"), ("special", "4"), WIDER * DRAWN["standard"] / DRAWN["special"]),
     ],
 )
 def test_what_is_taken_first_is_drawn_so_much_more_often(often, rarely, odds: float) -> None:
