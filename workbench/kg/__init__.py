@@ -61,6 +61,7 @@ __all__ = [
     "relation_counts",
     "shortest_toolchains",
     "showcase",
+    "standings",
     "summary",
     "to_json",
     "tools_with_topic",
