@@ -53,7 +53,7 @@ def test_a_part_keeps_what_belongs_to_its_tools(small: nx.MultiDiGraph) -> None:
 
 def test_the_shipped_graph_has_a_part_with_the_showcase_for_small_readers() -> None:
     graph = build_graph(read_table())
-    part = field(graph, ["Gene transcripts", "Mapping"])
+    part = field(graph, ["Gene transcripts", "Mapping", "Sequence assembly"])
     assert len(showcase(part)) == len(showcase(graph)) == 2
     assert not dead_ends(flow_graph(part)) and 300 < len(flow_graph(part)) < POOL < len(flow_graph(field(graph, [])))
     assert list(part) == [node for node in graph if node in part]

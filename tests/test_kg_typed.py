@@ -91,7 +91,7 @@ def test_published_links_are_allowed_and_random_ones_mostly_not() -> None:
 
 @pytest.mark.skipif(not PUBLISHED.is_file(), reason="the links of published workflows are not at hand")
 def test_training_cases_hold_links_that_people_make() -> None:
-    part = field(graph(), ["Gene transcripts", "Mapping"])
+    part = field(graph(), ["Gene transcripts", "Mapping", "Sequence assembly"])
     config = SamplingConfig(train=600, held_out=20, held_out_sequences=0, held_out_tools=10)
     paths = [case.path for case in sample_cases(part, flow_graph(part), config)["train"]]
     published = published_links(PUBLISHED, part)

@@ -17,7 +17,7 @@ from workbench.train.making import SHARES
 from workbench.train.recipe import PRESETS, Splits
 
 FEW = "--train-cases 300 --held-out-cases 3 --held-out-sequences 6 --held-out-tool-cases 2".split()
-TOPICS = ["--topics", "Gene transcripts", "Mapping"]
+TOPICS = ["--topics", "Gene transcripts", "Mapping", "Sequence assembly"]
 SMALL = "--steps 4 --batch 4 --rank 4 --modules q_proj down_proj --checkpoint-every 2 --seed 3".split()
 
 

@@ -88,7 +88,7 @@ def test_held_out_sequences_are_each_their_own_and_new_in_nothing_but_the_order(
 @pytest.mark.slow
 def test_the_fields_that_are_asked_about_give_sequences_enough_and_keep_a_rich_training():
     graph = kg.build_graph(kg.read_table())
-    part = kg.field(graph, ["Gene transcripts", "Mapping"])
+    part = kg.field(graph, ["Gene transcripts", "Mapping", "Sequence assembly"])
     media = kg.load_graph("mediakg").graph
     for field, least, rich in ((part, 120, 0.6), (media, 100, 0.5)):
         with_all, without = (

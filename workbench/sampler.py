@@ -22,7 +22,7 @@ from workbench.kg.links import Flow, Links
 
 DRAWN = {"standard": 1.0, "common": 0.25, "special": 0.04, "outdated": 0.01}
 """How often commands of a standing are drawn, compared with one another; 1 where the graph does not say."""
-WIDER = 10.0
+WIDER = 6.0
 """How much more often a command is drawn whose tool is used one step more widely (`reach`, 1 to 5)."""
 STEPS = 12  # commands tried at each step of a walk
 

@@ -58,7 +58,7 @@ def _tuple(value: Any) -> Any:
 
 PRESETS = {
     models.READER: Recipe(
-        topics=("Gene transcripts", "Mapping"),
+        topics=("Gene transcripts", "Mapping", "Sequence assembly"),
         sampling=SamplingConfig(held_out_tools=60),
         train=TrainConfig(modules=READER_PROJECTIONS, steps=2000, learning_rate=3e-3, packed=True),
     ),
