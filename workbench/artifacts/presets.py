@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from workbench.artifacts.parameter import Value
 
 PRESETS: Mapping[str, Mapping[str, Value]] = {
-    # 30 layers, 135 million weights: a case costs a hundred times what it costs the reader
+    # 135 million weights: on a processor an answer takes about a second
     "smollm2": {
-        # notebook 2: the cases that the adapter which ships was trained with, so that held out is held out
+        # the cases that the adapter which ships was trained with, so that held out is held out
         "topics": [],
         "train_cases": 12_000,
         "steps": 825,  # where it trains: as the one that ships was
@@ -23,25 +23,6 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
         "scored_cases": 40,
         "base_cases": 8,
         "shares": [0.0, 0.3],
-        # notebook 3
-        "explained_cases": 6,
-        "loop_steps": 25,
-        "certified_budget": 120,
-        "flip_sets": 3,
-        "shapley_orders": 2,
-        "fitted_masks": 48,
-        "tried_masks": 16,
-        "changed_cases": 2,
-        "peer_cases": 2,
-        "other_orders": 2,
-        # notebook 4
-        "random_changes": 2,
-        "dosed_cases": 3,
-        "effect_cases": 1,
-        "map_cases": 3,
-        "agreement_cases": 8,
-        "deleted_cases": 3,
-        "reduced_cases": 12,
     }
 }
 """Model -> parameter -> value."""
