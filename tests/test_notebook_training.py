@@ -1,11 +1,12 @@
 """The second notebook from first cell to last, on a model of another architecture with multi-token names."""
 
+import json
 import shutil
 from itertools import product
 from pathlib import Path
 
 import pytest
-from notebook_runs import execute
+from notebook_runs import execute, open_adapter
 from safetensors.torch import load_file
 from tiny import save_tiny
 
@@ -41,6 +42,32 @@ def test_the_training_notebook_leaves_a_finished_stage(made_kg: Path, tmp_path: 
     assert sum(kinds.values()) == 8 and set(kinds) <= {"one command", "sequence seen", "sequence unseen"}
     assert cases[0] == cases[1]
     assert all((adapters[0][key] == adapters[1][key]).all() for key in adapters[0]), "one seed, one adapter"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scores", [None, 0.5], ids=["no card", "card"])
+def test_a_given_adapter_is_taken_as_it_is_and_judged_on_the_cases_of_the_run(
+    made_kg: Path, tmp_path: Path, scores: float | None
+) -> None:
+    model = str(save_tiny(tmp_path / "model", "qwen"))
+    elsewhere = open_adapter(tmp_path / "elsewhere", model)
+    if scores is not None:
+        row = {"split": "held_out", "model": "tuned", "share": 0.0, "metric": "exact", "mean": scores}
+        told = {"training": {"steps": 5, "seconds": 2.0, "loss": [{"step": 5, "loss": 1.0}]}, "scores": [row]}
+        (elsewhere / "card.json").write_text(json.dumps(told), encoding="utf-8")
+    run = Path(shutil.copytree(made_kg, tmp_path / "run"))
+    fewer = {"scored_cases": 3, "base_cases": 2, "shares": [0.0, 0.3]}
+    space = execute("02_train_qlora", run_dir=str(run), model=model, adapter=str(elsewhere), **SIZES, **fewer)
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        assert (run / "adapter" / name).read_bytes() == (elsewhere / name).read_bytes()
+    manifest = runs.read_manifest(run, "adapter")
+    metrics, made_from = manifest["metrics"], manifest["inputs"]["adapter"]
+    assert Path(made_from["path"]) == elsewhere.resolve() and len(made_from["sha256"]) == 64
+    assert not {"train_seconds", "train_steps", "held_out_loss"} & set(metrics)
+    counted = {who: metrics["intervals"][f"{who}_exact_30"]["n"] for who in ("tuned", "base")}
+    assert counted == {"tuned": 3, "base": 2} and "tuned_exact_60" not in metrics
+    assert len(space["result"].history) == len(space["by_card"]) == (0 if scores is None else 1)
+    assert space["engine"].lm.model.peft_config["default"].r == 4, "what answers is the given adapter"
 
 
 def test_the_training_notebook_names_a_missing_stage(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ class SamplingConfig:
 
     train: int = 3000  # training cases
     held_out: int = 200  # cases on (source, target) pairs that no training case asks
-    held_out_sequences: int = 160  # at most: cases whose commands in a row no training case answers or contains
+    held_out_sequences: int = 200  # at most: cases whose commands in a row no training case answers or contains
     held_out_tools: int = 100  # cases whose answer needs a tool that no training case mentions
     tool_share: float = 0.08  # share of tools kept out of the training
     length_shares: tuple[float, ...] = (0.2, 0.35, 0.25, 0.15, 0.05)  # shares of toolchains of 1, 2, ... commands

@@ -17,6 +17,7 @@ from workbench.artifacts.parameters import (
     has_parameters_cell,
     read_parameters,
 )
+from workbench.artifacts.presets import preset
 from workbench.artifacts.stage import STAGES, MissingStage, check_code, check_stage
 from workbench.artifacts.work import state_of_work
 
@@ -88,14 +89,16 @@ def declared_parameters(notebooks: Path) -> dict[str, dict[str, Parameter]]:
 
 
 def plan(notebooks: Path, run_dir: Path, parameters: Mapping[str, Value]) -> list[Step]:
-    """The steps with their parameters checked; `run_dir` goes to every notebook.
+    """The steps with their parameters checked, with those of the model's preset; `run_dir` goes to every notebook.
 
     Raises:
         FileNotFoundError: a notebook is missing.
         ParameterError: an unknown name, a wrong type, or a notebook that cannot be told where to write.
     """
     declared = declared_parameters(notebooks)
-    handed = assign_parameters(parameters, declared)
+    known = {name for names in declared.values() for name in names}
+    presets = {name: value for name, value in preset(parameters.get("model")).items() if name in known}
+    handed = assign_parameters({**presets, **parameters}, declared)
     steps = []
     for stage, name in STAGES.items():
         given = {**handed[name], "run_dir": str(run_dir)}
