@@ -7,6 +7,8 @@ earlier, smaller one. Tools that they do not know they read worse than those tha
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +19,7 @@ from workbench.checkpoint import ModelError, weight_files
 
 ADAPTERS = ("whole", "narrow")
 CARD = "card.json"
+TRAINED_ON = "trained_on.tsv.gz"
 
 
 def shipped(name: str) -> Path:
@@ -24,6 +27,15 @@ def shipped(name: str) -> Path:
     if name not in ADAPTERS:
         raise ModelError(f"no adapter of the package is called {name!r}; there are {', '.join(ADAPTERS)}")
     return Path(str(files("workbench") / "data" / "smollm2" / name))
+
+
+def trained_on(adapter: Path) -> list[tuple[str, str, tuple[str, ...]]]:
+    """(source, target, commands) of every answer that an adapter of the package was trained on; empty for others."""
+    if adapter.name not in ADAPTERS or adapter != shipped(adapter.name):
+        return []
+    with gzip.open(adapter.parent / TRAINED_ON, "rt", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["adapter"] == adapter.name]
+    return [(row["source"], row["target"], tuple(row["commands"].split("|"))) for row in rows]
 
 
 def card(adapter: Path) -> dict[str, Any]:

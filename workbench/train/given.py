@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from workbench import smollm2
 from workbench.adapter_folder import CONFIG, WEIGHTS, AdapterFolder
 from workbench.cases import Case
 from workbench.models import LanguageModel, with_adapter
-from workbench.shipped import ADAPTERS, CARD, card, shipped
+from workbench.sampling import stretches
+from workbench.shipped import ADAPTERS, CARD, card, shipped, trained_on
 from workbench.train.checkpoints import fingerprint
 from workbench.train.qlora import TrainResult
 
@@ -72,6 +73,21 @@ class GivenAdapter:
         """Whether it was trained on these very cases, so that what they hold out was held out from it, too."""
         digest = self._told("digests", dict).get("cases")
         return digest is not None and digest == fingerprint(lm, cases)["cases"]
+
+    def unseen(self, splits: Mapping[str, Sequence[Case]]) -> dict[str, list[Case]]:
+        """The splits without the held-out cases that it learned elsewhere: whose pair it was asked and, of sequences, whose
+        commands an answer contains. What an adapter that is not of the package learned is not known: all."""
+        learned = trained_on(self.folder)
+        pairs = {(source, target) for source, target, _ in learned}
+        rows = {row for *_, commands in learned for row in stretches(commands)}
+
+        def is_new(case: Case) -> bool:
+            if case.split == "train":
+                return True
+            known = case.split == "held_out_sequences" and case.toolchain in rows
+            return (case.source, case.target) not in pairs and not known
+
+        return {split: [case for case in cases if is_new(case)] for split, cases in splits.items()}
 
     def _told(self, name: str, kind: type) -> Any:
         found = self.card.get(name)
