@@ -84,7 +84,8 @@ def test_every_command_is_complete_and_reached_from_a_source(shipped: nx.MultiDi
             out = {key for *_, key in shipped.out_edges(node, keys=True)}
             assert "input" in into and {"output", "performs", "command_of"} <= out, node
             carried = set(shipped.nodes[node].get("carrying_ports", ()))  # these deliver the kind that was read
-            ports = {port for *_, key, at in shipped.out_edges(node, keys=True, data="ports") if key == "output" for port in at}
+            made = shipped.out_edges(node, keys=True, data="ports")
+            ports = {port for *_, key, at in made if key == "output" for port in at}
             assert "output_data" in out or ports == carried, node
         elif kind == "tool":
             assert shipped.nodes[node]["homepage"].startswith("http") and shipped.nodes[node]["download"]

@@ -75,8 +75,8 @@ class GivenAdapter:
         return digest is not None and digest == fingerprint(lm, cases)["cases"]
 
     def unseen(self, splits: Mapping[str, Sequence[Case]]) -> dict[str, list[Case]]:
-        """The splits without the held-out cases that it learned elsewhere: whose pair it was asked and, of sequences, whose
-        commands an answer contains. What an adapter that is not of the package learned is not known: all."""
+        """The splits without the held-out cases that it learned elsewhere: whose pair it was asked and, of sequences,
+        whose commands an answer contains. What an adapter that is not of the package learned is not known: all."""
         learned = trained_on(self.folder)
         pairs = {(source, target) for source, target, _ in learned}
         rows = {row for *_, commands in learned for row in stretches(commands)}
