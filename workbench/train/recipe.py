@@ -15,7 +15,6 @@ from workbench.sampling import SamplingConfig
 from workbench.train.config import TrainConfig
 
 ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
-READER_PROJECTIONS = ("q_proj", "v_proj", "up_proj", "down_proj")  # new sequences as right as on all seven
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ PRESETS = {
     models.READER: Recipe(
         topics=("Gene transcripts", "Mapping", "Sequence assembly"),
         sampling=SamplingConfig(held_out_tools=60),
-        train=TrainConfig(modules=READER_PROJECTIONS, steps=2000, learning_rate=3e-3, packed=True),
+        train=TrainConfig(modules=ALL_PROJECTIONS, steps=1800, learning_rate=3e-3, packed=True),
     ),
     "smollm2": Recipe(
         model="smollm2",
