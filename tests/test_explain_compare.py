@@ -84,9 +84,9 @@ def reader() -> Engine:
     return Engine(lm)
 
 
-@pytest.fixture(scope="module")
-def decided(reader: Engine) -> dict[str, list[Explanation]]:
-    config = replace(QUICK, max_new_tokens=24)
+@pytest.fixture(scope="module", params=["facts", "elements"])
+def decided(reader: Engine, request: pytest.FixtureRequest) -> dict[str, list[Explanation]]:
+    config = replace(QUICK, max_new_tokens=24, sets_of=request.param)
     return explain_all(reader, cases()[:2], methods=("in_loop", "certified"), config=config)
 
 
@@ -96,14 +96,19 @@ def kept_with(reader: Engine, e: Explanation, removals: list) -> bool:
     return {toolchain(path) for path in paths} <= {e.toolchains["tuned_full"]}
 
 
-def test_a_certified_set_flips_and_no_smaller_one_does(reader: Engine, decided: dict[str, list[Explanation]]) -> None:
+def test_a_certified_set_flips_and_no_smaller_one_does(
+    reader: Engine, decided: dict[str, list[Explanation]], request: pytest.FixtureRequest
+) -> None:
+    of_facts = request.node.callspec.params["decided"] == "facts"
     for e in decided["certified"]:
+        among = e.case.facts if of_facts else e.case.elements
+        assert set(e.removed) <= set(among)
         found = ElementSet(**e.certificate | {"elements": tuple(e.certificate["elements"])})
         assert found.found and found.certified and e.flipped and e.flags == ()
         assert e.removed == tuple(e.case.elements[i] for i in found.elements)
         assert e.degrees == tuple(float(element in e.removed) for element in e.case.elements)
         for size in range(len(e.removed)):
-            assert kept_with(reader, e, list(combinations(e.case.elements, size)))
+            assert kept_with(reader, e, list(combinations(among, size)))
 
 
 def test_in_loop_takes_no_more_than_it_needs(reader: Engine, decided: dict[str, list[Explanation]]) -> None:

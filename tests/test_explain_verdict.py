@@ -200,6 +200,20 @@ def test_certified_counts_proofs_sizes_and_calls() -> None:
     assert "1.0 elements were removed, against 4.0 by paper and 1.5 by in_loop; it took a median of 20 masks" in said
 
 
+def test_shapes_of_sets_are_told_and_the_pairs_that_name_one_command() -> None:
+    facts = {(f.head, f.tail): f for f in small.case().facts}
+    reads = next(f for f in facts.values() if f.tail.startswith("command:"))
+    writes = next(f for f in facts.values() if f.head == reads.tail)
+    other = next(f for f in facts.values() if reads.tail not in (f.head, f.tail))
+    sets = [["source:ena"], [reads], [writes, reads], [reads, other], [reads, writes, other], [other]]
+    proofs = [{"certified": i < 5} for i in range(6)]
+    said = verdict.shapes(
+        [explained("certified", removed=one, certificate=proof) for one, proof in zip(sets, proofs, strict=True)]
+    )
+    assert "of 5 certified sets 2 have one member (1 of these a fact), 2 two and 1 more" in said
+    assert "of 2 pairs of facts 1 are what one command reads and what it writes" in said
+
+
 def changed_sets(**of) -> ChangedSets:
     given = dict.fromkeys(("tuned", "base", "tuned_only", "base_only", "shared", "added", "kept", "dropped"), ())
     return ChangedSets(**{**given, "unsure": (), "calls": 7, **of})

@@ -176,11 +176,11 @@ class Session:
 
     @cached_property
     def certified(self) -> list[ElementSet]:
-        """The smallest flip set of every case, as far as the budget goes."""
+        """The smallest flip set of every case, of what sets are made of, as far as the budget goes."""
         found = []
         for game in self.games:
-            rng = np.random.default_rng(self.seed)
-            found.append(smallest_flip_set(game, game.n, budget=self.config.certified_budget, rng=rng))
+            how = {"allowed": self.config.members(game.case), "budget": self.config.certified_budget}
+            found.append(smallest_flip_set(game, game.n, rng=np.random.default_rng(self.seed), **how))
             self.progress(CERTIFIED, {"case": float(len(found))})
         return found
 

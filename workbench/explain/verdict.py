@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -135,7 +136,9 @@ def found_set(case: Case, found: ElementSet) -> str:
     sure = f" at {found.confidence:.0%}" if found.confidence < 1 else ""
     proved = f"certified{sure} for the facts in this order" if found.certified else "not certified"
     members = named(case, found.elements) or "nothing"
-    return f"{doing} {members} {end}: {count(len(found.elements), 'element')}, {proved}, {asked}{note}"
+    several = found.kind == "flip" and found.certified and len(found.elements) > 1
+    shape = "; all of them must go, any one that is left is enough" if several else ""
+    return f"{doing} {members} {end}: {count(len(found.elements), 'element')}{shape}, {proved}, {asked}{note}"
 
 
 def certified(explanations: Mapping[str, Sequence[Explanation]]) -> str:
@@ -150,6 +153,24 @@ def certified(explanations: Mapping[str, Sequence[Explanation]]) -> str:
         f"a certified flip set was found in {share.share:.0%} of {count(len(group), 'case')} "
         f"[{share.low:.0%}, {share.high:.0%}]; a mean of {sizes[CERTIFIED]:.1f} elements were removed, against "
         f"{others}; it took a median of {calls:,.0f} masks a case"
+    )
+
+
+def shapes(explanations: Sequence[Explanation]) -> str:
+    """How many members the certified sets have, and how many pairs of facts are two ways to name one command."""
+    sets = [one.removed for one in explanations if one.certificate["certified"]]
+    sizes = Counter(min(len(members), 3) for members in sets)
+    of_one = sum(isinstance(members[0], Fact) for members in sets if len(members) == 1)
+    pairs = [members for members in sets if len(members) == 2 and all(isinstance(e, Fact) for e in members)]
+    same = sum(
+        one.tail == other.head and one.tail.startswith("command:")
+        for pair in pairs
+        for one, other in (pair, pair[::-1])
+    )
+    sized = f"{sizes[1]} have one member ({of_one} of these a fact), {sizes[2]} two and {sizes[3]} more"
+    return (
+        f"of {count(len(sets), 'certified set')} {sized}; of {count(len(pairs), 'pair')} of facts {same} are what one "
+        "command reads and what it writes: either line is enough to name it, and only without both the answer changes"
     )
 
 
