@@ -36,6 +36,18 @@ def learned(of: list, **how) -> list[Masks]:
     return learn_masks(of, Weights(alpha=20), planted, **{**settings, **how})
 
 
+def test_little_memory_makes_batches_of_one_and_the_same_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, how = engine(), {"seed": 4, "steps": 3, "learning_rate": 0.3}
+    lengths = [len(run.prompt(c).ids) for c in cases()]
+    assert len(run.batches(lengths, gradients=True)) == 1 < len(lengths)
+    together = loop_masks(run, cases(), Weights(), **how)
+    monkeypatch.setattr("workbench.game.engine.KEPT_BYTES", 1)
+    assert sorted(run.batches(lengths, gradients=True)) == [[i] for i in range(len(lengths))]
+    assert len(run.batches(lengths)) == 1, "passes without gradients keep nothing"
+    for one, other in zip(together, loop_masks(run, cases(), Weights(), **how), strict=True):
+        assert np.allclose(one.elements, other.elements, atol=1e-5)
+
+
 def test_what_the_divergence_depends_on_is_removed_and_little_else() -> None:
     for c, masks in zip(cases(), learned(cases()), strict=True):
         change = removed_elements(c, masks)

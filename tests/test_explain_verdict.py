@@ -174,8 +174,8 @@ def test_a_found_set_is_named_with_its_proof_and_its_price() -> None:
     members = (number["command:hisat2"], number[case.facts[3]])
     flip = ElementSet("flip", members, True, True, 12, -0.5, note="no element flips alone")
     assert verdict.found_set(case, flip) == (
-        "removing hisat2, SAM → samtools sort changes the toolchain: 2 elements, certified for the facts in this "
-        "order, asked for with 12 masks; no element flips alone"
+        "removing hisat2, SAM → samtools sort changes the toolchain: 2 elements; all of them must go, any one that "
+        "is left is enough, certified for the facts in this order, asked for with 12 masks; no element flips alone"
     )
     keep = ElementSet("sufficient", (), True, False, 1, 0.5)
     assert verdict.found_set(case, keep) == (

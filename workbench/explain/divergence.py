@@ -110,7 +110,8 @@ class LoopDivergence:
 
     def _batches(self) -> list[list[int]]:
         """Rows of like length, each batch one pass of the engine."""
-        return self.engine.batches([len(p.ids) + len(a) for p, a in zip(self.prompts, self.answers, strict=True)])
+        lengths = [len(p.ids) + len(a) for p, a in zip(self.prompts, self.answers, strict=True)]
+        return self.engine.batches(lengths, gradients=True)
 
 
 def jensen_shannon(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:

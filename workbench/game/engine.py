@@ -28,6 +28,8 @@ from workbench.meter import Ledger
 from workbench.models import LanguageModel
 from workbench.prompts import Prompt, encode, encode_answer
 
+KEPT_BYTES = 2**30  # of what a backward pass needs, at once, where it is the machine's own memory that holds it
+
 
 @dataclass
 class Engine:
@@ -211,19 +213,33 @@ class Engine:
         self.ledger.seconds += time.perf_counter() - started
         return slopes
 
-    def batches(self, lengths: Sequence[int]) -> list[list[int]]:
+    def batches(self, lengths: Sequence[int], *, gradients: bool = False) -> list[list[int]]:
         """Row numbers in batches of like length, so that little is spent on padding.
 
-        ContextError: a row is longer than the model's context.
+        gradients: of passes that go back, which keep what every layer made. ContextError: a row is longer than the
+        model's context.
         """
         check_context(self.lm.model, lengths)
+        most = min(self.batch_tokens, self._kept_tokens(max(lengths, default=1))) if gradients else self.batch_tokens
         batches: list[list[int]] = []
         for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
-            if batches and (len(batches[-1]) + 1) * lengths[i] <= self.batch_tokens:
+            if batches and (len(batches[-1]) + 1) * lengths[i] <= most:
                 batches[-1].append(i)
             else:
                 batches.append([i])
         return batches
+
+    def _kept_tokens(self, length: int) -> int:
+        """So many tokens, in rows of a length, have what a gradient needs of them fit into KEPT_BYTES on a processor.
+
+        A layer keeps some 16 vectors of the hidden size, 8 of the inner one, and every head's weights on the row.
+        """
+        config = self.lm.model.config
+        if self.lm.device.type != "cpu":
+            return self.batch_tokens
+        wide = 16 * config.hidden_size + 8 * getattr(config, "intermediate_size", 4 * config.hidden_size)
+        layer = wide + 3 * length * config.num_attention_heads
+        return KEPT_BYTES // (4 * layer * config.num_hidden_layers)
 
     def padded(self, rows: Sequence[Sequence[int]], width: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Left-padded ids and the mask of real tokens, both (rows, width) int64 on the model's device."""

@@ -41,7 +41,7 @@ def module_saliency(
     rows: dict[int, list[tuple]] = {}
     prompts = [(engine.prompt(intact), engine.prompt(changed)) for intact, changed in pairs]
     lengths = [2 * (max(len(a.ids), len(b.ids)) + len(y)) for (a, b), y in zip(prompts, answers, strict=True)]
-    for batch in engine.batches(lengths):  # both prompts of a pair in one pass
+    for batch in engine.batches(lengths, gradients=True):  # both prompts of a pair in one pass
         tokens = [(*prompts[i][side].ids, *answers[i][:-1]) for side in (0, 1) for i in batch]
         found = _inner_products(engine, modules, tokens, [answers[i] for i in batch] * 2)
         for module, table in zip(modules, found, strict=True):
