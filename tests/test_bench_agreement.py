@@ -41,7 +41,9 @@ def test_the_whole_measurement_is_plain_figures(tmp_path: Path, monkeypatch: pyt
 def test_modules_are_weighted_by_the_saliency_of_their_case(tmp_path: Path) -> None:
     engine, factors = tuned_reader(tmp_path)
     case = chain_case()
-    measured = Measurement(engine, [case], factors[::-1], config=ExplainConfig(paper_steps=1, loop_steps=1))
+    measured = Measurement(
+        engine, [case], factors[::-1], config=ExplainConfig(paper_steps=1, loop_steps=1, sets_of="elements")
+    )
     weights = agreement.saliency_by_case(measured)
     rows = module_saliency(engine, [(case, case)], measured.session.full_ids).set_index("module")["saliency"]
     assert not measured.session.certified[0].found  # so that nothing is removed

@@ -39,7 +39,8 @@ def test_the_cover_alone_answers_the_question(graph: nx.MultiDiGraph, target: st
     if plans:
         part = shown(graph, context.facts)
         assert {node for node in part if node.startswith("command:")} == set(plans[0].commands)
-        assert Planner(part).plans("source:s", target).plans[0].commands == plans[0].commands
+        alone = Planner(part).plans("source:s", target).plans  # perhaps with fewer of these commands
+        assert alone and set(alone[0].commands) <= set(plans[0].commands)
         small = grounding.cover("source:s", target, budget=context.tokens - 1)
         assert not small.grounded and small.tokens < context.tokens
 

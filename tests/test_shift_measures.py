@@ -21,7 +21,8 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Measurement:
     engine, factors = tuned_reader(tmp_path_factory.mktemp("adapter"))
     saliency = np.zeros(len(factors))
     saliency[1] = -2.0
-    return Measurement(engine, [CASE], factors, saliency=saliency, config=ExplainConfig(paper_steps=5, loop_steps=2))
+    config = ExplainConfig(paper_steps=5, loop_steps=2, sets_of="elements")
+    return Measurement(engine, [CASE], factors, saliency=saliency, config=config)
 
 
 def test_every_measure_has_a_column(measured: Measurement) -> None:

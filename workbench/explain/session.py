@@ -179,8 +179,9 @@ class Session:
         """The smallest flip set of every case, of what sets are made of, as far as the budget goes."""
         found = []
         for game in self.games:
-            how = {"allowed": self.config.members(game.case), "budget": self.config.certified_budget}
-            found.append(smallest_flip_set(game, game.n, rng=np.random.default_rng(self.seed), **how))
+            allowed, rng = self.config.members(game.case), np.random.default_rng(self.seed)
+            budget = self.config.certified_budget
+            found.append(smallest_flip_set(game, game.n, allowed=allowed, budget=budget, rng=rng))
             self.progress(CERTIFIED, {"case": float(len(found))})
         return found
 

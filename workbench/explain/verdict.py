@@ -161,7 +161,8 @@ def shapes(explanations: Sequence[Explanation]) -> str:
     sets = [one.removed for one in explanations if one.certificate["certified"]]
     sizes = Counter(min(len(members), 3) for members in sets)
     of_one = sum(isinstance(members[0], Fact) for members in sets if len(members) == 1)
-    pairs = [members for members in sets if len(members) == 2 and all(isinstance(e, Fact) for e in members)]
+    facts = [[e for e in members if isinstance(e, Fact)] for members in sets if len(members) == 2]
+    pairs = [pair for pair in facts if len(pair) == 2]
     same = sum(
         one.tail == other.head and one.tail.startswith("command:")
         for pair in pairs

@@ -39,7 +39,7 @@ def forest(
         panels.range(i, x=reach, y=(-0.7, len(labels) - 0.3))
     panels.axes[0].set_yticks(range(len(labels)), [still_text(label, LONGEST) for label in labels[::-1]], size=8)
     ticks = [live_text(label, LONGEST) for label in labels[::-1]]
-    panels.live.update_layout(yaxis={"tickvals": list(range(len(labels))), "ticktext": ticks})
+    panels.name_rows(tickvals=list(range(len(labels))), ticktext=ticks)
     _legend(panels)
     said = [
         f"{one} of {name}: {value:.2f}"

@@ -61,7 +61,7 @@ def base_shares(table: pd.DataFrame) -> Figure:
         for k, (projection, rows) in enumerate(table.groupby("projection")):
             _line(panels, i, k, rows["layer"], rows[column], name=str(projection))
             if chance:
-                _line(panels, i, k, rows["layer"], rows[chance], name=f"{projection} {CHANCE}", dotted=True)
+                _line(panels, i, k, rows["layer"], rows[chance], name=CHANCE, dotted=True)
         _whole_layers(panels, i, table["layer"])
         shown = table[column].replace(np.inf, np.nan).max()
         panels.range(i, y=(0, 1.02 if chance else 1.08 * (float(shown) if shown > 0 else 1.0)))
@@ -165,5 +165,7 @@ def _named(panels: Panels) -> set[str]:
 
 
 def _legend(panels: Panels, i: int) -> None:
-    """One legend for all panels, of what is drawn in panel i."""
-    legend_below(panels.still, *panels.axes[i].get_legend_handles_labels())
+    """One legend for all panels, of what is drawn in panel i, each name once."""
+    handles, labels = panels.axes[i].get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    legend_below(panels.still, list(once.values()), list(once), columns=6)

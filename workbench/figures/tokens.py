@@ -42,8 +42,7 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
         f'<span style="color:{INK if one else GREY}">{live_text(name, LONGEST)}</span>'
         for name, one in zip(names, needed, strict=True)
     ]
-    rows = {"tickvals": list(range(len(names))), "ticktext": text, "autorange": "reversed", "showgrid": False}
-    panels.live.update_layout(yaxis=rows)
+    panels.name_rows(tickvals=list(range(len(names))), ticktext=text, autorange="reversed", showgrid=False)
     top = max(float(grid.to_numpy(float).max()) for grid in maps.values())
     alt = f"Relative shift of {len(names)} elements of case {case.id}, layer by layer; the largest is {top:.3g}."
     return Figure(panels.live, panels.still, alt)
@@ -93,7 +92,7 @@ def group_shift(tables: Mapping[str, pd.DataFrame]) -> Figure:
     frames = {}
     for projection, rows in whole.groupby("projection"):
         known = rows.loc[[label for label in order if label in rows.index]].reset_index()
-        frames[f"{projection} ({cases(known)})"] = known
+        frames[f"{projection}\n({cases(known)})"] = known
     top = 1.06 * (float(whole["high"].max()) or 1.0)
     title = f"Relative shift in context by {' and '.join(tables)}, mean over cases"
     return forest(frames, title=title, x=RELATIVE, reach=(-0.02 * top, top), middle=0.0)
