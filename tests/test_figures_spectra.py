@@ -59,7 +59,7 @@ def test_base_shares_show_what_chance_would_give(tmp_path: Path) -> None:
     check(figure, 3)
     dotted = [trace for trace in figure.live.data if trace.line.dash == "dot"]
     assert len(dotted) == 4 and set(dotted[0].y) == {3 / 12} and set(dotted[2].y) == {3 / 10}
-    assert sum(bool(trace.showlegend) for trace in figure.live.data) == 4
+    assert sum(bool(trace.showlegend) for trace in figure.live.data) == 3, "two projections, and chance once"
     check(spectra.base_shares(base_shares(tmp_path, lambda module: np.zeros((12, 10)))), 3)
 
 
