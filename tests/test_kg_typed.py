@@ -96,10 +96,10 @@ def test_training_cases_hold_links_that_people_make() -> None:
     paths = [case.path for case in sample_cases(part, flow_graph(part), config)["train"]]
     published = published_links(PUBLISHED, part)
     found = known_links(paths, part, published)
-    assert found.links == sum(len(path) // 2 - 2 for path in paths) > 600
-    assert found.known >= 0.3 and found.distinct >= 20 and found.distinct_known >= 0.08
+    assert found.links.n == sum(len(path) // 2 - 2 for path in paths) > 600 and found.between.n < found.links.n
+    assert found.links.share >= 0.3 and found.distinct.n >= 20 and found.distinct.share >= 0.08
     turned = {(tail, head) for head, tail in published} - published
-    assert known_links(paths, part, turned).known < found.known / 3
+    assert known_links(paths, part, turned).links.share < found.links.share / 3
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import resource
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,13 +45,20 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
         sizes.append(_apart(_built, shared / "data", times, queries, seed))
     say("links of published workflows")
     links = _apart(_links, shared, seed, RANDOM_PAIRS // (10 if quick else 1))
+    say("links in cases that a model is trained on")
+    drawn = _apart(_drawn, shared, 600 if quick else 12_000)
     table = [{"figure": f"{name}, shipped", "value": value} for name, value in shipped.items()]
     table += [{"figure": f"{name}, x{s['times']}", "value": value} for s in sizes for name, value in s.items()]
     table += [
         {"figure": f"{r['graph']}: {r['pairs']} links accepted, {r['level']} level", "value": _spelled(r)}
         for r in links["rates"]
     ]
-    return {"shipped": shipped, "sizes": sizes, "links": links, "table": table}
+    table += [
+        {"figure": f"{cases}: {which} that published workflows have", "value": _spelled(rate)}
+        for cases, known in drawn.items()
+        for which, rate in known.items()
+    ]
+    return {"shipped": shipped, "sizes": sizes, "links": links, "drawn": drawn, "table": table}
 
 
 def _apart(function: Any, *values: Any) -> Any:
@@ -134,6 +142,32 @@ def _links(shared: Path, seed: int, random_pairs: int) -> dict[str, Any]:
         "unknown": {name: list(one.unknown) for name, one in found.items()},
         "refused": {name: [list(link) for link in one.refused] for name, one in found.items()},
     }
+
+
+def _drawn(shared: Path, whole: int) -> dict[str, dict[str, Any]]:
+    """Of the training cases of the default recipe, of as many that are drawn without weights, and of so many of the
+    whole graph: the share of links that published workflows have. Only the default keeps the showcase's pair apart."""
+    from workbench.kg import build_graph, field, flow_graph, read_table
+    from workbench.kg.published import known_links, published_links
+    from workbench.models import READER
+    from workbench.sampling import sample_cases
+    from workbench.train.recipe import PRESETS, Splits
+
+    recipe, graph = PRESETS[READER], build_graph(read_table())
+    flat = build_graph(read_table())
+    for node in flat:
+        for weighs in ("standing", "reach"):
+            flat.nodes[node].pop(weighs, None)
+    part = field(flat, list(recipe.topics))
+    size = replace(recipe.sampling, train=min(recipe.sampling.train, whole))
+    cases = {
+        "default": Splits.drawn(replace(recipe, sampling=size)).cases["train"],
+        "default, without weights": sample_cases(part, flow_graph(part), size)["train"],
+        "whole graph": sample_cases(graph, flow_graph(graph), replace(size, train=whole))["train"],
+    }
+    published = published_links(shared / "iwc" / "links.tsv", graph)
+    found = {name: known_links([case.path for case in some], graph, published) for name, some in cases.items()}
+    return {name: {which: rate._asdict() for which, rate in one._asdict().items()} for name, one in found.items()}
 
 
 def _peak() -> float:

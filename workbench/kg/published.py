@@ -53,13 +53,12 @@ Pair = tuple[str, str]
 
 
 class Known(NamedTuple):
-    """links: of all chains, each as often as it occurs; known: share of those that are published. distinct: links that
-    occur often; distinct_known: share of them. Shares lie in [0, 1], NaN of none."""
+    """Shares of links that are published: of all, each as often as it occurs; of those between two different tools; and
+    of the distinct ones that occur often."""
 
-    links: int
-    known: float
-    distinct: int
-    distinct_known: float
+    links: Proportion
+    between: Proportion
+    distinct: Proportion
 
 
 def published_links(path: str | Path, graph: nx.MultiDiGraph) -> set[Pair]:
@@ -122,11 +121,6 @@ def known_links(
     tool_of = {command: tool for command, tool, key in graph.edges(keys=True) if key == "command_of"}
     tools = ([tool_of[node] for node in path if node in tool_of] for path in paths)
     found = Counter(link for chain in tools for link in pairwise(chain))
-    distinct = [link for link, count in found.items() if count >= often]
-    known = sum(count for link, count in found.items() if link in published)
-    both = sum(link in published for link in distinct)
-    return Known(found.total(), _share(known, found.total()), len(distinct), _share(both, len(distinct)))
-
-
-def _share(some: int, all_of_them: int) -> float:
-    return some / all_of_them if all_of_them else float("nan")
+    every = list(found.elements())
+    groups = (every, [link for link in every if link[0] != link[1]], [one for one, n in found.items() if n >= often])
+    return Known(*(proportion([link in published for link in links]) for links in groups))
