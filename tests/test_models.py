@@ -9,7 +9,7 @@ from peft import PeftModel
 from threadpoolctl import threadpool_info, threadpool_limits
 from tiny import NAMES, chain_case, save_tiny
 
-from workbench import models
+from workbench import dequantised, models
 from workbench.game import Engine
 from workbench.models import ModelError
 from workbench.train import TrainConfig, train
@@ -51,7 +51,7 @@ def test_the_adapter_survives_saving_and_can_be_switched(tmp_path):
 
 
 def loaded(folder: str, monkeypatch: pytest.MonkeyPatch, *, held: bool) -> models.LanguageModel:
-    monkeypatch.setattr(models, "HELD_UP_TO", 0.25 if held else 0.0)
+    monkeypatch.setattr(dequantised, "HELD_UP_TO", 0.25 if held else 0.0)
     monkeypatch.setattr(models, "ALONE_UP_TO", 0)  # whatever a model's size
     lm = models.load(folder, names=NAMES)
     layers = [m for m in lm.model.modules() if isinstance(m, Linear4bit)]
@@ -89,17 +89,17 @@ def test_training_on_held_weights_gives_the_same_bits(tmp_path, monkeypatch):
 def test_held_weights_can_be_let_go_for_a_while(tmp_path, monkeypatch):
     lm = loaded(str(save_tiny(tmp_path / "llama", "llama")), monkeypatch, held=True)
     models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj",), dropout=0.0, seed=0)
-    before, ids = models.held_weights(lm.model), torch.arange(5, 60)[None]
-    with torch.no_grad(), models.as_loaded(lm.model):
-        assert before and not models.held_weights(lm.model)
+    before, ids = dequantised.held_weights(lm.model), torch.arange(5, 60)[None]
+    with torch.no_grad(), dequantised.as_loaded(lm.model):
+        assert before and not dequantised.held_weights(lm.model)
         logits = lm.model(ids).logits
     with torch.no_grad():
         assert torch.equal(logits, lm.model(ids).logits)
-    assert all(torch.equal(*both) for both in zip(before, models.held_weights(lm.model), strict=True))
-    monkeypatch.setattr(models, "HELD_UP_TO", 0.0)
-    with models.as_loaded(lm.model):
+    assert all(torch.equal(*both) for both in zip(before, dequantised.held_weights(lm.model), strict=True))
+    monkeypatch.setattr(dequantised, "HELD_UP_TO", 0.0)
+    with dequantised.as_loaded(lm.model):
         pass
-    assert not models.held_weights(lm.model)  # there is no room any more
+    assert not dequantised.held_weights(lm.model)  # there is no room any more
 
 
 def test_held_weights_must_fit_into_a_share_of_the_free_memory(tmp_path, monkeypatch):
@@ -107,7 +107,7 @@ def test_held_weights_must_fit_into_a_share_of_the_free_memory(tmp_path, monkeyp
     decoder = models.load(folder, names=NAMES, four_bit=False).model.model.layers
     size = 4 * sum(m.weight.numel() for m in decoder.modules() if isinstance(m, torch.nn.Linear))
     for free, held in ((4 * size, True), (4 * size - 4, False)):
-        monkeypatch.setattr(models, "free_memory", lambda _, free=free: free)
+        monkeypatch.setattr(dequantised, "free_memory", lambda _, free=free: free)
         layers = [m for m in models.load(folder, names=NAMES).model.modules() if isinstance(m, Linear4bit)]
         assert all(("forward" in vars(m)) == held for m in layers)
 

@@ -27,7 +27,8 @@ from workbench import models
 from workbench.artifacts import runs
 from workbench.bench import Say
 from workbench.cases import Case, load_cases
-from workbench.models import LanguageModel, add_adapter, let_go
+from workbench.dequantised import let_go
+from workbench.models import LanguageModel, add_adapter
 from workbench.stats import bootstrap_mean
 from workbench.train import TrainConfig, Views, train
 

@@ -19,8 +19,9 @@ from transformers import PrinterCallback, ProgressCallback, Trainer
 
 from workbench.cases import Case
 from workbench.context import check_context
+from workbench.dequantised import as_loaded
 from workbench.game.memory import MemoryShort, is_out_of_memory, release
-from workbench.models import LanguageModel, add_adapter, as_loaded
+from workbench.models import LanguageModel, add_adapter
 from workbench.train import together
 from workbench.train.checkpoints import Checkpoints, fingerprint
 from workbench.train.config import TrainConfig, arguments, rate

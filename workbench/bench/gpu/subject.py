@@ -17,7 +17,7 @@ from tokenizers.models import BPE
 from torch.nn.init import normal_
 from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-from workbench import models
+from workbench import dequantised, models
 from workbench.cases import Case
 from workbench.game.memory import release
 from workbench.kg import flow_graph, load_graph
@@ -178,11 +178,11 @@ class Subject:
             self.lm.model = self.lm.model.unload()
 
     def hold(self, on: bool) -> str:
-        """Keeps the weights dequantised beside the 4 bits (`models.hold_dequantised`), or no longer. Says how they then
-        lie, as the keys of `HELD`: there may be no room."""
-        models.let_go(self.lm.model)
+        """Keeps the weights dequantised beside the 4 bits, or no longer. Says how they then lie, as the keys of `HELD`:
+        there may be no room."""
+        dequantised.let_go(self.lm.model)
         release()
         if on:
-            models.hold_dequantised(models.base_of(self.lm.model))
+            dequantised.hold_dequantised(models.base_of(self.lm.model))
         layers = [module for module in self.lm.model.modules() if isinstance(module, Linear4bit)]
         return next(name for name, held in HELD.items() if held == all("forward" in vars(m) for m in layers))
