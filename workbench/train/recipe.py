@@ -92,10 +92,7 @@ class Splits:
             chains = kg.showcase(graph)
         except kg.PathError:
             chains = []
-        tool_of = {command: tool for command, tool, relation in graph.edges(keys=True) if relation == "command_of"}
-        shown = {tool_of[node] for chain in chains for node in chain if node in tool_of}
-        topics = list(recipe.topics)
-        part = kg.focus(graph, shown | set(kg.tools_with_topic(graph, topics))) if topics else graph
+        part = kg.field(graph, recipe.topics)
         flow = kg.flow_graph(part)
         chain = next((c for c in reversed(chains) if set(c) <= set(flow)), None)
         reserved, spared = ([(chain[0], chain[-1])], [toolchain(chain)]) if chain else ([], [])
