@@ -169,10 +169,11 @@ def shapes(explanations: Sequence[Explanation]) -> str:
         for one, other in (pair, pair[::-1])
     )
     sized = f"{sizes[1]} have one member ({of_one} of these a fact), {sizes[2]} two and {sizes[3]} more"
-    return (
+    told = (
         f"of {count(len(sets), 'certified set')} {sized}; of {count(len(pairs), 'pair')} of facts {same} are what one "
-        "command reads and what it writes: either line is enough to name it, and only without both the answer changes"
     )
+    why = ": either line is enough to name it, and only without both the answer changes" if same else ""
+    return f"{told}command reads and what it writes{why}"
 
 
 def under_orders(found: Sequence[OtherOrders]) -> str:
