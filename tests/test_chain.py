@@ -18,10 +18,8 @@ from tiny_chain import write_notebooks
 from workbench.artifacts import runs
 from workbench.artifacts.lock import LOCK_NAME, RunLocked, run_lock
 from workbench.artifacts.parameters import ParameterError
-from workbench.artifacts.steps import plan
 from workbench.chain import ChainError, find_notebooks, run_chain
 from workbench.cli import main
-from workbench.headless.room import check_room
 from workbench.models import ModelError
 from workbench.report.page import current_report
 
@@ -292,31 +290,3 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, stop: sign
     assert "stopped" in last and last.endswith(f"--notebooks {tmp_path / 'nb'}")
     wait_for(lambda: ended(kernel), "end of the kernel")
     assert (run_dir / LOCK_NAME).read_text() == ""
-
-
-def test_the_lock_of_a_living_run_is_kept_and_of_a_dead_one_taken(tmp_path: Path) -> None:
-    with run_lock(tmp_path), pytest.raises(RunLocked, match=f"process {os.getpid()}"), run_lock(tmp_path):
-        pass
-    (tmp_path / LOCK_NAME).write_text('{"pid": 4194304, "since": "long ago"}')
-    with run_lock(tmp_path):
-        assert str(os.getpid()) in (tmp_path / LOCK_NAME).read_text()
-    assert (tmp_path / LOCK_NAME).read_text() == ""
-
-
-def test_a_field_without_room_in_the_reader_is_refused_before_any_work(tmp_path: Path) -> None:
-    parameters = {"topics": ["Sequencing", "Genomics"]}
-    with pytest.raises(
-        ParameterError, match=r"Sequencing, Genomics has 1,\d{3} names.*1,024.*\(\d+\).*--model smollm2"
-    ):
-        run_chain(tmp_path / "run", parameters=parameters)
-    with pytest.raises(ParameterError, match=r"topics: .*'Cooking'"):
-        run_chain(tmp_path / "run", parameters={"topics": ["Cooking"]})
-    assert not list(tmp_path.iterdir())
-
-
-def test_fields_have_room_where_the_reader_or_another_model_takes_them() -> None:
-    notebooks = find_notebooks()
-    for given in ({}, {"topics": ["RNA-Seq"]}, {"topics": [], "table": "mediakg"}):
-        check_room(
-            {name: value for step in reversed(plan(notebooks, ROOT, given)) for name, value in step.effective.items()}
-        )

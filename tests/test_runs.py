@@ -3,18 +3,14 @@
 import itertools
 import json
 import os
-import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from workbench.artifacts import runs, stage
-from workbench.artifacts.files import plain, untimed
+from workbench.artifacts.files import untimed
 from workbench.artifacts.work import renew, settle, state_of_work
 
 
@@ -26,59 +22,11 @@ def finish(run_dir: Path, stage: str, *, text: str = "x", **changes: object) -> 
     return runs.write_manifest(run_dir, stage, **{**arguments, **changes})
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
-    target = runs.atomic_write_text(tmp_path / "a.json", "old")
-    with pytest.raises(ValueError, match=r"a\.json\.loss is nan"):
-        runs.atomic_write_json(target, {"loss": float("nan")})
-    with pytest.raises(RuntimeError), runs.atomic_path(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert target.read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
-
-
-def test_written_files_have_ordinary_permissions(tmp_path: Path) -> None:
-    (tmp_path / "ordinary").write_text("")
-    written = runs.atomic_write_text(tmp_path / "atomic", "")
-    assert stat.S_IMODE(written.stat().st_mode) == stat.S_IMODE((tmp_path / "ordinary").stat().st_mode)
-
-
-def test_json_takes_what_numerical_code_returns(tmp_path: Path) -> None:
-    @dataclass
-    class Ledger:
-        rows: int
-        where: Path
-
-    value = {"a": np.float32(0.5), "b": np.arange(2), "c": (1, None), "d": Ledger(3, Path("x")), 4: np.bool_(True)}
-    path = runs.atomic_write_json(tmp_path / "v.json", value)
-    assert json.loads(path.read_text("utf-8")) == {
-        "a": 0.5, "b": [0, 1], "c": [1, None], "d": {"rows": 3, "where": "x"}, "4": True,
-    }  # fmt: skip
-
-
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float64("-inf"), np.array([1.0, np.nan])])
 def test_a_number_that_is_none_is_named_and_nothing_is_written(tmp_path: Path, value: object) -> None:
     with pytest.raises(ValueError, match=r"metrics\.tuned\.exact(\[1\])? is (nan|inf|-inf)"):
         finish(tmp_path, "kg", metrics={"tuned": {"exact": value}})
     assert not (tmp_path / "kg" / runs.MANIFEST).exists()
-
-
-def test_what_has_no_place_in_json_is_named() -> None:
-    with pytest.raises(TypeError, match=r"config\.names is a set"):
-        plain({"names": {1}}, where="config")
-    with pytest.raises(TypeError, match="has the key True"):
-        plain({True: 1}, where="config")
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
-
-
-@given(json_values)
-def test_plain_keeps_what_is_plain_already(value: object) -> None:
-    assert plain(value, where="value") == value
 
 
 def test_a_folder_digest_tells_of_names_and_contents_only(tmp_path: Path) -> None:
