@@ -75,7 +75,7 @@ def _map(panels: Panels, i: int, grid: np.ndarray, columns: Sequence[str], rows:
     )  # fmt: skip
     ticks = {"tickvals": where, "ticktext": what, "showgrid": False, "domain": [left, right]}
     panels.live.update_layout({f"xaxis{end}": ticks})
-    panels.label(i, x="embedding, then layer in context")
+    panels.label(i, x="embedding, then layers")
 
 
 @house_style()
