@@ -2,6 +2,10 @@
 
 import logging
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from workbench.run_folder import Run as Run
 
 # Threads that wait for each other by spinning take the core away from the one they wait for, wherever there are fewer
 # free cores than threads: small models then run a hundred times slower. Read by OpenMP when torch is first imported.
@@ -11,3 +15,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> object:
+    """`Run` brings torch with it: it is loaded when it is first asked for."""
+    if name == "Run":
+        from workbench.run_folder import Run
+
+        return Run
+    raise AttributeError(f"module 'workbench' has no attribute {name!r}")

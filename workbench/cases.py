@@ -54,6 +54,12 @@ class Case:
         """What an explanation may remove: nodes first, then facts (edges), n = len(nodes) + len(facts)."""
         return self.nodes + self.facts
 
+    def label(self, element: str | Fact) -> str:
+        """An element in words: a node's name, or a fact as `FASTQ → hisat2`."""
+        if isinstance(element, Fact):
+            return f"{self.names[element.head]} → {self.names[element.tail]}"
+        return self.names[element]
+
     @property
     def toolchain(self) -> tuple[str, ...]:
         """The commands of the path, in order: what an answer is judged by."""
