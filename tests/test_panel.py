@@ -23,8 +23,10 @@ HARMLESS |= {"x1", "x2", "y1", "y2"}
 HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y}"
 
 
-def panel(cases: list[Case] | None = None, **more) -> MaskPanel:
-    return MaskPanel(small.engine(), cases or small.cases(), config=QUICK, **more)
+def panel(cases: list[Case] | None = None, *, method: str = "in_loop", **more) -> MaskPanel:
+    one = MaskPanel(small.engine(), cases or small.cases(), config=QUICK, **more)
+    one.select(one.case, method=method)
+    return one
 
 
 def tags(text: str) -> set[str]:
@@ -58,11 +60,17 @@ def test_a_new_term_gets_a_slider_and_a_line_in_the_table(monkeypatch) -> None:
     assert one.weights.of(extra) == 0.5 and one.stale
 
 
-def test_nothing_is_learned_before_recompute() -> None:
-    one = panel()
-    assert one.explanation is None and one.stale
-    assert one.engine.ledger.calls == 0
-    assert "Recompute" in one.sentences()
+def test_both_models_answer_at_once_and_nothing_is_learned_before_recompute() -> None:
+    one = MaskPanel(small.engine(), small.cases(), config=QUICK)
+    assert one.view.method.value == "certified"
+    for case in one.cases:
+        one.select(case)
+        assert one.explanation is None and one.stale and one.removed == () and one.by_hand is None
+        tuned, base = (one.engine.answers([one.case], adapter=on)[0] for on in (True, False))
+        assert one.outcome is not None and one.outcome.answers["tuned_full"] == tuned
+        assert one.outcome.answers["base_full"] == base
+        assert "The tuned model answers" in one.view.words.value and "The base model answers" in one.sentences()
+        assert [row["model"] for row in one.view.chains.part.rows] == ["right answer", "tuned", "base"]
 
 
 @pytest.mark.parametrize("method", LEARNED)
@@ -144,8 +152,8 @@ def test_an_error_is_shown_and_raised_and_the_button_comes_back(monkeypatch) -> 
 def test_results_at_hand_are_shown_without_new_work() -> None:
     engine = small.engine()
     found = explain(engine, small.cases(), "paper", config=QUICK)
-    calls = engine.ledger.calls
     one = MaskPanel(engine, small.cases(), explanations=found, config=QUICK)
+    calls = engine.ledger.calls
     one.select("three", method="paper")
     assert one.explanation is found[2] and not one.stale
     assert engine.ledger.calls == calls
@@ -216,7 +224,7 @@ def test_hostile_names_are_text() -> None:
         },
         toolchains={"tuned_full": case.toolchain, "tuned_changed": (), "base_full": case.toolchain, "base_changed": ()},
     )
-    one.select(HOSTILE)
+    one.select(HOSTILE, method="in_loop")
     for shown in (one.view.words, one.view.carried, one.view.status, one.view.cost, one.view.links):
         assert tags(shown.value) <= {"p"}
     assert "&lt;img" in one.view.words.value

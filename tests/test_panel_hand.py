@@ -136,6 +136,31 @@ def test_a_method_shown_again_forgets_the_hand() -> None:
     assert one.removed == () and "Nothing is taken out" in one.view.words.value
 
 
+def test_by_hand_begins_with_the_whole_graph_and_what_is_out_comes_back() -> None:
+    one = panel()
+    found = one.recompute()
+    first, second = [e for e in one.case.elements if e not in found.removed][:2]
+    assert one.toggle(first).removed == (first,) == one.removed, "it does not join what the method removed"
+    assert set(one.toggle(second).removed) == {first, second}
+    assert one.toggle(first).removed == (second,)
+    one.view.again.click()
+    back = found.removed[0]
+    assert back not in one.toggle(back).removed and set(one.removed) == set(found.removed[1:])
+
+
+def test_what_is_gone_of_a_chain_is_struck_out_where_it_stood() -> None:
+    one = panel()
+    case = one.case
+    a, b, c, d = (f"command:{name}" for name in "abcd")
+    one.view.chains.part.show(case, {"tuned_full": (a, b, c), "tuned_changed": (a, d, c)}, {})
+    (row,) = [row for row in one.view.chains.part.rows if row["model"] == "tuned"]
+    assert [(chip["node"], chip["mark"]) for chip in row["changed"]] == [(a, ""), (b, "lost"), (d, "new"), (c, "")]
+    one.view.chains.part.show(case, {"tuned_full": (a, b), "tuned_changed": (b, a)}, {})
+    row = one.view.chains.part.rows[1]
+    now = [chip["node"] for chip in row["changed"] if chip["mark"] != "lost"]
+    assert now == [b, a] and row["verdict"].startswith("≠"), "another order is another chain"
+
+
 def test_the_whole_state_comes_back_with_the_same_numbers() -> None:
     one, other = panel(), panel(seed=3)
     one.select("two", method="paper")
@@ -159,7 +184,7 @@ def test_a_state_of_elsewhere_is_refused_whole() -> None:
         assert one.state == before
     one.view.saved.value = "{"
     one.view.apply.click()
-    assert one.view.status.value.startswith("error: this is no JSON")
+    assert one.view.applied.value.startswith("error: this is no JSON"), "beside the button that was pressed"
     assert isinstance(StateError("x"), ValueError)
 
 

@@ -91,9 +91,11 @@ def test_slider_and_switches_lead_to_the_answer_and_the_margin(engine) -> None:
     one.view.dose.value = 0.5
     assert one.answered == one.settings.at(0.5) and one.view.response.value != before
     assert f"{one.settings.at(0.5).value:+.2f} nats" in one.view.words.value
-    one.view.switches[3].value = True
+    one.view.board.part.heard({"switch": 3})
     assert one.answered == one.settings.at(0.5, [3]) and one.off == (3,)
-    assert one.view.switches[3].description == "✕ off" and "1 of 4 modules off" in one.view.words.value
+    assert one.view.board.part.cells[3]["text"] == "✕ off" and "1 of 4 modules off" in one.view.words.value
+    one.view.board.part.heard({"switch": 4})
+    assert one.off == (3,), "there is no fifth module"
     one.view.trained.click()
     assert one.answered == one.settings.at() and one.off == () and one.view.dose.value == 1.0
     with pytest.raises(ValueError, match="dose"):
@@ -103,9 +105,11 @@ def test_slider_and_switches_lead_to_the_answer_and_the_margin(engine) -> None:
 def test_every_switch_says_its_place_and_state(engine) -> None:
     one = panel(engine)
     one.set(off=[1])
-    named = {part["select"]: part["attributes"] for part in one.view.access.part.parts}
-    assert named[".wb-module-1"]["aria-pressed"] == "true" and named[".wb-module-0"]["aria-pressed"] == "false"
-    assert named[".wb-module-1"]["aria-label"].startswith("layer 0, v_proj, off")
+    cells = one.view.board.part.cells
+    assert [cell["off"] for cell in cells] == [False, True, False, False]
+    assert cells[1]["said"].startswith("layer 0, v_proj, off") and cells[2]["said"].startswith("layer 1, q_proj, on")
+    assert max(abs(cell["share"]) for cell in cells) == 1.0
+    assert [np.sign(cell["share"]) for cell in cells] == np.sign(one.settings.losses).tolist()
 
 
 def test_one_element_is_marked_everywhere(engine) -> None:

@@ -39,7 +39,7 @@ class State:
 
     case: str = ""
     question: tuple[str, ...] = ()
-    method: str = LEARNED[-1]
+    method: str = CERTIFIED
     config: ExplainConfig = field(default_factory=ExplainConfig)
     seed: int = 0
     withheld: float = 0.0

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+import ipywidgets as widgets
+
 from workbench.explain.counterfactual import Element
 from workbench.panel import export as files
 from workbench.panel.work import Cancelled
@@ -31,12 +33,12 @@ class Controls:
         clicks: dict[Any, Callable[[], Any]] = {
             view.recompute: panel.start,
             view.cancel: lambda: panel.worker.cancel("learn"),
-            view.ask: lambda: self.guarded(lambda: panel.ask(view.source.value, view.target.value)),
+            view.ask: lambda: self.guarded(lambda: panel.ask(view.source.value, view.target.value), view.asked),
             view.check: self.check,
             view.back: lambda: self.take(()),
             view.again: lambda: panel.show_case(),
-            view.apply: lambda: self.guarded(self.apply),
-            view.export: lambda: self.guarded(self.export),
+            view.apply: lambda: self.guarded(self.apply, view.applied),
+            view.export: lambda: self.guarded(self.export, view.applied),
         }
         for button, act in clicks.items():
             button.on_click(lambda _, act=act: act())
@@ -69,8 +71,7 @@ class Controls:
         """A node or fact was clicked, in the graph or in the prompt."""
         panel = self.panel
         if 0 <= number < len(panel.case.elements):
-            one, gone = panel.case.elements[number], panel.removed
-            self.take([e for e in gone if e != one] if one in gone else [*gone, one])
+            self.take(panel.toggled(panel.case.elements[number]))
 
     def take(self, elements: Iterable[Element]) -> None:
         """Shows at once what is taken out, and the answers when they are there."""
@@ -93,7 +94,7 @@ class Controls:
     def apply(self) -> None:
         """Takes over the state in the text field."""
         self.panel.state = State.from_json(self.panel.view.saved.value)
-        self.panel.view.say("the state was taken over")
+        self.panel.view.say("the state was taken over", beside=self.panel.view.applied)
 
     def export(self) -> None:
         """Files in the panel's folder, where it has one, and links that hold them."""
@@ -105,14 +106,20 @@ class Controls:
             files.write(panel.folder / stem, contents)
             where = f"written to {panel.folder} · "
         panel.view.links.value = f"<p>{escape(where)}{files.links(stem, contents)}</p>"
-        panel.view.say("exported")
+        panel.view.say("exported", beside=panel.view.applied)
 
-    def guarded(self, act: Callable[[], Any]) -> None:
-        """What a button does in place: an error is shown, since a traceback from a button would go nowhere."""
+    def answer(self) -> None:
+        """Both models answer a case of which nothing is known yet; nothing is taken out."""
+        trial = self.panel.trial
+        self.background("hand", lambda: trial.outcome(()), self.panel.show_outcome)
+
+    def guarded(self, act: Callable[[], Any], beside: widgets.HTML) -> None:
+        """What a button does in place: an error is shown beside it, since a traceback would go nowhere."""
+        self.panel.view.say("", beside=beside)
         try:
             act()
         except Exception as error:
-            self.panel.view.say(f"error: {error}")
+            self.panel.view.say(f"error: {error}", beside=beside)
 
     def background(self, kind: str, work: Callable[[], Any], done: Callable[[Any], Any]) -> None:
         """Work on the panel's thread. Its outcome is shown unless the case or what is taken out is another by then."""

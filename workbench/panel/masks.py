@@ -125,9 +125,9 @@ class MaskPanel(Shown):
         self.set_weights(self.weigh.start)
 
     def toggle(self, element: int | Element) -> Outcome:
-        """Takes one element (or its number) out, or puts it back."""
-        one = self.case.elements[element] if isinstance(element, int) else element
-        return self.take_out([e for e in self.removed if e != one] if one in self.removed else [*self.removed, one])
+        """Takes one element (or its number) out, or puts it back. The first is taken out of the whole graph, whatever a
+        method had removed."""
+        return self.take_out(self.toggled(self.case.elements[element] if isinstance(element, int) else element))
 
     def take_out(self, elements: Iterable[Element]) -> Outcome:
         """Takes out these elements and no others, and asks both models. ValueError: the case shows no such element."""

@@ -6,6 +6,7 @@ Their scripts set text as text alone, so names of a graph run nothing. They send
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -174,16 +175,14 @@ class Chains(Part):
             if f"{model}_full" not in answers:
                 continue
             full, now = (toolchain(answers[f"{model}_{which}"]) for which in ("full", "changed"))
-            lost = [node for node in full if node not in now]
-            changed = _chips(now, names, other=full, mark="new") + _chips(lost, names, other=(), mark="lost")
             verdict = "stays" if full == now else "≠ changes"
-            row = {"model": model, "key": model, "full": _chips(full, names, other=right, mark="other")}
-            rows.append(row | {"changed": changed, "verdict": verdict})
+            row = {"model": model, "key": model, "full": _chips(full, names, other=right)}
+            rows.append(row | {"changed": _aligned(full, now, names), "verdict": verdict})
         self.rows = rows
 
 
 def _chips(
-    chain: Iterable[str], names: Mapping[str, str], *, other: Collection[str] | None = None, mark: str = ""
+    chain: Iterable[str], names: Mapping[str, str], *, other: Collection[str] | None = None, mark: str = "other"
 ) -> list[dict[str, str]]:
     """Commands as data for the script; those that are not among `other` get the mark."""
     from workbench.words import runs
@@ -196,6 +195,41 @@ def _chips(
         }
         for node, times in runs(chain)
     ]
+
+
+def _aligned(full: Sequence[str], now: Sequence[str], names: Mapping[str, str]) -> list[dict[str, str]]:
+    """The chain on Gc, with what is gone of the chain on G struck out where it stood."""
+    out: list[dict[str, str]] = []
+    for what, i, j, k, m in SequenceMatcher(None, full, now, autojunk=False).get_opcodes():
+        if what == "equal":
+            out += _chips(now[k:m], names)
+        else:
+            out += _chips(full[i:j], names, other=(), mark="lost") + _chips(now[k:m], names, other=(), mark="new")
+    return out
+
+
+class Board(Part):
+    """Modules as a heat map: a row a projection, a column a layer, each cell a button that switches its module.
+
+    on_switch: called with the module's number. Arrow keys walk from cell to cell, so 210 modules are one stop of the
+    tab key.
+    """
+
+    _esm = script("board.js")
+    cells: Any = traitlets.List().tag(sync=True)
+
+    def __init__(self, on_switch: Callable[[int], Any]):
+        super().__init__(lambda content: on_switch(int(content["switch"])))
+
+    def show(self, places: Sequence[tuple[int, str]], losses: Sequence[float], *, off: Collection[int]) -> None:
+        """losses: nats that go with each module switched off alone."""
+        top = max(map(abs, losses), default=0.0) or 1.0
+        self.cells = [
+            {"key": k, "layer": layer, "name": name, "off": k in off, "share": round(float(loss) / top, 3),
+             "text": "✕ off" if k in off else f"{loss:+.2g}".replace("-", "−"),
+             "said": f"layer {layer}, {name}, {'off' if k in off else 'on'}: {loss:+.3g} nats go with it alone"}
+            for k, ((layer, name), loss) in enumerate(zip(places, losses, strict=True))
+        ]  # fmt: skip
 
 
 class Access(Part):

@@ -54,7 +54,13 @@ class ShiftPanel(ShiftShown):
         self.measures = measures_of(self.elements)
         self._settings: dict[str, Settings] = {}
         self.worker, self._still = Worker(), False
-        self.view = ShiftView(cases, places=self._of(cases[0]).places, measures=self.measures, on_click=self._clicked)
+        self.view = ShiftView(
+            cases,
+            places=self._of(cases[0]).places,
+            measures=self.measures,
+            on_click=self._clicked,
+            on_switch=self._switched,
+        )
         self.widget = self.view.widget
         self._moved = Debounced(self._ask)
         self._wire()
@@ -75,12 +81,7 @@ class ShiftPanel(ShiftShown):
         gone = self.off if off is None else off
         found = self.settings.at(slider.value if dose is None else dose, gone)
 
-        def move() -> None:
-            slider.value = found.dose
-            for k, button in enumerate(self.view.switches):
-                button.value = k in found.off
-
-        self._quietly(move)
+        self._quietly(lambda: setattr(slider, "value", found.dose))
         self._show(found)
         return found
 
@@ -121,8 +122,7 @@ class ShiftPanel(ShiftShown):
     def _wire(self) -> None:
         view = self.view
         view.chooser.observe(lambda _: None if self._still else self._opened(), "value")
-        for control in (view.dose, *view.switches):
-            control.observe(lambda _: None if self._still else self._moved(), "value")
+        view.dose.observe(lambda _: None if self._still else self._moved(), "value")
         view.measure.observe(lambda _: None if self._still else self._mark(), "value")
         view.element.observe(lambda change: None if self._still else self.pick(change["new"]), "value")
         view.trained.on_click(lambda _: self._guarded(lambda: self.set(1.0, off=())))
@@ -168,6 +168,13 @@ class ShiftPanel(ShiftShown):
             files.write(self.folder / stem, contents)
             where = f"written to {self.folder} · "
         self.view.links.value = f"{escape(where)}{files.links(stem, contents)}"
+
+    def _switched(self, k: int) -> None:
+        """A module was pressed: its cell changes at once, the answer follows."""
+        if 0 <= k < len(self.settings.modules):
+            off = set(self.off) ^ {k}
+            self.view.show_switches(self.settings.losses, sorted(off))
+            self._moved()
 
     def _clicked(self, key: int) -> None:
         if 0 <= key < len(self.case.elements):

@@ -50,7 +50,7 @@ class ShiftShown:
     @property
     def off(self) -> tuple[int, ...]:
         """Numbers of the modules that are switched off."""
-        return tuple(k for k, button in enumerate(self.view.switches) if button.value)
+        return self.view.off
 
     @property
     def rows(self) -> pd.DataFrame:

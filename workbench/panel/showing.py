@@ -20,13 +20,14 @@ from workbench.figures.prompt import prompt
 from workbench.figures.stack import stacked_svg
 from workbench.game import Engine
 from workbench.panel import export as files
+from workbench.panel.controls import Controls
 from workbench.panel.sliders import WeightSliders
 from workbench.panel.tables import term_table
 from workbench.panel.view import MaskView
 from workbench.state import State
 from workbench.trial import Carriers, Check, Outcome, Trial
 
-NOTHING_YET = "Nothing is known of this case yet: press Recompute, or take something out."
+NOTHING_YET = "Both models are asked."
 OTHERWISE = "● what is shown was learned with other settings"
 
 
@@ -42,6 +43,7 @@ class Shown:
     folder: Path | None
     weigh: WeightSliders
     view: MaskView
+    controls: Controls
     by_hand: tuple[Element, ...] | None = None
     outcome: Outcome | None = None
     carriers: Carriers | None = None
@@ -68,6 +70,13 @@ class Shown:
         if self.by_hand is not None:
             return self.by_hand
         return self.explanation.removed if self.explanation else ()
+
+    def toggled(self, one: Element) -> tuple[Element, ...]:
+        """What is taken out once this is clicked: it comes back if it was out. By hand begins with the whole graph: it
+        does not join a method's removals."""
+        if one in self.removed:
+            return tuple(e for e in self.removed if e != one)
+        return (*(self.by_hand or ()), one)
 
     @property
     def stale(self) -> bool:
@@ -112,7 +121,7 @@ class Shown:
 
     def sentences(self) -> str:
         """What is shown, in words."""
-        if self.by_hand is not None and self.outcome:
+        if self.outcome:
             return words.outcome(self.outcome, self.engine.lm.names)
         if self.by_hand is not None:
             return words.removal(self.case, self.by_hand)
@@ -169,6 +178,8 @@ class Shown:
         self.view.cost.value = f"<p>{words.ledger(found.ledger)}</p>" if found else ""
         self.show_weights()
         self._say()
+        if found is None:
+            self.controls.answer()
 
     def show_taken(self, gone: tuple[Element, ...]) -> None:
         """Something was taken out or put back: graph and prompt at once, the answers follow."""

@@ -18,6 +18,17 @@ MORE_PRESETS = {
     "divergence-heavy": Weights(alpha=4000.0),
     "smooth": Weights(epsilon=50.0),
 }
+WORDS = {
+    "lambda_v": "remove few nodes λᵥ",
+    "lambda_e": "remove few facts λₑ",
+    "alpha": "change the answer α",
+    "beta": "be decided β",
+    "gamma": "leave a tool γ",
+    "delta": "be 0 or 1 δ",
+    "epsilon": "neighbours alike ε",
+    "tau": "softness of masks τ",
+}
+"""Weight -> what more of it asks for; a new term goes by the name of its weight."""
 TAU = "τ: temperature of the binary-concrete sample m = σ((θ + log u − log(1−u)) / τ), u uniform [no unit]"
 
 
@@ -98,9 +109,10 @@ def _range(value: float) -> tuple[float, float]:
 def _slider(name: str, value: float, tip: str) -> widgets.FloatLogSlider:
     low, high = _range(value or 1.0)
     slider = widgets.FloatLogSlider(
-        value or 1.0, base=10, min=low, max=high, step=STEP, description=name, readout_format=".3g", tooltip=tip
-    )
-    slider.style.description_width = "5.5em"
+        value or 1.0, base=10, min=low, max=high, step=STEP, description=WORDS.get(name, name), readout_format=".3g",
+        tooltip=tip,
+    )  # fmt: skip
+    slider.style.description_width = "11em"
     return slider.add_class(f"wb-weight-{name.replace('_', '-')}")
 
 

@@ -9,14 +9,33 @@ from typing import Any
 import ipywidgets as widgets
 
 from workbench.cases import Case
-from workbench.explain import LEARNED
+from workbench.explain import CERTIFIED
 from workbench.figures.core import short
 from workbench.panel.parts import Access, Chains, Graph, Held, Prompt, named
 from workbench.panel.sliders import WeightSliders
 from workbench.state import CHOICES
 
 WIDE = {"width": "auto"}
-HINT = "Click a node or a fact in the graph, or untick it in the prompt, to take it out or put it back."
+METHODS = {
+    method: said
+    for method, said in (
+        ("certified", "certified facts"),
+        ("in_loop", "mask, model in the loop"),
+        ("paper", "paper's mask"),
+    )
+    if method in CHOICES
+}
+"""Method -> its name for a reader; the one that proves what it says comes first."""
+DRAWERS = (
+    "weights of the masks",
+    "state: save, load, export",
+    "the same for the parameters cell",
+    "the same as a command",
+)
+HINT = (
+    "Click a node or a fact in the graph, or untick it in the prompt: it is taken out of the whole graph, and both "
+    "models answer again. What is crossed out comes back with a click."
+)
 
 
 class MaskView:
@@ -35,7 +54,10 @@ class MaskView:
         self.weigh = weigh
         self.chooser = widgets.Dropdown(options=options(cases), description="case", layout={"width": "min(46em, 100%)"})
         self.method = widgets.RadioButtons(
-            options=CHOICES, value=LEARNED[-1], description="method", orientation="horizontal"
+            options=[(said, method) for method, said in METHODS.items()],
+            value=CERTIFIED,
+            description="method",
+            orientation="horizontal",
         )
         self.source, self.target = _combo("from", sources), _combo("to", targets)
         self.ask = _button("Ask", "make a case of this question: its shortest chain and distractors")
@@ -50,6 +72,7 @@ class MaskView:
         self.status, self.marker, self.words, self.checked, self.carried, self.cost, self.table, self.links = (
             widgets.HTML() for _ in range(8)
         )
+        self.asked, self.applied = widgets.HTML(), widgets.HTML()  # what is said beside their buttons
         self.cell, self.command, self.saved = (
             widgets.Textarea(layout={"width": "100%", "height": h}) for h in ("16em", "7em", "12em")
         )
@@ -67,8 +90,7 @@ class MaskView:
             named(
                 ".wb-progress [role=progressbar], .wb-progress .progress", "progress of the work", role="progressbar"
             ),
-            named(".wb-status", **live),
-            named(".wb-marker", **live),
+            *(named(f".wb-{name}", **live) for name in ("status", "asked", "applied", "marker")),
             named(".wb-words", "in words", role="region", aria_live="polite"),
             named(".wb-checked", **live),
             named(".wb-carried", **live),
@@ -88,28 +110,26 @@ class MaskView:
             parts.append(named(f".wb-switch-{name.replace('_', '-')} input", f"term of {name} on"))
         self.access.part.parts = parts
 
-    def say(self, text: str) -> None:
-        """The status line."""
-        self.status.value = escape(text[:400])
+    def say(self, text: str, *, beside: widgets.HTML | None = None) -> None:
+        """A line of text beside the button that was pressed: below Recompute, if nothing else is given."""
+        (beside or self.status).value = escape(text[:400])
 
     def _arranged(self) -> widgets.VBox:
         for name, part in vars(self).items():
             if isinstance(part, widgets.DOMWidget):
                 part.add_class(f"wb-{name}")
         flow = lambda *parts: widgets.HBox(parts).add_class("wb-flow")  # noqa: E731
-        asked = [flow(self.source, self.target, self.ask)] if self.source.options else []
-        head = [flow(self.chooser, self.method), *asked]
-        work = [flow(self.recompute, self.cancel, self.weigh.undo), self.progress, self.status, self.marker]
-        left = widgets.VBox([self.weigh.widget, *work, self.table]).add_class("wb-controls")
-        hand = flow(self.check, self.back, self.again)
-        hint = widgets.HTML(f"<p>{HINT}</p>")
-        views = [self.graph, self.words, self.chains, self.carried, hint, hand, self.checked, self.prompt, self.cost]
-        right = widgets.VBox(views).add_class("wb-views")
-        state = widgets.VBox([self.saved, flow(self.apply, self.export), self.links])
-        titles = ("state: save, load, export", "the same for the parameters cell", "the same as a command")
-        more = widgets.Accordion([state, self.cell, self.command], titles=titles).add_class("wb-more")
+        asked = [flow(self.source, self.target, self.ask, self.asked)] if self.source.options else []
+        work = [flow(self.method, self.recompute, self.cancel), self.progress, self.status, self.marker]
+        answers = [self.words, self.chains, self.carried]
+        hand = [widgets.HTML(f"<p>{HINT}</p>"), flow(self.check, self.back, self.again), self.checked]
+        left = widgets.VBox([self.graph, *hand]).add_class("wb-views")
+        right = widgets.VBox([self.prompt, self.cost]).add_class("wb-reading")
         columns = widgets.HBox([left, right]).add_class("wb-columns")
-        return widgets.VBox([self.access, *head, columns, more]).add_class("wb-panel")
+        weights = widgets.VBox([self.weigh.widget, flow(self.weigh.undo), self.table]).add_class("wb-controls")
+        state = widgets.VBox([self.saved, flow(self.apply, self.export, self.applied), self.links])
+        more = widgets.Accordion([weights, state, self.cell, self.command], titles=DRAWERS).add_class("wb-more")
+        return widgets.VBox([self.access, self.chooser, *asked, *work, *answers, columns, more]).add_class("wb-panel")
 
 
 def options(cases: Iterable[Case]) -> list[tuple[str, str]]:

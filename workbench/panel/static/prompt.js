@@ -8,11 +8,18 @@ function part(tag, name, text) {
   return made;
 }
 
+function titled(name, text, title) {
+  const made = part("span", name, text);
+  made.title = title;
+  return made;
+}
+
 function toggle(item, model) {
   const label = part("label", `wb-line wb-${item.state}`);
   const box = document.createElement("input");
   box.type = "checkbox";
-  box.checked = item.state !== "removed";
+  box.checked = item.state === "kept";
+  box.disabled = item.state === "gone"; // it comes back with the end that took it along
   box.dataset.key = String(item.key);
   box.addEventListener("change", () => model.send({ toggle: item.key }));
   const text = part("span", "wb-text", item.text);
@@ -21,9 +28,9 @@ function toggle(item, model) {
   if (item.note) label.append(part("span", "wb-note", item.note));
   const said = [MARKS[item.state], item.why].filter(Boolean).join(" ");
   if (said) label.append(part("span", "wb-mark", said));
-  if (item.needed) label.append(part("span", "wb-needed", "needed"));
+  if (item.needed) label.append(titled("wb-needed", "needed", "the right answer runs through this fact"));
   if (item.degree !== null) {
-    const bar = part("span", "wb-degree", `m ${item.degree.toFixed(2)}`);
+    const bar = titled("wb-degree", `m ${item.degree.toFixed(2)}`, "degree of removal: 0 keeps it, 1 removes it");
     bar.style.setProperty("--m", String(item.degree));
     label.append(bar);
   }
