@@ -151,6 +151,7 @@ def test_a_fact_taken_out_by_keyboard_or_mouse_changes_both_answers(shown, ui_ru
     page.keyboard.press("Space")
     expect(words).to_contain_text(re.compile(r"Taken out: .*The tuned model.*The base model"))
     expect(box).not_to_be_checked()
+    assert panel.locator(".wb-prompt input:not(:checked)").count() == 1, "the rest is ticked, and stays"
     expect(panel.locator(".wb-line.wb-removed")).to_have_count(1)
     expect(panel.locator(f".wb-link.wb-removed[data-key='{needed}']")).to_have_count(1)
     expect(box).to_be_focused()
@@ -160,6 +161,9 @@ def test_a_fact_taken_out_by_keyboard_or_mouse_changes_both_answers(shown, ui_ru
     target = case.nodes.index(case.target)
     panel.locator(f".wb-spot[data-key='{target}'] .wb-body").click()
     expect(panel.locator(f".wb-spot.wb-removed[data-key='{target}']")).to_have_count(1)
+    gone = panel.locator(".wb-line.wb-gone input").first
+    expect(gone).not_to_be_checked()
+    expect(gone).to_be_disabled()
     expect(words).not_to_have_text(before)
     expect(words).to_contain_text("2 elements")
     panel.locator("button.wb-check").click()
@@ -181,20 +185,26 @@ def test_a_command_clicked_shows_the_facts_that_carry_it(shown, tmp_path: Path) 
     picture(page, tmp_path, "carried")
 
 
-def test_at_twice_the_size_nothing_runs_out_of_the_page(shown, tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [390, 640, 900, 1440, 1920])
+def test_nothing_runs_out_of_the_page(shown, tmp_path: Path, width: int) -> None:
     page = shown
-    page.set_viewport_size({"width": 640, "height": 900})  # 1280 pixels at 200 %
-    found(page)
-    picture(page, tmp_path, "twice")
+    page.set_viewport_size({"width": width, "height": 900})
+    panel = found(page)
+    picture(page, tmp_path, str(width))
     wide = page.evaluate(
         "Math.max(...[...document.querySelectorAll('.wb-panel, .wb-panel > *')].map(e => e.scrollWidth))"
     )
-    assert wide <= 640
+    assert wide <= width
+    for label in panel.locator(".wb-method label").all():
+        assert label.evaluate("one => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight + 1")
 
 
 def test_sliders_recompute_cancel_and_errors_in_the_lab(lab_url: str, page, watch: Watch, tmp_path: Path) -> None:
     panel = opened(page, lab_url, "explore")
     recomputed(panel)
+    panel.get_by_text("mask, model in the loop").click()
+    recomputed(panel)
+    panel.get_by_text("weights of the masks").click()
     bars, marker = panel.locator(".wb-table .wb-now").nth(2), panel.locator(".wb-marker")
     expect(marker).to_have_text("")
     before = bars.get_attribute("width")
@@ -217,12 +227,19 @@ def test_sliders_recompute_cancel_and_errors_in_the_lab(lab_url: str, page, watc
     expect(button).to_be_enabled()
     panel.locator(".wb-source input").fill("no such place")
     panel.locator("button.wb-ask").click()
-    expect(status).to_contain_text("no source is called 'no such place'")
+    expect(panel.locator(".wb-asked")).to_contain_text("no source is called 'no such place'")
+    panel.locator(".wb-source input").fill("NCBI Sequence Read Archive")
+    panel.locator(".wb-target input").fill("SAM")
+    panel.locator("button.wb-ask").click()
+    expect(panel.locator(".wb-words")).to_contain_text(re.compile("The tuned model answers.*The base model answers"))
+    expect(panel.locator(".wb-asked")).to_have_text("")
+    panel.locator(".wb-chooser select").select_option(index=0)
     expect(marker).to_contain_text("other settings")
 
 
 def test_a_state_is_saved_and_restored_in_a_new_page(lab_url: str, page, context, watch: Watch, tmp_path: Path) -> None:
     panel = opened(page, lab_url, "explore")
+    panel.get_by_text("weights of the masks").click()
     panel.locator(".wb-weight-beta .noUi-handle").focus()
     page.keyboard.press("ArrowRight")
     panel.locator(".wb-prompt input[type=checkbox]").nth(2).uncheck()

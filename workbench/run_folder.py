@@ -64,8 +64,14 @@ class Run:
             raise FileNotFoundError(f"there is no run folder {str(self.folder)!r}; `make run` makes runs/demo")
 
     def __repr__(self) -> str:
-        done = [stage for stage in runs.STAGES if (self.folder / stage / runs.MANIFEST).is_file()]
-        return f"Run({str(self.folder)!r}, finished: {', '.join(done) or 'nothing'})"
+        return f"Run({str(self.folder)!r}, finished: {', '.join(filter(self.has, runs.STAGES)) or 'nothing'})"
+
+    def has(self, stage: str) -> bool:
+        """Whether a stage was made to its end, and nothing of it has changed since."""
+        try:
+            return bool(runs.require_stage(self.folder, stage))
+        except runs.MissingStage:
+            return False
 
     # what the stages left
 
@@ -102,8 +108,7 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:
         """Stage -> metrics of its manifest, of the stages that are finished."""
-        made = [stage for stage in runs.STAGES if (self.folder / stage / runs.MANIFEST).is_file()]
-        return {stage: runs.read_manifest(self.folder, stage)["metrics"] for stage in made}
+        return {stage: runs.read_manifest(self.folder, stage)["metrics"] for stage in filter(self.has, runs.STAGES)}
 
     @cached_property
     def explanations(self) -> list[Explanation]:
@@ -112,7 +117,7 @@ class Run:
 
     def first_explanations(self, most: int | None = None) -> list[Explanation]:
         """The first of them, where a reader would wait too long for all."""
-        if not runs.is_complete(self.folder, "explain"):
+        if not self.has("explain"):
             return []
         return [
             explaining.load(file) for file in sorted((self.folder / "explain" / "explanations").glob("*.json"))[:most]
@@ -121,7 +126,7 @@ class Run:
     @cached_property
     def settings(self) -> tuple[ExplainConfig, float, int]:
         """Settings, share of withheld facts and seed of notebook 3; the defaults where it has not been run."""
-        if not runs.is_complete(self.folder, "explain"):
+        if not self.has("explain"):
             return ExplainConfig(), 0.0, 0
         manifest = runs.read_manifest(self.folder, "explain")
         given = manifest["config"]
@@ -140,7 +145,7 @@ class Run:
 
     def asker(self, *, seed: int = 0) -> Asker | None:
         """What makes cases of typed questions about the graph; None where notebook 1 has not been run."""
-        return Asker(self.graph, self.names, seed=seed) if runs.is_complete(self.folder, "kg") else None
+        return Asker(self.graph, self.names, seed=seed) if self.has("kg") else None
 
     def case(self, wanted: Case | str | Sequence[str]) -> Case:
         """A case by its id, by `showcase`, or of a question: source and target, by name or id.
