@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from workbench.attribution.oracle import Oracle, answer_tokens, inner, player_indices
 from workbench.cases import Case
 from workbench.game import Game
-from workbench.peers.oracle import Oracle, answer_tokens, inner, player_indices
+from workbench.keeps import only
 
 
 class LimaWeights(NamedTuple):
@@ -84,12 +85,12 @@ def bidirectional(objective: Any, n: int, *, candidates: int = 8, start: Sequenc
     """
     first, last = list(start), list[int]()
     while len(left := [i for i in range(n) if i not in first and i not in last]) > 1:
-        gains = objective(_with(n, first, left))
+        gains = objective(only(n, [[*first, one] for one in left]))
         best = left[int(np.argmax(gains))]
         first.append(best)
         if len(left) > candidates:
             weakest = [left[i] for i in np.argsort(gains, kind="stable") if left[i] != best][:candidates]
-            last.append(weakest[int(np.argmin(objective(_with(n, last, weakest))))])
+            last.append(weakest[int(np.argmin(objective(only(n, [[*last, one] for one in weakest]))))])
     return [*first, *left, *reversed(last)]
 
 
@@ -108,11 +109,3 @@ def element_distances(game: Any) -> np.ndarray:
     means = np.array([tokens[np.isin(fact, mine)].mean(0) for mine in [*own, *lines]])[player_indices(game)]
     units = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
     return np.arccos(np.clip(units @ units.T, -1, 1)) / np.pi
-
-
-def _with(n: int, members: Sequence[int], others: Sequence[int]) -> np.ndarray:
-    """(others, n) bool: the members and, in each row, one of the others."""
-    masks = np.zeros((len(others), n), dtype=bool)
-    masks[:, list(members)] = True
-    masks[np.arange(len(others)), list(others)] = True
-    return masks

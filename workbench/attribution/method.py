@@ -1,4 +1,4 @@
-"""A peer as an object: a named function and what a reader must know before calling it."""
+"""A method as an object: a named function and what a reader must know before calling it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from workbench.attribution.oracle import inner, player_indices
+from workbench.attribution.result import Attribution
 from workbench.cases import Case
 from workbench.game import Restricted
-from workbench.peers.oracle import inner, player_indices
+from workbench.meter import Ledger
 
 NEEDS = ("case", "prompt", "attention", "gradients", "reference")
 MODEL_NEEDS = ("prompt", "attention", "gradients")
@@ -20,7 +22,7 @@ PLAYERS = ("elements", "facts", "nodes")
 
 @dataclass(frozen=True)
 class Method:
-    """One way to score elements: `scores = method(game, case, rng=..., **settings)`, (n,), higher = matters more.
+    """One way to score elements: `method(game, case, rng=..., **settings).scores`, (n,), higher = matters more.
 
     needs, of `NEEDS`: `case` = a graph; `prompt`, `attention`, `gradients` = a language model's game; `reference` = the
     elements to be matched, as a setting.
@@ -61,8 +63,10 @@ class Method:
         rng: np.random.Generator | None = None,
         players: str | Sequence[int] | np.ndarray | None = None,
         **settings,
-    ) -> np.ndarray:
-        """Scores (n,) float64. game: an oracle with `n`, a Meter around one, or a language model's game.
+    ) -> Attribution:
+        """Scores (n,) float64, and what they cost by the game's own ledger, where it keeps one.
+
+        game: an oracle with `n`, a Meter around one, or a language model's game.
 
         case: None where the game has one or needs none. rng: None means the generator of seed 0. players: `elements`,
         `facts`, `nodes`, or indices or a mask (n,) of those that can be removed; None: `plays`.
@@ -74,13 +78,14 @@ class Method:
         if self.stochastic:
             settings["rng"] = np.random.default_rng(0) if rng is None else rng
         chosen = self._players(case, n, players)
+        before = _spent(game)
         if chosen is None:
             scores = np.asarray(self.function(game, case, **settings), dtype=np.float64)
         else:
             scores = spread(self.function(Restricted(game, chosen), case, **settings), chosen, case, n)
         if scores.shape != (n,) or not np.isfinite(scores).all():
             raise ValueError(f"{self.name} gave scores of shape {scores.shape} for {n} elements, or not finite ones")
-        return scores
+        return Attribution(self.name, scores, ledger=_spent(game) - before)
 
     def _check(self, case: Case | None, n: int, settings: dict) -> None:
         if case is not None and len(case.elements) != n:
@@ -109,6 +114,11 @@ class Method:
         if not len(asked):
             raise ValueError("players must be one element or more; an empty list leaves nothing to score")
         return np.flatnonzero(asked) if np.asarray(asked).dtype == bool else np.asarray(asked)
+
+
+def _spent(game: Any) -> Ledger:
+    ledger = getattr(inner(game), "ledger", None)
+    return ledger.copy() if isinstance(ledger, Ledger) else Ledger()
 
 
 def own_case(game: Any) -> Case | None:

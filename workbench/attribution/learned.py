@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from workbench.attribution.oracle import inner
 from workbench.cases import Case
 from workbench.explain import masks
 from workbench.explain.terms import Weights
-from workbench.peers.oracle import inner
 from workbench.prompts import Template
 
 SEEDS = 2**31

@@ -1,24 +1,24 @@
-"""All peers by name."""
+"""All methods by name."""
 
 from __future__ import annotations
 
-from workbench.peers import ablation, chance, inside
-from workbench.peers.attntrace import attn_trace
-from workbench.peers.cf_gnn import cf_gnn
-from workbench.peers.learned import loop_masks, paper_masks
-from workbench.peers.lima import lima
-from workbench.peers.method import Method
-from workbench.peers.reagent import reagent
-from workbench.peers.shapley import kernel_shap, shapley_sampling
-from workbench.peers.surrogate import context_cite
-from workbench.peers.tracllm import tracllm
+from workbench.attribution import ablation, chance, inside
+from workbench.attribution.attntrace import attn_trace
+from workbench.attribution.cf_gnn import cf_gnn
+from workbench.attribution.learned import loop_masks, paper_masks
+from workbench.attribution.lima import lima
+from workbench.attribution.linear import context_cite
+from workbench.attribution.method import Method
+from workbench.attribution.reagent import reagent
+from workbench.attribution.shapley import kernel_shap, shapley_sampling
+from workbench.attribution.tracllm import tracllm
 
 THE_PAPER = "Wang, Chen, Kabir 2025, arXiv:2509.21241"
 
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        Method("random", chance.uniform, "chance", "0", stochastic=True),
+        Method("random", ablation.uniform, "chance", "0", stochastic=True),
         Method("random_aligned", chance.aligned, THE_PAPER, "0", needs=("case", "reference"), stochastic=True),
         Method("random_degree", chance.degree_matched, "chance", "0", needs=("case", "reference"), stochastic=True),
         Method("attention_highest", inside.attention_highest, THE_PAPER, "1", needs=("attention",)),
@@ -36,7 +36,7 @@ METHODS: dict[str, Method] = {
         Method("kernel_shap", kernel_shap, "Lundberg, Lee 2017, arXiv:1705.07874; Covert, Lee 2021, arXiv:2012.01536",
                "samples + 2", stochastic=True),
         Method("shapley_sampling", shapley_sampling, "Castro et al. 2009; Mitchell et al. 2022, arXiv:2104.12199",
-               "permutations * (n - 1) + 2", stochastic=True),
+               "permutations * (n - 1) + 2 at most", stochastic=True),
         Method("tracllm", tracllm, "Wang, Zou, Geng, Jia 2025, arXiv:2506.04202",
                "(2 + 4 groups + 2 groups * permutations) * (log2(n / groups) + 1)", stochastic=True, plays="facts"),
         Method("attn_trace", attn_trace, "Wang, Geng, Chen, Jia 2025, arXiv:2508.03793", "draws",

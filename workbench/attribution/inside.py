@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from workbench.attribution.oracle import able, player_indices, whole_masks
 from workbench.cases import Case
-from workbench.peers.oracle import able, player_indices, whole_masks
 
 BATCH = 8  # gated rows whose graphs are held at once
 
@@ -34,21 +34,20 @@ def gradient_gate(game: Any, case: Case | None = None) -> np.ndarray:
 def integrated_gradients(game: Any, case: Case | None = None, *, steps: int = 32) -> np.ndarray:
     """Integral of dv/dk_i along the straight path from k = 0 to k = 1, by Gauss-Legendre quadrature with `steps` nodes.
 
-    Scores add up to v(1) - v(0) of the gated game (completeness; see `completeness_gap`), in units of the value.
+    Scores add up to v(1) - v(0) of the gated game (completeness), in units of the value.
     Source: Sundararajan, Taly, Yan 2017, eq. 1.
     """
     if steps < 1:
         raise ValueError(f"steps must be 1 or more, not {steps!r}")
     nodes, weights = np.polynomial.legendre.leggauss(steps)
-    keep = np.repeat((nodes[:, None] + 1) / 2, game.n, axis=1)
-    slopes = [gradients(game, keep[k : k + BATCH])[1] for k in range(0, steps, BATCH)]
-    return weights / 2 @ np.concatenate(slopes)
+    return path_gradients(game, (nodes + 1) / 2, weights / 2)
 
 
-def completeness_gap(game: Any, scores: np.ndarray) -> float:
-    """Sum of scores less v(1) - v(0) of the gated game, in units of the value."""
-    empty, full = gradients(game, np.array([[0.0] * game.n, [1.0] * game.n]))[0]
-    return float(np.sum(scores) - (full - empty))
+def path_gradients(game: Any, at: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Weighted mean (n,) of the gradients at the places `at` (steps,) of the straight path, where every k_i is that."""
+    keep = np.repeat(at[:, None], game.n, axis=1)
+    slopes = [gradients(game, keep[k : k + BATCH])[1] for k in range(0, len(at), BATCH)]
+    return np.average(np.concatenate(slopes), axis=0, weights=weights)
 
 
 def gradients(game: Any, keep: np.ndarray, **form) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""What peers ask: a game of n players, with or without a language model, below meters and restrictions or bare."""
+"""What methods ask: a game of n players, with or without a language model, below meters and restrictions or bare."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How faithful the scores of peers are to the model: measures by removal, case by case, beside scores by chance."""
+"""How faithful the scores of methods are to the model: measures by removal, case by case, beside scores by chance."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from workbench.attribution.features import Features
+from workbench.attribution.oracle import inner
+from workbench.attribution.registry import METHODS
 from workbench.cases import Case
-from workbench.explain.features import Features
 from workbench.game import Engine, Game, Restricted
-from workbench.peers.oracle import inner
-from workbench.peers.registry import METHODS
 from workbench.stats import cell, comprehensiveness, lds, ranking, top_k_drop
 
 MEASURES = ("top_k_drop", "comprehensiveness", "lds")
@@ -43,7 +43,7 @@ def faithfulness(
         raise ValueError(f"masks must be 2 or more, draws and k 1 or more, not {masks!r}, {draws!r}, {k!r}")
     bad = [name for name in methods if name not in METHODS or "reference" in METHODS[name].needs]
     if bad:
-        raise ValueError(f"{bad[0]!r} is no peer that scores a case by itself; there are {', '.join(METHODS)}")
+        raise ValueError(f"{bad[0]!r} is no method that scores a case by itself; there are {', '.join(METHODS)}")
     rows = []
     for case in cases:
         game = Game.of(engine, case, max_new_tokens=max_new_tokens)
@@ -64,10 +64,8 @@ def faithfulness(
 def scored(game: Game, name: str, *, seed: int = 0, **settings) -> tuple[np.ndarray, dict[str, int]]:
     """A method's scores (n,) of a case, and what it cost when nothing is known beforehand."""
     fresh = Game(game.engine, game.case, game.answer, form=game.form, max_new_tokens=game.max_new_tokens)
-    before = fresh.ledger.copy()
-    scores = METHODS[name](fresh, rng=np.random.default_rng(seed), **settings)
-    spent = fresh.ledger - before
-    return scores, {"prompts": spent.rows, "backward_passes": spent.backward_passes}
+    found = METHODS[name](fresh, rng=np.random.default_rng(seed), **settings)
+    return found.scores, {"prompts": found.ledger.rows, "backward_passes": found.ledger.backward_passes}
 
 
 def measured(

@@ -8,8 +8,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from workbench.attribution.oracle import Oracle
 from workbench.cases import Case
-from workbench.peers.oracle import Oracle
+from workbench.keeps import only
 
 Group = tuple[int, ...]
 """Positions of a group's elements, never their texts: equal texts are different elements."""
@@ -63,25 +64,23 @@ def search(game: Oracle, score: Callable[[list[Group]], np.ndarray], *, groups: 
 
 def single(game: Oracle, level: list[Group], **_) -> np.ndarray:
     """v(group) - v(0)."""
-    values = game(np.vstack([_mask(game.n, []), *(_mask(game.n, [g]) for g in level)]))
+    values = game(only(game.n, [(), *level]))
     return values[1:] - values[0]
 
 
 def leave_one_out(game: Oracle, level: list[Group], **_) -> np.ndarray:
     """v(all groups left) - v(all but this one)."""
-    whole = _mask(game.n, level)
-    values = game(np.vstack([whole, *(whole & ~_mask(game.n, [g]) for g in level)]))
+    values = game(only(game.n, [sum(level, ()), *(sum(level[:k] + level[k + 1 :], ()) for k in range(len(level)))]))
     return values[0] - values[1:]
 
 
 def shapley(game: Oracle, level: list[Group], *, rng: np.random.Generator, permutations: int, top: float) -> np.ndarray:
     """Mean over the largest `top` share (one at least) of the marginal contributions in random orders."""
-    orders = [rng.permutation(len(level)) for _ in range(permutations)]
-    paths = [[_mask(game.n, [level[i] for i in order[:k]]) for k in range(len(level) + 1)] for order in orders]
-    values = np.asarray(game(np.vstack([mask for path in paths for mask in path]))).reshape(permutations, -1)
-    gains = np.empty((permutations, len(level)))
-    for row, order, steps in zip(gains, orders, np.diff(values, axis=1), strict=True):
-        row[order] = steps
+    orders = np.array([rng.permutation(len(level)) for _ in range(permutations)])
+    walks = [sum((level[i] for i in order[:k]), ()) for order in orders for k in range(len(level) + 1)]
+    values = np.asarray(game(only(game.n, walks))).reshape(permutations, -1)
+    gains = np.empty(orders.shape)
+    np.put_along_axis(gains, orders, np.diff(values, axis=1), axis=1)
     count = max(1, int(top * permutations))
     return -np.sort(-gains, axis=0)[:count].mean(0)
 
@@ -92,10 +91,3 @@ SCORERS: dict[str, Scorer] = {f.__name__: f for f in (single, leave_one_out, sha
 def _halves(group: Group) -> list[Group]:
     middle = (len(group) + 1) // 2
     return [group[:middle], group[middle:]] if len(group) > 1 else [group]
-
-
-def _mask(n: int, groups: list[Group]) -> np.ndarray:
-    """(1, n) bool: the elements of the groups."""
-    mask = np.zeros((1, n), dtype=bool)
-    mask[0, [i for group in groups for i in group]] = True
-    return mask

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from workbench.attribution.oracle import Oracle, ends, kept
 from workbench.cases import Case
-from workbench.peers.oracle import Oracle, ends, kept
 
 
 def reagent(

@@ -6,15 +6,17 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from workbench.explain.features import Features
-from workbench.meter import Ledger
+from workbench.attribution.features import Features
+from workbench.meter import Ledger, Meter
 from workbench.stats import spearman
 
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """Scores (n,) of the elements, in the unit of the game, as `attribution` makes them.
+    """What every method gives: scores (n,) of the elements, a higher one saying that the element matters more.
 
+    Those of a game's values are in its unit and make a linear model of it, see `predict`; `attribution` tries it.
+    features, coefficients: what that model is made of; None: the elements and their scores.
     completeness_error: |sum of scores - (v(all) - v(none))|. lds: rank correlation of `predict` with the game on masks
     that were not fitted; NaN where one of the two is constant, or where no masks were held out. lds_elements: the same
     with the scores of the kept elements added up, which is `lds` where the features are the elements. gap: what a
@@ -23,20 +25,22 @@ class Attribution:
     """
 
     method: str
-    features: Features = field(repr=False)
-    coefficients: np.ndarray = field(repr=False)
     scores: np.ndarray
-    intercept: float
-    completeness_error: float
-    lds: float
-    lds_elements: float
-    calls: int
+    features: Features | None = field(default=None, repr=False)
+    coefficients: np.ndarray | None = field(default=None, repr=False)
+    intercept: float = 0.0
+    completeness_error: float = float("nan")
+    lds: float = float("nan")
+    lds_elements: float = float("nan")
+    calls: int = 0
     gap: float = 0.0
     stderr: np.ndarray | None = None
     ledger: Ledger = field(default_factory=Ledger)
 
     def predict(self, keep: np.ndarray) -> np.ndarray:
-        """The surrogate's values (m,) of masks (m, n)."""
+        """The linear model's values (m,) of masks (m, n)."""
+        if self.features is None or self.coefficients is None:
+            return np.asarray(keep, dtype=float) @ self.scores + self.intercept
         return self.features(keep) @ self.coefficients + self.intercept
 
     def to_dict(self) -> dict:
@@ -61,23 +65,26 @@ def attribution(
     *,
     difference: float,
     held_out: tuple[np.ndarray, np.ndarray],
+    meter: Meter,
     **rest,
 ) -> Attribution:
     """An `Attribution` of a linear model on features, tried on masks (m, n) and values (m,) that it has not seen.
 
-    difference: v(all) - v(none).
+    difference: v(all) - v(none). meter: through which the game was asked.
     """
     scores = features.to_elements(coefficients)
     masks, values = held_out
     return Attribution(
         method=method,
+        scores=scores,
         features=features,
         coefficients=coefficients,
-        scores=scores,
         intercept=float(intercept),
         completeness_error=abs(float(scores.sum() - difference)),
         lds=agreement(features(masks) @ coefficients, values),
         lds_elements=agreement(masks @ scores, values),
+        calls=meter.calls,
+        ledger=meter.ledger,
         **rest,
     )
 

@@ -1,4 +1,4 @@
-"""The registry of peers: one interface, clear refusals, rows as announced, scores by chance matched as announced."""
+"""The registry of methods: one interface, clear refusals, rows as announced, scores by chance matched as announced."""
 
 from collections import Counter
 
@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from peer_games import Counted, Smooth, additive, conjunction, disjunction, table, top
 from tiny import chain_case
 
+from workbench.attribution import METHODS, Method
+from workbench.attribution.oracle import inner, player_indices, whole_masks
 from workbench.cases import Fact
 from workbench.explain.baselines import element_type
 from workbench.game import Restricted
 from workbench.meter import Meter
-from workbench.peers import METHODS, Method
-from workbench.peers.oracle import inner, player_indices, whole_masks
 
 VALUES_ALONE = sorted(name for name, m in METHODS.items() if not m.needs)
 LEFT_OUT = {"random"}
@@ -44,10 +44,10 @@ def test_the_registry_holds_what_it_should_and_says_what_each_needs():
 @pytest.mark.parametrize("n", [1, 2, 7, 12])
 def test_every_method_of_values_alone_scores_any_oracle(name, n):
     game, method = additive(np.linspace(-1, 2, n)), METHODS[name]
-    scores = method(game, rng=np.random.default_rng(3))
+    scores = method(game, rng=np.random.default_rng(3)).scores
     assert scores.shape == (n,) and scores.dtype == np.float64
     plain = Meter(lambda keep: keep @ np.linspace(-1, 2, n), n)  # a bare function, counted
-    again = method(plain, rng=np.random.default_rng(3))
+    again = method(plain, rng=np.random.default_rng(3)).scores
     assert np.array_equal(scores, again)
     if name not in LEFT_OUT and n > 2:
         assert scores[n // 2 :].mean() > scores[: n // 2].mean()
@@ -57,7 +57,7 @@ def test_every_method_of_values_alone_scores_any_oracle(name, n):
 @pytest.mark.parametrize("game", [conjunction, disjunction])
 def test_methods_find_what_theory_says_they_find(name, game):
     members = {3, 5} if name == "lima" and game is conjunction else {2, 7}
-    scores = METHODS[name](game(10, members), rng=np.random.default_rng(0))
+    scores = METHODS[name](game(10, members), rng=np.random.default_rng(0)).scores
     # an element of an OR is not missed when it alone goes; one of an AND gives nothing when it alone is there
     blind = {("leave_one_out", disjunction), ("feature_ablation", disjunction), ("single_fact", conjunction)}
     if (name, game) in blind:
@@ -84,7 +84,8 @@ def test_methods_find_what_theory_says_they_find(name, game):
 def test_rows_are_those_announced(name, n, rows, how):
     game = additive(np.arange(n, dtype=float))
     METHODS[name](game, rng=np.random.default_rng(0), **how)
-    assert game.rows == rows
+    # of orders that begin or end alike the masks are asked once
+    assert game.rows == rows if name != "shapley_sampling" else 0.9 * rows < game.rows <= rows
 
 
 def test_what_is_missing_is_named():
@@ -127,17 +128,17 @@ def test_only_players_are_removed_and_nodes_add_up_their_facts():
         seen.append(keep)
         return keep @ weights
 
-    scores = METHODS["single_fact"](OnCase(case, value))  # made for texts: facts play
+    scores = METHODS["single_fact"](OnCase(case, value)).scores  # made for texts: facts play
     assert all(keep[:, :nodes].all() for keep in seen)
     assert np.allclose(scores[nodes:], weights[nodes:])
     for i, node in enumerate(case.nodes):
         assert scores[i] == sum(w for f, w in zip(case.facts, weights[nodes:], strict=True) if node in (f.head, f.tail))
     seen.clear()
-    assert np.allclose(METHODS["single_fact"](OnCase(case, value), players="elements"), weights)
-    some = METHODS["leave_one_out"](OnCase(case, value), players=[nodes, nodes + 3])
+    assert np.allclose(METHODS["single_fact"](OnCase(case, value), players="elements").scores, weights)
+    some = METHODS["leave_one_out"](OnCase(case, value), players=[nodes, nodes + 3]).scores
     assert np.array_equal(np.flatnonzero(some), [nodes, nodes + 3])
     mask = np.isin(np.arange(nodes + facts), [nodes, nodes + 3])
-    assert np.array_equal(METHODS["leave_one_out"](OnCase(case, value), players=mask), some)
+    assert np.array_equal(METHODS["leave_one_out"](OnCase(case, value), players=mask).scores, some)
     with pytest.raises(ValueError, match="players must be unlike numbers from 0 to 18"):
         METHODS["leave_one_out"](OnCase(case, value), players=[1, 1])
 
@@ -162,7 +163,7 @@ def test_a_game_between_some_of_a_cases_elements_has_no_case():
     case = chain_case()
     whole = OnCase(case, lambda keep: keep.sum(1))
     few = Restricted(whole, [2, 5, 11])
-    assert METHODS["single_fact"](few).tolist() == [1, 1, 1]
+    assert METHODS["single_fact"](few).scores.tolist() == [1, 1, 1]
     with pytest.raises(ValueError, match="random_aligned needs a case"):
         METHODS["random_aligned"](few, reference=[1])
 
@@ -170,9 +171,9 @@ def test_a_game_between_some_of_a_cases_elements_has_no_case():
 def test_gradients_of_a_restricted_game():
     below = Smooth(5, {(0, 1): 2.0, (2, 3): 3.0, (4,): 1.0})
     game = Meter(Restricted(below, [1, 2, 4], off=[3, 4]), 3)
-    assert METHODS["gradient_gate"](game).tolist() == [2, 0, 0]
-    assert np.allclose(METHODS["integrated_gradients"](game), [2, 0, 0])
-    assert METHODS["gradient_gate"](below, players=[3, 0]).tolist() == [2, 0, 0, 3, 0]
+    assert METHODS["gradient_gate"](game).scores.tolist() == [2, 0, 0]
+    assert np.allclose(METHODS["integrated_gradients"](game).scores, [2, 0, 0])
+    assert METHODS["gradient_gate"](below, players=[3, 0]).scores.tolist() == [2, 0, 0, 3, 0]
 
 
 @pytest.mark.parametrize("apart", [False, True])
@@ -186,7 +187,7 @@ def test_aligned_chance_draws_the_reference_types(apart):
     for seed in range(30):
         scores = METHODS["random_aligned"](
             game, case, rng=np.random.default_rng(seed), reference=reference, apart=apart
-        )
+        ).scores
         best = top(scores, 3)
         assert Counter(element_type(case.elements[i]) for i in best) == wanted
         assert {i for i in best if scores[i] >= 1} == best and np.sort(scores)[-4] < 1
@@ -204,10 +205,10 @@ def test_degree_matched_chance_draws_like_degrees():
     assert degree["format_1"] == max(degree.values()) == 3 and list(degree.values()).count(3) == 1
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        assert top(METHODS["random_degree"](game, case, rng=rng, reference=[hub]), 1) == {hub}
-        (other,) = top(METHODS["random_degree"](game, case, rng=rng, reference=[hub], apart=True), 1)
+        assert top(METHODS["random_degree"](game, case, rng=rng, reference=[hub]).scores, 1) == {hub}
+        (other,) = top(METHODS["random_degree"](game, case, rng=rng, reference=[hub], apart=True).scores, 1)
         assert other != hub and degree[case.nodes[other]] == 2
-        (fact,) = top(METHODS["random_degree"](game, case, rng=rng, reference=[len(case.nodes)]), 1)
+        (fact,) = top(METHODS["random_degree"](game, case, rng=rng, reference=[len(case.nodes)]).scores, 1)
         assert fact >= len(case.nodes)
     with pytest.raises(ValueError, match="has no element"):
         METHODS["random_degree"](game, case, reference=[Fact("a", "input", "b")])

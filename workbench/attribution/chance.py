@@ -1,4 +1,4 @@
-"""Scores by chance: uniform, or matched to a reference set in type or in degree."""
+"""Scores by chance, matched to a reference set in type or in degree."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from workbench.attribution.oracle import Oracle
 from workbench.cases import Case, Fact
 from workbench.explain.baselines import element_type
-from workbench.peers.oracle import Oracle
 
 Reference = Iterable[int | str | Fact]
 """Elements of a case: their indices, or node ids and facts."""
-
-
-def uniform(game: Oracle, case: Case | None = None, *, rng: np.random.Generator) -> np.ndarray:
-    """Scores drawn from [0, 1)."""
-    return rng.random(game.n)
 
 
 def aligned(

@@ -1,4 +1,4 @@
-"""Peers that search: TracLLM, ReAGent, LiMA and CF-GNNExplainer, against their formulas worked out by hand."""
+"""Methods that search: TracLLM, ReAGent, LiMA and CF-GNNExplainer, against their formulas worked out by hand."""
 
 import itertools
 
@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from peer_games import Counted, Smooth, additive, conjunction, disjunction, table, top
 from tiny import chain_case
 
-from workbench.peers import METHODS, LimaWeights, cf_search
-from workbench.peers.lima import Objective, bidirectional
-from workbench.peers.tracllm import SCORERS, search
+from workbench.attribution import METHODS, LimaWeights, cf_search
+from workbench.attribution.lima import Objective, bidirectional
+from workbench.attribution.tracllm import SCORERS, search
+from workbench.keeps import without
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -66,10 +67,10 @@ def test_scorers_are_their_formulas_within_what_is_left():
 
 def test_tracllm_weighs_and_takes_the_largest():
     weights = np.arange(1.0, 9)
-    parts = [METHODS["tracllm"](additive(weights), rng=rng(), groups=8, weights={s: w}) for s, w in
+    parts = [METHODS["tracllm"](additive(weights), rng=rng(), groups=8, weights={s: w}).scores for s, w in
              (("single", 1.0), ("leave_one_out", 2.0), ("shapley", 1.0))]  # fmt: skip
     assert np.allclose(parts, [weights, 2 * weights, weights])
-    assert np.allclose(METHODS["tracllm"](additive(weights), rng=rng(), groups=8), 2 * weights)
+    assert np.allclose(METHODS["tracllm"](additive(weights), rng=rng(), groups=8).scores, 2 * weights)
     with pytest.raises(ValueError, match="unknown scorer 'luck'"):
         METHODS["tracllm"](additive(weights), weights={"luck": 1.0})
 
@@ -82,7 +83,7 @@ def test_a_step_of_reagent_is_its_formula():
     game, asked = additive(weights), []
     value = game.value
     game.value = lambda keep: asked.append(keep) or value(keep)
-    scores = METHODS["reagent"](game, rng=rng(5), probes=1, steps=1, share=0.4, scale=2.0)
+    scores = METHODS["reagent"](game, rng=rng(5), probes=1, steps=1, share=0.4, scale=2.0).scores
     start = rng(5).random((1, 5))[0]
     out = ~asked[1][0]
     assert out.sum() == 2
@@ -95,10 +96,10 @@ def test_a_step_of_reagent_is_its_formula():
 def test_reagent_averages_the_probes_that_converged():
     # the decision stands with any player: every probe stops after one step, with rows for 2 ends, 1 step and 1 check
     game = disjunction(6, range(6))
-    scores = METHODS["reagent"](game, rng=rng(), probes=4)
+    scores = METHODS["reagent"](game, rng=rng(), probes=4).scores
     assert game.rows == 2 + 4 + 4 and scores.sum() == pytest.approx(1)
     never = Counted(6, lambda keep: keep[:, 0] - 2.0)  # nothing keeps the decision: all probes run to the end
-    scores = METHODS["reagent"](never, rng=rng(), probes=4, steps=20)
+    scores = METHODS["reagent"](never, rng=rng(), probes=4, steps=20).scores
     assert never.rows == 2 + 20 * 8 and top(scores, 1) == {0}
     for wrong in ({"share": 1.0}, {"probes": 0}):
         with pytest.raises(ValueError, match="probes, steps and top must be 1 or more"):
@@ -147,12 +148,12 @@ def test_the_order_is_that_of_the_search_as_worded(n, candidates, seed):
 
 
 def test_lima_orders_and_seeds():
-    scores = METHODS["lima"](additive([3.0, 1.0, 2.0]))
+    scores = METHODS["lima"](additive([3.0, 1.0, 2.0])).scores
     assert np.allclose(scores, [1, 1 / 3, 1 / 2])
     # where no player alone has an effect, a seed shows the way
     game = conjunction(12, (4, 9, 11))
-    assert {4, 9} <= top(METHODS["lima"](game, start=(4, 9)), 2)
-    assert top(METHODS["lima"](game, start=(4, 9)), 3) == {4, 9, 11}
+    assert {4, 9} <= top(METHODS["lima"](game, start=(4, 9)).scores, 2)
+    assert top(METHODS["lima"](game, start=(4, 9)).scores, 3) == {4, 9, 11}
 
 
 # CF-GNNExplainer
@@ -161,17 +162,11 @@ def test_lima_orders_and_seeds():
 def test_the_search_finds_the_flip_and_stores_every_one():
     game = Smooth(6, {(1, 4): 4.0, (0,): 0.1, (2,): 0.1, (3,): 0.1}, offset=-2.0)  # kept where 1 and 4 are
     found = cf_search(game, steps=80, beta=0.2)
-    assert found.flips and all(game(_without(6, flip))[0] <= 0 for flip in found.flips)
+    assert found.flips and all(game(without(6, [flip]))[0] <= 0 for flip in found.flips)
     assert len(found.best) == min(map(len, found.flips)) and set(found.best) & {1, 4}
-    scores = METHODS["cf_gnn"](game, steps=80, beta=0.2)
+    scores = METHODS["cf_gnn"](game, steps=80, beta=0.2).scores
     assert top(scores, len(found.best)) == set(found.best) and scores.max() > 1
     assert game.passes <= 160
-
-
-def _without(n, flip):
-    keep = np.ones((1, n), dtype=bool)
-    keep[0, list(flip)] = False
-    return keep
 
 
 def test_one_step_is_its_formula():
@@ -190,7 +185,7 @@ def test_no_flip_leaves_the_gates_as_scores():
     game = Smooth(3, {(0,): 1.0}, offset=5.0)
     found = cf_search(game, steps=5)
     assert found.flips == [] and found.best == ()
-    scores = METHODS["cf_gnn"](game, steps=5)
+    scores = METHODS["cf_gnn"](game, steps=5).scores
     assert np.allclose(scores, 1 - found.keep) and top(scores, 1) == {0}
     for wrong in ({"steps": 0}, {"momentum": 1.0}, {"beta": -1.0}):
         with pytest.raises(ValueError, match="out of range"):

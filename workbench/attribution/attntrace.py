@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from workbench.attribution.oracle import able
 from workbench.cases import Case
-from workbench.peers.oracle import able
 
 
 def attn_trace(

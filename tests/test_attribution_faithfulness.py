@@ -1,12 +1,12 @@
-"""Faithfulness of peers over cases: the measures are those of the stats, cost is counted, chance is the control."""
+"""Faithfulness of methods over cases: the measures are those of the stats, cost is counted, chance is the control."""
 
 import numpy as np
 import pytest
 from explain_cases import cases, engine
 
+from workbench.attribution import METHODS
+from workbench.attribution.faithfulness import COSTS, MEASURES, cells, faithfulness, measured, scored
 from workbench.game import Game
-from workbench.peers import METHODS
-from workbench.peers.faithfulness import COSTS, MEASURES, cells, faithfulness, measured, scored
 from workbench.stats import top_k_drop
 
 NAMES = ("leave_one_out", "gradient_gate")
@@ -26,7 +26,7 @@ def test_a_row_for_each_case_and_method(rows: list[dict]) -> None:
 
 def test_measures_are_those_of_the_games_own_values(rows: list[dict]) -> None:
     game = Game.of(engine(), cases()[1])
-    scores = METHODS["leave_one_out"](game)
+    scores = METHODS["leave_one_out"](game).scores
     (row,) = [r for r in rows if (r["case"], r["method"]) == ("two", "leave_one_out")]
     assert row["top_k_drop"] == pytest.approx(top_k_drop(game, np.argsort(-scores, kind="stable"), 3), abs=1e-4)
     assert {name: row[name] for name in MEASURES} == pytest.approx(measured(game, scores, masks=16), abs=1e-4)
@@ -39,7 +39,7 @@ def test_cost_is_that_of_a_game_nothing_is_known_of() -> None:
     first, cost = scored(game, "leave_one_out")
     facts = game.case.keep_facts(np.vstack([np.ones((1, game.n), bool), ~np.eye(game.n, dtype=bool)]))
     assert cost == {"prompts": len(np.unique(facts, axis=0)), "backward_passes": 0}
-    assert first == pytest.approx(METHODS["leave_one_out"](game), abs=1e-4)
+    assert first == pytest.approx(METHODS["leave_one_out"](game).scores, abs=1e-4)
     assert scored(game, "gradient_gate")[1] == {"prompts": 1, "backward_passes": 1}
 
 
@@ -75,6 +75,6 @@ def test_the_same_seed_gives_the_same_rows_and_progress_tells_methods(rows: list
 
 
 @pytest.mark.parametrize("name", ["magic", "random_aligned"])
-def test_peers_that_cannot_score_a_case_by_themselves_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=f"'{name}' is no peer that scores a case by itself"):
+def test_methods_that_cannot_score_a_case_by_themselves_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"'{name}' is no method that scores a case by itself"):
         faithfulness(engine(), cases(), [name])

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from workbench.attribution.inside import gradients
+from workbench.attribution.oracle import able, inner, player_indices, whole_masks
 from workbench.cases import Case
-from workbench.peers.inside import gradients
-from workbench.peers.oracle import able, inner, player_indices, whole_masks
 
 START = 0.1  # sigma(0.1) is above 0.5: all is kept at first
 CLIP = 2.0  # of the gradient's norm
