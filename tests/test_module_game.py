@@ -82,8 +82,8 @@ def test_explainers_play_modules_as_they_play_elements(game):
 def test_certified_sets_of_modules_agree_with_every_mask():
     """Six of the shipped reader's twelve modules play, the others stay on; the base answers something else."""
     whole = ModuleGame(Game.of(Engine(shipped()), CASE, form="decision"))
-    alone = whole(without(whole.n, alone(whole.n)))
-    game = Restricted(whole, np.argsort(alone)[[0, 1, 8, 9, 10, 11]])
+    single = whole(without(whole.n, alone(whole.n)))
+    game = Restricted(whole, np.argsort(single)[[0, 1, 8, 9, 10, 11]])
     masks = every_mask(game.n)
     kept = game(masks) > 0
     assert kept[-1] and 0 < kept.sum() < len(kept)

@@ -209,7 +209,7 @@ def over_changed(found: Sequence[ChangedSets]) -> str:
 def above_chance(cells: Mapping[str, Mapping[str, Mapping]], measure: str) -> str:
     """Which methods a faithfulness measure puts surely above scores by chance, and which of them highest.
 
-    cells: method -> measure -> {mean, difference: {mean, p} or None}, as `workbench.peers.faithfulness.cells`.
+    cells: method -> measure -> {mean, difference: {mean, p} or None}, as `workbench.attribution.faithfulness.cells`.
     """
     tested = {name: row[measure] for name, row in cells.items() if row[measure].get("difference")}
     level = SURE / max(1, len(tested))

@@ -1,6 +1,6 @@
 """Where an adapter sits: the size and shape of its change of weights, and what it adds to the tokens of a prompt."""
 
-from workbench.adapter_folder import AdapterError
+from workbench.adapter_folder import AdapterError, Factors, read_factors
 from workbench.shift.agreement import (
     as_records,
     element_rows,
@@ -13,7 +13,6 @@ from workbench.shift.agreement import (
 from workbench.shift.base import base_weights
 from workbench.shift.causal import causal_check, deletions
 from workbench.shift.dose import contests, dose_effects, dose_path, dose_values, over_cases
-from workbench.shift.factors import Adapter, Factors, read_factors
 from workbench.shift.groups import (
     by_element,
     by_entity,
@@ -67,7 +66,6 @@ from workbench.shift.training import drift
 
 __all__ = [
     "MEASURES",
-    "Adapter",
     "AdapterError",
     "Directions",
     "Factors",

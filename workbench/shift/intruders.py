@@ -15,8 +15,8 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
+from workbench.adapter_folder import AdapterFolder, Factors
 from workbench.shift.base import Base, matching_weights
-from workbench.shift.factors import Adapter, Factors
 from workbench.shift.leading import leading
 from workbench.shift.spectrum import Keep, random_factors
 
@@ -96,7 +96,7 @@ def intruder_dimensions(
     for name, value in {"leading_vectors": leading_vectors, "draws": draws, "against": against}.items():
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; it must be 1 or more")
-    adapter = Adapter.open(adapter_folder)
+    adapter = AdapterFolder.open(adapter_folder)
     weight_of = matching_weights(adapter, base)
     rows: list[tuple] = []
     drawn = np.full((draws, len(adapter.scalings), leading_vectors), np.nan)
