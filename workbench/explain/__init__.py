@@ -2,7 +2,7 @@
 
 from workbench.explain.baselines import BASELINES
 from workbench.explain.changed import ChangedSets, changed_sets
-from workbench.explain.compare import UNTIL_FLIP, compare, explain, explain_all, records, summarise
+from workbench.explain.compare import UNTIL_FLIP, against, by_case, compare, explain, explain_all, records, summarise
 from workbench.explain.config import CERTIFIED, LEARNED, METHODS, ExplainConfig
 from workbench.explain.counterfactual import (
     FLAGS,
@@ -56,6 +56,8 @@ __all__ = [
     "Term",
     "TextDivergence",
     "Weights",
+    "against",
+    "by_case",
     "certified_change",
     "changed_sets",
     "compare",

@@ -21,7 +21,7 @@ from workbench.shift.groups import (
     element_name,
     saliency_shift,
 )
-from workbench.shift.intruders import Intruders, intruder_dimensions
+from workbench.shift.intruders import Intruders, at_threshold, intruder_dimensions
 from workbench.shift.measures import MEASURES, Measurement
 from workbench.shift.pairs import agreement_tests, rank_agreement
 from workbench.shift.reduced import (
@@ -74,6 +74,7 @@ __all__ = [
     "SmallestPart",
     "agreement_tests",
     "as_records",
+    "at_threshold",
     "base_shares",
     "base_weights",
     "by_element",

@@ -134,3 +134,9 @@ def _beside(count: int, null: np.ndarray) -> tuple[float, float, float, float]:
     """Mean and 95 % of the random counts, and p of as many or more."""
     low, high = np.quantile(null, [0.025, 0.975])
     return float(null.mean()), float(low), float(high), float((1 + (null >= count).sum()) / (1 + len(null)))
+
+
+def at_threshold(sweep: pd.DataFrame, *, k: int, threshold: float) -> pd.Series:
+    """The row of a sweep for the first k vectors at the threshold next to the given one."""
+    rows = sweep[sweep["k"] == k]
+    return rows.iloc[int((rows["threshold"] - threshold).abs().to_numpy().argmin())]

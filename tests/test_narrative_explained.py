@@ -6,8 +6,9 @@ import explain_cases as small
 import numpy as np
 import pytest
 
-from workbench.explain import ChangedSets, ElementSet, Explanation, OtherOrders, order_shares, verdict
+from workbench.explain import ChangedSets, ElementSet, Explanation, OtherOrders, against, by_case, order_shares
 from workbench.explain.counterfactual import one_by_one, verified_changes
+from workbench.narrative import explained as verdict
 from workbench.stats import PairedDifference
 
 
@@ -36,16 +37,9 @@ def explained(
 def test_removal_counts_facts_and_needed_ones() -> None:
     case = small.case()
     said = verdict.removal(case, ["command:hisat2"])
-    assert said == "1 element removed, with that 2 of 5 facts; of the 5 needed ones 2"
-    assert verdict.removal(case, case.facts, ["nothing_left"]).endswith("no fact is left in Gc")
-
-
-def test_outcome_says_what_changed() -> None:
-    case = small.case()
-    right = explained(full=case.toolchain, changed=())
-    assert verdict.outcome(right) == "the tuned model's toolchain, right on G, changed; the base model's stayed"
-    same = explained(full=("command:x",), changed=("command:x",), base=False)
-    assert verdict.outcome(same) == "the tuned model's toolchain, wrong on G, stayed"
+    assert said == "Taken out: hisat2 (1 element, with that 2 of 5 facts, 2 of the 5 on the right answer's path)."
+    assert verdict.removal(case, case.facts, ["nothing_left"]).endswith("Note: no fact is left in Gc.")
+    assert verdict.removal(case, ()) == "Nothing is taken out: Gc is G."
 
 
 def test_over_cases_gives_shares_and_means() -> None:
@@ -63,7 +57,7 @@ def test_against_is_first_minus_other() -> None:
         "in_loop": [explained(id=str(i)) for i in range(8)],
         "random_node": [explained("random_node", id=str(i), changed=("command:hisat2",)) for i in range(8)],
     }
-    found = verdict.against(groups, "in_loop", metric="jaccard")
+    found = against(groups, "in_loop", metric="jaccard")
     assert set(found) == {"random_node"}
     assert found["random_node"].mean == -1.0 and found["random_node"].p == pytest.approx(2 / 2**8)
     assert "more than random_node; less than none; with no sure difference to none" in verdict.ranking(found, "in_loop")
@@ -118,9 +112,9 @@ def test_an_order_by_chance_is_no_better_than_chance_under_one_stopping_rule() -
     sooner, unlike, artefact, times = 0, 0, 0, 100
     for seed in range(times):
         stopped, equal = by_chance(seed)
-        sooner += verdict.against(stopped, "in_loop", metric="elements_taken", seed=seed)["random_both"].p < 0.05
-        unlike += verdict.against(stopped, "in_loop", metric="jaccard", seed=seed)["random_both"].p < 0.05
-        artefact += verdict.against(equal, "in_loop", metric="jaccard", seed=seed)["random_both"].p < 0.05
+        sooner += against(stopped, "in_loop", metric="elements_taken", seed=seed)["random_both"].p < 0.05
+        unlike += against(stopped, "in_loop", metric="jaccard", seed=seed)["random_both"].p < 0.05
+        artefact += against(equal, "in_loop", metric="jaccard", seed=seed)["random_both"].p < 0.05
     bound = 0.05 * times + 3 * np.sqrt(0.05 * 0.95 * times)
     assert sooner <= bound and unlike <= bound
     assert artefact > 0.9 * times, "with as many elements the stopping rule is measured, not the order"
@@ -161,11 +155,11 @@ def test_what_other_orders_do_is_said_with_its_interval() -> None:
 
 def test_by_case_goes_case_by_case() -> None:
     groups = {m: [explained(m, id=i) for i in "ab"] for m in ("random_node", "certified", "in_loop", "paper")}
-    assert [(one.case.id, one.method) for one in verdict.by_case(groups)] == [
+    assert [(one.case.id, one.method) for one in by_case(groups)] == [
         ("a", "paper"), ("a", "in_loop"), ("a", "certified"), ("b", "paper"), ("b", "in_loop"), ("b", "certified"),
     ]  # fmt: skip
-    assert [one.method for one in verdict.by_case(groups, ["paper"])] == ["paper", "paper"]
-    assert [one.method for one in verdict.by_case({"in_loop": groups["in_loop"]})] == ["in_loop", "in_loop"]
+    assert [one.method for one in by_case(groups, ["paper"])] == ["paper", "paper"]
+    assert [one.method for one in by_case({"in_loop": groups["in_loop"]})] == ["in_loop", "in_loop"]
 
 
 def test_a_found_set_is_named_with_its_proof_and_its_price() -> None:

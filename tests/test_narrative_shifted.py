@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.shift import verdict
+from workbench.narrative import shifted as verdict
 
 
 def interval(mean: float, width: float = 0.1) -> dict[str, float]:
@@ -93,7 +93,19 @@ def test_response_names_the_best_dose_and_compares_the_ends() -> None:
 def test_switches_add_up_or_do_not(off: float, on: float, said: str) -> None:
     part = {"off": off, "off_low": off - 0.1, "off_high": off + 0.1, "on": on, "on_low": on, "on_high": on}
     text = verdict.switches(pd.DataFrame([{"projection": "q", "layer": layer, **part} for layer in (0, 1)]))
-    assert said in text and f"add up to {2 * off:.2f} switched off and {2 * on:.2f} switched on" in text
+    assert (
+        "largest norm" not in text
+        and said in text
+        and f"add up to {2 * off:.2f} switched off and {2 * on:.2f} switched on" in text
+    )
+
+
+def test_the_module_of_the_largest_norm_is_told_by_what_goes_with_it() -> None:
+    ends = {"off_low": -0.1, "off_high": 0.7, "on": 0.1, "on_low": 0.0, "on_high": 0.2}
+    off = {"a": 0.6, "b": 0.0, "c": 0.2}
+    rows = [{"module": m, "projection": "q", "layer": k, "off": off[m], **ends} for k, m in enumerate(off)]
+    said = verdict.switches(pd.DataFrame(rows), pd.Series({"a": 1.0, "b": 9.0, "c": 2.0}))
+    assert said.endswith("largest norm, q of layer 1, goes 0.00 [-0.10, 0.70]: it is number 3 of 3.")
 
 
 def test_cheap_maps_are_named_only_above_chance() -> None:
