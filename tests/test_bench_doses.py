@@ -9,6 +9,7 @@ from tiny import chain_case
 
 from workbench.bench import doses
 from workbench.game import Engine, ModuleGame
+from workbench.keeps import without
 from workbench.shift import contests, dose_path, to_singular_parts
 
 CASE = chain_case()
@@ -33,7 +34,7 @@ def test_lines_hold_the_shares_that_go_with_the_top_units(played, monkeypatch):
     assert [(r["unit"], r["off"], r["of"]) for r in rows] == [("module", 1, 12), ("module", 2, 12), ("part", 5, 48)]
     play = ModuleGame(games[0])
     tuned, base, off = play(
-        np.vstack([np.ones(12), np.zeros(12), play.switched_off([np.argsort(-maps["module"][0])[:2]])])
+        np.vstack([np.ones(12), np.zeros(12), without(play.n, [np.argsort(-maps["module"][0])[:2]])])
     )
     assert rows[1]["map"] == pytest.approx((tuned - off) / (tuned - base), abs=1e-4)
     assert all(r["random sets"] == 3 and r["parameters"] > 0 for r in rows)

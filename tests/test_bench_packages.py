@@ -8,13 +8,13 @@ import torch
 from asked_cases import asked, has
 from explain_cases import cases, engine, model
 
+from workbench.attribution import METHODS
 from workbench.bench import contenders, packages
 from workbench.bench.contenders import CONTENDERS, OURS, Given
 from workbench.bench.costs import citing
 from workbench.bench.packages import PackageMissing, Text, captum_scores, context_cite_scores
 from workbench.bench.passes import Passes, counted
 from workbench.bench.quality import largest_difference
-from workbench.peers import METHODS
 from workbench.prompts import text
 
 
@@ -23,7 +23,7 @@ from workbench.prompts import text
 def test_our_ablation_is_captums_on_the_same_prompt(call):
     for number in range(3):
         one = asked(number)
-        ours = METHODS["leave_one_out"](one.part())
+        ours = METHODS["leave_one_out"](one.part()).scores
         theirs = captum_scores(model(), one.case, one.answer, method="FeatureAblation", **call)
         assert np.abs(ours).max() > 0.01 and np.abs(theirs - ours).max() < 1e-4
 

@@ -10,13 +10,13 @@ from explain_cases import NAMES, cases, engine
 
 from workbench import models
 from workbench.artifacts import runs
+from workbench.attribution import METHODS
 from workbench.bench import contenders, peers
 from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given
 from workbench.bench.costs import certified_explanation, element_ablation, long_case
 from workbench.bench.quality import Quality
 from workbench.cases import save_cases
 from workbench.cli import main
-from workbench.peers import METHODS
 from workbench.stats import comprehensiveness, ranking, spearman, top_k_drop
 
 
@@ -47,7 +47,7 @@ def test_rows_hold_quality_cost_and_what_a_package_said_when_it_failed():
 
 def test_quality_is_that_of_the_games_own_values():
     one = answered(1)
-    scores = METHODS["leave_one_out"](one.part())
+    scores = METHODS["leave_one_out"](one.part()).scores
     found = CONTENDERS["smallest_flip_set"].ask(one).found
     quality = Quality.of(one, size=len(found.elements), masks=32)
     measured, order = quality(scores), ranking(scores)

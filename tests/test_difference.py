@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import chain_case, tiny_reader
 
-from workbench.explain.difference import linear_surrogate, shapley
-from workbench.explain.features import Features
-from workbench.explain.surrogate import completed, fit
+from workbench.attribution import Features, completed, fit, linear_surrogate, shapley, shapley_values
+from workbench.explain import reordered
 from workbench.game import Difference, Engine, Game
 
 weights = st.lists(st.floats(-5, 5, width=32), min_size=2, max_size=10).map(np.array)
@@ -247,8 +247,8 @@ def test_result_is_plain_json() -> None:
 
 
 def test_what_cannot_be_attributed_is_refused() -> None:
-    with pytest.raises(ValueError, match="12 elements at most, not of 13; give permutations"):
-        shapley(zero, 13)
+    with pytest.raises(ValueError, match="16 elements at most, not of 17; give permutations"):
+        shapley(zero, 17)
     with pytest.raises(ValueError, match="1 or more, drawn with rng"):
         shapley(zero, 3, permutations=4)
     with pytest.raises(ValueError, match="of 4 elements, the game is of 3"):
@@ -257,6 +257,9 @@ def test_what_cannot_be_attributed_is_refused() -> None:
         linear_surrogate(zero, 3, rng=rng(), penalty="net")
     with pytest.raises(ValueError, match="5 or more masks"):
         linear_surrogate(zero, 3, rng=rng(), masks=4)
+    for wrong in (np.zeros(3), np.zeros((2, 2)), np.zeros(0)):
+        with pytest.raises(ValueError, match=r"2\^n in a row"):
+            shapley_values(wrong)
     with pytest.raises(ValueError, match=r"in 0\.\.2, not \[\(0, 3\)\]"):
         Features(3, ((0, 3),))
 
@@ -276,3 +279,19 @@ def test_of_a_language_model_the_adapter_s_difference_is_complete_and_no_adapter
     none = Difference(Game.of(Engine(tiny_reader()), case))
     assert (linear_surrogate(none, none.n, rng=rng(), masks=20, held_out=5).scores == 0).all()
     assert (shapley(none, none.n, permutations=2, rng=rng(), held_out=5).scores == 0).all()
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_scores_of_a_reordered_case_are_brought_back_by_position(seed: int) -> None:
+    case = chain_case()
+    other, index = reordered(case, rng=np.random.default_rng(seed))
+    assert [other.elements[i] for i in index] == list(case.elements)
+    assert sorted(index) == list(range(len(case.elements)))
+
+
+def test_reordering_tells_equal_facts_apart() -> None:
+    case = chain_case()
+    doubled = replace(case, facts=case.facts[:2] + case.facts[:2])
+    _, index = reordered(doubled, rng=np.random.default_rng(0))
+    assert sorted(index) == list(range(len(doubled.elements)))

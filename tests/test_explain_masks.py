@@ -7,6 +7,8 @@ import pytest
 import torch
 from explain_cases import case, cases, engine
 
+from workbench.attribution.faithfulness import faithfulness
+from workbench.attribution.linear import context_cite
 from workbench.explain import (
     TERMS,
     Masks,
@@ -19,8 +21,6 @@ from workbench.explain import (
     without,
 )
 from workbench.explain.masks import DECAY, WARM, temperature
-from workbench.peers.faithfulness import faithfulness
-from workbench.peers.surrogate import context_cite
 from workbench.prompts import ReaderTemplate
 
 FEW = {"steps": 6, "learning_rate": 0.3}

@@ -5,9 +5,10 @@ import pytest
 from dosed_models import MODULES, shipped, tiny
 from tiny import chain_case
 
-from workbench.explain import linear_surrogate, minimal_flip_set, minimal_sufficient_set, shapley, smallest_flip_set
+from workbench.attribution import METHODS, linear_surrogate, shapley
+from workbench.explain import minimal_flip_set, minimal_sufficient_set, smallest_flip_set
 from workbench.game import Engine, Game, ModuleGame, Restricted
-from workbench.peers import METHODS
+from workbench.keeps import alone, without
 
 CASE = chain_case()
 
@@ -70,8 +71,8 @@ def test_explainers_play_modules_as_they_play_elements(game):
     values = game(masks)
     exact = shapley(game, n)
     assert exact.scores.sum() == pytest.approx(values[-1] - values[0])
-    assert METHODS["leave_one_out"](game, rng=np.random.default_rng(0)) == pytest.approx(
-        values[-1] - game(game.switched_off([[i] for i in range(n)]))
+    assert METHODS["leave_one_out"](game, rng=np.random.default_rng(0)).scores == pytest.approx(
+        values[-1] - game(without(n, alone(n)))
     )
     rng = np.random.default_rng(0)
     line = linear_surrogate(game, n, rng=rng, masks=masks, held_out=4)
@@ -81,8 +82,8 @@ def test_explainers_play_modules_as_they_play_elements(game):
 def test_certified_sets_of_modules_agree_with_every_mask():
     """Six of the shipped reader's twelve modules play, the others stay on; the base answers something else."""
     whole = ModuleGame(Game.of(Engine(shipped()), CASE, form="decision"))
-    alone = whole(whole.switched_off([[i] for i in range(whole.n)]))
-    game = Restricted(whole, np.argsort(alone)[[0, 1, 8, 9, 10, 11]])
+    single = whole(without(whole.n, alone(whole.n)))
+    game = Restricted(whole, np.argsort(single)[[0, 1, 8, 9, 10, 11]])
     masks = every_mask(game.n)
     kept = game(masks) > 0
     assert kept[-1] and 0 < kept.sum() < len(kept)

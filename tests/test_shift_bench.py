@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
+from workbench.adapter_folder import AdapterFolder
 from workbench.bench import measure, spectra
-from workbench.shift import Adapter
 
 
 def test_the_adapter_has_the_shape_of_an_8b_model(tmp_path: Path) -> None:
     spectra.write_adapter(tmp_path / "a", rank=2, rng=np.random.default_rng(0))
-    adapter = Adapter.open(tmp_path / "a")
+    adapter = AdapterFolder.open(tmp_path / "a")
     assert len(adapter.scalings) == 64 and set(adapter.scalings.values()) == {(2, 2.0)}
     with safe_open(tmp_path / "a" / "adapter_model.safetensors", framework="np") as weights:
         shapes = {tuple(weights.get_slice(name).get_shape()) for name in weights.keys()}  # noqa: SIM118

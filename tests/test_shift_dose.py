@@ -7,6 +7,7 @@ import torch
 from dosed_models import MODULES, shipped, tiny
 from tiny import chain_case
 
+from workbench import keeps
 from workbench.cases import Fact, toolchain
 from workbench.explain.counterfactual import without
 from workbench.game import Engine, Game, ModuleGame, adapted_modules
@@ -90,7 +91,7 @@ def test_switches_are_the_modules_off_and_on(games):
     tuned, base = play(np.array([[1.0] * MODULES, [0.0] * MODULES]))
     rows = table.iloc[:MODULES]
     for k, row in enumerate(rows.itertuples()):
-        assert row.off == pytest.approx(tuned - play(play.switched_off([[k]]))[0])
+        assert row.off == pytest.approx(tuned - play(keeps.without(play.n, [[k]]))[0])
         assert row.on == pytest.approx(play(np.eye(MODULES))[k] - base)
         assert row.delta == pytest.approx(tuned - base)
     assert list(rows["layer"]) == [0, 0, 1, 1] and list(rows["projection"]) == ["q_proj", "v_proj"] * 2
@@ -104,7 +105,7 @@ def test_switches_are_the_modules_off_and_on(games):
 def test_interactions_are_the_second_difference(games):
     found = interactions(games, [0, 2, 3])
     play = ModuleGame(games[1])
-    on, a, b, both = play(np.vstack([np.ones(MODULES), play.switched_off([[0], [3], [0, 3]])]))
+    on, a, b, both = play(np.vstack([np.ones(MODULES), keeps.without(play.n, [[0], [3], [0, 3]])]))
     assert found[1, 0, 2] == found[1, 2, 0] == pytest.approx(both - a - b + on, abs=1e-5)
     assert (found[:, range(3), range(3)] == 0).all()
     assert set_effects(games, [[0, 3]])[1, 0] == pytest.approx(on - both)

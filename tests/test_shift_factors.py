@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from shift_adapters import dense, one_module, save_adapter
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from workbench.adapter_folder import AdapterFolder
 from workbench.shift import (
-    Adapter,
     AdapterError,
     read_factors,
     spectra,
@@ -100,7 +100,7 @@ def test_other_forms_of_weights_are_refused_unread(tmp_path: Path, file: str, wo
     save_adapter(tmp_path, {one_module(): (12, 10, 4)})
     (tmp_path / "adapter_model.safetensors").rename(tmp_path / file)
     with pytest.raises(AdapterError, match=words):
-        Adapter.open(tmp_path)
+        AdapterFolder.open(tmp_path)
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.float64])
@@ -120,7 +120,7 @@ def test_layers_that_keep_their_weights_turned_are_read_as_peft_reads_them(tmp_p
         if "lora_" in name:
             torch.nn.init.normal_(parameter)
     model.save_pretrained(tmp_path)
-    adapter = Adapter.open(tmp_path)
+    adapter = AdapterFolder.open(tmp_path)
     assert adapter.transposed and len(adapter.scalings) == 3
     for factors in adapter:
         delta = base.get_submodule(factors.module).get_delta_weight("default").detach().double().numpy()

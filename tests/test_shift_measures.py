@@ -8,9 +8,9 @@ from test_shift_tokens import tuned_reader
 from tiny import chain_case
 
 from workbench import models
+from workbench.attribution import METHODS
 from workbench.explain import ExplainConfig
 from workbench.game import Difference, Engine, Game, element_attention
-from workbench.peers import METHODS
 from workbench.shift import MEASURES, Measurement, by_element, measures_of, token_shift
 
 CASE = chain_case()
@@ -37,11 +37,11 @@ def test_measures_are_those_of_their_functions(measured: Measurement) -> None:
     game = Game.of(measured.engine, CASE)
     table = measured.table(["leave one out", "delta", "size of delta", "gradient", "attention", "v_proj shift"])
     for name, expected in {
-        "leave one out": METHODS["leave_one_out"](game),
-        "delta": METHODS["leave_one_out"](Difference(game)),
-        "size of delta": abs(METHODS["leave_one_out"](Difference(game))),
-        "gradient": METHODS["gradient_gate"](game),
-        "attention": METHODS["attention_highest"](game),
+        "leave one out": METHODS["leave_one_out"](game).scores,
+        "delta": METHODS["leave_one_out"](Difference(game)).scores,
+        "size of delta": abs(METHODS["leave_one_out"](Difference(game)).scores),
+        "gradient": METHODS["gradient_gate"](game).scores,
+        "attention": METHODS["attention_highest"](game).scores,
         "v_proj shift": by_element(token_shift(measured.engine, [CASE], measured.factors))["v_proj shift"],
     }.items():
         np.testing.assert_allclose(table[name], expected, rtol=1e-4, atol=1e-6, err_msg=name)

@@ -1,4 +1,4 @@
-"""A LoRA adapter as PEFT saves it: the config, the factors of every module and their scaling, as they lie on disk.
+"""A LoRA adapter as PEFT saves it: the config, the factors of every module and their scaling, one module at a time.
 
 Only plain LoRA is read, W = W0 + s B A, for the loader and for the account of the change alike. PEFT takes what it
 knows and passes over the rest in silence; here every setting and every tensor is read as it stands, or refused.
@@ -6,57 +6,50 @@ knows and passes over the rest in silence; here every setting and every tensor i
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
-import reprlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
+import numpy as np
 import torch
-from peft import LoraConfig
-from peft.tuners.tuners_utils import check_target_module_exists
-from peft.utils.other import get_pattern_key
 from safetensors import SafetensorError, safe_open
 
-CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+from workbench.adapter_config import (
+    COMPUTED_IN,
+    CONFIG,
+    FOREIGN,
+    LARGEST,
+    WEIGHTS,
+    AdapterError,
+    check_places,
+    read_config,
+    scaling_of,
+)
+
 DTYPES = {"F64", "F32", "F16", "BF16"}
-COMPUTED_IN = torch.float32  # PEFT holds factors in 32 bits, whatever type they were saved in
-LARGEST = torch.finfo(COMPUTED_IN).max
 DIVERGED = "the training diverged or the file was changed: train it again"
 TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<factor>[AB])\.weight")
 
-PLACES = ("target_modules", "exclude_modules", "layers_to_transform", "layers_pattern")  # what PEFT finds modules by
-READ = {
-    *PLACES,
-    *("peft_type", "task_type", "r", "lora_alpha", "use_rslora", "rank_pattern", "alpha_pattern"),
-    *("bias", "init_lora_weights", "fan_in_fan_out"),
-}
-SILENT = set(
-    "auto_mapping base_model_name_or_path corda_config eva_config inference_mode loftq_config lora_dropout "
-    "lora_ga_config megatron_core peft_version qalora_group_size revision runtime_config".split()
-)
-"""Settings that say nothing of what a trained adapter computes, whatever they are. Those in neither set must be off."""
 
-PLAIN_STARTS = ("gaussian", "eva", "orthogonal")  # names of starts that leave W0 as it was
-DORA = "DoRA also rescales the columns of W0"
-FOREIGN = {
-    "use_dora": DORA,
-    "megatron_config": "it names a library to be loaded, and nothing is run that an adapter names",
-    "modules_to_save": "it replaces a layer of the base",
-    "lora_embedding_": "it changes an embedding table, which looks rows up and multiplies nothing",
-    "lora_magnitude_vector": DORA,
-    "lora_B.bias": "it changes a bias of the base",
-    ".base_layer.": "a layer of the base was saved with it; save with save_embedding_layers=False",
-}
-"""A setting, or a part of a tensor's name -> why it is not read."""
+@dataclass(frozen=True)
+class Factors:
+    """The change of one module's weights, s B A, as its factors.
 
+    module: dotted name in the base model. layer: the first whole number in that name, -1 without one. A: (rank, in)
+    and B: (out, rank), float64. scaling: s.
+    """
 
-class AdapterError(ValueError):
-    """An adapter that cannot be read as s B A: names the file, the rule and what was found."""
+    module: str
+    layer: int
+    projection: str
+    rank: int
+    scaling: float
+    A: np.ndarray = field(repr=False)
+    B: np.ndarray = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -72,14 +65,14 @@ class AdapterFolder:
     transposed: bool = False
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> Self:
+    def open(cls, folder: str | os.PathLike[str]) -> AdapterFolder:
         """Raises AdapterError: a file is missing or broken, or the adapter is something other than plain LoRA."""
         place = Path(folder)
         config = read_config(place)
         shapes = _shapes(place / WEIGHTS)
         order = sorted(shapes, key=lambda module: (layer_of(module), module.rpartition(".")[2], module))
-        _check_places(place / CONFIG, config, order)
-        scalings = {module: _scaling(config, module, place / CONFIG) for module in order}
+        check_places(place / CONFIG, config, order)
+        scalings = {module: scaling_of(config, module, place / CONFIG) for module in order}
         for module, pair in shapes.items():
             _check_pair(place / WEIGHTS, module, pair, scalings[module][0])
         return cls(place, scalings, config.get("fan_in_fan_out", False))
@@ -103,46 +96,21 @@ class AdapterFolder:
             )
         return pair[0], pair[1]
 
+    def read(self, module: str) -> Factors:
+        """The factors of one module; errors as in `tensors`."""
+        a, b = (factor.to(torch.float64).numpy() for factor in self.tensors(module))
+        return Factors(module, layer_of(module), module.rpartition(".")[2], *self.scalings[module], a, b)
 
-def read_config(folder: Path) -> dict[str, Any]:
-    """`adapter_config.json`. AdapterError: missing, no JSON object, or with a setting that makes it no plain LoRA."""
-    path = folder / CONFIG
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise AdapterError(f"{path} does not exist; give the folder that PEFT saved the adapter in") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise AdapterError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(config, dict):
-        raise AdapterError(f"{path} must hold a JSON object, not a {type(config).__name__}")
-    for name, wrong in _refusals(config):
-        raise AdapterError(
-            f"{path}: {name} is {reprlib.repr(config.get(name))}; {wrong}. Only plain LoRA, W0 + s B A, is understood"
-        )
-    return config
+    def __iter__(self) -> Iterator[Factors]:
+        return (self.read(module) for module in self.scalings)
 
 
-def _refusals(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Settings under which the change is not s B A, each with the reason."""
-    if config.get("peft_type") != "LORA":
-        yield "peft_type", "it must be LORA"
-    if config.get("task_type") not in (None, "CAUSAL_LM"):
-        yield "task_type", "it must be CAUSAL_LM"
-    if config.get("bias", "none") != "none":
-        yield "bias", "the biases of the base were trained too"
-    start = config.get("init_lora_weights", True)
-    if not isinstance(start, bool) and str(start).lower() not in PLAIN_STARTS:
-        yield "init_lora_weights", "this start rewrites W0; let PEFT convert the adapter to plain LoRA when saving it"
-    for name in ("use_rslora", "fan_in_fan_out"):
-        if not isinstance(config.get(name, False), bool):
-            yield name, "it must be true or false"
-    for name in ("rank_pattern", "alpha_pattern"):
-        if not isinstance(config.get(name) or {}, dict):
-            yield name, "it must be an object, pattern of module names -> number"
-    usual = LoraConfig().to_dict()
-    for name, value in config.items():
-        if name not in READ | SILENT and value not in (None, False, [], {}, "", usual.get(name)):
-            yield name, FOREIGN.get(name, "what it does to the weights is not known here")
+def read_factors(folder: str | os.PathLike[str]) -> Iterator[Factors]:
+    """The factors of every module of a PEFT adapter folder, by layer and projection.
+
+    Config and shapes are checked at once, values are read one module at a time. AdapterError: see `AdapterFolder`.
+    """
+    return iter(AdapterFolder.open(folder))
 
 
 def layer_of(module: str) -> int:
@@ -189,45 +157,6 @@ def _instead(path: Path) -> str:
     if any(path.parent.glob(f"{path.stem}*-of-*{path.suffix}")) or path.with_name(f"{path.name}.index.json").exists():
         return "the weights lie in several files; save the adapter again as one file (max_shard_size)"
     return "the weights must be saved as safetensors"
-
-
-def _check_places(path: Path, config: Mapping[str, Any], modules: Collection[str]) -> None:
-    """PEFT puts an adapter where these settings say, and drops the tensors of any other module."""
-    given = {name: config.get(name) for name in PLACES}
-    if given["target_modules"] in (None, "all-linear"):  # then the kind of the base says which
-        given["target_modules"] = [module.rpartition(".")[2] for module in modules]
-    try:
-        places = LoraConfig(**given)
-        left = [module for module in modules if not check_target_module_exists(places, module)]
-    except Exception as error:  # they may hold anything
-        raise AdapterError(f"{path}: {', '.join(PLACES)}: peft refuses them ({error})") from error
-    if left:
-        said = ", ".join(f"{name} {reprlib.repr(value)}" for name, value in given.items() if value)
-        raise AdapterError(
-            f"{path}: {said} leave out {len(left)} of {len(modules)} modules that {WEIGHTS} has factors for, such as "
-            f"{left[0]}; the two files do not belong together"
-        )
-
-
-def _scaling(config: Mapping[str, Any], module: str, path: Path) -> tuple[int, float]:
-    """(rank, s) of a module: alpha / rank, or alpha / sqrt(rank) under rsLoRA (Kalajdzievski 2023)."""
-    rank = _setting(config, "r", "rank_pattern", module)
-    alpha = _setting(config, "lora_alpha", "alpha_pattern", module)
-    if type(rank) is not int or rank < 1:
-        raise AdapterError(f"{path}: the rank of {module} must be a whole number of 1 or more, not {rank!r}")
-    if type(alpha) not in (int, float) or not abs(alpha) <= LARGEST:
-        raise AdapterError(f"{path}: lora_alpha of {module} must be a finite number, not {alpha!r}")
-    return rank, alpha / (math.sqrt(rank) if config.get("use_rslora") else rank)
-
-
-def _setting(config: Mapping[str, Any], name: str, pattern_name: str, module: str) -> Any:
-    """A setting, or what the first pattern that matches the end of the module's name says instead."""
-    patterns = config.get(pattern_name) or {}
-    try:
-        return patterns.get(get_pattern_key(patterns, module), config.get(name))
-    except re.error as error:
-        said = reprlib.repr(patterns)
-        raise AdapterError(f"{CONFIG}: {pattern_name} {said} has a key that is no pattern: {error}") from error
 
 
 def _check_pair(path: Path, module: str, pair: Mapping[str, tuple[int, ...]], rank: int) -> None:

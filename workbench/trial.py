@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
+from workbench import keeps
 from workbench.cases import Case, toolchain
 from workbench.explain.counterfactual import Element, without
 from workbench.game import Engine, Game
@@ -97,7 +98,7 @@ class Trial:
         key = frozenset(gone)
         if key not in self._outcomes:
             left = without(self.case, gone)
-            keep = self._mask([gone])
+            keep = self._masks([gone])
             answers = {}
             for model, on in MODELS.items():
                 answers[f"{model}_full"] = self.games[model].path
@@ -111,7 +112,7 @@ class Trial:
         """The certificate of a set: asked without the whole set, and with each member put back alone."""
         gone = self.ordered(removed)
         sets = [gone, *([m for m in gone if m != back] for back in gone)]
-        values = self.games["tuned"](self._mask(sets))
+        values = self.games["tuned"](self._masks(sets))
         spare = tuple(m for m, value in zip(gone, values[1:], strict=True) if value <= 0)
         flips = bool(values[0] <= 0)
         return Check(self.case, gone, flips, float(values[0]), spare if flips else (), len(sets))
@@ -125,9 +126,8 @@ class Trial:
         shown = np.array([fact in set(case.facts) for fact in self.case.facts])
         game = self._game(case, model) if which == "changed" else self.games[model]
         one = game.view(form="logprob", span=game.span_of(node))
-        keep = np.ones((len(case.facts) + 1, one.n), bool)
-        keep[np.arange(len(case.facts)), len(case.nodes) + np.arange(len(case.facts))] = False
-        values = one(keep)
+        facts = range(len(case.nodes), one.n)
+        values = one(keeps.without(one.n, [*((i,) for i in facts), ()]))
         scores = np.zeros(len(shown))
         scores[shown] = values[-1] - values[:-1]
         return Carriers(self.case, row, node, scores, shown, float(values[-1]))
@@ -143,6 +143,7 @@ class Trial:
         without(self.case, gone)  # refuses what is not shown
         return tuple(e for e in self.case.elements if e in gone)
 
-    def _mask(self, sets: Iterable[Iterable[Element]]) -> np.ndarray:
+    def _masks(self, sets: Sequence[Sequence[Element]]) -> np.ndarray:
         """Keep-masks (m, n) bool, each without one of the sets."""
-        return np.array([[e not in set(gone) for e in self.case.elements] for gone in sets])
+        number = {e: i for i, e in enumerate(self.case.elements)}
+        return keeps.without(len(number), [[number[e] for e in gone] for gone in sets])

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from workbench import models
+from workbench.attribution import shapley
 from workbench.bench.worlds import RULES, World
 from workbench.cases import Case, toolchain
-from workbench.explain import diverse_flip_sets, shapley
+from workbench.explain import diverse_flip_sets
 from workbench.game import Difference, Engine, Game, Restricted
 from workbench.stats import proportion
 from workbench.train import TrainConfig, train

@@ -23,16 +23,17 @@ from workbench.explain import (
     UNTIL_FLIP,
     ExplainConfig,
     Session,
+    against,
     explain,
     minimal_flip_set,
     order_shares,
     other_orders,
     records,
     summarise,
-    verdict,
 )
 from workbench.explain.smallest import gradient_order, smallest_flip_set
 from workbench.game import Engine, Game
+from workbench.narrative.explained import sooner
 from workbench.stats import bootstrap_mean, median_interval, proportion
 
 LARGEST = 3  # elements of the sets that are all looked at
@@ -131,12 +132,12 @@ def orders(engine: Engine, cases: Sequence[Case], *, config: ExplainConfig | Non
     session = Session(engine, cases, seed=seed, config=config)
     found = {method: session.explanations(method, with_base=False, until_flip=True) for method in METHODS}
     means = summarise(records(found, until_flip=True), names=UNTIL_FLIP, seed=seed)
-    against = verdict.against(found, LEARNED[-1], metric="elements_taken", seed=seed)
+    apart = against(found, LEARNED[-1], metric="elements_taken", seed=seed)
     proved = [one for one in found[CERTIFIED] if one.certificate["certified"]]
     return {
-        "until_flip": {m: {**row, "in_loop_minus": against[m]._asdict()} for m, row in means.items() if m in against}
+        "until_flip": {m: {**row, "in_loop_minus": apart[m]._asdict()} for m, row in means.items() if m in apart}
         | {LEARNED[-1]: means[LEARNED[-1]]},
-        "said": verdict.sooner(found, LEARNED[-1], seed=seed),
+        "said": sooner(found, LEARNED[-1], seed=seed),
         "other_orders": order_shares(other_orders(engine, proved, seed=seed), seed=seed),
     }
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from workbench.attribution import METHODS
 from workbench.bench.packages import captum_scores, context_cite_scores
 from workbench.cases import Case
 from workbench.explain import ElementSet, minimal_flip_set, smallest_flip_set
 from workbench.explain.smallest import gradient_order
 from workbench.game import Engine, Game, Restricted
-from workbench.peers import METHODS
 
 OURS = "workbench"
 PERMUTATIONS = 5  # of Shapley sampling: as many as captum is asked for
@@ -73,8 +73,8 @@ class Contender:
 
 
 def method(name: str, asked: Asked, **settings) -> Given:
-    """One of `workbench.peers.METHODS` on the facts."""
-    return Given(METHODS[name](asked.part(), rng=np.random.default_rng(asked.seed), **settings))
+    """One of `workbench.attribution.METHODS` on the facts."""
+    return Given(METHODS[name](asked.part(), rng=np.random.default_rng(asked.seed), **settings).scores)
 
 
 def flip_set(asked: Asked, *, smallest: bool) -> Given:

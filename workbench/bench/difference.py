@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.attribution import METHODS, Attribution, Features, linear_surrogate, shapley
 from workbench.bench import Say
 from workbench.bench.subject import load
 from workbench.cases import Case
-from workbench.explain import Attribution, Features, changed_sets, linear_surrogate, shapley
+from workbench.explain import changed_sets, reordered
 from workbench.game import Difference, Engine, Game
-from workbench.peers import METHODS
-from workbench.stats import Cell, cell, kendall_stability, reordered
+from workbench.stats import Cell, cell, kendall_stability
 
 ORDERS = 10  # of the facts, for the stability of scores
 STABLE = ("random", "gradient_gate", "leave_one_out", "attention_highest")
@@ -80,7 +80,8 @@ def stability(engine: Engine, case: Case, method: str, *, seed: int) -> float:
     for _ in range(ORDERS):
         other, index = reordered(case, rng=rng)
         game = Game.of(engine, other, path=case.path)
-        scores.append(METHODS[method](game.view(removal="gate") if method == "gradient_gate" else game, rng=rng)[index])
+        found = METHODS[method](game.view(removal="gate") if method == "gradient_gate" else game, rng=rng)
+        scores.append(found.scores[index])
     return kendall_stability(scores)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench.attribution import METHODS
 from workbench.bench import Say
 from workbench.bench.adapters import AdapterConfig, planted_adapters, summary, tune, zero_adapter
 from workbench.bench.noisy import certificates
@@ -15,7 +16,6 @@ from workbench.bench.set_games import set_games
 from workbench.bench.worlds import RULES, World
 from workbench.explain import minimal_flip_set
 from workbench.game import Engine, Game, Restricted
-from workbench.peers import METHODS
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
@@ -68,7 +68,7 @@ def switched_off(folder: Path, config: AdapterConfig, *, seed: int) -> list[dict
     for method in METHODS.values():
         if set(method.needs) - {"gradients"} or method.name == "random":
             continue
-        scores = np.abs(method(part, rng=np.random.default_rng(seed)))
+        scores = np.abs(method(part, rng=np.random.default_rng(seed)).scores)
         worst = float(scores[np.isin(facts, dead)].max())
         rows.append({"method": method.name, "off": worst, "others": float(scores[~np.isin(facts, dead)].max())})
     return rows

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workbench.attribution import fit_surrogate, logit_of_logprob
+from workbench.attribution.faithfulness import measured
 from workbench.bench.contenders import Asked, Given
 from workbench.explain import first_flips
 from workbench.game import Restricted
-from workbench.peers import fit_surrogate, logit_of_logprob
-from workbench.peers.faithfulness import measured
 from workbench.stats import ranking
 
 QUALITY = ("top_k_drop", "comprehensiveness", "lds", "flips", "until_flip")
@@ -56,4 +56,4 @@ def largest_difference(asked: Asked, given: Given, ours: Given) -> float:
         return float(np.abs(given.scores - ours.scores).max())
     target = logit_of_logprob(asked.part()(given.masks))
     again = fit_surrogate(given.masks, target, tokens=len(asked.answer))
-    return float(np.abs(given.scores - again.weights).max())
+    return float(np.abs(given.scores - again.scores).max())

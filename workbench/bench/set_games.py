@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from workbench.attribution import METHODS
 from workbench.bench.noisy import SEARCHES
 from workbench.bench.oracles import FORMULAS, PlantedGame, planted_game
 from workbench.meter import Meter
-from workbench.peers import METHODS
 from workbench.stats import auroc, bootstrap_mean, median_interval, proportion
 
 REPEATS = 30  # most asks of one mask under noise
@@ -47,7 +47,7 @@ def play(name: str, game: PlantedGame, *, rng: np.random.Generator) -> Found:
     if name in SEARCHES:
         return _search(name, game, planted, rng=rng)
     meter = Meter(game, game.n, cache=False)
-    scores = METHODS[name](meter, rng=rng, **SETTINGS.get(name, {}))
+    scores = METHODS[name](meter, rng=rng, **SETTINGS.get(name, {})).scores
     top = np.zeros(game.n, bool)
     # ties are broken at random: an order that the method did not give shall not count for it
     top[np.lexsort((rng.random(game.n), -scores))[: planted.sum()]] = True

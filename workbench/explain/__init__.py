@@ -1,9 +1,8 @@
 """Explaining an answer by the smallest change of the graph: masks, counterfactuals, metrics, baselines."""
 
-from workbench.explain.attribution import Attribution
 from workbench.explain.baselines import BASELINES
 from workbench.explain.changed import ChangedSets, changed_sets
-from workbench.explain.compare import UNTIL_FLIP, compare, explain, explain_all, records, summarise
+from workbench.explain.compare import UNTIL_FLIP, against, by_case, compare, explain, explain_all, records, summarise
 from workbench.explain.config import CERTIFIED, LEARNED, METHODS, ExplainConfig
 from workbench.explain.counterfactual import (
     FLAGS,
@@ -15,13 +14,11 @@ from workbench.explain.counterfactual import (
     verified_changes,
     without,
 )
-from workbench.explain.difference import linear_surrogate, shapley
 from workbench.explain.divergence import LoopDivergence, TextDivergence, jensen_shannon
-from workbench.explain.features import Features
 from workbench.explain.layout import Layout
 from workbench.explain.masks import Masks, learn_masks, loop_masks, paper_masks
 from workbench.explain.metrics import METRICS, cosine, edit_distance, jaccard, path_overlap
-from workbench.explain.orders import OtherOrders, order_shares, other_orders
+from workbench.explain.orders import OtherOrders, order_shares, other_orders, reordered
 from workbench.explain.result import Explanation, load, save
 from workbench.explain.session import Session
 from workbench.explain.sets import (
@@ -44,14 +41,12 @@ __all__ = [
     "PRESETS",
     "TERMS",
     "UNTIL_FLIP",
-    "Attribution",
     "Change",
     "ChangedSets",
     "Element",
     "ElementSet",
     "ExplainConfig",
     "Explanation",
-    "Features",
     "Layout",
     "LoopDivergence",
     "Masks",
@@ -61,6 +56,8 @@ __all__ = [
     "Term",
     "TextDivergence",
     "Weights",
+    "against",
+    "by_case",
     "certified_change",
     "changed_sets",
     "compare",
@@ -76,7 +73,6 @@ __all__ = [
     "jaccard",
     "jensen_shannon",
     "learn_masks",
-    "linear_surrogate",
     "load",
     "loop_masks",
     "minimal_flip_set",
@@ -87,8 +83,8 @@ __all__ = [
     "path_overlap",
     "records",
     "removed_elements",
+    "reordered",
     "save",
-    "shapley",
     "smallest_flip_set",
     "summarise",
     "total",

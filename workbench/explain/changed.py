@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 from workbench.artifacts.files import untimed
 from workbench.explain.sets import ElementSet, diverse_flip_sets, minimal_flip_set
 from workbench.explain.sets.question import ranking
+from workbench.keeps import without
 from workbench.meter import BudgetSpent, Ledger, Meter, Oracle, whole
 
 UNDECIDED = "the {} model does not keep the decision with everything kept: it depends on nothing"
@@ -119,10 +120,8 @@ class Side:
 
     def kept(self, removed: Sequence[int]) -> bool | None:
         """Whether the decision is kept without these elements; None where the budget does not allow the question."""
-        keep = np.ones((self.repeats, self.meter.n), bool)
-        keep[:, list(removed)] = False
         try:
-            return bool((self.meter(keep) > 0).mean() > 0.5)
+            return bool((self.meter(without(self.meter.n, [removed] * self.repeats)) > 0).mean() > 0.5)
         except BudgetSpent:
             self.notes[UNASKED.format(self.name)] = None
             return None
@@ -135,10 +134,8 @@ class Side:
     def ask_alone(self, allowed: ArrayLike | None) -> None:
         """Adds every allowed element that flips alone: a set of one is minimal where the decision is kept with all."""
         free = ranking(self.meter.n, order=self.order, allowed=allowed)
-        keep = np.ones((len(free), self.meter.n), bool)
-        keep[np.arange(len(free)), free] = False
         try:
-            values = self.meter(keep).tolist() if self.decides else []
+            values = self.meter(without(self.meter.n, [(e,) for e in free])).tolist() if self.decides else []
         except BudgetSpent:
             self.notes[ALONE.format(self.name)] = None
             return

@@ -8,12 +8,12 @@ import numpy as np
 
 from workbench.cases import Case
 from workbench.explain.baselines import BASELINES
-from workbench.explain.config import METHODS, ExplainConfig
+from workbench.explain.config import CERTIFIED, LEARNED, METHODS, ExplainConfig
 from workbench.explain.metrics import METRICS
 from workbench.explain.result import Explanation
 from workbench.explain.session import Progress, Session
 from workbench.game import Engine
-from workbench.stats import bootstrap_mean, proportion
+from workbench.stats import PairedDifference, bootstrap_mean, paired_difference, proportion
 
 SUMMARISED = (*METRICS, "flipped", "removed", "facts_removed")
 UNTIL_FLIP = ("elements_taken", "facts_taken", "flipped", *METRICS)  # of explanations under the one stopping rule
@@ -90,6 +90,33 @@ def summarise(
         method: {name: _mean(name, [float(r[name]) for r in group], seed) for name in names}
         for method, group in groups.items()
     }
+
+
+def against(
+    explanations: Mapping[str, Sequence[Explanation]], method: str, *, metric: str, seed: int = 0
+) -> dict[str, PairedDifference]:
+    """Other method -> mean over cases of a metric under `method` minus the metric under the other one.
+
+    metric: `elements_taken`, of explanations under the one stopping rule, or one of the paper's four. A metric of the
+    answers says how good a method is only where its removals were not chosen by asking for the answers.
+    """
+    values = {
+        name: [float(one.metrics[metric] if metric in one.metrics else getattr(one, metric)) for one in group]
+        for name, group in explanations.items()
+    }
+    return {
+        name: paired_difference(values[method], other, rng=np.random.default_rng(seed))
+        for name, other in values.items()
+        if name != method
+    }
+
+
+def by_case(
+    explanations: Mapping[str, Sequence[Explanation]], methods: Sequence[str] = (*LEARNED, CERTIFIED)
+) -> list[Explanation]:
+    """The explanations of those of the methods that are there, case by case, methods in the order given."""
+    groups = [explanations[method] for method in methods if method in explanations]
+    return [one for row in zip(*groups, strict=True) for one in row]
 
 
 def _mean(name: str, values: Sequence[float], seed: int) -> dict[str, float]:

@@ -12,6 +12,7 @@ from workbench.cases import Case, Fact
 from workbench.explain.masks import Masks
 from workbench.explain.sets import ElementSet
 from workbench.game import Game, Restricted, values_together
+from workbench.keeps import without_first
 
 BATCH = 2  # numbers of elements tried at once: what is tried beyond the first change is lost
 
@@ -74,7 +75,7 @@ def first_flips(
     that go first in front, not necessarily all. Every number up to the answer is tried, two at once, those of all
     games together by `ask`. ValueError: an order of nothing, or with an element that is named twice or not there.
     """
-    masks = [_prefixes(game.n, order) for game, order in zip(games, orders, strict=True)]
+    masks = [without_first(game.n, order, range(1, len(order) + 1)) for game, order in zip(games, orders, strict=True)]
     found: list[int | None] = [None] * len(masks)
     done, left = 0, list(range(len(masks)))
     while left:
@@ -85,17 +86,6 @@ def first_flips(
         done += BATCH
         left = [i for i in left if found[i] is None and done < len(masks[i])]
     return found
-
-
-def _prefixes(n: int, order: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Keep-masks (len(order), n) bool without the first 1, 2, ... elements of the order."""
-    numbers = [int(i) for i in order]
-    if not numbers or len({*numbers} & {*range(n)}) < len(numbers):
-        raise ValueError(f"order must name elements 0 .. {n - 1}, each once at most, not {numbers!r}"[:300])
-    keep = np.ones((len(numbers), n), bool)
-    for k, i in enumerate(numbers):
-        keep[k:, i] = False
-    return keep
 
 
 def verified_changes(

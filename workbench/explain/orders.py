@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -79,3 +79,14 @@ def _another(case: Case, rng: np.random.Generator) -> Case:
     while (other := with_order(case, rng)).facts == case.facts:
         pass
     return other
+
+
+def reordered(case: Case, *, rng: np.random.Generator) -> tuple[Case, np.ndarray]:
+    """The case with its facts in random order, and `index` (n,): scores of it, as scores[index], fit the case given.
+
+    For stability: nodes are numbered by first mention, so that another order of facts renumbers every element.
+    """
+    deal = rng.permutation(len(case.facts))
+    other = replace(case, facts=tuple(case.facts[i] for i in deal))
+    nodes = [other.nodes.index(node) for node in case.nodes]
+    return other, np.array([*nodes, *(len(nodes) + np.argsort(deal))], dtype=int)

@@ -6,7 +6,6 @@ every element alone is asked first, then pairs and triples of the elements that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import combinations
 
@@ -16,6 +15,7 @@ from numpy.typing import ArrayLike
 from workbench.explain.sets import ElementSet, minimal_flip_set
 from workbench.explain.sets.question import ranking
 from workbench.game import Game, Restricted
+from workbench.keeps import without
 from workbench.meter import BudgetSpent, Meter, Oracle
 
 PAIRED, TRIPLED = 24, 12  # elements whose pairs (276) and triples (220) are asked
@@ -41,9 +41,9 @@ def smallest_flip_set(
     values = np.zeros(n)
     best: ElementSet | None = None
     try:
-        kept = meter(np.ones((1, n), bool))[0]
+        kept = meter(without(n, [()]))[0]
         if kept > 0:
-            values[free] = meter(_without(n, [(int(e),) for e in free]))
+            values[free] = meter(without(n, [(int(e),) for e in free]))
             order = free[np.argsort(values[free], kind="stable")]
             if len(order) and values[order[0]] <= 0:
                 note = "an element flips alone: no smaller set exists"
@@ -75,7 +75,7 @@ def _smaller(meter: Meter, n: int, order: np.ndarray, found: ElementSet) -> Elem
         if members >= size:
             break
         sets = [tuple(sorted(s)) for s in combinations(among.tolist(), members)]
-        values = meter(_without(n, sets)) if sets else np.ones(0)
+        values = meter(without(n, sets)) if sets else np.ones(0)
         if (values <= 0).any():
             best = int(values.argmin())
             note = NO_SMALLER if members == 2 else "no element flips alone"
@@ -87,17 +87,8 @@ def _smaller(meter: Meter, n: int, order: np.ndarray, found: ElementSet) -> Elem
 def _proved(meter: Meter, n: int, triple: ElementSet) -> ElementSet:
     """The triple, certified when each of its pairs keeps the decision; else the pair that flips."""
     pairs = list(combinations(triple.elements, 2))
-    values = meter(_without(n, pairs))
+    values = meter(without(n, pairs))
     if (values > 0).all():
         return replace(triple, certified=True)
     best = int(values.argmin())
     return replace(triple, elements=pairs[best], certified=True, value=float(values[best]))
-
-
-def _without(n: int, sets: Iterable[Iterable[int]]) -> np.ndarray:
-    """Keep-masks (m, n) bool, each without one of the sets."""
-    listed = [list(s) for s in sets]
-    masks = np.ones((len(listed), n), bool)
-    for mask, members in zip(masks, listed, strict=True):
-        mask[members] = False
-    return masks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -86,13 +85,6 @@ class ModuleGame:
         value = self.game.graph(doses=doses)
         (slope,) = self.game.engine.backward(value.sum(), [doses])
         return value.detach().double().cpu().numpy(), slope.double().numpy() * self._scale
-
-    def switched_off(self, sets: Sequence[Sequence[int]]) -> np.ndarray:
-        """Doses (len(sets), p) float64 with the players of each set at 0, all others at 1."""
-        keep = np.ones((len(sets), self.n))
-        for row, members in zip(keep, sets, strict=True):
-            row[list(members)] = 0
-        return keep
 
     @property
     def _scale(self) -> np.ndarray:

@@ -15,9 +15,10 @@ from typing import Any
 
 from workbench.asking import Asker
 from workbench.cases import Case
-from workbench.explain import LEARNED, ExplainConfig, Explanation, Weights, explain, verdict
+from workbench.explain import LEARNED, ExplainConfig, Explanation, Weights, explain
 from workbench.explain.counterfactual import Element
 from workbench.game import Engine
+from workbench.narrative.names import count
 from workbench.panel import export as files
 from workbench.panel.controls import Controls
 from workbench.panel.showing import Shown
@@ -204,7 +205,7 @@ class MaskPanel(Shown):
     def _learned(self, found: Explanation) -> None:
         self.results[found.case.id, found.method] = found
         self._idle("success")
-        removed = verdict.count(len(found.removed), "element")
+        removed = count(len(found.removed), "element")
         if (found.case.id, found.method) == (self.case.id, self.view.method.value):
             self.show_case()
         self.view.say(f"done: {found.method}, {found.ledger['seconds']:.1f} s, {removed} removed")

@@ -19,6 +19,7 @@ from workbench.cases import Case, Fact, toolchain
 from workbench.figures.case_graph import drawing, tall
 from workbench.figures.core import kind_of, short
 from workbench.figures.prompt import lines
+from workbench.narrative.names import SMALL, runs
 from workbench.panel.drawn import drawn
 from workbench.panel.work import kernel_loop
 
@@ -125,7 +126,6 @@ class Prompt(Part):
         carriers: Carriers | None = None,
     ) -> None:
         """Shows a case with what is removed and, where known, the degrees of removal and what carries a command."""
-        from workbench.words import SMALL  # which stands on torch: the graph's panel does without
 
         first, needed = len(case.nodes), set(case.needed)
         m = [None] * len(case.elements) if degrees is None else [round(float(d), 4) for d in degrees]
@@ -185,8 +185,6 @@ def _chips(
     chain: Iterable[str], names: Mapping[str, str], *, other: Collection[str] | None = None, mark: str = "other"
 ) -> list[dict[str, str]]:
     """Commands as data for the script; those that are not among `other` get the mark."""
-    from workbench.words import runs
-
     return [
         {
             "node": node,

@@ -19,12 +19,13 @@ import pandas as pd
 from workbench.cases import Case, Fact
 from workbench.figures.case_graph import drawing, tall
 from workbench.game import Engine
+from workbench.narrative import tried
 from workbench.panel import export as files
 from workbench.panel.drawn import drawn
 from workbench.panel.setting_curve import curve_svg
-from workbench.panel.setting_words import answer_table, element_table, setting_words
 from workbench.panel.shift_showing import ShiftShown
 from workbench.panel.shift_view import ShiftView
+from workbench.panel.tables import answer_table, element_table
 from workbench.panel.work import Cancelled, Debounced, Job, Worker
 from workbench.shift.agreement import element_rows, measures_of
 from workbench.shift.dose import GRID
@@ -198,10 +199,10 @@ class ShiftPanel(ShiftShown):
     def _show(self, found: Answered) -> None:
         self.answered, view, settings = found, self.view, self.settings
         view.show_switches(settings.losses, found.off)
-        view.words.value = f"<p>{escape(setting_words(settings, found))}</p>"
+        view.words.value = f"<p>{escape(tried.setting(settings, found))}</p>"
         view.answers.value = answer_table(settings, found)
         view.response.value = curve_svg(
-            GRID, self.curves(), dose=found.dose, value=found.value, alt=setting_words(settings, found)
+            GRID, self.curves(), dose=found.dose, value=found.value, alt=tried.setting(settings, found)
         )
         view.saved.value = json.dumps(self.state, ensure_ascii=False)
         view.say("")

@@ -15,8 +15,8 @@ from workbench.figures.core import Figure, stacked
 from workbench.figures.setting import linked, response, switchboard
 from workbench.figures.stack import stacked_svg
 from workbench.game import Engine
+from workbench.narrative import tried
 from workbench.panel import export as files
-from workbench.panel.setting_words import picked_words, setting_words
 from workbench.panel.shift_view import ShiftView
 from workbench.shift.dose import GRID
 from workbench.shift.setting import Answered, Settings
@@ -77,7 +77,7 @@ class ShiftShown:
 
     def sentences(self) -> str:
         """What is shown, in words."""
-        return f"{setting_words(self.settings, self.answered)} {self._picked()}".strip()
+        return f"{tried.setting(self.settings, self.answered)} {self._picked()}".strip()
 
     def pictures(self) -> list[Figure]:
         """The still face: value over doses, switches, and the picked element (or the nodes) by every measure."""
@@ -104,7 +104,7 @@ class ShiftShown:
         return self._settings.setdefault(case.id, Settings(self.engine, case))
 
     def _picked(self) -> str:
-        return picked_words(self.rows, self.measures, self.picked)
+        return tried.picked(self.rows, self.measures, self.picked)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
         live = self.widget._repr_mimebundle_() or {}

@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from workbench import words
 from workbench.asking import ASKED
 from workbench.cases import Case
 from workbench.explain import CERTIFIED, ExplainConfig, Explanation, Weights
@@ -19,6 +18,7 @@ from workbench.figures.explain import answers, case_graph
 from workbench.figures.prompt import prompt
 from workbench.figures.stack import stacked_svg
 from workbench.game import Engine
+from workbench.narrative import explained, tried
 from workbench.panel import export as files
 from workbench.panel.controls import Controls
 from workbench.panel.sliders import WeightSliders
@@ -122,10 +122,10 @@ class Shown:
     def sentences(self) -> str:
         """What is shown, in words."""
         if self.outcome:
-            return words.outcome(self.outcome, self.engine.lm.names)
+            return tried.outcome(self.outcome, self.engine.lm.names)
         if self.by_hand is not None:
-            return words.removal(self.case, self.by_hand)
-        return words.explanation(self.explanation, self.engine.lm.names) if self.explanation else NOTHING_YET
+            return explained.removal(self.case, self.by_hand)
+        return explained.explanation(self.explanation, self.engine.lm.names) if self.explanation else NOTHING_YET
 
     def pictures(self) -> list[Figure]:
         """The still face, figure by figure: graph, answers, prompt, and the terms once there are any."""
@@ -175,7 +175,7 @@ class Shown:
         self._clear()
         self._draw()
         self.view.chains.part.show(self.case, found.answers if found else {}, self.engine.lm.names)
-        self.view.cost.value = f"<p>{words.ledger(found.ledger)}</p>" if found else ""
+        self.view.cost.value = f"<p>{explained.ledger(found.ledger)}</p>" if found else ""
         self.show_weights()
         self._say()
         if found is None:
@@ -196,12 +196,12 @@ class Shown:
 
     def show_check(self, found: Check) -> None:
         """Whether what is taken out is minimal."""
-        self.view.checked.value = f"<p>{escape(words.check(found))}</p>"
+        self.view.checked.value = f"<p>{escape(tried.check(found))}</p>"
 
     def show_carriers(self, found: Carriers) -> None:
         """Which facts carry a command."""
         self.carriers = found
-        self.view.carried.value = f"<p>{escape(words.carriers(found, self.engine.lm.names))}</p>"
+        self.view.carried.value = f"<p>{escape(tried.carriers(found, self.engine.lm.names))}</p>"
         self._draw_prompt()
         self._settings()
 
@@ -211,7 +211,7 @@ class Shown:
         row = found.history[-1] if found and found.history else None
         learned = Weights.from_dict(found.weights) if found and row else None
         view.marker.value = OTHERWISE if found and self.stale else ""
-        said = words.objective(row, self.weights, learned=found.weights) if found and row else ""
+        said = explained.objective(row, self.weights, learned=found.weights) if found and row else ""
         view.table.value = f"{term_table(row, self.weights, learned=learned)}<p>{escape(said)}</p>" if row else ""
         self._settings()
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 
 import numpy as np
+import pandas as pd
 
 from workbench.explain import Weights, contributions
 from workbench.figures.balance import added as decades
+from workbench.narrative.names import clean
+from workbench.shift.setting import Answered, Settings
 
 BAR = 100  # units of a bar's picture
 
@@ -43,3 +46,33 @@ def _bars(now: float, before: float, low: float, high: float) -> str:
     line = f'<line class="wb-zero" x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="16"></line>'
     bars = f"{bar(now, 1, 'wb-now')}{bar(before, 9, 'wb-before')}{line}"
     return f'<svg class="wb-bars" viewBox="0 0 {BAR} 16" preserveAspectRatio="none" aria-hidden="true">{bars}</svg>'
+
+
+def answer_table(settings: Settings, found: Answered) -> str:
+    """The right answer, the one as trained, the one at this setting, command by command; what is new has `+` in front,
+    what is gone `−`. Names are escaped."""
+    names, trained = settings.engine.lm.names, settings.at().toolchain
+    now = [f"{'' if node in trained else '+ '}{clean(names.get(node, node))}" for node in found.toolchain]
+    now += [f"− {clean(names.get(node, node))}" for node in trained if node not in found.toolchain]
+    told = {
+        "right answer": [clean(names.get(node, node)) for node in settings.case.toolchain],
+        "as trained": [clean(names.get(node, node)) for node in trained],
+        "as set": now,
+    }
+    rows = [
+        f'<tr><th scope="row">{name}</th><td>{escape(" → ".join(steps) or "no command")}</td></tr>'
+        for name, steps in told.items()
+    ]
+    return f"<table>{''.join(rows)}</table>"
+
+
+def element_table(rows: pd.DataFrame, measures: Sequence[str], *, picked: int | None) -> str:
+    """Every element by every measure as an HTML table; the picked one is bold and has an arrow. Names are escaped."""
+    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("element", *measures))
+    body = []
+    for row in rows.to_dict("records"):
+        mark = row["element"] == picked
+        name = f"▶ <b>{escape(clean(str(row['name'])))}</b>" if mark else escape(clean(str(row["name"])))
+        cells = "".join(f"<td>{float(row[m]):.3g}</td>" for m in measures)
+        body.append(f"<tr><td>{name}</td>{cells}</tr>")
+    return f"<table><tr>{heads}</tr>{''.join(body)}</table>"

@@ -1,6 +1,6 @@
 """Where an adapter sits: the size and shape of its change of weights, and what it adds to the tokens of a prompt."""
 
-from workbench.adapter_folder import AdapterError
+from workbench.adapter_folder import AdapterError, Factors, read_factors
 from workbench.shift.agreement import (
     as_records,
     element_rows,
@@ -13,7 +13,6 @@ from workbench.shift.agreement import (
 from workbench.shift.base import base_weights
 from workbench.shift.causal import causal_check, deletions
 from workbench.shift.dose import contests, dose_effects, dose_path, dose_values, over_cases
-from workbench.shift.factors import Adapter, Factors, read_factors
 from workbench.shift.groups import (
     by_element,
     by_entity,
@@ -22,7 +21,7 @@ from workbench.shift.groups import (
     element_name,
     saliency_shift,
 )
-from workbench.shift.intruders import Intruders, intruder_dimensions
+from workbench.shift.intruders import Intruders, at_threshold, intruder_dimensions
 from workbench.shift.measures import MEASURES, Measurement
 from workbench.shift.pairs import agreement_tests, rank_agreement
 from workbench.shift.reduced import (
@@ -67,7 +66,6 @@ from workbench.shift.training import drift
 
 __all__ = [
     "MEASURES",
-    "Adapter",
     "AdapterError",
     "Directions",
     "Factors",
@@ -76,6 +74,7 @@ __all__ = [
     "SmallestPart",
     "agreement_tests",
     "as_records",
+    "at_threshold",
     "base_shares",
     "base_weights",
     "by_element",

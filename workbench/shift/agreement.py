@@ -62,7 +62,7 @@ def element_rows(cases: Sequence[Case]) -> pd.DataFrame:
     """One row per element and case, the columns of `DESCRIPTION`.
 
     needed: whether the case's answer runs through the element. degree: the shown facts of a node; those of both its
-    ends together for a fact, as in `workbench.peers.chance`.
+    ends together for a fact, as in `workbench.attribution.chance`.
     """
     rows = [row for case in cases for row in _descriptions(case)]
     return pd.DataFrame(rows, columns=list(DESCRIPTION))

@@ -16,10 +16,9 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from workbench import models
-from workbench.adapter_folder import AdapterError
+from workbench.adapter_folder import AdapterError, AdapterFolder, Factors
 from workbench.checkpoint import ModelError, headers
 from workbench.models import LanguageModel
-from workbench.shift.factors import Adapter, Factors
 
 Weights: TypeAlias = Callable[[str], np.ndarray]
 """module -> W0 (out, in), float64."""
@@ -33,7 +32,7 @@ def base_weights(base: Base, *, transposed: bool = False, four_bit: bool = False
 
     base: a model, loaded (4- and 8-bit weights are dequantised); or `reader`, or a folder with safetensors, of which
     one tensor at a time is read. For a folder: transposed, whether its weights lie as (in, out)
-    (`Adapter.transposed`); four_bit, whether each is rounded to NF4 and back, as a 4-bit training did.
+    (`AdapterFolder.transposed`); four_bit, whether each is rounded to NF4 and back, as a 4-bit training did.
 
     Raises:
         ModelError: here for a folder without weights; on call for a module that is not there or is not a matrix.
@@ -50,7 +49,7 @@ def base_weights(base: Base, *, transposed: bool = False, four_bit: bool = False
     return lambda module: _of_folder(folder, files, module, transposed=transposed, four_bit=four_bit)
 
 
-def matching_weights(adapter: Adapter, base: Base) -> Callable[[Factors], np.ndarray]:
+def matching_weights(adapter: AdapterFolder, base: Base) -> Callable[[Factors], np.ndarray]:
     """The base weight of a module by its factors. AdapterError on call: the shapes do not belong together."""
     weights = base_weights(base, transposed=adapter.transposed)
 

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from workbench.attribution.chance import degree_matched
+from workbench.attribution.oracle import kept
 from workbench.game import Game
-from workbench.peers.chance import degree_matched
-from workbench.peers.oracle import kept
+from workbench.keeps import without
 from workbench.shift.agreement import measures_of
 from workbench.shift.pairs import KINDS
 from workbench.stats import Cell, cell, holm, ranking
@@ -81,9 +82,7 @@ def _of_case(
     """The rows of one case: all masks are asked together."""
     found = list(_planned(game, group, ks=ks, kinds=kinds, control=control, draws=draws, rng=rng))
     sets = {one: None for plan in found for one in (plan.chosen, *plan.by_chance)}
-    keep = np.ones((len(sets) + 1, game.n), dtype=bool)
-    for mask, members in zip(keep, sets, strict=False):  # the last mask keeps everything
-        mask[list(members)] = False
+    keep = without(game.n, [*sets, ()])
     values, same = game(keep), kept(game, keep)
     outcome = {one: (values[-1] - v, float(not s)) for one, v, s in zip(sets, values, same, strict=False)}
     rows = []

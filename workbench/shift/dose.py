@@ -11,8 +11,10 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from workbench.attribution.inside import path_gradients
 from workbench.cases import Case, Fact, toolchain
 from workbench.game import Engine, Game, Memory, ModuleGame
+from workbench.keeps import alone, without
 from workbench.stats import bootstrap_mean
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # doses of every module at once
@@ -67,7 +69,7 @@ def dose_effects(games: Iterable[Game], *, grid: Sequence[float] = GRID) -> pd.D
     tables = []
     for game in games:
         n, case = game.n, game.case
-        facts = game.shown(np.vstack([np.ones((1, n), bool), ~np.eye(n, dtype=bool)]))
+        facts = game.shown(without(n, [(), *alone(n)]))
         units = ModuleGame(game).n
         doses = np.repeat(np.repeat(np.asarray(grid, float), n + 1)[:, None], units, axis=1)
         values = game.values(np.tile(facts, (len(grid), 1)), doses).reshape(len(grid), n + 1)
@@ -114,9 +116,5 @@ def dose_path(games: Iterable[Game], *, unit: str = "module", steps: int = STEPS
     """
     if steps < 1:
         raise ValueError(f"steps must be 1 or more, not {steps!r}")
-    at = (np.arange(steps) + 0.5) / steps
-    rows = []
-    for game in games:
-        modules = ModuleGame(game, unit=unit)
-        rows.append(modules.gradients(np.repeat(at[:, None], modules.n, axis=1))[1].mean(axis=0))
-    return np.array(rows)
+    at, weights = (np.arange(steps) + 0.5) / steps, np.full(steps, 1 / steps)
+    return np.array([path_gradients(ModuleGame(game, unit=unit), at, weights) for game in games])

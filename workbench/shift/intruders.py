@@ -15,8 +15,8 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
+from workbench.adapter_folder import AdapterFolder, Factors
 from workbench.shift.base import Base, matching_weights
-from workbench.shift.factors import Adapter, Factors
 from workbench.shift.leading import leading
 from workbench.shift.spectrum import Keep, random_factors
 
@@ -96,7 +96,7 @@ def intruder_dimensions(
     for name, value in {"leading_vectors": leading_vectors, "draws": draws, "against": against}.items():
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; it must be 1 or more")
-    adapter = Adapter.open(adapter_folder)
+    adapter = AdapterFolder.open(adapter_folder)
     weight_of = matching_weights(adapter, base)
     rows: list[tuple] = []
     drawn = np.full((draws, len(adapter.scalings), leading_vectors), np.nan)
@@ -134,3 +134,9 @@ def _beside(count: int, null: np.ndarray) -> tuple[float, float, float, float]:
     """Mean and 95 % of the random counts, and p of as many or more."""
     low, high = np.quantile(null, [0.025, 0.975])
     return float(null.mean()), float(low), float(high), float((1 + (null >= count).sum()) / (1 + len(null)))
+
+
+def at_threshold(sweep: pd.DataFrame, *, k: int, threshold: float) -> pd.Series:
+    """The row of a sweep for the first k vectors at the threshold next to the given one."""
+    rows = sweep[sweep["k"] == k]
+    return rows.iloc[int((rows["threshold"] - threshold).abs().to_numpy().argmin())]

@@ -12,13 +12,13 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 
+from workbench.adapter_folder import Factors
+from workbench.attribution import METHODS
 from workbench.cases import Case
 from workbench.explain import ExplainConfig, Session
 from workbench.explain.session import Progress
 from workbench.game import Difference, Engine, Game, attention_measures, element_attention
-from workbench.peers import METHODS
 from workbench.shift.agreement import Values, element_rows, with_measures
-from workbench.shift.factors import Factors
 from workbench.shift.groups import by_element, saliency_shift
 from workbench.shift.tokens import token_shift
 
@@ -113,24 +113,24 @@ def certified_set(measured: Measurement) -> Values:
 
 def left_out(measured: Measurement) -> Values:
     """What the tuned model's answer loses without the element, nats."""
-    return [METHODS["leave_one_out"](game) for game in measured.games]
+    return [METHODS["leave_one_out"](game).scores for game in measured.games]
 
 
 def delta(measured: Measurement) -> Values:
     """The same of the difference game, nats: above 0 where the tuned model depends on the element more than the base
     model does, below 0 where it depends on it less.
     """
-    return [METHODS["leave_one_out"](Difference(game)) for game in measured.games]
+    return [METHODS["leave_one_out"](Difference(game)).scores for game in measured.games]
 
 
 def delta_size(measured: Measurement) -> Values:
     """How much tuning changed there, whichever way."""
-    return [np.abs(METHODS["leave_one_out"](Difference(game))) for game in measured.games]
+    return [np.abs(METHODS["leave_one_out"](Difference(game)).scores) for game in measured.games]
 
 
 def gradient(measured: Measurement) -> Values:
     """Slope of the answer's log-probability in the gate of the element."""
-    return [METHODS["gradient_gate"](game) for game in measured.games]
+    return [METHODS["gradient_gate"](game).scores for game in measured.games]
 
 
 def attention(way: str, measured: Measurement) -> Values:

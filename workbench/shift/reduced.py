@@ -15,14 +15,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.torch import save
 from torch import nn
 
-from workbench.adapter_folder import CONFIG, WEIGHTS, AdapterError, layer_of, read_config
+from workbench.adapter_folder import CONFIG, WEIGHTS, AdapterError, AdapterFolder, Factors, layer_of, read_config
 from workbench.artifacts.files import atomic_write_bytes, atomic_write_json
 from workbench.game import Adapted, adapted_modules, part_name
-from workbench.shift.factors import Factors
 from workbench.shift.spectrum import directions
 
 
@@ -97,7 +95,8 @@ def save_adapter(folder: str | os.PathLike[str], factors: Sequence[Factors], *, 
     names = [one.module for one in factors]
     if not names or len(set(names)) < len(names):
         raise AdapterError(f"an adapter needs one or more unlike modules, not {names[:5]}; keep more of it")
-    config, dtype = read_config(source), _dtype(source / WEIGHTS)
+    opened = AdapterFolder.open(source)
+    dtype = opened.tensors(next(iter(opened.scalings)))[0].dtype
     tensors = {}
     for one in factors:
         for factor, values in (("A", one.A), ("B", one.B)):
@@ -105,7 +104,7 @@ def save_adapter(folder: str | os.PathLike[str], factors: Sequence[Factors], *, 
             tensors[name] = torch.tensor(values).to(dtype).contiguous()
     place.mkdir(parents=True, exist_ok=True)
     atomic_write_bytes(place / WEIGHTS, save(tensors, metadata={"format": "pt"}))
-    atomic_write_json(place / CONFIG, config | _settings(factors))
+    atomic_write_json(place / CONFIG, read_config(source) | _settings(factors))
     return place
 
 
@@ -130,9 +129,3 @@ def _settings(factors: Sequence[Factors]) -> dict[str, Any]:
 def _whole(value: float) -> float | int:
     """A whole number as an int, as PEFT writes it."""
     return round(value) if abs(value - round(value)) < 1e-9 else value
-
-
-def _dtype(path: Path) -> torch.dtype:
-    """Of the first tensor of a file."""
-    with safe_open(path, framework="pt") as weights:
-        return weights.get_tensor(next(iter(weights.keys()))).dtype

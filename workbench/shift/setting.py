@@ -13,6 +13,7 @@ from workbench.adapter_folder import layer_of
 from workbench.cases import Case, toolchain
 from workbench.game import Engine, Game, ModuleGame
 from workbench.game.rows import MAX_NEW_TOKENS
+from workbench.keeps import losses
 from workbench.shift.dose import GRID, contests
 
 HIGHEST = 1.5  # dose beyond which nothing is offered
@@ -90,9 +91,7 @@ class Settings:
     @cached_property
     def losses(self) -> np.ndarray:
         """v(as trained) - v(one module off): (modules,), nats; what goes with each module alone."""
-        whole = np.ones((1, self.play.n))
-        values = self.play(np.vstack([whole, 1 - np.eye(self.play.n)]))
-        return values[0] - values[1:]
+        return losses(self.play, self.play.n)
 
     def _row(self, dose: float, off: Sequence[int]) -> np.ndarray:
         if not np.isfinite(dose):

@@ -7,8 +7,8 @@ import os
 import numpy as np
 import pandas as pd
 
+from workbench.adapter_folder import AdapterFolder, Factors
 from workbench.shift.base import Base, matching_weights
-from workbench.shift.factors import Adapter, Factors
 from workbench.shift.leading import leading
 from workbench.shift.spectrum import directions, frobenius_norm, spectral_norm
 
@@ -31,7 +31,7 @@ def base_shares(adapter_folder: str | os.PathLike[str], base: Base, *, top: int 
     """
     if top < 1:
         raise ValueError(f"top is {top}; at least one direction of the base must be looked at")
-    adapter = Adapter.open(adapter_folder)
+    adapter = AdapterFolder.open(adapter_folder)
     weight = matching_weights(adapter, base)
     rows = [
         (one.module, one.layer, one.projection, *_shares(one, weight(one), top).values()) for one in adapter

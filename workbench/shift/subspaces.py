@@ -18,8 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import subspace_angles
 
-from workbench.adapter_folder import AdapterError
-from workbench.shift.factors import Adapter, Factors
+from workbench.adapter_folder import AdapterError, AdapterFolder, Factors
 from workbench.shift.spectrum import Directions, directions, frobenius_norm
 
 COMPARED = (
@@ -66,7 +65,7 @@ def difference(first: Factors, second: Factors) -> Factors:
     return replace(first, rank=first.rank + second.rank, scaling=1.0, A=np.vstack([first.A, second.A]), B=b)
 
 
-def shared(adapters: Mapping[str, Adapter]) -> list[str]:
+def shared(adapters: Mapping[str, AdapterFolder]) -> list[str]:
     """Modules that all adapters change, by layer and projection.
 
     Raises:
@@ -81,7 +80,7 @@ def shared(adapters: Mapping[str, Adapter]) -> list[str]:
     return modules
 
 
-def aligned(adapters: Mapping[str, Adapter]) -> Iterator[dict[str, Factors]]:
+def aligned(adapters: Mapping[str, AdapterFolder]) -> Iterator[dict[str, Factors]]:
     """The factors of one shared module after another, by the adapters' names. AdapterError: their shapes differ."""
     for module in shared(adapters):
         factors = {name: adapter.read(module) for name, adapter in adapters.items()}
@@ -108,7 +107,7 @@ def compare(
 
     Raises ValueError, `AdapterError`: fewer than two adapters, no module in common, unlike shapes.
     """
-    opened = {name: Adapter.open(folder) for name, folder in adapters.items()}
+    opened = {name: AdapterFolder.open(folder) for name, folder in adapters.items()}
     rows = []
     for factors in aligned(opened):
         changes = {name: directions(one) for name, one in factors.items()}

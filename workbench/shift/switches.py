@@ -14,6 +14,7 @@ import pandas as pd
 
 from workbench.adapter_folder import layer_of
 from workbench.game import Game, ModuleGame
+from workbench.keeps import losses
 from workbench.stats import Interval, bootstrap_ratio
 
 TRIES = 200  # permutations looked at for one random set of the wanted size
@@ -71,12 +72,8 @@ def delta_share(effects: np.ndarray, delta: np.ndarray, *, rng: np.random.Genera
 
 def set_effects(games: Sequence[Game], sets: Sequence[Sequence[int]], *, unit: str = "module") -> np.ndarray:
     """v_tuned - v(the set off): (cases, sets), nats. sets: numbers of units, see `ModuleGame`. One batch a case."""
-    rows = []
-    for game in games:
-        play = ModuleGame(game, unit=unit)
-        values = play(np.vstack([np.ones((1, play.n)), play.switched_off(sets)]))
-        rows.append(values[0] - values[1:])
-    return np.array(rows)
+    plays = (ModuleGame(game, unit=unit) for game in games)
+    return np.array([losses(play, play.n, sets) for play in plays])
 
 
 def differences(games: Sequence[Game]) -> np.ndarray:

@@ -6,7 +6,7 @@ import os
 
 import pandas as pd
 
-from workbench.shift.factors import Adapter
+from workbench.adapter_folder import AdapterFolder
 from workbench.shift.spectrum import checkpoints, directions, frobenius_norm, singular_values
 from workbench.shift.subspaces import aligned, difference, overlap, principal_angles, update_cosine
 
@@ -26,11 +26,11 @@ def drift(adapter_folder: str | os.PathLike[str], *, top: int | None = None) -> 
 
     Raises `AdapterError` for a folder that is not plain LoRA, ValueError for checkpoints of other modules.
     """
-    opened = {str(step): Adapter.open(place) for step, place in checkpoints(adapter_folder).items()}
+    opened = {str(step): AdapterFolder.open(place) for step, place in checkpoints(adapter_folder).items()}
     if not opened:
         return pd.DataFrame(columns=list(DRIFT))
     rows = []
-    for factors in aligned({**opened, FINAL: Adapter.open(adapter_folder)}):
+    for factors in aligned({**opened, FINAL: AdapterFolder.open(adapter_folder)}):
         final = factors.pop(FINAL)
         end = directions(final)
         size = frobenius_norm(end.values) or float("nan")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import rankdata
 
+from workbench.keeps import ask, draw_masks
 from workbench.meter import Oracle
-from workbench.stats.oracle import ask, draw_masks
 
 
 def spearman(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:

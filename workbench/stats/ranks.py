@@ -7,9 +7,6 @@ from itertools import combinations
 
 import numpy as np
 from scipy.stats import kendalltau, rankdata
-from sklearn.metrics import average_precision_score
-
-from workbench.stats.erasure import ranking
 
 
 def auroc(scores: Sequence[float] | np.ndarray, planted: Sequence[int] | np.ndarray) -> float:
@@ -17,7 +14,12 @@ def auroc(scores: Sequence[float] | np.ndarray, planted: Sequence[int] | np.ndar
 
     planted: element numbers. NaN where all elements or none are planted. ValueError: a number that is no element.
     """
-    values, truth = _with_truth(scores, planted)
+    values, numbers = np.asarray(scores, dtype=float), np.asarray(planted, dtype=int)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ValueError(f"scores must be finite numbers in a row, one an element, not {values!r}"[:300])
+    if ((numbers < 0) | (numbers >= len(values))).any():
+        raise ValueError(f"planted must be element numbers in 0..{len(values) - 1}, not {numbers.tolist()}")
+    truth = np.isin(np.arange(len(values)), numbers)
     some, others = int(truth.sum()), int((~truth).sum())
     if not some or not others:
         return float("nan")
@@ -25,36 +27,11 @@ def auroc(scores: Sequence[float] | np.ndarray, planted: Sequence[int] | np.ndar
     return float(rankdata(values)[truth].sum() - some * (some + 1) / 2) / (some * others)
 
 
-def average_precision(scores: Sequence[float] | np.ndarray, planted: Sequence[int] | np.ndarray) -> float:
-    """Sum over score levels of (recall gained there) x (precision there), in [0, 1]. Arguments as in `auroc`.
-
-    NaN where none are planted.
-    """
-    values, truth = _with_truth(scores, planted)
-    return float(average_precision_score(truth, values)) if truth.any() else float("nan")
-
-
-def recall(
-    scores: Sequence[float] | np.ndarray,
-    planted: Sequence[int] | np.ndarray,
-    *,
-    k: int | None = None,
-    rng: np.random.Generator | None = None,
-) -> float:
-    """Share of the planted elements among the k of highest score; k: None for as many as are planted.
-
-    rng: breaks ties at random, see `ranking`. NaN where none are planted.
-    """
-    values, truth = _with_truth(scores, planted)
-    first = ranking(values, rng=rng)[: truth.sum() if k is None else k]
-    return float(truth[first].sum() / truth.sum()) if truth.any() else float("nan")
-
-
 def kendall_stability(scores: Sequence[Sequence[float]] | np.ndarray) -> float:
     """Mean Kendall tau-b over all pairs of rows of (runs, n): 1 where every run ranks the elements alike.
 
-    Runs: the same elements scored again, say with the facts in another order (`reordered`). NaN where a row is
-    constant, which ranks nothing. ValueError: fewer than 2 runs, or fewer than 2 elements.
+    Runs: the same elements scored again, say with the facts in another order. NaN where a row is constant,
+    which ranks nothing. ValueError: fewer than 2 runs, or fewer than 2 elements.
     """
     runs = np.asarray(scores, dtype=float)
     if runs.ndim != 2 or min(runs.shape) < 2:
@@ -62,17 +39,3 @@ def kendall_stability(scores: Sequence[Sequence[float]] | np.ndarray) -> float:
     if (np.ptp(runs, axis=1) == 0).any():
         return float("nan")
     return float(np.mean([kendalltau(a, b).statistic for a, b in combinations(runs, 2)]))
-
-
-def _with_truth(
-    scores: Sequence[float] | np.ndarray, planted: Sequence[int] | np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (n,) and which elements are planted, (n,) bool."""
-    values, numbers = np.asarray(scores, dtype=float), np.asarray(planted, dtype=int)
-    if values.ndim != 1 or not np.isfinite(values).all():
-        raise ValueError(f"scores must be finite numbers in a row, one an element, not {values!r}"[:300])
-    if ((numbers < 0) | (numbers >= len(values))).any():
-        raise ValueError(f"planted must be element numbers in 0..{len(values) - 1}, not {numbers.tolist()}")
-    truth = np.zeros(len(values), bool)
-    truth[numbers] = True
-    return values, truth

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from workbench.explain.sets.judge import LEAD, Judge
+from workbench.keeps import without
 
 KINDS = ("flip", "sufficient")
 DECIDED = 4  # answers by which one side must lead, of the mask that keeps everything
@@ -39,13 +40,9 @@ class Question:
 
     def masks(self, sets: Iterable[Collection[int]]) -> np.ndarray:
         """Keep-masks (m, n) bool of the sets."""
-        listed = [list(one) for one in sets]
-        keep = np.ones((len(listed), self.judge.meter.n), bool)
         if self.kind == "sufficient":
-            keep[:, list(self.free)] = False
-        for row, members in zip(keep, listed, strict=True):
-            row[members] = self.kind == "sufficient"
-        return keep
+            sets = [[element for element in self.free if element not in one] for one in map(frozenset, sets)]
+        return without(self.judge.meter.n, sets)
 
     def holds(self, sets: Sequence[Collection[int]], *, lead: int = LEAD) -> list[bool]:
         """Whether each set holds; those not known yet are asked together. lead, errors: see `Judge.kept`."""

@@ -1,0 +1,214 @@
+"""The registry of methods: one interface, clear refusals, rows as announced, scores by chance matched as announced."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from peer_games import Counted, Smooth, additive, conjunction, disjunction, table, top
+from tiny import chain_case
+
+from workbench.attribution import METHODS, Method
+from workbench.attribution.oracle import inner, player_indices, whole_masks
+from workbench.cases import Fact
+from workbench.explain.baselines import element_type
+from workbench.game import Restricted
+from workbench.meter import Meter
+
+VALUES_ALONE = sorted(name for name, m in METHODS.items() if not m.needs)
+LEFT_OUT = {"random"}
+
+
+class OnCase(Counted):
+    """A set game that belongs to a case."""
+
+    def __init__(self, case, value):
+        super().__init__(len(case.elements), value)
+        self.case = case
+
+
+def test_the_registry_holds_what_it_should_and_says_what_each_needs():
+    assert {
+        "random", "random_aligned", "random_degree", "attention_highest", "attention_lowest", "gradient_gate",
+        "integrated_gradients", "leave_one_out", "feature_ablation", "single_fact", "context_cite", "kernel_shap",
+        "shapley_sampling", "tracllm", "attn_trace", "reagent", "lima", "cf_gnn", "paper_masks", "loop_masks",
+    } == set(METHODS)  # fmt: skip
+    assert all(name == method.name and method.source for name, method in METHODS.items())
+    assert METHODS["attn_trace"].needs_model == ("attention",)
+    assert METHODS["kernel_shap"].needs_model == () and METHODS["kernel_shap"].stochastic
+    assert METHODS["context_cite"].settings == {"masks": 64, "alpha": 0.01, "keep": 0.5, "target": None}
+
+
+@pytest.mark.parametrize("name", VALUES_ALONE)
+@pytest.mark.parametrize("n", [1, 2, 7, 12])
+def test_every_method_of_values_alone_scores_any_oracle(name, n):
+    game, method = additive(np.linspace(-1, 2, n)), METHODS[name]
+    scores = method(game, rng=np.random.default_rng(3)).scores
+    assert scores.shape == (n,) and scores.dtype == np.float64
+    plain = Meter(lambda keep: keep @ np.linspace(-1, 2, n), n)  # a bare function, counted
+    again = method(plain, rng=np.random.default_rng(3)).scores
+    assert np.array_equal(scores, again)
+    if name not in LEFT_OUT and n > 2:
+        assert scores[n // 2 :].mean() > scores[: n // 2].mean()
+
+
+@pytest.mark.parametrize("name", [n for n in VALUES_ALONE if n not in LEFT_OUT])
+@pytest.mark.parametrize("game", [conjunction, disjunction])
+def test_methods_find_what_theory_says_they_find(name, game):
+    members = {3, 5} if name == "lima" and game is conjunction else {2, 7}
+    scores = METHODS[name](game(10, members), rng=np.random.default_rng(0)).scores
+    # an element of an OR is not missed when it alone goes; one of an AND gives nothing when it alone is there
+    blind = {("leave_one_out", disjunction), ("feature_ablation", disjunction), ("single_fact", conjunction)}
+    if (name, game) in blind:
+        assert np.array_equal(scores, np.zeros(10))
+    elif (name, game) == ("reagent", disjunction):
+        assert members & top(scores, 3)  # a probe stops at the first member that it finds
+    else:
+        assert top(scores, 2) == members
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "rows", "how"),
+    [
+        ("random", 20, 0, {}),
+        ("leave_one_out", 20, 21, {}),
+        ("single_fact", 20, 21, {}),
+        ("context_cite", 20, 64, {}),
+        ("kernel_shap", 20, 258, {}),
+        ("shapley_sampling", 20, 16 * 19 + 2, {}),
+        ("tracllm", 64, 294, {}),
+        ("lima", 64, 2590, {}),
+    ],
+)
+def test_rows_are_those_announced(name, n, rows, how):
+    game = additive(np.arange(n, dtype=float))
+    METHODS[name](game, rng=np.random.default_rng(0), **how)
+    # of orders that begin or end alike the masks are asked once
+    assert game.rows == rows if name != "shapley_sampling" else 0.9 * rows < game.rows <= rows
+
+
+def test_what_is_missing_is_named():
+    game = additive([1.0, 2.0])
+    with pytest.raises(ValueError, match="attn_trace needs a case"):
+        METHODS["attn_trace"](game)
+    with pytest.raises(ValueError, match=r"has no gradients\(\)"):
+        METHODS["gradient_gate"](game)
+    with pytest.raises(ValueError, match=r"has no attention\(\)"):
+        METHODS["attention_highest"](game)
+    with pytest.raises(ValueError, match=r"n, its number of players.*Meter"):
+        METHODS["leave_one_out"](lambda keep: keep.sum(1))
+    case = chain_case()
+    with pytest.raises(ValueError, match="19 elements, its game 2"):
+        METHODS["leave_one_out"](game, case)
+    whole = additive(np.ones(len(case.elements)))
+    with pytest.raises(ValueError, match="give reference="):
+        METHODS["random_aligned"](whole, case)
+    with pytest.raises(ValueError, match="players must be one of"):
+        METHODS["leave_one_out"](whole, case, players="tools")
+    with pytest.raises(ValueError, match="players='facts' needs a case"):
+        METHODS["leave_one_out"](whole, players="facts")
+    with pytest.raises(ValueError, match="call it without players="):
+        METHODS["random_aligned"](whole, case, reference=[0], players="facts")
+    with pytest.raises(ValueError, match="leaves nothing to score"):
+        METHODS["leave_one_out"](whole, case, players=[])
+    with pytest.raises(ValueError, match="or not finite"):
+        METHODS["leave_one_out"](Counted(2, lambda keep: np.full(len(keep), np.nan)))
+    with pytest.raises(ValueError, match="unknown needs"):
+        Method("x", len, "", "0", needs=("luck",))
+
+
+def test_only_players_are_removed_and_nodes_add_up_their_facts():
+    case = chain_case()
+    nodes, facts = len(case.nodes), len(case.facts)
+    weights = np.concatenate([np.zeros(nodes), np.arange(1.0, facts + 1)])
+    seen = []
+
+    def value(keep):
+        seen.append(keep)
+        return keep @ weights
+
+    scores = METHODS["single_fact"](OnCase(case, value)).scores  # made for texts: facts play
+    assert all(keep[:, :nodes].all() for keep in seen)
+    assert np.allclose(scores[nodes:], weights[nodes:])
+    for i, node in enumerate(case.nodes):
+        assert scores[i] == sum(w for f, w in zip(case.facts, weights[nodes:], strict=True) if node in (f.head, f.tail))
+    seen.clear()
+    assert np.allclose(METHODS["single_fact"](OnCase(case, value), players="elements").scores, weights)
+    some = METHODS["leave_one_out"](OnCase(case, value), players=[nodes, nodes + 3]).scores
+    assert np.array_equal(np.flatnonzero(some), [nodes, nodes + 3])
+    mask = np.isin(np.arange(nodes + facts), [nodes, nodes + 3])
+    assert np.array_equal(METHODS["leave_one_out"](OnCase(case, value), players=mask).scores, some)
+    with pytest.raises(ValueError, match="players must be unlike numbers from 0 to 18"):
+        METHODS["leave_one_out"](OnCase(case, value), players=[1, 1])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(2, 9), st.integers(0, 1000))
+def test_masks_go_down_through_meters_and_restrictions(n, seed):
+    rng = np.random.default_rng(seed)
+    outer = rng.permutation(n)[: int(rng.integers(2, n + 1))]
+    inside = rng.permutation(len(outer))[: int(rng.integers(1, len(outer) + 1))]
+    below = table(n, seed)
+    game = Restricted(Meter(Restricted(below, outer), len(outer)), inside)
+    keep = rng.random((5, len(inside))) < 0.5
+    whole = np.ones((5, n), dtype=bool)
+    whole[:, outer[inside]] = keep
+    assert np.array_equal(whole_masks(game, keep), whole)
+    assert np.array_equal(player_indices(game), outer[inside]) and inner(game) is below
+    assert np.array_equal(game(keep), below(whole))
+
+
+def test_a_game_between_some_of_a_cases_elements_has_no_case():
+    case = chain_case()
+    whole = OnCase(case, lambda keep: keep.sum(1))
+    few = Restricted(whole, [2, 5, 11])
+    assert METHODS["single_fact"](few).scores.tolist() == [1, 1, 1]
+    with pytest.raises(ValueError, match="random_aligned needs a case"):
+        METHODS["random_aligned"](few, reference=[1])
+
+
+def test_gradients_of_a_restricted_game():
+    below = Smooth(5, {(0, 1): 2.0, (2, 3): 3.0, (4,): 1.0})
+    game = Meter(Restricted(below, [1, 2, 4], off=[3, 4]), 3)
+    assert METHODS["gradient_gate"](game).scores.tolist() == [2, 0, 0]
+    assert np.allclose(METHODS["integrated_gradients"](game).scores, [2, 0, 0])
+    assert METHODS["gradient_gate"](below, players=[3, 0]).scores.tolist() == [2, 0, 0, 3, 0]
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_aligned_chance_draws_the_reference_types(apart):
+    case = chain_case()
+    game = additive(np.ones(len(case.elements)))
+    inputs = [f for f in case.facts if f.relation == "input"]
+    reference = ["command:fetch", inputs[0], inputs[1]]
+    wanted = Counter(map(element_type, reference))
+    drawn = set()
+    for seed in range(30):
+        scores = METHODS["random_aligned"](
+            game, case, rng=np.random.default_rng(seed), reference=reference, apart=apart
+        ).scores
+        best = top(scores, 3)
+        assert Counter(element_type(case.elements[i]) for i in best) == wanted
+        assert {i for i in best if scores[i] >= 1} == best and np.sort(scores)[-4] < 1
+        drawn |= best
+    own = {case.elements.index(e) for e in reference}
+    assert (not drawn & own) if apart else (drawn & own)
+    assert len(drawn) > 3
+
+
+def test_degree_matched_chance_draws_like_degrees():
+    case = chain_case()
+    game = additive(np.ones(len(case.elements)))
+    degree = Counter(end for f in case.facts for end in (f.head, f.tail))
+    hub = case.nodes.index("format_1")  # the only node of degree 3
+    assert degree["format_1"] == max(degree.values()) == 3 and list(degree.values()).count(3) == 1
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        assert top(METHODS["random_degree"](game, case, rng=rng, reference=[hub]).scores, 1) == {hub}
+        (other,) = top(METHODS["random_degree"](game, case, rng=rng, reference=[hub], apart=True).scores, 1)
+        assert other != hub and degree[case.nodes[other]] == 2
+        (fact,) = top(METHODS["random_degree"](game, case, rng=rng, reference=[len(case.nodes)]).scores, 1)
+        assert fact >= len(case.nodes)
+    with pytest.raises(ValueError, match="has no element"):
+        METHODS["random_degree"](game, case, reference=[Fact("a", "input", "b")])

@@ -1,0 +1,178 @@
+"""Sentences about a comparison: each number in them is the one it says, and each claim turns with its figures."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workbench.narrative import shifted as verdict
+
+
+def interval(mean: float, width: float = 0.1) -> dict[str, float]:
+    return {"mean": mean, "low": mean - width, "high": mean + width, "n": 20}
+
+
+def spectrum(*values: float) -> dict:
+    sigma = np.array(values)
+    norm = np.linalg.norm(sigma)
+    return {"projection": "q", "rank": len(sigma), "frobenius": norm, "spectral": sigma.max(initial=0.0)} | {
+        "energy": np.cumsum(sigma**2) / max(norm**2, 1e-30)
+    }
+
+
+def test_concentration_counts_modules_above_the_band() -> None:
+    flat = {"q": np.ones((50, 4))}
+    said = verdict.concentration(pd.DataFrame([spectrum(3, 1, 0, 0), spectrum(1, 1, 1, 1)]), flat)
+    assert said.startswith("In 1 of 2 modules") and "1 to 2 of up to 4 directions" in said
+    assert verdict.concentration(pd.DataFrame([spectrum(0.0, 0.0)]), flat) == "No module was changed."
+
+
+def test_beside_base_gives_the_range_and_the_medians() -> None:
+    rows = {"share_frobenius": [0.5, 2.0], "written_inside": [0.4, 0.4], "written_chance": [0.2, 0.2]}
+    said = verdict.beside_base(
+        pd.DataFrame({**rows, "read_inside": [0.3, 0.3], "read_chance": [0.1, 0.1], "top": [16, 16]})
+    )
+    assert "0.50 to 2.00" in said and "2.0 times" in said and "3.0 times" in said and "first 16 directions" in said
+
+
+def sweep(intruders: int, null: float, p: float) -> pd.DataFrame:
+    row = {"vectors": 12, "intruders": intruders, "null_mean": null, "p": p}
+    return pd.DataFrame([row | {"k": k, "threshold": t} for k in (1, 2) for t in (0.4, 0.5)])
+
+
+@pytest.mark.parametrize(
+    ("norm", "spectrum", "ending"),
+    [
+        (0.01, 0.01, "the directions themselves are new."),
+        (0.01, 0.4, "what stands out against the first is explained by it."),
+        (0.4, 0.4, "neither null is exceeded."),
+    ],
+)
+def test_intruders_are_new_only_against_the_stricter_null(norm: float, spectrum: float, ending: str) -> None:
+    said = verdict.intruders(sweep(11, 9.5, norm), sweep(11, 11.2, spectrum))
+    assert said.startswith("Below 0.5, 11 of 12 leading vectors") and "make 9.5" in said and said.endswith(ending)
+
+
+def test_training_says_from_when_the_change_is_near() -> None:
+    rows = [
+        {"step": step, "cosine": cosine, "relative_norm": 0.5, "column_overlap": 0.3, "row_overlap": 0.6}
+        for step, cosine in ((10, 0.4), (20, 0.95), (30, 1.0))
+    ]
+    assert "from step 20 on" in verdict.training(pd.DataFrame(rows))
+    assert "never reaches 0.9" in verdict.training(pd.DataFrame(rows[:1]))
+    assert "no checkpoints" in verdict.training(pd.DataFrame())
+
+
+@pytest.mark.parametrize(("width", "said"), [(0.1, "do not meet"), (1.0, "intervals meet")])
+def test_groups_are_apart_only_where_intervals_are(width: float, said: str) -> None:
+    rows = [
+        {"projection": "q", "group": name, **interval(mean, width)} for name, mean in (("tool", 2.0), ("data", 1.0))
+    ]
+    text = verdict.moved(pd.DataFrame(rows), "type")
+    assert said in text and "q shifts tool most, 2.00" in text and "data least, 1.00" in text
+
+
+def test_response_names_the_best_dose_and_compares_the_ends() -> None:
+    doses = (0.0, 1.0, 1.5)
+    values, answered = (
+        pd.DataFrame([{"dose": d, **interval(m)} for d, m in zip(doses, means, strict=True)])
+        for means in ((-3, 5, 9), (0.1, 0.9, 0.4))
+    )
+    effects = pd.DataFrame(
+        [{"kind": "fact", "needed": True, "dose": d, **interval(m)} for d, m in zip(doses, (4, 1, 1), strict=True)]
+    )
+    said = verdict.response(values, answered, effects)
+    assert "-3.00 [-3.10, -2.90] nats at dose 0" in said and "most answers are right at 1, 0.90" in said
+    assert "costs 4.00" in said and "do not meet" in said
+    assert "needed fact" not in verdict.response(values, answered, effects.assign(needed=False))
+
+
+@pytest.mark.parametrize(
+    ("off", "on", "said"),
+    [(0.5, 0.5, "one by one"), (0.9, 0.1, "several modules at once"), (0.1, 0.9, "stand in"), (0.9, 0.9, "against")],
+)
+def test_switches_add_up_or_do_not(off: float, on: float, said: str) -> None:
+    part = {"off": off, "off_low": off - 0.1, "off_high": off + 0.1, "on": on, "on_low": on, "on_high": on}
+    text = verdict.switches(pd.DataFrame([{"projection": "q", "layer": layer, **part} for layer in (0, 1)]))
+    assert (
+        "largest norm" not in text
+        and said in text
+        and f"add up to {2 * off:.2f} switched off and {2 * on:.2f} switched on" in text
+    )
+
+
+def test_the_module_of_the_largest_norm_is_told_by_what_goes_with_it() -> None:
+    ends = {"off_low": -0.1, "off_high": 0.7, "on": 0.1, "on_low": 0.0, "on_high": 0.2}
+    off = {"a": 0.6, "b": 0.0, "c": 0.2}
+    rows = [{"module": m, "projection": "q", "layer": k, "off": off[m], **ends} for k, m in enumerate(off)]
+    said = verdict.switches(pd.DataFrame(rows), pd.Series({"a": 1.0, "b": 9.0, "c": 2.0}))
+    assert said.endswith("largest norm, q of layer 1, goes 0.00 [-0.10, 0.70]: it is number 3 of 3.")
+
+
+def test_cheap_maps_are_named_only_above_chance() -> None:
+    found = pd.Series({"norm": -0.9, "path": 0.8, "gradient": 0.3})
+    assert verdict.foretold(found, modules=12).endswith("above that is path.")
+    assert verdict.foretold(found[["gradient"]], modules=12).endswith("above that is none of them.")
+
+
+@pytest.mark.parametrize(("mean", "said"), [(0.7, "is reached"), (0.45, "within the interval"), (0.2, "not reached")])
+def test_half_of_delta_is_reached_or_not(mean: float, said: str) -> None:
+    rows = [
+        {"unit": "module", "off": 1, "of": 12, "by": "map", **interval(mean)},
+        {"unit": "module", "off": 1, "of": 12, "by": "random", **interval(0.3)},
+    ]
+    text = verdict.removed(pd.DataFrame(rows))
+    assert said in text and "first 1 of 12 modules" in text and "chance takes more than 0.15" in text
+
+
+def test_owed_says_which_way_tuning_went() -> None:
+    rows = pd.DataFrame({"kind": "fact", "needed": True, "leave one out": [1.0, 3.0], "delta": [-5.0, -7.0]})
+    assert "loses 2.00 nats in the mean, 6.00 less" in verdict.owed(rows)
+    assert "depend more" in verdict.owed(rows.assign(delta=1.0))
+
+
+def pairs(holm: float) -> pd.DataFrame:
+    rows = [("mask", "gradient", 0.5), ("mask", "attention", 0.2), ("gradient", "attention", -0.1)]
+    return pd.DataFrame(
+        [
+            {"statistic": "kendall", "kind": "node", "first": a, "second": b, **interval(m, 0.01), "holm": holm}
+            for a, b, m in rows
+        ]
+    )
+
+
+def test_agreement_counts_both_ways_and_names_the_closest() -> None:
+    said = verdict.agreement(pairs(0.01), draws=999)
+    assert "Of 3 pairs of measures of nodes 2 agree and 1 disagree" in said and "mask with gradient, 0.50" in said
+    assert "0 agree and 0 disagree" in verdict.agreement(pairs(0.5), draws=999) and "could be told" not in said
+
+
+@pytest.mark.parametrize(("draws", "few"), [(19, True), (59, True), (60, False)])
+def test_too_few_permutations_are_told(draws: int, few: bool) -> None:
+    said = verdict.agreement(pairs(0.5), draws=draws)
+    assert ("none of 3 pairs could be told from chance; take more than 60" in said) == few
+
+
+def test_judged_tells_partners_that_miss() -> None:
+    rows = [("mask", 5.0, 0.01), ("gradient", 4.0, 0.01), ("attention", 1.0, 0.9)]
+    check = pd.DataFrame(
+        [
+            {"outcome": "drop", "k": 3, "kind": "node", "measure": m, "mean": v, "difference": v - 0.9, "random": 0.9}
+            | {"holm": p}
+            for m, v, p in rows
+        ]
+    )
+    said = verdict.judged(check, pairs(0.01), k=3, anchor="mask")
+    assert "(0.9) by: mask 5.0, gradient 4.0; attention rank like mask" in said
+    assert "rank like" not in verdict.judged(check, pairs(0.5), k=3, anchor="mask")
+
+
+@pytest.mark.parametrize(("exact", "said"), [(0.78, "held there"), (0.6, "did not hold there")])
+def test_reduced_judges_on_the_other_cases(exact: float, said: str) -> None:
+    rows = [
+        {"exact": e, "low": e - 0.1, "high": e + 0.1, "n": 60, "size": 16 * p, "part": p, "lost": 2, "gained": 1}
+        for e, p in ((0.0, 0.0), (exact, 0.5), (0.8, 1.0))
+    ]
+    text = verdict.reduced(pd.DataFrame(rows), unit="direction", enough=0.95)
+    assert said in text and text.startswith("8 directions with 50% of the parameters")
+    assert "2 right answers were lost" in text and f"{exact / 0.8:.0%} of the whole" in text
+    assert "no accuracy to keep" in verdict.reduced(pd.DataFrame(rows).assign(exact=0.0), unit="part", enough=0.95)

@@ -1,0 +1,33 @@
+"""Ways to score elements, behind one interface: `METHODS[name](game, case, rng=...)` gives an `Attribution`, in whose
+scores (n,) a higher one says that the element matters more for keeping the decision. Those of `shapley` and
+`linear_surrogate` are also tried on masks that they have not seen.
+"""
+
+from workbench.attribution.cf_gnn import CfSearch, cf_search
+from workbench.attribution.features import Features
+from workbench.attribution.lima import LimaWeights
+from workbench.attribution.linear import completed, fit, fit_surrogate, linear_surrogate, logit_of_logprob
+from workbench.attribution.method import Method
+from workbench.attribution.oracle import Oracle
+from workbench.attribution.registry import METHODS
+from workbench.attribution.result import Attribution
+from workbench.attribution.shapley import kernel_masks, shapley, shapley_values
+
+__all__ = [
+    "METHODS",
+    "Attribution",
+    "CfSearch",
+    "Features",
+    "LimaWeights",
+    "Method",
+    "Oracle",
+    "cf_search",
+    "completed",
+    "fit",
+    "fit_surrogate",
+    "kernel_masks",
+    "linear_surrogate",
+    "logit_of_logprob",
+    "shapley",
+    "shapley_values",
+]

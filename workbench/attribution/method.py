@@ -1,0 +1,149 @@
+"""A method as an object: a named function and what a reader must know before calling it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from workbench.attribution.oracle import inner, player_indices
+from workbench.attribution.result import Attribution
+from workbench.cases import Case
+from workbench.game import Restricted
+from workbench.meter import Ledger
+
+NEEDS = ("case", "prompt", "attention", "gradients", "reference")
+MODEL_NEEDS = ("prompt", "attention", "gradients")
+PLAYERS = ("elements", "facts", "nodes")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to score elements: `method(game, case, rng=..., **settings).scores`, (n,), higher = matters more.
+
+    needs, of `NEEDS`: `case` = a graph; `prompt`, `attention`, `gradients` = a language model's game; `reference` = the
+    elements to be matched, as a setting.
+    plays: who can be removed on a case. Methods made for texts play the `facts`, whose lines are the texts: with all
+    nodes in the game too, a fact would be shown only where three elements are kept. A node then gets the sum of its
+    facts' scores, for deleting it deletes them all. Without a case all n elements play.
+    """
+
+    name: str
+    function: Callable[..., np.ndarray] = field(repr=False)
+    source: str
+    rows: str  # how many masks are evaluated, as a formula
+    needs: tuple[str, ...] = ()
+    stochastic: bool = False
+    plays: str = "elements"
+
+    def __post_init__(self) -> None:
+        unknown = set(self.needs) - set(NEEDS)
+        if unknown or self.plays not in PLAYERS:
+            raise ValueError(f"method {self.name!r} has unknown needs {sorted(unknown)} or players {self.plays!r}")
+
+    @property
+    def needs_model(self) -> tuple[str, ...]:
+        """What of a language model it reads, of `MODEL_NEEDS`; empty: values are enough, any oracle will do."""
+        return tuple(need for need in self.needs if need in MODEL_NEEDS)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Setting -> default; `inspect.Parameter.empty` where there is none."""
+        parameters = inspect.signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "rng"}
+
+    def __call__(
+        self,
+        game: Any,
+        case: Case | None = None,
+        *,
+        rng: np.random.Generator | None = None,
+        players: str | Sequence[int] | np.ndarray | None = None,
+        **settings,
+    ) -> Attribution:
+        """Scores (n,) float64, and what they cost by the game's own ledger, where it keeps one.
+
+        game: an oracle with `n`, a Meter around one, or a language model's game.
+
+        case: None where the game has one or needs none. rng: None means the generator of seed 0. players: `elements`,
+        `facts`, `nodes`, or indices or a mask (n,) of those that can be removed; None: `plays`.
+        ValueError: a game without n, a case that does not fit, something missing, scores that are not finite.
+        """
+        n = game_size(game)
+        case = own_case(game) if case is None else case
+        self._check(case, n, settings)
+        if self.stochastic:
+            settings["rng"] = np.random.default_rng(0) if rng is None else rng
+        chosen = self._players(case, n, players)
+        before = _spent(game)
+        if chosen is None:
+            scores = np.asarray(self.function(game, case, **settings), dtype=np.float64)
+        else:
+            scores = spread(self.function(Restricted(game, chosen), case, **settings), chosen, case, n)
+        if scores.shape != (n,) or not np.isfinite(scores).all():
+            raise ValueError(f"{self.name} gave scores of shape {scores.shape} for {n} elements, or not finite ones")
+        return Attribution(self.name, scores, ledger=_spent(game) - before)
+
+    def _check(self, case: Case | None, n: int, settings: dict) -> None:
+        if case is not None and len(case.elements) != n:
+            raise ValueError(f"case {case.id!r} has {len(case.elements)} elements, its game {n}; give the game's case")
+        if case is None and "case" in self.needs:
+            raise ValueError(f"{self.name} needs a case, and this game has none; use a workbench.game.Game")
+        if "reference" in self.needs and settings.get("reference") is None:
+            raise ValueError(f"{self.name} matches the elements of a reference set; give reference=...")
+
+    def _players(
+        self, case: Case | None, n: int, players: str | Sequence[int] | np.ndarray | None
+    ) -> np.ndarray | None:
+        """Indices of the players; None: all n."""
+        asked = self.plays if players is None and case is not None else players
+        if players is not None and "case" in self.needs:
+            raise ValueError(f"{self.name} scores a whole case; call it without players=")
+        if asked is None or isinstance(asked, str):
+            if asked not in (None, *PLAYERS):
+                raise ValueError(f"players must be one of {', '.join(PLAYERS)} or indices, not {asked!r}")
+            if asked in (None, "elements"):
+                return None
+            if case is None:
+                raise ValueError(f"players={asked!r} needs a case; give indices for a game without one")
+            nodes = len(case.nodes)
+            return np.arange(nodes, n) if asked == "facts" else np.arange(nodes)
+        if not len(asked):
+            raise ValueError("players must be one element or more; an empty list leaves nothing to score")
+        return np.flatnonzero(asked) if np.asarray(asked).dtype == bool else np.asarray(asked)
+
+
+def _spent(game: Any) -> Ledger:
+    ledger = getattr(inner(game), "ledger", None)
+    return ledger.copy() if isinstance(ledger, Ledger) else Ledger()
+
+
+def own_case(game: Any) -> Case | None:
+    """The game's case; None where it has none, or where only some of the case's elements play."""
+    case = getattr(inner(game), "case", None)
+    everyone = case is not None and np.array_equal(player_indices(game), np.arange(len(case.elements)))
+    return case if everyone else None
+
+
+def game_size(game: Any) -> int:
+    """The game's number of players. ValueError: it does not say."""
+    n = getattr(game, "n", None)
+    if not isinstance(n, int | np.integer) or n < 1:
+        raise ValueError(
+            f"a game must have n, its number of players, 1 or more, not {n!r}; wrap it in a Meter(game, n)"
+        )
+    return int(n)
+
+
+def spread(scores: np.ndarray, players: np.ndarray, case: Case | None, n: int) -> np.ndarray:
+    """Players' scores as scores of all n: a node that does not play gets the sum of its facts', anyone else 0."""
+    out = np.zeros(n)
+    out[players] = scores
+    if case is not None and set(players.tolist()) == set(range(len(case.nodes), n)):
+        facts = out[len(case.nodes) :]
+        for i, node in enumerate(case.nodes):
+            out[i] = sum(s for f, s in zip(case.facts, facts, strict=True) if node in (f.head, f.tail))
+    return out

@@ -1,0 +1,72 @@
+"""Names, counts and intervals as they stand in sentences.
+
+Names come from a graph: they are shortened, what cannot be printed is left out, and a name that is written from right
+to left is kept apart from the words around it.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from itertools import groupby
+from typing import Any
+
+from workbench.cases import Case, Fact
+
+LONGEST = 40  # characters of a name
+LONG_CHAIN = 7  # steps of a toolchain that are named
+MOST = 4  # names in a list before the rest is counted
+SMALL = 0.01  # nats: what is nearer to 0 carries nothing worth a name
+
+
+def clean(name: str, longest: int = LONGEST) -> str:
+    """A name as one short line of letters that can be printed."""
+    line = " ".join("".join(mark if mark.isprintable() else " " for mark in name).split()) or "(no name)"
+    if len(line) > longest:
+        line = f"{line[: longest * 2 // 3]}…{line[-(longest // 3) :]}"
+    turned = any(unicodedata.bidirectional(mark) in ("R", "AL", "AN") for mark in line)
+    return f"\u2068{line}\u2069" if turned else line
+
+
+def element(case: Case, one: int | str | Fact) -> str:
+    """An element, or its number, by name: a node's, or a fact as `FASTQ → hisat2`."""
+    given = case.elements[one] if isinstance(one, int) else one
+    ends = (given.head, given.tail) if isinstance(given, Fact) else (given,)
+    return " → ".join(clean(case.names[end]) for end in ends)
+
+
+def named(case: Case, elements: Iterable[int | str | Fact]) -> str:
+    """All of them: `hisat2, SAM → samtools sort`."""
+    return ", ".join(element(case, one) for one in elements)
+
+
+def listed(names: Iterable[str], *, none: str = "nothing") -> str:
+    """`a, b and c`; of many the first few and how many more."""
+    known = list(names)
+    if len(known) > MOST:
+        known = [*known[: MOST - 1], f"{len(known) - MOST + 1} more"]
+    return f"{', '.join(known[:-1])} and {known[-1]}" if len(known) > 1 else known[0] if known else none
+
+
+def chain(path: Iterable[str], names: Mapping[str, str]) -> str:
+    """A toolchain: `hisat2 → samtools sort × 2`; of a long one the first and the last steps."""
+    steps = [f"{clean(names.get(node, node))}{f' × {times}' if times > 1 else ''}" for node, times in runs(path)]
+    if len(steps) > LONG_CHAIN:
+        steps[LONG_CHAIN - 2 : -1] = [f"({len(steps) - LONG_CHAIN + 1} more)"]
+    return " → ".join(steps) or "no command"
+
+
+def runs(path: Iterable[str]) -> list[tuple[str, int]]:
+    """Nodes that follow one another, with how often each does so."""
+    return [(node, len(list(some))) for node, some in groupby(path)]
+
+
+def count(number: int, word: str) -> str:
+    """`1 element`, `2 elements`."""
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def between(row: Mapping[str, Any], name: str = "mean", *, form: str = ".2f") -> str:
+    """`0.42 [0.31, 0.53]`: a figure of a row, and its 95 % interval, `low` and `high` or `<name>_low` and so on."""
+    low, high = (row.get(f"{name}_{end}", row.get(end)) for end in ("low", "high"))
+    return f"{row[name]:{form}} [{low:{form}}, {high:{form}}]"
