@@ -20,15 +20,14 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
-from transformers.utils import logging
 
 from workbench.bench import Say
 from workbench.bench.kills import environment
 from workbench.stats import bootstrap_mean
-from workbench.sweep import Batch, plan_explanations, read_grid
-from workbench.sweep.explaining import only
-from workbench.sweep.rows import DONE, ROWS, Results
-from workbench.sweep.work import explain_batch
+from workbench.sweep.explaining import plan_explanations
+from workbench.sweep.grid import read_grid
+from workbench.sweep.results import DONE, ROWS, Results
+from workbench.sweep.tasks import Batch, perform
 
 EXPLANATIONS, QUICK_EXPLANATIONS = 200, 10
 ROUNDS, QUICK_ROUNDS = 2, 1
@@ -105,7 +104,7 @@ def start(file: Path, out: Path, workers: int) -> subprocess.Popen:
 
 def plain_times(file: Path) -> float:
     """How many times as fast two plain processes are as one of them, at a part of the cases, loading left out."""
-    orders = [dict(one.order) for batch in plan_explanations(read_grid(file)) for one in cut(batch)]
+    orders = [one.order for batch in plan_explanations(read_grid(file)) for one in cut(batch)]
     orders = orders[: max(len(orders) // PLAIN_SHARE, *WORKERS)]
     context = multiprocessing.get_context("spawn")
     gate = context.Barrier(max(WORKERS) + 1)
@@ -115,23 +114,21 @@ def plain_times(file: Path) -> float:
         gate.wait()
         started = time.perf_counter()
         for order in orders:
-            pool.submit(explain_batch, order).result()
+            pool.submit(perform, order).result()
         turned = time.perf_counter()
-        list(pool.map(explain_batch, orders))
+        list(pool.map(perform, orders))
         return (turned - started) / (time.perf_counter() - turned)
 
 
 def _prepare(order: dict, gate: Barrier) -> None:
-    logging.disable_progress_bar()
-    explain_batch(order)
+    perform(order)
     gate.wait()
 
 
 def cut(batch: Batch) -> Iterator[Batch]:
     """A batch as parts of `CASES` cases."""
-    rest: Batch | None = batch
-    while rest:
-        part, rest = rest.parted(CASES, split=only)
+    while batch.tasks:
+        part, batch = batch.parted(CASES)
         yield part
 
 

@@ -42,9 +42,12 @@ def _run(options: argparse.Namespace) -> int:
     from workbench.artifacts.parameters import ParameterError
     from workbench.artifacts.steps import run_folder
     from workbench.chain import run_chain  # the imports take a second; `version` and `--help` do without
+    from workbench.headless.ending import ENDS_WITH, end_with
     from workbench.report.page import current_report
 
     started = time.monotonic()
+    if parent := os.environ.pop(ENDS_WITH, None):
+        end_with(int(parent))
     parameters = _parameters(options)
     if options.fresh and options.resume:
         raise ParameterError("--fresh and --resume ask for the opposite; give one of them")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from workbench.explain.metrics import METRICS
 from workbench.stats import bootstrap_mean, proportion
-from workbench.sweep.rows import DONE, PARQUET
+from workbench.sweep.results import DONE, PARQUET
 
 GIVEN, FOUND = "given.", "found."
 ITEMS = ("given.case", "given.case_sha256", "given.adapter_sha256")  # what is averaged over, or says the same twice
