@@ -63,7 +63,7 @@ def test_every_parameter_of_the_page_says_what_it_is():
 
 
 def test_a_folder_without_results_says_what_to_run(tmp_path):
-    with pytest.raises(FileNotFoundError, match="python -m workbench sweep GRID --out"):
+    with pytest.raises(FileNotFoundError, match="workbench sweep GRID --out"):
         tables.read_results(tmp_path)
 
 

@@ -24,7 +24,7 @@ from papermill.exceptions import PapermillExecutionError
 from workbench.artifacts.executed import COPIES, PARTIAL, REPORT, copy_path, finish_copy, where_it_stopped
 from workbench.artifacts.lock import run_lock
 from workbench.artifacts.outputs import check_outputs, is_inside
-from workbench.artifacts.parameters import ParameterError, Value
+from workbench.artifacts.parameters import Value
 from workbench.artifacts.stage import MissingStage, check_inside, check_stage
 from workbench.artifacts.steps import Step, find_notebooks, plan, run_folder, why_again
 from workbench.artifacts.work import check_stage_links, renew, settle
@@ -103,22 +103,18 @@ def check_first(run_dir: Path, steps: Sequence[Step], *, tell: Tell) -> None:
 
     Raises:
         ValueError: a link would lead what is written out of the run folder.
-        ParameterError: a batch that cannot be shared among the processes; a field that the reader has no room for.
+        ParameterError: a table that cannot be read, or a field that the reader has no room for.
         ModelError: a base model that cannot be had, or is not whole.
     """
     check_inside(run_dir, run_dir / COPIES)
     for step in steps:
         check_stage_links(run_dir, step.stage)
-    for step in steps:
-        batch, processes = (step.effective.get(name, 1) for name in ("batch", "processes"))
-        if isinstance(batch, int) and isinstance(processes, int) and batch % max(1, processes):
-            raise ParameterError(f"batch must be a multiple of processes, and {batch} is none of {processes}")
     for name in sorted({str(step.effective["model"]) for step in steps if "model" in step.effective} - {"reader"}):
         from workbench.models import check_model  # takes torch with it: seconds, and only where a model was chosen
 
         check_model(name, say=lambda line: tell(Event("progress", line)))
     values = {name: value for step in reversed(steps) for name, value in step.effective.items()}
-    if values.get("model") == "reader" and {"topics", "table"} <= values.keys():
+    if {"model", "topics", "table"} <= values.keys():
         from workbench.headless.room import check_room
 
         check_room(values)
