@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from workbench.bench import Say
-from workbench.bench.subject import load
+from workbench.bench.common import load
 from workbench.cases import Case
 from workbench.explain import Attribution, Features, changed_sets, linear_surrogate, shapley
 from workbench.game import Difference, Engine, Game
