@@ -26,8 +26,8 @@ LAST = 1000  # characters of what a process said
 
 
 def load(run_dir: Path) -> tuple[Any, list[Case]]:
-    """The run's tuned model in an `Engine`, and its held-out cases, `mixed`. MissingStage: there is no adapter, or it has
-    changed."""
+    """The run's tuned model in an `Engine`, and its held-out cases, `mixed`. MissingStage: its adapter is not there or
+    has changed."""
     from workbench import models  # slow to import, and not for every benchmark
     from workbench.game import Engine
 
