@@ -7,7 +7,8 @@ from sweep_runs import make_run
 
 from workbench.bench import sweep
 from workbench.cli import main
-from workbench.sweep import plan_explanations, read_grid
+from workbench.sweep.explaining import plan_explanations
+from workbench.sweep.grid import read_grid
 
 
 @pytest.mark.slow
@@ -31,8 +32,8 @@ def test_a_batch_is_cut_into_parts_that_hold_every_task_once(tmp_path):
     file = sweep.write_grid(tmp_path, run, ["certified", "paper"], cases=5)
     (batch,) = plan_explanations(read_grid(file))
     parts = list(sweep.cut(batch))
-    assert [part.cases for part in parts] == [["held-0", "held-1"], ["held-2", "held-3"], ["held-4"]]
+    assert [part.about for part in parts] == [["held-0", "held-1"], ["held-2", "held-3"], ["held-4"]]
     assert sorted(task.id for part in parts for task in part.tasks) == sorted(task.id for task in batch.tasks)
     for part in parts:
         assert {one["id"] for one in part.order["tasks"]} == {task.id for task in part.tasks}
-        assert [case["id"] for case in part.order["cases"]] == part.cases
+        assert [case["id"] for case in part.order["cases"]] == part.about

@@ -260,7 +260,7 @@ def until_the_second_notebook_works(tmp_path: Path) -> tuple[subprocess.Popen, P
     return process, run_dir, int(state.read_text())
 
 
-def test_after_a_kill_resume_keeps_what_was_finished(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_after_a_kill_the_same_command_keeps_what_was_finished(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     process, run_dir, kernel = until_the_second_notebook_works(tmp_path)
     with pytest.raises(RunLocked, match=rf"\(process {process.pid} on .*workbench run"), run_lock(run_dir):
         pass
@@ -269,9 +269,7 @@ def test_after_a_kill_resume_keeps_what_was_finished(tmp_path: Path, capsys: pyt
     wait_for(lambda: ended(kernel), "end of the kernel that outlived the chain")
 
     before = runs.read_manifest(run_dir, "kg")
-    assert (
-        main(["run", "--run-dir", str(run_dir), "--notebooks", str(tmp_path / "nb"), "--resume"]) == 0
-    )  # the flag is let pass
+    assert main(["run", "--run-dir", str(run_dir), "--notebooks", str(tmp_path / "nb")]) == 0
     output = capsys.readouterr().out
     assert "[1/4] 01_build_kg: finished before, kept" in output and "report.html" in output
     assert runs.read_manifest(run_dir, "kg") == before

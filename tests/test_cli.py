@@ -12,7 +12,7 @@ from tiny_chain import write_notebooks
 import workbench
 from workbench import chain
 from workbench.artifacts import runs
-from workbench.cli import main
+from workbench.cli import main, screen
 from workbench.report import write
 
 
@@ -49,7 +49,6 @@ def test_options_reach_the_chain(handed: dict, capsys: pytest.CaptureFixture) ->
         ("-p seed 1 -p seed 2", "seed is given twice: 1 and 2"),
         ("--model m -p model n", "model is given twice"),
         ("-p rate 1e999", "too large"),
-        ("--fresh --resume", "the opposite"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(
@@ -61,7 +60,8 @@ def test_what_cannot_be_meant_is_refused(
 
 
 @pytest.mark.parametrize(
-    "words", ["run --timeout soon", "run --timeout -1", "run --timeout nan", "walk", "run -p a", ""]
+    "words",
+    ["run --timeout soon", "run --timeout -1", "run --timeout nan", "walk", "run -p a", "run -p steps --run-dir x", ""],
 )
 def test_a_wrong_command_line_ends_with_code_2(words: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -118,6 +118,44 @@ def test_quiet_leaves_the_answers(capsys: pytest.CaptureFixture) -> None:
     assert told[()] == told["--quiet",] != ""
     records = [json.loads(line) for line in told["--log", "json", "--quiet"].splitlines()]
     assert "\n".join(record["message"] for record in records) + "\n" == told[()]
+
+
+TABLE = str(Path(workbench.__file__).parent / "data" / "biotoolkg")
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "said"),
+    [
+        ("Sequence Read Archive", 0, "is taken for 'NCBI Sequence Read Archive' (source:sra)"),
+        ("ncbi sequence read archive", 0, "1. cost"),
+        ("FASTQQ", 2, "such as FASTQ (format_1930)"),
+        ("fast", 2, "more"),
+        ("zzzz", 2, "'zzzz' must be an id or name of the graph"),
+    ],
+)
+def test_names_are_understood_or_those_that_come_near_are_told(given, code, said, capsys) -> None:
+    assert main(["kg", "ask", TABLE, "--from", given, "--to", "VCF"]) == code
+    assert said in "".join(capsys.readouterr())
+
+
+def test_a_table_fits_the_screen_whole(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = [{"method": f"method {i}", **{f"measure {k}": f"{i}.{k:04}" for k in range(12)}} for i in range(6)]
+    screen.show(rows, title="many")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80 and not any("\N{HORIZONTAL ELLIPSIS}" in line for line in lines)
+    for row in rows:
+        mine = "".join(line for line in lines if row["method"] in line)
+        assert all(value in mine for value in row.values())
+
+
+def test_a_table_that_is_not_there_is_refused_before_any_notebook(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    assert main(["run", "--run-dir", str(tmp_path / "r"), "-p", "table", str(tmp_path / "nope")]) == 2
+    assert "nope does not exist; give a folder of tables" in capsys.readouterr().err
+    assert main(["run", "--run-dir", str(tmp_path / "r"), "--model", str(tmp_path / "nope")]) == 2
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("words", ["version", "show {run}", "show {run} --json", "kg ask {table} --from FASTQ"])

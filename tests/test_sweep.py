@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +18,11 @@ from tiny_chain import write_notebooks
 
 from workbench import cli
 from workbench.cli import exit, main
-from workbench.cluster.drive import Drive
-from workbench.sweep import plan_explanations, read_grid, work
-from workbench.sweep.explaining import only
+from workbench.sweep import tasks, worker
+from workbench.sweep.dispatch import shares
+from workbench.sweep.explaining import plan_explanations
+from workbench.sweep.grid import read_grid
+from workbench.sweep.results import Results
 from workbench.sweep.tables import axes, measures, summary
 
 
@@ -37,15 +38,15 @@ def grid(folder: Path, text: str) -> Path:
 
 
 def orders(folder: Path, text: str) -> list[dict]:
-    return [dict(batch.order) for batch in plan_explanations(read_grid(grid(folder, text)))]
+    return [batch.order for batch in plan_explanations(read_grid(grid(folder, text)))]
 
 
 @pytest.fixture
 def loads(monkeypatch) -> list[tuple]:
     """What `models.load` was called with, and no models held."""
-    seen, load = [], work.models.load
-    monkeypatch.setattr(work.models, "load", lambda *a, **k: seen.append((a, k)) or load(*a, **k))
-    work._engines.clear()
+    seen, load = [], worker.models.load
+    monkeypatch.setattr(worker.models, "load", lambda *a, **k: seen.append((a, k)) or load(*a, **k))
+    worker._engines.clear()
     return seen
 
 
@@ -53,8 +54,8 @@ def test_a_worker_loads_a_model_once_and_holds_two_at_most(tmp_path, run, loads)
     how = {"methods": "paper", "adapters": "[adapter, null]", "seeds": "2", "cases": "held_out[:4]"}
     many = orders(tmp_path, grid_text(run, **how))
     assert len(many) == 8
-    answers = [work.explain_batch(one) for one in many]
-    assert len(loads) == len(work._engines) == 2 <= work.KEPT
+    answers = [tasks.perform(one) for one in many]
+    assert len(loads) == len(worker._engines) == 2 <= worker.KEPT
     assert sum(answer["loading"] > 0.01 for answer in answers) <= 4  # the rest found it held
     outcomes = [one for answer in answers for one in answer["outcomes"]]
     assert len({one["id"] for one in outcomes}) == 16 and not any("error" in one for one in outcomes)
@@ -64,7 +65,7 @@ def test_a_worker_loads_a_model_once_and_holds_two_at_most(tmp_path, run, loads)
 def test_a_case_that_fails_spoils_no_other(tmp_path, run, loads):
     (first, *_) = orders(tmp_path, grid_text(run, batch="3"))
     bare = {**first["cases"][1], "facts": []}
-    answer = work.explain_batch({**first, "cases": [first["cases"][0], bare, first["cases"][2]]})
+    answer = tasks.perform({**first, "cases": [first["cases"][0], bare, first["cases"][2]]})
     failed = {one["id"]: one["error"] for one in answer["outcomes"] if "error" in one}
     assert len(answer["outcomes"]) == 6 and len(failed) == 2
     assert all(text.startswith("ValueError: case 'held-1' shows no facts") for text in failed.values())
@@ -74,7 +75,7 @@ def test_an_adapter_that_changed_since_the_plan_is_refused(tmp_path, run, loads)
     (first, *_) = orders(tmp_path, grid_text(run))
     wrong = {**first, "shared": {**first["shared"], "adapter_sha256": "0" * 20}}
     with pytest.raises(ValueError, match="is not the one the sweep was planned with"):
-        work.explain_batch(wrong)
+        tasks.perform(wrong)
     assert not loads
 
 
@@ -82,7 +83,7 @@ def test_a_case_is_explained_the_same_in_company_and_alone(tmp_path, run, loads)
     together = orders(tmp_path, grid_text(run, batch="6"))
     alone = orders(tmp_path, grid_text(run, batch="1"))
     found = [
-        {one["id"]: one["found"] for order in some for one in work.explain_batch(order)["outcomes"]}
+        {one["id"]: one["found"] for order in some for one in tasks.perform(order)["outcomes"]}
         for some in (together, alone)
     ]
     assert found[0].keys() == found[1].keys()
@@ -94,13 +95,9 @@ def test_a_case_is_explained_the_same_in_company_and_alone(tmp_path, run, loads)
 @pytest.mark.parametrize("threads", [0, 1, 2, 5])
 def test_batches_get_smaller_towards_the_end_and_lose_nothing(tmp_path, run, threads):
     batches = plan_explanations(read_grid(grid(tmp_path, grid_text(run, batch="6", seeds="3"))))
-    drive = Drive(None, None, work.explain_batch, only, waiting=deque(batches), threads=threads)
-    drive.left = 18
-    given = []
-    while drive.waiting:
-        given.append(drive._next())
-    sizes = [len(one.cases) for one in given]
-    assert sum(sizes) == 18 and max(sizes) <= 6 and drive.left == 0
+    given = list(shares(batches, lambda: threads))
+    sizes = [len(one.about) for one in given]
+    assert sum(sizes) == 18 and max(sizes) <= 6
     lefts = [18 - sum(sizes[:k]) for k in range(len(sizes))]
     assert all(size <= max(1, -(-left // (2 * max(threads, 1)))) for size, left in zip(sizes, lefts, strict=True))
     assert sizes[-1] == 1 and sizes[0] == {0: 6, 1: 6, 2: 5, 5: 2}[threads]
@@ -142,15 +139,15 @@ def rows_of(out: Path) -> list[dict]:
 
 def stop_after(monkeypatch, *, batches: int) -> None:
     """Ctrl-C once, when so many batches came in."""
-    note, seen = Drive._note, []
+    add, seen = Results.add, []
 
-    def noted(self, *args) -> None:
-        note(self, *args)
-        seen.append(args)
+    def added(self, rows) -> None:
+        add(self, rows)
+        seen.append(rows)
         if len(seen) == batches:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Drive, "_note", noted)
+    monkeypatch.setattr(Results, "add", added)
 
 
 def test_stopping_a_sweep_and_killing_a_worker_lose_nothing(tmp_path, run, cluster, capsys, monkeypatch):

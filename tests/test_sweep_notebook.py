@@ -11,8 +11,11 @@ from sweep_runs import grid_text, make_run
 
 from workbench.artifacts.parameters import read_parameters
 from workbench.figures.sweep import parallel_coordinates, small_multiples
-from workbench.sweep import Results, plan_explanations, read_grid, row_of, tables
-from workbench.sweep.work import explain_batch
+from workbench.sweep import tables
+from workbench.sweep.explaining import plan_explanations
+from workbench.sweep.grid import read_grid
+from workbench.sweep.results import Results, row_of
+from workbench.sweep.tasks import perform
 
 PAGE = Path(__file__).resolve().parent.parent / "notebooks" / "extra" / "compare_sweep.ipynb"
 
@@ -26,7 +29,7 @@ def swept(tmp_path_factory) -> Path:
     results = Results(place)
     tasks = []
     for batch in plan_explanations(read_grid(place / "grid.yaml")):
-        outcomes = {one["id"]: one for one in explain_batch(dict(batch.order))["outcomes"]}
+        outcomes = {one["id"]: one for one in perform(batch.order)["outcomes"]}
         rows = [row_of(t.id, t.given, found=outcomes[t.id]["found"], seconds=0.5) for t in batch.tasks]
         results.add(rows)
         tasks += batch.tasks
@@ -60,7 +63,7 @@ def test_every_parameter_of_the_page_says_what_it_is():
 
 
 def test_a_folder_without_results_says_what_to_run(tmp_path):
-    with pytest.raises(FileNotFoundError, match="python -m workbench sweep GRID --out"):
+    with pytest.raises(FileNotFoundError, match="workbench sweep GRID --out"):
         tables.read_results(tmp_path)
 
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +24,11 @@ from papermill.exceptions import PapermillExecutionError
 from workbench.artifacts.executed import COPIES, PARTIAL, REPORT, copy_path, finish_copy, where_it_stopped
 from workbench.artifacts.lock import run_lock
 from workbench.artifacts.outputs import check_outputs, is_inside
-from workbench.artifacts.parameters import ParameterError, Value
+from workbench.artifacts.parameters import Value
 from workbench.artifacts.stage import MissingStage, check_inside, check_stage
 from workbench.artifacts.steps import Step, find_notebooks, plan, run_folder, why_again
 from workbench.artifacts.work import check_stage_links, renew, settle
+from workbench.headless.ending import signals_as_exceptions
 from workbench.headless.hints import HINTS, hint_for, not_written, one_line, writable
 from workbench.headless.kernel import own_kernel
 from workbench.headless.watch import ENGINE, Event, Tell, Watch, cell_seconds, clock
@@ -46,14 +45,6 @@ class ChainError(RuntimeError):
 
 class NotWritten(ChainError):
     """A notebook did not run to its end, since the disk is full or its folder may not be written."""
-
-
-class ChainInterrupted(KeyboardInterrupt):
-    """A signal stopped the chain; the kernel is gone, finished stages are kept. `signum`: which signal."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signum)
-        self.signum = signum
 
 
 def run_chain(
@@ -86,7 +77,7 @@ def run_chain(
         RunLocked: another process runs in this folder.
         FolderError: the folder cannot be written.
         ChainError: a notebook failed; NotWritten, one of its kind: for want of room or permission.
-        ChainInterrupted: SIGINT, SIGTERM or SIGHUP arrived.
+        Interrupted: SIGINT, SIGTERM or SIGHUP arrived.
     """
     folder = run_folder(run_dir)
     steps = plan(find_notebooks(notebooks), folder, parameters or {})
@@ -112,22 +103,18 @@ def check_first(run_dir: Path, steps: Sequence[Step], *, tell: Tell) -> None:
 
     Raises:
         ValueError: a link would lead what is written out of the run folder.
-        ParameterError: a batch that cannot be shared among the processes; a field that the reader has no room for.
+        ParameterError: a table that cannot be read, or a field that the reader has no room for.
         ModelError: a base model that cannot be had, or is not whole.
     """
     check_inside(run_dir, run_dir / COPIES)
     for step in steps:
         check_stage_links(run_dir, step.stage)
-    for step in steps:
-        batch, processes = (step.effective.get(name, 1) for name in ("batch", "processes"))
-        if isinstance(batch, int) and isinstance(processes, int) and batch % max(1, processes):
-            raise ParameterError(f"batch must be a multiple of processes, and {batch} is none of {processes}")
     for name in sorted({str(step.effective["model"]) for step in steps if "model" in step.effective} - {"reader"}):
         from workbench.models import check_model  # takes torch with it: seconds, and only where a model was chosen
 
         check_model(name, say=lambda line: tell(Event("progress", line)))
     values = {name: value for step in reversed(steps) for name, value in step.effective.items()}
-    if values.get("model") == "reader" and {"topics", "table"} <= values.keys():
+    if {"model", "topics", "table"} <= values.keys():
         from workbench.headless.room import check_room
 
         check_room(values)
@@ -155,7 +142,7 @@ def _run_step(run_dir: Path, step: Step, timeout: float | None, watch: Watch) ->
     partial.unlink(missing_ok=True)
     started = time.monotonic()
     try:
-        with own_kernel(run_dir), _signals_as_exceptions():
+        with own_kernel(run_dir), signals_as_exceptions():
             executed = _execute(step, partial, timeout, watch)
     except PapermillExecutionError as error:
         kind = NotWritten if not_written(error, run_dir) else ChainError
@@ -215,22 +202,3 @@ def _message(step: Step, partial: Path, what: str, hint: str) -> str:
     where = where_it_stopped(partial)
     place = f"{step.name}, {where}" if where else step.name
     return f"{place}: {one_line(what)}. {hint.format(partial=partial, python=sys.executable)}"
-
-
-@contextmanager
-def _signals_as_exceptions() -> Iterator[None]:
-    """Raise ChainInterrupted where a signal would end the process, so that the kernel is stopped on the way out."""
-
-    def interrupt(signum: int, _frame: Any) -> None:
-        raise ChainInterrupted(signum)
-
-    before = {}
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
-            before[number] = signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,8 +1,10 @@
-"""What is not installed with the package unless it is asked for: how to get it here."""
+"""Commands as one would type them here: the package's own, and those that install what it goes without."""
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -11,6 +13,16 @@ from packaging.requirements import Requirement
 
 DISTRIBUTION = "lora-workbench"  # as pyproject.toml names it; `workbench` is another project's on the package index
 CHECKOUT = Path(__file__).resolve().parent.parent
+
+
+def this_command() -> str:
+    """The command line of this package: `workbench` where that is found, else through this Python, whose environment is
+    often not activated."""
+    found = shutil.which("workbench")
+    if found and Path(found).absolute() == Path(sys.executable).with_name("workbench"):
+        return "workbench"
+    here = os.path.relpath(sys.executable)
+    return f"{sys.executable if here.startswith(os.pardir) else here} -m workbench"
 
 
 def install_command(extra: str) -> str:

@@ -17,6 +17,7 @@ from workbench.checks import check_number, check_seed
 from workbench.explain import CERTIFIED, LEARNED, ExplainConfig, Weights
 from workbench.explain.counterfactual import Element
 from workbench.explain.result import to_lists
+from workbench.extras import this_command
 
 FORMAT = "mask explorer 1"
 CHOICES = (*LEARNED, CERTIFIED)  # methods that can be explored
@@ -127,7 +128,7 @@ class State:
         default = State().parameters()
         given = [(name, value) for name, value in self.parameters().items() if value != default[name]]
         options = [part for name, value in given for part in ("-p", name, json.dumps(value))]
-        return shlex.join(["python", "-m", "workbench", "run", "--run-dir", os.fspath(run_dir), "--resume", *options])
+        return f"{this_command()} run {shlex.join(['--run-dir', os.path.abspath(run_dir), *options])}"
 
 
 def _fit(name: str, value: Any, known: Mapping[str, Any]) -> Any:

@@ -85,42 +85,35 @@ def read_origin(run_dir: Path, name: str) -> dict[str, Any]:
 
 def copy_verdict(stage_folder: Path, name: str) -> list[str]:
     """What no longer matches in the executed copy of the notebook `name`, whatever the notebook is now, in words."""
-    path = copy_path(stage_folder.parent, name)
-    try:
-        executed = nbformat.read(path, as_version=4)
-        recorded = executed.metadata["workbench"]
-        whole, made = recorded["shown_sha256"] == _shown_digest(executed), recorded["manifest_sha256"]
-    except FileNotFoundError:
-        return [f"its executed copy {path} is gone"]
-    except Exception:  # cut off, no notebook, not ours
-        return [f"its executed copy {path} cannot be read"]
-    changes = [] if whole else [f"its executed copy {path} was changed"]
-    if made != sha256_file(stage_folder / MANIFEST):
-        changes.append(f"its manifest is not the one that its executed copy {path} tells of")
-    return changes
+    return _sealed(stage_folder, name)[1]
 
 
 def copy_changes(stage_folder: Path, notebook: Path, effective: Mapping[str, Any]) -> list[str]:
     """Why the finished copy is not one of this very notebook with these very parameters, in words; empty if it is."""
-    path = copy_path(stage_folder.parent, notebook.stem)
+    recorded, changes = _sealed(stage_folder, notebook.stem)
+    if not recorded:
+        return changes
+    now = _origin(stage_folder, notebook, effective)
+    other = [] if recorded.get("source_sha256") == now["source_sha256"] else ["the notebook was changed"]
+    return parameter_changes(recorded["parameters"], now["parameters"]) + other + changes
+
+
+def _sealed(stage_folder: Path, name: str) -> tuple[dict[str, Any], list[str]]:
+    """What a copy says it was made from, nothing where it cannot be read, and what is wrong with it in words."""
+    path = copy_path(stage_folder.parent, name)
     try:
         executed = nbformat.read(path, as_version=4)
         recorded = dict(executed.metadata["workbench"])
         recorded["parameters"].items()
-        whole = recorded.pop("shown_sha256") == _shown_digest(executed)
+        whole = recorded["shown_sha256"] == _shown_digest(executed)
     except FileNotFoundError:
-        return [f"its executed copy {path} is gone"]
+        return {}, [f"its executed copy {path} is gone"]
     except Exception:  # cut off, no notebook, not ours: in each case it has to run
-        return [f"its executed copy {path} cannot be read"]
-    now = _origin(stage_folder, notebook, effective)
-    changes = parameter_changes(recorded["parameters"], now["parameters"])
-    if recorded.get("source_sha256") != now["source_sha256"]:
-        changes.append("the notebook was changed")
-    if recorded.get("manifest_sha256") != now["manifest_sha256"]:
-        changes.append("the stage was made by another run since")
-    if not whole:
-        changes.append(f"its executed copy {path} was changed")
-    return changes
+        return {}, [f"its executed copy {path} cannot be read"]
+    changes = [] if whole else [f"its executed copy {path} was changed"]
+    if recorded.get("manifest_sha256") != sha256_file(stage_folder / MANIFEST):
+        changes.append(f"the stage was made by another run since its executed copy {path}")
+    return recorded, changes
 
 
 def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:

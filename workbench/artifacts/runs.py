@@ -96,7 +96,7 @@ def write_manifest(
     result, such as exported pictures, stay.
 
     Args:
-        config: settings as a dict or dataclass; compared by `is_complete`.
+        config: settings as a dict or dataclass.
         inputs: name -> file or folder (its digest is recorded; for a stage give its folder) or, as text that is no
             existing path, an identifier such as a model id.
         metrics: name -> number, or nested dicts and lists of them.

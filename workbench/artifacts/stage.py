@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from workbench import __version__
-from workbench.artifacts.files import MANIFEST, WORK_FOLDER, folder_files, plain, sha256_file
+from workbench.artifacts.files import MANIFEST, WORK_FOLDER, folder_files, sha256_file
 from workbench.artifacts.origin import source_changes
-from workbench.artifacts.provenance import Inputs, describe_input, input_change, load_manifest
+from workbench.artifacts.provenance import input_change, load_manifest
 
 STAGES = {
     "kg": "01_build_kg",
@@ -104,20 +105,24 @@ def extra_files(run_dir: str | os.PathLike[str], stage: str) -> tuple[list[str],
     Raises:
         MissingStage: the stage was not made.
     """
-    made, folder = read_manifest(run_dir, stage)["files"], stage_folder(run_dir, stage)
-    foreign: list[str] = []
-    known: list[str] = []
+    made, known = read_manifest(run_dir, stage)["files"], dict[bool, list[str]]({False: [], True: []})
+    for name in other_files(stage_folder(run_dir, stage), made):
+        if "__pycache__" not in name.parts[:-1]:
+            known[name.parts[0] == EXPORTS or any(part.startswith(".") for part in name.parts)].append(name.as_posix())
+    return sorted(known[False]), sorted(known[True])
+
+
+def other_files(folder: Path, made: Collection[str]) -> Iterator[Path]:
+    """Relative names of what lies in a stage's folder and is no part of its result `made`, manifest and checkpoints
+    apart: links are named, never followed."""
     for here, folders, names in os.walk(folder):
         if Path(here) == folder:
             folders[:] = [name for name in folders if name != WORK_FOLDER]
             names = [name for name in names if name != MANIFEST]
-        folders[:] = [name for name in folders if name != "__pycache__"]
         for name in (*names, *(name for name in folders if Path(here, name).is_symlink())):
             relative = Path(here, name).relative_to(folder)
-            usual = relative.parts[0] == EXPORTS or any(part.startswith(".") for part in relative.parts)
             if relative.as_posix() not in made:
-                (known if usual else foreign).append(relative.as_posix())
-    return sorted(foreign), sorted(known)
+                yield relative
 
 
 def check_code(run_dir: str | os.PathLike[str], stage: str) -> list[str]:
@@ -153,21 +158,9 @@ def require_stage(run_dir: str | os.PathLike[str], stage: str) -> Path:
     return stage_folder(run_dir, stage)
 
 
-def is_complete(
-    run_dir: str | os.PathLike[str], stage: str, *, config: Any = None, inputs: Inputs | None = None
-) -> bool:
-    """Whether a stage need not be made again.
-
-    It must have a manifest, its files, its inputs and the code that made it must be unchanged, and where `config` or
-    `inputs` are given, they must be what the manifest records.
-    """
+def is_complete(run_dir: str | os.PathLike[str], stage: str) -> bool:
+    """Whether a stage has a manifest, and its files, its inputs and the code that made it are unchanged."""
     try:
-        manifest = read_manifest(run_dir, stage)
-        sound = not check_stage(run_dir, stage) and not check_code(run_dir, stage)
+        return not check_stage(run_dir, stage) and not check_code(run_dir, stage)
     except (MissingStage, OSError):
         return False
-    if sound and config is not None:
-        sound = plain(config, where="config") == manifest["config"]
-    if sound and inputs is not None:
-        sound = {name: describe_input(run_dir, name, value) for name, value in inputs.items()} == manifest["inputs"]
-    return sound

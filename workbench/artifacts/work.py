@@ -12,13 +12,12 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from workbench.artifacts.files import MANIFEST, TORN, WORK_FOLDER, atomic_write_json
 from workbench.artifacts.provenance import load_manifest
-from workbench.artifacts.stage import check_inside, links, stage_folder
+from workbench.artifacts.stage import check_inside, links, other_files, stage_folder
 
 NEW, OLD = ".new", ".old"  # behind the stage's name: what is being made, and for an instant what it replaces
 OPENED = ".opened"  # holds when the stage was opened (seconds since 1970), and whether nothing earlier may be kept
@@ -63,26 +62,13 @@ def settle(run_dir: str | os.PathLike[str], stage: str) -> None:
 def _clear_away(old: Path, folder: Path) -> None:
     if not (old.is_dir() and folder.is_dir()):
         return
-    for name in _others(old):
-        target = folder / name
-        if not os.path.lexists(target):
+    made = (load_manifest(old) or {}).get("files", {})
+    for name in list(other_files(old, made)):
+        target, own = folder / name, name.name == OPENED or TORN.fullmatch(name.name)
+        if not own and not os.path.lexists(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             (old / name).rename(target)
     shutil.rmtree(old)
-
-
-def _others(folder: Path) -> Iterator[Path]:
-    """Relative names of what is no part of a stage's result: links are named, never followed."""
-    made = (load_manifest(folder) or {}).get("files", {})
-    for here, folders, names in os.walk(folder):
-        if Path(here) == folder:
-            folders[:] = [name for name in folders if name != WORK_FOLDER]
-            names = [name for name in names if name not in (MANIFEST, OPENED)]
-        linked = [name for name in folders if Path(here, name).is_symlink()]
-        for name in (*names, *linked):
-            relative = Path(here, name).relative_to(folder)
-            if relative.as_posix() not in made and not TORN.fullmatch(name):
-                yield relative
 
 
 def begin(run_dir: str | os.PathLike[str], stage: str) -> Path:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from workbench.artifacts import runs
 from workbench.bench import Say
-from workbench.bench.subject import load
+from workbench.bench.common import load
 from workbench.explain import ExplainConfig, without
 from workbench.shift import (
     Measurement,

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from workbench.bench import Say
+from workbench.bench.common import load
 from workbench.bench.noisy import certificates
-from workbench.bench.subject import load
 from workbench.cases import Case, withhold
 from workbench.explain import (
     CERTIFIED,

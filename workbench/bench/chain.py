@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 from workbench.artifacts import runs
 from workbench.bench import Say
+from workbench.bench.common import command
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
@@ -19,11 +17,11 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     """
     if not all((runs.stage_folder(run_dir, stage) / runs.MANIFEST).exists() for stage in runs.STAGES):
         say(f"{run_dir} holds no finished run: making it")
-        command(run_dir, seed)
+        made(run_dir, seed)
     rows = [stage_row(run_dir, stage) for stage in runs.STAGES]
     again = None
     if not quick and all(runs.is_complete(run_dir, stage) for stage in runs.STAGES):
-        again = command(run_dir, rows[0]["seed"])
+        again = made(run_dir, rows[0]["seed"])
     whole = {"stage": "all", "seconds": sum(r["seconds"] for r in rows), "peak_bytes": _largest(rows), "device": "-"}
     shown = [{name: row[name] for name in ("stage", "seconds", "peak_bytes", "device")} for row in (*rows, whole)]
     return {"table": shown, "stages": {row["stage"]: row for row in rows}, "total": whole, "again": again}
@@ -42,12 +40,6 @@ def _largest(rows: list[dict]) -> int | None:
     return max(known, default=None)
 
 
-def command(run_dir: Path, seed: int) -> float:
-    """Seconds of `python -m workbench run` on this folder."""
-    words = [sys.executable, "-m", "workbench", "run", "--run-dir", str(run_dir), "-p", "seed", str(seed)]
-    started = time.perf_counter()
-    done = subprocess.run(words, capture_output=True, text=True)
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or [f"code {done.returncode}"]
-        raise RuntimeError(f"the run failed: {last[0][:500]}")
-    return time.perf_counter() - started
+def made(run_dir: Path, seed: int) -> float:
+    """Seconds of `workbench run` on this folder."""
+    return command("run", "--run-dir", str(run_dir), "-p", "seed", str(seed))

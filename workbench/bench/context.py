@@ -6,7 +6,6 @@ fact of the graph, `is_a` included. `facts ratio`: the facts of a way over those
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -16,7 +15,7 @@ import numpy as np
 
 from workbench.artifacts import runs
 from workbench.bench import Say
-from workbench.bench.subject import load
+from workbench.bench.common import load, read_names
 from workbench.cases import Case, Fact
 from workbench.game import Engine
 from workbench.kg import flow_graph, focus, from_json
@@ -34,7 +33,7 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     """Accuracy, facts and tokens per prompt of each way, and what the k-hop way needs to be as often right."""
     engine, cases = load(run_dir)
     graph = from_json(runs.require_stage(run_dir, "kg") / "graph.json")
-    known = json.loads((runs.require_stage(run_dir, "adapter") / "names.json").read_text(encoding="utf-8"))
+    known = read_names(run_dir)
     part = focus(graph, {tool for c, tool, key in graph.edges(keys=True) if key == "command_of" and c in known})
     rng = np.random.default_rng(seed)
     cases = [cases[i] for i in rng.permutation(len(cases))[: 20 if quick else CASES]]

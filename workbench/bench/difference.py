@@ -9,7 +9,7 @@ import numpy as np
 
 from workbench.attribution import METHODS, Attribution, Features, linear_surrogate, shapley
 from workbench.bench import Say
-from workbench.bench.subject import load
+from workbench.bench.common import load
 from workbench.cases import Case
 from workbench.explain import changed_sets, reordered
 from workbench.game import Difference, Engine, Game

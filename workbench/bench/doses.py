@@ -17,7 +17,7 @@ import pandas as pd
 from workbench import models
 from workbench.artifacts.runs import require_stage
 from workbench.bench import Say
-from workbench.bench.subject import load
+from workbench.bench.common import load
 from workbench.cases import Case, load_cases, withhold
 from workbench.game import Engine, Game, ModuleGame, adapted_modules, unit_names, unit_parameters
 from workbench.shift import (

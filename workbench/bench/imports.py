@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -13,10 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from workbench.bench import Say
+from workbench.bench.common import apart, peak_mib
 from workbench.bench.grown import write_registry
 from workbench.bench.import_records import FUZZ
 from workbench.kg import check_graph
-from workbench.kg.importers import IMPORTERS, Options, RegistryError, Report, assemble
+from workbench.kg.importers import IMPORTERS, Options, RegistryError, Report, assemble, import_registry
 from workbench.kg.importers.core import quiet
 
 RECORDS, FEW = 10_000, 200  # damaged records per importer
@@ -78,24 +77,15 @@ def registry(*, quick: bool, seed: int) -> dict:
             rng = np.random.default_rng(seed)
             write_registry(folder, tools=TOOLS // share, commands=COMMANDS // share, rng=rng)
         started = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, "-c", _CODE, str(folder), str(Path(place, "graph.json"))], capture_output=True, text=True
-        )
+        commands, peak, busy = apart(imported, str(folder), str(Path(place, "graph.json")))
         seconds = time.perf_counter() - started
-    if done.returncode:
-        raise RuntimeError(f"the import of {folder} failed: {done.stderr.strip()[-500:]}")
-    commands, peak, busy = done.stdout.split()[-3:]
-    met = seconds <= SECONDS and int(peak) <= MEMORY
-    figures = {"seconds": seconds, "processor seconds": float(busy), "bytes": int(peak), "goals met": met}
-    return {"given": bool(given), "commands": int(commands), **figures}
+    met = seconds <= SECONDS and peak <= MEMORY
+    figures = {"seconds": seconds, "processor seconds": busy, "bytes": peak, "goals met": met}
+    return {"given": bool(given), "commands": commands, **figures}
 
 
-_CODE = """
-import resource, sys
-from workbench.kg.importers import IMPORTERS, import_registry
-done = import_registry(IMPORTERS["tables"], sys.argv[1], out=sys.argv[2])
-used = resource.getrusage(resource.RUSAGE_SELF)
-peak = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-commands = sum(kind == "command" for _, kind in done.graph.nodes(data="type"))
-print(commands, peak, used.ru_utime + used.ru_stime)
-"""
+def imported(folder: str, out: str) -> tuple[int, int, float]:
+    """Commands of an imported registry, peak bytes of this process, and its seconds on the processor."""
+    done = import_registry(IMPORTERS["tables"], folder, out=out)
+    commands = sum(kind == "command" for _, kind in done.graph.nodes(data="type"))
+    return commands, int(peak_mib() * 2**20), time.process_time()

@@ -6,12 +6,8 @@ so. Each size is built in a process of its own, whose peak memory is read at the
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import resource
-import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +16,7 @@ import numpy as np
 
 import workbench
 from workbench.bench import Say
+from workbench.bench.common import apart, peak_mib
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -38,15 +35,15 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
         return {"skipped": message, "table": [{"figure": "skipped", "value": message}]}
     queries = 50 if quick else QUERIES
     say("questions on the shipped table")
-    shipped = _apart(_shipped, queries, seed)
+    shipped = apart(_shipped, queries, seed)
     sizes = []
     for times in TIMES[:1] if quick else TIMES:
         say(f"building the tables, {times} times over")
-        sizes.append(_apart(_built, shared / "data", times, queries, seed))
+        sizes.append(apart(_built, shared / "data", times, queries, seed))
     say("links of published workflows")
-    links = _apart(_links, shared, seed, RANDOM_PAIRS // (10 if quick else 1))
+    links = apart(_links, shared, seed, RANDOM_PAIRS // (10 if quick else 1))
     say("links in cases that a model is trained on")
-    drawn = _apart(_drawn, shared, 600 if quick else 12_000)
+    drawn = apart(_drawn, shared, 600 if quick else 12_000)
     table = [{"figure": f"{name}, shipped", "value": value} for name, value in shipped.items()]
     table += [{"figure": f"{name}, x{s['times']}", "value": value} for s in sizes for name, value in s.items()]
     table += [
@@ -61,12 +58,6 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     return {"shipped": shipped, "sizes": sizes, "links": links, "drawn": drawn, "table": table}
 
 
-def _apart(function: Any, *values: Any) -> Any:
-    """The result of a call in a fresh process."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *values).result()
-
-
 def _shipped(queries: int, seed: int) -> dict[str, float]:
     from workbench.kg import load_graph
 
@@ -79,7 +70,7 @@ def _built(folder: Path, times: int, queries: int, seed: int) -> dict[str, float
     from workbench.kg.importers import IMPORTERS, Report, assemble
 
     rng = np.random.default_rng(seed)
-    before, started, worked = _peak(), time.perf_counter(), time.process_time()
+    before, started, worked = peak_mib(), time.perf_counter(), time.process_time()
     note = Report()
     graph = assemble(IMPORTERS["tables"](folder, note), note=note)
     if times > 1:
@@ -90,7 +81,7 @@ def _built(folder: Path, times: int, queries: int, seed: int) -> dict[str, float
         "seconds to build": time.perf_counter() - started, "processor seconds to build": time.process_time() - worked,
     }  # fmt: skip
     asked = _asked(graph, queries, rng)
-    return {**built, **asked, "peak MiB": _peak(), "MiB above start": _peak() - before}
+    return {**built, **asked, "peak MiB": peak_mib(), "MiB above start": peak_mib() - before}
 
 
 def _asked(graph: nx.MultiDiGraph, queries: int, rng: np.random.Generator) -> dict[str, float]:
@@ -168,12 +159,6 @@ def _drawn(shared: Path, whole: int) -> dict[str, dict[str, Any]]:
     published = published_links(shared / "iwc" / "links.tsv", graph)
     found = {name: known_links([case.path for case in some], graph, published) for name, some in cases.items()}
     return {name: {which: rate._asdict() for which, rate in one._asdict().items()} for name, one in found.items()}
-
-
-def _peak() -> float:
-    """Highest memory of this process so far, MiB."""
-    unit = 1024**2 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _spelled(rate: dict[str, Any]) -> str:

@@ -10,7 +10,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -25,6 +24,7 @@ from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.stage import STAGES
 from workbench.artifacts.steps import find_notebooks
 from workbench.bench import Say
+from workbench.bench.common import PROGRAM, command, environment
 from workbench.stats import proportion
 
 KILLS, QUICK_KILLS = 50, 4
@@ -78,9 +78,9 @@ def stress(
     Raises:
         RuntimeError: a run that was not killed failed; the message is the command's own.
     """
-    command = command_line(notebooks, known(notebooks, parameters))
+    words = words_of(notebooks, known(notebooks, parameters))
     started = time.perf_counter()
-    finish(command, folder / "whole")
+    command(*words, str(folder / "whole"))
     whole, seconds = contents(folder / "whole"), time.perf_counter() - started
     say(f"undisturbed: {len(whole)} files in {seconds:.0f} s")
     killed: list[Killed] = []
@@ -88,10 +88,10 @@ def stress(
     while sum(not one.ended for one in killed) < kills:
         number, place = len(runs) + 1, folder / f"run{len(runs) + 1}"
         while _count(killed, number) < MOST_PER_RUN and sum(not one.ended for one in killed) < kills:
-            killed.append(kill_once(command, place, number, longest=seconds, rng=rng))
+            killed.append(kill_once(words, place, number, longest=seconds, rng=rng))
             if killed[-1].ended:
                 break
-        finish(command, place)
+        command(*words, str(place))
         found = contents(place)
         differing = sorted(name for name in {*whole, *found} if whole.get(name) != found.get(name))
         runs.append({"run": number, "kills": _count(killed, number), "identical": not differing, "differ": differing})
@@ -127,31 +127,18 @@ def known(notebooks: Path, parameters: Mapping[str, object]) -> dict[str, object
     return {name: value for name, value in parameters.items() if name in names}
 
 
-def command_line(notebooks: Path, parameters: Mapping[str, object]) -> list[str]:
-    """The command that makes or goes on with a run, less its --run-dir."""
+def words_of(notebooks: Path, parameters: Mapping[str, object]) -> list[str]:
+    """The words of the command that makes or goes on with a run, all but its folder."""
     given = [word for name, value in parameters.items() for word in ("-p", name, str(value))]
-    return [sys.executable, "-m", "workbench", "run", "--quiet", "--notebooks", str(notebooks), *given]
+    return ["run", "--quiet", "--notebooks", str(notebooks), *given, "--run-dir"]
 
 
-def finish(command: Sequence[str], place: Path) -> None:
-    """Run to the end; RuntimeError with the command's message when it fails."""
-    done = subprocess.run([*command, "--run-dir", str(place)], capture_output=True, text=True, env=environment())
-    if done.returncode:
-        raise RuntimeError(f"a run in {place} failed with code {done.returncode}: {done.stderr.strip()[-1000:]}")
-
-
-def environment() -> dict[str, str]:
-    """This process's environment, in which this very package is found whatever the folder."""
-    root = str(Path(__file__).resolve().parents[2])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))}
-
-
-def kill_once(command: Sequence[str], place: Path, number: int, *, longest: float, rng: np.random.Generator) -> Killed:
+def kill_once(words: Sequence[str], place: Path, number: int, *, longest: float, rng: np.random.Generator) -> Killed:
     """Start or go on with a run and kill it at a random instant of what is left of `longest` seconds."""
     left = longest * (1 - finished_stages(place) / (len(STAGES) + 1))
     seconds, group = float(rng.uniform(0, left)), bool(rng.integers(2))
     process = subprocess.Popen(
-        [*command, "--run-dir", str(place)], env=environment(), start_new_session=True,
+        [*PROGRAM, *words, str(place)], env=environment(), start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -162,7 +149,7 @@ def kill_once(command: Sequence[str], place: Path, number: int, *, longest: floa
         process.wait()
         return Killed(number, seconds, group, finished_stages(place), ended=False)
     if process.returncode:
-        finish(command, place)  # says what went wrong
+        command(*words, str(place))  # says what went wrong
     return Killed(number, seconds, group, len(STAGES), ended=True)
 
 

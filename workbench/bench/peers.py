@@ -10,12 +10,12 @@ import torch
 
 from workbench import models
 from workbench.bench import Say
+from workbench.bench.common import load
 from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given, available
 from workbench.bench.costs import certified_explanation, element_ablation
 from workbench.bench.packages import installed
 from workbench.bench.passes import counted
 from workbench.bench.quality import QUALITY, Quality, largest_difference
-from workbench.bench.subject import load
 from workbench.cases import Case
 from workbench.extras import install_command
 from workbench.game import Engine

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,12 +17,12 @@ from safetensors.torch import save_file
 from workbench import models, shift
 from workbench.adapter_folder import CONFIG, WEIGHTS
 from workbench.bench import Say
+from workbench.bench.common import apart, peak_mib
 from workbench.shift.intruders import resemblance
 
 RANKS = (16, 64)
 MODULES = ("q_proj", "v_proj")
 MIB = 2**20
-CHILD = "import json, sys; from workbench.bench.spectra import timed; print(json.dumps(timed(*sys.argv[1:])))"
 TABLE = (
     "what", "rank", "mb", "rows", "seconds", "in_all", "mib_idle", "mib_peak", "error",
 )  # fmt: skip
@@ -72,12 +70,8 @@ def measured(what: str, *folders: Path) -> dict:
     """`timed` in a process of its own, whose peak memory is its own too; `mb`: megabytes of the adapters' files,
     `in_all`: seconds with the start of the process."""
     started = time.perf_counter()
-    command = [sys.executable, "-c", CHILD, what, *map(str, folders)]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8")
-    if done.returncode:
-        raise RuntimeError(f"bench spectra: the process that measures ended with {done.stderr.strip()[-500:]}")
+    found = apart(timed, what, *map(str, folders))
     size = sum((folder / WEIGHTS).stat().st_size for folder in folders) / 1e6
-    found = json.loads(done.stdout.splitlines()[-1])
     return {"mb": size, **found, "in_all": time.perf_counter() - started}
 
 
@@ -91,15 +85,6 @@ def timed(what: str, *folders: str) -> dict:
     table = work[what]()
     seconds = time.perf_counter() - started
     return {"rows": len(table), "seconds": seconds, "mib_idle": before, "mib_peak": peak_mib()}
-
-
-def peak_mib() -> float | None:
-    """The most memory that this process has held (MiB); None where the system does not say."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:")), None)
 
 
 def largest_error(folder: Path) -> float:

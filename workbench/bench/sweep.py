@@ -11,7 +11,6 @@ import multiprocessing
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -19,16 +18,12 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-import numpy as np
-from transformers.utils import logging
-
 from workbench.bench import Say
-from workbench.bench.kills import environment
-from workbench.stats import bootstrap_mean
-from workbench.sweep import Batch, plan_explanations, read_grid
-from workbench.sweep.explaining import only
-from workbench.sweep.rows import DONE, ROWS, Results
-from workbench.sweep.work import explain_batch
+from workbench.bench.common import PROGRAM, command, environment, means
+from workbench.sweep.explaining import plan_explanations
+from workbench.sweep.grid import read_grid
+from workbench.sweep.results import DONE, ROWS, Results
+from workbench.sweep.tasks import Batch, perform
 
 EXPLANATIONS, QUICK_EXPLANATIONS = 200, 10
 ROUNDS, QUICK_ROUNDS = 2, 1
@@ -60,8 +55,8 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
             killed = with_a_kill(file, folder / "killed")
             say(f"{method}: {killed['killed']} worker killed, {killed['done']} of {killed['tasks']} done")
             grids[method] = {"figures": figures, "times_plain": plain, "killed": killed, "rows": rows}
-            means = {name: figure["mean"] for name, figure in figures.items()}
-            table.append({"method": method, **means, "times_plain": plain, **killed})
+            middles = {name: figure["mean"] for name, figure in figures.items()}
+            table.append({"method": method, **middles, "times_plain": plain, **killed})
     return {"table": table, "grids": grids}
 
 
@@ -87,25 +82,19 @@ def measured(file: Path, *, rounds: int, say: Say) -> list[dict]:
 
 def swept(file: Path, out: Path, workers: int) -> dict:
     """One sweep to its end: what it noted of itself, and `command_seconds` from the start of the interpreter."""
-    started = time.perf_counter()
-    process = start(file, out, workers)
-    words = process.communicate()[1]
-    if process.returncode:
-        raise RuntimeError(f"the sweep {file} failed with code {process.returncode}: {words.strip()[-1000:]}")
+    seconds = command(*words_of(file, out, workers))
     spent = json.loads((out / "sweep.json").read_text(encoding="utf-8"))["spent"]
-    return {"command_seconds": time.perf_counter() - started, **spent}
+    return {"command_seconds": seconds, **spent}
 
 
-def start(file: Path, out: Path, workers: int) -> subprocess.Popen:
-    """The command, running."""
-    words = ["sweep", str(file), "--out", str(out), "--workers", str(workers), "--quiet"]
-    command = [sys.executable, "-m", "workbench", *words]
-    return subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+def words_of(file: Path, out: Path, workers: int) -> list[str]:
+    """Of the command."""
+    return ["sweep", str(file), "--out", str(out), "--workers", str(workers), "--quiet"]
 
 
 def plain_times(file: Path) -> float:
     """How many times as fast two plain processes are as one of them, at a part of the cases, loading left out."""
-    orders = [dict(one.order) for batch in plan_explanations(read_grid(file)) for one in cut(batch)]
+    orders = [one.order for batch in plan_explanations(read_grid(file)) for one in cut(batch)]
     orders = orders[: max(len(orders) // PLAIN_SHARE, *WORKERS)]
     context = multiprocessing.get_context("spawn")
     gate = context.Barrier(max(WORKERS) + 1)
@@ -115,33 +104,31 @@ def plain_times(file: Path) -> float:
         gate.wait()
         started = time.perf_counter()
         for order in orders:
-            pool.submit(explain_batch, order).result()
+            pool.submit(perform, order).result()
         turned = time.perf_counter()
-        list(pool.map(explain_batch, orders))
+        list(pool.map(perform, orders))
         return (turned - started) / (time.perf_counter() - turned)
 
 
 def _prepare(order: dict, gate: Barrier) -> None:
-    logging.disable_progress_bar()
-    explain_batch(order)
+    perform(order)
     gate.wait()
 
 
 def cut(batch: Batch) -> Iterator[Batch]:
     """A batch as parts of `CASES` cases."""
-    rest: Batch | None = batch
-    while rest:
-        part, rest = rest.parted(CASES, split=only)
+    while batch.tasks:
+        part, batch = batch.parted(CASES)
         yield part
 
 
 def with_a_kill(file: Path, out: Path) -> dict[str, int]:
     """How many tasks a sweep with two workers has, and how many are done, when one is killed after its first rows."""
-    process, killed = start(file, out, max(WORKERS)), 0
+    killed, quiet = 0, {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen([*PROGRAM, *words_of(file, out, max(WORKERS))], env=environment(), **quiet)
     while process.poll() is None and not killed:
         killed = kill_one(out / ROWS)
         time.sleep(LOOK_SECONDS)
-    process.communicate()
     rows = Results(out).rows.values()
     tasks = sum(len(batch.tasks) for batch in plan_explanations(read_grid(file)))
     return {"tasks": tasks, "done": sum(row["status"] == DONE for row in rows), "killed": killed}
@@ -172,7 +159,7 @@ def figures_of(rows: Sequence[dict], *, seed: int) -> dict[str, dict]:
         "times_sweep": [a["seconds"] / b["seconds"] for a, b in pairs],
         "times_explaining": [explaining(a) / explaining(b) for a, b in pairs],
     }
-    return {k: bootstrap_mean(v, rng=np.random.default_rng(seed))._asdict() for k, v in figures.items()}
+    return means(figures, seed=seed)
 
 
 def explaining(row: dict) -> float:

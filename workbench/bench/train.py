@@ -9,7 +9,6 @@ import contextlib
 import copy
 import ctypes
 import gc
-import json
 import tempfile
 import threading
 import time
@@ -18,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import psutil
 import torch
 from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, TrainingArguments
@@ -26,10 +24,10 @@ from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, Train
 from workbench import models
 from workbench.artifacts import runs
 from workbench.bench import Say
+from workbench.bench.common import means, read_names
 from workbench.cases import Case, load_cases
 from workbench.dequantised import let_go
 from workbench.models import LanguageModel, add_adapter
-from workbench.stats import bootstrap_mean
 from workbench.train import TrainConfig, Views, train
 
 ROUNDS, STEPS = 5, 150  # so many steps that what is done once weighs little
@@ -43,8 +41,7 @@ Contender = Callable[[LanguageModel, Sequence[Case], TrainConfig, Path], None]
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     """Tokens per second (real tokens, those of padding do not count) and peak memory of each, and ratios to the plain
     script, paired by round, with 95 % intervals."""
-    folder = runs.require_stage(run_dir, "adapter")
-    names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
+    folder, names = runs.require_stage(run_dir, "adapter"), read_names(run_dir)
     settings = runs.read_manifest(run_dir, "adapter")["config"]
     cases = load_cases(folder / "cases_train.jsonl")
     steps, rounds = (QUICK_STEPS, QUICK_ROUNDS) if quick else (STEPS, ROUNDS)
@@ -198,14 +195,9 @@ def figures_of(rows: Sequence[dict], name: str, *, seed: int) -> dict[str, dict]
     """Means with intervals of one contender. `times_plain`: its tokens per second over the plain script's, by round;
     `times_plain_cpu`: the same by processor seconds, which other work on the machine moves less."""
     own, plain = ([r for r in rows if r["contender"] == one] for one in (name, PLAIN))
-    out = {}
-    for key in ("tokens_per_second", "seconds", "cpu_seconds", "peak_bytes"):
-        out[key] = _mean([r[key] for r in own], seed)
     pairs = list(zip(own, plain, strict=True))
-    out["times_plain"] = _mean([p["seconds"] / o["seconds"] for o, p in pairs], seed)
-    out["times_plain_cpu"] = _mean([p["cpu_seconds"] / o["cpu_seconds"] for o, p in pairs], seed)
-    return out
-
-
-def _mean(values: Sequence[float], seed: int) -> dict:
-    return bootstrap_mean(values, rng=np.random.default_rng(seed))._asdict()
+    keys = ("tokens_per_second", "seconds", "cpu_seconds", "peak_bytes")
+    values = {key: [row[key] for row in own] for key in keys}
+    values["times_plain"] = [p["seconds"] / o["seconds"] for o, p in pairs]
+    values["times_plain_cpu"] = [p["cpu_seconds"] / o["cpu_seconds"] for o, p in pairs]
+    return means(values, seed=seed)

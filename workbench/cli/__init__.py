@@ -7,7 +7,6 @@ imported there, when it runs.
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from contextlib import suppress
 from workbench import __version__
 from workbench.cli import app, bench, diff, exit, kg, models, run, show, sweep, verify
 from workbench.cli.screen import OutputError, complain, flush, result, settle
+from workbench.extras import this_command
 
 COMMANDS = (run, show, verify, diff, app, bench, sweep, kg, models)
 
@@ -52,7 +52,7 @@ def _main(given: list[str]) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser with every sub-command."""
-    parser = argparse.ArgumentParser(prog="python -m workbench", description="See what an adapter depends on.")
+    parser = argparse.ArgumentParser(prog="workbench", description="See what an adapter depends on.")
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the full traceback of an error")
     common.add_argument("--quiet", action="store_true", help="print errors and results only")
@@ -76,11 +76,5 @@ def _version(_options: argparse.Namespace) -> int:
 def _stopped(options: argparse.Namespace, signum: int) -> int:
     again = [word for word in options.argv if word != "--fresh"]
     code = exit.SIGNAL + signum
-    complain(f"stopped. To go on where it stopped: {_python()} -m workbench {shlex.join(again)}", code=code)
+    complain(f"stopped. To go on where it stopped: {this_command()} {shlex.join(again)}", code=code)
     return code
-
-
-def _python() -> str:
-    """This interpreter as one would type it here; an environment in this folder is often not activated."""
-    here = os.path.relpath(sys.executable)
-    return sys.executable if here.startswith(os.pardir) else here

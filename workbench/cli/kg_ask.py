@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 from typing import TYPE_CHECKING
 
-from workbench.cli.screen import result
+from workbench.cli.screen import result, say
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from workbench.kg.plan import Plan, Planner
 
 MOST = 8  # commands named where nothing leads to the target
+NEAR = 5  # names that are told where one is not known
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -73,13 +75,20 @@ def _either(graph: nx.MultiDiGraph, items: frozenset[str]) -> str:
 
 
 def _node(graph: nx.MultiDiGraph, name: str) -> str:
-    """The node of an id or of a name on the data flow. ValueError: none has it, or several."""
+    """The node of an id or of a name on the data flow, or of the only name that this is a part of. ValueError: there is
+    none, or several; those that come near are named."""
     if name in graph:
         return name
-    kinds = ("source", "format", "data", "command")
-    wanted = name.casefold()
-    found = sorted(n for n, d in graph.nodes(data=True) if d["type"] in kinds and d["name"].casefold() == wanted)
-    if len(found) != 1:
-        rule = f"one of {', '.join(found)}" if found else "an id or name of the graph"
-        raise ValueError(f"--from and --to take a source, format or kind of data: {name!r} must be {rule}")
-    return found[0]
+    kinds, wanted = ("source", "format", "data", "command"), name.casefold()
+    names = {n: d["name"] for n, d in sorted(graph.nodes(data=True)) if d["type"] in kinds}
+    same = [n for n, text in names.items() if text.casefold() == wanted]
+    found = same or [n for n, text in names.items() if wanted.strip() and wanted in text.casefold()]
+    if len(found) == 1:
+        if not same:
+            say(f"{name!r} is taken for {names[found[0]]!r} ({found[0]})")
+        return found[0]
+    close = difflib.get_close_matches(name, names.values(), n=NEAR)
+    near = sorted(found, key=lambda n: len(names[n])) or [n for text in close for n in names if names[n] == text]
+    listed = [f"{names[n]} ({n})" for n in near[:NEAR]] + [f"{len(near) - NEAR} more"] * (len(near) > NEAR)
+    rule = f"an id or name of the graph, such as {', '.join(listed)}" if listed else "an id or name of the graph"
+    raise ValueError(f"--from and --to take a source, format or kind of data: {name!r} must be {rule}")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from workbench.artifacts.parameters import Value
 
 RUN_DIR = "runs/demo"
+OPTIONS = {"-p", "--run-dir", "--model", "--timeout", "--fresh", "--notebooks", "--debug", "--quiet", "--log"}
+"""What is no value of a parameter, wherever it stands."""
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -32,22 +34,19 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     )
     run.add_argument("--timeout", metavar="S", type=_seconds, default=3600.0, help="seconds per notebook, 0: no limit")
     run.add_argument("--fresh", action="store_true", help="keep nothing of an earlier run in this folder")
-    run.add_argument(
-        "--resume", action="store_true", help="keep what is finished and up to date; done anyway unless --fresh"
-    )
     run.add_argument("--notebooks", metavar="D", help="folder of the notebooks (default: those of this checkout)")
 
 
 def _run(options: argparse.Namespace) -> int:
-    from workbench.artifacts.parameters import ParameterError
     from workbench.artifacts.steps import run_folder
     from workbench.chain import run_chain  # the imports take a second; `version` and `--help` do without
+    from workbench.headless.ending import ENDS_WITH, end_with
     from workbench.report.page import current_report
 
     started = time.monotonic()
+    if parent := os.environ.pop(ENDS_WITH, None):
+        end_with(int(parent))
     parameters = _parameters(options)
-    if options.fresh and options.resume:
-        raise ParameterError("--fresh and --resume ask for the opposite; give one of them")
     run_chain(
         options.run_dir,
         parameters=parameters,
@@ -78,10 +77,11 @@ def _parameters(options: argparse.Namespace) -> dict[str, Value]:
 
 
 def shield_values(argv: Sequence[str]) -> list[str]:
-    """Put a blank before a value such as `-1e-3`, which argparse would take for an option."""
+    """Put a blank before a value such as `-1e-3`, which argparse would take for an option; options stay options."""
     shielded = list(argv)
     for index in range(2, len(shielded)):
-        if shielded[index - 2] == "-p" and shielded[index].lstrip(" ").startswith("-"):
+        value = shielded[index].lstrip(" ")
+        if shielded[index - 2] == "-p" and value.startswith("-") and value.partition("=")[0] not in OPTIONS:
             shielded[index] = " " + shielded[index]
     return shielded
 

@@ -134,15 +134,33 @@ def _clear() -> None:
 
 
 def show(rows: Sequence[dict], *, title: str) -> None:
-    """Rows of plain values as a table; of few long rows, each is a column."""
+    """Rows of plain values as a table; of few long rows, each is a column. Columns that do not fit beside each other
+    follow below, again with the first."""
     from rich.table import Table
 
-    cells = [(name, *(plain(row[name]) for row in rows)) for name in rows[0]]
-    head, *body = cells if len(cells) > LONG_ROW and len(rows) <= FEW_ROWS else zip(*cells, strict=True)
-    table = Table(*head, title=title)
-    for line in body:
-        table.add_row(*line)
-    draw(table)
+    columns = [(name, *(plain(row[name]) for row in rows)) for name in rows[0]]
+    if len(columns) > LONG_ROW and len(rows) <= FEW_ROWS:
+        columns = list(zip(*columns, strict=True))
+    for part in beside(columns, shutil.get_terminal_size().columns):
+        head, *body = zip(*part, strict=True)
+        table = Table(*head, title=title)
+        for line in body:
+            table.add_row(*line)
+        draw(table)
+
+
+def beside(columns: Sequence[Sequence[str]], width: int) -> list[list[Sequence[str]]]:
+    """The columns in groups that fit into so many characters, each group led by the first column."""
+    first, *rest = columns
+    sizes = [max(map(len, column)) + 3 for column in columns]  # a rule, and a blank on either side
+    groups, room = [[first]], width - 1 - sizes[0]
+    for column, size in zip(rest, sizes[1:], strict=True):
+        if size > room and len(groups[-1]) > 1:
+            groups.append([first])
+            room = width - 1 - sizes[0]
+        groups[-1].append(column)
+        room -= size
+    return groups
 
 
 def draw(what: Any) -> None:

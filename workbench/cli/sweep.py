@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,9 @@ from workbench.cli.places import typed
 from workbench.cli.screen import say, tell
 
 if TYPE_CHECKING:
-    from workbench.sweep import Batch, Grid, Results
+    from workbench.sweep.grid import Grid
+    from workbench.sweep.results import Results
+    from workbench.sweep.tasks import Batch
 
 NOTE = "sweep.json"  # beside the results: what they were made from
 
@@ -33,102 +33,97 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _sweep(options: argparse.Namespace) -> int:
+    from workbench.artifacts.files import atomic_write_json
+    from workbench.artifacts.lock import run_lock
     from workbench.artifacts.outputs import check_outputs
+    from workbench.artifacts.provenance import package_versions
     from workbench.headless.hints import writable
-    from workbench.sweep import read_grid
-    from workbench.sweep.rows import PARQUET, ROWS
+    from workbench.sweep.grid import read_grid
+    from workbench.sweep.results import PARQUET, ROWS, Results
 
     file, out = typed(options.grid), typed(options.out)
     grid = read_grid(file)
     for name in (ROWS, PARQUET, NOTE):
         check_outputs({"--out": out / name}, reads=[file])
-    planned = _planned(grid, out)
-    with writable(out, option="--out"):
-        return _swept(options, grid, out, *planned)
-
-
-def _swept(
-    options: argparse.Namespace, grid: Grid, out: Path, batches: list[Batch], work: Callable, split: Callable
-) -> int:
-    from workbench.artifacts.lock import run_lock
-    from workbench.sweep import Results
-
-    with run_lock(out, option="--out"):
+    batches = _planned(grid, out)
+    ids = [task.id for batch in batches for task in batch.tasks]
+    with writable(out, option="--out"), run_lock(out, option="--out"):
         results = Results(out)
         done = results.finished(retry=options.retry)
-        left = [one for batch in batches if (one := batch.without(done, split=split))]
-        ids = [task.id for batch in batches for task in batch.tasks]
+        left = [rest for batch in batches if (rest := batch.only(lambda task: task.id not in done)).tasks]
         count = sum(len(batch.tasks) for batch in left)
         say(f"{grid.file}: {len(ids):,} tasks, {len(ids) - count:,} done before, {count:,} to do")
         if options.dry_run:
-            return 0
+            return exit.DONE
         try:
-            spent = _driven(options, grid, results, left, work, split) if left else {}
+            spent = _swept(options, grid, results, left, Spent(count)) if left else {}
         finally:
             table = results.write(ids)
         failed = sum(results.rows[i]["status"] == "failed" for i in ids)
-    _note(out, grid, spent)
+        # beside the results: the grid as it was read, versions, and what this part of the work cost
+        note = {"grid": dict(grid.values), "versions": package_versions(), "spent": spent}
+        atomic_write_json(out / NOTE, note)
     say(f"{len(ids) - failed:,} of {len(ids):,} done, {failed:,} failed; the results are in {os.path.relpath(table)}")
     if failed:
         say("what failed says why in the column `error`; --retry tries it again")
     return exit.FAILED if failed else exit.DONE
 
 
-def _planned(grid: Grid, out: Path) -> tuple[list[Batch], Callable, Callable]:
-    """Batches, the function that does one, and the one that takes tasks out of it."""
-    from workbench.cluster import hand
-
+def _planned(grid: Grid, out: Path) -> list[Batch]:
     if grid.what == "chain":
-        from workbench.cluster.whole_runs import plan_runs, whole
+        from workbench.sweep.chains import plan_runs
 
-        return plan_runs(grid, out), hand.run, whole
-    from workbench.sweep.explaining import only, plan_explanations
+        return plan_runs(grid, out)
+    from workbench.sweep.explaining import plan_explanations
 
-    return plan_explanations(grid), hand.explain, only
+    return plan_explanations(grid)
 
 
-def _driven(
-    options: argparse.Namespace, grid: Grid, results: Results, left: list[Batch], work: Callable, split: Callable
+@dataclass
+class Spent:
+    """What a sweep cost. seconds: from the first batch handed out to the last row; busy, loading: of all workers."""
+
+    total: int
+    tasks: int = 0
+    failed: int = 0
+    batches: int = 0
+    seconds: float = 0.0
+    busy: float = 0.0
+    loading: float = 0.0
+
+    def tell(self) -> None:
+        """How far it is, and how long the rest will take at the mean pace so far."""
+        from workbench.headless.watch import Event, clock
+
+        left = self.seconds / self.tasks * (self.total - self.tasks)
+        words = [f"{self.tasks:,} of {self.total:,}", *([f"{self.failed:,} failed"] if self.failed else [])]
+        words += [f"{clock(self.seconds)} spent", f"about {clock(left)} left"]
+        fields = {"done": self.tasks, "total": self.total, "failed": self.failed, "seconds": round(self.seconds, 1)}
+        tell(Event("progress", ", ".join(words), fields | {"left_seconds": left}))
+
+
+def _swept(
+    options: argparse.Namespace, grid: Grid, results: Results, left: list[Batch], spent: Spent
 ) -> dict[str, Any]:
-    """Do what is left, and say how far it is and how long it will take."""
-    from workbench.cluster.connect import connected
-    from workbench.cluster.drive import Drive, progress
+    """Does what is left; the rows of a batch are on the disk before another is handed out in its place. What it cost;
+    `overhead`: seconds of a worker a task that went into neither tasks nor loading."""
+    from workbench.headless.ending import signals_as_exceptions
+    from workbench.sweep.dispatch import answers, connected
+    from workbench.sweep.results import rows_of
 
-    total = sum(len(batch.tasks) for batch in left)
-    with (
-        _stops(),
-        connected(options.scheduler, workers=options.workers, resources=grid.resources, say=say) as client,
-    ):
-        drive = Drive(client, results, work, split, grid.resources, tick=lambda spent: tell(progress(spent, total)))
-        return drive.run(left).to_dict()
-
-
-def _note(out: Path, grid: Grid, spent: dict[str, Any]) -> None:
-    """Beside the results: the grid as it was read, versions, and what this part of the work cost."""
-    from workbench.artifacts.files import atomic_write_json
-    from workbench.artifacts.provenance import package_versions
-
-    record = {"grid": dict(grid.values), "versions": package_versions(), "spent": spent}
-    atomic_write_json(out / NOTE, record)
-
-
-@contextmanager
-def _stops() -> Iterator[None]:
-    """SIGTERM and SIGHUP end a sweep as Ctrl-C does: rows are kept, workers stopped."""
-
-    def stop(signum: int, _frame: Any) -> None:
-        error = KeyboardInterrupt()
-        error.signum = signum  # type: ignore[attr-defined]
-        raise error
-
-    before = {}
-    if threading.current_thread() is threading.main_thread():
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                before[number] = signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    where, workers = {"workers": options.workers, "resources": grid.resources}, set[str]()
+    with signals_as_exceptions(), connected(options.scheduler, **where, say=say) as client:
+        started = time.perf_counter()
+        for batch, answer in answers(client, left, grid.resources):
+            rows = rows_of(batch, answer)
+            results.add(rows)
+            workers |= {row["worker"] for row in rows if row["worker"]}
+            spent.tasks += len(rows)
+            spent.failed += sum(bool(row["error"]) for row in rows)
+            spent.batches += 1
+            spent.busy += answer["seconds"]
+            spent.loading += answer["loading"]
+            spent.seconds = time.perf_counter() - started
+            spent.tell()
+    idle = spent.seconds * max(len(workers), 1) - spent.busy
+    return asdict(spent) | {"workers": len(workers), "overhead": idle / spent.tasks if spent.tasks else None}

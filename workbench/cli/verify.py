@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 
 from workbench.cli.exit import DIFFERENT, DONE
 from workbench.cli.screen import answer, draw
 from workbench.cli.show import text
+from workbench.extras import this_command
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -36,5 +38,5 @@ def _verify(options: argparse.Namespace) -> int:
             draw(text(f"  note: {line}"))
     draw(text(f"report: {report or 'as it was made'}", "red" if report else ""))
     if not sound:
-        draw(text(f"To make again what no longer matches: python -m workbench run --run-dir {run}"))
+        draw(text(f"To make again what no longer matches: {this_command()} run --run-dir {shlex.quote(str(run))}"))
     return DONE if sound else DIFFERENT

@@ -10,15 +10,13 @@ import json
 import os
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.artifacts.lock import hold_kernel_lock
+from workbench.headless.ending import end_with
 
-POLL_SECONDS = 0.5
 RUN_DIR = "WORKBENCH_KERNEL_RUN_DIR"  # environment variable: the run folder whose kernel lock is held
 
 
@@ -60,19 +58,12 @@ def _environment(**variables: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def end_with_parent(parent: int) -> None:
-    """Block until `parent` is no longer this process's parent, then end this process at once."""
-    while os.getppid() == parent:
-        time.sleep(POLL_SECONDS)
-    os._exit(1)
-
-
 def main() -> None:
     """Serve as a kernel; arguments are those of `python -m ipykernel_launcher`."""
     parent = int(os.environ.get("JPY_PARENT_PID") or os.getppid())  # set by the manager before it starts the kernel
     folder = os.environ.get(RUN_DIR)
     held = hold_kernel_lock(Path(folder)) if folder else None  # before the watch: once it runs, the end may come
-    threading.Thread(target=end_with_parent, args=(parent,), daemon=True).start()
+    end_with(parent)
     from ipykernel.kernelapp import launch_new_instance
 
     try:

@@ -1,36 +1,44 @@
-"""Whether the field that is asked about fits into the graph reader, which has one token for each name."""
+"""Whether the graph can be read, and its field fits into the graph reader, which has one token for each name."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
+from pathlib import Path
 
 import networkx as nx
 
 from workbench.artifacts.parameters import ParameterError, Value
 from workbench.kg import field, flow_graph, load_graph
+from workbench.kg.load import SHIPPED
+from workbench.models import READER
 from workbench.reader import POOL
 
 
 def check_room(values: Mapping[str, Value]) -> None:
-    """Refuse a field with more names than the reader has tokens.
+    """Refuse a table that cannot be read, and a field with more names than the reader has tokens.
 
-    values: parameters of the notebooks. A table that cannot be read is told by the notebook that reads it.
+    values: parameters of the notebooks.
 
     Raises:
-        ParameterError: more names than tokens, or a topic that no tool of the graph has.
+        ParameterError: a broken table, a topic that no tool of the graph has, or more names than tokens.
     """
     topics, table = list(map(str, values["topics"])), values["table"]  # type: ignore[arg-type]
     try:
         graph = load_graph(None if table is None else str(table)).graph
     except (OSError, ValueError):
-        return
+        if table is not None and not Path(str(table)).exists():
+            error = FileNotFoundError(
+                f"{table} does not exist; give a folder of tables or triples, a graph file, or one that ships: "
+                f"{', '.join(SHIPPED)}"
+            )
+        raise ParameterError(f"table: {error}") from error
     try:
         names = len(flow_graph(field(graph, topics)))
     except ValueError as error:
         raise ParameterError(f"topics: {error}") from error
-    if names > POOL:
+    if values["model"] == READER and names > POOL:
         raise ParameterError(
             f"topics: {', '.join(topics) or 'all of the graph'} has {names:,} names, and the reader has tokens for "
             f"{POOL:,}. Choose topics that have fewer, such as {_smaller(graph)}; or a model that reads any name, "

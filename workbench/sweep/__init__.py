@@ -41,10 +41,3 @@ Without `--scheduler`, such a grid runs on this machine's first GPU.
 `DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=1` at the scheduler makes it give up on a batch after its second death,
 as local workers do; the default is the fourth.
 """
-
-from workbench.sweep.explaining import plan_explanations
-from workbench.sweep.grid import Grid, GridError, read_grid
-from workbench.sweep.plan import Batch, Task
-from workbench.sweep.rows import PARQUET, Results, row_of
-
-__all__ = ["PARQUET", "Batch", "Grid", "GridError", "Results", "Task", "plan_explanations", "read_grid", "row_of"]

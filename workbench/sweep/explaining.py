@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,11 @@ from workbench.artifacts.files import sha256_file
 from workbench.cases import Case, load_cases, withhold
 from workbench.explain import METHODS, PRESETS, ExplainConfig, Weights
 from workbench.sweep.grid import Grid
-from workbench.sweep.plan import Batch, Task, digest, product
+from workbench.sweep.tasks import Batch, Task, digest, product
 
 CASES = re.compile(r"(\w+)(?:\[(\d*):(\d*)\])?", re.ASCII)
 BATCH = 8  # cases explained together: what the scheduler costs is shared by them, and a kill loses no more than them
+WORKER = "workbench.sweep.worker"  # the module that does the batches
 WEIGHTS = "adapter_model.safetensors"
 SETTINGS = tuple(f.name for f in fields(ExplainConfig) if f.name != "weights")
 
@@ -42,45 +42,28 @@ def plan_explanations(grid: Grid) -> list[Batch]:
         **_settings(grid),
         "seed": grid.seeds,
     }
-    size = grid.number("batch", BATCH) or BATCH
+    size = grid.number("batch", BATCH)
     batches: list[Batch] = []
     for run in grid.texts("runs", None):
         folder, cases = _cases(grid, run)
+        own = runs.read_manifest(folder, "adapter")["config"].get("model", models.READER)
         for one in product(grid, axes, each=len(cases) * len(methods)):
-            batches += _batches(grid, run, folder, cases, methods, one, size)
+            place, weights_digest = _adapter(grid, folder, one["adapter"])
+            given = {**one, "model": one["model"] or own, "run": run, "adapter_sha256": weights_digest}
+            names = str((folder / "adapter" / "names.json").resolve())
+            shared = {"names": names, "adapter": place, "shared": given}
+            parts = (cases[start : start + size] for start in range(0, len(cases), size))
+            batches += [_batch(shared, given, part, methods) for part in parts]
     return batches
 
 
-def _batches(
-    grid: Grid, run: str, folder: Path, cases: list[Case], methods: list[str], one: Mapping[str, Any], size: int
-) -> list[Batch]:
-    """The batches of one run and one combination of the axes."""
-    adapter = _adapter(grid, folder, one["adapter"])
-    model = one["model"] or runs.read_manifest(folder, "adapter")["config"].get("model", models.READER)
-    shared = {**one, "model": model, "run": run, "adapter_sha256": adapter[1] if adapter else None}
-    place = {
-        "names": str((folder / "adapter" / "names.json").resolve()),
-        "adapter": str(adapter[0]) if adapter else None,
-    }
-    out = []
-    for start in range(0, len(cases), size):
-        shown = [_shown(case, one["withheld"], one["seed"]) for case in cases[start : start + size]]
-        marks = {case.id: digest([case.facts, case.source, case.target, dict(case.names)]) for case in shown}
-        tasks = tuple(
-            Task({**shared, "method": method, "case": case.id, "case_sha256": marks[case.id]})
-            for case in shown
-            for method in methods
-        )
-        asked = [{"id": task.id, "case": task.given["case"], "method": task.given["method"]} for task in tasks]
-        out.append(Batch(tasks, {**place, "shared": shared, "cases": [c.to_dict() for c in shown], "tasks": asked}))
-    return out
-
-
-def only(order: Mapping[str, Any], ids: Collection[str]) -> dict[str, Any]:
-    """The order of the tasks in `ids` alone, with the cases they need."""
-    tasks = [task for task in order["tasks"] if task["id"] in ids]
-    needed = {task["case"] for task in tasks}
-    return {**order, "tasks": tasks, "cases": [case for case in order["cases"] if case["id"] in needed]}
+def _batch(shared: Mapping[str, Any], given: Mapping[str, Any], cases: list[Case], methods: list[str]) -> Batch:
+    shown = [_shown(case, given["withheld"], given["seed"]) for case in cases]
+    marks = {case.id: digest([case.facts, case.source, case.target, dict(case.names)]) for case in shown}
+    asked = (
+        {"method": method, "case": case, "case_sha256": mark} for case, mark in marks.items() for method in methods
+    )
+    return Batch(tuple(Task({**given, **one}) for one in asked), WORKER, shared, {c.id: c.to_dict() for c in shown})
 
 
 def _shown(case: Case, share: float, seed: int) -> Case:
@@ -106,14 +89,14 @@ def _cases(grid: Grid, run: str) -> tuple[Path, list[Case]]:
     return folder, list(found.values())
 
 
-def _adapter(grid: Grid, folder: Path, name: str | None) -> tuple[Path, str] | None:
-    """An adapter's folder, relative to its run, and the digest of its weights; None: the base model alone."""
+def _adapter(grid: Grid, folder: Path, name: str | None) -> tuple[str | None, str | None]:
+    """An adapter's folder, which is named relative to its run, and its digest; None: the base model alone."""
     if name is None:
-        return None
+        return None, None
     path = (folder / name).resolve()
     if not (path / WEIGHTS).is_file() or not (path / "adapter_config.json").is_file():
         raise grid.error("adapters", f"must be adapter folders seen from {folder}, with {WEIGHTS}", name)
-    return path, adapter_digest(path)
+    return str(path), adapter_digest(path)
 
 
 def adapter_digest(folder: Path) -> str:
@@ -133,7 +116,7 @@ def _weights(grid: Grid) -> list[dict[str, float]]:
         else:
             grid.known("weights", one, PRESETS)
             out.append(PRESETS[one].to_dict())
-    return grid.unlike("weights", out)
+    return grid.listed("weights", out)
 
 
 def _shares(grid: Grid) -> list[float]:
@@ -141,25 +124,16 @@ def _shares(grid: Grid) -> list[float]:
     for one in shares:
         if isinstance(one, bool) or not isinstance(one, int | float) or not 0 <= one <= 1:
             raise grid.error("withheld", "must be shares of the needed facts, in [0, 1]", one)
-    return grid.unlike("withheld", [float(one) for one in shares])
+    return grid.listed("withheld", [float(one) for one in shares])
 
 
 def _settings(grid: Grid) -> dict[str, list[Any]]:
     """Fields of `ExplainConfig`, each value tried alone."""
     for name, values in grid.parameters.items():
         grid.known("parameters", name, SETTINGS)
-        kind = type(getattr(ExplainConfig(), name))
         for value in values:
-            fits = type(value) is kind or (kind is float and type(value) is int)
-            if not fits:
-                raise grid.error(f"parameters.{name}", f"must be of the kind {kind.__name__}", value)
             try:
                 ExplainConfig(**{name: value})
             except ValueError as error:
                 raise grid.error(f"parameters.{name}", f"must keep its rule ({error})", value) from error
     return grid.parameters
-
-
-def read_names(path: Path) -> dict[str, str]:
-    """Node id -> name, as the run's training wrote it."""
-    return json.loads(path.read_text(encoding="utf-8"))

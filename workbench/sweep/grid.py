@@ -16,6 +16,7 @@ import difflib
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,69 +62,58 @@ class Grid:
     def seeds(self) -> Sequence[int]:
         """A number n stands for the seeds 0 to n - 1."""
         given = self.values.get("seeds", 1)
-        if _is_whole(given) and given > MOST_TASKS:
+        if type(given) is int and given > MOST_TASKS:
             raise self.error("seeds", f"must be at most {MOST_TASKS:,}, the most tasks of a sweep", given)
-        if _is_whole(given) and given >= 1:
+        if type(given) is int and given >= 1:
             return range(given)
-        if isinstance(given, list) and given and all(_is_whole(one) and one >= 0 for one in given):
-            return self.unlike("seeds", given)
+        if isinstance(given, list) and given and all(type(one) is int and one >= 0 for one in given):
+            return self.listed("seeds", given)
         raise self.error("seeds", "must be how many, 1 or more, or a list of whole numbers, 0 or more", given)
 
     @property
     def resources(self) -> dict[str, float]:
         """What a worker must offer, such as {"GPU": 1}."""
         given = self.values.get("resources", {})
-        sound = isinstance(given, dict) and all(isinstance(n, str) and _is_positive(v) for n, v in given.items())
-        if not sound:
+        if not isinstance(given, dict) or not all(type(one) in (int, float) and one > 0 for one in given.values()):
             raise self.error("resources", "must map tags of workers to numbers above 0, such as {GPU: 1}", given)
         return {name: float(value) for name, value in given.items()}
-
-    def number(self, key: str, default: int | None) -> int | None:
-        """A whole number, 1 or more."""
-        given = self.values.get(key, default)
-        if given is not default and not (_is_whole(given) and given >= 1):
-            raise self.error(key, "must be a whole number, 1 or more", given)
-        return given
-
-    def axis(self, key: str, default: Any) -> list[Any]:
-        """The values of a key: a list is an axis, anything else is one value."""
-        given = self.values.get(key, default)
-        listed = given if isinstance(given, list) else [given]
-        if not listed:
-            raise self.error(key, "must hold at least one value", given)
-        return self.unlike(key, listed)
-
-    def texts(self, key: str, default: Any, *, none: bool = False) -> list[Any]:
-        """An axis of texts; none: null may stand among them."""
-        listed = self.axis(key, default)
-        for one in listed:
-            if not (isinstance(one, str) and one.strip() and "\0" not in one) and not (none and one is None):
-                raise self.error(key, "must be text or a list of texts", one)
-        return listed
 
     @property
     def parameters(self) -> dict[str, list[Any]]:
         """Name -> values."""
         given = self.values.get("parameters", {})
-        if not isinstance(given, dict) or not all(isinstance(name, str) for name in given):
+        if not isinstance(given, dict):
             raise self.error("parameters", "must map names to a value or a list of values", given)
-        for name, value in given.items():
-            if value == []:
-                raise self.error(f"parameters.{name}", "must hold at least one value", value)
-        return {
-            name: self.unlike(f"parameters.{name}", value if isinstance(value, list) else [value])
-            for name, value in given.items()
-        }
+        return {name: self.listed(f"parameters.{name}", value) for name, value in given.items()}
 
-    def unlike(self, key: str, listed: list[Any]) -> list[Any]:
-        """The values; GridError where one comes twice, for both would be the same task."""
-        seen: set[str] = set()
-        for one in listed:
-            text = json.dumps(one, sort_keys=True)
-            if text in seen:
-                raise self.error(key, "must not name a value twice", one)
-            seen.add(text)
-        return listed
+    def number(self, key: str, default: int) -> int:
+        """A whole number, 1 or more."""
+        given = self.values.get(key, default)
+        if type(given) is not int or given < 1:
+            raise self.error(key, "must be a whole number, 1 or more", given)
+        return given
+
+    def axis(self, key: str, default: Any) -> list[Any]:
+        """The values of a key."""
+        return self.listed(key, self.values.get(key, default))
+
+    def texts(self, key: str, default: Any, *, none: bool = False) -> list[Any]:
+        """An axis of texts; none: null may stand among them."""
+        found = self.axis(key, default)
+        for one in found:
+            if not (isinstance(one, str) and one.strip() and "\0" not in one) and not (none and one is None):
+                raise self.error(key, "must be text or a list of texts", one)
+        return found
+
+    def listed(self, key: str, given: Any) -> list[Any]:
+        """A list is an axis, anything else one value. GridError: none, or one that comes twice: both were one task."""
+        values = given if isinstance(given, list) else [given]
+        if not values:
+            raise self.error(key, "must hold at least one value", given)
+        often, count = Counter(json.dumps(one, sort_keys=True) for one in values).most_common(1)[0]
+        if count > 1:
+            raise self.error(key, "must not name a value twice", json.loads(often))
+        return values
 
     def known(self, key: str, name: Any, names: Iterable[str]) -> None:
         """GridError: `name` is none of `names`."""
@@ -225,11 +215,3 @@ def _plain(grid: Grid, value: Any, key: str, levels: int) -> Any:
     if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
         raise grid.error(key, f"must hold whole numbers of at most {LARGEST_WHOLE:,}", value)
     return value
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_positive(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.explain.metrics import METRICS
+from workbench.extras import this_command
 from workbench.stats import bootstrap_mean, proportion
-from workbench.sweep.rows import DONE, PARQUET
+from workbench.sweep.results import DONE, PARQUET
 
 GIVEN, FOUND = "given.", "found."
 ITEMS = ("given.case", "given.case_sha256", "given.adapter_sha256")  # what is averaged over, or says the same twice
@@ -20,7 +21,7 @@ def read_results(folder: str | Path) -> pd.DataFrame:
     """The rows of a finished sweep. FileNotFoundError: its folder holds no results."""
     file = Path(folder) / PARQUET
     if not file.is_file():
-        raise FileNotFoundError(f"{file} does not exist; run `python -m workbench sweep GRID --out {folder}` first")
+        raise FileNotFoundError(f"{file} does not exist; run `{this_command()} sweep GRID --out {folder}` first")
     return pd.read_parquet(file)
 
 

@@ -6,7 +6,7 @@
     python -m workbench.train --model smollm2 --draw-only --out cases                  # here; and then elsewhere:
     python -m workbench.train --model smollm2 --cases cases --seconds 300 --out runs/smollm2
 
-`python -m workbench.train FOLDER`: one of the processes of a training; see `together`.
+By several processes, one a GPU: see `workbench.train.world`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench import models
-from workbench.game.memory import is_out_of_memory
-from workbench.train import together
 from workbench.train.config import TrainConfig
 from workbench.train.making import Making
 from workbench.train.recipe import PRESETS, Recipe, Splits, made_again
+from workbench.train.world import is_main
 
 COUNTS = {  # options for the numbers of cases
     "train_cases": "train",
@@ -36,19 +35,13 @@ LISTS = {"modules": str, "shares": float}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """0: done to the end; 1: a process of a training failed, and a line of JSON says why; 2: wrong arguments."""
+    """0: done to the end; 2: wrong arguments."""
     parser = argparse.ArgumentParser(
         prog="python -m workbench.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_options(parser)
     options = parser.parse_args(argv)
-    if options.folder:
-        if not (options.folder / together.FOLDER / "order.json").is_file():
-            parser.error(f"{options.folder} holds no training that was begun; see {together.__name__}")
-        return take_part(options.folder, watched=options.end_with_parent)
-    if not options.out:
-        parser.error("give --out FOLDER for the adapter, or the FOLDER of a training that was begun")
-    say = partial(print, flush=True)
+    say = partial(print, flush=True) if is_main() else lambda line: None
     try:
         recipe = recipe_of(options)
         drawn = partial(Splits.drawn, recipe, progress=lambda n: say(f"{n} cases drawn"))
@@ -64,9 +57,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """All options. Without one of the settings, the preset's or the run's value holds."""
-    parser.add_argument("folder", metavar="FOLDER", type=Path, nargs="?", help="such as runs/demo/adapter.new")
-    parser.add_argument(together.WATCHED, action="store_true", help="end when stdin closes")
-    parser.add_argument("--out", type=Path, help="folder for the adapter, its card and the held-out cases")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder for the adapter, its card and the held-out cases"
+    )
     parser.add_argument("--model", help="reader, smollm2, a Hugging Face id or a local folder")
     parser.add_argument("--preset", choices=PRESETS, help="settings to start from; that of the model by itself")
     parser.add_argument("--run", type=Path, help="a run folder, whose graph and settings are taken")
@@ -111,17 +104,6 @@ def _json(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("settings must be a JSON object")
     return found
-
-
-def take_part(folder: Path, *, watched: bool) -> int:
-    """One of the processes of a training."""
-    try:
-        together.take_part(folder, watched=watched)
-    except Exception as error:
-        words = " ".join(f"{type(error).__name__}: {error}".split())
-        print(json.dumps({"error": words, "out_of_memory": is_out_of_memory(error)}), flush=True)
-        return 1
-    return 0
 
 
 if __name__ == "__main__":

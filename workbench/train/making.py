@@ -26,6 +26,7 @@ from workbench.train.progress import Progress
 from workbench.train.qlora import train
 from workbench.train.recipe import Recipe, Splits
 from workbench.train.scores import judged, shares_right
+from workbench.train.world import is_main
 
 SHARES = (0.0, 0.3, 0.6)  # of needed facts withheld when the adapter is judged
 SPLITS = ("held_out_sequences", "held_out", "held_out_tools", "showcase")
@@ -65,15 +66,17 @@ class Making:
 
     def run(self) -> None:
         """To the end. The card is written after the training and after every group of answers."""
-        self.given.save(self.folder, training=False)
         card = self.finished()
+        if is_main():
+            self.given.save(self.folder, training=False)
         if card is None:
             card = self.facts | self.trained()
             self.keep(card, [])
-        else:
+        elif is_main():
             self.say("the adapter is there, of the same recipe and cases; nothing is trained")
             self.lm = models.load(self.recipe.model, names=self.given.names, adapter=self.folder)
-        self.judge(card)
+        if is_main():
+            self.judge(card)
 
     def finished(self) -> dict[str, Any] | None:
         """The card of a training that is done already, of the very same recipe."""
@@ -139,7 +142,9 @@ class Making:
                 )
 
     def keep(self, card: dict[str, Any], answers: list[dict[str, Any]]) -> None:
-        """Writes both, each whole or not at all."""
+        """Writes both, each whole or not at all; of several processes that trained, one."""
+        if not is_main():
+            return
         atomic_write_json(self.card_file, card)
         lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in answers)
         atomic_write_text(self.folder / "answers.jsonl", "".join(lines))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import math
-import shutil
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -22,13 +21,12 @@ from workbench.context import check_context
 from workbench.dequantised import as_loaded
 from workbench.game.memory import MemoryShort, is_out_of_memory, release
 from workbench.models import LanguageModel, add_adapter
-from workbench.train import together
 from workbench.train.checkpoints import Checkpoints, fingerprint
 from workbench.train.config import TrainConfig, arguments, rate
 from workbench.train.packing import check_packs, pack, packed_attention
 from workbench.train.progress import HeldOut, Progress, Watch, held_out_losses, losses
 from workbench.train.rows import Views, collate, held_out_rows, longest_rows
-from workbench.train.world import is_main, world
+from workbench.train.world import check_world, is_main, world
 
 LOG = logging.getLogger(__name__)
 
@@ -54,7 +52,6 @@ def train(
     show: Callable[[Progress], None] | None = None,
     held_out: Sequence[Case] = (),
     stoppable: bool = False,
-    processes: int = 1,
     bar: bool = True,
 ) -> TrainResult:
     """Trains a fresh adapter, in place of one that is there, and writes it to `folder` (PEFT: safetensors + JSON).
@@ -66,20 +63,18 @@ def train(
     listen: called with the loss history, show: with a `Progress`, at every logged row. held_out: cases whose loss is
     told along the way; neither they nor `show` change what is trained. stoppable: an interrupt (SIGINT) ends the
     training after the step it is at, with a checkpoint and the adapter as it then is; called again, it goes on there.
-    processes: that train together, see `together`; an interrupt then ends them, and their checkpoints stay.
     bar: whether the Trainer's own bar is drawn.
 
     ContextError: a case is longer than the model's context. ValueError: rows are to be packed for a model whose
-    attention is not plain, the batch does not divide among the processes, or they want more GPUs than there are.
-    Nothing was trained. MemoryShort: a single case does not fit into the memory; where a batch does not, its parts
-    follow one another in a step.
+    attention is not plain, or the batch does not divide among the processes of a launcher, or these have a limit of
+    seconds. Nothing was trained. MemoryShort: a single case does not fit into the memory; where a batch does not, its
+    parts follow one another in a step.
     """
     check_context(lm.model, longest_rows(cases, lm))
-    together.check(processes, config)
-    together.check_gpus(processes)
+    check_world(config)
     if config.packed:
         check_packs(lm)
-    job = Training(lm, cases, config, folder, listen, show, held_out, stoppable, processes, bar)
+    job = Training(lm, cases, config, folder, listen, show, held_out, stoppable, bar)
     parts = 1
     while (result := job.tried(parts)) is None:
         release()
@@ -103,13 +98,12 @@ class Training:
     show: Callable[[Progress], None] | None = None
     held_out: Sequence[Case] = ()
     stoppable: bool = False
-    processes: int = 1
     bar: bool = True
 
     @property
     def share(self) -> int:
         """Cases that a process has in each step."""
-        return self.config.batch // self.processes
+        return self.config.batch // world()
 
     def more(self, parts: int) -> int:
         """The next number of parts, twice as many or a few more, that a process's cases divide into."""
@@ -120,7 +114,7 @@ class Training:
         try:
             return self.done(parts)
         except RuntimeError as error:
-            if world() > 1 or not is_out_of_memory(error):  # of several processes, the one that started them decides
+            if world() > 1 or not is_out_of_memory(error):  # the other processes are in the midst of a step
                 raise
             if parts == self.share:
                 raise MemoryShort(
@@ -141,8 +135,6 @@ class Training:
         args = arguments(config, self.folder / "checkpoints", parts=parts, bf16=bf16)
         with args.main_process_first(local=False):
             checkpoints = self.checkpoints()
-        if self.processes > 1 and checkpoints.steps < config.steps:
-            checkpoints = self.by_others(parts)
         collator = pack if config.packed else partial(collate, pad=int(lm.tokenizer.pad_token_id))
         rows = held_out_rows(self.held_out, lm, config)
         asked = HeldOut(rows, collator, config.batch // parts) if self.held_out else None
@@ -165,29 +157,11 @@ class Training:
             lm.model.save_pretrained(self.folder, safe_serialization=True)
             if steps >= config.steps or watch.over:
                 checkpoints.keep_adapters_only()
-                shutil.rmtree(self.folder / together.FOLDER, ignore_errors=True)
         return TrainResult(losses(log), seconds, steps, held_out_losses(log))
 
     def checkpoints(self) -> Checkpoints:
         """Those of this very training."""
         return Checkpoints(self.folder / "checkpoints", self.config.to_dict() | fingerprint(self.lm, self.cases))
-
-    def by_others(self, parts: int) -> Checkpoints:
-        """The checkpoints, once other processes have trained to the end."""
-        together.launch(self, parts)
-        checkpoints = self.checkpoints()
-        if checkpoints.steps < self.config.steps:
-            raise RuntimeError(
-                f"the processes trained another model than this one; {self.lm.name!r} has changed meanwhile"
-            )
-        return checkpoints
-
-    def hear(self, progress: Progress) -> None:
-        """What other processes tell of the training, to those who listen here."""
-        if self.listen and progress.history:
-            self.listen(progress.history)
-        if self.show:
-            self.show(progress)
 
 
 class Timed(Trainer):

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.artifacts.files import atomic_path, open_itself
+from workbench.sweep.tasks import Batch
 
 ROWS, PARQUET = "rows.jsonl", "results.parquet"
 DONE, FAILED = "done", "failed"
@@ -79,6 +80,14 @@ def row_of(
     """A flat row: nested names joined by dots, lists as JSON, numbers that are not finite as null."""
     head = {"id": id, "status": FAILED if error else DONE, "error": error, **rest}
     return {**head, **flat(given, "given."), **flat(found or {}, "found.")}
+
+
+def rows_of(batch: Batch, answer: Mapping[str, Any]) -> list[Row]:
+    """A row for every task of a batch, of what a worker sent; see `tasks.perform`."""
+    outcomes = {one["id"]: one for one in answer["outcomes"]}
+    sent = [(task, outcomes.get(task.id, {"error": "the worker sent no outcome"})) for task in batch.tasks]
+    nothing = dict.fromkeys(("worker", "seconds"))
+    return [row_of(task.id, task.given, **nothing | {k: v for k, v in one.items() if k != "id"}) for task, one in sent]
 
 
 def flat(value: Mapping[str, Any], prefix: str = "") -> Row:
