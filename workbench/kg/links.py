@@ -195,7 +195,7 @@ class Links:
         return list(dict.fromkeys([one for one in given if end in one.formats or end in one.above_kinds]))
 
     def _make(self, flow: Flow, format: str, command: str) -> tuple[Flow, ...]:
-        """What a command gives by each output, once it has taken a flow as `format`; empty where it does not take it."""
+        """By output, what a command gives once it has taken a flow as `format`; empty where it does not take it."""
         for port in self.takes.get(command, ()):
             if port.need == MAIN and format in port.formats and fits(flow, port, format=format):
                 outs = self.gives.get(command, ())
