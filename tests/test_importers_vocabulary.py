@@ -10,12 +10,12 @@ from workbench.kg import load_edam
 from workbench.kg.edam import ROOTS
 from workbench.kg.importers import Report, Vocabulary
 from workbench.kg.importers.extensions import COMPRESSION, FORMATS, OWN, PACKING, SPOKEN
-from workbench.kg.importers.licences import REGISTRIES, licence_id
+from workbench.kg.importers.items import REGISTRIES
 from workbench.kg.importers.records import Given, Port, port_terms
-from workbench.kg.importers.vocabulary import slug, text, texts
+from workbench.kg.importers.vocabulary import licence_id, text, texts
 from workbench.kg.licence import spdx
+from workbench.kg.names import MAX_NAME, slug
 from workbench.kg.rules import OWN_TERM, branch_of
-from workbench.kg.tsv import MAX_NAME
 
 VOCABULARY = Vocabulary()
 

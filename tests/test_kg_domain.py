@@ -20,8 +20,7 @@ from workbench.kg.grow import grow
 from workbench.kg.links import fits
 from workbench.kg.merge import merge
 from workbench.kg.plan import Planner
-from workbench.kg.schema import read_schema
-from workbench.kg.triples import read_triples
+from workbench.kg.triples import read_schema, read_triples
 
 SCHEMA: dict[str, Any] = {
     "name": "Kitchen",

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.kg import load_edam
-from workbench.kg.edam import BRANCHES, ROOTS, Edam, EdamTerm, plain_key
+from workbench.kg.edam import BRANCHES, ROOTS, Edam, EdamTerm
 from workbench.kg.licence import family, same, spdx
+from workbench.kg.names import plain_key
 
 
 def test_look_ups() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kg_tables import write_table
 
+import workbench
 from workbench.kg import (
     ENTITY_TYPES,
     RELATIONS,
@@ -29,7 +33,8 @@ from workbench.kg import (
     summary,
     to_json,
 )
-from workbench.kg.edam import EDAM_ID, ROOTS, name_key
+from workbench.kg.edam import EDAM_ID, ROOTS
+from workbench.kg.names import name_key
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +171,23 @@ def test_degree_statistics_cover_every_type(small: nx.MultiDiGraph) -> None:
     total = sum(row["nodes"] * row["out_mean"] for row in rows.values())
     assert total == pytest.approx(small.number_of_edges())
     assert rows["tool"]["hub"] == "SAMtools" and rows["tool"]["in_max"] == 2
+
+
+def test_no_module_of_the_graph_imports_in_a_circle() -> None:
+    root = Path(workbench.__file__).parent.parent
+    files = {".".join(p.relative_to(root).with_suffix("").parts): p for p in (root / "workbench/kg").rglob("*.py")}
+    files = {name.removesuffix(".__init__"): path for name, path in files.items()}
+    imports = nx.DiGraph()
+    for name, path in files.items():  # those inside functions too
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            for alias in node.names if isinstance(node, ast.ImportFrom) else ():
+                below = f"{node.module}.{alias.name}"
+                imports.add_edge(name, below if below in files else node.module)
+    assert len(imports) > 30 and nx.is_directed_acyclic_graph(imports), list(nx.simple_cycles(imports))
+
+
+def test_the_graph_is_imported_without_importers_and_without_torch() -> None:
+    code = (
+        "import sys; from workbench import kg; print([m for m in sys.modules if 'importers' in m or m == 'torch'])"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

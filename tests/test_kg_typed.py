@@ -12,10 +12,10 @@ import pytest
 
 from workbench.kg import build_graph, field, flow_graph
 from workbench.kg.links import Links
-from workbench.kg.load import load_graph
 from workbench.kg.plan import Planner
 from workbench.kg.port import MAIN
 from workbench.kg.published import known_links, links_allowed, published_links, suites_known
+from workbench.kg.store import load_graph
 from workbench.kg.table import Table, default_folder, read_table
 from workbench.sampler import DRAWN, WIDER, Sampler, SamplingConfig
 from workbench.sampling import sample_cases

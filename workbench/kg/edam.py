@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from workbench.kg.names import name_key, plain_key
+
 BRANCHES = ("format", "data", "operation", "topic")
 ROOTS = {"format": "format_1915", "data": "data_0006", "operation": "operation_0004", "topic": "topic_0003"}
 EDAM_ID = re.compile(rf"({'|'.join(BRANCHES)})_\d+")
@@ -133,17 +135,6 @@ class Edam:
     def _replacement(self, term: EdamTerm) -> str:
         live = [f"{i} ({self.label(i)})" for i in term.suggested if i in self.terms and not self.terms[i].obsolete]
         return f"Use {' or '.join(live)}" if live else f"It was {term.label!r}; choose a live term"
-
-
-def name_key(name: str) -> str:
-    """The form in which two names are compared: case folded, runs of blanks as one."""
-    return " ".join(name.split()).casefold()
-
-
-def plain_key(name: str) -> str:
-    """Letters and digits alone, case folded, without a closing "format": `FASTQ_Sanger format` is `fastqsanger`."""
-    key = "".join(character for character in name.casefold() if character.isalnum())
-    return key.removesuffix("format") or key
 
 
 def _names(terms: dict[str, EdamTerm]) -> dict[tuple[str, str], str]:

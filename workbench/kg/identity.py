@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import networkx as nx
 
 from workbench.kg.edam import EDAM_ID
+from workbench.kg.names import plain_name
 
 SURE = {"bio.tools id": 1.0, "homepage": 0.9, "package": 0.9, "name": 0.75, "command": 0.9}
 TWO_RULES = 0.98  # two of the rules agree
@@ -111,11 +112,6 @@ def homepage_key(address: object) -> str:
     if "." not in host or (host in _EMPTY_HOSTS and not path):
         return ""
     return f"{host}{path.lower() if host == 'github.com' else path}{'?' + parts.query if parts.query else ''}"
-
-
-def plain_name(name: str) -> str:
-    """A name without case, blanks and punctuation: `Trim Galore!` and `trim_galore` are one."""
-    return re.sub(r"[^0-9a-z]+", "", name.casefold()) or name.casefold()
 
 
 def sub_command(name: str, tool_names: Iterable[str]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 
 import networkx as nx
 
@@ -45,6 +46,13 @@ class Flow:
     need: str = MAIN
     carries: bool = False
 
+    def __post_init__(self) -> None:
+        fields = (self.formats, self.kinds, self.above_kinds, self.states, self.number, self.need, self.carries)
+        object.__setattr__(self, "_hash", hash(fields))  # flows are looked up far more often than made
+
+    def __hash__(self) -> int:
+        return self._hash  # type: ignore[attr-defined,no-any-return]
+
     @property
     def stated(self) -> bool:
         """Whether the graph says what belongs to this port; else it is all that a command takes or gives."""
@@ -76,6 +84,8 @@ class Links:
                     into[tail, number].add(head)
                 elif key in _OUT:
                     out[head, number].add(tail)
+        self._known: dict[Flow, Flow] = {}  # one object for what is equal
+        self._made = cache(self._make)
         types = nx.get_node_attributes(graph, "type")
         self.takes: dict[str, list[Flow]] = self._ports(graph, into, types, "input")
         self.gives: dict[str, list[Flow]] = self._ports(graph, out, types, "output")
@@ -178,14 +188,20 @@ class Links:
     def after(self, flows: Iterable[Flow], format: str, command: str, end: str) -> list[Flow]:
         """What is in hand as `end` (a format or kind of data) once a command has taken some of the flows as `format`;
         empty where its main inputs take none. Kinds and states are carried through where the command carries them."""
-        into = [port for port in self.takes.get(command, ()) if port.need == MAIN and format in port.formats]
-        taken = [flow for flow in flows if any(fits(flow, port, format=format) for port in into)]
-        found: dict[Flow, None] = {}
-        for out in self.gives.get(command, ()) if taken else ():
-            for given in [self.carry(flow, out) if out.carries else lasting(flow, out) for flow in taken]:
-                if end in given.formats or end in given.above_kinds:
-                    found[given] = None
-        return list(found)
+        made = [made for flow in flows if (made := self._made(flow, format, command))]
+        if not made:
+            return []
+        given = made[0] if len(made) == 1 else [one for out in zip(*made, strict=True) for one in out]
+        return list(dict.fromkeys([one for one in given if end in one.formats or end in one.above_kinds]))
+
+    def _make(self, flow: Flow, format: str, command: str) -> tuple[Flow, ...]:
+        """By output, what a command gives once it has taken a flow as `format`; empty where it does not take it."""
+        for port in self.takes.get(command, ()):
+            if port.need == MAIN and format in port.formats and fits(flow, port, format=format):
+                outs = self.gives.get(command, ())
+                made = (self.carry(flow, out) if out.carries else lasting(flow, out) for out in outs)
+                return tuple(self._known.setdefault(one, one) for one in made)
+        return ()
 
     def follows(self, path: Sequence[str]) -> bool:
         """Whether data flows along a path (source, format, command, format, ... target) with its meaning."""
@@ -204,8 +220,13 @@ class Links:
 
 def lasting(flow: Flow, out: Flow) -> Flow:
     """What is made of a flow, still of what that was of (`LASTING`): where the output names nothing, or several."""
+    return _of(flow.states, out) if flow.states else out
+
+
+@lru_cache(1 << 16)
+def _of(states: tuple[tuple[str, frozenset[str]], ...], out: Flow) -> Flow:
     named = dict(out.states)
-    kept = {axis: some & named.get(axis, some) or named[axis] for axis, some in flow.states if axis in LASTING}
+    kept = {axis: some & named.get(axis, some) or named[axis] for axis, some in states if axis in LASTING}
     return replace(out, states=tuple(sorted((named | kept).items()))) if kept else out
 
 

@@ -10,12 +10,11 @@ from typing import Any
 import networkx as nx
 
 from workbench.kg.build import ENTITY_TYPES
-from workbench.kg.data_licence import DataLicence, data_licence
 from workbench.kg.identity import Identity, Place, homepage_key, identify
 from workbench.kg.importers import FactItem, Item, Node, Provenance, Report, Toolchain, assemble
-from workbench.kg.importers.licences import UNKNOWN
+from workbench.kg.importers.items import UNKNOWN
 from workbench.kg.joined_ports import OF_PORTS, Conflict, Joined, joined_ports
-from workbench.kg.licence import family
+from workbench.kg.licence import DataLicence, data_licence, family
 from workbench.kg.table import digest
 
 SINGLE: dict[str, Callable[[str], str]] = {  # what a thing has one of, and the form in which that is compared

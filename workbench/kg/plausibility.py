@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import networkx as nx
 import numpy as np
 
-from workbench.kg.identity import plain_name
 from workbench.kg.links import Links
+from workbench.kg.names import plain_name
 from workbench.stats import proportion
 
 LEVELS = ("command", "tool")

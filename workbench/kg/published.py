@@ -12,8 +12,8 @@ from typing import NamedTuple
 import networkx as nx
 import numpy as np
 
-from workbench.kg.identity import plain_name
 from workbench.kg.links import Links
+from workbench.kg.names import plain_name
 from workbench.stats import Proportion, proportion
 
 OWNER = "andersen-lab_"

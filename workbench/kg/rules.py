@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import urlsplit
 
 import networkx as nx
 
-from workbench.kg.edam import BRANCHES, EDAM_ID, Edam, name_key
+from workbench.kg.edam import BRANCHES, EDAM_ID, Edam
 from workbench.kg.licence import spdx
+from workbench.kg.names import is_url, name_key
 from workbench.kg.port import MAIN
 from workbench.kg.tsv import FILES, Column, RawRow, TableError
 
@@ -102,14 +102,6 @@ def _id(value: str, column: str) -> tuple[str, str] | None:
         return None if OWN_TERM.fullmatch(value) else ("not an own term id", advice)
     advice = "Use a-z, 0-9 and . _ + - only, beginning with a letter or digit"
     return None if _SLUG.fullmatch(value) else (f"not a {column} id", advice)
-
-
-def is_url(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and not re.search(r"\s", value)
 
 
 def _keys(rows: Rows) -> Iterator[TableError]:

@@ -1,22 +1,28 @@
-"""The graph on disk, as node-link JSON, and its figures.
+"""The graph on disk, as node-link JSON or whatever else it is made of, and its figures.
 
 The file is sorted, so equal graphs give equal bytes; `networkx.node_link_graph` reads it too.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import re
 import statistics
-import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 
-from workbench.kg.build import ENTITY_TYPES, GraphError, check_graph
+from workbench.artifacts.files import atomic_write_text
+from workbench.kg.build import ENTITY_TYPES, GraphError, build_graph, check_graph
+from workbench.kg.table import default_folder, read_table
+from workbench.kg.triples import FILE as TRIPLES_FILE
+from workbench.kg.triples import SCHEMA_FILE, read_triples
+from workbench.kg.tsv import FILES
 
 HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 """An escape that is text only with its other half."""
@@ -31,7 +37,7 @@ def to_json(graph: nx.MultiDiGraph, path: str | Path) -> Path:
     ]
     document = {"directed": True, "multigraph": True, "graph": graph.graph, "nodes": nodes, "edges": edges}
     text = json.dumps(document, ensure_ascii=False, indent=0, sort_keys=True) + "\n"
-    return _write_atomic(Path(path), text.encode())
+    return atomic_write_text(path, text)
 
 
 def from_json(path: str | Path) -> nx.MultiDiGraph:
@@ -121,15 +127,71 @@ def degree_statistics(graph: nx.MultiDiGraph) -> list[dict[str, Any]]:
     return rows
 
 
-def _write_atomic(path: Path, content: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        os.chmod(temporary, 0o644)  # mkstemp makes files that only their owner reads
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
+COLUMNS = {  # relation -> (column, is the command its tail?)
+    "command_of": ("tool", False),
+    "performs": ("operations", False),
+    "input": ("inputs", True),
+    "output": ("outputs", False),
+    "input_data": ("input_data", True),
+    "output_data": ("output_data", False),
+}
+
+
+@dataclass(frozen=True)
+class Given:
+    """A graph and where it is from. kind: `table`, `triples` or `graph`; digest: SHA-256 (hex) of what was read.
+
+    lacks: what a table does not say and links are judged without (`Table.lacks`), in words.
+    """
+
+    graph: nx.MultiDiGraph
+    kind: str
+    digest: str
+    path: Path
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> list[Path]:
+        """What was read."""
+        names = {"table": tuple(FILES), "triples": (SCHEMA_FILE, TRIPLES_FILE), "graph": ("",)}[self.kind]
+        return [self.path / name for name in names]
+
+
+def load_graph(place: str | Path | Traversable | None = None) -> Given:
+    """Reads a folder of TSV tables, a folder with `schema.json` and `triples.tsv`, or a node-link JSON file.
+
+    None takes the table of the package; the name of a folder in the package's data (`mediakg`) takes that. Raises what
+    the reader of each raises: `TableError`, `GraphError`, `FileNotFoundError`.
+    """
+    shipped = Path(str(default_folder())).parent
+    if place is None:
+        path = shipped / "biotoolkg"
+    else:
+        named = isinstance(place, str) and place in SHIPPED and not Path(place).exists()
+        path = shipped / str(place) if named else Path(str(place))
+    if path.is_file():
+        return Given(from_json(path), "graph", hashlib.sha256(path.read_bytes()).hexdigest(), path)
+    if (path / SCHEMA_FILE).is_file():
+        graph = read_triples(path)
+        return Given(graph, "triples", str(graph.graph["table_digest"]), path)
+    table = read_table(path)
+    return Given(build_graph(table), "table", table.digest, path, table.lacks)
+
+
+SHIPPED = ("biotoolkg", "mediakg")  # folders of the package's data that hold a graph
+
+
+def commands_table(graph: nx.MultiDiGraph) -> list[dict[str, str]]:
+    """A row per command, sorted: its name and the names of its tool, what it does, reads and writes, parted by `|`."""
+    cells: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    names = dict(graph.nodes(data="name"))
+    for head, tail, relation in graph.edges(keys=True):
+        if relation in COLUMNS:
+            column, turned = COLUMNS[relation]
+            command, other = (tail, head) if turned else (head, tail)
+            cells[command][column].add(names[other])
+    columns = [column for column, _ in COLUMNS.values()]
+    return [
+        {"command": names[command], **{column: " | ".join(sorted(row[column])) for column in columns}}
+        for command, row in sorted(cells.items())
+    ]

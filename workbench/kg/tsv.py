@@ -13,11 +13,8 @@ from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from workbench.kg.names import MAX_NAME, MAX_URL, shorten
 from workbench.kg.port import Port, carried, is_ports, parse_ports
-
-MAX_NAME = 200  # characters of one value
-MAX_URL = 2000
-MAX_SHOWN = 80  # characters of a value that an error message repeats
 
 
 @dataclass(frozen=True)
@@ -110,12 +107,6 @@ class RawRow:
         """A `TableError` at this row; `value` defaults to the cell."""
         shown = "|".join(self.cells[column]) if value is None else value
         return TableError(self.file, rule, advice, row=self.row, column=column, value=shown)
-
-
-def shorten(value: str, limit: int = MAX_SHOWN) -> str:
-    """`repr(value)` with at most `limit` characters: control characters show as escapes, long values are cut."""
-    shown = repr(value[: limit + 1])
-    return shown if len(shown) <= limit else shown[: limit - 4] + "...'"
 
 
 def read_bytes(folder: Path | Traversable) -> dict[str, bytes]:

@@ -8,41 +8,17 @@ outputs they belong to: the formats of one port are alternatives, all ports but 
 node are needed together. What was wrong in the registry is in the report, line by line.
 """
 
+# ruff: noqa: F401  what is imported here is what the package offers
 from workbench.kg.importers import biotools, galaxy, graphml, nfcore, ontology, rdf, tables, triples, workflow
 from workbench.kg.importers.assemble import assemble
-from workbench.kg.importers.core import Importer, Options, Unit
-from workbench.kg.importers.items import FactItem, Item, Node, Provenance, RegistryError, Toolchain
+from workbench.kg.importers.core import Importer, Options
+from workbench.kg.importers.items import FactItem, Item, Line, Node, Provenance, RegistryError, Report, Toolchain
 from workbench.kg.importers.mapping import read_mapping
 from workbench.kg.importers.ontology import read_edam
-from workbench.kg.importers.report import Line, Report, Spot, write_report
 from workbench.kg.importers.resume import Imported, import_registry
-from workbench.kg.importers.vocabulary import Term, Vocabulary
+from workbench.kg.importers.vocabulary import Vocabulary
 
 IMPORTERS: dict[str, Importer] = {
     module.IMPORTER.name: module.IMPORTER
     for module in (nfcore, biotools, galaxy, workflow, ontology, rdf, triples, graphml, tables)
 }
-
-__all__ = [
-    "IMPORTERS",
-    "FactItem",
-    "Imported",
-    "Importer",
-    "Item",
-    "Line",
-    "Node",
-    "Options",
-    "Provenance",
-    "RegistryError",
-    "Report",
-    "Spot",
-    "Term",
-    "Toolchain",
-    "Unit",
-    "Vocabulary",
-    "assemble",
-    "import_registry",
-    "read_edam",
-    "read_mapping",
-    "write_report",
-]

@@ -10,9 +10,9 @@ from typing import Any
 import networkx as nx
 
 from workbench.kg.build import Ends, Fact, check_graph, is_a_facts, vocabulary
-from workbench.kg.edam import Edam, load_edam, name_key
-from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Toolchain
-from workbench.kg.importers.report import Report, Spot
+from workbench.kg.edam import Edam, load_edam
+from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot, Toolchain
+from workbench.kg.names import name_key
 from workbench.kg.rules import branch_of
 
 SHARED_NAMES = {"format": "path", "data": "path", "command": "path", "source": "path"}  # one name space, as in a table
@@ -42,7 +42,7 @@ def assemble(
     id become one: the first name and the first single value stay (others go to `aliases`, and to `also`: attribute ->
     values), lists join. Facts with an end that is no known node or is of the wrong type are left out, as are is_a facts
     that close a cycle; both are told to `note`. The is_a facts of EDAM terms are added up to the roots.
-    schema: types and relations of a domain's own, as `workbench.kg.schema.Schema.extra` has them.
+    schema: types and relations of a domain's own, as `workbench.kg.triples.Schema.extra` has them.
     """
     edam, spot = edam or load_edam(), (note or Report()).at("", "graph")
     graph = nx.MultiDiGraph(name=name, edam=edam.version, **({"schema": dict(schema)} if schema else {}))

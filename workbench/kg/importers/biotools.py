@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.importers.core import Importer, Options, Unit, one_file
-from workbench.kg.importers.items import FactItem, Item, Node, Provenance
-from workbench.kg.importers.licences import REGISTRIES
+from workbench.kg.importers.core import Importer, Options, one_file
+from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, Report, Spot, Unit
 from workbench.kg.importers.reading import json_records
 from workbench.kg.importers.records import (
     CommandRecord,
@@ -25,7 +24,6 @@ from workbench.kg.importers.records import (
     tool_id,
     tool_items,
 )
-from workbench.kg.importers.report import Report, Spot
 from workbench.kg.importers.vocabulary import Vocabulary, text
 
 Record = dict[str, Any]

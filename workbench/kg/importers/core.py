@@ -9,26 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from workbench.kg.importers.items import Item, RegistryError
-from workbench.kg.importers.report import Report
+from workbench.kg.importers.items import Item, RegistryError, Report, Unit
+from workbench.kg.importers.mapping import Words
 from workbench.kg.importers.vocabulary import Vocabulary
 
-if TYPE_CHECKING:
-    from workbench.kg.importers.mapping import Words
-
 MAX_DEPTH = 12  # folders below the one given
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One file to read with the files that belong to it; `name` is the path as the report shows it."""
-
-    path: Path
-    name: str
-    beside: tuple[Path, ...] = ()
-    root: Path = Path()
 
 
 @dataclass(frozen=True)

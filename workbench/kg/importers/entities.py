@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.kg.edam import BRANCHES, EDAM_ID, ROOTS
-from workbench.kg.importers.items import FactItem, Item, Node, Provenance
-from workbench.kg.importers.licences import licence_id
+from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot
 from workbench.kg.importers.mapping import Words
-from workbench.kg.importers.report import Report, Spot
-from workbench.kg.importers.vocabulary import MAX_NAME, Vocabulary, slug, text
-from workbench.kg.rules import OWN_TERM, is_url
+from workbench.kg.importers.vocabulary import Vocabulary, licence_id, text
+from workbench.kg.names import MAX_NAME, is_url, slug
+from workbench.kg.rules import OWN_TERM
 
 _EDAM_NAME = re.compile(r"(?:https?://(?:www\.)?edamontology\.org/|edam:)(\w+)", re.I)
 Given = dict[str, Any]  # a triple by our column names, values as the file has them

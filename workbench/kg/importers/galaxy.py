@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.edam import plain_key
-from workbench.kg.importers.core import Importer, Options, Unit, files_below, one_file, shown
-from workbench.kg.importers.items import FactItem, Item, Node, Provenance
-from workbench.kg.importers.licences import REGISTRIES, licence_id
+from workbench.kg.importers.core import Importer, Options, files_below, one_file, shown
+from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, Report, Spot, Unit
 from workbench.kg.importers.macros import Refused, expanded, tag_of
 from workbench.kg.importers.records import (
     CommandRecord,
@@ -26,8 +24,8 @@ from workbench.kg.importers.records import (
     tool_id,
     tool_items,
 )
-from workbench.kg.importers.report import Report, Spot
-from workbench.kg.importers.vocabulary import Vocabulary, slug, text
+from workbench.kg.importers.vocabulary import Vocabulary, licence_id, text
+from workbench.kg.names import plain_key, slug
 
 MAX_PORTS = 500
 _SKIPPED = ("", "input", "auto", "data", "_sniff_")

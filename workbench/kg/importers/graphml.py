@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.importers.core import Importer, Options, Unit, one_file, shown
+from workbench.kg.importers.core import Importer, Options, one_file, shown
 from workbench.kg.importers.entities import Entities
-from workbench.kg.importers.items import Item
+from workbench.kg.importers.items import Item, Report, Spot, Unit
 from workbench.kg.importers.mapping import COLUMNS, words
 from workbench.kg.importers.reading import xml_events
-from workbench.kg.importers.report import Report, Spot
 
 Data = dict[str, str]
 _KINDS = ("type", "kind", "entity_type", "category")

@@ -10,7 +10,7 @@ A mapping is a JSON or YAML file, all keys optional:
     edam                       whether terms are looked up in EDAM (default true)
     name, type                 for RDF: properties that hold a node's name and type
 
-A schema (`workbench.kg.schema`) says what a domain's words stand for, whatever the file; a mapping beside it says how
+A schema (`workbench.kg.triples`) says what a domain's words stand for, whatever the file; a mapping beside it says how
 this file is laid out. With a schema, terms are not looked up in EDAM unless the mapping asks for it.
 """
 
@@ -20,17 +20,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from workbench.kg.build import ENTITY_TYPES, RELATIONS, GraphError
-from workbench.kg.edam import plain_key
-from workbench.kg.importers.items import RegistryError
-from workbench.kg.importers.licences import UNKNOWN
+from workbench.kg.importers.items import UNKNOWN, RegistryError, Report
 from workbench.kg.importers.reading import read_yaml
-from workbench.kg.importers.report import Report
-
-if TYPE_CHECKING:
-    from workbench.kg.schema import Schema
+from workbench.kg.names import plain_key
+from workbench.kg.triples import Schema, read_schema
 
 COLUMNS = (
     "head relation tail head_type tail_type head_name tail_name port record registry licence homepage biotools_id"
@@ -130,8 +126,6 @@ def read_mapping(mapping: str | Path | None, schema: str | Path | None = None) -
 
     Raises `RegistryError` when a file is missing, no JSON or YAML, or breaks a rule.
     """
-    from workbench.kg.schema import read_schema  # schemas use the importers' names, so not at the top
-
     try:
         domain = read_schema(schema) if schema else None
     except (OSError, GraphError) as problem:

@@ -13,10 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workbench.kg.edam import plain_key
-from workbench.kg.importers.core import Importer, Options, Unit, files_below, shown
-from workbench.kg.importers.items import Item, Provenance, Toolchain
-from workbench.kg.importers.licences import REGISTRIES
+from workbench.kg.importers.core import Importer, Options, files_below, shown
+from workbench.kg.importers.items import REGISTRIES, Item, Provenance, Report, Spot, Toolchain, Unit
 from workbench.kg.importers.reading import read_yaml
 from workbench.kg.importers.records import (
     CommandRecord,
@@ -27,8 +25,8 @@ from workbench.kg.importers.records import (
     tool_id,
     tool_items,
 )
-from workbench.kg.importers.report import Report, Spot
 from workbench.kg.importers.vocabulary import text, texts
+from workbench.kg.names import plain_key
 
 META = ("meta.yml", "meta.yaml")
 ENVIRONMENT = "environment.yml"

@@ -8,11 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import EDAM_ID, ROOTS, Edam, terms_of
-from workbench.kg.importers.core import Importer, Options, Unit, one_file
-from workbench.kg.importers.items import FactItem, Item, Node, Provenance, RegistryError
-from workbench.kg.importers.licences import REGISTRIES
+from workbench.kg.importers.core import Importer, Options, one_file
+from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, RegistryError, Report, Spot, Unit
 from workbench.kg.importers.reading import numbered_lines, xml_events
-from workbench.kg.importers.report import Report, Spot
 from workbench.kg.importers.vocabulary import text
 
 Row = dict[str, str]

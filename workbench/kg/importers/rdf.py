@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import BRANCHES, EDAM_ID
-from workbench.kg.importers.core import Importer, Options, Unit, one_file, quiet, shown
+from workbench.kg.importers.core import Importer, Options, one_file, quiet, shown
 from workbench.kg.importers.entities import Entities
-from workbench.kg.importers.items import Item
+from workbench.kg.importers.items import Item, Report, Spot, Unit
 from workbench.kg.importers.json_stream import MAX_DEPTH
 from workbench.kg.importers.mapping import words
 from workbench.kg.importers.reading import numbered_lines, xml_events
-from workbench.kg.importers.report import Report, Spot
 
 Triple = tuple[Spot, Any, str, Any]  # subject and object are terms of rdflib
 Source = Callable[[Report], Iterator[Triple]]

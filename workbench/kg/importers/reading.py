@@ -12,9 +12,8 @@ import yaml
 from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, ParseError, iterparse
 
-from workbench.kg.importers.core import Unit
+from workbench.kg.importers.items import Report, Spot, Unit
 from workbench.kg.importers.json_stream import MAX_DEPTH, streamed
-from workbench.kg.importers.report import Report, Spot
 
 MAX_LINE = 16 * 2**20  # bytes of one line
 MAX_WHOLE = 64 * 2**20  # bytes of a JSON file that is read at once

@@ -19,10 +19,9 @@ import networkx as nx
 from workbench.artifacts.files import atomic_write_text, sha256_file
 from workbench.artifacts.outputs import check_outputs, is_inside
 from workbench.kg.importers.assemble import assemble
-from workbench.kg.importers.core import Importer, Options, Unit
-from workbench.kg.importers.items import Item, RegistryError, from_plain, to_plain
+from workbench.kg.importers.core import Importer, Options
+from workbench.kg.importers.items import Item, Line, RegistryError, Report, Unit, from_plain, to_plain, write_report
 from workbench.kg.importers.mapping import words
-from workbench.kg.importers.report import Line, Report, write_report
 from workbench.kg.store import to_json
 
 _END = ["end"]

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import EDAM_ID
-from workbench.kg.importers.core import Importer, Options, Unit
-from workbench.kg.importers.items import FactItem, Item, Node, Provenance
-from workbench.kg.importers.licences import REGISTRIES, UNKNOWN
+from workbench.kg.importers.core import Importer, Options
+from workbench.kg.importers.items import REGISTRIES, UNKNOWN, FactItem, Item, Node, Provenance, Report, Spot, Unit
 from workbench.kg.importers.reading import json_lines, numbered_lines
 from workbench.kg.importers.records import (
     CommandRecord,
@@ -30,8 +29,8 @@ from workbench.kg.importers.records import (
     tool_id,
     tool_items,
 )
-from workbench.kg.importers.report import Report, Spot
-from workbench.kg.importers.vocabulary import Vocabulary, slug, text, texts
+from workbench.kg.importers.vocabulary import Vocabulary, text, texts
+from workbench.kg.names import slug
 
 FILES = ("registry.jsonl", "components.jsonl", "data_sources.jsonl", "ext_formats.tsv")
 NAMES = {

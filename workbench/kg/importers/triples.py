@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.importers.core import Importer, Options, Unit, one_file, shown
+from workbench.kg.importers.core import Importer, Options, one_file, shown
 from workbench.kg.importers.entities import Entities
-from workbench.kg.importers.items import Item
+from workbench.kg.importers.items import Item, Report, Spot, Unit
 from workbench.kg.importers.mapping import COLUMNS, Words, words
 from workbench.kg.importers.reading import json_lines, numbered_lines
-from workbench.kg.importers.report import Report, Spot
 
 ENDS = ("head", "relation", "tail")
 _JSON = (".jsonl", ".ndjson", ".json")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from workbench.kg.edam import BRANCHES, ROOTS, Edam, load_edam, plain_key
+from workbench.kg.edam import BRANCHES, ROOTS, Edam, load_edam
 from workbench.kg.importers.extensions import ANY, FORMATS, OWN, PACKING
-from workbench.kg.importers.report import Spot
-from workbench.kg.tsv import MAX_NAME
+from workbench.kg.importers.items import UNKNOWN, Spot
+from workbench.kg.licence import family, spdx
+from workbench.kg.names import MAX_NAME, plain_key, slug
 
 MAX_ALTERNATIVES = 64  # of one glob pattern
 INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -177,13 +177,26 @@ def texts(value: object, spot: Spot, *, limit: int = MAX_NAME) -> list[str]:
     return list(dict.fromkeys(one for one in found if one))
 
 
-def slug(name: str) -> str:
-    """`name` as an id: a-z, 0-9 and . _ + -, a digest where letters are left but none of these, "" where nothing is."""
-    folded = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
-    plain = re.sub(r"[^a-z0-9._+-]+", "-", folded).lstrip("-._+").rstrip("-._")[:100]
-    if plain or not any(character.isalnum() for character in name):
-        return plain
-    return "x" + hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:10]
+def licence_id(value: object, spot: Spot) -> str:
+    """An SPDX id, or `LicenseRef-<name>` for what SPDX does not list; "" where there is nothing to read.
+
+    Free spellings are read by family and version: `GPL (>= 2)` is GPL-2.0-or-later.
+    """
+    name = text(value, spot)
+    if not name:
+        return ""
+    if found := spdx(name):
+        return found
+    kind = "-or-later" if re.search(r"later|>=|\+", name) else "-only"
+    for candidate in (family(name) + kind, family(name)):
+        if "GPL" in candidate.upper() and candidate.endswith("-only"):
+            continue  # "GPL 2" alone does not say that later versions are excluded
+        if found := spdx(candidate):
+            spot.repaired("licence name read as an SPDX id", name)
+            return found
+    rest = re.sub(r"[^A-Za-z0-9.-]+", "-", slug(name)).strip("-.")[:60]
+    spot.kept_once("licence that SPDX does not list", name)
+    return f"LicenseRef-{rest}" if rest else UNKNOWN
 
 
 def _alternatives(pattern: str) -> Iterator[str]:

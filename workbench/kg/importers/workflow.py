@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from workbench.kg.importers.core import Importer, Options, Unit, one_file
-from workbench.kg.importers.items import Item, Provenance, Toolchain
-from workbench.kg.importers.licences import REGISTRIES, licence_id
+from workbench.kg.importers.core import Importer, Options, one_file
+from workbench.kg.importers.items import REGISTRIES, Item, Provenance, Report, Spot, Toolchain, Unit
 from workbench.kg.importers.reading import json_records
 from workbench.kg.importers.records import CommandRecord, Given, Port, ToolRecord, command_items, tool_items
-from workbench.kg.importers.report import Report, Spot
-from workbench.kg.importers.vocabulary import slug, text
+from workbench.kg.importers.vocabulary import licence_id, text
+from workbench.kg.names import slug
 
 MAX_NESTING = 10  # of subworkflows
 MAX_STEPS = 5000  # of a workflow, those of subworkflows included
