@@ -7,6 +7,7 @@ from html import escape
 
 import pandas as pd
 
+from workbench.cases import aligned
 from workbench.explain.verdict import count
 from workbench.shift.dose import GRID
 from workbench.shift.setting import Answered, Settings
@@ -35,8 +36,8 @@ def answer_table(settings: Settings, found: Answered) -> str:
     """The right answer, the one as trained, the one at this setting, command by command; what is new has `+` in front,
     what is gone `−`. Names are escaped."""
     names, trained = settings.engine.lm.names, settings.at().toolchain
-    now = [f"{'' if node in trained else '+ '}{clean(names.get(node, node))}" for node in found.toolchain]
-    now += [f"− {clean(names.get(node, node))}" for node in trained if node not in found.toolchain]
+    signs = {"": "", "new": "+ ", "lost": "− "}
+    now = [f"{signs[mark]}{clean(names.get(node, node))}" for node, mark in aligned(trained, found.toolchain)]
     told = {
         "right answer": [clean(names.get(node, node)) for node in settings.case.toolchain],
         "as trained": [clean(names.get(node, node)) for node in trained],

@@ -8,7 +8,7 @@ from html import escape
 import numpy as np
 
 from workbench.explain import Weights, contributions
-from workbench.figures.balance import added as decades
+from workbench.figures.objective import added as decades
 
 BAR = 100  # units of a bar's picture
 
@@ -16,7 +16,7 @@ BAR = 100  # units of a bar's picture
 def term_table(row: Mapping[str, float], weights: Weights, *, learned: Weights | None = None) -> str:
     """What each term of a step would add to the objective with these weights, beside what it added when it was learned.
 
-    row: unweighted, as in a history. The bars are signed decades (`figures.balance`): solid now, dashed as learned.
+    row: unweighted, as in a history. The bars are signed decades (`figures.objective`): solid now, dashed as learned.
     """
     added = contributions(row, weights)
     now, before = decades(row, weights), decades(row, learned or weights)
