@@ -14,11 +14,11 @@ import plotly.graph_objects as go
 import pytest
 from matplotlib.figure import Figure as Sheet
 from PIL import Image
+from workbench.figures.spots import Link, Spot, curve
 
 from workbench.cases import Case
 from workbench.explain import METHODS, TERMS, Weights
 from workbench.figures import Figure, case_graph, core, explain, kg, neighbourhood, objective, training
-from workbench.figures.spots import Link, Spot, curve
 from workbench.kg import ENTITY_TYPES, RELATIONS, AgreementRow
 
 HOSTILE = "<img src=x onerror=alert(1)> $\\frac{1}{2}$ %{y} 名前 \u202e\x07\n<b>bold</b>"

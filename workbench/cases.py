@@ -10,6 +10,7 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import NamedTuple
 
@@ -104,6 +105,15 @@ class Case:
 def toolchain(path: Iterable[str]) -> tuple[str, ...]:
     """The commands among node ids, in order."""
     return tuple(node for node in path if node.startswith("command:"))
+
+
+def aligned(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, str]]:
+    """Two answers as one row of steps in order, each with `lost` (only before), `new` (only after) or an empty mark."""
+    steps: list[tuple[str, str]] = []
+    for same, i, j, k, n in SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
+        steps += [(node, "" if same == "equal" else "lost") for node in before[i:j]]
+        steps += [(node, "new") for node in after[k:n] if same != "equal"]
+    return steps
 
 
 def withhold(case: Case, share: float, *, rng: np.random.Generator, always_shown: Sequence[str] = ()) -> Case:

@@ -1,4 +1,4 @@
-"""Pictures: each takes data and gives a `Figure`, a plotly figure with its matplotlib twin."""
+"""Pictures: each takes data and gives a `Figure`, drawn once by matplotlib; some answer to the pointer by plotly."""
 
 from workbench.figures.core import Figure
 

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
-from workbench.figures.core import (
-    BLUE,
-    ORANGE,
-    Figure,
-    house_style,
-    legend_below,
-    live_text,
-    short,
-    still_text,
-)
-from workbench.figures.forest import cases, forest
-from workbench.figures.panels import Panels
+from workbench.figures.core import BLUE, INK, ORANGE, Figure, Tip, house_style, short
+from workbench.figures.forest import LEVEL, cases, forest
+from workbench.figures.panels import bars, cells, label, legend, name_rows, row
 
 SHOWN = 0.25  # of the cases: a measure known in fewer is not drawn
-NEEDED, OTHER = "needed for the answer", "not needed"
-BARS = {True: (BLUE, ""), False: (ORANGE, "///")}  # needed -> colour, hatch
+NEEDED = {True: ("needed for the answer", BLUE, ""), False: ("not needed", ORANGE, "///")}  # name, colour, hatch
+MARKS = {
+    "holm": (INK, "not by chance: no false alarm among all pairs (Holm, 0.05)"),
+    "bh": ("none", "not by chance: few false alarms among those found (Benjamini-Hochberg, 0.05)"),
+}  # adjusted p -> face of the circle, what it says
+CORNER = 0.36  # where in a cell the mark stands, from its middle
 
 
 @house_style()
@@ -33,48 +30,25 @@ def element_bars(table: pd.DataFrame, measures: Sequence[str], *, kind: str = "n
     """
     rows = table[table["kind"] == kind].sort_values(measures[0], ascending=True, kind="stable")
     title = f"The same {kind}s by {len(measures)} measures"
-    height = 1.35 + 0.185 * len(rows)
-    panels = Panels.row(list(measures), title=title, height=height, barmode="overlay")
-    where = np.arange(len(rows))
-    needed = rows["needed"].to_numpy(bool)
-    for i, measure in enumerate(measures):
-        values = rows[measure].to_numpy(float)
-        for one, (colour, hatch) in BARS.items():
-            chosen, name = needed == one, NEEDED if one else OTHER
-            panels.axes[i].barh(
-                where[chosen], values[chosen], 0.75, color=colour, hatch=hatch, edgecolor="white", label=name
-            )
-            marker = {
-                "color": colour,
-                "pattern": {"shape": hatch[:1], "fillmode": "overlay", "fgcolor": "white", "size": 6},
-            }
-            panels.live.add_bar(
-                x=values[chosen], y=where[chosen], width=0.75, orientation="h", name=name, legendgroup=name,
-                showlegend=i == 0, marker=marker, hovertext=[live_text(n) for n in rows["name"][chosen]],
-                hovertemplate="%{hovertext}: %{x:.4g}<extra></extra>", **panels.on(i),
-            )  # fmt: skip
-        panels.axes[i].grid(axis="x")
-        panels.axes[i].locator_params(axis="x", nbins=3)
-        panels.axes[i].xaxis.set_major_formatter("{x:g}")
-        panels.range(i, x=(0, 1.06 * (float(values.max()) or 1.0)), y=(-0.6, len(rows) - 0.4))
-        panels.label(i, x=_unit(measure))
-    longest = 30 if kind == "node" else 44
-    panels.axes[0].set_yticks(where, [still_text(name, longest) for name in rows["name"]], size=7.5)
-    ticks = {"tickvals": where.tolist(), "ticktext": [live_text(name, longest) for name in rows["name"]]}
-    panels.live.update_layout(yaxis=ticks)
-    handles, labels = panels.axes[0].get_legend_handles_labels()
-    legend_below(panels.still, handles, labels)
+    still, panels = row(list(measures), title=title, height=1.35 + 0.185 * len(rows))
+    for axes, measure in zip(panels, measures, strict=True):
+        measured(axes, rows[measure], rows["needed"], NEEDED)
+    name_rows(panels[0], list(rows["name"]), longest=30 if kind == "node" else 44)
+    legend(still)
     alt = f"{title} ({', '.join(measures)}), sorted by {measures[0]}; highest: {short(rows['name'].iloc[-1])}."
-    return Figure(panels.live, panels.still, alt)
+    return Figure(still, alt)
 
 
-def _unit(measure: str) -> str:
-    """What the numbers of a measure are."""
-    if measure.startswith("mask"):
-        return "degree of removal"
-    if measure == "attention":
-        return "share of attention"
-    return "‖sBAh‖ / ‖W₀h‖" if measure.endswith("shift") else measure
+def measured(axes: Axes, values: pd.Series, sorts: Sequence[Any] | pd.Series, looks: Mapping[Any, Any]) -> None:
+    """Bars of one measure, from 0, with its unit."""
+    measure, numbers = str(values.name), np.nan_to_num(values.to_numpy(float))
+    bars(axes, numbers, list(sorts), looks)
+    axes.locator_params(axis="x", nbins=3)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlim(min(0.0, float(numbers.min())), 1.06 * (float(numbers.max()) or 1.0))
+    unit = "share of attention" if measure == "attention" else measure
+    unit = "‖sBAh‖ / ‖W₀h‖" if measure.endswith("shift") else unit
+    label(axes, x="degree of removal" if measure.startswith("mask") else unit)
 
 
 @house_style()
@@ -92,6 +66,58 @@ def agreement(tables: Mapping[str, pd.DataFrame]) -> Figure:
     }
     reach = (-1.05, 1.05)
     return forest(frames, title=title, x="mean Spearman correlation", reach=reach, middle=0.0)
+
+
+@house_style()
+def agreement_matrix(tests: pd.DataFrame, *, kind: str = "node") -> Figure:
+    """Mean rank correlation over cases of every two measures on elements of one kind, with what survives correction.
+
+    tests: what `workbench.shift.agreement_tests` gave, with both statistics: Kendall stands below the diagonal,
+    Spearman above it. Cells without a mark are within what values dealt out by chance reach.
+    """
+    rows = tests[tests["kind"] == kind]
+    names = list(dict.fromkeys([*rows["first"], *rows["second"]]))
+    known = rows[rows["n"] > 0]
+    title = f"Agreement of measures on {kind}s, mean over cases ({cases(known)})"
+    head = ["below the diagonal Kendall's τ, above it Spearman's ρ"]
+    still, (axes,) = row(head, title=title, height=1.8 + 0.36 * len(names))
+    grid, at, tips = np.full((len(names), len(names)), np.nan), {}, []
+    for one in known.itertuples():
+        low, high = sorted((names.index(one.first), names.index(one.second)))
+        at[one.Index] = y, x = (high, low) if one.statistic == "kendall" else (low, high)
+        grid[y, x] = one.mean
+        axes.text(x, y, _coefficient(one.mean), ha="center", va="center", size=8, color=_ink(one.mean))
+        tips.append(Tip(axes, x, y, _told(one)))
+    cells(axes, grid, rows=names, columns=names, low=-1, high=1, cmap="PuOr", written="")
+    axes.set_xticks(range(len(names)), axes.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
+    strict = known["holm"] < LEVEL
+    for name, chosen in (("holm", strict), ("bh", ~strict & (known["bh"] < LEVEL))):
+        y, x = np.array([at[index] for index in known.index[chosen]]).reshape(-1, 2).T
+        face, said = MARKS[name]
+        axes.scatter(x + CORNER, y - CORNER, s=9, facecolors=face, edgecolors=INK, linewidths=0.8, label=said)
+    label(axes, x="measure")
+    legend(still, columns=1)
+    best = known[known["statistic"] == "kendall"].sort_values("mean", key=abs).tail(1).itertuples()
+    alt = next((f"{one.first} and {one.second} by τ {one.mean:+.2f}" for one in best), "none is defined")
+    return Figure(still, f"{title}; the strongest: {alt}.", tips)
+
+
+def _coefficient(value: float) -> str:
+    """On little room: +.56, −.08, +.00."""
+    return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−").replace("0.", ".")
+
+
+def _ink(value: float) -> str:
+    return "white" if abs(value) > 0.65 else INK
+
+
+def _told(one: Any) -> str:
+    """A pair of measures with its interval, its chance and its p-values."""
+    return (
+        f"{one.first} · {one.second}\n{one.statistic} {one.mean:+.3f} [{one.low:+.3f}, {one.high:+.3f}], n {one.n}\n"
+        f"by chance {one.random_low:+.3f} to {one.random_high:+.3f}\n"
+        f"p {one.p:.4f}, Holm {one.holm:.4f}, Benjamini-Hochberg {one.bh:.4f}"
+    )
 
 
 @house_style()
@@ -123,5 +149,5 @@ def causal_drop(table: pd.DataFrame, *, outcome: str = "drop", k: int = 3) -> Fi
     }
     low, high = min(0.0, float(rows["low"].min())), float(rows[["high", "random"]].max().max())
     room = 0.04 * (high - low or 1.0)
-    label = "nats" if outcome == "drop" else "share of cases"
-    return forest(frames, title=title, x=label, reach=(low - room, high + room), middle=0.0)
+    unit = "nats" if outcome == "drop" else "share of cases"
+    return forest(frames, title=title, x=unit, reach=(low - room, high + room), middle=0.0)

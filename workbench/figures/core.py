@@ -1,8 +1,8 @@
-"""What all pictures share: the pair of live figure and still twin, colours, marker shapes, sizes, safe text.
+"""What all pictures share: the `Figure`, colours, marker shapes, sizes, safe text.
 
 Colours are those of Okabe and Ito (2008), told apart with every common colour blindness; whatever colour says, a
-marker shape, a hatch or a label says too. Names of a graph are data: `live_text` and `still_text` keep them from being
-read as markup, formulas or templates.
+marker shape, a hatch or a label says too. Names of a graph are data: `still_text` and `hover_text` keep them from being
+read as formulas, markup or templates.
 """
 
 from __future__ import annotations
@@ -11,38 +11,32 @@ import base64
 import html
 import io
 import itertools
-import json
-import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import matplotlib
-import plotly.graph_objects as go
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Sheet
 from PIL import Image
-
-from workbench.artifacts.files import atomic_write_bytes
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, RED, PURPLE, GREY = "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#7F7F7F"
 INK, PALE, GRID = "#222222", "#BBBBBB", "#E4E4E4"  # text, what stands back, grid lines
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK, GREY, YELLOW)  # in this order; red is kept for what is removed
+MARKERS = ("o", "s", "^", "D", "v", "P", "h", "*")
 HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo", "---", "+++")
-PATTERNS = ("", "/", ".", "x", "\\", ".", "-", "+")  # the same for plotly
 REMOVED = RED
 
 FONT = "DejaVu Sans"  # ships with matplotlib, so pictures look the same everywhere
-FONT_SIZE = 9.0  # points
+FONT_SIZE, SMALL = 9.0, 8.0  # points; nothing is written smaller
 WIDTH = 7.6  # inches
 DPI = 128  # pixels an inch: 973 pixels across
-PIXELS_PER_INCH = 96  # of a live figure
 LONGEST = 40  # characters of a name in a picture
 LONGEST_TITLE = 110
 SLACK = 2
@@ -51,7 +45,7 @@ _SETTINGS = threading.RLock()  # matplotlib's settings are global
 
 
 class Look(NamedTuple):
-    """How an entity type is drawn: colour, marker of matplotlib and its scale beside the others, symbol of plotly."""
+    """How an entity type is drawn: colour, marker of matplotlib and its scale beside the others, name of its shape."""
 
     colour: str
     marker: str
@@ -84,37 +78,60 @@ def look(kind: str) -> Look:
     return LOOKS.get(kind, UNKNOWN_LOOK)
 
 
+class Tip(NamedTuple):
+    """A text that shows when the pointer is near (x, y), in the data units of the axes."""
+
+    axes: Axes
+    x: float
+    y: float
+    text: str
+
+
 @dataclass(frozen=True)
 class Figure:
-    """A picture twice: `live` for JupyterLab, `still` for everything else. alt: what it shows, in words.
+    """A picture that is drawn once. alt: what it shows, in words. tips: texts that a pointer brings up.
 
-    Shown as the last value of a cell it carries both; readers without plotly (reports, nbconvert, GitHub) take the PNG.
+    Shown as the last value of a cell it is a PNG. With tips plotly shows the same PNG with them; readers without plotly
+    (reports, nbconvert, GitHub) take the PNG alone.
     """
 
-    live: go.Figure
     still: Sheet
     alt: str
+    tips: Sequence[Tip] = ()
 
-    def png(self, *, dpi: float = DPI) -> bytes:
-        """The still twin as PNG."""
-        return render(self.still, "png", dpi=dpi)
+    def png(self) -> bytes:
+        """The picture as PNG."""
+        return render(self.still, "png", dpi=DPI)
 
     def svg(self) -> bytes:
-        """The still twin as SVG, letters as outlines; the same picture gives the same bytes."""
+        """The picture as SVG, letters as outlines; the same picture gives the same bytes."""
         return render(self.still, "svg")
 
-    def save(self, stem: str | os.PathLike[str]) -> tuple[Path, Path]:
-        """Writes `<stem>.png` and `<stem>.svg`, each in one step, and returns their paths."""
-        return (
-            atomic_write_bytes(f"{os.fspath(stem)}.png", self.png()),
-            atomic_write_bytes(f"{os.fspath(stem)}.svg", self.svg()),
-        )
-
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        picture = base64.b64encode(self.png()).decode("ascii")
+        live = {"application/vnd.plotly.v1+json": self._live(picture)} if self.tips else {}
+        return {**live, "image/png": picture, "text/plain": self.alt}
+
+    def _live(self, picture: str) -> dict[str, Any]:
+        """The PNG (base64) as a plotly figure with a text at every tip; nothing in it asks for a network."""
+        wide, high = (float(inches * DPI) for inches in self.still.get_size_inches())
+        x, y = zip(*(tip.axes.transData.transform((tip.x, tip.y)).round(1).tolist() for tip in self.tips), strict=True)
+        image = {"source": f"data:image/png;base64,{picture}", "xref": "x", "yref": "y", "layer": "below"}
+        hidden = {"visible": False, "constrain": "domain"}
+        marks = {"type": "scatter", "mode": "markers", "marker": {"opacity": 0, "size": 14}, "hoverinfo": "text"}
         return {
-            "application/vnd.plotly.v1+json": live_json(self.live),
-            "image/png": base64.b64encode(self.png()).decode("ascii"),
-            "text/plain": self.alt,
+            "data": [{**marks, "x": x, "y": y, "hovertext": [hover_text(tip.text) for tip in self.tips]}],
+            "layout": {
+                "images": [{**image, "x": 0, "y": high, "sizex": wide, "sizey": high}],
+                "xaxis": {**hidden, "range": [0, wide]},
+                "yaxis": {**hidden, "range": [0, high], "scaleanchor": "x"},
+                "height": round(high),
+                "margin": dict.fromkeys("lrtb", 0),
+                "plot_bgcolor": "white",
+                "hovermode": "closest",
+                "hoverlabel": {"align": "left", "bgcolor": "white", "font": {"color": INK}},
+            },
+            "config": {"displaylogo": False, "responsive": True},
         }
 
 
@@ -127,32 +144,40 @@ def render(still: Sheet, kind: str, **options: Any) -> bytes:
             still.draw_without_rendering()
             still.set_layout_engine("none")
         still.savefig(buffer, format=kind, metadata=metadata, **options)
-    return _fewer_colours(buffer) if kind == "png" else buffer.getvalue()
+    return _fewer_colours(Image.open(buffer)) if kind == "png" else buffer.getvalue()
 
 
-def _fewer_colours(picture: io.BytesIO) -> bytes:
+def _fewer_colours(picture: Image.Image) -> bytes:
     """A PNG with a palette: a third of the bytes, which notebooks and reports carry along."""
     out = io.BytesIO()
-    image = Image.open(picture).convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    image.save(out, "PNG", optimize=True)
+    few = picture.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few.save(out, "PNG", optimize=True)
     return out.getvalue()
 
 
 def stacked(figures: Sequence[Figure]) -> bytes:
-    """The still twins below one another, as one PNG."""
+    """Pictures below one another, as one PNG."""
     images = [Image.open(io.BytesIO(figure.png())).convert("RGB") for figure in figures]
     whole = Image.new("RGB", (max(i.width for i in images), sum(i.height for i in images)), "white")
     for image, above in zip(images, itertools.accumulate((i.height for i in images), initial=0), strict=False):
         whole.paste(image, (0, above))
-    out = io.BytesIO()
-    whole.save(out, "PNG")
-    out.seek(0)
-    return _fewer_colours(out)
+    return _fewer_colours(whole)
 
 
-def live_json(live: go.Figure) -> dict[str, Any]:
-    """A plotly figure as its MIME content; nothing in it asks for a network."""
-    return {**json.loads(live.to_json()), "config": {"displaylogo": False, "responsive": True}}
+def stacked_svg(figures: Sequence[Figure]) -> bytes:
+    """Pictures below one another as one SVG, each a nested `<svg>`; their ids are kept apart by a number in front."""
+    parts, above, wide = [], 0.0, 0.0
+    for number, figure in enumerate(figures):
+        whole = figure.svg()
+        body = re.sub(rb'\b(id="|href="#|url\(#)', b"\\g<1>p%d-" % number, whole[whole.index(b"<svg ") :])
+        parts.append(body.replace(b"<svg ", b'<svg y="%.2f" ' % above, 1))
+        across, high = (float(points) for points in 72 * figure.still.get_size_inches())
+        above, wide = above + high, max(wide, across)
+    opening = (
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'width="{wide:.2f}pt" height="{above:.2f}pt" viewBox="0 0 {wide:.2f} {above:.2f}">\n'
+    )
+    return b'<?xml version="1.0" encoding="utf-8"?>\n' + opening.encode() + b"\n".join(parts) + b"\n</svg>\n"
 
 
 @contextmanager
@@ -183,37 +208,6 @@ _STYLE = {
 }
 
 
-def sheet(*, height: float, rows: int = 1, columns: int = 1, width: float = WIDTH, **grid: Any) -> tuple[Sheet, Any]:
-    """An empty matplotlib figure (inches) and its axes, as `Figure.subplots` gives them. Call it in `house_style`."""
-    still = Sheet(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
-    return still, still.subplots(rows, columns, **grid)
-
-
-def stage(*, title: str, height: float, **layout: Any) -> go.Figure:
-    """An empty plotly figure in the house style; height in inches, the width is the page's. The title is plain text."""
-    axis = {"gridcolor": GRID, "zeroline": False, "linecolor": GREY, "ticks": "outside", "automargin": True}
-    base: dict[str, Any] = {
-        "title": {"text": live_text(title, LONGEST_TITLE), "font": {"size": 15}, "x": 0.01, "xanchor": "left"},
-        "height": round(height * PIXELS_PER_INCH),
-        "margin": {"l": 50, "r": 20, "t": 50, "b": 45},
-        "font": {"family": "system-ui, sans-serif", "size": 12, "color": INK},
-        "paper_bgcolor": "white",
-        "plot_bgcolor": "white",
-        "hovermode": "closest",
-        "hoverlabel": {"align": "left", "bgcolor": "white"},
-        "xaxis": axis,
-        "yaxis": axis,
-    }
-    live = go.Figure(layout={**base, **layout})
-    live.layout.template = None  # the default one is 7 kB in every picture
-    return live
-
-
-def legend_below(still: Sheet, handles: Sequence[Any], labels: Sequence[str], *, columns: int = 8) -> None:
-    """One legend for the whole sheet, under the panels, where it covers nothing."""
-    still.legend(handles, labels, loc="outside lower left", ncols=columns, fontsize=FONT_SIZE - 0.5)
-
-
 def short(name: str, longest: int = LONGEST) -> str:
     """A name on one line, what cannot be printed left out, cut in the middle when it is long."""
     line = " ".join("".join(mark if mark.isprintable() else " " for mark in name).split())
@@ -238,9 +232,9 @@ def wrapped(name: str, *, width: int = 15, longest: int = 34) -> tuple[str, ...]
     return tuple(line.strip() for line in lines)
 
 
-def live_text(name: str, longest: int = LONGEST) -> str:
-    """A name for plotly: tags, formulas (`$`) and templates (`%{`) stay the letters they are."""
-    plain = html.escape(short(name, longest), quote=False)
+def hover_text(text: str) -> str:
+    """Lines for plotly: tags, formulas (`$`) and templates (`%{`) stay the letters they are."""
+    plain = "<br>".join(html.escape(short(line, 80), quote=False) for line in text.split("\n"))
     return plain.replace("$", "&#36;").replace("%{", "%&#123;")
 
 

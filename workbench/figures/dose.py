@@ -4,18 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.colors import to_hex
 
-from workbench.figures.core import GREY, INK, SERIES, Figure, house_style, legend_below, live_text, still_text
+from workbench.figures.core import GREY, SERIES, Figure, Tip, house_style
 from workbench.figures.forest import cases, forest
-from workbench.figures.panels import Panels
-from workbench.figures.spectra import _band, _line
-
-MAP = "PuOr"  # two-sided, white in the middle, told apart by every eye
-DARK = 0.65  # of the range: numbers on darker cells are white
+from workbench.figures.panels import band, cells, label, legend, line, row
 
 
 @house_style()
@@ -26,43 +20,20 @@ def dose_curves(curves: Mapping[str, Mapping[str, pd.DataFrame]], *, units: Mapp
     nats without. The trained adapter, dose 1, is marked.
     """
     title = "Response to the adapter's dose: 0 the base, 1 as trained"
-    panels = Panels.row(list(curves), title=title, height=3.1, same_y=False)
+    still, panels = row(list(curves), title=title, height=3.1, same_y=False)
     every = list(dict.fromkeys(series for lines in curves.values() for series in lines))
-    for i, (name, lines) in enumerate(curves.items()):
-        for series, rows in lines.items():
-            k = every.index(series)
-            x = rows["dose"].to_numpy(float)
-            _band(panels, i, x, rows["low"], rows["high"], name="", colour=SERIES[k % len(SERIES)])
-            _line(panels, i, k, x, rows["mean"], name=series)
-        _upright(panels, i, 1.0)
-        panels.axes[i].grid(axis="y")
-        panels.label(i, x="dose", y=(units or {}).get(name, "nats"))
-    _whole_legend(panels)
     said = []
-    for name, lines in curves.items():
+    for axes, (name, lines) in zip(panels, curves.items(), strict=True):
         for series, rows in lines.items():
-            ends = rows.set_index("dose")["mean"]
-            said.append(
-                f"{name}, {series}: {ends.iloc[0]:.3g} at {ends.index[0]:g}, {ends.iloc[-1]:.3g} at {ends.index[-1]:g}"
-            )
-    return Figure(panels.live, panels.still, f"{title}. {'; '.join(said)}.")
-
-
-def _whole_legend(panels: Panels) -> None:
-    """One legend of what is drawn in any panel, below them."""
-    drawn = [axes.get_legend_handles_labels() for axes in panels.axes]
-    found = {label: handle for handles, labels in drawn for handle, label in zip(handles, labels, strict=True)}
-    legend_below(panels.still, list(found.values()), list(found), columns=4)
-
-
-def _upright(panels: Panels, i: int, x: float) -> None:
-    """A thin grey line at x, in both twins."""
-    panels.axes[i].axvline(x, color=GREY, lw=0.8, ls="--")
-    end = panels.end(i)
-    panels.live.add_shape(
-        type="line", x0=x, x1=x, y0=0, y1=1, xref=f"x{end}", yref=f"y{end} domain",
-        line={"color": GREY, "width": 1, "dash": "dash"},
-    )  # fmt: skip
+            k, ends = every.index(series), rows.set_index("dose")["mean"]
+            band(axes, rows["dose"], rows["low"], rows["high"], colour=SERIES[k % len(SERIES)])
+            line(axes, k, rows["dose"], rows["mean"], name=series)
+            told = [f"{value:.3g} at {dose:g}" for dose, value in ends.iloc[[0, -1]].items()]
+            said.append(f"{name}, {series}: {', '.join(told)}")
+        axes.axvline(1.0, color=GREY, lw=0.8, ls="--")
+        label(axes, x="dose", y=(units or {}).get(name, "nats"), grid="y")
+    legend(still, columns=4)
+    return Figure(still, f"{title}. {'; '.join(said)}.")
 
 
 @house_style()
@@ -73,28 +44,26 @@ def switch_maps(shares: pd.DataFrame) -> Figure:
     """
     title = "Share of Δ = v(tuned) − v(base) by module"
     layers, projections = sorted(shares["layer"].unique()), list(dict.fromkeys(shares["projection"]))
-    panels = Panels.row(
-        ["switched off alone: what goes", "switched on alone: what comes"],
-        title=title,
-        height=1.5 + 0.3 * len(projections),
-        legend=False,
-    )
-    top = float(np.nanmax(np.abs(shares[["off", "on"]].to_numpy()))) or 1.0
-    for i, column in enumerate(("off", "on")):
-        grid, said = np.full((len(projections), len(layers)), np.nan), [[""] * len(layers) for _ in projections]
-        for row in shares.to_dict("records"):
-            at = projections.index(row["projection"]), layers.index(row["layer"])
-            grid[at] = row[column]
-            said[at[0]][at[1]] = (
-                f"{live_text(row['module'], 80)}<br>{row[column]:+.3f} [{row[f'{column}_low']:+.3f}, "
-                f"{row[f'{column}_high']:+.3f}]"
-            )
-        _cells(panels, i, grid, said, top=top)
-        _ticks(panels, i, [str(layer) for layer in layers], projections)
-        panels.label(i, x="layer")
+    heads = {"off": "switched off alone: what goes", "on": "switched on alone: what comes"}
+    still, panels = row(list(heads.values()), title=title, height=1.5 + 0.3 * len(projections))
+    top = float(np.nanmax(np.abs(shares[list(heads)].to_numpy()))) or 1.0
+    tips: list[Tip] = []
+    for axes, column in zip(panels, heads, strict=True):
+        told = shares.assign(
+            said=[
+                f"{one['module']}\n{one[column]:+.3f} [{one[f'{column}_low']:+.3f}, {one[f'{column}_high']:+.3f}]"
+                for one in shares.to_dict("records")
+            ]
+        )
+        place = {"index": "projection", "columns": "layer"}
+        grid, said = (told.pivot(values=c, **place).reindex(projections).to_numpy() for c in (column, "said"))
+        tips += cells(
+            axes, grid, rows=projections, columns=list(map(str, layers)), low=-top, high=top, said=said.tolist()
+        )
+        label(axes, x="layer")
     best = shares.loc[shares["off"].idxmax()]
     alt = f"most goes with {best['projection']} of layer {best['layer']}: {best['off']:.2f}"
-    return Figure(panels.live, panels.still, f"{title}; {alt} [{best['off_low']:.2f}, {best['off_high']:.2f}].")
+    return Figure(still, f"{title}; {alt} [{best['off_low']:.2f}, {best['off_high']:.2f}].", tips)
 
 
 @house_style()
@@ -122,59 +91,27 @@ def interaction_matrix(values: np.ndarray, modules: Sequence[str]) -> Figure:
     (twice the standard error).
     """
     title = "Interaction of modules: v(both off) − v(one off) − v(other off) + v(on), nats"
-    mean = values.mean(axis=0)
-    error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.zeros_like(mean)
-    size, labels = len(modules), [_place(name) for name in modules]
-    grid = np.where(np.eye(size, dtype=bool), np.nan, mean)
+    mean, n = values.mean(axis=0), len(values)
+    error = values.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.zeros_like(mean)
+    labels = [_place(name) for name in modules]
+    grid = np.where(np.eye(len(modules), dtype=bool), np.nan, mean)
     said = [
-        [f"{live_text(a)} · {live_text(b)}<br>{mean[i, j]:+.3g} ± {2 * error[i, j]:.2g}" for j, b in enumerate(labels)]
+        [f"{a} · {b}\n{mean[i, j]:+.3g} ± {2 * error[i, j]:.2g}" for j, b in enumerate(labels)]
         for i, a in enumerate(labels)
     ]
-    head = [f"mean of {len(values)} cases; below 0: each can stand in for the other"]
-    panels = Panels.row(head, title=title, height=1.6 + 0.34 * size, legend=False)
-    _cells(panels, 0, grid, said, top=float(np.nanmax(np.abs(grid))) if size > 1 else 1.0)
-    _ticks(panels, 0, labels, labels)
-    panels.label(0, x="module")
-    i, j = np.unravel_index(int(np.nanargmax(np.abs(grid))), grid.shape) if size > 1 else (0, 0)
-    alt = f"the strongest: {labels[i]} and {labels[j]}, {mean[i, j]:+.3g}"
-    return Figure(panels.live, panels.still, f"{title}; {alt}.")
+    head = [f"mean of {n} cases; below 0: each can stand in for the other"]
+    still, (axes,) = row(head, title=title, height=1.6 + 0.34 * len(modules))
+    top = float(np.nan_to_num(np.abs(grid)).max()) or 1.0
+    tips = cells(axes, grid, rows=labels, columns=labels, low=-top, high=top, said=said)
+    label(axes, x="module")
+    i, j = np.unravel_index(int(np.nan_to_num(np.abs(grid)).argmax()), grid.shape)
+    return Figure(still, f"{title}; the strongest: {labels[i]} and {labels[j]}, {mean[i, j]:+.3g}.", tips)
 
 
 def _place(module: str) -> str:
     """`model.layers.3.self_attn.q_proj` as `3 q_proj`."""
     parts = module.split(".")
     return f"{next((p for p in parts if p.isdecimal()), '')} {parts[-1]}".strip()
-
-
-def _cells(panels: Panels, i: int, grid: np.ndarray, said: list[list[str]], *, top: float) -> None:
-    """Colours and numbers of a two-sided map."""
-    axes, colours = panels.axes[i], matplotlib.colormaps[MAP].reversed()
-    axes.imshow(grid, cmap=colours, vmin=-top, vmax=top, aspect="auto", interpolation="nearest")
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    text = [["" if np.isnan(v) else f"{v + 0.0:.2g}".replace("-", "−") for v in row] for row in grid]
-    if grid.size <= 120:
-        for y, x in zip(*np.nonzero(~np.isnan(grid)), strict=True):
-            colour = "white" if abs(grid[y, x]) > DARK * top else INK
-            axes.text(x, y, text[y][x], ha="center", va="center", size=7.5, color=colour)
-    scale = [[k / 10, to_hex(colours(k / 10))] for k in range(11)]
-    panels.live.add_heatmap(
-        z=grid, zmin=-top, zmax=top, colorscale=scale, xgap=1, ygap=1, hovertext=said, hoverinfo="text",
-        hoverongaps=False, text=text, texttemplate="%{text}" if grid.size <= 120 else "", showscale=False,
-        **panels.on(i),
-    )  # fmt: skip
-
-
-def _ticks(panels: Panels, i: int, columns: Sequence[str], rows: Sequence[str]) -> None:
-    """Names of columns and rows; of many columns every so manieth."""
-    step = -(-len(columns) // 16)
-    where = list(range(0, len(columns), step))
-    panels.axes[i].set_xticks(where, [still_text(columns[k], 20) for k in where])
-    panels.axes[i].set_yticks(range(len(rows)), [still_text(name, 20) for name in rows])
-    x = {"tickvals": where, "ticktext": [live_text(columns[k], 20) for k in where], "showgrid": False}
-    y = {"tickvals": list(range(len(rows))), "ticktext": [live_text(name, 20) for name in rows], "showgrid": False}
-    panels.live.update_layout({f"xaxis{panels.end(i)}": x, f"yaxis{panels.end(i)}": y})
-    panels.range(i, x=(-0.5, len(columns) - 0.5), y=(len(rows) - 0.5, -0.5))
 
 
 @house_style()
@@ -184,20 +121,17 @@ def kept_curves(tables: Mapping[str, pd.DataFrame], *, enough: float | None = No
     tables: series -> rows of `workbench.shift.kept_accuracy`. enough: the share wanted, as a dashed line.
     """
     title = "Right answers with only a part of the adapter"
-    panels = Panels.row(["95 % intervals over cases"], title=title, height=3.2)
-    for k, (name, rows) in enumerate(tables.items()):
-        x = 100 * rows["part"].to_numpy(float)
-        _band(panels, 0, x, rows["low"], rows["high"], name="", colour=SERIES[k % len(SERIES)])
-        _line(panels, 0, k, x, rows["exact"], name=name)
-    if enough is not None:
-        _line(panels, 0, 6, [0, 100], [enough, enough], name=f"wanted: {enough:.2f}", dotted=True)
-    panels.axes[0].grid(axis="y")
-    panels.range(0, x=(-2, 102), y=(0, 1.02 * max(float(rows["high"].max()) for rows in tables.values())))
-    panels.label(0, x="parameters kept, % of the adapter", y="share of cases")
-    _whole_legend(panels)
+    still, (axes,) = row(["95 % intervals over cases"], title=title, height=3.2)
     said = []
-    for name, rows in tables.items():
+    for k, (name, rows) in enumerate(tables.items()):
+        band(axes, 100 * rows["part"], rows["low"], rows["high"], colour=SERIES[k % len(SERIES)])
+        line(axes, k, 100 * rows["part"], rows["exact"], name=name)
         least = rows[rows["exact"] >= (enough or rows["exact"].iloc[-1])]["part"].min()
         said.append(f"{name}: {rows['exact'].iloc[0]:.2f} with none, {rows['exact'].iloc[-1]:.2f} with all")
         said[-1] += f", {enough:.2f} or more from {least:.0%} on" if enough is not None and least == least else ""
-    return Figure(panels.live, panels.still, f"{title}. {'; '.join(said)}.")
+    if enough is not None:
+        line(axes, 6, [0, 100], [enough, enough], name=f"wanted: {enough:.2f}", dotted=True)
+    axes.set(xlim=(-2, 102), ylim=(0, 1.02 * max(float(rows["high"].max()) for rows in tables.values())))
+    label(axes, x="parameters kept, % of the adapter", y="share of cases", grid="y")
+    legend(still, columns=4)
+    return Figure(still, f"{title}. {'; '.join(said)}.")

@@ -1,62 +1,208 @@
-"""Graphs as drawings: spots and links, drawn the same way by plotly and by matplotlib.
+"""Graphs as drawings: spots and links, placed in inches, and how they look on paper.
 
 What is removed is red, dashed and crossed out, so that it is told apart without colour too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from workbench.figures import live as by_plotly
-from workbench.figures import still as by_matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
 from workbench.figures.core import (
+    DPI,
     FONT_SIZE,
+    GREY,
+    INK,
     LONGEST_TITLE,
-    PIXELS_PER_INCH,
+    LOOKS,
+    REMOVED,
+    SMALL,
     WIDTH,
     Figure,
     Sheet,
+    Tip,
     house_style,
-    stage,
+    look,
     still_text,
 )
-from workbench.figures.spots import Link, Spot, curve
 
-HEAD, FOOT = 0.3, 0.32  # inches for title and legend, above and below what is drawn
+Place = Literal["above", "below"]
+Points = np.ndarray  # (n, 2) float, inches
+Mark = dict[str, Any]  # the style of an entry of the legend, for a line of matplotlib
+
+POINTS_PER_INCH = 72
+GAP = 0.05  # inches between a link's end and its spot
+HEAD, KEY = 0.3, 0.24  # inches: for the title above what is drawn, and for a line of the legend below it
+KEYS = 6  # entries in a line of the legend
+DASHED: Any = (0, (3, 2))
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A node at (x, y) inches. size: points across; ring: width of a red rim, points; label, hover: lines of text."""
+
+    x: float
+    y: float
+    kind: str
+    label: tuple[str, ...] = ()
+    hover: tuple[str, ...] = ()
+    size: float = 11
+    place: Place = "above"
+    ring: float = 0
+    removed: bool = False
+    key: int = -1  # what a click on it means to a panel
+
+    @property
+    def radius(self) -> float:
+        """Inches."""
+        return self.size / POINTS_PER_INCH / 2
+
+
+@dataclass(frozen=True)
+class Link:
+    """An edge between two spots (their numbers). bend: height of its bow over its length; width: points.
+
+    loop: where a link from a spot to itself goes, degrees counter-clockwise from the right.
+    """
+
+    start: int
+    end: int
+    label: str = ""
+    hover: tuple[str, ...] = ()
+    colour: str = GREY
+    width: float = 1
+    bend: float = 0
+    loop: float = 90
+    arrow: bool = True
+    removed: bool = False
+    key: int = -1
+    gone: bool = False  # not removed itself, but with an end that is
+
+    @property
+    def ink(self) -> str:
+        """The colour it is drawn in: red once it is no longer there."""
+        return REMOVED if self.dashed else self.colour
+
+    @property
+    def dashed(self) -> bool:
+        """Whether it is no longer there."""
+        return self.removed or self.gone
+
+
+def curve(link: Link, spots: Sequence[Spot]) -> Points:
+    """The link's line from rim to rim: (n, 2) inches; a bow when it bends, a loop when both ends are one spot."""
+    here, there = spots[link.start], spots[link.end]
+    if link.start == link.end:
+        angle, turn = np.linspace(0.75, -0.75, 24) * np.pi, np.deg2rad(link.loop)
+        far = here.radius + 1.1 * here.radius * (0.7 + np.cos(angle))  # away from the spot
+        side = 1.3 * here.radius * np.sin(angle)
+        x = here.x + far * np.cos(turn) - side * np.sin(turn)
+        return np.stack([x, here.y + far * np.sin(turn) + side * np.cos(turn)], 1)
+    a, b = np.array([here.x, here.y]), np.array([there.x, there.y])
+    control = (a + b) / 2 + 2 * link.bend * np.array([a[1] - b[1], b[0] - a[0]])
+    t = np.linspace(0, 1, 41 if link.bend else 21)[:, None]
+    points = (1 - t) ** 2 * a + 2 * t * (1 - t) * control + t**2 * b
+    off = np.hypot(*(points - a).T) > here.radius + GAP
+    off &= np.hypot(*(points - b).T) > there.radius + GAP
+    return points[off] if off.sum() > 2 else points
 
 
 @house_style()
 def draw(
-    spots: Sequence[Spot],
-    links: Sequence[Link],
-    *,
-    title: str,
-    height: float,
-    alt: str,
-    width: float = WIDTH,
-    font: float = FONT_SIZE - 1,
-) -> Figure:
-    """The drawing as a figure, `width` by `height` inches; text of title and labels is taken as it is."""
-    lines = [curve(link, spots) for link in links]
-    whole = height + HEAD + FOOT
-    still = Sheet(figsize=(width, whole), facecolor="white")
-    axes = still.add_axes((0, FOOT / whole, 1, height / whole), xlim=(0, width), ylim=(0, height))
+    spots: Sequence[Spot], links: Sequence[Link], *, title: str, height: float, alt: str,
+    marks: Mapping[str, Mark] | None = None, below: float = 0.0, touched: bool = False,
+) -> Figure:  # fmt: skip
+    """The drawing as a figure, `height` inches high; text of title and labels is taken as it is.
+
+    marks: name -> style of more entries for the legend, so that it names every mark. below: inches left free at the
+    foot, where the figure's second axes are. touched: whether the pointer brings up the hover texts of the spots.
+    """
+    entries = {**_marks(spots, links), **(marks or {})}
+    foot = below + 0.08 + KEY * -(-len(entries) // KEYS)
+    whole = height + HEAD + foot
+    still = Sheet(figsize=(WIDTH, whole), dpi=DPI, facecolor="white")
+    axes = still.add_axes((0, foot / whole, 1, height / whole), xlim=(0, WIDTH), ylim=(0, height))
     axes.set_axis_off()
-    still.text(0.06 / width, 1 - 0.08 / whole, still_text(title, LONGEST_TITLE), size=FONT_SIZE + 1, va="top")
-    by_matplotlib.links(axes, links, lines, font=font)
-    by_matplotlib.spots(axes, spots, font=font)
-    handles = by_matplotlib.legend(spots, links)
-    still.legend(handles=handles, loc="lower left", ncols=8, fontsize=FONT_SIZE - 0.5, borderaxespad=0.2)
-    hidden = {"visible": False}
-    margin = {"l": 5, "r": 5, "t": 45, "b": 40}
-    live = stage(
-        title=title,
-        height=height + (margin["t"] + margin["b"]) / PIXELS_PER_INCH,
-        xaxis={**hidden, "range": [0, width]},
-        yaxis={**hidden, "range": [0, height]},
-        margin=margin,
-        legend={"orientation": "h", "y": 0, "yanchor": "top"},
-    )
-    by_plotly.links(live, links, lines)
-    by_plotly.spots(live, spots, font=font)
-    return Figure(live, still, alt)
+    still.text(0.06 / WIDTH, 1 - 0.08 / whole, still_text(title, LONGEST_TITLE), size=FONT_SIZE + 1, va="top")
+    _links(axes, links, [curve(link, spots) for link in links])
+    _spots(axes, spots)
+    handles = [Line2D([], [], label=name, **mark) for name, mark in entries.items()]
+    still.legend(
+        handles=handles, loc="lower left", bbox_to_anchor=(0, below / whole), ncols=KEYS, fontsize=SMALL,
+        borderaxespad=0.2, handlelength=2.4, columnspacing=1.6,
+    )  # fmt: skip
+    if below:
+        still.add_axes((0.1, 0.04 / whole, 0.9, (below - 0.04) / whole))
+    tips = [Tip(axes, spot.x, spot.y, "\n".join(spot.hover)) for spot in spots if touched and spot.hover]
+    return Figure(still, alt, tips)
+
+
+def _links(axes: Axes, drawn: Sequence[Link], lines: Sequence[Points]) -> None:
+    """Lines, arrow heads, crosses on what is removed, relation labels."""
+    styles: list[Any] = [DASHED if link.dashed else "solid" for link in drawn]
+    inks, widths = [link.ink for link in drawn], [link.width for link in drawn]
+    axes.add_collection(LineCollection(list(lines), colors=inks, linewidths=widths, linestyles=styles, zorder=1))
+    for link, line in zip(drawn, lines, strict=True):
+        middle = line[len(line) // 2]
+        if link.arrow:
+            head = {"arrowstyle": "-|>", "color": link.ink, "lw": 0, "shrinkA": 0, "shrinkB": 0}
+            head["mutation_scale"] = 7 + 2 * link.width
+            axes.annotate("", xy=line[-1], xytext=line[-3], arrowprops=head, zorder=2)
+        if link.removed:
+            axes.scatter(*middle, marker="x", s=28, c=REMOVED, linewidths=1.6, zorder=4)
+        if link.label:  # beside the far end of a loop
+            beside = 0.45 * np.cos(np.deg2rad(link.loop)) if link.start == link.end else 0
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
+            style: dict[str, Any] = {"size": SMALL, "ha": "center", "va": "center", "bbox": box, "zorder": 3}
+            axes.text(middle[0] + beside, middle[1], still_text(link.label), **style)
+
+
+def _spots(axes: Axes, drawn: Sequence[Spot]) -> None:
+    """Markers by type, red rims, crosses on what is removed, labels."""
+    for kind in dict.fromkeys(spot.kind for spot in drawn):
+        some = [spot for spot in drawn if spot.kind == kind]
+        axes.scatter(
+            [spot.x for spot in some],
+            [spot.y for spot in some],
+            s=[(look(kind).scale * spot.size) ** 2 for spot in some],
+            c=look(kind).colour,
+            marker=look(kind).marker,
+            edgecolors=[REMOVED if spot.ring else INK for spot in some],
+            linewidths=[spot.ring or 0.5 for spot in some],
+            zorder=5,
+        )
+    for spot in drawn:
+        if spot.removed:
+            axes.scatter(spot.x, spot.y, s=1.8 * spot.size**2, marker="x", c=REMOVED, linewidths=2.2, zorder=6)
+        if spot.label:
+            _label(axes, spot)
+
+
+def _label(axes: Axes, spot: Spot) -> None:
+    away = max(look(spot.kind).scale, 1) * spot.radius + 0.04
+    y, va = (spot.y + away, "bottom") if spot.place == "above" else (spot.y - away, "top")
+    text = "\n".join(still_text(line) for line in spot.label)
+    halo = [withStroke(linewidth=2, foreground="white")]
+    axes.text(spot.x, y, text, size=SMALL, ha="center", va=va, zorder=7, path_effects=halo, linespacing=1.05)
+
+
+def _marks(spots: Sequence[Spot], links: Sequence[Link]) -> dict[str, Mark]:
+    """Entries for the entity types that occur and, where something is removed, for that."""
+    shown = {spot.kind for spot in spots}
+    out: dict[str, Mark] = {
+        kind: {"ls": "", "marker": one.marker, "mfc": one.colour, "mec": INK, "mew": 0.5, "ms": 7.5 * one.scale}
+        for kind, one in LOOKS.items()
+        if kind in shown
+    }
+    if any(one.removed for one in (*spots, *links)):
+        out["removed"] = {"ls": DASHED, "marker": "x", "c": REMOVED, "mew": 2, "ms": 7}
+    if any(link.gone and not link.removed for link in links):
+        out["gone with a node"] = {"ls": DASHED, "c": REMOVED}
+    return out

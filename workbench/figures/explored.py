@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import networkx as nx
 import numpy as np
 
+from workbench.cases import FLOW
 from workbench.figures.core import BLUE, PALE, WIDTH, Figure, wrapped
-from workbench.figures.drawing import draw
-from workbench.figures.kg import FLOW
-from workbench.figures.spots import Link, Spot
+from workbench.figures.drawing import Link, Spot, draw
+from workbench.figures.kg import ARROWS as MARKS
 from workbench.kg.explore import Part
 
 HEIGHT = 4.6  # inches
@@ -26,7 +26,7 @@ def explored(graph: nx.MultiDiGraph, part: Part, *, title: str) -> Figure:
     few = len(part.steps) <= LABELLED // 2
     said = ", ".join(str(graph.nodes[node]["name"]) for node in list(part.steps)[:LABELLED])
     words = [Link(**{**vars(link), "label": link.label if few else ""}) for link in links]
-    return draw(spots, words, title=title, height=HEIGHT, alt=f"{title}: {part.told(graph)}. {said}.", font=7)
+    return draw(spots, words, title=title, height=HEIGHT, alt=f"{title}: {part.told(graph)}. {said}.", marks=MARKS)
 
 
 def drawing(graph: nx.MultiDiGraph, part: Part) -> tuple[list[Spot], list[Link]]:

@@ -2,51 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
-from workbench.figures.core import BLUE, GREY, INK, PALE, Figure, legend_below, live_text, still_text
-from workbench.figures.panels import Panels
+from workbench.figures.core import BLUE, GREY, INK, PALE, Figure
+from workbench.figures.panels import LINE, label, legend, name_rows, row
 
 LEVEL = 0.05  # of the adjusted p-values: points above it are open
-LONGEST = 60  # characters of a row's label
+SORTS = ({"fmt": "D", "color": BLUE}, {"fmt": "o", "color": GREY})  # looks of what a column `sort` tells apart
 
 
 def forest(
-    frames: Mapping[str, pd.DataFrame], *, title: str, x: str, reach: tuple[float, float], middle: float
-) -> Figure:
+    frames: Mapping[str, pd.DataFrame], *, title: str, x: str | Mapping[str, str],
+    reach: tuple[float, float] | Mapping[str, tuple[float, float]], middle: float | Mapping[str, float] | None = None,
+) -> Figure:  # fmt: skip
     """Points with intervals. Call it in `house_style`.
 
     frames: panel title -> rows with `label, mean, low, high, n`; rows of n = 0 stay empty. Where there are the columns
     `random_low` and `random_high`, a band shows them; a diamond shows `random`; points are open where `holm` is not
-    below 0.05. x: what the axis says. reach: its ends. middle: where a line marks that there is nothing.
+    below 0.05; `sort` (two at most) tells points apart. x: what the axis says. reach: its ends. middle: where a line
+    marks that there is nothing. All three may differ by panel.
     """
-    labels = list(dict.fromkeys(label for rows in frames.values() for label in rows["label"]))
-    panels = Panels.row(list(frames), title=title, height=1.3 + 0.24 * len(labels))
-    for i, rows in enumerate(frames.values()):
+    labels = list(dict.fromkeys(name for rows in frames.values() for name in rows["label"]))[::-1]
+    lines = max(text.count("\n") for text in [*frames, *(x.values() if isinstance(x, Mapping) else [x])])
+    still, panels = row(list(frames), title=title, height=1.3 + 0.15 * lines + 0.24 * len(labels))
+    for axes, (name, rows) in zip(panels, frames.items(), strict=True):
         known = rows[rows["n"] > 0]
-        where = np.array([len(labels) - 1 - labels.index(label) for label in known["label"]])
-        _middle(panels, i, middle, len(labels))
-        if "random_low" in known:
-            _band(panels, i, known, where)
-        _points(panels, i, known, where)
-        if "random" in known:
-            _random(panels, i, known, where)
-        panels.label(i, x=x)
-        panels.axes[i].grid(axis="x")
-        panels.range(i, x=reach, y=(-0.7, len(labels) - 0.3))
-    panels.axes[0].set_yticks(range(len(labels)), [still_text(label, LONGEST) for label in labels[::-1]], size=8)
-    ticks = [live_text(label, LONGEST) for label in labels[::-1]]
-    panels.name_rows(tickvals=list(range(len(labels))), ticktext=ticks)
-    _legend(panels)
+        where = np.array([labels.index(one) for one in known["label"]], float)
+        nothing = middle[name] if isinstance(middle, Mapping) else middle
+        if nothing is not None:
+            axes.axvline(nothing, color=GREY, lw=1, ls=":" if isinstance(middle, Mapping) else "-")
+        _chance(axes, known, where)
+        for some, look in _looks(known):
+            mean, low, high = (known[key].to_numpy(float)[some] for key in ("mean", "low", "high"))
+            off = np.clip([mean - low, high - mean], 0, None)
+            axes.errorbar(mean, where[some], xerr=off, ecolor=INK, elinewidth=1.2, capsize=2.5, **look)
+        label(axes, x=x[name] if isinstance(x, Mapping) else x, grid="x")
+        axes.set_xlim(reach[name] if isinstance(reach, Mapping) else reach)
+    name_rows(panels[0], labels, longest=LINE)
+    legend(still)
     said = [
         f"{one} of {name}: {value:.2f}"
         for name, rows in frames.items()
         for one, value in zip(rows["label"], rows["mean"], strict=True)
     ]
-    return Figure(panels.live, panels.still, f"{title}: {'; '.join(said)}.")
+    return Figure(still, f"{title}: {'; '.join(said)}.")
 
 
 def cases(rows: pd.DataFrame) -> str:
@@ -55,67 +59,24 @@ def cases(rows: pd.DataFrame) -> str:
     return f"n = {' to '.join(map(str, (counts[0], counts[-1]) if len(counts) > 1 else counts))} cases"
 
 
-def _middle(panels: Panels, i: int, middle: float, rows: int) -> None:
-    panels.axes[i].axvline(middle, color=GREY, lw=1)
-    span = {"x0": middle, "x1": middle, "y0": -0.7, "y1": rows - 0.3}
-    place = {"xref": f"x{panels.end(i)}", "yref": f"y{panels.end(i)}"}
-    panels.live.add_shape(type="line", **span, **place, line={"color": GREY, "width": 1})
+def _chance(axes: Axes, rows: pd.DataFrame, where: np.ndarray) -> None:
+    """Grey bars behind the points: where 95 % of random means lie; diamonds: the mean of chance sets."""
+    if "random_low" in rows:
+        low, high = rows["random_low"].to_numpy(float), rows["random_high"].to_numpy(float)
+        axes.barh(where, high - low, 0.7, left=low, color=PALE, label="random values, 95 %")
+    if "random" in rows:
+        style = {"s": 26, "marker": "D", "facecolors": "none", "edgecolors": GREY, "zorder": 3}
+        axes.scatter(rows["random"].to_numpy(float), where, label="drawn by chance", **style)
 
 
-def _band(panels: Panels, i: int, rows: pd.DataFrame, where: np.ndarray) -> None:
-    """Grey bars behind the points: where 95 % of random means lie."""
-    low, high = rows["random_low"].to_numpy(float), rows["random_high"].to_numpy(float)
-    name = "random values, 95 %"
-    panels.axes[i].barh(where, high - low, 0.7, left=low, color=PALE, label=name)
-    panels.live.add_bar(
-        x=high - low, y=where, base=low, width=0.7, orientation="h", marker={"color": PALE}, name=name,
-        legendgroup=name, showlegend=i == 0, hoverinfo="skip", **panels.on(i),
-    )  # fmt: skip
-
-
-def _random(panels: Panels, i: int, rows: pd.DataFrame, where: np.ndarray) -> None:
-    """Diamonds: the mean of chance sets."""
-    values, name = rows["random"].to_numpy(float), "drawn by chance"
-    panels.axes[i].scatter(values, where, s=26, marker="D", facecolors="none", edgecolors=GREY, label=name, zorder=3)
-    panels.live.add_scatter(
-        x=values, y=where, mode="markers", name=name, legendgroup=name, showlegend=i == 0,
-        marker={"symbol": "diamond-open", "color": GREY, "size": 9},
-        hovertemplate="by chance %{x:.3f}<extra></extra>", **panels.on(i),
-    )  # fmt: skip
-
-
-def _points(panels: Panels, i: int, rows: pd.DataFrame, where: np.ndarray) -> None:
-    """Means with their intervals, filled and open ones apart."""
+def _looks(rows: pd.DataFrame) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+    """The points that look alike, with their look."""
+    if "sort" in rows:
+        for sort, look in zip(dict.fromkeys(rows["sort"]), SORTS, strict=False):
+            yield (rows["sort"] == sort).to_numpy(), {**look, "label": f"{sort}: mean, 95 % interval"}
+        return
     sure = rows["holm"].to_numpy(float) < LEVEL if "holm" in rows else np.ones(len(rows), bool)
-    mean, low, high = (rows[key].to_numpy(float) for key in ("mean", "low", "high"))
-    reach = np.clip([mean - low, high - mean], 0, None)
-    said = np.array(
-        [
-            f"{live_text(one, LONGEST)}: {m:+.3f} [{a:+.3f}, {b:+.3f}]"
-            for one, m, a, b in zip(rows["label"], mean, low, high, strict=True)
-        ]
-    )
-    for chosen, name in ((sure, "mean, 95 % interval"), (~sure, "the same, not told from chance (Holm, 0.05)")):
-        if not chosen.any() and name.startswith("the same"):
-            continue
-        filled = chosen is sure
-        x, y = mean[chosen], where[chosen] if len(where) else where
-        panels.axes[i].errorbar(
-            x, y, xerr=reach[:, chosen], fmt="o", color=BLUE, mfc=BLUE if filled else "white", ecolor=INK,
-            elinewidth=1.2, capsize=2.5, label=name,
-        )  # fmt: skip
-        error = {"array": reach[1, chosen], "arrayminus": reach[0, chosen], "color": INK, "thickness": 1.4}
-        panels.live.add_scatter(
-            x=x, y=y, mode="markers", name=name, legendgroup=name, hovertext=said[chosen], hoverinfo="text",
-            showlegend=not any(trace.name == name for trace in panels.live.data), error_x=error,
-            marker={"color": BLUE, "size": 9, "symbol": "circle" if filled else "circle-open"}, **panels.on(i),
-        )  # fmt: skip
-
-
-def _legend(panels: Panels) -> None:
-    """Every sort of mark once, whichever panel has it."""
-    found: dict = {}
-    for axes in panels.axes:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
-    legend_below(panels.still, list(found.values()), list(found))
+    yield sure, {"fmt": "o", "color": BLUE, "label": "mean, 95 % interval"}
+    if not sure.all():
+        told = "the same, not told from chance (Holm, 0.05)"
+        yield ~sure, {"fmt": "o", "color": BLUE, "mfc": "white", "label": told}

@@ -5,37 +5,35 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import networkx as nx
 import numpy as np
+from matplotlib.axes import Axes
 
+from workbench.cases import FLOW
 from workbench.figures.core import (
     BLUE,
-    FONT_SIZE,
     GRID,
     INK,
-    LONGEST_TITLE,
     LOOKS,
     ORANGE,
     PALE,
     SKY,
+    SMALL,
     WIDTH,
     Figure,
     house_style,
-    legend_below,
-    live_text,
     look,
-    sheet,
-    stage,
-    still_text,
     wrapped,
 )
-from workbench.figures.drawing import draw
-from workbench.figures.spots import Link, Place, Spot
+from workbench.figures.drawing import Link, Mark, Place, Spot, draw
+from workbench.figures.panels import label, legend, name_rows, row
 from workbench.kg.agreement import AgreementRow
 
-FLOW = ("download_from", "input", "output", "output_data")  # what carries the data
+ARROWS: dict[str, Mark] = {
+    "carries data": {"c": BLUE, "marker": ">", "ms": 5, "lw": 1.2},
+    "says what something is": {"c": PALE, "marker": ">", "ms": 5, "lw": 1.1},
+}
 PLACES = {  # entity type -> inches, so that few of the 14 relations cross
     "source": (0.55, 1.75),
     "format": (2.2, 2.75),
@@ -69,14 +67,15 @@ def schema(graph: nx.MultiDiGraph) -> Figure:
             f"{relation} {count:,}",
             bend=BOWS.get(relation, 0),
             loop=LOOPS.get(head, 90),
-            width=1.1,
+            colour=BLUE if relation in FLOW else PALE,
+            width=1.2,
         )
         for (head, relation, tail), count in sorted(facts.items())
     ]
     relations = len({relation for _, relation, _ in facts})
     title = f"{len(kinds)} entity types, {relations} relations, {sum(facts.values()):,} facts"
     said = "; ".join(f"{head} {relation} {tail}: {n:,}" for (head, relation, tail), n in sorted(facts.items()))
-    return draw(spots, links, title=title, height=3.55, alt=f"Schema: {title}. {said}.")
+    return draw(spots, links, title=title, height=3.55, alt=f"Schema: {title}. {said}.", marks=ARROWS)
 
 
 def _places(types: Mapping[str, int]) -> dict[str, tuple[float, float]]:
@@ -90,48 +89,24 @@ def _places(types: Mapping[str, int]) -> dict[str, tuple[float, float]]:
 def type_statistics(graph: nx.MultiDiGraph) -> Figure:
     """How many nodes of each entity type and facts of each relation there are, as two panels of bars."""
     types = Counter(str(kind) for _, kind in graph.nodes(data="type"))
-    relations = Counter(relation for *_, relation in graph.edges(keys=True))
+    relations = Counter(str(relation) for *_, relation in graph.edges(keys=True))
     title = f"{graph.number_of_nodes():,} nodes by type, {graph.number_of_edges():,} facts by relation"
-    still, panels = sheet(height=3.4, columns=2)
-    live = stage(title=title, height=4.2, showlegend=False)
-    _count_bars(panels[0], live, types, [look(name).colour for name in _rising(types)], unit="nodes", panel=0)
-    colours = [BLUE if name in FLOW else PALE for name in _rising(relations)]
-    _count_bars(panels[1], live, relations, colours, unit="facts (dark: what carries the data flow)", panel=1)
-    still.suptitle(still_text(title, LONGEST_TITLE), x=0.01, ha="left", size=11)
-    return Figure(live, still, f"{title}: {_listed(types)}; {_listed(relations)}.")
+    still, (left, right) = row(["", ""], title=title, height=3.4, same_y=False)
+    _count_bars(left, types, {name: look(name).colour for name in types}, unit="nodes")
+    colours = {name: BLUE if name in FLOW else PALE for name in relations}
+    _count_bars(right, relations, colours, unit="facts (dark: what carries the data flow)")
+    return Figure(still, f"{title}: {_listed(types)}; {_listed(relations)}.")
 
 
-def _rising(counts: Mapping[str, int]) -> list[str]:
-    return sorted(counts, key=lambda name: (counts[name], name))
-
-
-def _count_bars(
-    axes: Any, live: Any, counts: Mapping[str, int], colours: Sequence[str], *, unit: str, panel: int
-) -> None:
-    """Horizontal bars with their counts, the longest on top, in one panel of both twins."""
-    names, end = _rising(counts), "" if panel == 0 else str(panel + 1)
-    values, places = [counts[name] for name in names], list(range(len(names)))
-    bars = axes.barh(places, values, color=colours, edgecolor=INK, linewidth=0.4)
-    axes.bar_label(bars, [f"{value:,}" for value in values], padding=3, size=FONT_SIZE - 1)
-    axes.set_yticks(places, [still_text(name) for name in names])
-    axes.set(xlabel=unit, xlim=(0, 1.15 * max(values, default=1)))
-    axes.grid(axis="x")
-    ticks = {"tickvals": places, "ticktext": [live_text(name) for name in names], "ticks": "outside"}
-    domain = [0.1 + 0.52 * panel, 0.46 + 0.52 * panel]
-    live.update_layout({f"xaxis{end}": {"domain": domain, "anchor": f"y{end}", "title": {"text": unit}}})
-    live.update_layout({f"yaxis{end}": {**ticks, "anchor": f"x{end}", "showgrid": False}})
-    live.add_bar(
-        x=values,
-        y=places,
-        orientation="h",
-        marker={"color": colours, "line": {"color": INK, "width": 0.5}},
-        text=[f"{value:,}" for value in values],
-        textposition="outside",
-        cliponaxis=False,
-        xaxis=f"x{end}",
-        yaxis=f"y{end}",
-        hoverinfo="skip",
-    )
+def _count_bars(axes: Axes, counts: Mapping[str, int], colours: Mapping[str, str], *, unit: str) -> None:
+    """Horizontal bars with their counts, the longest on top."""
+    names = sorted(counts, key=lambda name: (counts[name], name))
+    values = [counts[name] for name in names]
+    bars = axes.barh(range(len(names)), values, color=[colours[name] for name in names], edgecolor=INK, linewidth=0.4)
+    axes.bar_label(bars, [f"{value:,}" for value in values], padding=3, size=SMALL)
+    name_rows(axes, names)
+    axes.set_xlim(0, 1.2 * max(values, default=1))
+    label(axes, x=unit, grid="x")
 
 
 def _listed(counts: Mapping[str, int]) -> str:
@@ -142,29 +117,21 @@ def _listed(counts: Mapping[str, int]) -> str:
 def degree_statistics(graph: nx.MultiDiGraph) -> Figure:
     """Share of the nodes of each type that take part in k facts or more, both axes logarithmic."""
     title = "How many facts a node takes part in, by entity type"
-    labels = ("facts of a node, k", "share of nodes with k or more")
-    still, axes = sheet(height=3.6)
-    live = stage(title=title, height=4.4, legend={"orientation": "h", "y": -0.22})
+    still, (axes,) = row([""], title=title, height=3.6)
     kinds = {str(kind) for _, kind in graph.nodes(data="type")}
-    for kind, style in {**LOOKS, **{kind: look(kind) for kind in sorted(kinds - LOOKS.keys())}}.items():
+    said = []
+    for kind in (*LOOKS, *sorted(kinds - LOOKS.keys())):
         degrees = np.sort([d for node, d in graph.degree() if graph.nodes[node]["type"] == kind and d > 0])
         if not len(degrees):
             continue
-        k = np.unique(degrees)
-        share = 1 - np.searchsorted(degrees, k) / len(degrees)
-        name = f"{kind} (median {np.median(degrees):g})"
-        line = {"color": style.colour, "marker": style.marker, "ms": 4.5, "lw": 1, "mec": INK, "mew": 0.3}
-        axes.plot(k, share, label=name, **line)
-        marker = {"symbol": style.symbol, "size": 7, "line": {"color": INK, "width": 0.4}}
-        ink = {"color": style.colour, "width": 1.2}
-        live.add_scatter(x=k, y=share.round(4), name=name, mode="lines+markers", marker=marker, line=ink)
-    axes.set(xscale="log", yscale="log", xlabel=labels[0], ylabel=labels[1], title=title)
-    axes.grid(which="major")
-    handles, names = axes.get_legend_handles_labels()
-    legend_below(still, handles, names, columns=4)
-    live.update_xaxes(type="log", title_text=labels[0], dtick=1)
-    live.update_yaxes(type="log", title_text=labels[1], dtick=1)
-    return Figure(live, still, f"{title}: {'; '.join(names)}.")
+        k, style = np.unique(degrees), look(kind)
+        said.append(f"{kind} (median {np.median(degrees):g})")
+        drawn = {"color": style.colour, "marker": style.marker, "ms": 4.5, "lw": 1, "mec": INK, "mew": 0.3}
+        axes.plot(k, 1 - np.searchsorted(degrees, k) / len(degrees), label=said[-1], **drawn)
+    axes.set(xscale="log", yscale="log")
+    label(axes, x="facts of a node, k", y="share of nodes with k or more", grid="both")
+    legend(still, columns=4)
+    return Figure(still, f"{title}: {'; '.join(said)}.")
 
 
 def path(graph: nx.Graph, paths: Sequence[Sequence[str]], *, title: str) -> Figure:
@@ -205,28 +172,22 @@ def registry_agreement(rows: Sequence[AgreementRow]) -> Figure:
     """Facts of each relation as one bar: said the same by the registries, nearly the same, otherwise, or not at all."""
     title = "What public registries say about the same facts"
     parts: dict[str, tuple[str, str, Callable[[AgreementRow], int]]] = {
-        "the same": (BLUE, "", lambda row: row.exact),
-        "a term above or below": (SKY, "///", lambda row: row.related),
-        "something else": (ORANGE, "xxx", lambda row: row.checked - row.exact - row.related),
-        "nothing": (GRID, "", lambda row: row.unknown),
+        "the same": (BLUE, "", lambda one: one.exact),
+        "a term above or below": (SKY, "///", lambda one: one.related),
+        "something else": (ORANGE, "xxx", lambda one: one.checked - one.exact - one.related),
+        "nothing": (GRID, "", lambda one: one.unknown),
     }
     rows = list(rows)[::-1]
-    names, places = [row.relation for row in rows], list(range(len(rows)))
-    still, axes = sheet(height=1.1 + 0.24 * len(rows))
-    live = stage(title=title, height=1.9 + 0.24 * len(rows), barmode="stack", legend={"orientation": "h", "y": -0.16})
+    still, (axes,) = row([""], title=title, height=1.2 + 0.24 * len(rows))
     left = np.zeros(len(rows))
     for part, (colour, hatch, count) in parts.items():
-        share = np.array([count(row) / max(row.facts, 1) for row in rows])
-        axes.barh(places, share, left=left, color=colour, hatch=hatch, edgecolor="white", linewidth=0, label=part)
-        pattern = {"shape": hatch[:1], "fillmode": "overlay", "fgcolor": "white", "size": 6}
-        hover = [f"{part}: {count(row):,} of {row.facts:,}" for row in rows]
-        bar = {"marker": {"color": colour, "pattern": pattern}, "hovertext": hover, "hoverinfo": "text"}
-        live.add_bar(x=share.round(4), y=places, orientation="h", name=part, **bar)
+        share = np.array([count(one) / max(one.facts, 1) for one in rows])
+        style = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+        axes.barh(range(len(rows)), share, left=left, label=part, **style)
         left += share
-    axes.set_yticks(places, [still_text(name) for name in names])
-    axes.set(xlim=(0, 1), xlabel="share of the facts", title=title)
-    live.update_xaxes(range=[0, 1], title_text="share of the facts")
-    live.update_yaxes(tickvals=places, ticktext=[live_text(name) for name in names], showgrid=False)
-    legend_below(still, *axes.get_legend_handles_labels())
-    said = [f"{row.relation} {row.share:.2f} of {row.checked:,}" for row in rows[::-1] if row.share is not None]
-    return Figure(live, still, f"{title}. Confirmed share of what could be checked: {'; '.join(said)}.")
+    name_rows(axes, [f"{one.relation} (n = {one.facts:,})" for one in rows])
+    axes.set_xlim(0, 1)
+    label(axes, x="share of the facts")
+    legend(still)
+    said = [f"{one.relation} {one.share:.2f} of {one.checked:,}" for one in rows[::-1] if one.share is not None]
+    return Figure(still, f"{title}. Confirmed share of what could be checked: {'; '.join(said)}.")

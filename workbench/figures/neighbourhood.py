@@ -9,8 +9,7 @@ import networkx as nx
 import numpy as np
 
 from workbench.figures.core import BLACK, PALE, WIDTH, Figure, wrapped
-from workbench.figures.drawing import draw
-from workbench.figures.spots import Link, Place, Spot
+from workbench.figures.drawing import Link, Place, Spot, draw
 
 HEIGHT = 5.6  # inches
 
@@ -18,8 +17,8 @@ HEIGHT = 5.6  # inches
 def neighbourhood(flow: nx.DiGraph, paths: Sequence[Sequence[str]], *, at_most: int = 400, seed: int = 0) -> Figure:
     """The part of a data-flow graph that lies nearest to the paths, which run through it from left to right.
 
-    Nearest by personalised PageRank from the nodes of the paths, links taken both ways; at most `at_most` nodes. The
-    same seed gives the same picture.
+    Every node says its name where the pointer is. Nearest by personalised PageRank from the nodes of the paths, links
+    taken both ways; at most `at_most` nodes. The same seed gives the same picture.
     """
     spine = list(dict.fromkeys(node for one in paths for node in one))
     shown = flow.subgraph(nearest(flow, spine, at_most=at_most))
@@ -36,7 +35,7 @@ def neighbourhood(flow: nx.DiGraph, paths: Sequence[Sequence[str]], *, at_most: 
     title = f"Data flow around a toolchain: showing {len(shown):,} of {len(flow):,} nodes"
     title += f", {shown.number_of_edges():,} of {flow.number_of_edges():,} facts"
     alt = f"{title}. On the bold lines: {', '.join(flow.nodes[node]['name'] for node in spine)}."
-    return draw(spots, links, title=title, height=HEIGHT, alt=alt)
+    return draw(spots, links, title=title, height=HEIGHT, alt=alt, touched=True)
 
 
 def nearest(flow: nx.DiGraph, seeds: Sequence[str], *, at_most: int) -> list[str]:

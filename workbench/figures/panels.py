@@ -1,102 +1,130 @@
-"""Panels side by side, the same in plotly and in matplotlib: one title each, one scale of heights when asked for."""
+"""Panels side by side and what is drawn in them: bars, lines, bands, maps, names of rows, one legend."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import plotly.graph_objects as go
-from matplotlib.figure import Figure as Sheet
+import numpy as np
+from matplotlib.axes import Axes
 
-from workbench.figures.core import GREY, GRID, LONGEST_TITLE, live_text, sheet, stage, still_text
+from workbench.figures.core import (
+    DPI,
+    FONT_SIZE,
+    INK,
+    LONGEST,
+    LONGEST_TITLE,
+    MARKERS,
+    PALE,
+    SERIES,
+    SMALL,
+    WIDTH,
+    Sheet,
+    Tip,
+    still_text,
+)  # fmt: skip
 
-GAPS = {True: 0.055, False: 0.1}  # of the width, between two live panels, without and with labels at each
 MOST = 5  # panels beside one another; more go into a second row
-LONGEST = 60  # characters of a line above a panel or at an axis
+LINE = 60  # characters of a line above a panel or at an axis
+EDGE = 0.1  # inches left free at the sides: letters are a little wider in print than they are measured
+MOST_TICKS = 16  # of the columns of a map
+WRITTEN = 12  # columns of a map up to which its cells carry their numbers
+DIVERGING, SEQUENTIAL = "PuOr_r", "cividis"  # told apart by every eye; the first is white in the middle
 
 
-@dataclass
-class Panels:
-    """Panels in a row, or in several: `axes` of the still twin, and `on(i)` for the traces of the live one."""
+def row(
+    titles: Sequence[str], *, title: str, height: float, same_y: bool = True, **grid: Any
+) -> tuple[Sheet, list[Axes]]:
+    """A sheet with a panel under each title (data; a line break is one), `height` inches high. In `house_style`.
 
-    still: Sheet
-    axes: list[Any]
-    live: go.Figure
-    across: int  # panels in a row
+    More than `MOST` stand in rows of `height` each. same_y: the panels share their y axis. grid: more for
+    `Figure.subplots`.
+    """
+    rows = -(-len(titles) // MOST)
+    still = Sheet(figsize=(WIDTH, height * rows), dpi=DPI, layout="constrained", facecolor="white")
+    across = -(-len(titles) // rows)
+    places = still.subplots(rows, across, sharey=same_y, squeeze=False, **grid)
+    still.get_layout_engine().set(w_pad=EDGE)  # type: ignore[union-attr]
+    for left_over in places.flat[len(titles) :]:
+        left_over.remove()
+    panels = list(places.flat[: len(titles)])
+    for axes, name in zip(panels, titles, strict=True):
+        axes.set_title("\n".join(still_text(line, LINE) for line in name.split("\n")), size=FONT_SIZE)
+    still.suptitle(still_text(title, LONGEST_TITLE), x=0.01, ha="left", size=11)
+    return still, panels
 
-    @classmethod
-    def row(
-        cls,
-        titles: Sequence[str],
-        *,
-        title: str,
-        height: float,
-        same_y: bool = True,
-        legend: bool = True,
-        **layout: Any,
-    ) -> Panels:
-        """Empty panels under their titles (data; a line break is one), `height` inches high. Call it in `house_style`.
 
-        More than `MOST` stand in rows of `height` each. same_y: the panels share their y axis and only the first of a
-        row has its labels. legend: whether the live twin has one,
-        below the panels. layout: more for the live twin.
-        """
-        rows = -(-len(titles) // MOST)
-        across = -(-len(titles) // rows)
-        height *= rows
-        still, axes = sheet(height=height, rows=rows, columns=across, sharey=same_y, squeeze=False)
-        for left_over in axes.flat[len(titles) :]:
-            left_over.remove()
-        still.suptitle(still_text(title, LONGEST_TITLE), x=0.01, ha="left", size=11)
-        lines = max(name.count("\n") for name in titles)
-        margin = {"l": 50, "r": 20, "t": 62 + 16 * lines, "b": 80 if legend else 50}
-        below = {"orientation": "h", "yref": "container", "y": 0.01, "yanchor": "bottom", "x": 0}
-        live = stage(title=title, height=height + 0.9, showlegend=legend, legend=below, margin=margin, **layout)
-        live.layout.title.update(y=1, yref="container", yanchor="top", pad={"t": 12})
-        panels = cls(still, list(axes.flat[: len(titles)]), live, across)
-        share, gap = 1 / across, GAPS[same_y]
-        for i, name in enumerate(titles):
-            panels.axes[i].set_title("\n".join(still_text(line, LONGEST) for line in name.split("\n")), size=9)
-            end, row, place_in_row = cls.end(i), i // across, i % across
-            left = 0.0 if place_in_row == 0 else place_in_row * share + gap / 2
-            right = 1.0 if place_in_row == across - 1 else (place_in_row + 1) * share - gap / 2
-            base = {"linecolor": GREY, "gridcolor": GRID, "zeroline": False, "ticks": "outside", "automargin": True}
-            live.update_layout({f"xaxis{end}": {**base, "domain": [left, right], "anchor": f"y{end}"}})
-            y = {**base, "anchor": f"x{end}"}
-            y |= {"matches": "y", "showticklabels": place_in_row == 0} if same_y and i else {}
-            if rows > 1:  # from the top, with room for labels below and a title above each but the first
-                y |= {"domain": [1 - (row + 1) / rows + (0.26 / rows if row < rows - 1 else 0), 1 - (row + 0.1) / rows]}
-            live.update_layout({f"yaxis{end}": y})
-            place = {"x": 0, "y": 1, "xref": f"x{end} domain", "yref": f"y{end} domain"}
-            text = "<br>".join(live_text(line, LONGEST) for line in name.split("\n"))
-            live.add_annotation(text=text, showarrow=False, xanchor="left", yanchor="bottom", align="left", **place)
-        return panels
+def label(axes: Axes, *, x: str = "", y: str = "", grid: str = "") -> None:
+    """Names of the axes (data), and lines of a grid along `x` or `y`."""
+    axes.set(xlabel="\n".join(still_text(line, LINE) for line in x.split("\n")), ylabel=still_text(y, LINE))
+    if grid:
+        axes.grid(axis=grid)  # type: ignore[arg-type]
 
-    @staticmethod
-    def end(i: int) -> str:
-        """plotly numbers its axes x, x2, x3, ..."""
-        return "" if i == 0 else str(i + 1)
 
-    def on(self, i: int) -> dict[str, str]:
-        """Which axes a live trace of panel i uses."""
-        return {"xaxis": f"x{self.end(i)}", "yaxis": f"y{self.end(i)}"}
+def legend(still: Sheet, *, columns: int = 6, only: Iterable[str] | None = None) -> None:
+    """One legend below the panels, of every mark in any of them once. only: these labels alone."""
+    found: dict[str, Any] = {}
+    for axes in still.axes:
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+            found.setdefault(name, handle)
+    shown = {name: found[name] for name in (found if only is None else only)}
+    still.legend(shown.values(), shown.keys(), loc="outside lower left", ncols=columns, fontsize=FONT_SIZE - 0.5)
 
-    def name_rows(self, **ticks: Any) -> None:
-        """Settings of the y axis of the live twin, at the first panel of every row."""
-        for i in range(0, len(self.axes), self.across):
-            self.live.update_layout({f"yaxis{self.end(i)}": ticks})
 
-    def label(self, i: int, *, x: str = "", y: str = "") -> None:
-        """Axis labels of panel i (data), in both twins."""
-        self.axes[i].set(xlabel=still_text(x, LONGEST), ylabel=still_text(y, LONGEST))
-        for axis, text in (("x", x), ("y", y)):
-            if text:
-                self.live.update_layout({f"{axis}axis{self.end(i)}_title_text": live_text(text, LONGEST)})
+def name_rows(axes: Axes, names: Sequence[str], *, longest: int = LONGEST) -> None:
+    """Names (data) of rows at 0, 1, ... from below, and their range."""
+    axes.set_yticks(range(len(names)), [still_text(name, longest) for name in names], size=SMALL)
+    axes.set_ylim(-0.7, len(names) - 0.3)
 
-    def range(self, i: int, *, x: tuple[float, float] | None = None, y: tuple[float, float] | None = None) -> None:
-        """Fixed ranges of panel i, in both twins (linear axes)."""
-        for axis, span in (("x", x), ("y", y)):
-            if span:
-                self.axes[i].set(**{f"{axis}lim": span})
-                self.live.update_layout({f"{axis}axis{self.end(i)}_range": list(span)})
+
+def bars(
+    axes: Axes, values: np.ndarray, sorts: Sequence[Any], looks: Mapping[Any, tuple[str, str, str]], *,
+    errors: np.ndarray | None = None,
+) -> None:  # fmt: skip
+    """Horizontal bars at 0, 1, ... from below. sorts: what each one is; looks: sort -> (name, colour, hatch)."""
+    places = np.arange(len(values))
+    for sort, (name, colour, hatch) in looks.items():
+        some = np.array([one == sort for one in sorts], bool)
+        style = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+        axes.barh(places[some], values[some], 0.75, label=name, **style)
+    if errors is not None:
+        axes.errorbar(values, places, xerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=1.5)
+    axes.grid(axis="x")
+
+
+def line(axes: Axes, k: int, x: Any, y: Any, *, name: str, dotted: bool = False, errors: Any = None) -> None:
+    """Line number k, with the colour and the marker of that number; a dotted one has no markers and stands back."""
+    y = np.where(np.isfinite(np.asarray(y, float)), np.asarray(y, float), np.nan)
+    style: dict[str, Any] = {"ls": ":", "lw": 1.0} if dotted else {"marker": MARKERS[k % len(MARKERS)], "ms": 4.5}
+    style = {"lw": 1.3, "color": SERIES[k % len(SERIES)], "label": still_text(name), **style}
+    axes.errorbar(np.asarray(x), y, yerr=errors, capsize=2.5, elinewidth=1, **style)
+
+
+def band(axes: Axes, x: Any, low: Any, high: Any, *, name: str = "", colour: str = PALE) -> None:
+    """A filled band; without a name it is in no legend. A coloured one lets the others be seen."""
+    shade = 1.0 if colour == PALE else 0.18
+    low, high = np.asarray(low, float), np.asarray(high, float)
+    axes.fill_between(x, low, high, color=colour, alpha=shade, lw=0, **({"label": name} if name else {}))
+
+
+def cells(
+    axes: Axes, grid: np.ndarray, *, rows: Sequence[str], columns: Sequence[str], low: float, high: float,
+    cmap: str = DIVERGING, written: str = "{:.2g}", said: Sequence[Sequence[str]] = (),
+) -> list[Tip]:  # fmt: skip
+    """A map with names and, where there is room, numbers in its cells (`written`, a format); NaN stays white.
+
+    rows and columns are data, the first row above. said: what the pointer brings up, by row and column.
+    """
+    picture = axes.imshow(grid, cmap=cmap, vmin=low, vmax=high, aspect="auto", interpolation="nearest")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    step = -(-len(columns) // MOST_TICKS)
+    axes.set_xticks(range(0, len(columns), step), [still_text(name, 24) for name in columns[::step]])
+    axes.set_yticks(range(len(rows)), [still_text(name) for name in rows], size=SMALL)
+    known = list(zip(*np.nonzero(~np.isnan(grid)), strict=True))
+    for y, x in known if written and len(columns) <= WRITTEN else ():
+        red, green, blue, _ = picture.to_rgba(grid[y, x])  # type: ignore[misc]
+        ink = INK if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
+        text = written.format(grid[y, x] + 0.0).replace("-", "−")
+        axes.text(x, y, text, ha="center", va="center", size=SMALL, color=ink)
+    return [Tip(axes, int(x), int(y), said[y][x]) for y, x in known if said]

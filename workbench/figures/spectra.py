@@ -1,20 +1,97 @@
-"""Pictures of an adapter's directions: energy, share of the base, intruders, drift in training."""
+"""Pictures of an adapter's change of weights: size, growth, energy, share of the base, intruders, drift in training."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from workbench.figures.core import PALE, SERIES, Figure, house_style, legend_below, live_text, still_text
-from workbench.figures.panels import Panels
-from workbench.figures.shift import MARKERS, SYMBOLS, _layer_legend, _layer_lines, _projections, _whole_layers
+from workbench.figures.core import MARKERS, SERIES, Figure, Sheet, house_style
+from workbench.figures.panels import SEQUENTIAL, band, label, legend, line, row
 
 RANDOM = "random, 95 % of draws"
-CHANCE = "by chance"
+MOST_LABELS = 9  # layers in a legend
+LAYER = "layer"
+
+_SIZES = {"frobenius": "Frobenius norm", "spectral": "spectral norm", "stable_rank": "stable rank"}
+_DRIFTS = {
+    "relative_norm": "norm / final norm",
+    "cosine": "cosine to the final one",
+    "column_overlap": "overlap, column spaces",
+    "row_overlap": "overlap, row spaces",
+}
+
+
+@house_style()
+def norms(table: pd.DataFrame) -> Figure:
+    """Frobenius norm, spectral norm and stable rank over the layers, a line for each projection.
+
+    table: rows of `workbench.shift.spectra`.
+    """
+    title = "Size and shape of the change s·B·A"
+    still, panels = row(list(_SIZES.values()), title=title, height=2.9, same_y=False)
+    for axes, (column, name) in zip(panels, _SIZES.items(), strict=True):
+        for k, (projection, rows) in enumerate(table.groupby("projection")):
+            line(axes, k, rows["layer"], rows[column], name=str(projection))
+        _over_layers(axes, table["layer"], unit=name, top=table[column].max())
+    legend(still)
+    largest = table.loc[table["frobenius"].idxmax()]
+    alt = f"{title} over {table['layer'].nunique()} layers; the largest Frobenius norm is {largest['frobenius']:.3g}"
+    return Figure(still, f"{alt}, in {largest['projection']} of layer {largest['layer']}.")
+
+
+def _over_layers(axes: Axes, layers: pd.Series, *, unit: str, top: float) -> None:
+    """Layers are whole numbers: no ticks between them. top: the largest value, where there is one."""
+    low, high = int(layers.min()), int(layers.max())
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    room = 0.25 + 0.02 * (high - low)
+    axes.set(xlim=(low - room, high + room), ylim=(0, 1.08 * top if top > 0 else 1.0))
+    label(axes, x=LAYER, y=unit, grid="y")
+
+
+@house_style()
+def growth_curves(table: pd.DataFrame) -> Figure:
+    """Frobenius norm of every module at each checkpoint: a panel a projection, a line a layer.
+
+    table: rows of `workbench.shift.growth`.
+    """
+    title = "Growth of the change in training"
+    still, groups = _projections(table, title=title)
+    for i, (axes, _, rows) in enumerate(groups):
+        lines = {layer: part.sort_values("step") for layer, part in rows.groupby("layer")}
+        _layer_lines(axes, {layer: (part["step"], part["frobenius"]) for layer, part in lines.items()})
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.set(xlim=(0, 1.03 * table["step"].max()), ylim=(0, 1.08 * (float(table["frobenius"].max()) or 1.0)))
+        label(axes, x="training step", y="Frobenius norm" if i == 0 else "", grid="y")
+    _layer_legend(still)
+    said = f"Frobenius norms of {table['module'].nunique()} modules at {table['step'].nunique()} steps"
+    return Figure(still, f"{title}: {said}.")
+
+
+def _projections(table: pd.DataFrame, *, title: str) -> tuple[Sheet, list[tuple[Axes, str, pd.DataFrame]]]:
+    groups = [(str(name), rows) for name, rows in table.groupby("projection")]
+    still, panels = row([name for name, _ in groups], title=title, height=3.0)
+    return still, [(axes, *group) for axes, group in zip(panels, groups, strict=True)]
+
+
+def _layer_lines(axes: Axes, curves: Mapping[int, tuple[Any, Any]]) -> None:
+    """One line a layer, from dark (first layer) to light (last)."""
+    for k, (layer, (x, y)) in enumerate(curves.items()):
+        colour = matplotlib.colormaps[SEQUENTIAL](0.92 * k / max(1, len(curves) - 1))
+        axes.plot(x, y, label=f"layer {layer}", color=colour, lw=1.3, marker=MARKERS[k % len(MARKERS)], ms=3.5)
+
+
+def _layer_legend(still: Sheet) -> None:
+    """At most `MOST_LABELS` layers, evenly chosen; then the band."""
+    names = list(dict.fromkeys(name for axes in still.axes for name in axes.get_legend_handles_labels()[1]))
+    layers = [name for name in names if name != RANDOM]
+    some = sorted({round(k) for k in np.linspace(0, len(layers) - 1, min(MOST_LABELS, len(layers)))})
+    legend(still, only=[*(layers[k] for k in some), *(name for name in names if name == RANDOM)])
 
 
 @house_style()
@@ -25,22 +102,21 @@ def energy_curves(table: pd.DataFrame, random: Mapping[str, np.ndarray] | None =
     of the same shape and rank (draws, k), as `random_spectra` gives them; drawn as the band of 95 % of them.
     """
     title = "Energy in the first directions of s·B·A"
-    panels, groups = _projections(table, title=title, height=3.1)
-    for i, (projection, rows) in enumerate(groups):
+    still, groups = _projections(table, title=title)
+    for i, (axes, projection, rows) in enumerate(groups):
         if random and projection in random:
             shares = np.cumsum(random[projection] ** 2, axis=1)
             low, high = np.quantile(shares / np.maximum(shares[:, -1:], 1e-300), [0.025, 0.975], axis=0)
-            _band(panels, i, np.arange(1, len(low) + 1), low, high, name=RANDOM)
-        curves = [(np.arange(1, len(values) + 1), values) for values in rows["energy"]]
-        _layer_lines(panels, i, list(rows["layer"]), curves)
-        panels.label(i, x="number of directions", y="share of the squared norm" if i == 0 else "")
-        panels.axes[i].grid(axis="y")
-        panels.axes[i].xaxis.set_major_locator(MaxNLocator(integer=True))
-        panels.range(i, y=(0, 1.02))
-    _layer_legend(panels)
+            band(axes, np.arange(1, len(low) + 1), low, high, name=RANDOM)
+        curves = zip(rows["layer"], rows["energy"], strict=True)
+        _layer_lines(axes, {layer: (np.arange(1, len(values) + 1), values) for layer, values in curves})
+        label(axes, x="directions", y="share of the squared norm" if i == 0 else "", grid="y")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_ylim(0, 1.02)
+    _layer_legend(still)
     half = [int(np.argmax(values >= 0.5)) + 1 for values in table["energy"] if values[-1] > 0]
     said = f"{min(half)} to {max(half)} directions hold half of it" if half else "all is 0"
-    return Figure(panels.live, panels.still, f"{title}: {said}.")
+    return Figure(still, f"{title}: {said}.")
 
 
 @house_style()
@@ -56,19 +132,18 @@ def base_shares(table: pd.DataFrame) -> Figure:
         "written_inside": (f"written within\n{top}", "share of the energy", "written_chance"),
         "read_inside": (f"read within\n{top}", "share of the energy", "read_chance"),
     }
-    panels = Panels.row([name for name, *_ in columns.values()], title=title, height=2.9, same_y=False)
-    for i, (column, (_, unit, chance)) in enumerate(columns.items()):
+    still, panels = row([name for name, *_ in columns.values()], title=title, height=2.9, same_y=False)
+    for axes, (column, (_, unit, chance)) in zip(panels, columns.items(), strict=True):
         for k, (projection, rows) in enumerate(table.groupby("projection")):
-            _line(panels, i, k, rows["layer"], rows[column], name=str(projection))
+            line(axes, k, rows["layer"], rows[column], name=str(projection))
             if chance:
-                _line(panels, i, k, rows["layer"], rows[chance], name=CHANCE, dotted=True)
-        _whole_layers(panels, i, table["layer"])
-        shown = table[column].replace(np.inf, np.nan).max()
-        panels.range(i, y=(0, 1.02 if chance else 1.08 * (float(shown) if shown > 0 else 1.0)))
-        panels.label(i, x="layer", y=unit)
-    _legend(panels, 1)
+                line(axes, k, rows["layer"], rows[chance], name="by chance", dotted=True)
+        _over_layers(
+            axes, table["layer"], unit=unit, top=1.02 / 1.08 if chance else table[column].replace(np.inf, np.nan).max()
+        )
+    legend(still)
     low, high = table["share_frobenius"].min(), table["share_frobenius"].max()
-    return Figure(panels.live, panels.still, f"{title}: {low:.3g} to {high:.3g} of its Frobenius norm.")
+    return Figure(still, f"{title}: {low:.3g} to {high:.3g} of its Frobenius norm.")
 
 
 @house_style()
@@ -81,31 +156,20 @@ def intruder_sweep(sweep: pd.DataFrame) -> Figure:
     title = "Intruder dimensions among the first left vectors of each module, by threshold"
     groups = [(int(k), rows) for k, rows in sweep.groupby("k")]
     names = [f"first {k} vectors" if k > 1 else "first vector" for k, _ in groups]
-    panels = Panels.row(names, title=title, height=2.9)
-    for i, (_, rows) in enumerate(groups):
-        of = rows["vectors"].clip(lower=1)
-        x = rows["threshold"].to_numpy()
-        _band(panels, i, x, rows["null_low"] / of, rows["null_high"] / of, name=RANDOM)
-        _line(panels, i, 0, x, rows["intruders"] / of, name="this adapter")
+    still, panels = row(names, title=title, height=2.9)
+    for i, (axes, (_, rows)) in enumerate(zip(panels, groups, strict=True)):
+        of, x = rows["vectors"].clip(lower=1), rows["threshold"]
+        band(axes, x, rows["null_low"] / of, rows["null_high"] / of, name=RANDOM)
+        line(axes, 0, x, rows["intruders"] / of, name="this adapter")
         if rows["undecided"].any():
-            _line(panels, i, 0, x, (rows["intruders"] + rows["undecided"]) / of, name="and undecided", dotted=True)
-        panels.axes[i].grid(axis="y")
-        panels.range(i, y=(-0.03, 1.03))
-        panels.label(i, x="threshold of |cos|", y="share of the vectors" if i == 0 else "")
-    _legend(panels, 0)
+            line(axes, 0, x, (rows["intruders"] + rows["undecided"]) / of, name="and undecided", dotted=True)
+        axes.set_ylim(-0.03, 1.03)
+        label(axes, x="threshold of |cos|", y="share of the vectors" if i == 0 else "", grid="y")
+    legend(still)
     rows = groups[-1][1]
     last = rows.iloc[(rows["threshold"] - 0.5).abs().argmin()]
     said = f"below {last['threshold']:g}: {last['intruders']:.0f} of {last['vectors']:.0f}"
-    random = f"random changes {last['null_low']:.0f} to {last['null_high']:.0f}"
-    return Figure(panels.live, panels.still, f"{title}; {said}, {random}.")
-
-
-_DRIFTS = {
-    "relative_norm": "norm / final norm",
-    "cosine": "cosine to the final one",
-    "column_overlap": "overlap, column spaces",
-    "row_overlap": "overlap, row spaces",
-}
+    return Figure(still, f"{title}; {said}, random changes {last['null_low']:.0f} to {last['null_high']:.0f}.")
 
 
 @house_style()
@@ -116,56 +180,17 @@ def drift_curves(table: pd.DataFrame) -> Figure:
     least to the largest of them.
     """
     title = "From the first checkpoint to the final change"
-    panels = Panels.row(list(_DRIFTS.values()), title=title, height=2.9)
-    top = float(np.nanmax([1.0, table["relative_norm"].max()]))
-    for i, column in enumerate(_DRIFTS):
+    still, panels = row(list(_DRIFTS.values()), title=title, height=2.9)
+    top, least = max(1.0, table["relative_norm"].max()), min(0.0, table["cosine"].min())
+    for axes, column in zip(panels, _DRIFTS, strict=True):
         for k, (projection, rows) in enumerate(table.groupby("projection")):
             parts = rows.groupby("step")[column].agg(["median", "min", "max"])
-            _band(panels, i, parts.index.to_numpy(), parts["min"], parts["max"], colour=SERIES[k], name="")
-            _line(panels, i, k, parts.index.to_numpy(), parts["median"], name=str(projection))
-        panels.axes[i].grid(axis="y")
-        panels.axes[i].xaxis.set_major_locator(MaxNLocator(4, integer=True))
-        least = min(0.0, float(np.nanmin([0.0, table["cosine"].min()])))
-        panels.range(i, x=(0, 1.04 * float(table["step"].max())), y=(least, 1.04 * top))
-        panels.label(i, x="training step")
-    _legend(panels, 0)
+            band(axes, parts.index, parts["min"], parts["max"], colour=SERIES[k % len(SERIES)])
+            line(axes, k, parts.index, parts["median"], name=str(projection))
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.set(xlim=(0, 1.04 * table["step"].max()), ylim=(least, 1.04 * top))
+        label(axes, x="training step", grid="y")
+    legend(still)
     first = table[table["step"] == table["step"].min()]
     said = f"at step {first['step'].iloc[0]} the median cosine to it is {first['cosine'].median():.2f}"
-    return Figure(panels.live, panels.still, f"{title}: {said}.")
-
-
-def _line(panels: Panels, i: int, k: int, x: Any, y: Any, *, name: str, dotted: bool = False) -> None:
-    """Line number k of panel i, in both twins; a dotted one has no markers and stands back."""
-    colour, x, y = SERIES[k % len(SERIES)], np.asarray(x), np.asarray(y, float)
-    y = np.where(np.isfinite(y), y, np.nan)
-    style: dict[str, Any] = {"ls": ":", "lw": 1.0} if dotted else {"marker": MARKERS[k % len(MARKERS)], "ms": 4.5}
-    panels.axes[i].plot(x, y, color=colour, label=still_text(name), **({"lw": 1.3} | style))
-    panels.live.add_scatter(
-        x=x, y=y, name=live_text(name), legendgroup=name, showlegend=name not in _named(panels),
-        mode="lines" if dotted else "lines+markers", line={"color": colour, "dash": "dot" if dotted else "solid"},
-        marker={"symbol": SYMBOLS[k % len(SYMBOLS)], "size": 7}, **panels.on(i),
-    )  # fmt: skip
-
-
-def _band(panels: Panels, i: int, x: np.ndarray, low: Any, high: Any, *, name: str, colour: str = PALE) -> None:
-    """A filled band; without a name it is in no legend. A coloured one lets the others be seen."""
-    low, high = np.asarray(low, float), np.asarray(high, float)
-    shade = 1.0 if colour == PALE else 0.18
-    label = {"label": name} if name else {}
-    panels.axes[i].fill_between(x, low, high, color=colour, alpha=shade, lw=0, **label)
-    panels.live.add_scatter(
-        x=[*x, *x[::-1]], y=[*high, *low[::-1]], fill="toself", fillcolor=colour, opacity=shade, line={"width": 0},
-        mode="lines", name=name, legendgroup=name or None, showlegend=bool(name) and name not in _named(panels),
-        hoverinfo="skip", **panels.on(i),
-    )  # fmt: skip
-
-
-def _named(panels: Panels) -> set[str]:
-    return {trace.legendgroup for trace in panels.live.data if trace.showlegend}
-
-
-def _legend(panels: Panels, i: int) -> None:
-    """One legend for all panels, of what is drawn in panel i, each name once."""
-    handles, labels = panels.axes[i].get_legend_handles_labels()
-    once = dict(zip(labels, handles, strict=True))
-    legend_below(panels.still, list(once.values()), list(once), columns=6)
+    return Figure(still, f"{title}: {said}.")

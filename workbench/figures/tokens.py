@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
-from workbench.cases import Case, Fact
-from workbench.figures.core import GREY, INK, Figure, house_style, live_text, still_text
+from workbench.cases import Case
+from workbench.figures.case_graph import needed
+from workbench.figures.core import GREY, INK, SMALL, Figure, Tip, house_style
 from workbench.figures.forest import cases, forest
-from workbench.figures.panels import Panels
+from workbench.figures.panels import SEQUENTIAL, cells, label, name_rows, row
 from workbench.shift import element_name
 
-MAP, LIVE_MAP = "cividis", "Cividis"  # made for colour-blind eyes, and even in grey
 LONGEST = 34  # characters of an element's name
 MARK = "\u25cf "  # stands before an element that the answer needs
 RELATIVE = "‖sBAh‖ / ‖W₀h‖"
@@ -24,58 +24,35 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
     """Shift of a case's elements by layers, nodes first, then facts; a panel and a scale for each projection.
 
     maps: projection -> what `workbench.shift.element_layers` gave for the case. A dot and black letters mark what the
-    case's answer runs through.
+    case's answer runs through; a white line parts the embedding (column e) from the layers. Hover for the numbers.
     """
-    title = f"Relative shift {RELATIVE} of the elements' tokens; ● needed for the answer"
+    title = f"Relative shift {RELATIVE} of the elements' tokens; ● needed for the answer, e: embedding"
     numbers = list(next(iter(maps.values())).index)
-    names = [_name(case, i) for i in numbers]
-    panels = Panels.row(list(maps), title=title, height=1.3 + 0.16 * len(names), legend=False)
-    for i, grid in enumerate(maps.values()):
-        _map(panels, i, grid.to_numpy(float), [str(c) for c in grid.columns], [live_text(n, LONGEST) for n in names])
+    names = [f"{MARK if needed(case, i) else ''}{element_name(case, i)}" for i in numbers]
+    still, panels = row(list(maps), title=title, height=1.3 + 0.17 * len(names))
+    tips: list[Tip] = []
+    for axes, grid in zip(panels, maps.values(), strict=True):
+        values = grid.to_numpy(float)
+        columns = ["e", *map(str, grid.columns[1:])]
+        said = [[f"{name}, {at}: {v:.3f}" for at, v in zip(grid.columns, line, strict=True)]
+                for name, line in zip(names, values, strict=True)]  # fmt: skip
+        scale = {"low": 0, "high": float(values.max()) or 1.0, "cmap": SEQUENTIAL}
+        tips += cells(axes, values, rows=names, columns=columns, written="", said=said, **scale)
+        axes.axvline(0.5, color="white", lw=3)
         if 0 < len(case.nodes) < len(numbers):
-            panels.axes[i].axhline(len(case.nodes) - 0.5, color="white", lw=3)
-    panels.axes[0].set_yticks(range(len(names)), [still_text(name, LONGEST) for name in names], size=7)
-    needed = [name.startswith(MARK) for name in names]
-    for label, one in zip(panels.axes[0].get_yticklabels(), needed, strict=True):
-        label.set_color(INK if one else GREY)
-    text = [
-        f'<span style="color:{INK if one else GREY}">{live_text(name, LONGEST)}</span>'
-        for name, one in zip(names, needed, strict=True)
-    ]
-    panels.name_rows(tickvals=list(range(len(names))), ticktext=text, autorange="reversed", showgrid=False)
-    top = max(float(grid.to_numpy(float).max()) for grid in maps.values())
+            axes.axhline(len(case.nodes) - 0.5, color="white", lw=3)
+        still.colorbar(axes.images[0], ax=axes, fraction=0.06, pad=0.02).outline.set_visible(False)
+        label(axes, x=LAYER)
+    name_rows(panels[0], names, longest=LONGEST)
+    panels[0].invert_yaxis()
+    for name, text in zip(names, panels[0].get_yticklabels(), strict=True):
+        text.set(color=INK if name.startswith(MARK) else GREY, size=SMALL)
+    top = max(float(np.nanmax(grid.to_numpy(float))) for grid in maps.values())
     alt = f"Relative shift of {len(names)} elements of case {case.id}, layer by layer; the largest is {top:.3g}."
-    return Figure(panels.live, panels.still, alt)
+    return Figure(still, alt, tips)
 
 
-def _name(case: Case, i: int) -> str:
-    """The element's name, with a dot where the answer needs it."""
-    element = case.elements[i]
-    needed = element in case.needed if isinstance(element, Fact) else element in case.path
-    return f"{MARK if needed else ''}{element_name(case, i)}"
-
-
-def _map(panels: Panels, i: int, grid: np.ndarray, columns: Sequence[str], rows: Sequence[str]) -> None:
-    """One map with its colour bar; a white line parts the embedding from the layers."""
-    axes, end, top = panels.axes[i], panels.end(i), float(grid.max()) or 1.0
-    picture = axes.imshow(grid, cmap=MAP, vmin=0, vmax=top, aspect="auto", interpolation="nearest")
-    axes.axvline(0.5, color="white", lw=3)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    where = sorted({0, *range(1, len(columns), -(-len(columns) // 12))})
-    what = [columns[k] for k in where]
-    axes.set_xticks(where, what)
-    panels.still.colorbar(picture, ax=axes, fraction=0.06, pad=0.02).outline.set_visible(False)
-    left, right = panels.live.layout[f"xaxis{end}"].domain
-    right -= 0.09  # room for the colour bar
-    panels.live.add_heatmap(
-        z=grid, zmin=0, zmax=top, colorscale=LIVE_MAP, xgap=1, customdata=[[row] * len(columns) for row in rows],
-        hovertemplate="%{customdata}: %{z:.3f}<extra></extra>",
-        colorbar={"x": right + 0.01, "xanchor": "left", "thickness": 12}, **panels.on(i),
-    )  # fmt: skip
-    ticks = {"tickvals": where, "ticktext": what, "showgrid": False, "domain": [left, right]}
-    panels.live.update_layout({f"xaxis{end}": ticks})
-    panels.label(i, x="embedding, then layers")
+LAYER = "layer"
 
 
 @house_style()

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from workbench.figures.core import LOOKS, WIDTH, look, short
-from workbench.figures.spots import Link, Spot, curve
+from workbench.figures.drawing import Link, Spot, curve
 
 TEXT, ALT = 160, 2000  # characters
 
@@ -24,8 +24,9 @@ def drawn(
 ) -> dict[str, Any]:
     """What `parts.Graph.drawing` takes.
 
-    height: inches. strong: keys of links in full ink. degrees: key of a spot or link -> 0 to 1, drawn as the width of a
-    rim or line; 0 where none is given. picked: key of a node or fact with an arrow before its name.
+    height: inches. strong: keys of links in full ink, whatever their colour on paper. degrees: key of a spot or link ->
+    0 to 1, drawn as the width of a rim or line; 0 where none is given. picked: key of a node or fact with an arrow
+    before its name.
     """
     kinds = [kind for kind in LOOKS if any(spot.kind == kind for spot in spots)]
     legend = [{"name": kind, "symbol": look(kind).symbol, "colour": look(kind).colour} for kind in kinds]
@@ -67,6 +68,7 @@ def _link(link: Link, spots: Sequence[Spot], degree: float, strong: bool, picked
         "points": line.round(3).tolist(),
         "width": link.width + 4 * picked,
         "degree": round(degree, 3),
+        "colour": link.colour,
         "needed": strong,
         "hover": "\n".join(short(text, TEXT) for text in link.hover),
         "state": "removed" if link.removed else "gone" if link.gone else "kept",

@@ -18,7 +18,6 @@ import networkx as nx
 
 from workbench.figures.core import Figure, short
 from workbench.figures.explored import HEIGHT, drawing, explored
-from workbench.figures.kg import FLOW
 from workbench.kg.explore import BY, ExploreError, Hits, Part, around, commanded, known, search, ways
 from workbench.kg.paths import PathError
 from workbench.panel import export as files
@@ -226,9 +225,8 @@ class GraphPanel:
     def _show(self, part: Part) -> None:
         self.part, view = part, self.view
         spots, links = drawing(self.graph, part)
-        strong = {link.key for link, (_, relation, _) in zip(links, part.facts, strict=True) if relation in FLOW}
         said = self.sentences()
-        view.graph.part.drawing = drawn(spots, links, title=self.title, alt=said, height=HEIGHT, strong=strong)
+        view.graph.part.drawing = drawn(spots, links, title=self.title, alt=said, height=HEIGHT)
         view.shown.value = f"<p>{escape(part.told(self.graph))}</p>"
         view.about.value = f"<p>{escape(self._command())}</p>"
         view.facts.value = fact_table(self.graph, part)

@@ -6,7 +6,7 @@ Their scripts set text as text alone, so names of a graph run nothing. They send
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from difflib import SequenceMatcher
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ import ipywidgets as widgets
 import numpy as np
 import traitlets
 
-from workbench.cases import Case, Fact, toolchain
+from workbench.cases import Case, Fact, aligned, toolchain
 from workbench.figures.case_graph import drawing, tall
 from workbench.figures.core import kind_of, short
 from workbench.figures.prompt import lines
@@ -170,40 +170,31 @@ class Chains(Part):
     def show(self, case: Case, answers: Mapping[str, Sequence[str]], names: Mapping[str, str]) -> None:
         """Shows answers (node paths, see `trial.ROWS`); what changed is marked by sign, rim and words."""
         right = case.toolchain
-        rows: list[dict[str, Any]] = [{"model": "right answer", "key": "", "full": _chips(right, names)}]
+        first = _chips([(node, "") for node in right], names)
+        rows: list[dict[str, Any]] = [{"model": "right answer", "key": "", "full": first}]
         for model in ("tuned", "base"):
             if f"{model}_full" not in answers:
                 continue
             full, now = (toolchain(answers[f"{model}_{which}"]) for which in ("full", "changed"))
+            changed = _chips(aligned(full, now), names)
             verdict = "stays" if full == now else "≠ changes"
-            row = {"model": model, "key": model, "full": _chips(full, names, other=right)}
-            rows.append(row | {"changed": _aligned(full, now, names), "verdict": verdict})
+            judged = [(node, "" if node in right else "other") for node in full]
+            row = {"model": model, "key": model, "full": _chips(judged, names)}
+            rows.append(row | {"changed": changed, "verdict": verdict})
         self.rows = rows
 
 
-def _chips(
-    chain: Iterable[str], names: Mapping[str, str], *, other: Collection[str] | None = None, mark: str = "other"
-) -> list[dict[str, str]]:
-    """Commands as data for the script; those that are not among `other` get the mark."""
+def _chips(steps: Iterable[tuple[str, str]], names: Mapping[str, str]) -> list[dict[str, str]]:
+    """Commands with their marks as data for the script; what follows itself stands once, with how often."""
+    counted = [(*step, len(list(same))) for step, same in groupby(steps)]
     return [
         {
             "node": node,
             "text": f"{short(names.get(node, node), NAME)}{f' × {times}' if times > 1 else ''}",
-            "mark": mark if other is not None and node not in other else "",
+            "mark": mark,
         }
-        for node, times in runs(chain)
+        for node, mark, times in counted
     ]
-
-
-def _aligned(full: Sequence[str], now: Sequence[str], names: Mapping[str, str]) -> list[dict[str, str]]:
-    """The chain on Gc, with what is gone of the chain on G struck out where it stood."""
-    out: list[dict[str, str]] = []
-    for what, i, j, k, m in SequenceMatcher(None, full, now, autojunk=False).get_opcodes():
-        if what == "equal":
-            out += _chips(now[k:m], names)
-        else:
-            out += _chips(full[i:j], names, other=(), mark="lost") + _chips(now[k:m], names, other=(), mark="new")
-    return out
 
 
 class Board(Part):

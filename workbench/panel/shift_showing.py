@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.cases import Case
-from workbench.figures.core import Figure, stacked
+from workbench.figures.core import Figure, stacked, stacked_svg
 from workbench.figures.setting import linked, response, switchboard
-from workbench.figures.stack import stacked_svg
 from workbench.game import Engine
 from workbench.narrative import tried
 from workbench.panel import export as files

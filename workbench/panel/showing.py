@@ -12,11 +12,11 @@ from workbench.asking import ASKED
 from workbench.cases import Case
 from workbench.explain import CERTIFIED, ExplainConfig, Explanation, Weights
 from workbench.explain.counterfactual import Element
-from workbench.figures.balance import balance
-from workbench.figures.core import Figure, stacked
-from workbench.figures.explain import answers, case_graph
+from workbench.figures.answers import answers
+from workbench.figures.case_graph import case_graph
+from workbench.figures.core import Figure, stacked, stacked_svg
+from workbench.figures.objective import balance
 from workbench.figures.prompt import prompt
-from workbench.figures.stack import stacked_svg
 from workbench.game import Engine
 from workbench.narrative import explained, tried
 from workbench.panel import export as files

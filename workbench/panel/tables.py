@@ -8,8 +8,9 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from workbench.cases import aligned
 from workbench.explain import Weights, contributions
-from workbench.figures.balance import added as decades
+from workbench.figures.objective import added as decades
 from workbench.narrative.names import clean
 from workbench.shift.setting import Answered, Settings
 
@@ -19,7 +20,7 @@ BAR = 100  # units of a bar's picture
 def term_table(row: Mapping[str, float], weights: Weights, *, learned: Weights | None = None) -> str:
     """What each term of a step would add to the objective with these weights, beside what it added when it was learned.
 
-    row: unweighted, as in a history. The bars are signed decades (`figures.balance`): solid now, dashed as learned.
+    row: unweighted, as in a history. The bars are signed decades (`figures.objective`): solid now, dashed as learned.
     """
     added = contributions(row, weights)
     now, before = decades(row, weights), decades(row, learned or weights)
@@ -52,8 +53,8 @@ def answer_table(settings: Settings, found: Answered) -> str:
     """The right answer, the one as trained, the one at this setting, command by command; what is new has `+` in front,
     what is gone `−`. Names are escaped."""
     names, trained = settings.engine.lm.names, settings.at().toolchain
-    now = [f"{'' if node in trained else '+ '}{clean(names.get(node, node))}" for node in found.toolchain]
-    now += [f"− {clean(names.get(node, node))}" for node in trained if node not in found.toolchain]
+    signs = {"": "", "new": "+ ", "lost": "− "}
+    now = [f"{signs[mark]}{clean(names.get(node, node))}" for node, mark in aligned(trained, found.toolchain)]
     told = {
         "right answer": [clean(names.get(node, node)) for node in settings.case.toolchain],
         "as trained": [clean(names.get(node, node)) for node in trained],

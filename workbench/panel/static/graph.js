@@ -36,6 +36,7 @@ function link(one, at, click) {
   const d = `M${one.points.map(([x, y]) => at(x, y).join(",")).join("L")}`;
   const line = made("path", { d, class: "wb-stroke", "stroke-width": one.width, "marker-end": "url(#wb-arrow)" });
   line.style.setProperty("--m", `${Math.round(100 * one.degree)}%`);
+  line.style.setProperty("--ink", one.needed ? "var(--wb-ink)" : one.colour);
   group.append(made("title", {}, one.hover), line, made("path", { d, class: "wb-reach" }));
   if (one.state === "removed") group.append(cross(...at(...one.points[one.points.length >> 1]), 6));
   group.addEventListener("click", click);
@@ -53,7 +54,7 @@ function spot(one, at, click) {
   group.append(made("title", {}, one.hover), body);
   if (one.state === "removed") group.append(cross(x, y, one.radius * INCH + 2));
   one.label.forEach((text, i) => {
-    const below = y + one.radius * INCH + 11 + 10.5 * i;
+    const below = y + one.radius * INCH + 12 + 12.5 * i;
     group.append(made("text", { x, y: below, "text-anchor": "middle", class: "wb-label" }, text));
   });
   group.addEventListener("click", click);

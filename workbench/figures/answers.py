@@ -1,0 +1,86 @@
+"""Answers of both models as rows of boxes: before and after one below the other, what changed marked at its place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+
+from matplotlib.axes import Axes
+
+from workbench.cases import Case, aligned
+from workbench.figures.core import GREY, INK, RED, SMALL, WIDTH, Figure, house_style, short, still_text
+from workbench.figures.panels import row
+
+ROOM = 0.86 * WIDTH  # inches for the boxes of a row
+MORE = 0.8  # of these, for how many are not shown
+TALL = 0.29  # inches of a row
+LETTER, PAD = 0.068, 0.24  # inches
+LOOKS = {"": ("", GREY, "-"), "other": ("≠ ", RED, "--"), "new": ("+ ", RED, "--"), "lost": ("− ", RED, ":")}
+"""Mark -> what stands before the name, colour and line of the rim."""
+KEY = "≠ not in the right answer    + new on Gc    − struck: no longer there"
+
+
+@house_style()
+def answers(case: Case, toolchains: Mapping[str, Sequence[str]], names: Mapping[str, str], *, title: str) -> Figure:
+    """Toolchains as rows of boxes. An answer on G has a `≠` at what the right answer has not; one on Gc stands below
+    the same model's on G, step under step, with a `+` at what is new and a struck `−` at what is no longer there.
+
+    toolchains: `tuned_full`, `tuned_changed`, `base_full`, `base_changed` -> command ids. names: node id -> name.
+    """
+    still, (axes,) = row([""], title=title, height=0.35 + tall_answers(toolchains))
+    return Figure(still, f"{title}. {draw_answers(axes, case, toolchains, names)}.")
+
+
+def tall_answers(toolchains: Mapping[str, Sequence[str]]) -> float:
+    """Inches that `draw_answers` needs."""
+    return TALL * (2 + len(toolchains))
+
+
+def draw_answers(axes: Axes, case: Case, toolchains: Mapping[str, Sequence[str]], names: Mapping[str, str]) -> str:
+    """Draws the rows into empty axes, and says them in words."""
+    rows = {"right answer": case.toolchain}
+    rows |= {f"{key.split('_')[0]} on {'G' if key.endswith('full') else 'Gc'}": toolchains[key] for key in toolchains}
+    axes.set(xlim=(0, ROOM), ylim=(len(rows) + 0.5, -0.6), xticks=[])
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.text(0, len(rows), KEY, size=SMALL, va="center")
+    _boxes(axes, [0], [(node, "") for node in case.toolchain], (), names)
+    for model in ("tuned", "base"):
+        if f"{model}_full" in toolchains:
+            at = [list(rows).index(f"{model} on {graph}") for graph in ("G", "Gc")]
+            steps = aligned(toolchains[f"{model}_full"], toolchains[f"{model}_changed"])
+            _boxes(axes, at, steps, case.toolchain, names)
+    return "; ".join(f"{name}: {', '.join(names.get(n, n) for n in chain) or 'none'}" for name, chain in rows.items())
+
+
+def _boxes(
+    axes: Axes, at: Sequence[int], steps: Sequence[tuple[str, str]], right: Sequence[str], names: Mapping[str, str]
+) -> None:
+    """One answer, or an answer before and after as two rows (`at`), as many steps as there is room for."""
+    runs = [(*one, len(list(some))) for one, some in groupby(steps)]
+    x = 0.0
+    for i, (node, mark, times) in enumerate(runs):
+        text = f"{short(names.get(node, node), 22)}{f' × {times}' if times > 1 else ''}"
+        width = PAD + LETTER * (len(text) + 2 * bool(right))
+        if x + width > ROOM - (MORE if i < len(runs) - 1 else 0):
+            _box(axes, x, at[-1], f"… {len(runs) - i} more", "")
+            return
+        if mark != "new":
+            _box(axes, x, at[0], text, "other" if right and node not in right else "")
+        if len(at) > 1:
+            _box(axes, x, at[1], text, mark)
+        x += width
+    for y, gone in zip(at, ("new", "lost"), strict=False):
+        if all(mark == gone for _, mark in steps):
+            _box(axes, x if gone == "lost" else 0.0, y, "(no command)", "")
+
+
+def _box(axes: Axes, x: float, y: int, text: str, mark: str) -> None:
+    sign, rim, style = LOOKS[mark]
+    box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": rim, "linestyle": style}
+    words = f"{sign}{still_text(text)}"
+    axes.text(x + 0.05, y, words, size=SMALL, va="center", color=GREY if mark == "lost" else INK, bbox=box)
+    if mark == "lost":
+        end = x + 0.05 + 0.9 * LETTER * len(f"{sign}{text}")
+        axes.plot([x + 0.05, end], [y, y], color=RED, lw=1, zorder=4)
