@@ -1,8 +1,9 @@
-"""`python -m workbench kg ask`: what leads from here to there, and what would where nothing does."""
+"""`python -m workbench kg ask`: what leads from here to there or toward a goal, and what would where nothing does."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workbench.cli.screen import result
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from workbench.kg.plan import Plan, Planner
 
-MOST = 8  # commands named where nothing leads to the target
+MOST = 8  # commands named where nothing leads to the target, and nodes where a name is of several or of none
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -20,7 +21,9 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     ask.set_defaults(command=_ask)
     ask.add_argument("graph", metavar="GRAPH", help="node-link JSON, or a folder of a table or triples")
     ask.add_argument("--from", dest="start", metavar="X", nargs="+", required=True, help="what is there: ids or names")
-    ask.add_argument("--to", dest="target", metavar="Y", help="what is wanted; without it, all that can be made")
+    wanted = ask.add_mutually_exclusive_group()
+    wanted.add_argument("--to", dest="target", metavar="Y", help="what is wanted; without it, all that can be made")
+    wanted.add_argument("--goal", metavar="KIND", help="the kind of data that is wanted, in whatever format")
     ask.add_argument("--k", metavar="N", type=int, default=3, help="how many toolchains (default 3)")
 
 
@@ -29,8 +32,10 @@ def _ask(options: argparse.Namespace) -> int:
     from workbench.kg.plan import Planner
 
     graph = load_graph(options.graph).graph
-    start = [_node(graph, name) for name in options.start]
-    target = None if options.target is None else _node(graph, options.target)
+    start = [_node(graph, name, "--from") for name in options.start]
+    target = None if options.target is None else _node(graph, options.target, "--to")
+    if options.goal is not None:
+        target = _node(graph, options.goal, "--goal", kinds=("data",))
     planner = Planner(graph)
     if target is None:
         for node in planner.reachable(start):
@@ -72,14 +77,20 @@ def _either(graph: nx.MultiDiGraph, items: frozenset[str]) -> str:
     return " or ".join(sorted(graph.nodes[item]["name"] for item in items))
 
 
-def _node(graph: nx.MultiDiGraph, name: str) -> str:
-    """The node of an id or of a name on the data flow. ValueError: none has it, or several."""
-    if name in graph:
+def _node(
+    graph: nx.MultiDiGraph, name: str, option: str, *, kinds: Sequence[str] = ("source", "format", "data")
+) -> str:
+    """The node of an id, a name or a part of one. ValueError: none has it, or several."""
+    from workbench.kg.explore import search
+
+    if name in graph and graph.nodes[name]["type"] in kinds:
         return name
-    kinds = ("source", "format", "data", "command")
-    wanted = name.casefold()
-    found = sorted(n for n, d in graph.nodes(data=True) if d["type"] in kinds and d["name"].casefold() == wanted)
+    hits = search(graph, name, kinds=kinds, limit=graph.number_of_nodes()).nodes
+    found = [n for n in hits if graph.nodes[n]["name"].casefold() == name.casefold()] or hits
     if len(found) != 1:
-        rule = f"one of {', '.join(found)}" if found else "an id or name of the graph"
-        raise ValueError(f"--from and --to take a source, format or kind of data: {name!r} must be {rule}")
+        known = found or search(graph, "", kinds=kinds, limit=MOST).nodes
+        some = ", ".join(f"{graph.nodes[node]['name']} ({node})" for node in known[:MOST])
+        rule = f"is in {len(found)} names, say which: {some}" if found else f"is in no name; there are {some} and others"
+        what = "a kind of data" if kinds == ("data",) else "a source, format or kind of data"
+        raise ValueError(f"{option} takes {what}: {name!r} {rule}")
     return found[0]

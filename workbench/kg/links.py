@@ -175,15 +175,17 @@ class Links:
         """What a source delivers as this format or kind of data."""
         return [flow for flow in self.gives.get(source, ()) if item in flow.formats or item in flow.kinds]
 
-    def after(self, flows: Iterable[Flow], format: str, command: str, end: str) -> list[Flow]:
+    def after(self, flows: Iterable[Flow], format: str | None, command: str, end: str | None) -> list[Flow]:
         """What is in hand as `end` (a format or kind of data) once a command has taken some of the flows as `format`;
-        empty where its main inputs take none. Kinds and states are carried through where the command carries them."""
-        into = [port for port in self.takes.get(command, ()) if port.need == MAIN and format in port.formats]
+        empty where its main inputs take none. Kinds and states are carried through where the command carries them.
+        None: in any format; all that the command gives."""
+        mains = [port for port in self.takes.get(command, ()) if port.need == MAIN]
+        into = [port for port in mains if format is None or format in port.formats]
         taken = [flow for flow in flows if any(fits(flow, port, format=format) for port in into)]
         found: dict[Flow, None] = {}
         for out in self.gives.get(command, ()) if taken else ():
             for given in [self.carry(flow, out) if out.carries else lasting(flow, out) for flow in taken]:
-                if end in given.formats or end in given.above_kinds:
+                if end is None or end in given.formats or end in given.above_kinds:
                     found[given] = None
         return list(found)
 

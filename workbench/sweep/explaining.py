@@ -65,7 +65,7 @@ def _batches(
     out = []
     for start in range(0, len(cases), size):
         shown = [_shown(case, one["withheld"], one["seed"]) for case in cases[start : start + size]]
-        marks = {case.id: digest([case.facts, case.source, case.target, dict(case.names)]) for case in shown}
+        marks = {case.id: digest([case.facts, *case.question, dict(case.names)]) for case in shown}
         tasks = tuple(
             Task({**shared, "method": method, "case": case.id, "case_sha256": marks[case.id]})
             for case in shown
