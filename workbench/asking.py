@@ -16,6 +16,7 @@ from workbench import kg
 from workbench.artifacts import runs
 from workbench.cases import Case, load_cases, mixed, toolchain, withhold
 from workbench.game import Engine
+from workbench.questions import Question
 from workbench.sampler import Sampler, SamplingConfig
 
 TRIED = 50  # shortest chains looked at before a question counts as one without a single answer
@@ -59,7 +60,7 @@ class Asker:
     def _case(self, chain: Sequence[str]) -> Case | None:
         rng = np.random.default_rng(self.seed)
         name = f"{ASKED}:{chain[0]}>{chain[-1]}"
-        return self.sampler.case(rng, tuple(chain), set(self.sampler.commands), id=name, split=ASKED)
+        return self.sampler.case(rng, Question(tuple(chain)), set(self.sampler.commands), id=name, split=ASKED)
 
     def _node(self, given: str, known: Mapping[str, str], role: str) -> str:
         text = given.strip()

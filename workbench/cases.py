@@ -1,7 +1,8 @@
 """Cases: a question about the graph, the facts shown with it, and the facts withheld from it.
 
-A case asks for the toolchain that leads from a source to a target. The shown facts hold one shortest chain and
-distractors that do not open a second one. Withholding removes needed facts, so that the answer must come from memory.
+A case asks for the toolchain that leads from a source to a target, or another kind of question
+(`workbench.questions`). The shown facts hold one shortest chain and distractors that do not open a second one.
+Withholding removes needed facts, so that the answer must come from memory.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ import numpy as np
 
 from workbench.artifacts.files import atomic_path
 
+CHAIN, GOAL, STEP = "chain", "goal", "step"
+QUESTIONS = (CHAIN, GOAL, STEP)
+"""Kinds of question; see `workbench.questions`."""
 FLOW = ("download_from", "input", "output", "output_data")  # the relations that carry data, in the direction it flows
 
 
@@ -34,6 +38,7 @@ class Case:
     """A question (`source`, `target`), the facts shown with it and the node path that answers it.
 
     path: node ids from source to target, commands and formats in turn. names: display name of every node named here.
+    kind: of question; whole: of a missing step the chain of which path is a stretch, shown in the question without it.
     """
 
     id: str
@@ -44,6 +49,8 @@ class Case:
     names: Mapping[str, str] = field(repr=False)
     withheld: tuple[Fact, ...] = ()
     split: str = "train"
+    kind: str = CHAIN
+    whole: tuple[str, ...] = ()
 
     @property
     def nodes(self) -> tuple[str, ...]:
@@ -67,6 +74,27 @@ class Case:
         return toolchain(self.path)
 
     @property
+    def sequence(self) -> tuple[str, ...]:
+        """The commands that question and answer name in a row."""
+        return toolchain(self.whole or self.path)
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The ends of the chain that the question is about."""
+        chain = self.whole or self.path
+        return chain[0], chain[-1]
+
+    @property
+    def gapped(self) -> tuple[str | None, ...]:
+        """The chain that a missing step is left out of, None in its place."""
+        return tuple(None if node in self.toolchain else node for node in self.whole)
+
+    @property
+    def question(self) -> tuple[str, ...]:
+        """What tells the question from others: source and target, and what another kind says beside them."""
+        return (self.source, self.target, *((self.kind, *self.whole) if self.kind != CHAIN else ()))
+
+    @property
     def needed(self) -> tuple[Fact, ...]:
         """The facts of the path, shown or withheld, in path order."""
         by_ends = {(f.head, f.tail): f for f in (*self.facts, *self.withheld)}
@@ -87,19 +115,23 @@ class Case:
         # field by field: `asdict` would copy every name of every case
         facts, withheld = ([list(fact) for fact in some] for some in (self.facts, self.withheld))
         ends = {"id": self.id, "source": self.source, "target": self.target}
+        other = {"kind": self.kind, "whole": list(self.whole)} if self.kind != CHAIN else {}
         return ends | {
             "facts": facts,
             "path": list(self.path),
             "names": dict(self.names),
             "withheld": withheld,
             "split": self.split,
+            **other,
         }
 
     @classmethod
     def from_dict(cls, data: Mapping) -> Case:
-        """The inverse of `to_dict`; KeyError names a missing field."""
+        """The inverse of `to_dict`; KeyError names a missing field, ValueError a kind of question that is none."""
+        if data.get("kind", CHAIN) not in QUESTIONS:
+            raise ValueError(f"kind must be one of {', '.join(QUESTIONS)}, not {data['kind']!r}")
         facts = {key: tuple(Fact(*f) for f in data[key]) for key in ("facts", "withheld")}
-        return cls(**{**data, **facts, "path": tuple(data["path"])})
+        return cls(**{**data, **facts, "path": tuple(data["path"]), "whole": tuple(data.get("whole", ()))})
 
 
 def toolchain(path: Iterable[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from workbench.cases import Case, Fact
+from workbench.cases import CHAIN, GOAL, STEP, Case, Fact
 from workbench.chat import frame
 from workbench.reader import reader_word
 
@@ -55,18 +55,23 @@ class Template(Protocol):
 
 
 class ReaderTemplate:
-    """The embedded reader's frame: bare word pairs, a relation word behind each, the question before and after."""
+    """The embedded reader's frame: bare word pairs, a relation word behind each, the question before and after.
+
+    A goal is asked for by its name, as a target. The chain with a gap stands behind the first question.
+    """
 
     separator = " "
 
     def segments(self, case: Case) -> list[Segment]:
         """See `Template`."""
         question = f"to {self.name(case, case.target)} from {self.name(case, case.source)}"
+        whole = " ".join(self.name(case, node) if node else ":" for node in case.gapped)  # `?` would end the facts
+        first = f"{question} :\n{whole}\n" if whole else f"{question} :\n"
         lines = [
             Segment(f"{self.name(case, f.head)} {self.name(case, f.tail)} {f.relation}\n", i)
             for i, f in enumerate(case.facts)
         ]
-        return [Segment("<s> ", markup=True), Segment(f"{question} :\n"), *lines, Segment(f"? {question}")]
+        return [Segment("<s> ", markup=True), Segment(first), *lines, Segment(f"? {question}")]
 
     def name(self, case: Case, node: str) -> str:
         """A node's name as the reader's vocabulary spells it."""
@@ -100,6 +105,11 @@ class ChatTemplate:
         "output": "{head} writes {tail}.",
         "output_data": "{head} produces {tail}.",
     }
+    questions: ClassVar[dict[str, str]] = {
+        CHAIN: "which chain leads from {source} to {target}?",
+        GOAL: "which chain makes data of the kind {target} from {source}?",
+        STEP: "which chain of one command leads from {source} to {target} in place of ? in {chain}?",
+    }
     task = (
         "You plan toolchains. A chain leads from a source through formats and commands to a target; "
         "each command reads what the step before it gave.\n"
@@ -113,7 +123,9 @@ class ChatTemplate:
     def segments(self, case: Case) -> list[Segment]:
         """See `Template`."""
         clean = {n: " ".join(name.split()) for n, name in case.names.items()}
-        question = f"Question: which chain leads from {clean[case.source]} to {clean[case.target]}?\n"
+        chain = self.arrow.join(f" {clean[node] if node else '?'}" for node in case.gapped).strip()
+        asked = self.questions[case.kind].format(source=clean[case.source], target=clean[case.target], chain=chain)
+        question = f"Question: {asked}\n"
         return [
             Segment(self.opening, markup=True),
             Segment(f"{self.task}{question}Facts:\n"),

@@ -8,17 +8,19 @@ as well.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import networkx as nx
 import numpy as np
 
-from workbench.cases import Case, Fact, toolchain
-from workbench.checks import check_number, check_seed, check_several, check_whole
+from workbench.cases import CHAIN, GOAL, QUESTIONS, STEP, Case, Fact, toolchain
+from workbench.checks import check_number, check_seed, check_several, check_whole, shown
 from workbench.kg.links import Flow, Links
+from workbench.questions import Question, chains_by_kind, gap
+from workbench.weighted import Weighted, weighted
 
 DRAWN = {"standard": 1.0, "common": 0.25, "special": 0.04, "outdated": 0.01}
 """How often commands of a standing are drawn, compared with one another; 1 where the graph does not say."""
@@ -40,6 +42,7 @@ class SamplingConfig:
     near_share: float = 0.4  # share of the distractors that read or write a format of the answer
     max_distractors: int = 6  # commands shown beside those of the answer
     max_facts: int = 24  # what the reader was trained to take in
+    questions: tuple[str, ...] = (CHAIN,)  # kinds that are drawn, each as often: chain, goal, step
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -54,6 +57,9 @@ class SamplingConfig:
             check_number("every one of length_shares", share)
         if not sum(self.length_shares) > 0:
             raise ValueError(f"length_shares must not all be 0, not {self.length_shares!r}")
+        for kind in check_several("questions", self.questions, f"of {', '.join(QUESTIONS)}"):
+            if kind not in QUESTIONS:
+                raise ValueError(f"every one of questions must be one of {', '.join(QUESTIONS)}, not {shown(kind)}")
         check_seed(self.seed)
 
 
@@ -71,6 +77,7 @@ class Sampler:
         self.readers = {n: {c for c in flow.successors(n) if c.startswith("command:")} for n in flow}
         self.links = Links(graph)
         self.after = cache(lambda flows, *step: tuple(self.links.after(flows, *step)))
+        self.made = cache(lambda flows, command: tuple(self.links.after(flows, None, command, None)))
         self.behind = cache(self.steps_from)
         self.ahead: dict[tuple[tuple[Flow, ...], str, int], bool] = {}
         self.weight = {c: drawn(graph.nodes[c], graph.nodes[self.tool_of[c]]) for c in self.commands}
@@ -153,15 +160,26 @@ class Sampler:
         most = max((weight for _, weight in steps), default=0.0)
         return weighted([(step, most if step[0] in sought else weight) for step, weight in steps])
 
-    def is_unique(self, path: tuple[str, ...], commands: set[str]) -> bool:
-        """Is the path's toolchain the only shortest one among all that the graph knows of these commands?"""
-        return self.shortest_chains(path[0], path[-1], commands) == {toolchain(path)}
+    def question(self, rng: np.random.Generator, path: tuple[str, ...], kind: str) -> Question | None:
+        """A question of a kind whose answer lies on a path; None where the path gives none with a single answer."""
+        found = gap(path, int(rng.integers(len(toolchain(path))))) if kind == STEP else Question(path, kind)
+        sure = kind == CHAIN or self.is_unique(found.path, set(toolchain(path)), kind)
+        return found if sure and (kind != GOAL or self.flow.nodes[path[-1]]["type"] == "data") else None
+
+    def is_unique(self, path: tuple[str, ...], commands: set[str], kind: str = CHAIN) -> bool:
+        """Is the path's toolchain the only shortest one among all that the graph knows of these commands? It is told
+        by the names of what they read and write; of a goal, by their ports as well."""
+        only = {toolchain(path)}
+        if self.shortest_chains(path[0], path[-1], commands) != only:
+            return False
+        return kind != GOAL or chains_by_kind(self.links.gives[path[0]], path[-1], commands, self.made) == only
 
     def shortest_chains(self, source: str, target: str, commands: set[str]) -> set[tuple[str, ...]]:
         """All shortest toolchains from source to target that use only `commands`; the empty chain if none is needed."""
-        if target in self.writes[source]:
+        given = self.writes[source] if source.startswith("source:") else {source}
+        if target in given:
             return {()}
-        front: dict[str, set[tuple[str, ...]]] = {c: {(c,)} for c in commands if self.reads[c] & self.writes[source]}
+        front: dict[str, set[tuple[str, ...]]] = {c: {(c,)} for c in commands if self.reads[c] & given}
         left = commands - front.keys()
         while front:
             hits: set[tuple[str, ...]] = set().union(
@@ -177,11 +195,11 @@ class Sampler:
             front, left = after, left - after.keys()
         return set()
 
-    def distractors(self, rng: np.random.Generator, path: tuple[str, ...], allowed: set[str], room: int) -> list[Fact]:
+    def distractors(self, rng: np.random.Generator, question: Question, allowed: set[str], room: int) -> list[Fact]:
         """Facts of commands that touch the path or lie beside it and open no second shortest chain."""
-        used = set(toolchain(path))
+        used, path = set(toolchain(question.chain)), question.path
         facts: list[Fact] = []
-        near = sorted({c for f in path[1:] for c in (*self.reads[f], *self.writes[f])} & allowed - used)
+        near = sorted({c for f in path for c in (*self.reads[f], *self.writes[f])} & allowed - used)
         rest = sorted(allowed - used)
         for _ in range(int(rng.integers(1, self.max_distractors + 1))):
             pool = near if near and rng.random() < self.near_share else rest
@@ -189,49 +207,32 @@ class Sampler:
             reads = [self.fact(f, command) for f in some(rng, self.reads[command], 2)]
             writes = [self.fact(command, f) for f in some(rng, self.writes[command], 2)]
             new = reads[: rng.integers(1, 3)] + writes[: rng.integers(1, 3)]
-            if command in used or len(facts) + len(new) > room or not self.is_unique(path, used | {command}):
+            if command in used or len(facts) + len(new) > room or not self.is_unique(
+                path, used | {command}, question.kind
+            ):
                 continue
             used.add(command)
             facts += new
         return facts
 
     def case(
-        self, rng: np.random.Generator, path: tuple[str, ...], allowed: set[str], *, id: str, split: str
+        self, rng: np.random.Generator, question: Question, allowed: set[str], *, id: str, split: str
     ) -> Case | None:
-        """The case whose answer is `path`; None when the path is not the only shortest chain among its own commands."""
-        if not self.is_unique(path, set(toolchain(path))):
+        """The case of a question; None when its path is not the only shortest chain among the commands it names."""
+        path, kind, whole = question
+        if not self.is_unique(path, set(toolchain(question.chain)), kind):
             return None
-        needed = [self.fact(*step) for step in itertools.pairwise(path)]
-        facts = needed + self.distractors(rng, path, allowed, self.max_facts - len(needed))
+        named = [self.fact(*step) for step in itertools.pairwise(question.chain)]
+        facts = named + self.distractors(rng, question, allowed, self.max_facts - len(named))
         shown = tuple(facts[i] for i in rng.permutation(len(facts)))
         names = {n: self.names[n] for f in shown for n in (f.head, f.tail)}
-        return Case(id=id, source=path[0], target=path[-1], facts=shown, path=path, names=names, split=split)
+        return Case(id, path[0], path[-1], shown, path, names, split=split, kind=kind, whole=whole)
 
 
 def some(rng: np.random.Generator, nodes: Iterable[Any], count: int) -> list[Any]:
     """Up to `count` of the nodes (or tuples of nodes), drawn at random; the same draw whatever order they come in."""
     ordered = sorted(nodes)
     return [ordered[i] for i in rng.permutation(len(ordered))[:count]]
-
-
-class Weighted(NamedTuple):
-    """Things to draw from, and the sums of how often each is drawn compared with the others."""
-
-    things: list[tuple[str, str]]
-    sums: np.ndarray
-
-    def drawn(self, rng: np.random.Generator, count: int) -> list[tuple[str, str]]:
-        """Up to `count` things, by their weights, one after another without replacement."""
-        if not self.things:
-            return []
-        places = np.searchsorted(self.sums, rng.random(4 * count) * self.sums[-1], side="right")
-        return [self.things[place] for place in dict.fromkeys(places.tolist())][:count]
-
-
-def weighted(pairs: Sequence[tuple[tuple[str, str], float]]) -> Weighted:
-    """Those of weight above 0."""
-    kept = [(thing, weight) for thing, weight in pairs if weight > 0]
-    return Weighted([thing for thing, _ in kept], np.cumsum([weight for _, weight in kept]))
 
 
 def drawn(command: Mapping[str, Any], tool: Mapping[str, Any]) -> float:

@@ -15,7 +15,8 @@ from itertools import pairwise
 import networkx as nx
 import numpy as np
 
-from workbench.cases import Case, toolchain
+from workbench.cases import CHAIN, STEP, Case, toolchain
+from workbench.questions import Question
 from workbench.sampler import Sampler, SamplingConfig
 
 __all__ = [
@@ -37,6 +38,7 @@ TRIES = 400  # random walks per wanted case before a graph counts as too small
 HELD_OUT, TRAIN = "held_out", "train"  # who owns a pair
 
 Nodes = tuple[str, ...]
+Fits = Callable[[Question], bool]
 
 
 def sample_cases(
@@ -82,23 +84,26 @@ class Draw:
         progress: Callable[[int], None] | None = None,
     ):
         self.sampler, self.progress, self.rng = sampler, progress, np.random.default_rng(config.seed)
+        self.kinds = config.questions
         self.every = set(sampler.commands)
         self.seen = sampler.commands_of_other_tools(unseen_tools(sampler, config, self.rng))
         self.owner = dict.fromkeys(reserved, HELD_OUT)
         self.held: dict[Nodes, tuple[str, str]] = {}  # sequences kept from the training, with the pairs that ask them
         self.spared: set[Nodes] = set()  # sequences left to the training
 
-    def split(
-        self, name: str, wanted: Sequence[int], fits: Callable[[Nodes], bool], *, at_most: bool = False
-    ) -> list[Case]:
+    def split(self, name: str, wanted: Sequence[int], fits: Fits, *, at_most: bool = False) -> list[Case]:
         """So many cases of 1, 2, ... commands whose paths fit. ValueError: there are fewer, unless `at_most`."""
         allowed = self.every if name == "held_out_tools" else self.seen
         cases: list[Case] = []
         for length, count in enumerate(wanted, start=1):
-            paths = self.paths(length, count, fits, allowed, tries=TRIES * (10 if at_most else max(count, 10)))
             ids = (f"{name}-{length}-{number:05d}" for number in itertools.count())
-            drawn = (self.sampler.case(self.rng, path, allowed, id=next(ids), split=name) for path in paths)
-            found = [case for case in drawn if case]
+            found: list[Case] = []
+            tries = TRIES * (10 if at_most else max(count, 10))
+            for done, kind in enumerate(self.kinds):  # the last makes up for what others lack
+                some = (count - len(found)) // (len(self.kinds) - done)
+                asked = self.questions(kind, length, some, fits, allowed, tries=tries)
+                drawn = (self.sampler.case(self.rng, one, allowed, id=next(ids), split=name) for one in asked)
+                found += [case for case in drawn if case]
             if len(found) < count and not at_most:
                 raise ValueError(
                     f"the graph gives only {len(found)} of {count} {name} cases with {length} commands; ask for fewer "
@@ -110,17 +115,22 @@ class Draw:
                 self.progress(len(found))
         return cases
 
-    def paths(
-        self, length: int, wanted: int, fits: Callable[[Nodes], bool], allowed: set[str], *, tries: int
-    ) -> Iterator[Nodes]:
-        """Random walks that fit, `wanted` of them or as many as the tries give."""
+    def questions(
+        self, kind: str, length: int, wanted: int, fits: Fits, allowed: set[str], *, tries: int
+    ) -> Iterator[Question]:
+        """Questions of a kind about random walks that fit, `wanted` of them or as many as the tries give.
+
+        A step is missing in chains of two commands or more.
+        """
+        length = max(length, 2) if kind == STEP else length
         for _ in range(tries):
             if not wanted:
                 return
             path = self.sampler.walk(self.rng, length, allowed, sought=frozenset(allowed - self.seen))
-            if path is not None and fits(path):
+            question = path and self.sampler.question(self.rng, path, kind)
+            if question and fits(question):
                 wanted -= 1
-                yield path
+                yield question
 
     def sequences(self, count: int, shares: Sequence[float]) -> list[Case]:
         """At most `count` cases of `held_out_sequences`.
@@ -132,35 +142,36 @@ class Draw:
             return []
         for length, (some, share) in enumerate(zip(lengths(count, shares), shares, strict=True), start=1):
             wanted = max(some, 1) if share else 0
-            for path in self.paths(length, wanted, self.may_be_taught, self.seen, tries=TRIES * max(wanted, 10)):
-                self.spared |= stretches(toolchain(path))
+            how = {"tries": TRIES * max(wanted, 10)}
+            for one in self.questions(CHAIN, length, wanted, self.may_be_taught, self.seen, **how):
+                self.spared |= stretches(toolchain(one.chain))
         wanted_cases = [0, *lengths(count, shares[1:])]
         return self.split("held_out_sequences", wanted_cases, self.has_new_sequence, at_most=True)
 
-    def belongs(self, path: Nodes, owner: str) -> bool:
-        """Whether the path's pair is the owner's, or nobody's so far and so the owner's from now on."""
-        return self.owner.setdefault((path[0], path[-1]), owner) == owner
+    def belongs(self, asked: Question, owner: str) -> bool:
+        """Whether the question's pair is the owner's, or nobody's so far and so the owner's from now on."""
+        return self.owner.setdefault((asked.chain[0], asked.chain[-1]), owner) == owner
 
-    def needs_new_tool(self, path: Nodes) -> bool:
+    def needs_new_tool(self, asked: Question) -> bool:
         """What `held_out_tools` takes."""
-        return not self.seen.issuperset(toolchain(path)) and self.belongs(path, HELD_OUT)
+        return not self.seen.issuperset(toolchain(asked.path)) and self.belongs(asked, HELD_OUT)
 
-    def asks_new_pair(self, path: Nodes) -> bool:
+    def asks_new_pair(self, asked: Question) -> bool:
         """What `held_out` takes."""
-        return self.belongs(path, HELD_OUT)
+        return self.belongs(asked, HELD_OUT)
 
-    def has_new_sequence(self, path: Nodes) -> bool:
+    def has_new_sequence(self, asked: Question) -> bool:
         """What `held_out_sequences` takes."""
-        chain, pair = toolchain(path), (path[0], path[-1])
+        chain, pair = toolchain(asked.chain), (asked.chain[0], asked.chain[-1])
         known = chain in self.spared or chain in self.held or pair in self.held.values()
-        if known or not self.belongs(path, HELD_OUT):
+        if known or not self.belongs(asked, HELD_OUT):
             return False
         self.held[chain] = pair
         return True
 
-    def may_be_taught(self, path: Nodes) -> bool:
+    def may_be_taught(self, asked: Question) -> bool:
         """What `train` takes."""
-        return self.held.keys().isdisjoint(stretches(toolchain(path))) and self.belongs(path, TRAIN)
+        return self.held.keys().isdisjoint(stretches(toolchain(asked.chain))) and self.belongs(asked, TRAIN)
 
 
 def stretches(chain: Sequence[str]) -> set[Nodes]:
@@ -171,16 +182,16 @@ def stretches(chain: Sequence[str]) -> set[Nodes]:
 
 def familiarity(case: Case, known: Set[Nodes]) -> str:
     """Of the sequences that the training contains: is the case's among them? Chains of one command stand apart."""
-    if len(case.toolchain) < 2:
+    if len(case.sequence) < 2:
         return "one command"
-    return "sequence seen" if case.toolchain in known else "sequence unseen"
+    return "sequence seen" if case.sequence in known else "sequence unseen"
 
 
 def split_counts(cases: Sequence[Case]) -> dict[str, int]:
     """How many `cases`, different (source, target) `pairs` and `sequences`, and cases of n commands, `commands_n`."""
-    pairs, sequences = {(case.source, case.target) for case in cases}, {case.toolchain for case in cases}
+    pairs, sequences = {case.pair for case in cases}, {case.sequence for case in cases}
     counts = {"cases": len(cases), "pairs": len(pairs), "sequences": len(sequences)}
-    by_length = Counter(len(case.toolchain) for case in cases)
+    by_length = Counter(len(case.sequence) for case in cases)
     return counts | {f"commands_{length}": by_length[length] for length in sorted(by_length)}
 
 
@@ -188,7 +199,7 @@ def showcase_case(graph: nx.MultiDiGraph, flow: nx.DiGraph, path: Sequence[str],
     """The case that asks for a given path; ValueError when another chain of the path's own commands is as short."""
     sampler = Sampler(graph, flow, config=config)
     rng = np.random.default_rng(config.seed)
-    case = sampler.case(rng, tuple(path), set(sampler.commands), id="showcase", split="showcase")
+    case = sampler.case(rng, Question(tuple(path)), set(sampler.commands), id="showcase", split="showcase")
     if case is None:
         names = " -> ".join(flow.nodes[node]["name"] for node in path)
         raise ValueError(f"{names} is not the only shortest chain of its commands, so no answer would be unique")
@@ -211,18 +222,18 @@ def unseen_tools(sampler: Sampler, config: SamplingConfig, rng: np.random.Genera
 def leaks(splits: Mapping[str, list[Case]], tool_of: Mapping[str, str]) -> Iterator[str]:
     """Every way in which a held-out case is known to the training: same pair; for a held-out sequence, that it is
     answered, or contained in a longer answer; for a held-out tool, that it is mentioned."""
-    asked = {(c.source, c.target): c.id for c in splits["train"]}
-    answered = {c.toolchain: c.id for c in splits["train"]}
-    contained = {s: c.id for c in splits["train"] for s in stretches(c.toolchain) if s != c.toolchain}
+    asked = {c.pair: c.id for c in splits["train"]}
+    answered = {c.sequence: c.id for c in splits["train"]}
+    contained = {s: c.id for c in splits["train"] for s in stretches(c.sequence) if s != c.sequence}
     mentioned = {tool_of[n] for c in splits["train"] for n in c.names if n in tool_of}
     for case in (case for split, cases in splits.items() if split != "train" for case in cases):
-        if (case.source, case.target) in asked:
-            yield f"{case.id} asks the pair of {asked[case.source, case.target]}"
+        if case.pair in asked:
+            yield f"{case.id} asks the pair of {asked[case.pair]}"
     for case in splits["held_out_sequences"]:
-        if case.toolchain in answered:
-            yield f"{case.id} has the command sequence of {answered[case.toolchain]}"
-        if case.toolchain in contained:
-            yield f"{case.id} has a command sequence that {contained[case.toolchain]} contains"
+        if case.sequence in answered:
+            yield f"{case.id} has the command sequence of {answered[case.sequence]}"
+        if case.sequence in contained:
+            yield f"{case.id} has a command sequence that {contained[case.sequence]} contains"
     for case in splits["held_out_tools"]:
         if {tool_of[c] for c in case.toolchain} <= mentioned:
             yield f"{case.id} needs no tool that is new"

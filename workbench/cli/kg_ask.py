@@ -1,9 +1,10 @@
-"""`python -m workbench kg ask`: what leads from here to there, and what would where nothing does."""
+"""`python -m workbench kg ask`: what leads from here to there or toward a goal, and what would where nothing does."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workbench.cli.screen import result, say
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
 
     from workbench.kg.plan import Plan, Planner
 
-MOST = 8  # commands named where nothing leads to the target
-NEAR = 5  # names that are told where one is not known
+MOST = 8  # commands named where nothing leads to the target, and nodes where a name is of several or of none
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -22,7 +22,9 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     ask.set_defaults(command=_ask)
     ask.add_argument("graph", metavar="GRAPH", help="node-link JSON, or a folder of a table or triples")
     ask.add_argument("--from", dest="start", metavar="X", nargs="+", required=True, help="what is there: ids or names")
-    ask.add_argument("--to", dest="target", metavar="Y", help="what is wanted; without it, all that can be made")
+    wanted = ask.add_mutually_exclusive_group()
+    wanted.add_argument("--to", dest="target", metavar="Y", help="what is wanted; without it, all that can be made")
+    wanted.add_argument("--goal", metavar="KIND", help="the kind of data that is wanted, in whatever format")
     ask.add_argument("--k", metavar="N", type=int, default=3, help="how many toolchains (default 3)")
 
 
@@ -31,8 +33,10 @@ def _ask(options: argparse.Namespace) -> int:
     from workbench.kg.plan import Planner
 
     graph = load_graph(options.graph).graph
-    start = [_node(graph, name) for name in options.start]
-    target = None if options.target is None else _node(graph, options.target)
+    start = [_node(graph, name, "--from") for name in options.start]
+    target = None if options.target is None else _node(graph, options.target, "--to")
+    if options.goal is not None:
+        target = _node(graph, options.goal, "--goal", kinds=("data",))
     planner = Planner(graph)
     if target is None:
         for node in planner.reachable(start):
@@ -74,21 +78,26 @@ def _either(graph: nx.MultiDiGraph, items: frozenset[str]) -> str:
     return " or ".join(sorted(graph.nodes[item]["name"] for item in items))
 
 
-def _node(graph: nx.MultiDiGraph, name: str) -> str:
-    """The node of an id or of a name on the data flow, or of the only name that this is a part of. ValueError: there is
-    none, or several; those that come near are named."""
-    if name in graph:
+def _node(
+    graph: nx.MultiDiGraph, name: str, option: str, *, kinds: Sequence[str] = ("source", "format", "data")
+) -> str:
+    """The node of an id, a name or the only one that this is a part of. ValueError: there is none, or several; those
+    that come near are named."""
+    from workbench.kg.explore import search
+
+    if name in graph and graph.nodes[name]["type"] in kinds:
         return name
-    kinds, wanted = ("source", "format", "data", "command"), name.casefold()
     names = {n: d["name"] for n, d in sorted(graph.nodes(data=True)) if d["type"] in kinds}
-    same = [n for n, text in names.items() if text.casefold() == wanted]
-    found = same or [n for n, text in names.items() if wanted.strip() and wanted in text.casefold()]
+    hits = search(graph, name, kinds=kinds, limit=len(names)).nodes if name.strip() else []
+    found = [n for n in hits if names[n].casefold() == name.casefold()] or hits
     if len(found) == 1:
-        if not same:
+        if names[found[0]].casefold() != name.casefold():
             say(f"{name!r} is taken for {names[found[0]]!r} ({found[0]})")
         return found[0]
-    close = difflib.get_close_matches(name, names.values(), n=NEAR)
-    near = sorted(found, key=lambda n: len(names[n])) or [n for text in close for n in names if names[n] == text]
-    listed = [f"{names[n]} ({n})" for n in near[:NEAR]] + [f"{len(near) - NEAR} more"] * (len(near) > NEAR)
-    rule = f"an id or name of the graph, such as {', '.join(listed)}" if listed else "an id or name of the graph"
-    raise ValueError(f"--from and --to take a source, format or kind of data: {name!r} must be {rule}")
+    close = difflib.get_close_matches(name, names.values(), n=MOST)
+    near = sorted(found, key=lambda n: len(names[n])) or [n for n in names if names[n] in close]
+    some = ", ".join(f"{names[node]} ({node})" for node in near[:MOST])
+    rule = f"is in {len(found)} names, say which: {some}" if found else "is in no name"
+    rule += f"; near it are {some}" if near and not found else ""
+    what = "a kind of data" if tuple(kinds) == ("data",) else "a source, format or kind of data"
+    raise ValueError(f"{option} takes {what}: {name!r} {rule}")

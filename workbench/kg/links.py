@@ -185,19 +185,23 @@ class Links:
         """What a source delivers as this format or kind of data."""
         return [flow for flow in self.gives.get(source, ()) if item in flow.formats or item in flow.kinds]
 
-    def after(self, flows: Iterable[Flow], format: str, command: str, end: str) -> list[Flow]:
+    def after(self, flows: Iterable[Flow], format: str | None, command: str, end: str | None) -> list[Flow]:
         """What is in hand as `end` (a format or kind of data) once a command has taken some of the flows as `format`;
-        empty where its main inputs take none. Kinds and states are carried through where the command carries them."""
+        empty where its main inputs take none. Kinds and states are carried through where the command carries them.
+        None: in any format; all that the command gives."""
         made = [made for flow in flows if (made := self._made(flow, format, command))]
         if not made:
             return []
         given = made[0] if len(made) == 1 else [one for out in zip(*made, strict=True) for one in out]
-        return list(dict.fromkeys([one for one in given if end in one.formats or end in one.above_kinds]))
+        return list(
+            dict.fromkeys([one for one in given if end is None or end in one.formats or end in one.above_kinds])
+        )
 
-    def _make(self, flow: Flow, format: str, command: str) -> tuple[Flow, ...]:
+    def _make(self, flow: Flow, format: str | None, command: str) -> tuple[Flow, ...]:
         """By output, what a command gives once it has taken a flow as `format`; empty where it does not take it."""
         for port in self.takes.get(command, ()):
-            if port.need == MAIN and format in port.formats and fits(flow, port, format=format):
+            into = port.need == MAIN and (format is None or format in port.formats)
+            if into and fits(flow, port, format=format):
                 outs = self.gives.get(command, ())
                 made = (self.carry(flow, out) if out.carries else lasting(flow, out) for out in outs)
                 return tuple(self._known.setdefault(one, one) for one in made)

@@ -59,7 +59,7 @@ def plan_explanations(grid: Grid) -> list[Batch]:
 
 def _batch(shared: Mapping[str, Any], given: Mapping[str, Any], cases: list[Case], methods: list[str]) -> Batch:
     shown = [_shown(case, given["withheld"], given["seed"]) for case in cases]
-    marks = {case.id: digest([case.facts, case.source, case.target, dict(case.names)]) for case in shown}
+    marks = {case.id: digest([case.facts, *case.question, dict(case.names)]) for case in shown}
     asked = (
         {"method": method, "case": case, "case_sha256": mark} for case, mark in marks.items() for method in methods
     )

@@ -84,8 +84,8 @@ class GivenAdapter:
         def is_new(case: Case) -> bool:
             if case.split == "train":
                 return True
-            known = case.split == "held_out_sequences" and case.toolchain in rows
-            return (case.source, case.target) not in pairs and not known
+            known = case.split == "held_out_sequences" and case.sequence in rows
+            return case.pair not in pairs and not known
 
         return {split: [case for case in cases if is_new(case)] for split, cases in splits.items()}
 
