@@ -128,9 +128,9 @@ TABLE = str(Path(workbench.__file__).parent / "data" / "biotoolkg")
     [
         ("Sequence Read Archive", 0, "is taken for 'NCBI Sequence Read Archive' (source:sra)"),
         ("ncbi sequence read archive", 0, "1. cost"),
-        ("FASTQQ", 2, "such as FASTQ (format_1930)"),
-        ("fast", 2, "more"),
-        ("zzzz", 2, "'zzzz' must be an id or name of the graph"),
+        ("FASTQQ", 2, "is in no name; near it are FASTQ (format_1930)"),
+        ("fast", 2, "names, say which: "),
+        ("zzzz", 2, "'zzzz' is in no name"),
     ],
 )
 def test_names_are_understood_or_those_that_come_near_are_told(given, code, said, capsys) -> None:

@@ -12,9 +12,9 @@ from tiny import NAMES, chain_case
 import workbench
 from workbench import explain
 from workbench.artifacts.runs import MissingStage
+from workbench.attribution import METHODS
 from workbench.cases import save_cases, toolchain
 from workbench.game import Game
-from workbench.peers import METHODS
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_an_explanation_is_that_of_the_function(run: workbench.Run) -> None:
 def test_scores_are_those_of_the_method_by_name_of_element(run: workbench.Run) -> None:
     case = run.case("showcase")
     scores = run.attribute("showcase")
-    straight = METHODS["leave_one_out"](Game.of(run.engine, case))
+    straight = METHODS["leave_one_out"](Game.of(run.engine, case)).scores
     assert np.allclose(sorted(straight, reverse=True), scores) and scores.is_monotonic_decreasing
     assert set(scores.index) == {case.label(element) for element in case.elements}
 

@@ -17,10 +17,10 @@ from workbench import explain as explaining
 from workbench import kg, models
 from workbench.artifacts import runs
 from workbench.asking import Asker
+from workbench.attribution import METHODS as ATTRIBUTIONS
 from workbench.cases import Case, load_cases, mixed, toolchain, withhold
 from workbench.explain import CERTIFIED, METHODS, ExplainConfig, Explanation, Weights
 from workbench.game import Engine, Game
-from workbench.peers import METHODS as ATTRIBUTIONS
 
 SHOWCASE = "showcase"
 
@@ -181,16 +181,16 @@ class Run:
     def attribute(
         self, case: Case | str | Sequence[str], method: str = "leave_one_out", *, seed: int = 0, **settings: Any
     ) -> pd.Series:
-        """Scores of the case's elements by a method of `peers.METHODS`, highest first; higher matters more.
+        """Scores of the case's elements by a method of `attribution.METHODS`, highest first; higher matters more.
 
         KeyError: an unknown method.
         """
         if method not in ATTRIBUTIONS:
             raise KeyError(f"no attribution method is called {method!r}; there are {', '.join(ATTRIBUTIONS)}")
         one = self.case(case)
-        scores = ATTRIBUTIONS[method](Game.of(self.engine, one), rng=np.random.default_rng(seed), **settings)
+        found = ATTRIBUTIONS[method](Game.of(self.engine, one), rng=np.random.default_rng(seed), **settings)
         labels = list(map(one.label, one.elements))
-        return pd.Series(scores, index=labels, name=method).sort_values(ascending=False)
+        return pd.Series(found.scores, index=labels, name=method).sort_values(ascending=False)
 
     def compare(
         self, cases: Sequence[Case | str], methods: Sequence[str] = METHODS, *, seed: int | None = None

@@ -19,7 +19,7 @@ from workbench.cases import Case, Fact, aligned, toolchain
 from workbench.figures.case_graph import drawing, tall
 from workbench.figures.core import kind_of, short
 from workbench.figures.prompt import lines
-from workbench.narrative.names import SMALL, runs
+from workbench.narrative.names import SMALL
 from workbench.panel.drawn import drawn
 from workbench.panel.work import kernel_loop
 
