@@ -98,7 +98,7 @@ def setting(settings: Settings, found: Answered) -> str:
 
 
 def picked(rows: pd.DataFrame, measures: Sequence[str], one: int | None) -> str:
-    """An element by every measure, with its rank among its own kind. rows: of one case, `shift.side_by_side`."""
+    """An element by every measure, with its rank among its own kind. rows: of one case, `shift.with_measures`."""
     some = rows[rows["element"] == one]
     if some.empty or not measures:
         return ""

@@ -7,7 +7,6 @@ from workbench.shift.agreement import (
     masks_by_case,
     measures_of,
     separation,
-    side_by_side,
     with_measures,
 )
 from workbench.shift.base import base_weights
@@ -23,7 +22,7 @@ from workbench.shift.groups import (
 )
 from workbench.shift.intruders import Intruders, at_threshold, intruder_dimensions
 from workbench.shift.measures import MEASURES, Measurement
-from workbench.shift.pairs import agreement_tests, rank_agreement
+from workbench.shift.pairs import agreement_tests
 from workbench.shift.reduced import (
     factors_of,
     part_energies,
