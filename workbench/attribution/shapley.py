@@ -107,8 +107,8 @@ def kernel_shap(game: Oracle, case: Case | None = None, *, rng: np.random.Genera
     the last player (Covert, Lee 2021). Below about 4 n samples expect important elements to be missed. Source:
     Lundberg, Lee 2017, theorem 2.
     """
-    masks, weights = kernel_masks(game.n, samples=samples, rng=rng)
     empty, full = ends(game)
+    masks, weights = kernel_masks(game.n, samples=samples, rng=rng)
     keep, gain = masks.astype(float), full - empty
     if game.n == 1:
         return np.array([gain])
