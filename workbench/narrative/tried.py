@@ -31,13 +31,16 @@ def outcome(one: Outcome, names: Mapping[str, str]) -> str:
         right = "right" if full == one.case.toolchain else "not the right one"
         if not one.removed:
             said.append(f"The {model} model answers {was}, which is {right}; {lead}.")
+        elif not (full or now):
+            said.append(f"The {model} model names no command, before or after.")
         elif full != now:
             said.append(f"The {model} model's toolchain changes from {was} to {chain(now, names)}.")
         else:
             said.append(f"The {model} model's toolchain stays {was}; {lead}.")
     if one.removed and one.changed("tuned"):
         both = "Since both change, this shows what the task needs, not what tuning added."
-        said.append(both if one.changed("base") else "Only the tuned model changes.")
+        if one.changed("base") or one.toolchains["base_full"]:
+            said.append(both if one.changed("base") else "Only the tuned model changes.")
     return " ".join(said)
 
 

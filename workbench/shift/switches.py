@@ -14,7 +14,7 @@ import pandas as pd
 
 from workbench.adapter_folder import layer_of
 from workbench.game import Game, ModuleGame
-from workbench.keeps import alone, losses, only, without
+from workbench.keeps import losses
 from workbench.stats import Interval, bootstrap_ratio
 
 TRIES = 200  # permutations looked at for one random set of the wanted size
@@ -31,7 +31,7 @@ def switch_effects(games: Sequence[Game]) -> pd.DataFrame:
     for game in games:
         play = ModuleGame(game)
         n = play.n
-        values = play(np.vstack([without(n, [(), range(n), *alone(n)]), only(n, alone(n))]))
+        values = play(np.vstack([np.ones((1, n)), np.zeros((1, n)), 1 - np.eye(n), np.eye(n)]))
         (tuned, base), off, on = values[:2], values[2 : n + 2], values[n + 2 :]
         for k, (name, size) in enumerate(zip(play.names, play.parameters, strict=True)):
             place = name, layer_of(name), name.rpartition(".")[2], int(size)
