@@ -35,8 +35,7 @@ def test_the_registry_holds_what_it_should_and_says_what_each_needs():
         "shapley_sampling", "tracllm", "attn_trace", "reagent", "lima", "cf_gnn", "paper_masks", "loop_masks",
     } == set(METHODS)  # fmt: skip
     assert all(name == method.name and method.source for name, method in METHODS.items())
-    assert METHODS["attn_trace"].needs_model == ("attention",)
-    assert METHODS["kernel_shap"].needs_model == () and METHODS["kernel_shap"].stochastic
+    assert METHODS["kernel_shap"].needs == () and METHODS["kernel_shap"].stochastic
     assert METHODS["context_cite"].settings == {"masks": 64, "alpha": 0.01, "keep": 0.5, "target": None}
 
 

@@ -147,7 +147,7 @@ def test_one_model_against_itself_scores_exactly_0() -> None:
         shapley(zero, 6),
         shapley(zero, n, permutations=4, rng=rng()),
         *(linear_surrogate(zero, n, rng=rng(), penalty=p) for p in ("ridge", "lasso")),
-        linear_surrogate(zero, n, rng=rng(), features=Features.of_neighbours(case)),
+        linear_surrogate(zero, n, rng=rng(), features=Features.of_facts(case)),
     ]
     for one in found:
         assert (one.scores == 0).all() and one.intercept == 0 and one.completeness_error == 0
@@ -188,27 +188,6 @@ def test_scores_of_a_line_on_groups_are_the_exact_values_of_that_line() -> None:
     slopes = np.array([1.0, -2.0, 3.0, 0.5])
     exact = shapley(lambda keep: features(keep) @ slopes + 7, 6)
     np.testing.assert_allclose(features.to_elements(slopes), exact.scores, atol=1e-9)
-
-
-def test_facts_that_share_a_node_are_paired_where_a_chain_takes_both() -> None:
-    case = chain_case()
-    features, facts = Features.of_neighbours(case), len(case.facts)
-    assert features.groups[:facts] == Features.of_facts(case).groups
-    assert {len(group) for group in features.groups[facts:]} == {5}  # two edges and three nodes
-    # seven steps in a row share six nodes; `reads` also lies on the dead end, whose second step continues its first
-    assert len(features.groups) - facts == 6 + 2 + 1
-    keep = rng().random((200, len(case.elements))) < 0.8
-    pair = features.groups[-1]
-    assert (features(keep)[:, -1] == keep[:, list(pair)].all(axis=1)).all()
-
-    def step(keep: np.ndarray) -> np.ndarray:
-        return 1.0 * keep[:, list(pair)].all(axis=1)
-
-    with_pairs, without = (
-        linear_surrogate(step, features.n, rng=rng(), features=f, keep=0.8) for f in (features, Features.of_facts(case))
-    )
-    np.testing.assert_allclose(with_pairs.predict(keep), step(keep), atol=0.01)
-    assert np.abs(without.predict(keep) - step(keep)).max() > 0.2
 
 
 def test_features_are_shown_by_half_of_the_masks() -> None:

@@ -18,7 +18,7 @@ def explained(
     case = small.case(id=id)
     answers = {"tuned_full": full, "tuned_changed": changed}
     if base:
-        answers |= {"base_full": (), "base_changed": ()}
+        answers |= {"base_full": ("command:hisat2",), "base_changed": ("command:hisat2",)}
     return Explanation(
         case=case,
         method=method,
@@ -40,6 +40,14 @@ def test_removal_counts_facts_and_needed_ones() -> None:
     assert said == "Taken out: hisat2 (1 element, with that 2 of 5 facts, 2 of the 5 on the right answer's path)."
     assert verdict.removal(case, case.facts, ["nothing_left"]).endswith("Note: no fact is left in Gc.")
     assert verdict.removal(case, ()) == "Nothing is taken out: Gc is G."
+
+
+def test_a_base_model_that_names_no_command_has_no_toolchain_that_stays() -> None:
+    case = small.case()
+    one = explained(full=case.toolchain, changed=())
+    one = replace(one, toolchains=one.toolchains | {"base_full": (), "base_changed": ()})
+    for said in (verdict.over_cases([one]), verdict.explanation(one, case.names)):
+        assert "the base model names no command" in said and "the base model's" not in said
 
 
 def test_over_cases_gives_shares_and_means() -> None:

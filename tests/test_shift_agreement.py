@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import kendalltau, spearmanr
+from shift_tables import rank_agreement, side_by_side
 from tiny import chain_case
 
 from workbench.artifacts.files import plain
@@ -18,9 +19,7 @@ from workbench.shift import (
     masks_by_case,
     measures_of,
     pairs,
-    rank_agreement,
     separation,
-    side_by_side,
 )
 from workbench.stats import benjamini_hochberg, holm, spearman
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from shift_adapters import one_module, save_adapter
+from shift_tables import rank_agreement, side_by_side
 from tiny import chain_case
 
 from workbench.cases import Fact
@@ -17,9 +18,7 @@ from workbench.shift import (
     causal_check,
     element_layers,
     growth,
-    rank_agreement,
     separation,
-    side_by_side,
     spectra,
 )
 

@@ -12,22 +12,3 @@ from workbench.attribution.oracle import Oracle
 from workbench.attribution.registry import METHODS
 from workbench.attribution.result import Attribution
 from workbench.attribution.shapley import kernel_masks, shapley, shapley_values
-
-__all__ = [
-    "METHODS",
-    "Attribution",
-    "CfSearch",
-    "Features",
-    "LimaWeights",
-    "Method",
-    "Oracle",
-    "cf_search",
-    "completed",
-    "fit",
-    "fit_surrogate",
-    "kernel_masks",
-    "linear_surrogate",
-    "logit_of_logprob",
-    "shapley",
-    "shapley_values",
-]

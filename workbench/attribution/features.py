@@ -35,18 +35,6 @@ class Features:
         """One column a fact, shown where its edge and both ends are kept: all that the model sees of a mask."""
         return cls(len(case.elements), tuple(fact_groups(case)))
 
-    @classmethod
-    def of_neighbours(cls, case: Case) -> Features:
-        """One column a fact, and one for every two facts that share a node: a step of a chain needs both."""
-        facts = fact_groups(case)
-        pairs = (
-            tuple(sorted({*facts[i], *facts[j]}))
-            for i, one in enumerate(case.facts)
-            for j, other in enumerate(case.facts[:i])
-            if {one.head, one.tail} & {other.head, other.tail}
-        )
-        return cls(len(case.elements), tuple(dict.fromkeys([*facts, *pairs])))
-
     @property
     def half(self) -> float:
         """The chance of every element to stay at which half of random masks show the smallest group."""

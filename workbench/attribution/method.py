@@ -16,7 +16,6 @@ from workbench.game import Restricted
 from workbench.meter import Ledger
 
 NEEDS = ("case", "prompt", "attention", "gradients", "reference")
-MODEL_NEEDS = ("prompt", "attention", "gradients")
 PLAYERS = ("elements", "facts", "nodes")
 
 
@@ -43,11 +42,6 @@ class Method:
         unknown = set(self.needs) - set(NEEDS)
         if unknown or self.plays not in PLAYERS:
             raise ValueError(f"method {self.name!r} has unknown needs {sorted(unknown)} or players {self.plays!r}")
-
-    @property
-    def needs_model(self) -> tuple[str, ...]:
-        """What of a language model it reads, of `MODEL_NEEDS`; empty: values are enough, any oracle will do."""
-        return tuple(need for need in self.needs if need in MODEL_NEEDS)
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import comb
+from typing import Any
 
 import numpy as np
 
@@ -36,28 +37,39 @@ def shapley(
     Costs permutations (n - 1) + held_out + 2 rows, asked together, fewer where masks repeat.
     ValueError: more than 16 elements and no permutations, or permutations and no rng.
     """
-    meter = Meter(game, n)
     if permutations is None:
-        if n > EXACT_UP_TO:
-            raise ValueError(
-                f"all masks are asked of {EXACT_UP_TO} elements at most, not of {n}; give permutations and rng"
-            )
-        masks = all_masks(n)
-        values = tried = meter(masks)
-        name, scores, stderr, full, unseen = "shapley, exact", shapley_values(values), np.zeros(n), values[-1], masks
-    else:
-        if permutations < 1 or rng is None:
-            raise ValueError(f"permutations must be 1 or more, drawn with rng, not {permutations!r} with {rng!r}")
-        half = np.array([rng.permutation(n) for _ in range((permutations + 1) // 2)])
-        orders = np.stack([half, half[:, ::-1]], axis=1).reshape(-1, n)
-        walks = np.argsort(orders, axis=1)[:, None, :] < np.arange(n + 1)[:, None]  # (orders, n + 1, n): k first kept
-        unseen = draw_masks(held_out, n, rng=rng, keep=keep)
-        values, tried = np.split(meter(np.vstack([walks.reshape(-1, n), unseen])), [len(orders) * (n + 1)])
-        scores, stderr = mean_gains(values.reshape(-1, n + 1), orders)
-        name, full = "shapley, sampled", values[n]
-    held, features = (unseen, tried), Features.of_elements(n)
-    gain = full - values[0]
-    return attribution(name, features, scores, values[0], difference=gain, held_out=held, meter=meter, stderr=stderr)
+        return _exact(game, n)
+    if permutations < 1 or rng is None:
+        raise ValueError(f"permutations must be 1 or more, drawn with rng, not {permutations!r} with {rng!r}")
+    half = np.array([rng.permutation(n) for _ in range((permutations + 1) // 2)])
+    orders = np.stack([half, half[:, ::-1]], axis=1).reshape(-1, n)
+    walks = np.argsort(orders, axis=1)[:, None, :] < np.arange(n + 1)[:, None]  # (orders, n + 1, n): the first k kept
+    unseen, meter = draw_masks(held_out, n, rng=rng, keep=keep), Meter(game, n)
+    values, tried = np.split(meter(np.vstack([walks.reshape(-1, n), unseen])), [len(orders) * (n + 1)])
+    scores, stderr = mean_gains(values.reshape(-1, n + 1), orders)
+    how: dict[str, Any] = {
+        "difference": values[n] - values[0],
+        "held_out": (unseen, tried),
+        "meter": meter,
+        "stderr": stderr,
+    }
+    return attribution("shapley, sampled", Features.of_elements(n), scores, values[0], **how)
+
+
+def _exact(game: Oracle, n: int) -> Attribution:
+    if n > EXACT_UP_TO:
+        raise ValueError(
+            f"all masks are asked of {EXACT_UP_TO} elements at most, not of {n}; give permutations and rng"
+        )
+    masks, meter = all_masks(n), Meter(game, n)
+    values = meter(masks)
+    how: dict[str, Any] = {
+        "difference": values[-1] - values[0],
+        "held_out": (masks, values),
+        "meter": meter,
+        "stderr": np.zeros(n),
+    }
+    return attribution("shapley, exact", Features.of_elements(n), shapley_values(values), values[0], **how)
 
 
 def shapley_values(values: np.ndarray) -> np.ndarray:
@@ -107,8 +119,8 @@ def kernel_shap(game: Oracle, case: Case | None = None, *, rng: np.random.Genera
     the last player (Covert, Lee 2021). Below about 4 n samples expect important elements to be missed. Source:
     Lundberg, Lee 2017, theorem 2.
     """
-    masks, weights = kernel_masks(game.n, samples=samples, rng=rng)
     empty, full = ends(game)
+    masks, weights = kernel_masks(game.n, samples=samples, rng=rng)
     keep, gain = masks.astype(float), full - empty
     if game.n == 1:
         return np.array([gain])

@@ -33,6 +33,7 @@ from workbench.explain import (
 )
 from workbench.explain.smallest import gradient_order, smallest_flip_set
 from workbench.game import Engine, Game
+from workbench.keeps import without
 from workbench.narrative.explained import sooner
 from workbench.stats import bootstrap_mean, median_interval, proportion
 
@@ -96,9 +97,7 @@ def smallest(game: Game, *, at_most: int) -> int | None:
     for size in range(1, at_most + 1):
         sets = combinations(range(game.n), size)
         while block := list(islice(sets, BLOCK)):
-            keep = np.ones((len(block), game.n), bool)
-            keep[np.arange(len(block))[:, None], np.array(block)] = False
-            if (game(keep) <= 0).any():
+            if (game(without(game.n, block)) <= 0).any():
                 return size
     return None
 

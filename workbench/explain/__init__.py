@@ -2,7 +2,7 @@
 
 from workbench.explain.baselines import BASELINES
 from workbench.explain.changed import ChangedSets, changed_sets
-from workbench.explain.compare import UNTIL_FLIP, against, by_case, compare, explain, explain_all, records, summarise
+from workbench.explain.compare import UNTIL_FLIP, against, by_case, explain, records, summarise
 from workbench.explain.config import CERTIFIED, LEARNED, METHODS, ExplainConfig
 from workbench.explain.counterfactual import (
     FLAGS,
@@ -30,64 +30,3 @@ from workbench.explain.sets import (
 )
 from workbench.explain.smallest import smallest_flip_set
 from workbench.explain.terms import PRESETS, TERMS, Sample, Term, Weights, contributions, evaluate, total
-
-__all__ = [
-    "BASELINES",
-    "CERTIFIED",
-    "FLAGS",
-    "LEARNED",
-    "METHODS",
-    "METRICS",
-    "PRESETS",
-    "TERMS",
-    "UNTIL_FLIP",
-    "Change",
-    "ChangedSets",
-    "Element",
-    "ElementSet",
-    "ExplainConfig",
-    "Explanation",
-    "Layout",
-    "LoopDivergence",
-    "Masks",
-    "OtherOrders",
-    "Sample",
-    "Session",
-    "Term",
-    "TextDivergence",
-    "Weights",
-    "against",
-    "by_case",
-    "certified_change",
-    "changed_sets",
-    "compare",
-    "contributions",
-    "cosine",
-    "disjoint_pairs",
-    "diverse_flip_sets",
-    "edit_distance",
-    "evaluate",
-    "explain",
-    "explain_all",
-    "first_flips",
-    "jaccard",
-    "jensen_shannon",
-    "learn_masks",
-    "load",
-    "loop_masks",
-    "minimal_flip_set",
-    "minimal_sufficient_set",
-    "order_shares",
-    "other_orders",
-    "paper_masks",
-    "path_overlap",
-    "records",
-    "removed_elements",
-    "reordered",
-    "save",
-    "smallest_flip_set",
-    "summarise",
-    "total",
-    "verified_changes",
-    "without",
-]

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from workbench.cases import Case
-from workbench.explain.baselines import BASELINES
-from workbench.explain.config import CERTIFIED, LEARNED, METHODS, ExplainConfig
+from workbench.explain.config import CERTIFIED, LEARNED, ExplainConfig
 from workbench.explain.metrics import METRICS
 from workbench.explain.result import Explanation
 from workbench.explain.session import Progress, Session
@@ -33,37 +32,6 @@ def explain(
     ValueError: an unknown method, no cases, a case without facts, or two cases with one id.
     """
     return Session(engine, cases, seed=seed, config=config, progress=progress).explanations(method, with_base=True)
-
-
-def explain_all(
-    engine: Engine,
-    cases: Sequence[Case],
-    *,
-    methods: Sequence[str] = METHODS,
-    seed: int = 0,
-    config: ExplainConfig | None = None,
-    progress: Progress | None = None,
-) -> dict[str, list[Explanation]]:
-    """Method -> explanations of `cases`; the base model does not answer for the baselines.
-
-    Answers on G, masks and attention are computed once and shared. ValueError: see `explain`.
-    """
-    session = Session(engine, cases, seed=seed, config=config, progress=progress)
-    session.check(methods)
-    return {method: session.explanations(method, with_base=method not in BASELINES) for method in methods}
-
-
-def compare(
-    engine: Engine,
-    cases: Sequence[Case],
-    *,
-    methods: Sequence[str] = METHODS,
-    seed: int = 0,
-    config: ExplainConfig | None = None,
-    progress: Progress | None = None,
-) -> list[dict]:
-    """One record per method and case: `records(explain_all(...))`."""
-    return records(explain_all(engine, cases, methods=methods, seed=seed, config=config, progress=progress))
 
 
 def records(explanations: Mapping[str, Sequence[Explanation]], *, until_flip: bool = False) -> list[dict]:

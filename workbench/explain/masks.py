@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -93,21 +94,12 @@ def paper_masks(
     template: Template,
     steps: int = 120,
     learning_rate: float = 0.3,
-    seed: int = 0,
-    listen: Listener | None = None,
+    **how: Any,
 ) -> list[Masks]:
-    """Masks by the paper's objective: D is the divergence of the prompt texts; no model is run."""
-    divergence = TextDivergence(cases, template)
-    return learn_masks(
-        cases,
-        weights,
-        divergence,
-        template=template,
-        steps=steps,
-        learning_rate=learning_rate,
-        seed=seed,
-        listen=listen,
-    )
+    """Masks by the paper's objective: D is the divergence of the prompt texts; no model is run. how: `seed`, `listen`;
+    see `learn_masks`."""
+    how |= {"template": template, "steps": steps, "learning_rate": learning_rate}
+    return learn_masks(cases, weights, TextDivergence(cases, template), **how)
 
 
 def loop_masks(
@@ -123,19 +115,10 @@ def loop_masks(
 ) -> list[Masks]:
     """Masks by the same objective with the tuned model in the loop. answers: see `LoopDivergence`. Errors as those of
     `learn_masks`, before the model is asked."""
-    _check(cases, steps=steps, learning_rate=learning_rate, seed=seed)  # the divergence asks the model already
-    divergence = LoopDivergence(engine, cases, answers)
-    return learn_masks(
-        cases,
-        weights,
-        divergence,
-        template=engine.lm.template,
-        steps=steps,
-        learning_rate=learning_rate,
-        seed=seed,
-        warm=WARM,
-        listen=listen,
-    )
+    how: dict[str, Any] = {"steps": steps, "learning_rate": learning_rate, "seed": seed}
+    _check(cases, **how)  # the divergence asks the model already
+    how |= {"template": engine.lm.template, "warm": WARM, "listen": listen}
+    return learn_masks(cases, weights, LoopDivergence(engine, cases, answers), **how)
 
 
 def temperature(tau: float, warm: float | None, step: int, steps: int) -> float:

@@ -6,6 +6,7 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -144,27 +145,13 @@ class Session:
         return self._masks[method]
 
     def _learn(self, method: str, listen: Listener) -> list[Masks]:
-        config, cases = self.config, self.cases
+        config = self.config
+        how: dict[str, Any] = {"seed": self.seed, "listen": listen}
         if method == "paper":
-            return paper_masks(
-                cases,
-                config.weights,
-                template=self.engine.lm.template,
-                steps=config.paper_steps,
-                learning_rate=config.paper_learning_rate,
-                seed=self.seed,
-                listen=listen,
-            )
-        return loop_masks(
-            self.engine,
-            cases,
-            config.weights,
-            answers=self.full_ids,
-            steps=config.loop_steps,
-            learning_rate=config.loop_learning_rate,
-            seed=self.seed,
-            listen=listen,
-        )
+            how |= {"steps": config.paper_steps, "learning_rate": config.paper_learning_rate}
+            return paper_masks(self.cases, config.weights, template=self.engine.lm.template, **how)
+        how |= {"steps": config.loop_steps, "learning_rate": config.loop_learning_rate, "answers": self.full_ids}
+        return loop_masks(self.engine, self.cases, config.weights, **how)
 
     @cached_property
     def games(self) -> list[Game]:

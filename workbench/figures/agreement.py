@@ -26,7 +26,7 @@ CORNER = 0.36  # where in a cell the mark stands, from its middle
 def element_bars(table: pd.DataFrame, measures: Sequence[str], *, kind: str = "node") -> Figure:
     """Parallel bars: a panel a measure, a row an element, the first measure sets the order.
 
-    table: rows of one case of `workbench.shift.side_by_side`; only elements of `kind` (node or fact) are drawn.
+    table: rows of one case of `workbench.shift.with_measures`; only elements of `kind` (node or fact) are drawn.
     """
     rows = table[table["kind"] == kind].sort_values(measures[0], ascending=True, kind="stable")
     title = f"The same {kind}s by {len(measures)} measures"
@@ -55,7 +55,7 @@ def measured(axes: Axes, values: pd.Series, sorts: Sequence[Any] | pd.Series, lo
 def agreement(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Mean rank correlation of every two measures with its interval, over the band that random values reach.
 
-    tables: panel title -> rows of `workbench.shift.rank_agreement`, the same pairs in each.
+    tables: panel title -> rows of `workbench.shift.agreement_tests`, the same pairs in each.
     """
     title = "Mean Spearman correlation over cases, with 95 % intervals"
     frames = {

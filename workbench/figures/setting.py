@@ -66,7 +66,7 @@ def switchboard(losses: np.ndarray, places: Sequence[tuple[int, str]], *, off: C
 def linked(rows: pd.DataFrame, measures: Sequence[str], *, picked: int | None = None) -> Figure:
     """The same elements by every measure, a panel each; the one that is picked stands out by colour, hatch and arrow.
 
-    rows: of one case and kind, of `workbench.shift.side_by_side`; at most `MOST`, the highest in the first measure.
+    rows: of one case and kind, of `workbench.shift.with_measures`; at most `MOST`, the highest in the first measure.
     measures: where they are too many for their titles, the first and one of each other sort are drawn.
     picked: its number in the case.
     """

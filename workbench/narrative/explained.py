@@ -61,8 +61,9 @@ def explanation(one: Explanation, names: Mapping[str, str]) -> str:
     became = f"changes from {full}, {right} on G, to {now}" if one.flipped else f"stays {full}, {right} on G"
     base = "; the base model was not asked"
     if "base_full" in one.toolchains:
-        same = one.toolchains["base_full"] == one.toolchains["base_changed"]
-        base = f"; the base model's {'stays' if same else 'changes'}"
+        before, after = one.toolchains["base_full"], one.toolchains["base_changed"]
+        base = f"; the base model's {'stays' if before == after else 'changes'}"
+        base = base if before or after else "; the base model names no command, before or after"
     proved = {"no_flip", "not_certified"} if one.method == CERTIFIED else set()  # which the proof says already
     notes = [f"Note: {FLAGS.get(flag, flag)}." for flag in one.flags if flag not in proved]
     who = METHOD.get(one.method, f"The method {one.method}")
@@ -111,6 +112,8 @@ def over_cases(group: Sequence[Explanation]) -> str:
     asked = [one.toolchains for one in group if "base_full" in one.toolchains]
     base = [chains["base_full"] != chains["base_changed"] for chains in asked]
     also = f" (the base model's: {np.mean(base):.0%})" if base else ""
+    silent = base and not any(chains[key] for chains in asked for key in ("base_full", "base_changed"))
+    also = " (the base model names no command in any)" if silent else also
     flags = {flag: sum(flag in r["flags"] for r in records) for flag in FLAGS}
     notes = "".join(f"; in {count(n, 'case')} {FLAGS[flag]}" for flag, n in flags.items() if n)
     return (

@@ -127,13 +127,13 @@ def switches(shares: pd.DataFrame, norms: pd.Series | None = None) -> str:
     )
 
 
-def foretold(correlations: pd.Series, *, modules: int) -> str:
-    """How well cheap numbers rank the modules as switching off does: name -> Spearman correlation over the modules."""
-    chance = 1.96 / np.sqrt(max(modules - 1, 1))
+def foretold(correlations: pd.Series, *, units: int, unit: str = "module") -> str:
+    """How well cheap numbers rank the units as switching off does: name -> Spearman correlation over the units."""
+    chance = 1.96 / np.sqrt(max(units - 1, 1))
     said = ", ".join(f"{name} {value:+.2f}" for name, value in correlations.items())
     above = ", ".join(correlations.index[correlations > chance]) or "none of them"
     return (
-        f"Rank correlation with what goes when a module is switched off: {said}. Over {count(modules, 'module')} "
+        f"Rank correlation with what goes when a {unit} is switched off: {said}. Over {count(units, unit)} "
         f"chance alone reaches {chance:.2f} in one of twenty; above that is {above}."
     )
 

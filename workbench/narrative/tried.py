@@ -31,13 +31,16 @@ def outcome(one: Outcome, names: Mapping[str, str]) -> str:
         right = "right" if full == one.case.toolchain else "not the right one"
         if not one.removed:
             said.append(f"The {model} model answers {was}, which is {right}; {lead}.")
+        elif not (full or now):
+            said.append(f"The {model} model names no command, before or after.")
         elif full != now:
             said.append(f"The {model} model's toolchain changes from {was} to {chain(now, names)}.")
         else:
             said.append(f"The {model} model's toolchain stays {was}; {lead}.")
     if one.removed and one.changed("tuned"):
         both = "Since both change, this shows what the task needs, not what tuning added."
-        said.append(both if one.changed("base") else "Only the tuned model changes.")
+        if one.changed("base") or one.toolchains["base_full"]:
+            said.append(both if one.changed("base") else "Only the tuned model changes.")
     return " ".join(said)
 
 
@@ -98,7 +101,7 @@ def setting(settings: Settings, found: Answered) -> str:
 
 
 def picked(rows: pd.DataFrame, measures: Sequence[str], one: int | None) -> str:
-    """An element by every measure, with its rank among its own kind. rows: of one case, `shift.side_by_side`."""
+    """An element by every measure, with its rank among its own kind. rows: of one case, `shift.with_measures`."""
     some = rows[rows["element"] == one]
     if some.empty or not measures:
         return ""

@@ -35,7 +35,7 @@ from workbench.shift.setting import Answered, Settings
 class ShiftPanel(ShiftShown):
     """Explores one case at a time. In JupyterLab the live `widget` is shown, everywhere else its still picture.
 
-    elements: rows of `workbench.shift.side_by_side` of these cases; None: nothing is known of their elements. folder:
+    elements: rows of `workbench.shift.with_measures` of these cases; None: nothing is known of their elements. folder:
     where exports go; None: they are links only. ValueError: the model has no adapter, or there is no case.
     """
 

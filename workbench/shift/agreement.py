@@ -10,13 +10,12 @@ import pandas as pd
 
 from workbench.cases import Case, Fact
 from workbench.explain import LEARNED, Explanation
-from workbench.shift.groups import by_element, element_name
+from workbench.shift.groups import element_name
 from workbench.stats import auroc, bootstrap_mean
 
 Values = Sequence[Sequence[float] | np.ndarray | None]
 """A measure: per case the values of its elements (n,); None where it is not known."""
 
-ATTENTION = "attention"
 DESCRIPTION = ("case", "element", "kind", "node", "name", "needed", "degree")  # of an element; other columns measure it
 
 
@@ -38,24 +37,6 @@ def masks_by_case(explanations: Iterable[Explanation]) -> tuple[list[Case], dict
     ids = [case for case in found[methods[0]] if case in shared]
     masks = {f"mask ({name.replace('_', ' ')})": [found[name][case].degrees for case in ids] for name in methods}
     return [found[methods[0]][case].case for case in ids], masks
-
-
-def side_by_side(
-    cases: Sequence[Case],
-    *,
-    masks: Mapping[str, Sequence[Sequence[float]]],
-    attention: Sequence[Sequence[float]],
-    shift: pd.DataFrame,
-    value: str = "context_relative",
-) -> pd.DataFrame:
-    """One row per element and case: `case, element, kind, node, name, needed, degree`, then one column per measure.
-
-    masks: name of a measure -> per case the degrees of removal (n,). attention: per case (n,). shift: what
-    `token_shift` gave for these cases; its column `value` is averaged over the layers, one measure per projection,
-    `<projection> shift`. For the rest see `element_rows`.
-    """
-    table = with_measures(element_rows(cases), cases, {**masks, ATTENTION: attention})
-    return table.join(by_element(shift, value=value), on=["case", "element"])
 
 
 def element_rows(cases: Sequence[Case]) -> pd.DataFrame:
@@ -99,7 +80,7 @@ def _descriptions(case: Case) -> list[tuple]:
 
 
 def measures_of(table: pd.DataFrame) -> list[str]:
-    """The names of the measures in a table of `side_by_side` or `Measurement.table`."""
+    """The names of the measures in a table of `Measurement.table`."""
     return [name for name in table.columns if name not in DESCRIPTION]
 
 
@@ -121,7 +102,7 @@ def separation(table: pd.DataFrame, *, kind: str, rng: np.random.Generator) -> p
 
 
 def as_records(table: pd.DataFrame, *names: str) -> dict[str, dict[str, float | None]]:
-    """A table of `rank_agreement` or `separation` for a manifest: row -> column -> number, None where undefined.
+    """A table of `agreement_tests` or `separation` for a manifest: row -> column -> number, None where undefined.
 
     names: the columns that name a row, joined by ` and `.
     """

@@ -53,7 +53,8 @@ def deletions(
         raise ValueError(f"{len(games)} games must be those of the table's {len(groups)} cases, in the same order")
     rows = []
     for done, (game, (_, group)) in enumerate(zip(games, groups, strict=True), start=1):
-        rows += _of_case(game, group, ks=ks, kinds=kinds, control=control, draws=draws, rng=rng)
+        plans = _planned(game, group, ks=ks, kinds=kinds, control=control, draws=draws, rng=rng)
+        rows += _asked(game, list(plans))
         if progress:
             progress(done)
     return pd.DataFrame(rows, columns=["case", "measure", "kind", "k", *OUTCOMES, *(f"random_{o}" for o in OUTCOMES)])
@@ -69,24 +70,14 @@ class Deletion(NamedTuple):
     by_chance: tuple[tuple[int, ...], ...]
 
 
-def _of_case(
-    game: Game,
-    group: pd.DataFrame,
-    *,
-    ks: Sequence[int],
-    kinds: Sequence[str],
-    control: str,
-    draws: int,
-    rng: np.random.Generator,
-) -> list[tuple]:
+def _asked(game: Game, plans: Sequence[Deletion]) -> list[tuple]:
     """The rows of one case: all masks are asked together."""
-    found = list(_planned(game, group, ks=ks, kinds=kinds, control=control, draws=draws, rng=rng))
-    sets = {one: None for plan in found for one in (plan.chosen, *plan.by_chance)}
+    sets = {one: None for plan in plans for one in (plan.chosen, *plan.by_chance)}
     keep = without(game.n, [*sets, ()])
     values, same = game(keep), kept(game, keep)
     outcome = {one: (values[-1] - v, float(not s)) for one, v, s in zip(sets, values, same, strict=False)}
     rows = []
-    for plan in found:
+    for plan in plans:
         chance = np.mean([outcome[one] for one in plan.by_chance], axis=0)
         rows.append((game.case.id, plan.measure, plan.kind, plan.k, *outcome[plan.chosen], *chance))
     return rows

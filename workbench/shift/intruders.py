@@ -57,17 +57,6 @@ class Intruders:
                 rows.append((k, threshold, len(among), certain, undecided, *_beside(certain, null)))
         return pd.DataFrame(rows, columns=list(SWEPT))
 
-    def by_module(self, *, k: int = 10, threshold: float = 0.5) -> pd.DataFrame:
-        """One row a module, `module, layer, projection`, then as in `sweep` from `vectors` on."""
-        rows = []
-        for i, (_, group) in enumerate(self.cosines.groupby("module", sort=False)):
-            among = group[group["vector"] <= k]
-            certain = int((among["at_most"] < threshold).sum())
-            undecided = int((among["cosine"] < threshold).sum()) - certain
-            null = (self.drawn[:, i, :k] < threshold).sum(axis=1)
-            rows.append((*group.iloc[0][list(COLUMNS[:3])], len(among), certain, undecided, *_beside(certain, null)))
-        return pd.DataFrame(rows, columns=[*COLUMNS[:3], *SWEPT[2:]])
-
 
 def intruder_dimensions(
     adapter_folder: str | os.PathLike[str],

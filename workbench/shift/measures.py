@@ -169,4 +169,4 @@ MEASURES: dict[str, Callable[[Measurement], Values]] = {
     **{f"{name} shift": partial(projection_shift, name) for name in PROJECTIONS},
     SALIENCY: module_shift,
 }
-"""Name of a measure -> its values case by case; names of masks and shifts are those of `side_by_side`."""
+"""Name of a measure -> its values case by case; a mask that is given has its own name."""

@@ -41,7 +41,7 @@ def agreement_tests(
 ) -> pd.DataFrame:
     """Mean rank correlation of every two measures on the elements of each kind, with what chance would reach.
 
-    table: what `side_by_side` or `Measurement.table` gave; a case counts for a pair where both measures are known of
+    table: what `Measurement.table` gave; a case counts for a pair where both measures are known of
     all its elements of the kind and neither is constant. statistics: `kendall` (tau-b), `spearman`.
     control: a column, say `degree`, that is held fixed: coefficients are partial ones, and values are dealt out anew
     among elements that are equal in it.
@@ -61,19 +61,6 @@ def agreement_tests(
     for name, adjust in (("holm", holm), ("bh", benjamini_hochberg)):
         whole[name] = whole.groupby("statistic", sort=False)["p"].transform(lambda p, f=adjust: f(p.to_numpy()))
     return whole[["statistic", "kind", "first", "second", *COLUMNS, "holm", "bh"]]
-
-
-def rank_agreement(
-    table: pd.DataFrame,
-    *,
-    kind: str,
-    rng: np.random.Generator,
-    draws: int = 999,
-    statistic: str = "spearman",
-    control: str | None = None,
-) -> pd.DataFrame:
-    """The rows of `agreement_tests` for one kind and statistic, unadjusted: `first, second, mean, ..., p`."""
-    return _of_kind(table, kind, [statistic], rng=rng, draws=draws, control=control)[statistic]
 
 
 def _of_kind(

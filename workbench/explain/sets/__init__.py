@@ -3,5 +3,3 @@
 from workbench.explain.sets.diverse import disjoint_pairs, diverse_flip_sets
 from workbench.explain.sets.minimal import minimal_flip_set, minimal_sufficient_set
 from workbench.explain.sets.result import ElementSet
-
-__all__ = ["ElementSet", "disjoint_pairs", "diverse_flip_sets", "minimal_flip_set", "minimal_sufficient_set"]
