@@ -43,7 +43,7 @@ def answers(client: Client, batches: Sequence[Batch], resources: Mapping[str, fl
     resources: what a worker must offer. ConnectionError: the scheduler dropped the work.
     """
     threads = _Threads(client, resources)
-    coming, suspects, out = shares(batches, threads), deque[Batch](), dict[str, tuple[Batch, Future]]()
+    coming, suspects, out = shares(batches, threads), deque[Batch](), dict[Any, tuple[Batch, Future]]()
     queue = as_completed([], loop=client.loop)
 
     def submit(some: Iterator[Batch]) -> None:
