@@ -109,7 +109,7 @@ def test_a_changed_file_or_input_makes_a_stage_stale(tmp_path: Path) -> None:
     assert runs.check_stage(tmp_path, "kg") == ["file result.txt is gone"]
 
 
-def test_complete_compares_config_and_inputs(tmp_path: Path) -> None:
+def test_a_stage_is_complete_as_long_as_its_inputs_are(tmp_path: Path) -> None:
     table = tmp_path / "table.tsv"
     table.write_text("t")
     finish(tmp_path, "kg", inputs={"table": table})

@@ -122,7 +122,10 @@ def cluster(tmp_path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
         return started[-1]
 
     port = address.rpartition(":")[2]
-    start("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+    scheduler = start("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
+    with socket.socket() as one:  # on a busy machine it takes longer to start than a client waits
+        while one.connect_ex(("127.0.0.1", int(port))) and scheduler.poll() is None:
+            time.sleep(0.1)
     how = ("--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", "--no-nanny", "--resources", "GPU=1")
     workers = [start("worker", address, *how) for _ in range(2)]
     yield address, workers

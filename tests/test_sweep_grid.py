@@ -217,6 +217,7 @@ plain = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), plain, max_size=3), min_size=1, max_size=4))
 def test_whatever_comes_out_of_a_task_fits_into_one_table(found):
     rows = [row_of(str(i), {}, found=one) for i, one in enumerate(found)]

@@ -14,7 +14,7 @@ from workbench.train.__main__ import main
 
 FEW = "--train-cases 40 --held-out-cases 2 --held-out-sequences 0 --held-out-tool-cases 0 --seed 3".split()
 SMALL = "--steps 4 --batch 4 --rank 4 --modules q_proj --checkpoint-every 2 --seed 3 --no-base".split()
-LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
+LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1"]
 LAUNCH += ["--mixed_precision=no", "--dynamo_backend=no", "--main_process_port=0", "-m", "workbench.train"]
 
 
@@ -29,6 +29,7 @@ def test_two_processes_train_what_one_does(tmp_path, packed):
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.count("step 4 of 4") == 1  # one of the two tells
     one, two = (json.loads((tmp_path / name / "card.json").read_text()) for name in ("one", "two"))
+    assert [card["training"]["processes"] for card in (one, two)] == [1, 2]
     for history in ("loss", "held_out_loss"):
         losses = [[row["loss"] for row in card["training"][history]] for card in (one, two)]
         assert losses[0] == pytest.approx(losses[1], abs=1e-3)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from workbench.artifacts.origin import PACKAGE_FOLDER
+
 DISTRIBUTION = "lora-workbench"  # as pyproject.toml names it; `workbench` is another project's on the package index
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = PACKAGE_FOLDER.resolve().parent
 
 
 def this_command() -> str:

@@ -93,7 +93,7 @@ def load(
 ) -> LanguageModel:
     """Loads a base model and, when given, the PEFT adapter in the folder `adapter`.
 
-    name: `reader`, `smollm2` (`workbench.smollm2`), a Hugging Face id or a local folder. Only safetensors are read and
+    name: `reader`, `smollm2` (see there), a Hugging Face id or a local folder. Only safetensors are read and
     no code of the model's is run.
     names: node id -> name of the graph. trainable: whether the adapter's weights take gradients.
     Raises ModelError when the model cannot be loaded.

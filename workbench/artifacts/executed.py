@@ -112,7 +112,8 @@ def _sealed(stage_folder: Path, name: str) -> tuple[dict[str, Any], list[str]]:
         return {}, [f"its executed copy {path} cannot be read"]
     changes = [] if whole else [f"its executed copy {path} was changed"]
     if recorded.get("manifest_sha256") != sha256_file(stage_folder / MANIFEST):
-        changes.append(f"the stage was made by another run since its executed copy {path}")
+        told = f"its manifest is not the one that its executed copy {path} tells of"
+        changes.append(f"{told}: the stage was made again by hand, or edited")
     return recorded, changes
 
 

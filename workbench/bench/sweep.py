@@ -124,8 +124,8 @@ def cut(batch: Batch) -> Iterator[Batch]:
 
 def with_a_kill(file: Path, out: Path) -> dict[str, int]:
     """How many tasks a sweep with two workers has, and how many are done, when one is killed after its first rows."""
-    killed, quiet = 0, {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    process = subprocess.Popen([*PROGRAM, *words_of(file, out, max(WORKERS))], env=environment(), **quiet)
+    words, killed = [*PROGRAM, *words_of(file, out, max(WORKERS))], 0
+    process = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while process.poll() is None and not killed:
         killed = kill_one(out / ROWS)
         time.sleep(LOOK_SECONDS)

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from workbench import __version__
-from workbench.cli import app, bench, diff, exit, kg, models, run, show, sweep, verify
+from workbench.cli import app, bench, exit, kg, models, origins, run, sweep
 from workbench.cli.screen import OutputError, complain, flush, result, settle
 from workbench.extras import this_command
 
-COMMANDS = (run, show, verify, diff, app, bench, sweep, kg, models)
+COMMANDS = (run, origins, app, bench, sweep, kg, models)
 
 Command = Callable[[argparse.Namespace], int]
 

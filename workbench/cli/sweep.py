@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,9 +113,13 @@ def _swept(
     from workbench.sweep.results import rows_of
 
     where, workers = {"workers": options.workers, "resources": grid.resources}, set[str]()
-    with signals_as_exceptions(), connected(options.scheduler, **where, say=say) as client:
+    with (
+        signals_as_exceptions(),
+        connected(options.scheduler, **where, say=say) as client,
+        closing(answers(client, left, grid.resources)) as coming,
+    ):
         started = time.perf_counter()
-        for batch, answer in answers(client, left, grid.resources):
+        for batch, answer in coming:
             rows = rows_of(batch, answer)
             results.add(rows)
             workers |= {row["worker"] for row in rows if row["worker"]}

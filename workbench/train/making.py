@@ -26,7 +26,7 @@ from workbench.train.progress import Progress
 from workbench.train.qlora import train
 from workbench.train.recipe import Recipe, Splits
 from workbench.train.scores import judged, shares_right
-from workbench.train.world import is_main
+from workbench.train.world import is_main, world
 
 SHARES = (0.0, 0.3, 0.6)  # of needed facts withheld when the adapter is judged
 SPLITS = ("held_out_sequences", "held_out", "held_out_tools", "showcase")
@@ -103,6 +103,7 @@ class Making:
             "device": device,
             "packages": package_versions(),
             "training": {
+                "processes": world(),
                 "steps": result.steps,
                 "rows": rows,
                 "seconds": result.seconds,
