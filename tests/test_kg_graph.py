@@ -187,7 +187,5 @@ def test_no_module_of_the_graph_imports_in_a_circle() -> None:
 
 
 def test_the_graph_is_imported_without_importers_and_without_torch() -> None:
-    code = (
-        "import sys; from workbench import kg; print([m for m in sys.modules if 'importers' in m or m == 'torch'])"
-    )
+    code = "import sys; from workbench import kg; print([m for m in sys.modules if 'importers' in m or m == 'torch'])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
