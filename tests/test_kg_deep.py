@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.kg import load_edam
+from workbench.kg.agreement import FILES
 from workbench.kg.edam import Edam, EdamTerm
 from workbench.kg.importers import FactItem, Node, Provenance, assemble
 from workbench.kg.published import Plausibility
-from workbench.kg.rules import first_error
-from workbench.kg.tsv import FILES, RawRow, TableError
+from workbench.kg.table import first_error
+from workbench.kg.tsv import RawRow, TableError
 
 DEEP = 5_000  # a recursion ends far above it
 FEW = range(5)  # so few that an error shows the whole way round

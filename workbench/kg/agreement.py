@@ -21,7 +21,7 @@ import networkx as nx
 
 from workbench.kg import licence
 from workbench.kg.edam import ROOTS, load_edam
-from workbench.kg.rules import OWN_TERM
+from workbench.kg.rows import OWN_TERM
 
 Record = dict[str, Any]
 TOO_GENERAL = frozenset(ROOTS.values()) | {"format_2330", "format_2333"}  # textual and binary format confirm nothing

@@ -11,7 +11,7 @@ from workbench.kg.importers.extensions import COMPRESSION, SPOKEN
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot
 from workbench.kg.importers.vocabulary import Term, Vocabulary, licence_id, text, texts
 from workbench.kg.names import MAX_URL, is_url, slug
-from workbench.kg.rules import branch_of
+from workbench.kg.rows import branch_of
 
 MANY = 2000  # ports of a command, terms of a port: more is a broken record
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
