@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.kg import load_edam
-from workbench.kg.agreement import FILES
 from workbench.kg.edam import Edam, EdamTerm
 from workbench.kg.importers import FactItem, Node, Provenance, assemble
 from workbench.kg.published import Plausibility
+from workbench.kg.rows import FILES
 from workbench.kg.table import first_error
 from workbench.kg.tsv import RawRow, TableError
 

@@ -15,8 +15,9 @@ from workbench.kg.links import Links
 from workbench.kg.plan import Planner
 from workbench.kg.port import MAIN
 from workbench.kg.published import known_links, links_allowed, published_links
+from workbench.kg.rows import Table
 from workbench.kg.store import load_graph
-from workbench.kg.table import Table, default_folder, read_table
+from workbench.kg.table import default_folder, read_table
 from workbench.sampler import DRAWN, WIDER, Sampler, SamplingConfig
 from workbench.sampling import sample_cases
 from workbench.stats import proportion

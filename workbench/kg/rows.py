@@ -1,4 +1,7 @@
-"""The rows of a table: a class for each of its files, whose fields say which columns there are and what they hold."""
+"""The rows of a table: a class for each of its files, whose fields say which columns there are and what they hold.
+
+Errors, and what is read of a file: `workbench.kg.tsv`; rules about the content: `workbench.kg.table`.
+"""
 
 from __future__ import annotations
 
@@ -106,6 +109,29 @@ class State:
     state: Annotated[str, Column("state")]
     axis: Annotated[str, Column("state")]
     meaning: Annotated[str, Column("text")]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of the files in file order, and the digest of the files they came from."""
+
+    terms: tuple[Term, ...]
+    formats: tuple[Encoding, ...]
+    tools: tuple[Tool, ...]
+    commands: tuple[Command, ...]
+    sources: tuple[Source, ...]
+    digest: str
+    states: tuple[State, ...] = ()
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """What the table does not say and links are judged without, in words; () for a table that says all."""
+        said = {
+            "ports with kinds of data (links hold where formats match)": any(c.needs for c in self.commands),
+            "the standing of commands (all count alike)": any(c.standing for c in self.commands),
+            "states of data": bool(self.states),
+        }
+        return tuple(what for what, there in said.items() if not there)
 
 
 def _columns_of(row: type) -> tuple[Column, ...]:

@@ -10,28 +10,22 @@ import hashlib
 import importlib.resources
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import networkx as nx
 
-from workbench.kg.agreement import FILES
 from workbench.kg.edam import BRANCHES, EDAM_ID, Edam, load_edam
 from workbench.kg.licence import spdx
 from workbench.kg.names import is_url, name_key
 from workbench.kg.port import MAIN
 from workbench.kg.rows import (
+    FILES,
     OWN_TERM,
     REACHES,
     STANDINGS,
     Column,
-    Command,
-    Encoding,
-    Source,
-    State,
-    Term,
-    Tool,
+    Table,
     branch_of,
 )
 from workbench.kg.tsv import RawRow, TableError, parse, read_bytes
@@ -52,29 +46,6 @@ PLAIN: dict[str, tuple[Callable[[str], object], str, str]] = {  # kind of value 
         "Write channel::package or https://host/path",
     ),
 }
-
-
-@dataclass(frozen=True)
-class Table:
-    """The rows of the files in file order, and the digest of the files they came from."""
-
-    terms: tuple[Term, ...]
-    formats: tuple[Encoding, ...]
-    tools: tuple[Tool, ...]
-    commands: tuple[Command, ...]
-    sources: tuple[Source, ...]
-    digest: str
-    states: tuple[State, ...] = ()
-
-    @property
-    def lacks(self) -> tuple[str, ...]:
-        """What the table does not say and links are judged without, in words; () for a table that says all."""
-        said = {
-            "ports with kinds of data (links hold where formats match)": any(c.needs for c in self.commands),
-            "the standing of commands (all count alike)": any(c.standing for c in self.commands),
-            "states of data": bool(self.states),
-        }
-        return tuple(what for what, there in said.items() if not there)
 
 
 def default_folder() -> Traversable:

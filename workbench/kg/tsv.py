@@ -14,10 +14,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.agreement import FILES
 from workbench.kg.names import MAX_NAME, MAX_URL, shorten
 from workbench.kg.port import Port, carried, is_ports, parse_ports
-from workbench.kg.rows import ROWS, Column
+from workbench.kg.rows import FILES, ROWS, Column
 
 MAY_BE_BARE = ("terms.tsv", "formats.tsv", "states.tsv")  # a header and no rows is fine
 MAY_BE_MISSING = ("states.tsv",)  # a table without states, or without ports at all
