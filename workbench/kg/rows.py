@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Annotated, get_args, get_type_hints
 
 from workbench.kg.edam import BRANCHES, EDAM_ID
@@ -150,6 +151,7 @@ ROWS: dict[str, type] = {
 FILES = {file: _columns_of(row) for file, row in ROWS.items()}
 
 
+@lru_cache(1 << 15)
 def branch_of(term_id: str) -> str:
     """The branch of an EDAM id or an own term, "" for anything else."""
     return re.split("[_:]", term_id)[0] if EDAM_ID.fullmatch(term_id) or OWN_TERM.fullmatch(term_id) else ""

@@ -18,6 +18,7 @@ from workbench.kg.names import MAX_NAME, MAX_URL, shorten
 from workbench.kg.port import Port, carried, is_ports, parse_ports
 from workbench.kg.rows import FILES, ROWS, Column
 
+INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of Unicode
 MAY_BE_BARE = ("terms.tsv", "formats.tsv", "states.tsv")  # a header and no rows is fine
 MAY_BE_MISSING = ("states.tsv",)  # a table without states, or without ports at all
 
@@ -170,7 +171,7 @@ def _check_values(row: RawRow, column: Column) -> None:
             raise row.error(column.name, "empty value between two |", "Remove the extra |")
         if len(value) > limit:
             raise row.error(column.name, f"{len(value)} characters, {limit} are allowed", "Shorten it", value=value)
-        if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in value):
+        if not value.isprintable() and any(unicodedata.category(one) in INVISIBLE for one in value):
             raise row.error(column.name, "control or invisible character", "Remove it", value=value)
         if value in values[:index]:
             raise row.error(column.name, "value given twice in one cell", "Keep one", value=value)
