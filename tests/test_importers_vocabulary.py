@@ -15,7 +15,7 @@ from workbench.kg.importers.records import Given, Port, port_terms
 from workbench.kg.importers.vocabulary import licence_id, text, texts
 from workbench.kg.licence import spdx
 from workbench.kg.names import MAX_NAME, slug
-from workbench.kg.rules import OWN_TERM, branch_of
+from workbench.kg.rows import OWN_TERM, branch_of
 
 VOCABULARY = Vocabulary()
 

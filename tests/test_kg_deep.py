@@ -6,11 +6,13 @@ import networkx as nx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.kg import load_edam, plausibility
+from workbench.kg import load_edam
 from workbench.kg.edam import Edam, EdamTerm
 from workbench.kg.importers import FactItem, Node, Provenance, assemble
-from workbench.kg.rules import first_error
-from workbench.kg.tsv import FILES, RawRow, TableError
+from workbench.kg.published import Plausibility
+from workbench.kg.rows import FILES
+from workbench.kg.table import first_error
+from workbench.kg.tsv import RawRow, TableError
 
 DEEP = 5_000  # a recursion ends far above it
 FEW = range(5)  # so few that an error shows the whole way round
@@ -90,4 +92,4 @@ def test_a_deep_ontology_is_looked_up_and_imported() -> None:
     items += [FactItem("command:a", "output", deepest, here), FactItem("format_9", "input", "command:b", here)]
     graph = assemble(items, edam=edam)
     assert graph.number_of_nodes() == DEEP + 2
-    assert plausibility.Plausibility(graph).accepts(("command:a", "command:b"))
+    assert Plausibility(graph).accepts(("command:a", "command:b"))

@@ -10,7 +10,7 @@ import pytest
 
 from workbench.kg import build_graph, read_table
 from workbench.kg.importers import IMPORTERS, FactItem, Item, Node, Provenance, Report, assemble
-from workbench.kg.plausibility import Plausibility, check, known_as
+from workbench.kg.published import Plausibility, check, known_as
 
 HERE = Provenance("here", "1", "MIT")
 SHARED = Path(os.environ.get("WORKBENCH_SHARED", Path(__file__).resolve().parents[2] / "shared"))

@@ -12,7 +12,7 @@ from kg_tables import GOOD, edited, with_row, write_table
 
 from workbench.kg import TableError, build_graph, digest, facts_table, read_table
 from workbench.kg.names import shorten
-from workbench.kg.tsv import FILES
+from workbench.kg.rows import FILES
 
 GFFCOMPARE = ("gffcompare", "operation_0361", "format_2306", "format_2306", "", "data_3134")
 

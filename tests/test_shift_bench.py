@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from workbench.adapter_folder import AdapterFolder
+from workbench.adapter_folder import AdapterError, AdapterFolder
 from workbench.bench import measure, spectra
 
 

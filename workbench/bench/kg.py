@@ -119,7 +119,7 @@ def _links(shared: Path, seed: int, random_pairs: int) -> dict[str, Any]:
     from workbench.kg import build_graph, read_table
     from workbench.kg.importers import IMPORTERS, Report, assemble
     from workbench.kg.merge import merge
-    from workbench.kg.plausibility import check
+    from workbench.kg.published import check
 
     flows = assemble(IMPORTERS["workflow"](shared / "samples" / "galaxy_workflows", Report()))
     graphs = {"shipped": build_graph(read_table()), "tables": assemble(IMPORTERS["tables"](shared / "data", Report()))}

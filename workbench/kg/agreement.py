@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ import networkx as nx
 
 from workbench.kg import licence
 from workbench.kg.edam import ROOTS, load_edam
-from workbench.kg.rules import OWN_TERM
+from workbench.kg.names import plain_name
+from workbench.kg.rows import OWN_TERM
 
 Record = dict[str, Any]
 TOO_GENERAL = frozenset(ROOTS.values()) | {"format_2330", "format_2333"}  # textual and binary format confirm nothing
@@ -68,19 +69,12 @@ def agreement(graph: nx.MultiDiGraph, folder: str | Path) -> list[AgreementRow]:
 
     Raises `FileNotFoundError` when `folder` lacks the registry files.
     """
-    verdicts: dict[str, list[str]] = defaultdict(list)
+    verdicts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for claim, verdict, _ in _verdicts(graph, Path(folder)):
-        verdicts[claim.relation].append(verdict)
+        verdicts[claim.relation][verdict] += 1
     return [
-        AgreementRow(
-            relation,
-            facts=len(found),
-            checked=len(found) - found.count("unknown"),
-            exact=found.count("exact"),
-            related=found.count("related"),
-            unknown=found.count("unknown"),
-        )
-        for relation, found in verdicts.items()
+        AgreementRow(name, n.total(), n.total() - n["unknown"], n["exact"], n["related"], n["unknown"])
+        for name, n in verdicts.items()
     ]
 
 
@@ -112,20 +106,20 @@ def _verdict(claim: Claim, theirs: set[str]) -> str:
 def _claims(graph: nx.MultiDiGraph) -> Iterator[Claim]:
     """Facts by tool, then inputs and outputs by command; the same fact of two commands of a tool counts once."""
     tool_of = {h: t for h, t, relation in graph.edges(keys=True) if relation == "command_of"}
-    found: dict[Claim, None] = {}
-    for relation in ("input", "output", "input_data", "output_data", "performs", "has_topic", "licensed_under"):
-        for head, tail, _ in sorted(edge for edge in graph.edges(keys=True) if edge[2] == relation):
-            subject, value = (tail, head) if relation.startswith("input") else (head, tail)
-            found[Claim(relation, tool_of.get(subject, subject), value.removeprefix("license:"))] = None
-    for relation in ("homepage", "download"):
-        for node, place in sorted(graph.nodes(data=relation)):
-            if place and graph.nodes[node]["type"] == "tool":
-                found[Claim(relation, node, place)] = None
-    for relation in ("input", "output"):
-        for head, tail, _ in sorted(edge for edge in graph.edges(keys=True) if edge[2] == relation):
-            subject, value = (tail, head) if relation == "input" else (head, tail)
-            found[Claim(f"{relation} (by command)", subject, value)] = None
-    return iter(found)
+
+    def stated(relation: str) -> Iterator[tuple[str, str]]:
+        for head, tail in sorted(edge[:2] for edge in graph.edges(keys=True) if edge[2] == relation):
+            yield (tail, head) if relation.startswith("input") else (head, tail)
+
+    tools = [node for node, kind in sorted(graph.nodes(data="type")) if kind == "tool"]
+    claims = [
+        Claim(relation, tool_of.get(subject, subject), value.removeprefix("license:"))
+        for relation in ("input", "output", "input_data", "output_data", "performs", "has_topic", "licensed_under")
+        for subject, value in stated(relation)
+    ]
+    claims += [Claim(r, t, graph.nodes[t][r]) for r in ("homepage", "download") for t in tools if graph.nodes[t].get(r)]
+    claims += [Claim(f"{r} (by command)", *pair) for r in ("input", "output") for pair in stated(r)]
+    return iter(dict.fromkeys(claims))
 
 
 class _Registry:
@@ -135,18 +129,18 @@ class _Registry:
         tools, components = (_read(folder / name) for name in FILES)
         self.tools: dict[str, Record] = {}
         for key in ("biotools_id", "id"):
-            self.tools.update({_plain(record[key]): record for record in tools if record.get(key)})
+            self.tools.update({plain_name(record[key]): record for record in tools if record.get(key)})
         self.components: dict[str, list[Record]] = defaultdict(list)
         for record in components:
-            self.components[_plain(record["id"].split(":", 1)[1])].append(record)
+            self.components[plain_name(record["id"].split(":", 1)[1])].append(record)
 
     def statements(self, graph: nx.MultiDiGraph, claim: Claim) -> set[str]:
         """What the registries say about the claim's subject and relation; empty when they are silent."""
         if claim.relation.endswith("(by command)"):
             side = claim.relation.split()[0] + "s"
-            return _formats(self.components.get(_plain(claim.subject.removeprefix("command:")), ()), side)
+            return _formats(self.components.get(plain_name(claim.subject.removeprefix("command:")), ()), side)
         keys = (claim.subject.removeprefix("tool:"), graph.nodes[claim.subject].get("biotools_id", ""))
-        record = next((self.tools[_plain(key)] for key in keys if _plain(key) in self.tools), None)
+        record = next((self.tools[plain_name(key)] for key in keys if plain_name(key) in self.tools), None)
         return READ[claim.relation](record) if record else set()
 
 
@@ -186,16 +180,11 @@ READ: dict[str, Callable[[Record], set[str]]] = {
 }
 
 
-def _plain(name: str) -> str:
-    """Letters and digits alone, so that `samtools sort` meets `samtools/sort` and `samtools_sort`."""
-    return re.sub(r"[^a-z0-9]", "", name.lower())
-
-
 def _same_term(ours: str, theirs: str) -> bool:
     if not theirs.startswith("ext:"):  # an extension stands where the registry names no EDAM format
         return ours == theirs
     edam = load_edam()
-    return _plain(edam.label(ours) if ours in edam else ours.partition(":")[2]) == _plain(theirs[4:])
+    return plain_name(edam.label(ours) if ours in edam else ours.partition(":")[2]) == plain_name(theirs[4:])
 
 
 def _near_term(ours: str, theirs: str) -> bool:

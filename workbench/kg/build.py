@@ -15,8 +15,7 @@ import networkx as nx
 
 from workbench.kg.edam import Edam, load_edam
 from workbench.kg.port import COMPANION, OPTIONAL, Port
-from workbench.kg.rules import branch_of
-from workbench.kg.table import Table
+from workbench.kg.rows import Table, branch_of
 
 Fact = tuple[str, str, str]  # head node, relation, tail node
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import networkx as nx
 
 from workbench.kg.paths import PathError, showcase
-from workbench.kg.rules import STANDINGS
+from workbench.kg.rows import STANDINGS
 
 OWNED = ("command_of", "input", "output", "input_data", "output_data", "performs", "has_topic", "licensed_under")
 

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from typing import Any
 
 import networkx as nx
 
@@ -106,9 +107,10 @@ class Links:
             needs = {COMPANION: about.get("companion_ports", ()), OPTIONAL: about.get("optional_ports", ())}
             need = next((need for need, numbers in needs.items() if side == "input" and number in numbers), MAIN)
             formats = frozenset(item for item in items if types[item] == "format")
-            flow = self.flow(formats, items - formats, about.get(f"{side}_states", {}).get(str(number), ()))
+            states = about.get(f"{side}_states", {}).get(str(number), ())
             carries = side == "output" and number in about.get("carrying_ports", ())
-            ports[node].append(replace(flow, number=number, need=need, carries=carries))
+            port = {"number": number, "need": need, "carries": carries}
+            ports[node].append(self.flow(formats, items - formats, states, **port))
         if side == "input":
             for node in stated:
                 about = graph.nodes[node]
@@ -132,14 +134,14 @@ class Links:
         sides = (port.formats, port.kinds)
         return any(terms and all(self.above([one]) & INDEXES for one in terms) for terms in sides)
 
-    def flow(self, formats: Iterable[str], kinds: Iterable[str], states: Iterable[str] = ()) -> Flow:
-        """What somebody has in hand: any of the formats, any of the kinds, in these states."""
+    def flow(self, formats: Iterable[str], kinds: Iterable[str], states: Iterable[str] = (), **port: Any) -> Flow:
+        """What somebody has in hand: any of the formats, any of the kinds, in these states. port: what else it is."""
         axes: defaultdict[str, set[str]] = defaultdict(set)
         for state in states:
             axes[self._axes.get(state, state)].add(state)
         formats, kinds = frozenset(formats), frozenset(kinds)
         named = tuple((axis, frozenset(some)) for axis, some in sorted(axes.items()))
-        return Flow(formats, kinds, self.above(formats), self.above(kinds), named)
+        return Flow(formats, kinds, self.above(formats), self.above(kinds), named, **port)
 
     def above(self, terms: Iterable[str]) -> frozenset[str]:
         """The terms and all above them."""
@@ -193,15 +195,12 @@ class Links:
         if not made:
             return []
         given = made[0] if len(made) == 1 else [one for out in zip(*made, strict=True) for one in out]
-        return list(
-            dict.fromkeys([one for one in given if end is None or end in one.formats or end in one.above_kinds])
-        )
+        return list(dict.fromkeys([o for o in given if end is None or end in o.formats or end in o.above_kinds]))
 
     def _make(self, flow: Flow, format: str | None, command: str) -> tuple[Flow, ...]:
         """By output, what a command gives once it has taken a flow as `format`; empty where it does not take it."""
         for port in self.takes.get(command, ()):
-            into = port.need == MAIN and (format is None or format in port.formats)
-            if into and fits(flow, port, format=format):
+            if port.need == MAIN and (format is None or format in port.formats) and fits(flow, port, format=format):
                 outs = self.gives.get(command, ())
                 made = (self.carry(flow, out) if out.carries else lasting(flow, out) for out in outs)
                 return tuple(self._known.setdefault(one, one) for one in made)

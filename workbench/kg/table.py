@@ -1,122 +1,51 @@
 """The table a graph is made from: TSV files, read and checked as a whole.
 
-`read_table` either gives a table that keeps every rule or raises one `TableError` that names the first broken rule.
+`read_table` either gives a table that keeps every rule or raises one `TableError` that names the first broken rule. The
+form of the files is checked in `workbench.kg.tsv`; the rules here are about ids, references, names and cycles.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.resources
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterator
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
 
-from workbench.kg.edam import Edam, load_edam
-from workbench.kg.port import Port
-from workbench.kg.rules import first_error
-from workbench.kg.tsv import FILES, RawRow, parse, read_bytes
+import networkx as nx
+
+from workbench.kg.edam import BRANCHES, EDAM_ID, Edam, load_edam
+from workbench.kg.licence import spdx
+from workbench.kg.names import is_url, name_key
+from workbench.kg.port import MAIN
+from workbench.kg.rows import (
+    FILES,
+    OWN_TERM,
+    REACHES,
+    STANDINGS,
+    Column,
+    Table,
+    branch_of,
+)
+from workbench.kg.tsv import RawRow, TableError, parse, read_bytes
 
 Folder = str | Path | Traversable
-
-
-@dataclass(frozen=True)
-class Term:
-    """A term of the table's own, for what EDAM lacks: id `format:hisat2_index`, its name, the terms above it."""
-
-    term: str
-    name: str
-    is_a: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """A format and the kinds of data it holds."""
-
-    format: str
-    encodes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Tool:
-    """A tool: a package of one or more commands. `license` is an SPDX id, `download` a package or an address.
-
-    reach: how widely it is used, from "1" (rare, new or fading) over "3" (well known in its field) to "5" (in nearly
-    every laboratory's pipelines); "" where the table does not say.
-    """
-
-    tool: str
-    name: str
-    biotools_id: str
-    topics: tuple[str, ...]
-    license: str
-    homepage: str
-    download: str
-    reach: str = ""
-
-
-@dataclass(frozen=True)
-class Command:
-    """One call of a tool (`samtools sort`) with the formats and data it reads and writes.
-
-    standing: one of `STANDINGS`, "" where the table does not say. needs, gives: the ports, () where it does not state
-    them; formats and kinds of data are then all that is known.
-    """
-
-    command: str
-    tool: str
-    operations: tuple[str, ...]
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    input_data: tuple[str, ...]
-    output_data: tuple[str, ...]
-    standing: str = ""
-    needs: tuple[Port, ...] = ()
-    gives: tuple[Port, ...] = ()
-
-
-@dataclass(frozen=True)
-class Source:
-    """A place data is downloaded from, with what it delivers."""
-
-    source: str
-    name: str
-    homepage: str
-    formats: tuple[str, ...]
-    data: tuple[str, ...]
-    gives: tuple[Port, ...] = ()
-
-
-@dataclass(frozen=True)
-class State:
-    """A state of data that a port may name. States of one axis exclude one another: `coordinate_sorted`, `unsorted`."""
-
-    state: str
-    axis: str
-    meaning: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """The rows of the files in file order, and the digest of the files they came from."""
-
-    terms: tuple[Term, ...]
-    formats: tuple[Encoding, ...]
-    tools: tuple[Tool, ...]
-    commands: tuple[Command, ...]
-    sources: tuple[Source, ...]
-    digest: str
-    states: tuple[State, ...] = ()
-
-    @property
-    def lacks(self) -> tuple[str, ...]:
-        """What the table does not say and links are judged without, in words; () for a table that says all."""
-        said = {
-            "ports with kinds of data (links hold where formats match)": any(c.needs for c in self.commands),
-            "the standing of commands (all count alike)": any(c.standing for c in self.commands),
-            "states of data": bool(self.states),
-        }
-        return tuple(what for what, there in said.items() if not there)
+Rows = dict[str, list[RawRow]]
+_SLUG = re.compile(r"[a-z0-9][a-z0-9._+-]*")
+_STATE = re.compile(r"[a-z][a-z0-9_]*")
+_PACKAGE = re.compile(r"[A-Za-z0-9._-]+::[A-Za-z0-9._+-]+")
+PLAIN: dict[str, tuple[Callable[[str], object], str, str]] = {  # kind of value -> test, rule, advice
+    "standing": (STANDINGS.__contains__, "no standing", f"Give one of {', '.join(STANDINGS)}, or leave it empty"),
+    "reach": (REACHES.__contains__, "no reach", f"Give one of {', '.join(REACHES)}, or leave it empty"),
+    "state": (_STATE.fullmatch, "not a state or axis", "Use a-z, 0-9 and _ only"),
+    "url": (is_url, "not an http(s) address", "Write it in full, as https://host/path"),
+    "download": (
+        lambda value: _PACKAGE.fullmatch(value) or is_url(value),
+        "neither a package nor an http(s) address",
+        "Write channel::package or https://host/path",
+    ),
+}
 
 
 def default_folder() -> Traversable:
@@ -134,18 +63,8 @@ def read_table(folder: Folder | None = None, *, edam: Edam | None = None) -> Tab
     rows = {file: parse(file, content[file]) if file in content else [] for file in FILES}
     if error := first_error(rows, edam or load_edam()):
         raise error
-    return Table(
-        terms=tuple(Term(**_fields(row)) for row in rows["terms.tsv"]),
-        formats=tuple(Encoding(**_fields(row)) for row in rows["formats.tsv"]),
-        tools=tuple(Tool(**_fields(row)) for row in rows["tools.tsv"]),
-        commands=tuple(
-            Command(**_fields(row), needs=row.ports_of("inputs"), gives=row.ports_of("outputs"))
-            for row in rows["commands.tsv"]
-        ),
-        sources=tuple(Source(**_fields(row), gives=row.ports_of("formats")) for row in rows["sources.tsv"]),
-        digest=_digest(content),
-        states=tuple(State(**_fields(row)) for row in rows["states.tsv"]),
-    )
+    made = {file.removesuffix(".tsv"): tuple(row.made() for row in rows[file]) for file in FILES}
+    return Table(**made, digest=_digest(content))
 
 
 def digest(folder: Folder | None = None) -> str:
@@ -166,5 +85,150 @@ def _place(folder: Folder | None) -> Path | Traversable:
     return Path(folder) if isinstance(folder, str) else folder
 
 
-def _fields(row: RawRow) -> dict[str, Any]:
-    return {column.name: row.cells[column.name] if column.many else row.one(column.name) for column in FILES[row.file]}
+def first_error(rows: Rows, edam: Edam) -> TableError | None:
+    """The first broken rule, by file (in the order of `FILES`) and row, or None."""
+    order = list(FILES)
+    checks = (
+        _values(rows, edam), _keys(rows), _cycles(rows), _own_names(rows, edam), _names(rows, edam), _ports(rows)
+    )  # fmt: skip
+    # a tool without commands may be the echo of a mistyped tool id, so it is told only when all else is well
+    found = [error for check in checks for error in check] or list(_idle_tools(rows))
+    return min(found, key=lambda error: (order.index(error.file), error.row), default=None)
+
+
+def _values(rows: Rows, edam: Edam) -> Iterator[TableError]:
+    own = {row.one("term") for row in rows["terms.tsv"]}
+    tools = {row.one("tool") for row in rows["tools.tsv"]}
+    for file, columns in FILES.items():
+        for row in rows[file]:
+            for column in columns:
+                for value in row.cells[column.name]:
+                    yield from _value(row, column, value, own=own, tools=tools, edam=edam)
+
+
+def _value(
+    row: RawRow, column: Column, value: str, *, own: set[str], tools: set[str], edam: Edam
+) -> Iterator[TableError]:
+    broken: tuple[str, str] | None = None
+    if column.kind in (*BRANCHES, "term"):
+        # a term of one's own may hang directly below a root; nothing else may point to one
+        branch = branch_of(row.one("term")) if column.kind == "term" else column.kind
+        broken = _term(value, branch, own=own, edam=edam, allow_root=column.kind == "term") if branch else None
+    elif column.kind == "tool" and value not in tools:
+        broken = ("unknown tool", "Add it to tools.tsv or correct the id")
+    elif column.kind == "id":
+        broken = _id(value, column.name)
+    elif column.kind == "license" and spdx(value) != value:
+        better = spdx(value) or "MIT, GPL-3.0-or-later, ... or LicenseRef-..."
+        broken = ("not one SPDX licence id", f"Write {better} (see https://spdx.org/licenses)")
+    elif column.kind in PLAIN and not PLAIN[column.kind][0](value):
+        broken = PLAIN[column.kind][1:]
+    if broken:
+        yield row.error(column.name, *broken, value=value)
+
+
+def _term(value: str, branch: str, *, own: set[str], edam: Edam, allow_root: bool) -> tuple[str, str] | None:
+    if EDAM_ID.fullmatch(value):
+        return edam.check(value, branch, allow_root=allow_root)
+    if not OWN_TERM.fullmatch(value):
+        return (
+            f"not a term id, a {branch} is needed",
+            f"Write an EDAM id ({branch}_1234) or an own term ({branch}:name)",
+        )
+    if value not in own:
+        return "unknown own term", "Add it to terms.tsv or correct the id"
+    if branch_of(value) != branch:
+        return f"wrong branch, a {branch} is needed", f"Give a {branch}_... or {branch}:... id"
+    return None
+
+
+def _id(value: str, column: str) -> tuple[str, str] | None:
+    if column == "term":
+        advice = f"Write a branch ({', '.join(BRANCHES)}), a colon and a name of a-z, 0-9 and _"
+        return None if OWN_TERM.fullmatch(value) else ("not an own term id", advice)
+    advice = "Use a-z, 0-9 and . _ + - only, beginning with a letter or digit"
+    return None if _SLUG.fullmatch(value) else (f"not a {column} id", advice)
+
+
+def _keys(rows: Rows) -> Iterator[TableError]:
+    """The first column of every file is its key."""
+    for file, columns in FILES.items():
+        seen: dict[str, int] = {}
+        key = columns[0].name
+        for row in rows[file]:
+            first = seen.setdefault(row.one(key), row.row)
+            if first != row.row:
+                yield row.error(key, f"duplicate {key}, already in row {first}", "Merge the rows or rename one")
+
+
+def _cycles(rows: Rows) -> Iterator[TableError]:
+    """The first own term from which is_a leads back to itself, with the shortest way there and back."""
+    is_a = nx.DiGraph((row.one("term"), parent) for row in rows["terms.tsv"] for parent in row.cells["is_a"])
+    cycles = [terms for terms in nx.strongly_connected_components(is_a) if len(terms) > 1]
+    above_itself = set().union(nx.nodes_with_selfloops(is_a), *cycles)
+    for row in rows["terms.tsv"]:
+        if (term := row.one("term")) in above_itself:
+            ways = (nx.shortest_path(is_a, parent, term) for parent in is_a[term] if nx.has_path(is_a, parent, term))
+            way = " -> ".join([term, *min(ways, key=len)])
+            yield row.error("is_a", "cycle in is_a", "Remove one of its links", value=way)
+            return
+
+
+def _own_names(rows: Rows, edam: Edam) -> Iterator[TableError]:
+    """An own term must not repeat what EDAM has."""
+    for row in rows["terms.tsv"]:
+        if found := edam.find(row.one("name"), branch_of(row.one("term"))):
+            yield row.error("name", "EDAM has a term of this name", f"Use {found} in place of an own term")
+
+
+def _names(rows: Rows, edam: Edam) -> Iterator[TableError]:
+    """Names that a prompt could not tell apart: one name space for all that lies on paths, one per other type."""
+    seen: dict[tuple[str, str], tuple[str, str]] = {}
+    for space, node, name, row, column in _named(rows, edam):
+        other, place = seen.setdefault((space, name_key(name)), (node, f"{row.file} row {row.row}"))
+        if other != node:
+            rule = f"same name as {other} ({place}) but for case and blanks"
+            advice = "Rename one, or use another term, so that a reader can tell them apart"
+            yield row.error(column, rule, advice, value=name)
+
+
+def _named(rows: Rows, edam: Edam) -> Iterator[tuple[str, str, str, RawRow, str]]:
+    """(name space, node, name, row, column) of everything a row names; what stands above an own term does not count."""
+    for row in rows["terms.tsv"]:
+        yield _space(row.one("term")), row.one("term"), row.one("name"), row, "name"
+    for file, columns in FILES.items():
+        for row in rows[file]:
+            for column in columns:
+                for value in row.cells[column.name] if column.kind in BRANCHES else ():
+                    if value in edam:
+                        yield _space(value), value, edam.label(value), row, column.name
+    for row in rows["tools.tsv"]:
+        yield "tool", f"tool:{row.one('tool')}", row.one("name"), row, "name"
+    for row in rows["commands.tsv"]:
+        yield "path", f"command:{row.one('command')}", row.one("command"), row, "command"
+    for row in rows["sources.tsv"]:
+        yield "path", f"source:{row.one('source')}", row.one("name"), row, "name"
+
+
+def _space(term_id: str) -> str:
+    branch = branch_of(term_id)
+    return "path" if branch in ("format", "data") else branch
+
+
+def _ports(rows: Rows) -> Iterator[TableError]:
+    """States must be known, and a command needs something that is no companion."""
+    known = {row.one("state") for row in rows["states.tsv"]}
+    for row in (*rows["commands.tsv"], *rows["sources.tsv"]):
+        for column, ports in row.ports.items():
+            for state in (state for port in ports for state in port.states):
+                if state not in known:
+                    yield row.error(column, "unknown state", "Add it to states.tsv or correct it", value=state)
+        if "inputs" in row.ports and not any(port.need == MAIN for port in row.ports["inputs"]):
+            yield row.error("inputs", "no main input, which a chain could follow", "Take the mark off one port")
+
+
+def _idle_tools(rows: Rows) -> Iterator[TableError]:
+    used = {row.one("tool") for row in rows["commands.tsv"]}
+    for row in rows["tools.tsv"]:
+        if row.one("tool") not in used:
+            yield row.error("tool", "tool without commands", "Add a row to commands.tsv or remove the tool")

@@ -1,4 +1,4 @@
-"""The table files: their columns, and reading them as raw rows.
+"""The table files: their rows, and reading them.
 
 A file is UTF-8 text, one header line, cells parted by tabs, several values in a cell parted by `|`. There is no
 quoting, so a cell can hold neither a tab nor a line break. What commands read and write, and what sources deliver, is
@@ -12,60 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 from workbench.kg.names import MAX_NAME, MAX_URL, shorten
 from workbench.kg.port import Port, carried, is_ports, parse_ports
+from workbench.kg.rows import FILES, ROWS, Column
 
-
-@dataclass(frozen=True)
-class Column:
-    """One column: `kind` says what a value is (id, name, url, license, tool, or an EDAM branch)."""
-
-    name: str
-    kind: str
-    many: bool = False
-    required: bool = True
-    absent: bool = False  # whether a file may do without the column
-    data: str = ""  # the column of kinds of data that ports in this one fill
-
-
-def _many(name: str, kind: str, *, required: bool = True, absent: bool = False, data: str = "") -> Column:
-    return Column(name, kind, many=True, required=required, absent=absent, data=data)
-
-
-# In reading order: what later files point to comes first, so that the first error is the cause and not its echo.
-FILES: dict[str, tuple[Column, ...]] = {
-    "terms.tsv": (Column("term", "id"), Column("name", "name"), _many("is_a", "term")),
-    "formats.tsv": (Column("format", "format"), _many("encodes", "data")),
-    "tools.tsv": (
-        Column("tool", "id"),
-        Column("name", "name"),
-        Column("biotools_id", "text", required=False),
-        _many("topics", "topic"),
-        Column("license", "license"),
-        Column("homepage", "url"),
-        Column("download", "download"),
-        Column("reach", "reach", required=False, absent=True),
-    ),
-    "commands.tsv": (
-        Column("command", "name"),
-        Column("tool", "tool"),
-        _many("operations", "operation"),
-        Column("standing", "standing", required=False, absent=True),
-        _many("inputs", "format", data="input_data"),
-        _many("outputs", "format", data="output_data"),
-        _many("input_data", "data", required=False, absent=True),
-        _many("output_data", "data", required=False, absent=True),
-    ),
-    "sources.tsv": (
-        Column("source", "id"),
-        Column("name", "name"),
-        Column("homepage", "url"),
-        _many("formats", "format", data="data"),
-        _many("data", "data", required=False, absent=True),
-    ),
-    "states.tsv": (Column("state", "state"), Column("axis", "state"), Column("meaning", "text")),
-}
+INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of Unicode
 MAY_BE_BARE = ("terms.tsv", "formats.tsv", "states.tsv")  # a header and no rows is fine
 MAY_BE_MISSING = ("states.tsv",)  # a table without states, or without ports at all
 
@@ -99,9 +52,12 @@ class RawRow:
         """The single value of a column, "" where the cell is empty."""
         return next(iter(self.cells[column]), "")
 
-    def ports_of(self, column: str) -> tuple[Port, ...]:
-        """The ports of a column, () where its cell is a plain list."""
-        return self.ports.get(column, ())
+    def made(self) -> Any:
+        """The row as an object of its file's class."""
+        columns = FILES[self.file]
+        values = {column.name: self.cells[column.name] if column.many else self.one(column.name) for column in columns}
+        ports = {column.ports: self.ports[column.name] for column in columns if column.name in self.ports}
+        return ROWS[self.file](**values, **ports)
 
     def error(self, column: str, rule: str, advice: str, *, value: str | None = None) -> TableError:
         """A `TableError` at this row; `value` defaults to the cell."""
@@ -215,7 +171,7 @@ def _check_values(row: RawRow, column: Column) -> None:
             raise row.error(column.name, "empty value between two |", "Remove the extra |")
         if len(value) > limit:
             raise row.error(column.name, f"{len(value)} characters, {limit} are allowed", "Shorten it", value=value)
-        if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Zl", "Zp") for character in value):
+        if not value.isprintable() and any(unicodedata.category(one) in INVISIBLE for one in value):
             raise row.error(column.name, "control or invisible character", "Remove it", value=value)
         if value in values[:index]:
             raise row.error(column.name, "value given twice in one cell", "Keep one", value=value)

@@ -8,11 +8,12 @@ outputs they belong to: the formats of one port are alternatives, all ports but 
 node are needed together. What was wrong in the registry is in the report, line by line.
 """
 
-# ruff: noqa: F401  what is imported here is what the package offers
+# ruff: noqa: F401, I001  what is imported here is what the package offers
 from workbench.kg.importers import biotools, galaxy, graphml, nfcore, ontology, rdf, tables, triples, workflow
 from workbench.kg.importers.assemble import assemble
 from workbench.kg.importers.core import Importer, Options
 from workbench.kg.importers.items import FactItem, Item, Line, Node, Provenance, RegistryError, Report, Toolchain
+from workbench.kg.importers.items import Unit, write_report
 from workbench.kg.importers.mapping import read_mapping
 from workbench.kg.importers.ontology import read_edam
 from workbench.kg.importers.resume import Imported, import_registry

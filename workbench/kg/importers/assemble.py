@@ -13,7 +13,7 @@ from workbench.kg.build import Ends, Fact, check_graph, is_a_facts, vocabulary
 from workbench.kg.edam import Edam, load_edam
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot, Toolchain
 from workbench.kg.names import name_key
-from workbench.kg.rules import branch_of
+from workbench.kg.rows import branch_of
 
 SHARED_NAMES = {"format": "path", "data": "path", "command": "path", "source": "path"}  # one name space, as in a table
 OF_EDAM = ("EDAM", "CC-BY-SA-4.0")

@@ -7,33 +7,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from workbench.kg.importers.core import Importer, Options, one_file
-from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, Report, Spot, Unit
+from workbench.kg.importers.core import Importer, Options, ending_in
+from workbench.kg.importers.items import REGISTRIES, Item, Node, Provenance, Report, Spot, Unit
 from workbench.kg.importers.reading import json_records
 from workbench.kg.importers.records import (
-    CommandRecord,
+    Command,
     Given,
     Port,
-    ToolRecord,
+    Tool,
     command_items,
-    own_term_items,
-    port_terms,
+    source_items,
     tool_id,
     tool_items,
 )
-from workbench.kg.importers.vocabulary import Vocabulary, text
+from workbench.kg.importers.vocabulary import Vocabulary, listed, text
 
 Record = dict[str, Any]
 MAX_FUNCTIONS = 200
 _PACKAGE = re.compile(r"anaconda\.org/([\w.-]+)/([\w.-]+)", re.I)
-
-
-def units(path: Path) -> list[Unit]:
-    """The file given, or the JSON files of the folder."""
-    return one_file(path, ".json", ".jsonl")
 
 
 def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
@@ -59,17 +52,17 @@ def _entry(record: Record, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]
     for number, (place, function) in enumerate(functions[:MAX_FUNCTIONS], start=1):
         command = _command(function, short, number, place)
         yield from command_items(command, node, source, place, vocabulary)
-    if "Database portal" in _list(record.get("toolType")):
+    if "Database portal" in listed(record.get("toolType")):
         yield from _portal(record, node, functions, source, vocabulary)
 
 
-def _tool(record: Record, short: str, spot: Spot) -> ToolRecord:
+def _tool(record: Record, short: str, spot: Spot) -> Tool:
     addresses = [
         one.get("url") for key in ("download", "link") for _, one in _objects(record.get(key), Report().at("", key))
     ]
     packages = [match.groups() for url in addresses if isinstance(url, str) and (match := _PACKAGE.search(url))]
     downloads = _objects(record.get("download"), spot.at("download"))
-    return ToolRecord(
+    return Tool(
         id=short,
         name=record.get("name"),
         biotools_id=short,
@@ -82,7 +75,7 @@ def _tool(record: Record, short: str, spot: Spot) -> ToolRecord:
     )
 
 
-def _command(function: Record, short: str, number: int, spot: Spot) -> CommandRecord:
+def _command(function: Record, short: str, number: int, spot: Spot) -> Command:
     """Named after its call where one is given, else after the tool, from the second function on with its number."""
     call = text(function.get("cmd"), spot.at("cmd"), limit=60)
     name = short if number == 1 else f"{short} function {number}"
@@ -90,19 +83,16 @@ def _command(function: Record, short: str, number: int, spot: Spot) -> CommandRe
     ports = {side: _ports(function.get(side), spot.at(side)) for side in ("input", "output")}
     words = re.match(r"[\w.-]+( [a-z][\w.-]*)?(?= |$)", call)
     called = words[0] if words and words[0].split(" ")[0].lower() == short.lower() else name
-    return CommandRecord(id=name, name=called, operations=operations, inputs=ports["input"], outputs=ports["output"])
+    return Command(id=name, name=called, operations=operations, inputs=ports["input"], outputs=ports["output"])
 
 
 def _portal(
     record: Record, node: str, functions: list[tuple[Spot, Record]], source: Provenance, vocabulary: Vocabulary
 ) -> Iterator[Item]:
-    here = f"source:{node.partition(':')[2]}"
-    yield Node(here, "source", text(record.get("name"), Report().at("")) or node)
-    for place, function in functions[:MAX_FUNCTIONS]:
-        for port in _ports(function.get("output"), place.at("output")):
-            for term in port_terms(port, Report().at(""), vocabulary):  # told once, where the command was read
-                yield from own_term_items(term, source)
-                yield FactItem(here, "download_from", term.id, source)
+    untold = Report().at("")  # what is odd is told once, where the command was read
+    ports = [port for place, one in functions[:MAX_FUNCTIONS] for port in _ports(one.get("output"), place.at("output"))]
+    made = Node(f"source:{node.partition(':')[2]}", "source", text(record.get("name"), untold) or node)
+    yield from source_items(made, ports, source, [untold] * len(ports), vocabulary)
 
 
 def _ports(value: object, spot: Spot) -> list[Port]:
@@ -122,7 +112,7 @@ def _term(value: Record) -> Given:
 def _objects(value: object, spot: Spot) -> list[tuple[Spot, Record]]:
     """The objects of a list, or the one given in its place; anything else is told."""
     found = []
-    for index, one in enumerate([value] if isinstance(value, dict | str | int) else _list(value)):
+    for index, one in enumerate([value] if isinstance(value, dict | str | int) else listed(value)):
         place = spot if isinstance(value, dict) else spot.at(index)
         if isinstance(one, dict):
             found.append((place, one))
@@ -133,8 +123,4 @@ def _objects(value: object, spot: Spot) -> list[tuple[Spot, Record]]:
     return found
 
 
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-IMPORTER = Importer("biotools", units, read_unit)
+IMPORTER = Importer("biotools", ending_in(".json", ".jsonl"), read_unit)

@@ -72,6 +72,11 @@ def one_file(path: Path, *suffixes: str) -> list[Unit]:
     return [Unit(file, shown(file.relative_to(path)), root=path) for file in files_below(path, *suffixes)]
 
 
+def ending_in(*suffixes: str) -> Callable[[Path], list[Unit]]:
+    """`one_file` with these suffixes: what most importers read."""
+    return lambda path: one_file(path, *suffixes)
+
+
 def files_below(folder: Path, *suffixes: str) -> list[Path]:
     """Files below a folder by the end of their name, in any case, sorted; links out of the folder are not followed."""
     found, root = [], folder.resolve()

@@ -13,7 +13,7 @@ from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Repor
 from workbench.kg.importers.mapping import Words
 from workbench.kg.importers.vocabulary import Vocabulary, licence_id, text
 from workbench.kg.names import MAX_NAME, is_url, slug
-from workbench.kg.rules import OWN_TERM
+from workbench.kg.rows import OWN_TERM
 
 _EDAM_NAME = re.compile(r"(?:https?://(?:www\.)?edamontology\.org/|edam:)(\w+)", re.I)
 Given = dict[str, Any]  # a triple by our column names, values as the file has them

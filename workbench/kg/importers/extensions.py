@@ -1,155 +1,27 @@
-"""What file endings and datatype names mean, where EDAM does not say so itself: formats by ending, and own terms.
+"""What file endings and datatype names mean, where EDAM does not say so itself (`data/registries/endings.tsv`).
 
-A name stands for an EDAM format, for nothing (`auto`: any format at all), or for an own term `format:<name>` below the
-EDAM term given here; endings that occur nowhere in this file become own terms below the root of the formats.
+A name stands for an EDAM format (`format`), for nothing (`any`: any format at all), or for an own term `format:<name>`
+below the EDAM term given (`own`); endings that stand nowhere in it become own terms below the root of the formats.
 """
 
 from __future__ import annotations
 
-FORMATS: dict[str, str] = {  # ending or datatype name -> EDAM format
-    # sequences and reads
-    "fa": "format_1929",
-    "fas": "format_1929",
-    "fna": "format_1929",
-    "ffn": "format_1929",
-    "frn": "format_1929",
-    "faa": "format_1929",
-    "fsa": "format_1929",
-    "mfa": "format_1929",
-    "fastqsanger": "format_1932",
-    "fastqsolexa": "format_1933",
-    "fastqillumina": "format_1931",
-    "gb": "format_1936",
-    "gbk": "format_1936",
-    "gbff": "format_1936",
-    "embl": "format_1927",
-    "sra": "format_3698",
-    "twobit": "format_3009",
-    # alignments and trees
-    "aln": "format_1982",
-    "sto": "format_1961",
-    "stk": "format_1961",
-    "stockholm": "format_1961",
-    "nwk": "format_1910",
-    "nhx": "format_1910",
-    "tre": "format_1910",
-    "treefile": "format_1910",
-    "nex": "format_1912",
-    "nexus": "format_1912",
-    "phylip": "format_1997",
-    # mapped reads
-    "qnamesortedbam": "format_2572",
-    "qnameinputsortedbam": "format_2572",
-    "unsortedbam": "format_2572",
-    # annotation and tracks
-    "gff2": "format_1974",
-    "bedgraph": "format_3583",
-    "bdg": "format_3583",
-    "bg": "format_3583",
-    "bw": "format_3006",
-    "bb": "format_3004",
-    "wiggle": "format_3005",
-    "narrowpeak": "format_3613",
-    "broadpeak": "format_3614",
-    "2bit": "format_3009",
-    "vcfbgzip": "format_3016",
-    "gvcf": "format_3016",
-    "tbi": "format_3700",
-    # tables, text and reports
-    "tabular": "format_3475",
-    "htm": "format_2331",
-    "txt": "format_2330",
-    "text": "format_2330",
-    "log": "format_2330",
-    "out": "format_2330",
-    "ipynb": "format_3464",
-    "xls": "format_3468",
-    "excelxls": "format_3468",
-    "md": "format_2330",
-    "rst": "format_2330",
-    "expressionjson": "format_3464",
-    # pictures
-    "jpeg": "format_3579",
-    "tif": "format_3591",
-    "tiff": "format_3591",
-    "ometiff": "format_3727",
-    "ps": "format_3696",
-    "dcm": "format_3548",
-    # containers
-    "h5": "format_3590",
-    "hdf5": "format_3590",
-    "sqlite": "format_3621",
-    "db": "format_3621",
-    "nc": "format_3650",
-    "netcdf": "format_3650",
-    "tgz": "format_3981",
-    "bgz": "format_3615",
-    "bgzf": "format_3615",
-    "binary": "format_2333",
-    "bin": "format_2333",
-    # models, spectra, structures
-    "obo": "format_2549",
-    "owl": "format_2197",
-    "ttl": "format_3255",
-    "mzid": "format_3247",
-    "thermoraw": "format_3712",
-    "cif": "format_1477",
-    "mmcif": "format_1477",
-    "ent": "format_1476",
-    "smi": "format_1196",
-    "mol": "format_3815",
-    "hmm": "format_1370",
-    "hmm3": "format_3329",
-    "top": "format_3880",
-    "itp": "format_3883",
-    "gfa1": "format_3975",
-    "gfa2": "format_3976",
-    "gfa": "format_3975",
-}
-OWN: dict[str, str] = {  # ending without an EDAM format of its own -> the EDAM format it is a kind of
-    "fai": "format_3475",
-    "interval": "format_3475",
-    "paf": "format_2330",
-    "sizes": "format_3475",
-    "dict": "format_2330",
-    "list": "format_2330",
-    "ids": "format_2330",
-    "stats": "format_2330",
-    "flagstat": "format_2330",
-    "idxstats": "format_2330",
-    "table": "format_2330",
-    "csi": "format_2333",
-    "crai": "format_2333",
-    "gzi": "format_2333",
-    "sai": "format_2333",
-    "rds": "format_2333",
-    "rda": "format_2333",
-    "rdata": "format_2333",
-    "parquet": "format_2333",
-    "h5ad": "format_3590",
-    "h5mu": "format_3590",
-    "mcool": "format_3590",
-    "cool": "format_3590",
-    "kreport": "format_3475",
-    "bedpe": "format_3475",
-}
-SPOKEN = frozenset(  # formats that people name in prose; other format names are words as well (dat, raw, map)
-    """
-    fasta fastq fastqs bam sam cram vcf bcf gvcf gtf gff gff3 gff2 bed bedpe bedgraph wig bigwig bigbed bai csi tbi
-    fai crai gfa paf newick nexus phylip genbank embl mzml mgf csv tsv json yaml hdf5 h5ad sra pdb mmcif maf bim fam
-    """.split()
-)
-ANY = frozenset("auto data file files dir directory folder any input input_dataset sniff_ none na null".split())
-PACKING = {  # ending -> the format it is when nothing else is left of the name
-    "gz": "format_3989",
-    "gzip": "format_3989",
-    "bgz": "format_3615",
-    "bgzip": "format_3615",
-    "bz2": "",
-    "xz": "",
-    "zst": "format_4006",
-    "zstd": "format_4006",
-    "zip": "format_3987",
-    "lz4": "",
-}
+import csv
+import importlib.resources
+
+FILE = importlib.resources.files("workbench") / "data" / "registries" / "endings.tsv"
+
+
+def _named(kind: str) -> dict[str, str]:
+    """Ending or datatype name -> EDAM format, of one kind of rows."""
+    with FILE.open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["kind"] == kind]
+    return {name: row["term"] for row in rows for name in row["names"].split()}
+
+
+FORMATS = _named("format")
+OWN = _named("own")  # endings without an EDAM format of their own -> the EDAM format they are a kind of
+ANY = frozenset(_named("any"))
+SPOKEN = frozenset(_named("spoken"))  # formats people name in prose; others are words as well (dat, raw, map)
+PACKING = _named("packing")  # ending -> the format it is when nothing else is left of the name
 COMPRESSION = frozenset({"format_3989", "format_4006", "format_3615"})  # says how content is packed, not what it is

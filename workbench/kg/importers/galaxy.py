@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from workbench.kg.importers.core import Importer, Options, files_below, one_file, shown
-from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, Report, Spot, Unit
+from workbench.kg.importers.items import REGISTRIES, Item, Node, Provenance, Report, Spot, Unit
 from workbench.kg.importers.macros import Refused, expanded, tag_of
 from workbench.kg.importers.records import (
-    CommandRecord,
+    Command,
     Given,
     Port,
-    ToolRecord,
+    Tool,
     command_items,
-    own_term_items,
-    port_terms,
+    source_items,
     tool_id,
     tool_items,
 )
@@ -85,15 +84,15 @@ def _tool(source: Any, unit: Unit, spot: Spot, vocabulary: Vocabulary) -> Iterat
     operations = [Given(one) for one in _told(source.parse_edam_operations, spot.at("edam_operations"), [])]
     inputs = _inputs(root, spot.at("inputs"))
     name = text(root.get("name"), spot.at("@name")) or short
-    record = CommandRecord(short, name, operations, inputs, outputs, aliases=[short])
+    record = Command(short, name, operations, inputs, outputs, aliases=[short])
     yield from command_items(record, node, origin, spot, vocabulary)
     return None
 
 
-def _record(source: Any, tool: str, packages: list[str], references: list[str], spot: Spot) -> ToolRecord:
+def _record(source: Any, tool: str, packages: list[str], references: list[str], spot: Spot) -> Tool:
     dois = [e.text for e in source.root.iterfind("./citations/citation") if e.get("type") == "doi" and e.text]
     topics = [Given(one) for one in _told(source.parse_edam_topics, spot.at("edam_topics"), [])]
-    return ToolRecord(
+    return Tool(
         id=tool,
         name=tool,
         biotools_id=next(iter(references), None),
@@ -120,11 +119,9 @@ def _source(
     node = f"source:{slug(short)}"
     if node == "source:":
         return spot.dropped("source without an id", short)
-    yield Node(node, "source", text(root.get("name"), spot.at("@name")) or short)
-    for number, port in enumerate(outputs):
-        for term in port_terms(port, spot.at("outputs", number), vocabulary):
-            yield from own_term_items(term, origin)
-            yield FactItem(node, "download_from", term.id, origin)
+    name = text(root.get("name"), spot.at("@name")) or short
+    spots = [spot.at("outputs", number) for number in range(len(outputs))]
+    yield from source_items(Node(node, "source", name), outputs, origin, spots, vocabulary)
     return None
 
 

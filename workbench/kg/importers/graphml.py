@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.importers.core import Importer, Options, one_file, shown
+from workbench.kg.importers.core import Importer, Options, ending_in, shown
 from workbench.kg.importers.entities import Entities
 from workbench.kg.importers.items import Item, Report, Spot, Unit
 from workbench.kg.importers.mapping import COLUMNS, words
@@ -19,11 +19,6 @@ from workbench.kg.importers.reading import xml_events
 Data = dict[str, str]
 _KINDS = ("type", "kind", "entity_type", "category")
 _NAMES = ("name", "label", "title")
-
-
-def units(path: Path) -> list[Unit]:
-    """The file given, or the GraphML files of the folder."""
-    return one_file(path, ".graphml", ".xml")
 
 
 def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
@@ -84,4 +79,4 @@ def _local(element: Any) -> str:
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
-IMPORTER = Importer("graphml", units, read_unit)
+IMPORTER = Importer("graphml", ending_in(".graphml", ".xml"), read_unit)

@@ -16,15 +16,7 @@ from typing import Any, NamedTuple
 from workbench.kg.importers.core import Importer, Options, files_below, shown
 from workbench.kg.importers.items import REGISTRIES, Item, Provenance, Report, Spot, Toolchain, Unit
 from workbench.kg.importers.reading import read_yaml
-from workbench.kg.importers.records import (
-    CommandRecord,
-    Given,
-    Port,
-    ToolRecord,
-    command_items,
-    tool_id,
-    tool_items,
-)
+from workbench.kg.importers.records import Command, Given, Port, Tool, command_items, tool_id, tool_items
 from workbench.kg.importers.vocabulary import text, texts
 from workbench.kg.names import plain_key
 
@@ -80,7 +72,7 @@ def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
         return None
     node = yield from _tool(words, meta, unit, source, note, options)
     if node:
-        command = CommandRecord(
+        command = Command(
             id=" ".join(words),
             name=" ".join(words),
             inputs=_inputs(meta.get("input"), spot.at("input")),
@@ -132,7 +124,7 @@ def _tool(
         name = words[0]  # modules call a tool by one of its commands (bcftools: view)
     if plain_key(alias) != plain_key(name):
         spot.at(first).repaired(f"tool of another name, called {name} after its package", alias)
-    record = ToolRecord(
+    record = Tool(
         id=name,
         name=name,
         biotools_id=identifier,

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import EDAM_ID, ROOTS, Edam, terms_of
-from workbench.kg.importers.core import Importer, Options, one_file
-from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, RegistryError, Report, Spot, Unit
-from workbench.kg.importers.reading import numbered_lines, xml_events
+from workbench.kg.importers.core import Importer, Options, ending_in
+from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, RegistryError, Report, Unit
+from workbench.kg.importers.reading import table_rows, xml_events
 from workbench.kg.importers.vocabulary import text
 
 Row = dict[str, str]
@@ -21,11 +20,6 @@ _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _RDFS = "{http://www.w3.org/2000/01/rdf-schema#}"
 _EXTENSION = "{http://edamontology.org/}file_extension"
 MAX_CELL = 20_000  # characters that are kept of a cell
-
-
-def units(path: Path) -> list[Unit]:
-    """The file given, or the ontology files of the folder."""
-    return one_file(path, ".owl", ".rdf", ".xml", ".tsv", ".csv")
 
 
 def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
@@ -70,23 +64,8 @@ def _read(unit: Unit, note: Report) -> dict[str, Any]:
 def _table(unit: Unit, note: Report) -> Iterator[Row]:
     """The rows of the table, with a cell for every column."""
     header: list[str] = []
-    lines = numbered_lines(unit.path, unit.name, note)
-    spots: list[Spot] = []
-
-    def plain() -> Iterator[str]:
-        for spot, line in lines:
-            spots[:] = [spot]
-            yield line.replace("\0", "") + "\n"
-
-    reader = csv.reader(plain(), delimiter="," if unit.path.suffix.lower() == ".csv" else "\t")
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as problem:
-            (spots or [note.at(unit.name)])[0].dropped("not a row of a table", str(problem))
-            continue
+    by = "," if unit.path.suffix.lower() == ".csv" else "\t"
+    for spot, cells in table_rows(unit, note, quoted=True, by=by):
         if not header:
             header = cells
             if missing := [column for column in COLUMNS if column not in header]:
@@ -95,9 +74,10 @@ def _table(unit: Unit, note: Report) -> Iterator[Row]:
         note.record(unit.name)
         row = dict(zip(header, (cell[:MAX_CELL] for cell in cells), strict=False))
         if not EDAM_ID.fullmatch(row.get("Class ID", "").rsplit("/", 1)[-1]):
-            spots[0].dropped("class of none of the four branches", row.get("Class ID", ""))
+            spot.dropped("class of none of the four branches", row.get("Class ID", ""))
             continue
         yield dict.fromkeys((*header, _OBO + "replacedBy", _OBO + "consider"), "") | row
+    return None
 
 
 def _owl(unit: Unit, note: Report) -> Iterator[Row]:
@@ -126,4 +106,4 @@ def _joined(element: Any, *tags: str) -> str:
     return "|".join(value.strip().replace("|", "/") for value in values if value.strip())[:MAX_CELL]
 
 
-IMPORTER = Importer("edam", units, read_unit)
+IMPORTER = Importer("edam", ending_in(".owl", ".rdf", ".xml", ".tsv", ".csv"), read_unit)

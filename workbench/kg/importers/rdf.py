@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import BRANCHES, EDAM_ID
-from workbench.kg.importers.core import Importer, Options, one_file, quiet, shown
+from workbench.kg.importers.core import Importer, Options, ending_in, quiet, shown
 from workbench.kg.importers.entities import Entities
 from workbench.kg.importers.items import Item, Report, Spot, Unit
 from workbench.kg.importers.json_stream import MAX_DEPTH
@@ -39,11 +39,6 @@ NAMES = (
     "http://xmlns.com/foaf/0.1/name",
     "http://purl.org/dc/terms/title",
 )
-
-
-def units(path: Path) -> list[Unit]:
-    """The file given, or the RDF files of the folder."""
-    return one_file(path, *FORMATS)
 
 
 def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
@@ -217,8 +212,4 @@ def _check_json(unit: Unit, content: bytes, spot: Spot) -> bool:
     return True
 
 
-def _parts(value: Any) -> list[Any]:
-    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
-
-
-IMPORTER = Importer("rdf", units, read_unit)
+IMPORTER = Importer("rdf", ending_in(*FORMATS), read_unit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,30 @@ def numbered_lines(path: Path, name: str, note: Report) -> Iterator[tuple[Spot, 
                     yield spot, line
     except OSError as problem:
         note.at(name).dropped("file cannot be read", problem.strerror or "")
+
+
+def table_rows(unit: Unit, note: Report, *, quoted: bool, by: str = "\t") -> Iterator[tuple[Spot, list[str]]]:
+    """The cells of every row, with the place of its last line. quoted: CSV, where a cell may hold what parts them."""
+    lines = numbered_lines(unit.path, unit.name, note)
+    if not quoted:
+        yield from ((spot, line.split(by)) for spot, line in lines)
+        return
+    spots: list[Spot] = [note.at(unit.name, "line 1")]
+
+    def plain() -> Iterator[str]:
+        for spot, line in lines:
+            spots[:] = [spot]
+            yield line.replace("\0", "") + "\n"
+
+    reader = csv.reader(plain(), delimiter=by)
+    while True:
+        try:
+            row = next(reader)  # the place is known only once the row is read
+            yield spots[0], row
+        except StopIteration:
+            return
+        except csv.Error as problem:
+            spots[0].dropped("not a row of a table", str(problem))
 
 
 def json_lines(unit: Unit, note: Report) -> Iterator[tuple[Spot, Any]]:

@@ -11,7 +11,7 @@ from workbench.kg.importers.extensions import COMPRESSION, SPOKEN
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot
 from workbench.kg.importers.vocabulary import Term, Vocabulary, licence_id, text, texts
 from workbench.kg.names import MAX_URL, is_url, slug
-from workbench.kg.rules import branch_of
+from workbench.kg.rows import branch_of
 
 MANY = 2000  # ports of a command, terms of a port: more is a broken record
 _DOI = re.compile(r"10\.\d{4,9}/\S+")
@@ -41,7 +41,7 @@ class Port:
 
 
 @dataclass
-class ToolRecord:
+class Tool:
     """A tool, values as the registry writes them."""
 
     id: Any
@@ -58,7 +58,7 @@ class ToolRecord:
 
 
 @dataclass
-class CommandRecord:
+class Command:
     """A command, values as the registry writes them. id: what follows `command:`."""
 
     id: str
@@ -77,7 +77,7 @@ def tool_id(value: object, spot: Spot) -> str:
     return f"tool:{name}" if name else ""
 
 
-def tool_items(tool: ToolRecord, source: Provenance, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
+def tool_items(tool: Tool, source: Provenance, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
     """A tool's node, topics and licence; nothing where it has no id."""
     node = tool_id(tool.id, spot.at("id"))
     if not node:
@@ -102,7 +102,7 @@ def tool_items(tool: ToolRecord, source: Provenance, spot: Spot, vocabulary: Voc
 
 
 def command_items(
-    command: CommandRecord, tool: str, source: Provenance, spot: Spot, vocabulary: Vocabulary
+    command: Command, tool: str, source: Provenance, spot: Spot, vocabulary: Vocabulary
 ) -> Iterator[Item]:
     """A command's node and facts. tool: node id of the tool it belongs to."""
     node = f"command:{command.id}"
@@ -122,6 +122,17 @@ def command_items(
                 ends = (term.id, node) if side == "input" else (node, term.id)
                 yield from own_term_items(term, source)
                 yield FactItem(ends[0], relation, ends[1], source, number)
+
+
+def source_items(
+    node: Node, ports: Sequence[Port], source: Provenance, spots: Sequence[Spot], vocabulary: Vocabulary
+) -> Iterator[Item]:
+    """A source's node and what it delivers. spots: a place for each port."""
+    yield node
+    for port, spot in zip(ports, spots, strict=True):
+        for term in port_terms(port, spot, vocabulary):
+            yield from own_term_items(term, source)
+            yield FactItem(node.id, "download_from", term.id, source)
 
 
 def own_term_items(term: Term, source: Provenance) -> Iterator[Item]:

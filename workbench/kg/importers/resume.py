@@ -20,6 +20,7 @@ from workbench.artifacts.files import atomic_write_text, sha256_file
 from workbench.artifacts.outputs import check_outputs, is_inside
 from workbench.kg.importers.assemble import assemble
 from workbench.kg.importers.core import Importer, Options
+from workbench.kg.importers.extensions import FILE as ENDINGS
 from workbench.kg.importers.items import Item, Line, RegistryError, Report, Unit, from_plain, to_plain, write_report
 from workbench.kg.importers.mapping import words
 from workbench.kg.store import to_json
@@ -93,7 +94,7 @@ class _Cache:
     def __init__(self, folder: Path, importer: Importer, options: Options, *, keep: bool) -> None:
         self.folder, self.importer, self.options, self.keep = folder, importer, options, keep
         self.resumed = 0
-        code = [sha256_file(file) for file in sorted(Path(__file__).parent.glob("*.py"))]
+        code = [sha256_file(file) for file in (*sorted(Path(__file__).parent.glob("*.py")), Path(str(ENDINGS)))]
         self.base = repr([importer.name, code, options.vocabulary.edam.version, options.mapping])
         self.digests: dict[Path, str] = {}
 

@@ -16,16 +16,16 @@ from typing import Any
 
 from workbench.kg.edam import EDAM_ID
 from workbench.kg.importers.core import Importer, Options
-from workbench.kg.importers.items import REGISTRIES, UNKNOWN, FactItem, Item, Node, Provenance, Report, Spot, Unit
+from workbench.kg.importers.items import REGISTRIES, UNKNOWN, Item, Node, Provenance, Report, Spot, Unit
 from workbench.kg.importers.reading import json_lines, numbered_lines
 from workbench.kg.importers.records import (
-    CommandRecord,
+    Command,
     Given,
     Port,
-    ToolRecord,
+    Tool,
     command_items,
     own_term_items,
-    port_terms,
+    source_items,
     tool_id,
     tool_items,
 )
@@ -82,7 +82,7 @@ def _tool(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Iterato
     sources = record.get("sources")
     first = sources[0] if isinstance(sources, list) and sources else None
     package = re.sub(r"^conda:|=.*$", "", text(record.get("package"), spot.at("package")))
-    tool = ToolRecord(
+    tool = Tool(
         id=record.get("id"),
         name=record.get("name"),
         biotools_id=record.get("biotools_id"),
@@ -104,7 +104,7 @@ def _command(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Iter
     if not short.strip() or not tool:
         return spot.dropped("command without an id or tool", name)
     source = provenance(registry, name, spot.at("id"))
-    command = CommandRecord(
+    command = Command(
         id=name,
         name=re.sub(r"[/_]", " ", short, count=1) if registry == "nfcore" else short,
         operations=_given(record.get("ops"), spot.at("ops")),
@@ -124,11 +124,10 @@ def _source(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Itera
     source = provenance(record.get("source"), short, spot.at("source"))
     links = {key: text(record.get(key), spot.at(key), limit=2000) for key in ("homepage", "kind")}
     name = text(record.get("name"), spot.at("name")) or short
-    yield Node(f"source:{node}", "source", name, {key: value for key, value in links.items() if value})
-    for number, port in enumerate(_ports(record.get("outputs"), spot.at("outputs"))):
-        for term in port_terms(port, spot.at("outputs", number), vocabulary):
-            yield from own_term_items(term, source)
-            yield FactItem(f"source:{node}", "download_from", term.id, source)
+    made = Node(f"source:{node}", "source", name, {key: value for key, value in links.items() if value})
+    ports = _ports(record.get("outputs"), spot.at("outputs"))
+    spots = [spot.at("outputs", number) for number in range(len(ports))]
+    yield from source_items(made, ports, source, spots, vocabulary)
     return None
 
 

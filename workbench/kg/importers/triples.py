@@ -6,24 +6,18 @@ with these keys, or lists of three. See `workbench.kg.importers.mapping` for the
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.importers.core import Importer, Options, one_file, shown
+from workbench.kg.importers.core import Importer, Options, ending_in, shown
 from workbench.kg.importers.entities import Entities
 from workbench.kg.importers.items import Item, Report, Spot, Unit
 from workbench.kg.importers.mapping import COLUMNS, Words, words
-from workbench.kg.importers.reading import json_lines, numbered_lines
+from workbench.kg.importers.reading import json_lines, table_rows
 
 ENDS = ("head", "relation", "tail")
 _JSON = (".jsonl", ".ndjson", ".json")
-
-
-def units(path: Path) -> list[Unit]:
-    """The file given, or the files of triples in the folder."""
-    return one_file(path, ".tsv", ".csv", ".txt", *_JSON)
 
 
 def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
@@ -49,7 +43,8 @@ def _objects(unit: Unit, note: Report, meaning: Words) -> Iterator[tuple[Spot, d
 
 def _rows(unit: Unit, note: Report, meaning: Words) -> Iterator[tuple[Spot, dict[str, Any]]]:
     places: dict[str, int] = {}
-    for spot, cells in _cells(unit, note):
+    quoted = unit.path.suffix.lower() == ".csv"  # else parted by tabs, without quoting
+    for spot, cells in table_rows(unit, note, quoted=quoted, by="," if quoted else "\t"):
         if not places:
             places, headless = _places(cells, meaning)
             if not places:
@@ -73,29 +68,4 @@ def _places(header: list[str], meaning: Words) -> tuple[dict[str, int], bool]:
     return ({end: number for number, end in enumerate(ENDS)}, True) if len(header) == 3 else ({}, False)
 
 
-def _cells(unit: Unit, note: Report) -> Iterator[tuple[Spot, list[str]]]:
-    """The rows of a table: parted by tabs without quoting, or CSV."""
-    lines = numbered_lines(unit.path, unit.name, note)
-    if unit.path.suffix.lower() != ".csv":
-        for spot, line in lines:
-            yield spot, line.split("\t")
-        return
-    spots: list[Spot] = [note.at(unit.name, "line 1")]
-
-    def plain() -> Iterator[str]:
-        for spot, line in lines:
-            spots[:] = [spot]
-            yield line.replace("\0", "") + "\n"
-
-    reader = csv.reader(plain())
-    while True:
-        try:
-            row = next(reader)  # the place is known only once the row is read
-            yield spots[0], row
-        except StopIteration:
-            return
-        except csv.Error as problem:
-            spots[0].dropped("not a row of CSV", str(problem))
-
-
-IMPORTER = Importer("triples", units, read_unit)
+IMPORTER = Importer("triples", ending_in(".tsv", ".csv", ".txt", *_JSON), read_unit)

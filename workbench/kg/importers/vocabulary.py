@@ -170,6 +170,11 @@ def text(value: object, spot: Spot, *, limit: int = MAX_NAME) -> str:
     return clean
 
 
+def listed(value: object) -> list[Any]:
+    """The value where it is a list, else none."""
+    return value if isinstance(value, list) else []
+
+
 def texts(value: object, spot: Spot, *, limit: int = MAX_NAME) -> list[str]:
     """The texts of a list, or the one text given in its place, without the empty ones; see `text`."""
     values: Iterable[Any] = value if isinstance(value, list | tuple) else [value]

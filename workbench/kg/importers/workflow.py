@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from workbench.kg.importers.core import Importer, Options, one_file
+from workbench.kg.importers.core import Importer, Options, ending_in
 from workbench.kg.importers.items import REGISTRIES, Item, Provenance, Report, Spot, Toolchain, Unit
 from workbench.kg.importers.reading import json_records
-from workbench.kg.importers.records import CommandRecord, Given, Port, ToolRecord, command_items, tool_items
-from workbench.kg.importers.vocabulary import licence_id, text
+from workbench.kg.importers.records import Command, Given, Port, Tool, command_items, tool_items
+from workbench.kg.importers.vocabulary import licence_id, listed, text
 from workbench.kg.names import slug
 
 MAX_NESTING = 10  # of subworkflows
@@ -80,15 +79,10 @@ class _Flow:
     def given(self, output: str, visited: frozenset[tuple[int, str]]) -> list[Origin]:
         """The origins of what the workflow gives out by this label."""
         for step_id, (step, _) in self.steps.items():
-            for one in _list(step.get("workflow_outputs")):
+            for one in listed(step.get("workflow_outputs")):
                 if isinstance(one, dict) and output in (one.get("label"), one.get("output_name")):
                     return self.origins(step_id, str(one.get("output_name")), visited)
         return []
-
-
-def units(path: Path) -> list[Unit]:
-    """The file given, or the `.ga` files of the folder."""
-    return one_file(path, ".ga")
 
 
 def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
@@ -175,14 +169,14 @@ def command_of(step: dict[str, Any]) -> tuple[str, str]:
 
 
 def _call(command: str, call: _Call, source: Provenance, spot: Spot, options: Options) -> Iterator[Item]:
-    record = ToolRecord(id=call.tool, name=call.tool)
+    record = Tool(id=call.tool, name=call.tool)
     here = spot.at(command)
     if not slug(call.tool):
         return here.dropped("step whose tool id makes no name", call.tool)
     yield from tool_items(record, source, here, options.vocabulary)
     ports = [Port([Given(one) for one in sorted(formats) if _says(one)]) for _, formats in sorted(call.inputs.items())]
     outputs = [Port([Given(kind)]) for _, kind in sorted(call.outputs.items()) if _says(kind)]
-    made = CommandRecord(id=command, name=command, inputs=ports, outputs=outputs)
+    made = Command(id=command, name=command, inputs=ports, outputs=outputs)
     yield from command_items(made, f"tool:{slug(call.tool)}", source, here, options.vocabulary)
     return None
 
@@ -192,7 +186,7 @@ def _says(kind: str) -> bool:
 
 
 def _outputs(step: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for one in _list(step.get("outputs")):
+    for one in listed(step.get("outputs")):
         if isinstance(one, dict) and isinstance(one.get("name"), str):
             kind = one.get("type")
             yield one["name"], kind if isinstance(kind, str) else ""
@@ -210,11 +204,7 @@ def _port_label(key: str) -> str:
 def _pairs(value: object) -> list[tuple[str, Any]]:
     if isinstance(value, dict):
         return [(str(key)[:200], one) for key, one in value.items()]
-    return [(str(index), one) for index, one in enumerate(_list(value))]
+    return [(str(index), one) for index, one in enumerate(listed(value))]
 
 
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-IMPORTER = Importer("workflow", units, read_unit)
+IMPORTER = Importer("workflow", ending_in(".ga"), read_unit)
