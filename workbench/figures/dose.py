@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from workbench.figures.core import GREY, SERIES, Figure, Tip, house_style
+from workbench.figures.core import Figure, Tip, house_style
 from workbench.figures.forest import cases, forest
-from workbench.figures.panels import band, cells, label, legend, line, row
+from workbench.figures.palette import GREY
+from workbench.figures.panels import cells, label, legend, line, row
 
 
 @house_style()
@@ -26,8 +27,7 @@ def dose_curves(curves: Mapping[str, Mapping[str, pd.DataFrame]], *, units: Mapp
     for axes, (name, lines) in zip(panels, curves.items(), strict=True):
         for series, rows in lines.items():
             k, ends = every.index(series), rows.set_index("dose")["mean"]
-            band(axes, rows["dose"], rows["low"], rows["high"], colour=SERIES[k % len(SERIES)])
-            line(axes, k, rows["dose"], rows["mean"], name=series)
+            line(axes, k, rows["dose"], rows["mean"], name=series, within=[rows["low"], rows["high"]])
             told = [f"{value:.3g} at {dose:g}" for dose, value in ends.iloc[[0, -1]].items()]
             said.append(f"{name}, {series}: {', '.join(told)}")
         axes.axvline(1.0, color=GREY, lw=0.8, ls="--")
@@ -124,8 +124,7 @@ def kept_curves(tables: Mapping[str, pd.DataFrame], *, enough: float | None = No
     still, (axes,) = row(["95 % intervals over cases"], title=title, height=3.2)
     said = []
     for k, (name, rows) in enumerate(tables.items()):
-        band(axes, 100 * rows["part"], rows["low"], rows["high"], colour=SERIES[k % len(SERIES)])
-        line(axes, k, 100 * rows["part"], rows["exact"], name=name)
+        line(axes, k, 100 * rows["part"], rows["exact"], name=name, within=[rows["low"], rows["high"]])
         least = rows[rows["exact"] >= (enough or rows["exact"].iloc[-1])]["part"].min()
         said.append(f"{name}: {rows['exact'].iloc[0]:.2f} with none, {rows['exact'].iloc[-1]:.2f} with all")
         said[-1] += f", {enough:.2f} or more from {least:.0%} on" if enough is not None and least == least else ""

@@ -18,20 +18,16 @@ from matplotlib.patheffects import withStroke
 from workbench.figures.core import (
     DPI,
     FONT_SIZE,
-    GREY,
-    INK,
     LONGEST_TITLE,
-    LOOKS,
-    REMOVED,
     SMALL,
     WIDTH,
     Figure,
     Sheet,
     Tip,
     house_style,
-    look,
     still_text,
 )
+from workbench.figures.palette import GREY, INK, LOOKS, REMOVED, look
 
 Place = Literal["above", "below"]
 Points = np.ndarray  # (n, 2) float, inches
@@ -40,7 +36,7 @@ Mark = dict[str, Any]  # the style of an entry of the legend, for a line of matp
 POINTS_PER_INCH = 72
 GAP = 0.05  # inches between a link's end and its spot
 HEAD, KEY = 0.3, 0.24  # inches: for the title above what is drawn, and for a line of the legend below it
-KEYS = 6  # entries in a line of the legend
+KEYS = 5  # entries in a line of the legend
 DASHED: Any = (0, (3, 2))
 
 
@@ -139,7 +135,7 @@ def draw(
         borderaxespad=0.2, handlelength=2.4, columnspacing=1.6,
     )  # fmt: skip
     if below:
-        still.add_axes((0.1, 0.04 / whole, 0.9, (below - 0.04) / whole))
+        still.add_axes((0.13, 0.04 / whole, 0.87, (below - 0.04) / whole))
     tips = [Tip(axes, spot.x, spot.y, "\n".join(spot.hover)) for spot in spots if touched and spot.hover]
     return Figure(still, alt, tips)
 

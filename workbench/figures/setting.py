@@ -7,9 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from workbench.figures.agreement import measured
-from workbench.figures.core import BLUE, GREY, INK, ORANGE, PALE, RED, Figure, house_style
-from workbench.figures.panels import cells, label, legend, line, name_rows, row
+from workbench.figures.agreement import by_measure
+from workbench.figures.core import Figure, house_style
+from workbench.figures.palette import BLUE, GREY, INK, ORANGE, PALE, RED
+from workbench.figures.panels import cells, label, legend, line, row
 
 VALUES = {"margin": "lead, nats", "logprob": "log p, nats"}
 MOST = 30  # elements in one picture
@@ -74,13 +75,9 @@ def linked(rows: pd.DataFrame, measures: Sequence[str], *, picked: int | None = 
     title = f"{len(some)} of {len(rows)} {some['kind'].iloc[0]}s, the highest by {measures[0]}"
     if len(measures) > FITTING:
         title, measures = f"{title}; {FITTING} of {len(measures)} measures", _of_each_sort(measures)
-    still, panels = row(list(measures), title=title, height=1.2 + 0.17 * len(some))
     chosen = some["element"].to_numpy() == picked
-    for axes, name in zip(panels, measures, strict=True):
-        measured(axes, some[name], chosen, PICKED)
-    name_rows(
-        panels[0], [f"▶ {name}" if one else name for name, one in zip(some["name"], chosen, strict=True)], longest=34
-    )
+    named = some.assign(name=np.where(chosen, "▶ " + some["name"], some["name"]))
+    still = by_measure(named, measures, list(chosen), PICKED, title=title, longest=34)
     said = "; ".join(f"{n}: {float(some[n][chosen].iloc[0]):.3g}" for n in measures) if chosen.any() else "none picked"
     return Figure(still, f"{title}. Picked: {said}.")
 

@@ -9,8 +9,9 @@ import pandas as pd
 
 from workbench.cases import Case
 from workbench.figures.case_graph import needed
-from workbench.figures.core import GREY, INK, SMALL, Figure, Tip, house_style
+from workbench.figures.core import SMALL, Figure, Tip, house_style
 from workbench.figures.forest import cases, forest
+from workbench.figures.palette import GREY, INK
 from workbench.figures.panels import SEQUENTIAL, cells, label, name_rows, row
 from workbench.shift import element_name
 
@@ -26,7 +27,7 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
     maps: projection -> what `workbench.shift.element_layers` gave for the case. A dot and black letters mark what the
     case's answer runs through; a white line parts the embedding (column e) from the layers. Hover for the numbers.
     """
-    title = f"Relative shift {RELATIVE} of the elements' tokens; ● needed for the answer, e: embedding"
+    title = f"Relative shift {RELATIVE} of the elements; ● needed, e: embedding"
     numbers = list(next(iter(maps.values())).index)
     names = [f"{MARK if needed(case, i) else ''}{element_name(case, i)}" for i in numbers]
     still, panels = row(list(maps), title=title, height=1.3 + 0.17 * len(names))
