@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from workbench.figures.core import Figure, Tip, house_style
 from workbench.figures.forest import cases, forest
@@ -43,27 +44,28 @@ def switch_maps(shares: pd.DataFrame) -> Figure:
     shares: what `workbench.shift.switch_shares` gave. Hover for the intervals.
     """
     title = "Share of Δ = v(tuned) − v(base) by module"
-    layers, projections = sorted(shares["layer"].unique()), list(dict.fromkeys(shares["projection"]))
     heads = {"off": "switched off alone: what goes", "on": "switched on alone: what comes"}
-    still, panels = row(list(heads.values()), title=title, height=1.5 + 0.3 * len(projections))
+    still, panels = row(list(heads.values()), title=title, height=1.5 + 0.3 * shares["projection"].nunique())
     top = float(np.nanmax(np.abs(shares[list(heads)].to_numpy()))) or 1.0
     tips: list[Tip] = []
     for axes, column in zip(panels, heads, strict=True):
-        told = shares.assign(
-            said=[
-                f"{one['module']}\n{one[column]:+.3f} [{one[f'{column}_low']:+.3f}, {one[f'{column}_high']:+.3f}]"
-                for one in shares.to_dict("records")
-            ]
-        )
-        place = {"index": "projection", "columns": "layer"}
-        grid, said = (told.pivot(values=c, **place).reindex(projections).to_numpy() for c in (column, "said"))
-        tips += cells(
-            axes, grid, rows=projections, columns=list(map(str, layers)), low=-top, high=top, said=said.tolist()
-        )
-        label(axes, x="layer")
+        said = [
+            f"{one['module']}\n{one[column]:+.3f} [{one[f'{column}_low']:+.3f}, {one[f'{column}_high']:+.3f}]"
+            for one in shares.to_dict("records")
+        ]
+        tips += module_map(axes, shares.assign(value=shares[column], said=said), top=top)
     best = shares.loc[shares["off"].idxmax()]
     alt = f"most goes with {best['projection']} of layer {best['layer']}: {best['off']:.2f}"
     return Figure(still, f"{title}; {alt} [{best['off_low']:.2f}, {best['off_high']:.2f}].", tips)
+
+
+def module_map(axes: Axes, rows: pd.DataFrame, *, top: float) -> list[Tip]:
+    """A map, a row a projection and a column a layer, from -top to top. rows: `layer, projection, value, said`."""
+    places = {"index": "projection", "columns": "layer"}
+    values, said = (rows.pivot(values=c, **places).reindex(rows["projection"].unique()) for c in ("value", "said"))
+    names = {"rows": list(values.index), "columns": list(map(str, values.columns))}
+    label(axes, x="layer")
+    return cells(axes, values.to_numpy(float), low=-top, high=top, said=said.to_numpy().tolist(), **names)
 
 
 @house_style()

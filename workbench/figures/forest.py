@@ -26,9 +26,8 @@ def forest(
 
     frames: panel title -> rows with `label, mean, low, high, n`; rows of n = 0 stay empty. Where there are the columns
     `random_low` and `random_high`, a band shows them; a diamond shows `random`; points are open where `holm` is not
-    below 0.05; `sort` (two at most) tells points apart. x: what the axis says. reach: its ends, None: as
-    wide as the intervals. middle: where a line
-    marks that there is nothing. All three may differ by panel.
+    below 0.05; `sort` (two at most) tells points apart. x: what the axis says. reach: its ends, None: those of the
+    intervals. middle: where a line marks that there is nothing. All three may differ by panel.
     """
     labels = list(dict.fromkeys(name for rows in frames.values() for name in rows["label"]))[::-1]
     lines = max(text.count("\n") for text in [*frames, *(x.values() if isinstance(x, Mapping) else [x])])

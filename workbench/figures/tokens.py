@@ -43,7 +43,7 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
         if 0 < len(case.nodes) < len(numbers):
             axes.axhline(len(case.nodes) - 0.5, color="white", lw=3)
         still.colorbar(axes.images[0], ax=axes, fraction=0.06, pad=0.02).outline.set_visible(False)
-        label(axes, x=LAYER)
+        label(axes, x="layer")
     name_rows(panels[0], names, longest=LONGEST)
     panels[0].invert_yaxis()
     for name, text in zip(names, panels[0].get_yticklabels(), strict=True):
@@ -51,9 +51,6 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
     top = max(float(np.nanmax(grid.to_numpy(float))) for grid in maps.values())
     alt = f"Relative shift of {len(names)} elements of case {case.id}, layer by layer; the largest is {top:.3g}."
     return Figure(still, alt, tips)
-
-
-LAYER = "layer"
 
 
 @house_style()
