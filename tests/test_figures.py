@@ -1,27 +1,22 @@
-"""Pictures: each has a twin, is a sound PNG and SVG, asks for no network, and takes names as they are."""
+"""Pictures: each is sound, says what its marks are, and takes names as they are."""
 
 import io
-import json
-import re
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 
 import explain_cases as small
 import networkx as nx
 import numpy as np
-import plotly.graph_objects as go
 import pytest
-from matplotlib.figure import Figure as Sheet
+from figure_checks import HOSTILE, check, legend, words
 from PIL import Image
-from workbench.figures.spots import Link, Spot, curve
 
-from workbench.cases import Case
+from workbench.cases import Case, aligned
 from workbench.explain import METHODS, TERMS, Weights
-from workbench.figures import Figure, case_graph, core, explain, kg, neighbourhood, objective, training
+from workbench.figures import Figure, case_graph, core, explain, kg, neighbourhood, objective, palette, training
+from workbench.figures.drawing import Link, Spot, curve
 from workbench.kg import ENTITY_TYPES, RELATIONS, AgreementRow
 
-HOSTILE = "<img src=x onerror=alert(1)> $\\frac{1}{2}$ %{y} 名前 \u202e\x07\n<b>bold</b>"
 LONG = "n" * 10_000
 
 
@@ -112,71 +107,16 @@ PICTURES: dict[str, Callable[[], Figure]] = {
 }
 
 
-@pytest.fixture(params=PICTURES, scope="module")
-def figure(request: pytest.FixtureRequest) -> Figure:
-    return PICTURES[request.param]()
-
-
-def test_a_picture_is_two_figures_and_words(figure: Figure) -> None:
-    assert isinstance(figure.live, go.Figure) and isinstance(figure.still, Sheet)
-    assert len(figure.alt) > 20
-
-
-def test_the_still_twin_is_a_sound_picture(figure: Figure) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        png = figure.png()
-    with Image.open(io.BytesIO(png)) as picture:
-        picture.load()
-        assert picture.format == "PNG" and picture.size[0] > 600 and picture.size[1] > 150
-        assert len(picture.convert("L").getcolors() or range(9)) > 2, "an empty picture"
-    assert len(png) < 200_000
-
-
-def test_the_same_picture_gives_the_same_svg(figure: Figure) -> None:
-    svg = figure.svg()
-    assert svg == figure.svg()
-    assert svg.startswith(b"<?xml") and b"<script" not in svg and b"<image" not in svg
-    assert set(re.findall(rb'href="(.)', svg)) <= {b"#"}
-
-
-def test_the_live_twin_is_small_and_asks_for_no_network(figure: Figure) -> None:
-    bundle = figure._repr_mimebundle_()
-    assert set(bundle) == {"application/vnd.plotly.v1+json", "image/png", "text/plain"}
-    live = json.dumps(bundle["application/vnd.plotly.v1+json"])
-    assert len(live) < 150_000
-    assert "http" not in live
-    assert not bundle["application/vnd.plotly.v1+json"]["layout"].get("template"), "7 kB of defaults"
-
-
-def texts(value: object) -> list[str]:
-    """Every text of a plotly figure."""
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, dict):
-        return [text for key, item in value.items() if key != "bdata" for text in texts(item)]
-    return [text for item in value for text in texts(item)] if isinstance(value, list) else []
-
-
-def test_names_are_no_markup_formula_or_template(figure: Figure) -> None:
-    for text in texts(core.live_json(figure.live)):
-        assert set(re.findall("<[^>]*>", text)) <= {"<br>"}, text[:200]
-        assert "$" not in text and "%{" not in text, text[:200]
-        assert len(text) < 1000 and "\x07" not in text and "\u202e" not in text
-
-
-def test_saving_writes_both_kinds(tmp_path) -> None:
-    figure = PICTURES["loss_curve"]()
-    png, svg = figure.save(tmp_path / "with.a.dot")
-    assert png.read_bytes() == figure.png() and svg.read_bytes() == figure.svg()
-    assert {path.name for path in tmp_path.iterdir()} == {"with.a.dot.png", "with.a.dot.svg"}
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_is_sound_and_takes_names_as_they_are(name: str) -> None:
+    check(PICTURES[name]())
 
 
 def test_every_entity_type_has_a_colour_and_a_shape_of_its_own() -> None:
-    assert set(core.LOOKS) == set(ENTITY_TYPES)
+    assert set(palette.LOOKS) == set(ENTITY_TYPES)
     for part in ("colour", "marker", "symbol"):
-        assert len({getattr(style, part) for style in core.LOOKS.values()}) == len(ENTITY_TYPES)
-    assert core.REMOVED not in {style.colour for style in core.LOOKS.values()}
+        assert len({getattr(style, part) for style in palette.LOOKS.values()}) == len(ENTITY_TYPES)
+    assert palette.REMOVED not in {style.colour for style in palette.LOOKS.values()}
 
 
 def test_every_term_has_a_panel() -> None:
@@ -190,9 +130,9 @@ def test_a_threshold_is_drawn_where_a_method_has_one() -> None:
     m = np.linspace(0, 1, len(case.elements))
     degrees = {"paper": m, "in_loop": m[::-1]}
     figure = explain.mask_bars(case, degrees, title="one line", thresholds={"paper": 0.7})
-    assert [(shape.x0, shape.xref) for shape in figure.live.layout.shapes] == [(0.7, "x")]
     assert [[line.get_xdata()[0] for line in axes.lines] for axes in figure.still.axes] == [[0.7], []]
-    assert not explain.mask_bars(case, degrees, title="none").live.layout.shapes
+    assert "threshold" in legend(figure)
+    assert "threshold" not in legend(explain.mask_bars(case, degrees, title="none"))
 
 
 def test_each_mask_is_said_to_have_its_own_highest_element() -> None:
@@ -202,19 +142,65 @@ def test_each_mask_is_said_to_have_its_own_highest_element() -> None:
     assert "paper: samtools sort → BAM highest at 0.90; in_loop: ENA archive highest at 0.90" in alt
 
 
-def test_methods_that_are_no_baselines_are_diamonds() -> None:
+def test_methods_that_are_no_baselines_stand_apart_from_baselines() -> None:
     figure = PICTURES["comparison"]()
-    diamonds = {text.split(":")[0] for t in figure.live.data if t.marker.symbol == "diamond" for text in t.hovertext}
-    assert diamonds == {"paper", "in_loop", "certified"}
+    ours, baselines = figure.still.axes[0].containers
+    assert (len(ours.lines[0].get_xdata()), len(baselines.lines[0].get_xdata())) == (3, len(METHODS) + 1 - 3)
+    assert ours.lines[0].get_marker() != baselines.lines[0].get_marker()
+    assert legend(figure) == ["mask or set: mean, 95 % interval", "baseline: mean, 95 % interval"]
 
 
-def test_what_is_removed_is_marked_without_colour_too() -> None:
-    figure = masked_case()
-    names = [trace.name for trace in figure.live.data]
-    assert "removed" in names
-    dashes = {trace.line.dash for trace in figure.live.data if trace.mode == "lines"}
-    assert "dash" in dashes
-    assert {"removed", "gone with a node"} <= {text.get_text() for text in figure.still.legends[0].get_texts()}
+def test_the_legend_names_every_mark_and_what_is_removed_is_told_without_colour() -> None:
+    assert {"removed", "gone with a node", "right answer", "degree of removal: wider is higher"} <= set(
+        legend(masked_case())
+    )
+    assert "removed" not in legend(PICTURES["case_graph_plain"]())
+    (lines,) = masked_case().still.axes[0].collections[:1]
+    assert len({str(style) for style in lines.get_linestyles()}) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "steps"),
+    [
+        ("abc", "ac", ["a", "-b", "c"]),
+        ("ac", "abc", ["a", "+b", "c"]),
+        ("abc", "axc", ["a", "-b", "+x", "c"]),
+        ("", "a", ["+a"]),
+        ("aab", "aaa", ["a", "a", "-b", "+a"]),
+    ],
+)
+def test_two_answers_are_aligned_step_by_step(before: str, after: str, steps: list[str]) -> None:
+    signs = {"": "", "lost": "-", "new": "+"}
+    assert [f"{signs[mark]}{node}" for node, mark in aligned(before, after)] == steps
+
+
+def test_an_answer_stands_below_the_one_before_it_with_what_changed_at_its_place() -> None:
+    case = small.case()
+    first, *rest = case.toolchain
+    chains = {
+        "tuned_full": case.toolchain,
+        "tuned_changed": (first, "command:new"),
+        "base_full": (),
+        "base_changed": (),
+    }
+    figure = explain.answers(case, chains, case.names, title="answers")
+    at = {
+        (round(text.get_position()[1]), text.get_text()): text.get_position()[0] for text in figure.still.axes[0].texts
+    }
+    lost, name = case.names[rest[0]], case.names[first]
+    assert at[1, lost] == at[2, f"− {lost}"] and at[1, name] == at[2, name] < at[2, "+ command:new"]
+    assert (3, "(no command)") in at and (4, "(no command)") in at
+    both = case_graph.case_graph(case, title="both", removed=[rest[0]], toolchains=chains, names=case.names)
+    check(both)
+    assert words(both, 1) == words(figure) and both.alt.startswith("both: ") and "tuned on Gc" in both.alt
+
+
+def test_only_pictures_that_answer_to_the_pointer_have_a_plotly_face() -> None:
+    figure = PICTURES["neighbourhood"]()
+    assert {tip.text.split("\n")[0] for tip in figure.tips} == {
+        flow().nodes[node]["name"].split("\n")[0] for node in PATH
+    }
+    assert not PICTURES["loss_curve"]().tips
 
 
 def test_the_neighbourhood_says_how_much_it_shows() -> None:

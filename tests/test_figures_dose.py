@@ -1,15 +1,15 @@
-"""Pictures of dose and switch: both twins, one case or many modules, the numbers they show, names as data."""
+"""Pictures of dose and switch: one case or many modules, the numbers they show, names as data."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from test_shift_figures import check
+from figure_checks import check, legend, rows
 
 from workbench.figures import dose
 from workbench.shift import delta_share, over_cases, switch_shares
 
 HOSTILE = "<b>0</b> $x$ %{y}"
-SERIES = "<i>series</i> $x$"  # in groups of a legend plotly reads no markup, in names it does
+SERIES = "<i>series</i> $x$"
 
 
 def rng() -> np.random.Generator:
@@ -37,8 +37,7 @@ def test_dose_curves_have_a_panel_a_quantity(cases: int) -> None:
     curves = {"margin": {"answer": curve(cases)}, f"effects {HOSTILE}": {"needed": curve(cases), SERIES: curve(cases)}}
     figure = dose.dose_curves(curves, units={"margin": "nats"})
     check(figure, 2)
-    assert len(figure.still.legends[0].get_texts()) == 3
-    assert not any("<i>" in trace.name for trace in figure.live.data)
+    assert len(legend(figure)) == 3
     assert "margin, answer: " in figure.alt and "at 1.5" in figure.alt
 
 
@@ -47,11 +46,14 @@ def test_switch_maps_show_the_shares(layers: int) -> None:
     shares = switch_shares(switched(layers), rng=rng())
     figure = dose.switch_maps(shares)
     check(figure, 2)
-    off, on = (trace for trace in figure.live.data if trace.type == "heatmap")
+    off, on = (axes.images[0].get_array() for axes in figure.still.axes)
     table = switched(layers)
     rows = table[table["module"] == f"m.{layers - 1}.v_proj"]
     expected = delta_share(rows["off"].to_numpy(), rows["delta"].to_numpy(), rng=rng()).mean
-    assert np.asarray(off.z)[1, -1] == pytest.approx(expected) and np.asarray(on.z).max() < 0
+    assert off[1, -1] == pytest.approx(expected) and on.max() < 0
+    interval = shares.set_index("module").loc[f"m.{layers - 1}.v_proj"]
+    said = [tip.text for tip in figure.tips if tip.text.startswith(f"m.{layers - 1}.v_proj\n")]
+    assert said[0].endswith(f"{expected:+.3f} [{interval.off_low:+.3f}, {interval.off_high:+.3f}]") and len(said) == 2
     assert f"layer {layers - 1}" in figure.alt
 
 
@@ -60,21 +62,21 @@ def test_a_module_that_is_not_adapted_has_an_empty_cell() -> None:
     shares = switch_shares(table[table["module"] != "m.1.v_proj"], rng=rng())
     figure = dose.switch_maps(shares)
     check(figure, 2)
-    assert np.isnan(np.asarray(figure.live.data[0].z)[1, 1])
+    assert figure.still.axes[0].images[0].get_array().mask.nonzero() == ([1], [1]) and len(figure.tips) == 10
 
 
 def test_removed_shares_have_a_row_a_set_and_a_panel_a_unit() -> None:
     units, means = (("module", 1, 12), (f"direction {HOSTILE}", 19, 192)), {"map": 0.6, "random": 0.1}
-    rows = pd.DataFrame(
+    table = pd.DataFrame(
         [
             {"unit": unit, "share": 0.1, "off": off, "of": of, "by": by, "mean": mean, "low": 0.0, "high": 0.7, "n": 9}
             for unit, off, of in units
             for by, mean in means.items()
         ]
     )
-    figure = dose.removed_shares(rows)
+    figure = dose.removed_shares(table)
     check(figure, 2)
-    assert [label.get_text() for label in figure.still.axes[0].get_yticklabels()] == ["10%, random", "10%, map"]
+    assert rows(figure) == ["10%, random", "10%, map"]
     assert figure.still.axes[0].get_title(loc="left") == "modules: 1 of 12 (n = 9 cases)"
 
 
@@ -84,9 +86,9 @@ def test_interaction_matrix_shows_means(cases: int) -> None:
     values = values + values.transpose(0, 2, 1)
     figure = dose.interaction_matrix(values, ["model.layers.0.q_proj", "model.layers.11.v_proj", HOSTILE])
     check(figure, 1)
-    z = np.asarray(figure.live.data[0].z)
-    assert z[0, 1] == pytest.approx(values[:, 0, 1].mean()) and np.isnan(np.diag(z)).all()
-    assert "11 v_proj" in str(figure.live.layout.xaxis.ticktext)
+    grid = figure.still.axes[0].images[0].get_array()
+    assert grid[0, 1] == pytest.approx(values[:, 0, 1].mean()) and np.diag(grid.mask).all() and len(figure.tips) == 6
+    assert rows(figure)[1] == "11 v_proj"
 
 
 def test_kept_curves_say_from_where_it_is_enough() -> None:

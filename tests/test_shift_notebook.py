@@ -66,7 +66,7 @@ def test_it_runs_on_another_architecture_that_has_no_answer_right(tmp_path: Path
     model, run = save_tiny(tmp_path / "model", "qwen"), tmp_path / "run"
     cases = make_run(run, model)
     made = execute(NAME, run_dir=str(run), model=str(model), shown_case="case-1", **SMALL)
-    assert made["case"].id == "case-1" and isinstance(made["draw"].norms(made["table"]), Figure)
+    assert made["case"].id == "case-1" and isinstance(made["spectra"].norms(made["table"]), Figure)
     manifest = runs.read_manifest(run, "shift")
     assert runs.is_complete(run, "shift") and set(manifest["inputs"]) == {"model", "adapter", "explain"}
     check_tables(run / "shift", cases)

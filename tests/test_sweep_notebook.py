@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from figure_checks import check, legend
 from notebook_runs import execute
 from sweep_runs import grid_text, make_run
 
@@ -78,28 +79,27 @@ ROWS = pd.DataFrame(
 )
 
 
-def test_names_in_pictures_are_data_and_both_twins_hold_every_line():
+def test_names_in_pictures_are_data_and_every_row_is_a_line():
     figure = parallel_coordinates(ROWS, list(ROWS.columns[1:]), colour="given.method")
+    check(figure)
     lines = [line for line in figure.still.axes[0].lines if len(line.get_xdata()) == 4]
-    assert len(lines) == 6 and len(figure.live.data) == 3
-    assert all(len(trace.x) == 10 for trace in figure.live.data)  # two rows of four columns, and a gap after each
-    text = figure.live.to_json()
-    assert "<b>b</b>" not in text and "%{c}" not in text and "&#36;x&#36;" in text
-    assert figure.png().startswith(b"\x89PNG") and "6 of 6 rows" in figure.alt
-    sizes = figure.live.data[0].y[3::5]
-    assert list(sizes) == [1.0, 0.0]  # of 5 and 1 on an axis from 1 to 5
+    assert len(lines) == 6 and "6 of 6 rows" in figure.alt
+    assert [line.get_ydata()[3] for line in lines if line.get_color() == lines[-1].get_color()] == [0.0, 0.5]
+    assert legend(figure) == ["%{c}", "<b>b</b>", r"a \$x\$"]
 
 
 def test_means_stand_where_their_values_are():
     means = tables.summary(ROWS, by=["given.method", "given.adapter"], measures=["found.size", "found.flipped"])
     assert len(means[means["measure"] == "found.size"]) == 5
     figure = small_multiples(means, x="given.method", lines="given.adapter", measure="found.size")
-    of_x, of_none = figure.live.data
-    assert (of_x.name, of_none.name) == ("x", "none")
-    assert list(np.round(of_x.x)) == [0, 2] and list(of_x.y) == [1.0, 3.0]  # %{c} and a $x$
-    assert list(np.round(of_none.x)) == [0, 1, 2] and list(of_none.y) == [5.0, 2.0, 1.0]  # and <b>b</b> between them
+    check(figure, 1)
+    of_x, of_none = (part.lines[0] for part in figure.still.axes[0].containers)
+    assert legend(figure) == ["x", "none"]
+    assert list(np.round(of_x.get_xdata())) == [0, 2] and list(of_x.get_ydata()) == [1.0, 3.0]  # %{c} and a $x$
+    assert list(np.round(of_none.get_xdata())) == [0, 1, 2]  # and <b>b</b> between them
+    assert list(of_none.get_ydata()) == [5.0, 2.0, 1.0]
     panels = small_multiples(means, x="given.adapter", panels="given.method", measure="found.flipped")
-    assert len(panels.still.axes) == 3
+    check(panels, 3)
     with pytest.raises(ValueError, match=r"no row of measure 'x'; there are found\.size, found\.flipped"):
         small_multiples(means, x="given.method", measure="x")
 

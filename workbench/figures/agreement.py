@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 
-from workbench.figures.core import BLUE, INK, ORANGE, Figure, Tip, house_style, short
+from workbench.figures.core import SMALL, Figure, Sheet, Tip, house_style, short
 from workbench.figures.forest import LEVEL, cases, forest
+from workbench.figures.palette import BLUE, INK, ORANGE
 from workbench.figures.panels import bars, cells, label, legend, name_rows, row
 
 SHOWN = 0.25  # of the cases: a measure known in fewer is not drawn
@@ -19,6 +19,12 @@ MARKS = {
     "holm": (INK, "not by chance: no false alarm among all pairs (Holm, 0.05)"),
     "bh": ("none", "not by chance: few false alarms among those found (Benjamini-Hochberg, 0.05)"),
 }  # adjusted p -> face of the circle, what it says
+UNITS = {
+    "mask": "degree of removal",
+    "rollout": "attention rollout",
+    "attention": "share of attention",
+    "shift": "‖sBAh‖ / ‖W₀h‖",
+}
 CORNER = 0.36  # where in a cell the mark stands, from its middle
 
 
@@ -30,25 +36,27 @@ def element_bars(table: pd.DataFrame, measures: Sequence[str], *, kind: str = "n
     """
     rows = table[table["kind"] == kind].sort_values(measures[0], ascending=True, kind="stable")
     title = f"The same {kind}s by {len(measures)} measures"
-    still, panels = row(list(measures), title=title, height=1.35 + 0.185 * len(rows))
-    for axes, measure in zip(panels, measures, strict=True):
-        measured(axes, rows[measure], rows["needed"], NEEDED)
-    name_rows(panels[0], list(rows["name"]), longest=30 if kind == "node" else 44)
+    still = by_measure(rows, measures, list(rows["needed"]), NEEDED, title=title, longest=30 if kind == "node" else 44)
     legend(still)
     alt = f"{title} ({', '.join(measures)}), sorted by {measures[0]}; highest: {short(rows['name'].iloc[-1])}."
     return Figure(still, alt)
 
 
-def measured(axes: Axes, values: pd.Series, sorts: Sequence[Any] | pd.Series, looks: Mapping[Any, Any]) -> None:
-    """Bars of one measure, from 0, with its unit."""
-    measure, numbers = str(values.name), np.nan_to_num(values.to_numpy(float))
-    bars(axes, numbers, list(sorts), looks)
-    axes.locator_params(axis="x", nbins=3)
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_xlim(min(0.0, float(numbers.min())), 1.06 * (float(numbers.max()) or 1.0))
-    unit = "share of attention" if measure == "attention" else measure
-    unit = "‖sBAh‖ / ‖W₀h‖" if measure.endswith("shift") else unit
-    label(axes, x="degree of removal" if measure.startswith("mask") else unit)
+def by_measure(
+    rows: pd.DataFrame, measures: Sequence[str], sorts: Sequence[Any], looks: Mapping[Any, Any], *, title: str,
+    longest: int,
+) -> Sheet:  # fmt: skip
+    """Bars of the same elements (`name`, from below), a panel a measure with its unit. sorts, looks: as `bars` has."""
+    still, panels = row(list(measures), title=title, height=1.35 + 0.185 * len(rows))
+    for axes, measure in zip(panels, measures, strict=True):
+        values = np.nan_to_num(rows[measure].to_numpy(float))
+        bars(axes, values, sorts, looks)
+        axes.locator_params(axis="x", nbins=3)
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.set_xlim(min(0.0, float(values.min())), 1.06 * (float(values.max()) or 1.0))
+        axes.set_xlabel(next((unit for sort, unit in UNITS.items() if sort in measure), measure), size=SMALL)
+    name_rows(panels[0], list(rows["name"]), longest=longest)
+    return still
 
 
 @house_style()
@@ -88,8 +96,7 @@ def agreement_matrix(tests: pd.DataFrame, *, kind: str = "node") -> Figure:
         grid[y, x] = one.mean
         axes.text(x, y, _coefficient(one.mean), ha="center", va="center", size=8, color=_ink(one.mean))
         tips.append(Tip(axes, x, y, _told(one)))
-    cells(axes, grid, rows=names, columns=names, low=-1, high=1, cmap="PuOr", written="")
-    axes.set_xticks(range(len(names)), axes.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
+    cells(axes, grid, rows=names, columns=names, low=-1, high=1, cmap="PuOr", written="", turned=40)
     strict = known["holm"] < LEVEL
     for name, chosen in (("holm", strict), ("bh", ~strict & (known["bh"] < LEVEL))):
         y, x = np.array([at[index] for index in known.index[chosen]]).reshape(-1, 2).T

@@ -8,13 +8,15 @@ from itertools import groupby
 from matplotlib.axes import Axes
 
 from workbench.cases import Case, aligned
-from workbench.figures.core import GREY, INK, RED, SMALL, WIDTH, Figure, house_style, short, still_text
+from workbench.figures.core import SMALL, WIDTH, Figure, house_style, short, still_text
+from workbench.figures.palette import GREY, INK, RED
 from workbench.figures.panels import row
 
-ROOM = 0.86 * WIDTH  # inches for the boxes of a row
+ROOM = 0.84 * WIDTH  # inches for the boxes of a row
 MORE = 0.8  # of these, for how many are not shown
 TALL = 0.29  # inches of a row
 LETTER, PAD = 0.068, 0.24  # inches
+STRUCK = 0.06  # inches of the line through a letter
 LOOKS = {"": ("", GREY, "-"), "other": ("≠ ", RED, "--"), "new": ("+ ", RED, "--"), "lost": ("− ", RED, ":")}
 """Mark -> what stands before the name, colour and line of the rim."""
 KEY = "≠ not in the right answer    + new on Gc    − struck: no longer there"
@@ -82,5 +84,5 @@ def _box(axes: Axes, x: float, y: int, text: str, mark: str) -> None:
     words = f"{sign}{still_text(text)}"
     axes.text(x + 0.05, y, words, size=SMALL, va="center", color=GREY if mark == "lost" else INK, bbox=box)
     if mark == "lost":
-        end = x + 0.05 + 0.9 * LETTER * len(f"{sign}{text}")
+        end = x + 0.05 + STRUCK * len(f"{sign}{text}")
         axes.plot([x + 0.05, end], [y, y], color=RED, lw=1, zorder=4)

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.stats import rankdata
 
 from workbench.cases import Case
 from workbench.figures.case_graph import named, needed
-from workbench.figures.core import BLUE, INK, ORANGE, Figure, house_style
-from workbench.figures.forest import forest
+from workbench.figures.core import Figure, house_style
+from workbench.figures.forest import forest, methods
+from workbench.figures.palette import BLUE, INK, ORANGE
 from workbench.figures.panels import SEQUENTIAL, bars, cells, label, legend, name_rows, row
 
 SIGNS = {True: ("raises", BLUE, ""), False: ("lowers", ORANGE, "///")}  # score of 0 or above -> name, colour, hatch
@@ -23,14 +23,9 @@ ROOM = 1.08  # of the largest bar, so that its end is seen
 
 @house_style()
 def contributions(
-    case: Case,
-    scores: Mapping[str, Sequence[float] | np.ndarray],
-    *,
-    title: str,
-    errors: Mapping[str, Sequence[float] | np.ndarray] | None = None,
-    unit: str = "nats",
-    most: int = 16,
-) -> Figure:
+    case: Case, scores: Mapping[str, Sequence[float] | np.ndarray], *, title: str,
+    errors: Mapping[str, Sequence[float] | np.ndarray] | None = None, unit: str = "nats", most: int = 16,
+) -> Figure:  # fmt: skip
     """Signed bars, a panel for each name and a row an element, over one range that is symmetric about 0.
 
     scores: name -> (n,) in the order of `case.elements`. Shown are the elements with the largest score in any panel,
@@ -67,8 +62,7 @@ def score_ranks(
     shown = f"{title}: showing {len(order)} of {len(case.elements)} elements, {NEEDED}= needed"
     still, (axes,) = row(["bright: found important"], title=shown, height=1.5 + 0.2 * len(order))
     names, scale = [_marked(case, i) for i in order], {"low": 1, "high": len(case.elements), "cmap": f"{SEQUENTIAL}_r"}
-    cells(axes, ranks[:, order].T, rows=names, columns=list(scores), written="{:.0f}", **scale)
-    axes.set_xticks(range(len(scores)), axes.get_xticklabels(), rotation=25, ha="right")
+    cells(axes, ranks[:, order].T, rows=names, columns=list(scores), written="{:.0f}", turned=25, **scale)
     said = [
         f"{name}: {named(case, case.elements[int(one.argmin())])} first"
         for name, one in zip(scores, ranks, strict=True)
@@ -84,22 +78,10 @@ def faithfulness(
 
     cells: method -> measure -> {mean, low, high, n}. measures: measure -> what is good, or its unit.
     """
-    frames = {}
-    for measure in measures:
-        rows = pd.DataFrame(
-            [{**one[measure], "label": f"{name} (n = {one[measure]['n']:g})"} for name, one in cells.items()]
-        )
-        frames[measure] = rows.assign(sort=["control" if name == control else "method" for name in cells])
-    reach = {name: _span(rows) for name, rows in frames.items()}
+    sort = {"told": next(iter(measures)), "sort": lambda name: "control" if name == control else "method"}
+    frames = {measure: methods(cells, measure, **sort) for measure in measures}
     means = {measure: float(cells[control][measure]["mean"]) for measure in measures}
-    return forest(frames, title=title, x=dict(measures), reach=reach, middle=means)
-
-
-def _span(rows: pd.DataFrame) -> tuple[float, float]:
-    """A range that holds every interval, with some room."""
-    low, high = float(rows["low"].min()), float(rows["high"].max())
-    room = 0.05 * (high - low or 1.0)
-    return low - room, high + room
+    return forest(frames, title=title, x=dict(measures), middle=means)
 
 
 def largest(size: np.ndarray, most: int, *, by: np.ndarray | None = None) -> np.ndarray:

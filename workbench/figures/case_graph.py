@@ -9,8 +9,9 @@ import numpy as np
 
 from workbench.cases import Case, Fact
 from workbench.figures.answers import draw_answers, tall_answers
-from workbench.figures.core import BLACK, GREY, RED, WIDTH, Figure, kind_of, wrapped
+from workbench.figures.core import WIDTH, Figure, wrapped
 from workbench.figures.drawing import Link, Mark, Spot, draw
+from workbench.figures.palette import BLACK, GREY, RED, kind_of
 
 ROW = 0.72  # inches between two nodes of a column
 BOW = 0.5  # rows that every other column stands higher: neighbouring labels would meet on one height
@@ -38,7 +39,7 @@ def case_graph(
         marks["another fact"] = {**ARROW, "c": GREY, "lw": 0.8}
     if degrees is not None and max(degrees, default=0) > FAINT:
         rim = {"marker": "o", "ms": 8, "mfc": "white", "mec": RED, "mew": RING}
-        marks["degree of removal: the redder and wider, the higher"] = {**rim, "c": RED, "lw": 1 + WIDER}
+        marks["degree of removal: wider is higher"] = {**rim, "c": RED, "lw": 1 + WIDER}
     out = [named(case, element) for element in removed]
     alt = f"{title}: {len(case.facts)} facts between {len(case.nodes)} nodes; removed: {', '.join(out) or 'nothing'}."
     below = tall_answers(toolchains) if toolchains else 0.0

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
-from workbench.figures.core import GREY, SERIES, Figure, Tip, house_style
+from workbench.figures.core import Figure, Tip, house_style
 from workbench.figures.forest import cases, forest
-from workbench.figures.panels import band, cells, label, legend, line, row
+from workbench.figures.palette import GREY
+from workbench.figures.panels import cells, label, legend, line, row
 
 
 @house_style()
@@ -26,8 +28,7 @@ def dose_curves(curves: Mapping[str, Mapping[str, pd.DataFrame]], *, units: Mapp
     for axes, (name, lines) in zip(panels, curves.items(), strict=True):
         for series, rows in lines.items():
             k, ends = every.index(series), rows.set_index("dose")["mean"]
-            band(axes, rows["dose"], rows["low"], rows["high"], colour=SERIES[k % len(SERIES)])
-            line(axes, k, rows["dose"], rows["mean"], name=series)
+            line(axes, k, rows["dose"], rows["mean"], name=series, within=[rows["low"], rows["high"]])
             told = [f"{value:.3g} at {dose:g}" for dose, value in ends.iloc[[0, -1]].items()]
             said.append(f"{name}, {series}: {', '.join(told)}")
         axes.axvline(1.0, color=GREY, lw=0.8, ls="--")
@@ -43,27 +44,28 @@ def switch_maps(shares: pd.DataFrame) -> Figure:
     shares: what `workbench.shift.switch_shares` gave. Hover for the intervals.
     """
     title = "Share of Δ = v(tuned) − v(base) by module"
-    layers, projections = sorted(shares["layer"].unique()), list(dict.fromkeys(shares["projection"]))
     heads = {"off": "switched off alone: what goes", "on": "switched on alone: what comes"}
-    still, panels = row(list(heads.values()), title=title, height=1.5 + 0.3 * len(projections))
+    still, panels = row(list(heads.values()), title=title, height=1.5 + 0.3 * shares["projection"].nunique())
     top = float(np.nanmax(np.abs(shares[list(heads)].to_numpy()))) or 1.0
     tips: list[Tip] = []
     for axes, column in zip(panels, heads, strict=True):
-        told = shares.assign(
-            said=[
-                f"{one['module']}\n{one[column]:+.3f} [{one[f'{column}_low']:+.3f}, {one[f'{column}_high']:+.3f}]"
-                for one in shares.to_dict("records")
-            ]
-        )
-        place = {"index": "projection", "columns": "layer"}
-        grid, said = (told.pivot(values=c, **place).reindex(projections).to_numpy() for c in (column, "said"))
-        tips += cells(
-            axes, grid, rows=projections, columns=list(map(str, layers)), low=-top, high=top, said=said.tolist()
-        )
-        label(axes, x="layer")
+        said = [
+            f"{one['module']}\n{one[column]:+.3f} [{one[f'{column}_low']:+.3f}, {one[f'{column}_high']:+.3f}]"
+            for one in shares.to_dict("records")
+        ]
+        tips += module_map(axes, shares.assign(value=shares[column], said=said), top=top)
     best = shares.loc[shares["off"].idxmax()]
     alt = f"most goes with {best['projection']} of layer {best['layer']}: {best['off']:.2f}"
     return Figure(still, f"{title}; {alt} [{best['off_low']:.2f}, {best['off_high']:.2f}].", tips)
+
+
+def module_map(axes: Axes, rows: pd.DataFrame, *, top: float) -> list[Tip]:
+    """A map, a row a projection and a column a layer, from -top to top. rows: `layer, projection, value, said`."""
+    places = {"index": "projection", "columns": "layer"}
+    values, said = (rows.pivot(values=c, **places).reindex(rows["projection"].unique()) for c in ("value", "said"))
+    names = {"rows": list(values.index), "columns": list(map(str, values.columns))}
+    label(axes, x="layer")
+    return cells(axes, values.to_numpy(float), low=-top, high=top, said=said.to_numpy().tolist(), **names)
 
 
 @house_style()
@@ -124,8 +126,7 @@ def kept_curves(tables: Mapping[str, pd.DataFrame], *, enough: float | None = No
     still, (axes,) = row(["95 % intervals over cases"], title=title, height=3.2)
     said = []
     for k, (name, rows) in enumerate(tables.items()):
-        band(axes, 100 * rows["part"], rows["low"], rows["high"], colour=SERIES[k % len(SERIES)])
-        line(axes, k, 100 * rows["part"], rows["exact"], name=name)
+        line(axes, k, 100 * rows["part"], rows["exact"], name=name, within=[rows["low"], rows["high"]])
         least = rows[rows["exact"] >= (enough or rows["exact"].iloc[-1])]["part"].min()
         said.append(f"{name}: {rows['exact'].iloc[0]:.2f} with none, {rows['exact'].iloc[-1]:.2f} with all")
         said[-1] += f", {enough:.2f} or more from {least:.0%} on" if enough is not None and least == least else ""

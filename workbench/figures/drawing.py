@@ -15,23 +15,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
-from workbench.figures.core import (
-    DPI,
-    FONT_SIZE,
-    GREY,
-    INK,
-    LONGEST_TITLE,
-    LOOKS,
-    REMOVED,
-    SMALL,
-    WIDTH,
-    Figure,
-    Sheet,
-    Tip,
-    house_style,
-    look,
-    still_text,
-)
+from workbench.figures import core
+from workbench.figures.core import FONT_SIZE, SMALL, WIDTH, Figure, Tip, still_text
+from workbench.figures.palette import GREY, INK, LOOKS, REMOVED, look
 
 Place = Literal["above", "below"]
 Points = np.ndarray  # (n, 2) float, inches
@@ -40,7 +26,7 @@ Mark = dict[str, Any]  # the style of an entry of the legend, for a line of matp
 POINTS_PER_INCH = 72
 GAP = 0.05  # inches between a link's end and its spot
 HEAD, KEY = 0.3, 0.24  # inches: for the title above what is drawn, and for a line of the legend below it
-KEYS = 6  # entries in a line of the legend
+KEYS = 5  # entries in a line of the legend
 DASHED: Any = (0, (3, 2))
 
 
@@ -114,7 +100,7 @@ def curve(link: Link, spots: Sequence[Spot]) -> Points:
     return points[off] if off.sum() > 2 else points
 
 
-@house_style()
+@core.house_style()
 def draw(
     spots: Sequence[Spot], links: Sequence[Link], *, title: str, height: float, alt: str,
     marks: Mapping[str, Mark] | None = None, below: float = 0.0, touched: bool = False,
@@ -127,10 +113,10 @@ def draw(
     entries = {**_marks(spots, links), **(marks or {})}
     foot = below + 0.08 + KEY * -(-len(entries) // KEYS)
     whole = height + HEAD + foot
-    still = Sheet(figsize=(WIDTH, whole), dpi=DPI, facecolor="white")
+    still = core.Sheet(figsize=(WIDTH, whole), dpi=core.DPI, facecolor="white")
     axes = still.add_axes((0, foot / whole, 1, height / whole), xlim=(0, WIDTH), ylim=(0, height))
     axes.set_axis_off()
-    still.text(0.06 / WIDTH, 1 - 0.08 / whole, still_text(title, LONGEST_TITLE), size=FONT_SIZE + 1, va="top")
+    still.text(0.06 / WIDTH, 1 - 0.08 / whole, still_text(title, core.LONGEST_TITLE), size=FONT_SIZE + 1, va="top")
     _links(axes, links, [curve(link, spots) for link in links])
     _spots(axes, spots)
     handles = [Line2D([], [], label=name, **mark) for name, mark in entries.items()]
@@ -139,7 +125,7 @@ def draw(
         borderaxespad=0.2, handlelength=2.4, columnspacing=1.6,
     )  # fmt: skip
     if below:
-        still.add_axes((0.1, 0.04 / whole, 0.9, (below - 0.04) / whole))
+        still.add_axes((0.13, 0.04 / whole, 0.87, (below - 0.04) / whole))
     tips = [Tip(axes, spot.x, spot.y, "\n".join(spot.hover)) for spot in spots if touched and spot.hover]
     return Figure(still, alt, tips)
 
@@ -168,16 +154,10 @@ def _spots(axes: Axes, drawn: Sequence[Spot]) -> None:
     """Markers by type, red rims, crosses on what is removed, labels."""
     for kind in dict.fromkeys(spot.kind for spot in drawn):
         some = [spot for spot in drawn if spot.kind == kind]
-        axes.scatter(
-            [spot.x for spot in some],
-            [spot.y for spot in some],
-            s=[(look(kind).scale * spot.size) ** 2 for spot in some],
-            c=look(kind).colour,
-            marker=look(kind).marker,
-            edgecolors=[REMOVED if spot.ring else INK for spot in some],
-            linewidths=[spot.ring or 0.5 for spot in some],
-            zorder=5,
-        )
+        x, y, sizes = zip(*((spot.x, spot.y, (look(kind).scale * spot.size) ** 2) for spot in some), strict=True)
+        rims = {"edgecolors": [REMOVED if spot.ring else INK for spot in some]}
+        rims["linewidths"] = [spot.ring or 0.5 for spot in some]
+        axes.scatter(x, y, s=sizes, c=look(kind).colour, marker=look(kind).marker, zorder=5, **rims)
     for spot in drawn:
         if spot.removed:
             axes.scatter(spot.x, spot.y, s=1.8 * spot.size**2, marker="x", c=REMOVED, linewidths=2.2, zorder=6)

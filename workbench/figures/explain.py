@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 
 from workbench.cases import Case, Fact
 from workbench.figures.answers import answers
 from workbench.figures.case_graph import case_graph, named
-from workbench.figures.core import BLUE, INK, RED, Figure, house_style
-from workbench.figures.forest import forest
+from workbench.figures.core import Figure, house_style
+from workbench.figures.forest import forest, methods
+from workbench.figures.palette import BLUE, INK, RED
 from workbench.figures.panels import bars, label, legend, name_rows, row
 
 __all__ = ["answers", "case_graph", "comparison", "mask_bars"]
@@ -31,14 +31,10 @@ REMOVED = {False: ("kept", BLUE, ""), True: ("removed", RED, "xxx")}  # name, co
 
 @house_style()
 def mask_bars(
-    case: Case,
-    degrees: Mapping[str, Sequence[float] | np.ndarray],
-    *,
-    title: str,
-    removed: Mapping[str, Collection[str | Fact]] | None = None,
-    thresholds: Mapping[str, float] | None = None,
+    case: Case, degrees: Mapping[str, Sequence[float] | np.ndarray], *, title: str,
+    removed: Mapping[str, Collection[str | Fact]] | None = None, thresholds: Mapping[str, float] | None = None,
     most: int = 16,
-) -> Figure:
+) -> Figure:  # fmt: skip
     """Degree of removal of the elements, a panel for each method, those that any method removes most on top.
 
     degrees: method -> (n,) in the order of `case.elements`. removed: method -> what it takes out: red and hatched.
@@ -65,23 +61,16 @@ def mask_bars(
 
 @house_style()
 def comparison(
-    summary: Mapping[str, Mapping[str, Mapping[str, float]]],
-    *,
-    title: str,
+    summary: Mapping[str, Mapping[str, Mapping[str, float]]], *, title: str,
     metrics: Sequence[str] = ("jaccard", "edit_distance", "path_overlap", "cosine", "flipped"),
     marked: Sequence[str] = MARKED,
-) -> Figure:
+) -> Figure:  # fmt: skip
     """Means with their intervals, a panel for each metric, a line for each method; the marked methods as diamonds.
 
     summary: method -> metric -> {mean, low, high, n}.
     """
-    frames, reach = {}, {}
-    for metric in metrics:
-        rows = pd.DataFrame(
-            [{**one[metric], "label": f"{name} (n = {one[metrics[0]]['n']:g})"} for name, one in summary.items()]
-        )
-        frames[metric] = rows.assign(sort=["mask or set" if name in marked else "baseline" for name in summary])
-        top = max(1.0, float(rows["high"].max()))
-        reach[metric] = (-0.03 * top, 1.03 * top)
-    hints = {metric: DIRECTION.get(metric, "") for metric in metrics}
-    return forest(frames, title=title, x=hints, reach=reach)
+    sort = {"told": metrics[0], "sort": lambda name: "mask or set" if name in marked else "baseline"}
+    frames = {metric: methods(summary, metric, **sort) for metric in metrics}
+    tops = {metric: max(1.0, float(rows["high"].max())) for metric, rows in frames.items()}
+    reach = {metric: (-0.03 * top, 1.03 * top) for metric, top in tops.items()}
+    return forest(frames, title=title, x={metric: DIRECTION.get(metric, "") for metric in metrics}, reach=reach)

@@ -8,9 +8,10 @@ import networkx as nx
 import numpy as np
 
 from workbench.cases import FLOW
-from workbench.figures.core import BLUE, PALE, WIDTH, Figure, wrapped
+from workbench.figures.core import WIDTH, Figure, wrapped
 from workbench.figures.drawing import Link, Spot, draw
 from workbench.figures.kg import ARROWS as MARKS
+from workbench.figures.palette import BLUE, PALE
 from workbench.kg.explore import Part
 
 HEIGHT = 4.6  # inches

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from workbench.figures.core import BLUE, GREY, INK, PALE, Figure
+from workbench.figures.core import FONT_SIZE, SMALL, Figure
+from workbench.figures.palette import BLUE, GREY, INK, PALE
 from workbench.figures.panels import LINE, label, legend, name_rows, row
 
 LEVEL = 0.05  # of the adjusted p-values: points above it are open
@@ -18,14 +19,15 @@ SORTS = ({"fmt": "D", "color": BLUE}, {"fmt": "o", "color": GREY})  # looks of w
 
 def forest(
     frames: Mapping[str, pd.DataFrame], *, title: str, x: str | Mapping[str, str],
-    reach: tuple[float, float] | Mapping[str, tuple[float, float]], middle: float | Mapping[str, float] | None = None,
+    reach: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
+    middle: float | Mapping[str, float] | None = None,
 ) -> Figure:  # fmt: skip
     """Points with intervals. Call it in `house_style`.
 
     frames: panel title -> rows with `label, mean, low, high, n`; rows of n = 0 stay empty. Where there are the columns
     `random_low` and `random_high`, a band shows them; a diamond shows `random`; points are open where `holm` is not
-    below 0.05; `sort` (two at most) tells points apart. x: what the axis says. reach: its ends. middle: where a line
-    marks that there is nothing. All three may differ by panel.
+    below 0.05; `sort` (two at most) tells points apart. x: what the axis says. reach: its ends, None: those of the
+    intervals. middle: where a line marks that there is nothing. All three may differ by panel.
     """
     labels = list(dict.fromkeys(name for rows in frames.values() for name in rows["label"]))[::-1]
     lines = max(text.count("\n") for text in [*frames, *(x.values() if isinstance(x, Mapping) else [x])])
@@ -42,7 +44,9 @@ def forest(
             off = np.clip([mean - low, high - mean], 0, None)
             axes.errorbar(mean, where[some], xerr=off, ecolor=INK, elinewidth=1.2, capsize=2.5, **look)
         label(axes, x=x[name] if isinstance(x, Mapping) else x, grid="x")
-        axes.set_xlim(reach[name] if isinstance(reach, Mapping) else reach)
+        axes.xaxis.label.set_size(SMALL if isinstance(x, Mapping) else FONT_SIZE)
+        if reach is not None:
+            axes.set_xlim(reach[name] if isinstance(reach, Mapping) else reach)
     name_rows(panels[0], labels, longest=LINE)
     legend(still)
     said = [
@@ -53,10 +57,20 @@ def forest(
     return Figure(still, f"{title}: {'; '.join(said)}.")
 
 
+def methods(
+    cells: Mapping[str, Mapping[str, Mapping[str, float]]], measure: str, *, told: str, sort: Callable[[str], str]
+) -> pd.DataFrame:
+    """The rows of a panel: one a method, labelled with the n of the measure `told`. cells: method -> measure -> row."""
+    rows = [
+        {**one[measure], "label": f"{name} (n = {one[told]['n']:g})", "sort": sort(name)} for name, one in cells.items()
+    ]
+    return pd.DataFrame(rows)
+
+
 def cases(rows: pd.DataFrame) -> str:
     """How many cases stand behind a table's rows, for the title of its panel."""
     counts = sorted({int(n) for n in rows["n"]})
-    return f"n = {' to '.join(map(str, (counts[0], counts[-1]) if len(counts) > 1 else counts))} cases"
+    return f"n = {'–'.join(map(str, (counts[0], counts[-1]) if len(counts) > 1 else counts))} cases"
 
 
 def _chance(axes: Axes, rows: pd.DataFrame, where: np.ndarray) -> None:

@@ -7,9 +7,11 @@ from itertools import pairwise
 
 import networkx as nx
 import numpy as np
+from scipy.stats import rankdata
 
-from workbench.figures.core import BLACK, PALE, WIDTH, Figure, wrapped
+from workbench.figures.core import WIDTH, Figure, wrapped
 from workbench.figures.drawing import Link, Place, Spot, draw
+from workbench.figures.palette import BLACK, PALE
 
 HEIGHT = 5.6  # inches
 
@@ -59,10 +61,10 @@ def _spring(shown: nx.DiGraph, paths: Sequence[Sequence[str]], *, seed: int) -> 
     graph.add_nodes_from(nodes)
     graph.add_edges_from(sorted(shown.edges))
     places = nx.spring_layout(graph, pos={**start, **held}, fixed=list(held), k=0.06, iterations=60, seed=seed)
-    free = np.array([places[node] for node in nodes if node not in held]).reshape(-1, 2)
-    low, high = (np.percentile(free, q, axis=0) if len(free) else np.full(2, q / 100) for q in (1, 99))
-    reach = {node: np.clip((places[node] - low) / (high - low), 0, 1) * 0.92 + 0.04 for node in nodes}
-    return {node: size * (held[node] if node in held else reach[node]) for node in nodes}
+    free = [node for node in nodes if node not in held]
+    found = np.array([places[node] for node in free]).reshape(-1, 2)
+    spread = 0.04 + 0.92 * (rankdata(found, axis=0) - 0.5) / max(len(free), 1)  # by rank: a knot would hide its nodes
+    return {node: size * place for node, place in (held | dict(zip(free, spread, strict=True))).items()}
 
 
 def _dot(flow: nx.DiGraph, node: str, place: np.ndarray, *, bold: bool) -> Spot:

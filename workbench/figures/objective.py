@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from workbench.explain.terms import TERMS, Weights, contributions
-from workbench.figures.core import BLACK, BLUE, FONT_SIZE, GREY, INK, SERIES, SMALL, Figure, house_style, still_text
+from workbench.figures.core import FONT_SIZE, SMALL, Figure, house_style, still_text
+from workbench.figures.palette import BLACK, BLUE, GREY, INK, SERIES
 from workbench.figures.panels import legend, name_rows, row
 from workbench.figures.training import smoothed
 

@@ -8,21 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from workbench.figures.core import (
-    DPI,
-    FONT_SIZE,
-    INK,
-    LONGEST,
-    LONGEST_TITLE,
-    MARKERS,
-    PALE,
-    SERIES,
-    SMALL,
-    WIDTH,
-    Sheet,
-    Tip,
-    still_text,
-)  # fmt: skip
+from workbench.figures.core import DPI, FONT_SIZE, LONGEST, LONGEST_TITLE, SMALL, WIDTH, Sheet, Tip, still_text
+from workbench.figures.palette import INK, MARKERS, SERIES
 
 MOST = 5  # panels beside one another; more go into a second row
 LINE = 60  # characters of a line above a panel or at an axis
@@ -50,7 +37,7 @@ def row(
     panels = list(places.flat[: len(titles)])
     for axes, name in zip(panels, titles, strict=True):
         axes.set_title("\n".join(still_text(line, LINE) for line in name.split("\n")), size=FONT_SIZE)
-    still.suptitle(still_text(title, LONGEST_TITLE), x=0.01, ha="left", size=11)
+    still.suptitle(still_text(title, LONGEST_TITLE), x=0.01, ha="left", size=FONT_SIZE + 1)
     return still, panels
 
 
@@ -92,34 +79,36 @@ def bars(
     axes.grid(axis="x")
 
 
-def line(axes: Axes, k: int, x: Any, y: Any, *, name: str, dotted: bool = False, errors: Any = None) -> None:
-    """Line number k, with the colour and the marker of that number; a dotted one has no markers and stands back."""
+def line(
+    axes: Axes, k: int, x: Any, y: Any, *, name: str, dotted: bool = False, errors: Any = None, within: Any = None
+) -> None:
+    """Line number k, with the colour and the marker of that number; a dotted one has no markers and stands back.
+
+    errors: whiskers, (2, n) lengths. within: low and high of a pale band, (2, n).
+    """
     y = np.where(np.isfinite(np.asarray(y, float)), np.asarray(y, float), np.nan)
     style: dict[str, Any] = {"ls": ":", "lw": 1.0} if dotted else {"marker": MARKERS[k % len(MARKERS)], "ms": 4.5}
     style = {"lw": 1.3, "color": SERIES[k % len(SERIES)], "label": still_text(name), **style}
     axes.errorbar(np.asarray(x), y, yerr=errors, capsize=2.5, elinewidth=1, **style)
-
-
-def band(axes: Axes, x: Any, low: Any, high: Any, *, name: str = "", colour: str = PALE) -> None:
-    """A filled band; without a name it is in no legend. A coloured one lets the others be seen."""
-    shade = 1.0 if colour == PALE else 0.18
-    low, high = np.asarray(low, float), np.asarray(high, float)
-    axes.fill_between(x, low, high, color=colour, alpha=shade, lw=0, **({"label": name} if name else {}))
+    if within is not None:
+        axes.fill_between(np.asarray(x), *np.asarray(within, float), color=style["color"], alpha=0.18, lw=0)
 
 
 def cells(
     axes: Axes, grid: np.ndarray, *, rows: Sequence[str], columns: Sequence[str], low: float, high: float,
-    cmap: str = DIVERGING, written: str = "{:.2g}", said: Sequence[Sequence[str]] = (),
+    cmap: str = DIVERGING, written: str = "{:.2g}", said: Sequence[Sequence[str]] = (), turned: int = 0,
 ) -> list[Tip]:  # fmt: skip
     """A map with names and, where there is room, numbers in its cells (`written`, a format); NaN stays white.
 
-    rows and columns are data, the first row above. said: what the pointer brings up, by row and column.
+    rows and columns are data, the first row above; turned: degrees of the
+    columns' names, then all of them are there. said: what the pointer brings up, by row and column.
     """
     picture = axes.imshow(grid, cmap=cmap, vmin=low, vmax=high, aspect="auto", interpolation="nearest")
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    step = -(-len(columns) // MOST_TICKS)
-    axes.set_xticks(range(0, len(columns), step), [still_text(name, 24) for name in columns[::step]])
+    step = 1 if turned else -(-len(columns) // MOST_TICKS)
+    style: dict[str, Any] = {"rotation": turned, "ha": "right", "rotation_mode": "anchor"} if turned else {}
+    axes.set_xticks(range(0, len(columns), step), [still_text(name, 24) for name in columns[::step]], **style)
     axes.set_yticks(range(len(rows)), [still_text(name) for name in rows], size=SMALL)
     known = list(zip(*np.nonzero(~np.isnan(grid)), strict=True))
     for y, x in known if written and len(columns) <= WRITTEN else ():

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from workbench.cases import Case, Fact
-from workbench.figures.core import INK, RED, SMALL, Figure, house_style, short, still_text
+from workbench.figures.core import SMALL, Figure, house_style, short, still_text
+from workbench.figures.palette import INK, RED
 from workbench.figures.panels import row
 
 if TYPE_CHECKING:

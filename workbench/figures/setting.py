@@ -7,9 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from workbench.figures.agreement import measured
-from workbench.figures.core import BLUE, GREY, INK, ORANGE, PALE, RED, Figure, house_style
-from workbench.figures.panels import cells, label, legend, line, name_rows, row
+from workbench.figures.agreement import by_measure
+from workbench.figures.core import Figure, house_style
+from workbench.figures.dose import module_map
+from workbench.figures.palette import BLUE, GREY, INK, ORANGE, PALE, RED
+from workbench.figures.panels import label, legend, line, row
 
 VALUES = {"margin": "lead, nats", "logprob": "log p, nats"}
 MOST = 30  # elements in one picture
@@ -46,17 +48,13 @@ def switchboard(losses: np.ndarray, places: Sequence[tuple[int, str]], *, off: C
     losses: (modules,) of `Settings.losses`; places: their layers and projections.
     """
     title = "What goes with each module switched off alone, nats"
-    layers = sorted({layer for layer, _ in places})
-    projections = list(dict.fromkeys(name for _, name in places))
-    at = np.array([(projections.index(name), layers.index(layer)) for layer, name in places])
-    grid = np.full((len(projections), len(layers)), np.nan)
-    grid[tuple(at.T)] = losses
-    top = float(np.abs(losses).max()) or 1.0
-    still, (axes,) = row(["a cross: off now"], title=title, height=1.3 + 0.32 * len(projections))
-    cells(axes, grid, rows=projections, columns=[str(layer) for layer in layers], low=-top, high=top)
-    gone = at[sorted(off)]
-    axes.scatter(gone[:, 1], gone[:, 0] + BELOW, marker="X", s=60, c="white", edgecolors=INK, zorder=4)
-    label(axes, x="layer")
+    board = pd.DataFrame(places, columns=["layer", "projection"]).assign(value=losses, said="")
+    still, (axes,) = row(["a cross: off now"], title=title, height=1.3 + 0.32 * board["projection"].nunique())
+    module_map(axes, board, top=float(np.abs(losses).max()) or 1.0)
+    gone = board.iloc[sorted(off)]
+    at = [sorted(set(board["layer"])).index(layer) for layer in gone["layer"]]
+    below = [list(board["projection"].unique()).index(name) + BELOW for name in gone["projection"]]
+    axes.scatter(at, below, marker="X", s=60, c="white", edgecolors=INK, zorder=4)
     best = int(np.argmax(losses))
     alt = f"most goes with {places[best][1]} of layer {places[best][0]}: {losses[best]:.3g}; {len(gone)} are off"
     return Figure(still, f"{title}; {alt}.")
@@ -74,13 +72,9 @@ def linked(rows: pd.DataFrame, measures: Sequence[str], *, picked: int | None = 
     title = f"{len(some)} of {len(rows)} {some['kind'].iloc[0]}s, the highest by {measures[0]}"
     if len(measures) > FITTING:
         title, measures = f"{title}; {FITTING} of {len(measures)} measures", _of_each_sort(measures)
-    still, panels = row(list(measures), title=title, height=1.2 + 0.17 * len(some))
     chosen = some["element"].to_numpy() == picked
-    for axes, name in zip(panels, measures, strict=True):
-        measured(axes, some[name], chosen, PICKED)
-    name_rows(
-        panels[0], [f"▶ {name}" if one else name for name, one in zip(some["name"], chosen, strict=True)], longest=34
-    )
+    named = some.assign(name=np.where(chosen, "▶ " + some["name"], some["name"]))
+    still = by_measure(named, measures, list(chosen), PICKED, title=title, longest=34)
     said = "; ".join(f"{n}: {float(some[n][chosen].iloc[0]):.3g}" for n in measures) if chosen.any() else "none picked"
     return Figure(still, f"{title}. Picked: {said}.")
 

@@ -11,10 +11,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from workbench.figures.core import MARKERS, SERIES, Figure, Sheet, house_style
-from workbench.figures.panels import SEQUENTIAL, band, label, legend, line, row
+from workbench.figures.core import Figure, Sheet, house_style
+from workbench.figures.palette import MARKERS, PALE
+from workbench.figures.panels import SEQUENTIAL, label, legend, line, row
 
 RANDOM = "random, 95 % of draws"
+BAND: Any = {"color": PALE, "lw": 0, "label": RANDOM}
 MOST_LABELS = 9  # layers in a legend
 LAYER = "layer"
 
@@ -107,7 +109,7 @@ def energy_curves(table: pd.DataFrame, random: Mapping[str, np.ndarray] | None =
         if random and projection in random:
             shares = np.cumsum(random[projection] ** 2, axis=1)
             low, high = np.quantile(shares / np.maximum(shares[:, -1:], 1e-300), [0.025, 0.975], axis=0)
-            band(axes, np.arange(1, len(low) + 1), low, high, name=RANDOM)
+            axes.fill_between(np.arange(1, len(low) + 1), low, high, **BAND)
         curves = zip(rows["layer"], rows["energy"], strict=True)
         _layer_lines(axes, {layer: (np.arange(1, len(values) + 1), values) for layer, values in curves})
         label(axes, x="directions", y="share of the squared norm" if i == 0 else "", grid="y")
@@ -159,7 +161,7 @@ def intruder_sweep(sweep: pd.DataFrame) -> Figure:
     still, panels = row(names, title=title, height=2.9)
     for i, (axes, (_, rows)) in enumerate(zip(panels, groups, strict=True)):
         of, x = rows["vectors"].clip(lower=1), rows["threshold"]
-        band(axes, x, rows["null_low"] / of, rows["null_high"] / of, name=RANDOM)
+        axes.fill_between(x, rows["null_low"] / of, rows["null_high"] / of, **BAND)
         line(axes, 0, x, rows["intruders"] / of, name="this adapter")
         if rows["undecided"].any():
             line(axes, 0, x, (rows["intruders"] + rows["undecided"]) / of, name="and undecided", dotted=True)
@@ -185,8 +187,7 @@ def drift_curves(table: pd.DataFrame) -> Figure:
     for axes, column in zip(panels, _DRIFTS, strict=True):
         for k, (projection, rows) in enumerate(table.groupby("projection")):
             parts = rows.groupby("step")[column].agg(["median", "min", "max"])
-            band(axes, parts.index, parts["min"], parts["max"], colour=SERIES[k % len(SERIES)])
-            line(axes, k, parts.index, parts["median"], name=str(projection))
+            line(axes, k, parts.index, parts["median"], name=str(projection), within=[parts["min"], parts["max"]])
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.set(xlim=(0, 1.04 * table["step"].max()), ylim=(least, 1.04 * top))
         label(axes, x="training step", grid="y")

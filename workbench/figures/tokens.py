@@ -9,8 +9,9 @@ import pandas as pd
 
 from workbench.cases import Case
 from workbench.figures.case_graph import needed
-from workbench.figures.core import GREY, INK, SMALL, Figure, Tip, house_style
+from workbench.figures.core import SMALL, Figure, Tip, house_style
 from workbench.figures.forest import cases, forest
+from workbench.figures.palette import GREY, INK
 from workbench.figures.panels import SEQUENTIAL, cells, label, name_rows, row
 from workbench.shift import element_name
 
@@ -26,7 +27,7 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
     maps: projection -> what `workbench.shift.element_layers` gave for the case. A dot and black letters mark what the
     case's answer runs through; a white line parts the embedding (column e) from the layers. Hover for the numbers.
     """
-    title = f"Relative shift {RELATIVE} of the elements' tokens; ● needed for the answer, e: embedding"
+    title = f"Relative shift {RELATIVE} of the elements; ● needed, e: embedding"
     numbers = list(next(iter(maps.values())).index)
     names = [f"{MARK if needed(case, i) else ''}{element_name(case, i)}" for i in numbers]
     still, panels = row(list(maps), title=title, height=1.3 + 0.17 * len(names))
@@ -42,7 +43,7 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
         if 0 < len(case.nodes) < len(numbers):
             axes.axhline(len(case.nodes) - 0.5, color="white", lw=3)
         still.colorbar(axes.images[0], ax=axes, fraction=0.06, pad=0.02).outline.set_visible(False)
-        label(axes, x=LAYER)
+        label(axes, x="layer")
     name_rows(panels[0], names, longest=LONGEST)
     panels[0].invert_yaxis()
     for name, text in zip(names, panels[0].get_yticklabels(), strict=True):
@@ -50,9 +51,6 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
     top = max(float(np.nanmax(grid.to_numpy(float))) for grid in maps.values())
     alt = f"Relative shift of {len(names)} elements of case {case.id}, layer by layer; the largest is {top:.3g}."
     return Figure(still, alt, tips)
-
-
-LAYER = "layer"
 
 
 @house_style()

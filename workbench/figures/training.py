@@ -7,18 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.figures.core import (
-    BLUE,
-    GREY,
-    HATCHES,
-    INK,
-    ORANGE,
-    SERIES,
-    SMALL,
-    Figure,
-    house_style,
-    still_text,
-)
+from workbench.figures.core import SMALL, Figure, house_style, still_text
+from workbench.figures.palette import BLUE, GREY, HATCHES, INK, ORANGE, SERIES
 from workbench.figures.panels import label, legend, row
 
 Row = Mapping[str, Any]
@@ -33,13 +23,9 @@ def smoothed(values: Sequence[float], *, decay: float = 0.9) -> np.ndarray:
 
 @house_style()
 def loss_curve(
-    history: Sequence[Row],
-    *,
-    decay: float = 0.9,
-    steps: int | None = None,
-    held_out: Sequence[Row] = (),
+    history: Sequence[Row], *, decay: float = 0.9, steps: int | None = None, held_out: Sequence[Row] = (),
     called: str = "held-out cases",
-) -> Figure:
+) -> Figure:  # fmt: skip
     """Training loss (nats a token) over steps, as logged and smoothed, beside that of held-out cases.
 
     history, held_out: rows with `step` and `loss`; called: which cases the latter are. May be drawn again with every
@@ -69,7 +55,10 @@ def scores(rows: Sequence[Row], *, title: str = "Held-out cases answered right")
     """
     metrics, models = (list(dict.fromkeys(str(one[key]) for one in rows)) for key in ("metric", "model"))
     shares = sorted({float(one["share"]) for one in rows})
-    still, panels = row(metrics, title=title, height=3.1)
+    counts = [{str(one["n"]) for one in rows if str(one["metric"]) == metric} for metric in metrics]
+    alike = all(len(some) == 1 for some in counts)  # of a panel's bars
+    heads = [f"{metric}\n(n = {min(some)})" if alike else metric for metric, some in zip(metrics, counts, strict=True)]
+    still, panels = row(heads, title=title, height=3.1)
     for axes, metric in zip(panels, metrics, strict=True):
         ticks = [f"{share:.0%}".replace("%", " %") for share in shares]
         axes.set_xticks(range(len(shares)), ticks)
@@ -78,7 +67,7 @@ def scores(rows: Sequence[Row], *, title: str = "Held-out cases answered right")
         for k, model in enumerate(models):
             some = [one for one in rows if (str(one["metric"]), str(one["model"])) == (metric, model)]
             where = np.array([shares.index(float(one["share"])) for one in some])
-            _bars(axes, some, where, k=k, of=len(models), model=model)
+            _bars(axes, some, where, k=k, of=len(models), name=model if alike else f"{model} (n = {some[0]['n']})")
     legend(still)
     said = [
         f"{r['model']} {r['metric']} {float(r['mean']):.2f} at {100 * float(r['share']):.0f} % withheld" for r in rows
@@ -86,11 +75,10 @@ def scores(rows: Sequence[Row], *, title: str = "Held-out cases answered right")
     return Figure(still, f"{title}: {'; '.join(said)}.")
 
 
-def _bars(axes: Any, rows: Sequence[Row], where: np.ndarray, *, k: int, of: int, model: str) -> None:
+def _bars(axes: Any, rows: Sequence[Row], where: np.ndarray, *, k: int, of: int, name: str) -> None:
     """The bars of model number k in one panel, with intervals and the mean in figures."""
     x, width = where + (k - (of - 1) / 2) * 0.8 / of, 0.8 / of
     mean, low, high = (np.array([float(one[key]) for one in rows]) for key in ("mean", "low", "high"))
-    name = f"{model} (n = {', '.join(sorted({str(one['n']) for one in rows}))})"
     style = {"color": SERIES[k % len(SERIES)], "edgecolor": "white", "hatch": HATCHES[k % len(HATCHES)]}
     axes.bar(x, mean, width * 0.94, label=still_text(name), **style)
     axes.errorbar(x, mean, yerr=np.clip([mean - low, high - mean], 0, None), fmt="none", ecolor=INK, capsize=2.5)

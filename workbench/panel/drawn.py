@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from workbench.figures.core import LOOKS, WIDTH, look, short
+from workbench.figures.core import WIDTH, short
 from workbench.figures.drawing import Link, Spot, curve
+from workbench.figures.palette import LOOKS, look
 
 TEXT, ALT = 160, 2000  # characters
 

@@ -17,7 +17,8 @@ import traitlets
 
 from workbench.cases import Case, Fact, aligned, toolchain
 from workbench.figures.case_graph import drawing, tall
-from workbench.figures.core import kind_of, short
+from workbench.figures.core import short
+from workbench.figures.palette import kind_of
 from workbench.figures.prompt import lines
 from workbench.narrative.names import SMALL
 from workbench.panel.drawn import drawn

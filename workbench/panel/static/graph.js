@@ -54,7 +54,7 @@ function spot(one, at, click) {
   group.append(made("title", {}, one.hover), body);
   if (one.state === "removed") group.append(cross(x, y, one.radius * INCH + 2));
   one.label.forEach((text, i) => {
-    const below = y + one.radius * INCH + 12 + 12.5 * i;
+    const below = y + one.radius * INCH + 13 + 14 * i;
     group.append(made("text", { x, y: below, "text-anchor": "middle", class: "wb-label" }, text));
   });
   group.addEventListener("click", click);
