@@ -207,8 +207,10 @@ class Sampler:
             reads = [self.fact(f, command) for f in some(rng, self.reads[command], 2)]
             writes = [self.fact(command, f) for f in some(rng, self.writes[command], 2)]
             new = reads[: rng.integers(1, 3)] + writes[: rng.integers(1, 3)]
-            if command in used or len(facts) + len(new) > room or not self.is_unique(
-                path, used | {command}, question.kind
+            if (
+                command in used
+                or len(facts) + len(new) > room
+                or not self.is_unique(path, used | {command}, question.kind)
             ):
                 continue
             used.add(command)

@@ -90,7 +90,9 @@ def _node(
     if len(found) != 1:
         known = found or search(graph, "", kinds=kinds, limit=MOST).nodes
         some = ", ".join(f"{graph.nodes[node]['name']} ({node})" for node in known[:MOST])
-        rule = f"is in {len(found)} names, say which: {some}" if found else f"is in no name; there are {some} and others"
+        rule = (
+            f"is in {len(found)} names, say which: {some}" if found else f"is in no name; there are {some} and others"
+        )
         what = "a kind of data" if kinds == ("data",) else "a source, format or kind of data"
         raise ValueError(f"{option} takes {what}: {name!r} {rule}")
     return found[0]
