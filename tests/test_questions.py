@@ -16,8 +16,9 @@ from typed_worlds import KINDS, all_chains, worlds
 from workbench import kg
 from workbench.cases import CHAIN, GOAL, QUESTIONS, STEP, Case, toolchain, withhold
 from workbench.cli import main
-from workbench.explain import CERTIFIED, without
+from workbench.explain import CERTIFIED, ExplainConfig, without
 from workbench.explain.session import Session
+from workbench.figures.case_graph import case_graph
 from workbench.game import Engine
 from workbench.kg.links import Flow, Links, fits, lasting
 from workbench.kg.port import MAIN
@@ -160,11 +161,11 @@ def test_questions_that_differ_in_their_kind_alone_are_different():
 
 
 @pytest.mark.parametrize("kind", QUESTIONS)
-def test_a_certified_search_answers_each_kind(kind):
+def test_a_certified_search_masks_and_attention_answer_each_kind(kind):
     lm = shipped()
     case = asked()[QUESTIONS.index(kind)]
     engine = Engine(lm)
-    session = Session(engine, [case])
+    session = Session(engine, [case], config=ExplainConfig(paper_steps=3, loop_steps=3))
     full = toolchain(engine.answers([case])[0])
     [found] = session.explanations(CERTIFIED, with_base=True)
     assert found.flipped and found.certificate["certified"] and full == toolchain(found.toolchains["tuned_full"])
@@ -172,6 +173,10 @@ def test_a_certified_search_answers_each_kind(kind):
     for member in found.removed:  # put back, it no longer flips
         fewer = without(case, [one for one in found.removed if one != member])
         assert toolchain(engine.answers([fewer])[0]) == full
+    for method in ("paper", "in_loop", "attention_highest"):
+        [other] = session.explanations(method, with_base=False)
+        assert set(other.removed) <= set(case.elements) and toolchain(other.toolchains["tuned_full"]) == full
+    assert case_graph(case, title=kind).alt.startswith(f"{kind}: 9 facts")
 
 
 def test_of_a_missing_step_only_its_own_facts_are_withheld():
