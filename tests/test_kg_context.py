@@ -10,8 +10,7 @@ from typed_worlds import FORMATS, worlds
 
 from workbench.kg import PathError, build_graph, flow_graph, read_table
 from workbench.kg.build import Fact
-from workbench.kg.context import Grounding
-from workbench.kg.plan import Planner
+from workbench.kg.context import Context, Grounding
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +28,58 @@ def shown(graph: nx.MultiDiGraph, facts: tuple[Fact, ...]) -> nx.MultiDiGraph:
     return part
 
 
+def chains_by_format(context: Context, target: str) -> list[list[str]]:
+    """The commands of every way through the facts, those of fewest commands first."""
+    steps = nx.DiGraph((head, tail) for head, _, tail in context.facts)
+    ways = nx.all_simple_paths(steps, "source:s", target) if target in steps else ()
+    return sorted(([node for node in way if node.startswith("command:")] for way in ways), key=len)
+
+
 @settings(deadline=None, max_examples=120)
-@given(worlds(), st.sampled_from(FORMATS))
-def test_the_cover_alone_answers_the_question(graph: nx.MultiDiGraph, target: str) -> None:
+@given(worlds(), st.sampled_from(FORMATS), st.integers(1, 2))
+def test_the_cover_alone_answers_the_question(graph: nx.MultiDiGraph, target: str, count: int) -> None:
     grounding = Grounding(graph)
-    context = grounding.cover("source:s", target, budget=10_000)
-    plans = grounding.planner.plans("source:s", target).plans
-    assert context.grounded == bool(plans) and context.tokens == 3 * len(context.facts)
-    if plans:
-        part = shown(graph, context.facts)
-        assert {node for node in part if node.startswith("command:")} == set(plans[0].commands)
-        alone = Planner(part).plans("source:s", target).plans  # perhaps with fewer of these commands
-        assert alone and set(alone[0].commands) <= set(plans[0].commands)
-        small = grounding.cover("source:s", target, budget=context.tokens - 1)
-        assert not small.grounded and small.tokens < context.tokens
+    context = grounding.cover("source:s", target, budget=10_000, chains=count)
+    plans = grounding.planner.plans("source:s", target, k=10).plans
+    assert bool(context.facts) == any(len(plan.path) > 1 for plan in plans) and context.tokens == 3 * len(context.facts)
+    if context.grounded and context.facts:
+        commands = {node for node in shown(graph, context.facts) if node.startswith("command:")}
+        covered = [plan for plan in plans if commands.issuperset(plan.commands)]
+        fewest = min(len(plan.commands) for plan in covered)
+        assert len(chains_by_format(context, target)[0]) == fewest, "no shorter way, even by formats alone"
+        one = grounding.cover("source:s", target, budget=10_000)
+        small = grounding.cover("source:s", target, budget=one.tokens - 1)
+        assert not small.grounded and small.tokens < one.tokens
+
+
+def test_a_chain_that_its_own_facts_shorten_gives_way_to_another_or_is_not_grounded() -> None:
+    """What a makes of the source's data has the format that b takes, as the data itself has."""
+    graph = nx.MultiDiGraph()
+    ports = {"a": ("data:raw", "data:cooked", 0), "b": ("data:cooked", "data:eaten", 1)}
+    graph.add_edge("source:s", "format:x", "download_from", ports=[0])
+    graph.add_edge("source:s", "data:raw", "download_from", ports=[0])
+    for name, (taken, made, last) in ports.items():
+        command, out = f"command:{name}", "format:y" if last else "format:x"
+        graph.add_edge("format:x", command, "input", ports=[0])
+        graph.add_edge(taken, command, "input_data", ports=[0])
+        graph.add_edge(command, out, "output", ports=[0])
+        graph.add_edge(command, made, "output_data", ports=[0])
+        graph.add_edge(command, f"tool:{name}", "command_of")
+    for node in graph:
+        graph.nodes[node].update(type=node.split(":")[0], name=node, companion_ports=[])
+    context = Grounding(graph).cover("source:s", "format:y", budget=100)
+    assert {fact[0] for fact in context.facts} >= {"command:a", "command:b"} and not context.grounded
+    graph.add_edge("data:raw", "command:c", "input_data", ports=[0])
+    graph.add_edge("format:x", "command:c", "input", ports=[0])
+    graph.add_edge("command:c", "format:z", "output", ports=[0])
+    graph.add_edge("format:z", "command:d", "input", ports=[0])
+    graph.add_edge("command:d", "format:y", "output", ports=[0])
+    for name in "cd":
+        graph.add_edge(f"command:{name}", f"tool:{name}", "command_of")
+    for node in graph:
+        graph.nodes[node].update(type=node.split(":")[0], name=node, companion_ports=[])
+    context = Grounding(graph).cover("source:s", "format:y", budget=100)
+    assert context.grounded and {"command:c", "command:d"} == {f[0] for f in context.facts if f[0][:8] == "command:"}
 
 
 def test_a_path_question_shows_its_path_and_nothing_else(shipped: nx.MultiDiGraph) -> None:

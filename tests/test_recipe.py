@@ -116,12 +116,14 @@ def test_settings_come_from_preset_run_json_and_options_in_this_order(tmp_path):
     (run / "kg").mkdir(parents=True)
     (run / "kg" / "graph.json").write_text("{}")
     (run / "adapter").mkdir()
-    config = {"train": TrainConfig(steps=7, rank=2, shares=(0.5,)).to_dict(), "sampling": {"train": 9}, "topics": []}
+    config = {"train": TrainConfig(steps=7, rank=2, shares=(0.5,)).to_dict(), "topics": []}
+    config["sampling"] = {"train": 9, "questions": ["step"]}
     (run / "adapter" / "manifest.json").write_text(json.dumps({"config": config | {"model": "reader"}}))
     found = asked("--run", str(run), "--settings", '{"train": {"rank": 3}}', "--learning-rate", "0.5", "--seed", "4")
     assert found.table == str(run / "kg" / "graph.json") and found.topics == () and found.sampling.train == 9
     assert found.train == TrainConfig(steps=7, rank=3, shares=(0.5,), learning_rate=0.5, seed=4)
-    assert found.sampling.seed == 4
+    assert found.sampling.seed == 4 and found.sampling.questions == ("step",)
+    assert asked("--run", str(run), "--questions", "goal", "chain").sampling.questions == ("goal", "chain")
 
 
 @pytest.mark.parametrize(

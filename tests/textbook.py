@@ -1,4 +1,5 @@
-"""The textbook: what a practitioner answers (`textbook.tsv`) and what nobody may be told (`never.tsv`).
+"""The textbook: what a practitioner answers (`textbook.tsv`; toward a goal, `goals.tsv`) and what nobody may be told
+(`never.tsv`).
 
 A chain is steps parted by ` > `; a step is a command, alternatives parted by `|`, `tool:name` for any command of a
 tool, or `*` for any; what stands in brackets may be left out, several steps too: `[fastp|cutadapt] > bwa mem >

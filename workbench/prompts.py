@@ -17,8 +17,9 @@ from typing import ClassVar, NamedTuple, Protocol
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from workbench.cases import CHAIN, GOAL, STEP, Case, Fact
+from workbench.cases import Case, Fact
 from workbench.chat import frame
+from workbench.questions import sentence
 from workbench.reader import reader_word
 
 
@@ -105,11 +106,6 @@ class ChatTemplate:
         "output": "{head} writes {tail}.",
         "output_data": "{head} produces {tail}.",
     }
-    questions: ClassVar[dict[str, str]] = {
-        CHAIN: "which chain leads from {source} to {target}?",
-        GOAL: "which chain makes data of the kind {target} from {source}?",
-        STEP: "which chain of one command leads from {source} to {target} in place of ? in {chain}?",
-    }
     task = (
         "You plan toolchains. A chain leads from a source through formats and commands to a target; "
         "each command reads what the step before it gave.\n"
@@ -123,9 +119,7 @@ class ChatTemplate:
     def segments(self, case: Case) -> list[Segment]:
         """See `Template`."""
         clean = {n: " ".join(name.split()) for n, name in case.names.items()}
-        chain = self.arrow.join(f" {clean[node] if node else '?'}" for node in case.gapped).strip()
-        asked = self.questions[case.kind].format(source=clean[case.source], target=clean[case.target], chain=chain)
-        question = f"Question: {asked}\n"
+        question = f"Question: {sentence(case)}\n"
         return [
             Segment(self.opening, markup=True),
             Segment(f"{self.task}{question}Facts:\n"),

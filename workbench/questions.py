@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Set
 from typing import NamedTuple
 
-from workbench.cases import CHAIN, STEP
+from workbench.cases import CHAIN, GOAL, STEP, Case
 from workbench.kg.chains import is_a
 from workbench.kg.links import Flow
 
 Nodes = tuple[str, ...]
+SENTENCES = {
+    CHAIN: "which chain leads from {source} to {target}?",
+    GOAL: "which chain makes data of the kind {target} from {source}?",
+    STEP: "which chain of one command leads from {source} to {target} in place of ? in {whole}?",
+}
 
 
 class Question(NamedTuple):
@@ -32,6 +37,13 @@ class Question(NamedTuple):
 def gap(path: Nodes, number: int) -> Question:
     """The question for a command of a path (source, format, command, format, ...), by its number from 0."""
     return Question(path[2 * number + 1 : 2 * number + 4], STEP, path)
+
+
+def sentence(case: Case) -> str:
+    """The question of a case in one sentence."""
+    names = {node: " ".join(name.split()) for node, name in case.names.items()}
+    whole = " -> ".join(names[node] if node else "?" for node in case.gapped)
+    return SENTENCES[case.kind].format(source=names[case.source], target=names[case.target], whole=whole)
 
 
 def chains_by_kind(

@@ -118,11 +118,8 @@ class Draw:
     def questions(
         self, kind: str, length: int, wanted: int, fits: Fits, allowed: set[str], *, tries: int
     ) -> Iterator[Question]:
-        """Questions of a kind about random walks that fit, `wanted` of them or as many as the tries give.
-
-        A step is missing in chains of two commands or more.
-        """
-        length = max(length, 2) if kind == STEP else length
+        """Questions of a kind about random walks that fit, `wanted` of them or as many as the tries give."""
+        length = max(length, 2) if kind == STEP else length  # of one command nothing would be left
         for _ in range(tries):
             if not wanted:
                 return
@@ -142,8 +139,8 @@ class Draw:
             return []
         for length, (some, share) in enumerate(zip(lengths(count, shares), shares, strict=True), start=1):
             wanted = max(some, 1) if share else 0
-            how = {"tries": TRIES * max(wanted, 10)}
-            for one in self.questions(CHAIN, length, wanted, self.may_be_taught, self.seen, **how):
+            tries = TRIES * max(wanted, 10)
+            for one in self.questions(CHAIN, length, wanted, self.may_be_taught, self.seen, tries=tries):
                 self.spared |= stretches(toolchain(one.chain))
         wanted_cases = [0, *lengths(count, shares[1:])]
         return self.split("held_out_sequences", wanted_cases, self.has_new_sequence, at_most=True)

@@ -7,7 +7,7 @@ The usual alternative, all facts within k hops of what the question names, shows
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,6 +16,8 @@ import networkx as nx
 from workbench.kg.build import Fact
 from workbench.kg.paths import PathError, flow_graph
 from workbench.kg.plan import Plan, Planner
+
+SPARE = 6  # further chains looked at where the facts of the first ones tell a shorter one
 
 Tokens = Callable[[Fact], int]
 
@@ -27,7 +29,8 @@ def three(_fact: Fact) -> int:
 
 @dataclass(frozen=True)
 class Context:
-    """Facts to show, in order, and their tokens. grounded: they hold a whole chain; False when the budget cut it."""
+    """Facts to show, in order, and their tokens. grounded: they hold a whole chain and, by formats alone, no shorter
+    one; False when the budget cut it."""
 
     facts: tuple[Fact, ...]
     tokens: int
@@ -53,18 +56,36 @@ class Grounding:
 
         Each further chain adds the facts that are not there yet; one that does not fit as a whole is left out. Where
         the first does not fit it is cut, and where there is none the context is empty; neither is grounded.
+
+        Facts say formats and no kinds of data: those of a chain may tell a shorter one, in which a command takes what
+        only looks like its input. Such a chain is left out where another is not so; else it is shown, not grounded.
         """
+        plans = self.planner.plans(source, target, k=chains).plans
+        told = [plan for plan in plans if not self._shortened([plan])]
+        if len(told) < len(plans):
+            plans = self.planner.plans(source, target, k=chains + SPARE).plans
+            told = [plan for plan in plans if not self._shortened([plan])][:chains]
         shown: dict[Fact, None] = {}
-        grounded = False
-        for plan in self.planner.plans(source, target, k=chains).plans:
+        covered: list[Plan] = []
+        for plan in told or plans[:1]:
             new = [fact for fact in dict.fromkeys(self._facts(plan)) if fact not in shown]
-            if self._sum([*shown, *new]) <= budget:
+            if self._sum([*shown, *new]) > budget:
+                if not covered:
+                    shown.update(dict.fromkeys(self._cut(new, budget)))
+                    break
+            elif not covered or not self._shortened([*covered, plan]):
                 shown.update(dict.fromkeys(new))
-                grounded = True
-            elif not grounded:
-                shown.update(dict.fromkeys(self._cut(new, budget)))
-                break
-        return Context(tuple(shown), self._sum(shown), grounded)
+                covered.append(plan)
+        return Context(tuple(shown), self._sum(shown), bool(told and covered))
+
+    def _shortened(self, plans: Sequence[Plan]) -> bool:
+        """Whether the facts of some plans hold a chain of fewer commands than any of them has."""
+        steps = nx.DiGraph((head, tail) for plan in plans for head, _, tail in self._facts(plan))
+        path = plans[0].path
+        counted = {(h, t): {"commands": int(t in self.planner.cost)} for h, t in steps.edges}
+        nx.set_edge_attributes(steps, counted)
+        fewest = nx.shortest_path_length(steps, path[0], path[-1], weight="commands") if len(path) > 1 else 0
+        return fewest < min(len(plan.commands) for plan in plans)
 
     def near(self, source: str, target: str, *, hops: int, budget: int) -> Context:
         """The data-flow facts with both ends within `hops` facts of source or target, nearest first, cut at the budget.

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import models
+from workbench.cases import QUESTIONS
 from workbench.train.config import TrainConfig
 from workbench.train.making import Making
 from workbench.train.recipe import PRESETS, Recipe, Splits, made_again
@@ -69,6 +70,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=Path, help="folder with cases_*.jsonl and names.json, instead of drawing them")
     parser.add_argument("--draw-only", action="store_true", help="draw the cases into --out and stop")
     parser.add_argument("--no-base", action="store_true", help="do not judge the model without the adapter")
+    parser.add_argument("--questions", nargs="+", choices=QUESTIONS, help="kinds of question to draw, each as often")
     for option in COUNTS:
         parser.add_argument(f"--{option.replace('_', '-')}", type=int, metavar="N", help="cases of this split")
     for setting in fields(TrainConfig):
@@ -93,7 +95,7 @@ def recipe_of(options: argparse.Namespace) -> Recipe:
         recipe = recipe.with_settings(_json(options.settings))
     given = {name: value for name, value in vars(options).items() if value is not None}
     recipe = recipe.with_settings({k: given[k] for k in ("model", "table", "topics") if k in given})
-    counts = {COUNTS[k]: given[k] for k in COUNTS if k in given}
+    counts = {field: given[k] for k, field in (*COUNTS.items(), ("questions", "questions")) if k in given}
     train = {f.name: given[f.name] for f in fields(TrainConfig) if f.name in given}
     changed = recipe.with_settings({"sampling": counts, "train": train})
     return changed if options.seed is None else replace(changed, sampling=replace(changed.sampling, seed=options.seed))
