@@ -51,7 +51,7 @@ def test_verify_says_what_no_longer_matches(copied: Path, capsys: pytest.Capture
     assert capsys.readouterr().out.count("as it was made") == 5
     (copied / "kg" / "result.txt").write_text("edited")
     page = copied / "report.html"
-    page.write_text(page.read_text().replace("Headline", "Deadline"))
+    page.write_text(page.read_text().replace("recorded metric", "other metric"))
     manifest = copied / "shift" / runs.MANIFEST
     manifest.write_text(manifest.read_text().replace('"n": 1', '"n": 2'))
     assert main(["verify", str(copied), "--json"]) == 1

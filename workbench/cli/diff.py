@@ -20,14 +20,26 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     diff.add_argument("first", metavar="RUN", help="folder of a run")
     diff.add_argument("second", metavar="RUN", help="folder of another")
     diff.add_argument("--json", action="store_true", help="as JSON, with every metric that differs")
+    diff.add_argument(
+        "--html", metavar="FILE", help="both runs side by side, what each found and what differs, as a page"
+    )
 
 
 def _diff(options: argparse.Namespace) -> int:
+    from workbench.artifacts.outputs import check_outputs, check_place
+    from workbench.artifacts.stage import STAGES
     from workbench.artifacts.steps import run_folder
     from workbench.report.lineage import compare
 
     first, second = run_folder(options.first), run_folder(options.second)
+    if options.html:
+        check_place("--html", options.html)
+        check_outputs({"--html": options.html}, reads=[one / stage for one in (first, second) for stage in STAGES])
     found = compare(first, second)
+    if options.html:
+        from workbench.report.write import write_beside  # loads what cleans HTML
+
+        write_beside(first, second, options.html)
     same = not any(one[part] for one in found.values() for part in ("parameters", "files", "metrics"))
     if options.json:
         answer({"first": str(first), "second": str(second), "same": same, "stages": found})
