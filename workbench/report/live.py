@@ -60,9 +60,8 @@ def _sets(sets: Sequence[Mapping[str, Any]], facts: Sequence[Mapping[str, Any]])
     found: dict[tuple[int, ...], str] = {(): "every fact shown"}
     for one in sets:
         gone, kept = one["without"], len(facts) - len(one["without"])
-        proved = "certified" if one["certified"] else "not certified"
-        what = f"without {len(gone)} that turn{'s' * (len(gone) == 1)} the tuned answer"
-        text = f"{what}, {proved}" if one["kind"] == "flip" else f"with {kept} that keep the tuned answer, {proved}"
+        proved = "certified set" if one["certified"] else "set without certificate"
+        text = f"{proved}: without {len(gone)}" if one["kind"] == "flip" else f"{proved}: {kept} alone"
         found.setdefault(tuple(gone), text)
     return [{"without": list(gone), "text": text} for gone, text in found.items()]
 
