@@ -101,7 +101,11 @@ def test_code_that_moved_on_is_a_note(copied: Path, capsys: pytest.CaptureFixtur
 
 
 def test_diff_names_parameters_files_and_metrics(made: Path, copied: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(["diff", str(made), str(copied)]) == 0
+    page = str(copied.parent / "both.html")
+    assert (
+        main(["diff", str(made), str(copied), "--html", page]) == 0 and "Workbench run copied" in Path(page).read_text()
+    )
+    assert main(["diff", str(made), str(copied), "--html", str(copied / "kg" / "page.html")]) == 2
     notebooks = made.parent / "nb"
     run_chain(copied, notebooks=notebooks, parameters={"rate": 0.5, "seed": 3}, say=lambda line: None)
     assert main(["diff", str(made), str(copied), "--json"]) == 1

@@ -16,14 +16,14 @@ from dosed_models import sharp
 from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from report_runs import EVIL, PNG, display, finish, live_case
+from report_runs import EVIL, MEAN, METRICS, PNG, display, finish, live_case
 from tiny import chain_case
 
 from workbench.answered import answered
 from workbench.artifacts import runs
 from workbench.explain.sets import ElementSet
 from workbench.game import Engine
-from workbench.report import live
+from workbench.report import finding, live
 from workbench.report.page import STATIC, current_report, report_state
 from workbench.report.render import clean, formula, render_notebook, sentences
 from workbench.report.write import metric_tables, write_beside, write_report
@@ -195,6 +195,8 @@ def test_the_one_script_is_the_package_s_and_names_are_data(tmp_path: Path) -> N
     assert f"script-src 'sha256-{digest}'" in page and "unsafe-eval" not in page
     assert "<" not in data and nasty[:20] in json.loads(data)["facts"][0]["text"]
     rest = body.replace(script, "").replace(data, "")
+    (tmp_path / "run" / "explain" / "answers.json").write_text("{}")  # not what the run recorded: not shown
+    assert "<script" not in write_report(tmp_path / "run").read_text("utf-8")
     assert rest.count("<script") == 2 and "<img" not in rest and "onerror=alert" in Elements(rest).text
 
 
@@ -215,6 +217,18 @@ def test_what_can_be_tried_is_what_the_models_answer() -> None:
         for model, adapter in (("tuned", True), ("base", False)):
             (path,) = engine.answers([left], adapter=adapter)
             assert told["paths"][row[model]] == list(path), (gone, model)
+
+
+def test_the_finding_says_what_the_figures_say() -> None:
+    hanging = {**METRICS["explain"]["hanging"], "dropped": {**MEAN, "mean": 0.64}}
+    for more, p, word in ((4.0, 0.001, "fewer of"), (-4.0, 0.001, "more of"), (4.0, 0.2, "about as many")):
+        hanging["dropped_over_added"] = {**MEAN, "mean": more, "p": p}
+        said = finding.finding(METRICS | {"explain": {"hanging": hanging}})
+        assert word in said and "dropped 64" in said
+    assert [len(one["bars"]) for one in finding.figures(METRICS)] == [4, 3, 3, 2]
+    none = {"hanging": {"one": {"share": None, "low": None, "high": None, "n": 0}}}
+    assert finding.figures({"adapter": {}, "explain": none, "shift": {}}) == []
+    assert finding.finding({"adapter": {}, "explain": none, "shift": {}}) == ""
 
 
 @given(st.lists(st.sampled_from("abcd"), max_size=7), st.lists(st.sampled_from("abcd"), max_size=7))

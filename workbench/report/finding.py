@@ -17,9 +17,9 @@ SURE = 0.05  # p-value below which tuning is said to have changed on how much an
 def finding(metrics: Metrics) -> str:
     """The sentence that a reader should take away; empty where the run has none of its figures."""
     hangs, right = metrics["explain"].get("hanging", {}), _right(metrics["adapter"])["bars"]
-    if "dropped" in hangs:
+    if all(_sound(hangs.get(name)) for name in ("dropped", "kept", "added", "dropped_over_added")):
         more = hangs["dropped_over_added"]
-        few = ("fewer" if more["mean"] > 0 else "more") if more["p"] < SURE else "about as many"
+        few = ("fewer" if more["mean"] > 0 else "more") if more.get("p", 1) < SURE else "about as many"
         than = (
             " of the facts it is shown than before" if few != "about as many" else " of the facts it is shown as before"
         )
@@ -44,7 +44,9 @@ def caveat(metrics: Metrics, manifest: Mapping[str, Any]) -> str:
     """What the figures do not show, in one line. manifest: of the stage `explain`."""
     orders = metrics["explain"].get("certified", {}).get("flips_in_other_orders")
     turned = (
-        f": in other orders {_percent(_mean(orders))} {_range(orders)} of them turn the answer too" if orders else ""
+        f": in other orders {_percent(_mean(orders))} {_range(orders)} of them turn the answer too"
+        if _sound(orders)
+        else ""
     )
     model = manifest.get("config", {}).get("model", "a model")
     return (
@@ -63,8 +65,9 @@ def _right(adapter: Mapping[str, Any]) -> dict[str, Any]:
         shown = "" if share == "0" else f", {share} % withheld"
         for model in ("tuned", "base"):
             name = f"{split}{model}_exact_{share}"
-            if name in adapter:
-                bars.append(_bar(f"{model}{shown}", {"mean": adapter[name], **adapter["intervals"][name]}, model))
+            figure = {"mean": adapter.get(name), **adapter.get("intervals", {}).get(name, {})}
+            if _sound(figure):
+                bars.append(_bar(f"{model}{shown}", figure, model))
     return {
         "title": "Exact answers " + ("on chains that no training case has in a row" if split else "on held-out pairs"),
         "note": _n(adapter.get("intervals", {}).get(f"{split}tuned_exact_0"), "cases"),
@@ -74,7 +77,7 @@ def _right(adapter: Mapping[str, Any]) -> dict[str, Any]:
 
 def _members(hangs: Mapping[str, Any]) -> dict[str, Any]:
     names = {"one": "one fact", "two": "two, both must go", "more": "three or more"}
-    bars = [_bar(label, hangs[name], "tuned") for name, label in names.items() if name in hangs]
+    bars = [_bar(label, hangs[name], "tuned") for name, label in names.items() if _sound(hangs.get(name))]
     return {
         "title": "Tuned answers hang on",
         "note": _n(hangs.get("one"), "certified smallest sets") + _alone(hangs),
@@ -84,13 +87,13 @@ def _members(hangs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _alone(hangs: Mapping[str, Any]) -> str:
     alone = hangs.get("tuned_alone")
-    return f"; {_percent(_mean(alone))} {_range(alone)} turn the tuned model alone" if alone else ""
+    return f"; {_percent(_mean(alone))} {_range(alone)} turn the tuned model alone" if _sound(alone) else ""
 
 
 def _tuning(hangs: Mapping[str, Any]) -> dict[str, Any]:
     names = {"dropped": "base’s alone: dropped", "kept": "both: kept", "added": "tuned’s alone: added"}
     kinds = {"dropped": "base", "kept": "both", "added": "tuned"}
-    bars = [_bar(label, hangs[name], kinds[name]) for name, label in names.items() if name in hangs]
+    bars = [_bar(label, hangs[name], kinds[name]) for name, label in names.items() if _sound(hangs.get(name))]
     return {
         "title": "Facts whose removal turns an answer",
         "note": _n(hangs.get("kept"), "cases, shares of all their facts"),
@@ -101,12 +104,12 @@ def _tuning(hangs: Mapping[str, Any]) -> dict[str, Any]:
 def _modules(shift: Mapping[str, Any]) -> dict[str, Any]:
     """The largest number of modules that was switched off by the map, beside as many by chance."""
     tried = {tuple(name.split(" and ")): one for name, one in shift.get("removals", {}).items()}
-    mapped = [name for name in tried if name[2:] == ("module", "map")]
+    mapped = [name for name in tried if name[2:] == ("module", "map") and _sound(tried[name])]
     if not mapped:
         return {"title": "", "note": "", "bars": []}
     off, of, unit, _ = largest = max(mapped, key=lambda name: int(name[0]))
     bars = [_bar(f"the leading {off} of {of}", tried[largest], "tuned")]
-    if chance := tried.get((off, of, unit, "random")):
+    if _sound(chance := tried.get((off, of, unit, "random"))):
         bars.append(_bar("as many by chance", chance, "both"))
     title = "Of what tuning adds to the answer’s log p goes with modules"
     return {"title": title, "note": f"{_n(tried[largest], 'cases')}, {unit}s switched off together", "bars": bars}
@@ -117,6 +120,12 @@ def _bar(label: str, figure: Mapping[str, Any], kind: str) -> dict[str, Any]:
     value, low, high = (min(1.0, max(0.0, x)) * 100 for x in (_mean(figure), figure["low"], figure["high"]))
     words = {"text": _percent(_mean(figure)), "range": _range(figure)}
     return {"label": label, "kind": kind, "value": value, "low": low, "high": high} | words
+
+
+def _sound(figure: Any) -> bool:
+    """Whether it is a figure with interval and n: where there was nothing to count, a run records none."""
+    known = isinstance(figure, Mapping) and [figure.get(name) for name in ("low", "high", "n")]
+    return bool(known) and all(isinstance(x, int | float) for x in [*known, figure.get("mean", figure.get("share"))])
 
 
 def _mean(figure: Mapping[str, Any]) -> float:
@@ -131,5 +140,5 @@ def _range(figure: Mapping[str, Any]) -> str:
     return f"[{100 * figure['low']:.0f}, {100 * figure['high']:.0f}]"
 
 
-def _n(figure: Mapping[str, Any] | None, what: str) -> str:
-    return f"n = {figure['n']:,} {what}" if figure else ""
+def _n(figure: Any, what: str) -> str:
+    return f"n = {figure['n']:,} {what}" if _sound(figure) else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import words
+from workbench.artifacts.files import sha256_file
 from workbench.artifacts.stage import stage_folder
 from workbench.cases import Case, toolchain
 
@@ -18,7 +19,7 @@ MODELS = ("tuned", "base")
 
 
 def live(run_dir: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the page needs of `explain/answers.json`; None where the run has none.
+    """What the page needs of `explain/answers.json`; None where the run has none, or not the one that it recorded.
 
     Returns:
         `question`, its two ends; `right`, the right answer; `facts`, each `text`, `needed` and the models that its
@@ -26,9 +27,10 @@ def live(run_dir: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
         number of the answer of each of `MODELS`; `answers`, for each of these models number -> `verdict`, `text` and
         `steps`, (with every fact, now, mark) aligned; `start`, the removal that is shown at first.
     """
-    if ANSWERS not in manifest["files"]:
+    path = stage_folder(run_dir, "explain") / ANSWERS
+    if not path.is_file() or sha256_file(path) != manifest["files"].get(ANSWERS):
         return None
-    asked = json.loads((stage_folder(run_dir, "explain") / ANSWERS).read_text("utf-8"))
+    asked = json.loads(path.read_text("utf-8"))
     case = Case.from_dict(asked["case"])
     chains = [toolchain(path) for path in asked["paths"]]
     rows = {" ".join(map(str, row["without"])): [row[model] for model in MODELS] for row in asked["answers"]}
