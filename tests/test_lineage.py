@@ -51,7 +51,7 @@ def test_verify_says_what_no_longer_matches(copied: Path, capsys: pytest.Capture
     assert capsys.readouterr().out.count("as it was made") == 5
     (copied / "kg" / "result.txt").write_text("edited")
     page = copied / "report.html"
-    page.write_text(page.read_text().replace("Headline", "Deadline"))
+    page.write_text(page.read_text().replace("recorded metric", "other metric"))
     manifest = copied / "shift" / runs.MANIFEST
     manifest.write_text(manifest.read_text().replace('"n": 1', '"n": 2'))
     assert main(["verify", str(copied), "--json"]) == 1
@@ -101,7 +101,11 @@ def test_code_that_moved_on_is_a_note(copied: Path, capsys: pytest.CaptureFixtur
 
 
 def test_diff_names_parameters_files_and_metrics(made: Path, copied: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main(["diff", str(made), str(copied)]) == 0
+    page = str(copied.parent / "both.html")
+    assert (
+        main(["diff", str(made), str(copied), "--html", page]) == 0 and "Workbench run copied" in Path(page).read_text()
+    )
+    assert main(["diff", str(made), str(copied), "--html", str(copied / "kg" / "page.html")]) == 2
     notebooks = made.parent / "nb"
     run_chain(copied, notebooks=notebooks, parameters={"rate": 0.5, "seed": 3}, say=lambda line: None)
     assert main(["diff", str(made), str(copied), "--json"]) == 1

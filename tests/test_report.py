@@ -1,25 +1,34 @@
-"""The report: everything visible, nothing loaded, nothing run, whatever the names in a graph are."""
+"""The report: everything visible, nothing loaded, one known script run, whatever the names in a graph are."""
 
 import base64
+import hashlib
+import itertools
+import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from textwrap import fill
 
 import nbformat
 import pytest
+from dosed_models import sharp
 from hypothesis import given
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from report_runs import EVIL, MEAN, METRICS, PNG, display, finish, live_case
+from tiny import chain_case
 
+from workbench.answered import answered
 from workbench.artifacts import runs
-from workbench.artifacts.executed import copy_path
-from workbench.report.page import current_report, report_state
-from workbench.report.render import clean, formula, render_notebook
-from workbench.report.write import metric_tables, write_report
+from workbench.explain.sets import ElementSet
+from workbench.game import Engine
+from workbench.report import finding, live
+from workbench.report.page import STATIC, current_report, report_state
+from workbench.report.render import clean, formula, render_notebook, sentences
+from workbench.report.write import metric_tables, write_beside, write_report
 
 ROOT = Path(__file__).resolve().parent.parent
-PNG = base64.b64encode(b"\x89PNG tiny").decode()
-EVIL = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 
 FIGURES = {
     "png": {"image/png": PNG, "text/html": '<script src="https://cdn.plot.ly/plotly.js"></script>'},
@@ -58,11 +67,8 @@ def assert_harmless(text: str) -> None:
 
 
 def show(*outputs: nbformat.NotebookNode, source: str = "figure") -> str:
-    return render_notebook(new_notebook(cells=[new_code_cell(source, outputs=list(outputs))]), prefix="n").body
-
-
-def display(data: dict) -> nbformat.NotebookNode:
-    return new_output("display_data", data=data)
+    found = render_notebook(new_notebook(cells=[new_code_cell(source, outputs=list(outputs))]))
+    return "".join(found.parts[0].body)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -100,18 +106,45 @@ def test_markdown_keeps_links_and_draws_formulas() -> None:
     source = (
         f"# A *b* $x$ {EVIL}\n\n[link](https://e.org) ![out](https://e.org/p.png) $L = \\alpha$\n\n$$\\frac{{a}}{{b}}$$"
     )
-    part = render_notebook(new_notebook(cells=[new_markdown_cell(source)]), prefix="n")
-    assert 'href="https://e.org"' in part.body and "p.png" not in part.body
-    assert part.body.count("data:image/svg+xml") == 3
-    assert [(level, name) for level, name, _ in part.headings] == [(1, "n-1")]
-    assert_harmless(part.body + "".join(text for _, _, text in part.headings))
+    found = render_notebook(new_notebook(cells=[new_markdown_cell(source)]))
+    (part,) = found.parts
+    (body,) = part.body
+    assert 'href="https://e.org"' in body and "p.png" not in body and "\ue000" not in body
+    assert body.count("<math") == 2 and "<mfrac>" in body and "α" in body
+    assert found.title.startswith("A b x")
+    assert_harmless(body)
 
 
-def test_a_formula_beyond_matplotlib_is_shown_as_its_source() -> None:
+def test_a_formula_beyond_the_converter_is_shown_as_its_source() -> None:
     assert formula(r"\nosuchthing<b>") == r'<code class="formula">\nosuchthing&lt;b&gt;</code>'
-    assert all(
-        formula(one).startswith("<img") for one in (r"a \le b", r"\lVert x\rVert", r"\tfrac{1}{2}", r"\bigl(a\bigr)")
+    known = (r"a \le b", r"\lVert x\rVert", r"\tfrac{1}{2}", r"\bigl(a\bigr)")
+    assert all(formula(one).startswith("<math") for one in known)
+
+
+@given(
+    st.text("<>&\"'\\\\{}^_ abhreftxscript:/#;0")
+    | st.sampled_from([rf"\text{{{EVIL}}}", r"\href{javascript:alert(1)}{x}"])
+)
+def test_any_formula_is_harmless(latex: str) -> None:
+    assert_harmless(formula(latex))
+
+
+def test_the_answer_of_a_notebook_stands_before_its_parts() -> None:
+    printed = new_output(
+        "stream", name="stdout", text="a sentence that is wrapped, " * 3 + "since the next\nword-is-long.\nAnother.\n"
     )
+    told = new_code_cell("answer", outputs=[printed, display({"image/png": PNG})], metadata={"tags": ["answer"]})
+    cells = [new_markdown_cell("# Title\n\n**Question.** Why?"), new_markdown_cell("## Part <i>"), told]
+    found = render_notebook(new_notebook(cells=[*cells, new_code_cell("more", outputs=[display({"image/png": PNG})])]))
+    assert (found.title, "Why?" in found.question) == ("Title", True)
+    assert found.said[1:] == ["Another."] and found.said[0].endswith("next word-is-long.")
+    assert [part.pictures for part in found.parts] == [0, 2] and found.parts[1].title == "Part"
+    assert len(found.drawn) == 1 and "".join(found.parts[1].body).count("<img") == 1
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=30), min_size=1, max_size=40).map(" ".join))
+def test_a_wrapped_sentence_is_joined_as_it_was(line: str) -> None:
+    assert sentences(f"{fill(line, 100)}\n  an indented line") == [line, "  an indented line"]
 
 
 @given(st.text() | st.text("<>/=\"' scriptimgonerrorhttp:", max_size=80))
@@ -119,56 +152,110 @@ def test_any_cleaned_text_is_harmless(text: str) -> None:
     assert_harmless(clean(text))
 
 
-def test_metrics_become_tables_with_every_name_escaped() -> None:
+def test_metrics_become_tables() -> None:
     metrics = {"n": 6815744, "share": 0.000848, EVIL: EVIL, "interval": [0.1, 0.2], "none": None}
     metrics["methods"] = {"paper": {"jaccard": 0.5, "n": 50}, EVIL: {"jaccard": 0.25, "cosine": 1}}
     metrics["rows"] = [{"a": 1}, {"a": 2}]
-    page = metric_tables(metrics)
-    assert "6,815,744" in page and "0.000848" in page and "[0.1, 0.2]" in page
-    assert "<th>methods</th><th>jaccard</th><th>n</th><th>cosine</th>" in page
-    assert page.count("<table>") == 3
-    assert_harmless(page)
-    assert Elements(page).text.count(EVIL) == 3
+    single, methods, rows = metric_tables(metrics)
+    assert single == ([], [[name, metrics[name]] for name in ("n", "share", EVIL, "interval", "none")])
+    assert methods == (["methods", "jaccard", "n", "cosine"], [["paper", 0.5, 50, None], [EVIL, 0.25, None, 1]])
+    assert rows == (["rows", "a"], [["0", 1], ["1", 2]])
 
 
 def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     with pytest.raises(runs.MissingStage, match="01_build_kg"):
         write_report(tmp_path)
-    run_dir = tmp_path / "run <b>"
-    for stage, name in runs.STAGES.items():
-        runs.open_stage(run_dir, stage)
-        runs.write_manifest(run_dir, stage, config={}, inputs={}, metrics={EVIL: 1}, seed=1, device=EVIL)
-        cells = [new_markdown_cell(f"# Title {stage}\n\n## Part\n\n$a_b$")]
-        cells += [new_code_cell("figure", outputs=[display(figure)]) for figure in FIGURES.values()]
-        runs.atomic_write_text(copy_path(run_dir, name), nbformat.writes(new_notebook(cells=cells)))
-
+    cells = [new_code_cell("figure", outputs=[display(figure)]) for figure in FIGURES.values()]
+    run_dir = finish(tmp_path / "run <b>", cells=[new_markdown_cell("## Part\n\n$a_b$"), *cells])
     page = write_report(run_dir).read_text("utf-8")
     body = page[page.index("<body>") :]
     elements = Elements(body)
-    assert_harmless(body)
+    assert_harmless(body)  # no case, no script
     assert "default-src 'none'" in page
     for word in ("require.js", "mathjax", "cdn."):
         assert word not in page.lower()
-    assert [tag for tag, _ in elements.found].count("img") == 4 * (len(FIGURES) + 1)
+    assert [tag for tag, _ in elements.found].count("img") == 4 * len(FIGURES) == body.count("where this comes from")
+    assert [tag for tag, _ in elements.found].count("math") == 4
     targets = {attributes["id"] for _, attributes in elements.found if "id" in attributes}
     links = [attributes["href"] for tag, attributes in elements.found if tag == "a"]
     assert {link[1:] for link in links if link.startswith("#")} <= targets
-    assert len(links) == 1 + 4 * 2 + 4 + 4 * len(FIGURES)  # contents, manifests, and beside each figure its stage
-    assert body.count("where this comes from") == 4 * len(FIGURES)
+    assert len(links) == 4 + 4 + 4 * len(FIGURES)  # sections, manifests, and beside each figure its stage
     assert "01_build_kg, cell 1, under “Part”" in elements.text
-    assert all(f"origin-{stage}" in targets for stage in runs.STAGES)
+    assert elements.text.count(EVIL) >= 8 and "6,815,744" in elements.text and "0.000848" in elements.text
     assert runs.read_manifest(run_dir, "kg")["code"]["package_sha256"] in elements.text
 
 
+def test_the_one_script_is_the_package_s_and_names_are_data(tmp_path: Path) -> None:
+    nasty = f"</script>{EVIL}\u2028&amp;"
+    page = write_report(finish(tmp_path / "run", case=live_case(nasty))).read_text("utf-8")
+    body = page[page.index("<body>") :]
+    data, script = re.findall(r"(?s)<script[^>]*>(.*?)</script>", body)
+    assert script == (STATIC / "report.js").read_text("utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+    assert f"script-src 'sha256-{digest}'" in page and "unsafe-eval" not in page
+    assert "<" not in data and nasty[:20] in json.loads(data)["facts"][0]["text"]
+    rest = body.replace(script, "").replace(data, "")
+    (tmp_path / "run" / "explain" / "answers.json").write_text("{}")  # not what the run recorded: not shown
+    assert "<script" not in write_report(tmp_path / "run").read_text("utf-8")
+    assert rest.count("<script") == 2 and "<img" not in rest and "onerror=alert" in Elements(rest).text
+
+
+def test_what_can_be_tried_is_what_the_models_answer() -> None:
+    """Asked anew, one prompt at a time, of a reader whose attention is sharp: singles, pairs and sets."""
+    engine, case = Engine(sharp()), chain_case()
+    facts = range(len(case.facts))
+    first = len(case.nodes)
+    flip = ElementSet("flip", (first + 3, first + 5, first + 6), True, True, 1, -1.0)
+    enough = ElementSet("sufficient", (first + 1, first + 2), True, True, 1, 1.0)
+    told = answered(engine, case, [flip, enough], paired=4)
+    table = {tuple(row["without"]): row for row in told["answers"]}
+    pairs = set(itertools.combinations(told["paired"], 2))
+    assert len(pairs) == 6 and set(table) == {(), *((i,) for i in facts), *pairs, (3, 5, 6), (0, *range(3, 9))}
+    assert len({tuple(path) for path in told["paths"]}) == len(told["paths"]) > 3
+    for gone, row in table.items():
+        left = replace(case, facts=tuple(fact for i, fact in enumerate(case.facts) if i not in gone))
+        for model, adapter in (("tuned", True), ("base", False)):
+            (path,) = engine.answers([left], adapter=adapter)
+            assert told["paths"][row[model]] == list(path), (gone, model)
+
+
+def test_the_finding_says_what_the_figures_say() -> None:
+    hanging = {**METRICS["explain"]["hanging"], "dropped": {**MEAN, "mean": 0.64}}
+    for more, p, word in ((4.0, 0.001, "fewer of"), (-4.0, 0.001, "more of"), (4.0, 0.2, "about as many")):
+        hanging["dropped_over_added"] = {**MEAN, "mean": more, "p": p}
+        said = finding.finding(METRICS | {"explain": {"hanging": hanging}})
+        assert word in said and "dropped 64" in said
+    assert [len(one["bars"]) for one in finding.figures(METRICS)] == [4, 3, 3, 2]
+    none = {"hanging": {"one": {"share": None, "low": None, "high": None, "n": 0}}}
+    assert finding.figures({"adapter": {}, "explain": none, "shift": {}}) == []
+    assert finding.finding({"adapter": {}, "explain": none, "shift": {}}) == ""
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=7), st.lists(st.sampled_from("abcd"), max_size=7))
+def test_aligned_answers_hold_each_answer_in_its_order(full: list[str], now: list[str]) -> None:
+    steps = live.aligned(full, now)
+    assert [one for one, _, _ in steps if one] == full and [two for _, two, _ in steps if two] == now
+    for one, two, mark in steps:
+        assert mark == ("same" if one == two else "other" if one and two else "gone" if one else "new")
+
+
+def test_two_runs_stand_side_by_side(tmp_path: Path) -> None:
+    first = finish(tmp_path / "one", case=live_case("x"))
+    second = finish(tmp_path / "two", n=2, rate=0.5)
+    (second / "shift" / runs.MANIFEST).unlink()
+    page = write_beside(first, second, tmp_path / "page.html").read_text("utf-8")
+    elements = Elements(page[page.index("<body>") :])
+    assert [tag for tag, _ in elements.found].count("header") == 2 and page.count("<script>") == 1
+    assert "rate" in elements.text and "was not made" in elements.text
+    assert re.search(r"<td>n</td><td class=\"number\">6,815,744</td><td class=\"number\">2</td>", page)
+
+
 def test_a_report_is_written_again_only_when_it_must_be(tmp_path: Path) -> None:
-    for stage, name in runs.STAGES.items():
-        runs.open_stage(tmp_path, stage)
-        runs.write_manifest(tmp_path, stage, config={}, inputs={}, metrics={}, seed=1, device="cpu")
-        runs.atomic_write_text(copy_path(tmp_path, name), nbformat.writes(new_notebook(cells=[])))
+    finish(tmp_path)
     path = current_report(tmp_path)
     before = path.stat().st_mtime_ns
     assert report_state(tmp_path) is None and current_report(tmp_path).stat().st_mtime_ns == before
-    path.write_bytes(path.read_bytes().replace(b"Headline", b"Deadline"))
+    path.write_bytes(path.read_bytes().replace(b"recorded metric", b"other metric"))
     assert "was changed" in str(report_state(tmp_path))
     current_report(tmp_path)
     runs.open_stage(tmp_path, "kg")
@@ -178,5 +265,7 @@ def test_a_report_is_written_again_only_when_it_must_be(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("notebook", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
 def test_every_formula_of_the_notebooks_can_be_drawn(notebook: Path) -> None:
-    page = render_notebook(nbformat.read(notebook, as_version=4), prefix="n").body
+    found = render_notebook(nbformat.read(notebook, as_version=4))
+    page = "".join(text for part in found.parts for text in part.body)
     assert re.findall(r'<code class="formula">(.*?)</code>', page) == []
+    assert "answer" in {tag for cell in nbformat.read(notebook, 4).cells for tag in cell.metadata.get("tags", [])}

@@ -30,7 +30,8 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     show = declared("show", _show, "print where the results of a run come from", "run")
     show.add_argument("--stage", metavar="S", help="one stage only: kg, adapter, explain or shift")
     declared("verify", _verify, "recompute the digests of a run; code 1: some differ", "run")
-    declared("diff", _diff, "say what differs between two runs; code 1: something", "first", "second")
+    diff = declared("diff", _diff, "say what differs between two runs; code 1: something", "first", "second")
+    diff.add_argument("--html", metavar="FILE", help="both runs side by side as a page: what each found, what differs")
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -110,11 +111,20 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
+    from workbench.artifacts.outputs import check_outputs, check_place
+    from workbench.artifacts.stage import STAGES
     from workbench.artifacts.steps import run_folder
     from workbench.report.lineage import compare
 
     first, second = run_folder(options.first), run_folder(options.second)
+    if options.html:
+        check_place("--html", options.html)
+        check_outputs({"--html": options.html}, reads=[one / stage for one in (first, second) for stage in STAGES])
     found = compare(first, second)
+    if options.html:
+        from workbench.report.write import write_beside  # loads what cleans HTML
+
+        write_beside(first, second, options.html)
     same = not any(one[part] for one in found.values() for part in ("parameters", "files", "metrics"))
     if options.json:
         answer({"first": str(first), "second": str(second), "same": same, "stages": found})

@@ -1,4 +1,4 @@
-"""Where a figure of the report comes from, as a fold-out beside it and a record of its whole stage."""
+"""Where the figures of a report come from: a line beside each, and a record of its whole stage."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from workbench.artifacts.files import MANIFEST
 
 SHORT = 12  # hex digits of a digest that identify it among those of a run
+FILES = 30  # of a stage that are listed
 
 
 def code_line(manifest: Mapping[str, Any]) -> str:
@@ -30,44 +31,27 @@ def input_line(name: str, recorded: Mapping[str, str]) -> str:
     return f"{name}: {recorded.get('id')}{revision}"
 
 
-def figure_note(stage: str, manifest: Mapping[str, Any], *, notebook: str, cell: int, section: str) -> str:
-    """A fold-out for one figure: the cell that drew it, and in short what its stage was made from."""
-    rows = {
-        "drawn by": f"{notebook}, cell {cell}" + (f", under “{section}”" if section else ""),
-        "seed": manifest.get("seed"),
-        "made from": "; ".join(input_line(name, one) for name, one in manifest["inputs"].items()) or "nothing else",
-        "device": manifest.get("device"),
-        "code": code_line(manifest),
-        "finished": manifest.get("finished"),
-    }
-    link = f'<p><a href="#origin-{stage}">everything that is recorded of this stage</a></p>'
-    return _fold("where this comes from", _rows(rows) + link)
+def figure_note(stage: str, *, notebook: str, cell: int, section: str) -> str:
+    """A line below one figure, as HTML: the cell that drew it, with a link to the record of its stage."""
+    where = html.escape(f"{notebook}, cell {cell}{f', under “{section}”' if section else ''}")
+    return f'<p class="origin">{where}; <a href="#origin-{stage}">where this comes from</a></p>'
 
 
-def stage_record(stage: str, manifest: Mapping[str, Any], origin: Mapping[str, Any]) -> str:
-    """A fold-out with all that is recorded of a stage but its metrics, which the page shows already."""
+def stage_record(manifest: Mapping[str, Any], origin: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """All that is recorded of a stage but its metrics: title -> name -> value."""
     machine, code = manifest.get("machine", {}), manifest.get("code", {})
     made = {"seed": manifest.get("seed"), "device": manifest.get("device"), **machine}
     made |= {"Python": f"{manifest.get('python')}, {manifest.get('platform')}", "code": code_line(manifest)}
     made |= {"sources of the package": code.get("package_sha256"), "notebook": origin.get("source_sha256")}
     parameters = origin.get("parameters") or manifest.get("config", {})
+    files = {name: digest[:SHORT] for name, digest in list(manifest["files"].items())[:FILES]}
+    if (more := len(manifest["files"]) - FILES) > 0:
+        files[f"{more} more"] = f"listed in {MANIFEST}"
     parts = {
         "made": made,
         "parameters": parameters if isinstance(parameters, Mapping) else {},
         "inputs": {name: input_line(name, one).partition(": ")[2] for name, one in manifest["inputs"].items()},
         "versions": manifest.get("packages", {}),
-        "files": {name: digest[:SHORT] for name, digest in list(manifest["files"].items())[:30]},
+        "files": files,
     }
-    tables = "".join(f"<h4>{title}</h4>{_rows(rows)}" for title, rows in parts.items() if rows)
-    more = len(manifest["files"]) - 30
-    tables += f"<p>{more} more files are listed in {stage}/{MANIFEST}.</p>" if more > 0 else ""
-    return f'<div id="origin-{stage}">{_fold("where these numbers come from", tables)}</div>'
-
-
-def _fold(title: str, inner: str) -> str:
-    return f'<details class="origin"><summary>{title}</summary>{inner}</details>'
-
-
-def _rows(rows: Mapping[str, Any]) -> str:
-    cells = (f"<tr><th>{html.escape(str(n))}</th><td>{html.escape(str(v))}</td></tr>" for n, v in rows.items())
-    return f"<table>{''.join(cells)}</table>"
+    return {title: rows for title, rows in parts.items() if rows}

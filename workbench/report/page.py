@@ -13,15 +13,15 @@ from workbench.artifacts.origin import PACKAGE_FOLDER
 from workbench.artifacts.stage import STAGES, stage_folder
 
 SEAL = re.compile(rb"\n<!-- made from ([0-9a-f]{64}), sha256 ([0-9a-f]{64}) -->\n\Z")
-WRITTEN_BY = ("write", "render", "evidence")  # modules; a page is made anew when one of them has changed
+STATIC = PACKAGE_FOLDER / "report" / "static"
 
 
 def made_from(run_dir: str | os.PathLike[str]) -> str:
-    """SHA-256 over what a report is made from: manifests, executed copies, and the code that writes it."""
+    """SHA-256 over what a report is made from: manifests, executed copies, and this folder, which writes it."""
     total = hashlib.sha256()
     paths = [stage_folder(run_dir, stage) / MANIFEST for stage in STAGES]
     paths += [copy_path(Path(run_dir), name) for name in STAGES.values()]
-    paths += [PACKAGE_FOLDER / "report" / f"{name}.py" for name in WRITTEN_BY]
+    paths += sorted(path for path in STATIC.parent.rglob("*") if path.suffix in (".py", ".html", ".css", ".js"))
     for path in paths:
         total.update(sha256_file(path).encode() if path.is_file() else b"none")
     return total.hexdigest()

@@ -1,0 +1,97 @@
+"""What both models answer to every removal that a reader of the report can try, and on how much answers hang."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from workbench.cases import Case
+from workbench.explain.changed import ChangedSets
+from workbench.explain.counterfactual import without
+from workbench.explain.result import Explanation
+from workbench.explain.sets import ElementSet
+from workbench.game import Engine
+from workbench.stats import bootstrap_ratio, paired_difference, proportion
+from workbench.trial import MODELS
+
+PAIRED = 10  # facts of which every pair is asked
+ROLES = ("added", "kept", "dropped")
+
+
+def answered(
+    engine: Engine, case: Case, sets: Sequence[ElementSet], *, paired: int = PAIRED, max_new_tokens: int = 32
+) -> dict[str, Any]:
+    """Both models' greedy answers with nothing, every fact, every pair of some facts, and every set's facts taken out.
+
+    sets: of elements of the case; of a sufficient set, what it can do without is taken out. paired: how many facts
+    make pairs: members of flip sets of one or two first, then what the right answer needs, then the rest.
+
+    Returns:
+        Plain JSON types: `case`; `paired`, numbers of facts; `sets`, each `kind`, `certified` and `without`, the
+        numbers of the facts it takes out; `paths`, the distinct answers as node ids; `answers`, one row a removal with
+        `without` and for each model, `tuned` and `base`, the number of its path.
+    """
+    sets = [one for one in sets if one.found]
+    gone = [_facts_gone(case, one) for one in sets]
+    small = {i for facts, one in zip(gone, sets, strict=True) if one.kind == "flip" and len(facts) < 3 for i in facts}
+    facts, needed = range(len(case.facts)), {*case.needed}
+    first = sorted(facts, key=lambda i: (i not in small, case.facts[i] not in needed, i))[:paired]
+    pairs = combinations(sorted(first), 2)
+    rows = list(dict.fromkeys([(), *((i,) for i in facts), *pairs, *gone]))
+    keeps = [np.isin(facts, row, invert=True) for row in rows]
+    how: dict[str, Any] = {"keeps": keeps, "max_new_tokens": max_new_tokens}
+    told = {model: engine.answers([case] * len(rows), adapter=on, **how) for model, on in MODELS.items()}
+    number = {path: i for i, path in enumerate(dict.fromkeys(path for paths in told.values() for path in paths))}
+    named = zip(sets, gone, strict=True)
+    return {
+        "case": case.to_dict(),
+        "paired": sorted(first),
+        "sets": [{"kind": one.kind, "certified": one.certified, "without": list(row)} for one, row in named],
+        "paths": [list(path) for path in number],
+        "answers": [
+            {"without": list(row)} | {model: number[paths[k]] for model, paths in told.items()}
+            for k, row in enumerate(rows)
+        ],
+    }
+
+
+def _facts_gone(case: Case, found: ElementSet) -> tuple[int, ...]:
+    """Numbers of the facts that go with a flip set, or that a sufficient set can do without."""
+    members = {case.elements[i] for i in found.elements}
+    if found.kind != "flip":
+        among = case.facts if members <= {*case.facts} else case.elements
+        members = {*among} - members
+    left = {*without(case, members).facts}
+    return tuple(i for i, fact in enumerate(case.facts) if fact not in left)
+
+
+def hanging(certified: Sequence[Explanation], changed: Sequence[ChangedSets], *, seed: int = 0) -> dict[str, Any]:
+    """On how many elements answers hang, and what of that is due to tuning, each with its 95 % interval and n.
+
+    Returns:
+        `one`, `two`, `more`: shares of the certified sets by their number of members; `tuned_alone`: share of them that
+        leave the base model's toolchain as it was (both Wilson). `added`, `kept`, `dropped`: shares of the elements
+        that an answer of either model hangs on, over all cases (bootstrap over cases); `dropped_over_added`: how many
+        more a case, paired. What there is nothing to count for is left out.
+    """
+    proved = [one for one in certified if one.certificate["certified"]]
+    sizes = np.array([min(len(one.removed), 3) for one in proved])
+    found: dict[str, Any] = {}
+    if proved:
+        found = {name: proportion(sizes == size) for size, name in enumerate(("one", "two", "more"), start=1)}
+        found["tuned_alone"] = proportion([_same(one) for one in proved])
+    counts = {role: [len(getattr(one, role)) for one in changed] for role in ROLES}
+    whole = np.sum(list(counts.values()), axis=0)
+    if np.any(whole):
+        shares = {role: bootstrap_ratio(counts[role], whole, rng=np.random.default_rng(seed)) for role in ROLES}
+        found |= {role: s._replace(low=max(0.0, s.low), high=min(1.0, s.high)) for role, s in shares.items()}
+        rng = np.random.default_rng(seed)
+        found["dropped_over_added"] = paired_difference(counts["dropped"], counts["added"], rng=rng)
+    return {name: one._asdict() for name, one in found.items()}
+
+
+def _same(one: Explanation) -> bool:
+    return one.toolchains["base_full"] == one.toolchains["base_changed"]
