@@ -1,6 +1,6 @@
 """The knowledge graph: a hand-written table, checked, made into a typed graph of tools, formats and sources."""
 
-# ruff: noqa: F401, I001  what is imported here is what the package offers
+# ruff: noqa: I001  what is imported here is what the package offers
 from workbench.kg.agreement import AgreementRow, agreement, disagreements
 from workbench.kg.build import ENTITY_TYPES, RELATIONS, Fact, GraphError, build_graph, check_graph, facts_table
 from workbench.kg.edam import Edam, load_edam

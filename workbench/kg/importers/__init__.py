@@ -8,7 +8,7 @@ outputs they belong to: the formats of one port are alternatives, all ports but 
 node are needed together. What was wrong in the registry is in the report, line by line.
 """
 
-# ruff: noqa: F401, I001  what is imported here is what the package offers
+# ruff: noqa: I001  what is imported here is what the package offers
 from workbench.kg.importers import biotools, galaxy, graphml, nfcore, ontology, rdf, tables, triples, workflow
 from workbench.kg.importers.assemble import assemble
 from workbench.kg.importers.core import Importer, Options
