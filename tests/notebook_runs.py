@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import torch
+from dosed_models import with_adapter
 from tiny import NAMES
 
 from workbench import models
@@ -32,12 +32,7 @@ def execute(name: str, **parameters: Any) -> dict[str, Any]:
 
 def open_adapter(run: Path, model: Path | str, *, size: float = 0.2, seed: int = 0) -> Path:
     """The folder of an adapter stage, not finished yet: random weights, the tiny case's names. size: of values in B."""
-    lm = models.load(str(model), names=NAMES)
-    lm = models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in lm.model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=size, generator=generator)
+    lm = with_adapter(models.load(str(model), names=NAMES), size=size, seed=seed)
     folder = runs.open_stage(run, "adapter")
     lm.model.save_pretrained(folder, safe_serialization=True)
     (folder / "names.json").write_text(json.dumps(NAMES), encoding="utf-8")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-import torch
+from dosed_models import with_adapter
 from tiny import NAMES, chain_case
 
 from workbench import models
@@ -16,13 +16,7 @@ def make_run(place: Path, *, cases: int = 6, train: dict | None = None) -> Path:
 
     train: settings of its training, for the manifest.
     """
-    lm = models.add_adapter(
-        models.load(names=NAMES), rank=2, alpha=4, modules=("q_proj", "v_proj"), dropout=0.0, seed=0
-    )
-    torch.manual_seed(1)
-    for name, parameter in lm.model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.1)
+    lm = with_adapter(models.load(names=NAMES), rank=2, size=0.1)
     folder = runs.open_stage(place, "adapter")
     lm.model.save_pretrained(folder / "checkpoints" / "checkpoint-1")
     lm.model.save_pretrained(folder)

@@ -20,7 +20,8 @@ from workbench.artifacts import runs
 from workbench.models import ModelError
 from workbench.shift import read_factors
 
-A = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+Q = "model.layers.0.self_attn.q_proj"
+A = f"base_model.model.{Q}.lora_A.weight"
 B = A.replace("lora_A", "lora_B")
 
 
@@ -114,7 +115,32 @@ FOLDER = {
     "excluded": (lambda a: configure(a, exclude_modules=["q_proj"]), r"exclude_modules \['q_proj'\] leave out 2 of 2"),
     "other targets": (lambda a: configure(a, target_modules=["v_proj"]), r"target_modules \['v_proj'\] leave out 2"),
     "odd targets": (lambda a: configure(a, target_modules=7), "target_modules.*peft refuses them"),
-    "rewritten base": (lambda a: configure(a, init_lora_weights="corda"), "this start rewrites W0"),
+    "rank of nothing": (lambda a: configure(a, r=0), "rank of .* must be a whole number of 1 or more, not 0"),
+    "rank in words": (lambda a: configure(a, r="4"), "whole number"),
+    "no alpha": (lambda a: configure(a, lora_alpha=None), "lora_alpha of .* must be a finite number, not None"),
+    "no kind": (lambda a: configure(a, peft_type=None), "must be LORA"),
+    "a convolution": (lambda a: change(a, A=torch.ones(4, 64, 1, 1)), r"A \(4, 64, 1, 1\) .*; only linear layers"),
+    "ranks apart": (lambda a: change(a, A=torch.ones(3, 64)), "must share the rank 4"),
+    "no number in 16 bits": (lambda a: change(a, A=torch.full((4, 64), torch.nan).bfloat16()), "not finite"),
+    "no width": (lambda a: change(a, A=torch.ones(4, 0)), r"A \(4, 0\) .* must be matrices"),
+    **{
+        name: (lambda a, name=name: change(a, **{f"base_model.model.{name}": torch.ones(4, 9)}), reason)
+        for name, reason in {
+            f"{Q}.lora_magnitude_vector": "lora_magnitude_vector.*no factor of a linear layer",
+            f"{Q}.lora_B.bias": "lora_B.bias",
+            "model.embed_tokens.lora_embedding_A": "lora_embedding_A",
+            "wte.lora_embedding_B": "changes an embedding table",
+            "lm_head.modules_to_save.weight": "replaces a layer of the base",
+        }.items()
+    },
+    **{
+        name: (lambda a, name=name: (a / WEIGHTS).rename(a / name), "lie in several files")
+        for name in ("adapter_model-00001-of-00002.safetensors", "adapter_model.safetensors.index.json")
+    },
+    **{
+        start: (lambda a, start=start: configure(a, init_lora_weights=start), f"{start}.*this start rewrites W0")
+        for start in ("corda", "olora", "pissa_niter_4")
+    },
     **{
         name: (lambda a, name=name, value=value: configure(a, **{name: value}), f"{name} is ")
         for name, value in {

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from dosed_models import with_adapter
 from tiny import chain_case
 
 from workbench import bench, models
@@ -153,13 +153,8 @@ def test_every_order_is_measured_until_it_flips():
 
 
 def test_differences_are_attributed_and_stability_is_1_where_order_is_nothing():
-    lm = models.add_adapter(
-        models.load(names=chain_case().names, four_bit=False), rank=4, alpha=8, modules=("v_proj",), dropout=0.0, seed=0
-    )
-    for name, weight in lm.model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(weight, 0, 0.02, generator=torch.Generator().manual_seed(0))
-    engine, case = Engine(lm.model.eval() and lm), chain_case()
+    lm = with_adapter(models.load(names=chain_case().names, four_bit=False), modules=("v_proj",), size=0.02)
+    engine, case = Engine(lm), chain_case()
     delta = Difference(Game.of(engine, case, path=case.path))
     found = difference.ATTRIBUTIONS["linear, facts"](delta, np.random.default_rng(0))
     line = difference.said("linear", [found, found], seed=0)

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dosed_models import with_adapter
 from tiny import chain_case, save_tiny, tiny_reader
 
 from workbench.cases import toolchain
 from workbench.game import Difference, Engine, Game, Restricted, values_together
-from workbench.models import LanguageModel, add_adapter, load
+from workbench.models import LanguageModel, load
 from workbench.prompts import encode, encode_answer
 from workbench.sampling import with_order
 
@@ -21,15 +22,7 @@ FACTS, NODES = len(CASE.facts), len(CASE.nodes)
 @pytest.fixture(scope="module")
 def lm() -> LanguageModel:
     """The shipped reader, not quantised, with a small random adapter."""
-    lm = add_adapter(
-        load(names=CASE.names, four_bit=False), rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0
-    )
-    generator = torch.Generator().manual_seed(1)
-    for name, weight in lm.model.named_parameters():
-        if "lora_B" in name:
-            weight.data.normal_(0, 0.02, generator=generator)
-    lm.model.eval()
-    return lm
+    return with_adapter(load(names=CASE.names, four_bit=False), size=0.02)
 
 
 def masks(count: int, seed: int = 0) -> np.ndarray:
@@ -175,9 +168,7 @@ def test_shared_prefix_gives_the_same_values_with_fewer_tokens(lm):
 
 
 def test_an_adapter_that_does_nothing_makes_no_difference():
-    lm = add_adapter(tiny_reader(), rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-    lm.model.eval()
-    game = Game.of(Engine(lm), CASE, path=CASE.path)
+    game = Game.of(Engine(with_adapter(tiny_reader(), size=0.0)), CASE, path=CASE.path)
     assert (Difference(game)(masks(8)) == 0).all()  # B = 0
 
 

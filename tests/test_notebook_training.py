@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from notebook_runs import execute, open_adapter
 from safetensors.torch import load_file
-from tiny import save_tiny
+from tiny import graph_words, save_tiny
 
 from workbench.artifacts import runs
 from workbench.cases import load_cases
@@ -20,13 +20,17 @@ SIZES = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_tiny(tmp_path_factory.mktemp("model"), "qwen", words=graph_words()))
+
+
 @pytest.mark.slow
-def test_the_training_notebook_leaves_a_finished_stage(made_kg: Path, tmp_path: Path) -> None:
-    model = str(save_tiny(tmp_path / "model", "qwen"))
+def test_the_training_notebook_leaves_a_finished_stage(made_kg: Path, model: str, tmp_path: Path) -> None:
     adapters, cases = [], []
-    for name in ("first", "again"):
+    for name, scored in {"again": {"scored_cases": 1, "shares": [0.0]}, "first": {}}.items():
         run = Path(shutil.copytree(made_kg, tmp_path / name))
-        execute("02_train_qlora", run_dir=str(run), model=model, **SIZES)
+        execute("02_train_qlora", run_dir=str(run), model=model, **SIZES, **scored)
         assert runs.is_complete(run, "adapter")
         adapters.append(load_file(run / "adapter" / "adapter_model.safetensors"))
         cases.append(load_cases(run / "adapter" / "cases_train.jsonl"))
@@ -47,9 +51,8 @@ def test_the_training_notebook_leaves_a_finished_stage(made_kg: Path, tmp_path: 
 @pytest.mark.slow
 @pytest.mark.parametrize("scores", [None, 0.5], ids=["no card", "card"])
 def test_a_given_adapter_is_taken_as_it_is_and_judged_on_the_cases_of_the_run(
-    made_kg: Path, tmp_path: Path, scores: float | None
+    made_kg: Path, model: str, tmp_path: Path, scores: float | None
 ) -> None:
-    model = str(save_tiny(tmp_path / "model", "qwen"))
     elsewhere = open_adapter(tmp_path / "elsewhere", model)
     if scores is not None:
         row = {"split": "held_out", "model": "tuned", "share": 0.0, "metric": "exact", "mean": scores}

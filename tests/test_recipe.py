@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 from safetensors.torch import load_file
-from tiny import save_tiny
+from tiny import graph_words, save_tiny
 
 from workbench.cases import load_cases
 from workbench.stats import proportion
@@ -28,7 +28,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(place):
-    return str(save_tiny(place / "llama", "llama"))
+    return str(save_tiny(place / "llama", "llama", words=graph_words()))
 
 
 @pytest.fixture(scope="module")

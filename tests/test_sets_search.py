@@ -111,7 +111,6 @@ def test_no_mask_is_asked_twice_in_a_deterministic_game() -> None:
         assert len({row.tobytes() for batch in game.batches for row in batch}) == game.rows
 
 
-@pytest.mark.parametrize(("n", "most"), [(64, 25), (256, 35)])
 def all_of(*members: int):
     return lambda keep: keep[:, list(members)].all(axis=1) - 0.5
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from dosed_models import with_adapter
 from peft import LoraConfig, PeftModel, get_peft_model
 from shift_adapters import one_module, save_adapter
 from tiny import NAMES, chain_case, save_tiny, tiny_reader
@@ -154,11 +155,7 @@ def test_hooks_are_gone_afterwards_even_after_an_error(tmp_path: Path, monkeypat
 
 def test_it_works_in_four_bits_and_on_other_architectures(tmp_path: Path) -> None:
     lm = models.load(str(save_tiny(tmp_path / "qwen", "qwen")), names=NAMES, four_bit=True)
-    lm = models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-    for name, parameter in lm.model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.3)
-    lm.model.eval().save_pretrained(tmp_path / "adapter", safe_serialization=True)
+    with_adapter(lm, size=0.3).model.save_pretrained(tmp_path / "adapter", safe_serialization=True)
     table = token_shift(Engine(lm), [CASE], list(read_factors(tmp_path / "adapter")))
     values = table[["embedding", "embedding_relative", "context", "context_relative"]].to_numpy()
     assert np.isfinite(values).all() and (values > 0).all()

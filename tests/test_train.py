@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -31,9 +32,29 @@ def adapter(folder):
     return load_file(folder / "adapter_model.safetensors")
 
 
-def load(tmp_path):
-    folder = tmp_path / "llama"
-    return models.load(str(folder if folder.is_dir() else save_tiny(folder, "llama")), names=NAMES)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("model") / "llama", "llama")
+
+
+@pytest.fixture
+def load(place):
+    return lambda: models.load(str(place), names=NAMES)
+
+
+class Whole:
+    """One training to its end. before: the model's weights, copied, as they were loaded."""
+
+    def __init__(self, lm, folder):
+        self.lm, self.folder = lm, folder
+        self.before = {name: weight.detach().clone() for name, weight in lm.model.named_parameters()}
+        self.result = train(lm, [chain_case()], TINY, folder=folder)
+
+
+@pytest.fixture(scope="module")
+def whole(place, tmp_path_factory):
+    """Only looked at: who writes into its folder copies it."""
+    return Whole(models.load(str(place), names=NAMES), tmp_path_factory.mktemp("whole") / "out")
 
 
 def test_rows_are_the_same_in_every_run_and_ask_for_answers_only():
@@ -69,11 +90,10 @@ def test_rows_are_the_same_whichever_process_makes_them():
     assert here == [views[i] for i in range(len(views))]
 
 
-def test_a_training_is_the_same_whichever_processes_make_its_rows(tmp_path, monkeypatch):
-    alone = train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "alone")
+def test_a_training_is_the_same_whichever_processes_make_its_rows(load, whole, tmp_path, monkeypatch):
     monkeypatch.setattr("workbench.train.config.row_workers", lambda: 2)
-    helped = train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "helped")
-    assert helped.history == alone.history
+    helped = train(load(), [chain_case()], TINY, folder=tmp_path / "helped")
+    assert helped.history == whole.result.history
 
 
 def test_a_share_of_rows_is_read_under_made_up_names_with_nothing_withheld():
@@ -94,9 +114,9 @@ def test_a_share_of_rows_is_read_under_made_up_names_with_nothing_withheld():
 
 
 @pytest.mark.parametrize("pad", [0, 2])
-def test_a_batch_has_the_loss_of_its_rows(tmp_path, pad):
+def test_a_batch_has_the_loss_of_its_rows(load, pad):
     """Against rows one by one with logits at every position, by the plain definition."""
-    lm = load(tmp_path)
+    lm = load()
     rows = [labelled(replace(chain_case(), facts=chain_case().facts[:n]), lm) for n in (9, 4, 6)]
     batch = collate(rows, pad)
     assert batch["attention_mask"].sum(1).tolist() == [len(row["input_ids"]) for row in rows]
@@ -120,9 +140,9 @@ def test_the_rate_is_that_of_the_trainers_cosine():
         schedule.step()
 
 
-def test_a_training_whose_time_is_up_has_ended_with_its_rate(tmp_path):
+def test_a_training_whose_time_is_up_has_ended_with_its_rate(load, tmp_path):
     config = replace(TINY, steps=10**6, seconds=3.0, checkpoint_every=1000)
-    result = train(load(tmp_path), [chain_case()], config, folder=tmp_path / "out", held_out=[chain_case()])
+    result = train(load(), [chain_case()], config, folder=tmp_path / "out", held_out=[chain_case()])
     rates = [row["learning_rate"] for row in result.history]
     assert 1 < result.steps < 10**6 and len(result.held_out) >= 2
     assert rates[-1] < 0.1 * config.learning_rate
@@ -130,8 +150,8 @@ def test_a_training_whose_time_is_up_has_ended_with_its_rate(tmp_path):
     assert not list((tmp_path / "out").rglob("*.pt")), "the optimizer's state is gone: the training is done"
 
 
-def test_products_in_16_bits_end_with_the_training(tmp_path):
-    lm = models.load(str(save_tiny(tmp_path / "llama", "llama")), names=NAMES, four_bit=False)
+def test_products_in_16_bits_end_with_the_training(place, tmp_path):
+    lm = models.load(str(place), names=NAMES, four_bit=False)
     lm.model.bfloat16()
     result = train(lm, [chain_case()], TINY, folder=tmp_path / "out")
     assert result.history[-1]["loss"] < result.history[0]["loss"]
@@ -153,14 +173,13 @@ def short_of_memory(lm, most: int) -> list[int]:
     return seen
 
 
-def test_a_step_that_does_not_fit_is_taken_in_parts(tmp_path, caplog):
-    whole = train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "whole", held_out=[chain_case()])
-    lm = load(tmp_path)
+def test_a_step_that_does_not_fit_is_taken_in_parts(load, whole, tmp_path, caplog):
+    lm = load()
     seen = short_of_memory(lm, 1)
     again = train(lm, [chain_case()], TINY, folder=tmp_path / "parts", held_out=[chain_case()])
     assert seen[:2] == [4, 2] and set(seen[2:]) == {1} and len(seen) == 2 + 4 * 6
-    assert [r["loss"] for r in again.history] == pytest.approx([r["loss"] for r in whole.history], abs=1e-4)
-    same = [adapter(tmp_path / name) for name in ("whole", "parts")]
+    assert [r["loss"] for r in again.history] == pytest.approx([r["loss"] for r in whole.result.history], abs=1e-4)
+    same = [adapter(folder) for folder in (whole.folder, tmp_path / "parts")]
     assert all(torch.allclose(same[0][name], same[1][name], atol=2e-3) for name in same[0])
     assert [r.getMessage() for r in caplog.records if "memory ran out" in r.getMessage()] == [
         "the memory ran out in a training step of 4 cases at a time: it takes 2 from here on, and adds them up",
@@ -168,75 +187,68 @@ def test_a_step_that_does_not_fit_is_taken_in_parts(tmp_path, caplog):
     ]
 
 
-def test_memory_that_is_short_for_a_single_case_is_told_with_what_to_do(tmp_path):
-    lm = load(tmp_path)
+def test_memory_that_is_short_for_a_single_case_is_told_with_what_to_do(load, tmp_path):
+    lm = load()
     short_of_memory(lm, 0)
     with pytest.raises(MemoryShort, match="with one case at a time; take a smaller model"):
         train(lm, [chain_case()], TINY, folder=tmp_path / "out")
 
 
-def test_a_finished_training_asked_again_keeps_the_adapters_along_the_way(tmp_path):
-    train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "out")
-    adapters = {p.parent.name: adapter(p.parent) for p in tmp_path.glob("out/checkpoints/*/*.safetensors")}
+def test_a_finished_training_asked_again_keeps_the_adapters_along_the_way(load, whole, tmp_path):
+    out = shutil.copytree(whole.folder, tmp_path / "out")
+    adapters = {p.parent.name: adapter(p.parent) for p in out.glob("checkpoints/*/*.safetensors")}
     assert adapters.keys() == {"checkpoint-2", "checkpoint-4", "checkpoint-6"}
-    again = train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "out")
+    again = train(load(), [chain_case()], TINY, folder=out)
     assert again.steps == 6
     for name, weights in adapters.items():
-        now = adapter(tmp_path / "out" / "checkpoints" / name)
+        now = adapter(out / "checkpoints" / name)
         assert all(torch.equal(weights[key], now[key]) for key in weights)
 
 
-def test_training_moves_only_the_adapter_and_resumes_from_its_last_checkpoint(tmp_path):
-    lm = load(tmp_path)
-    before = {n: p.detach().clone() for n, p in lm.model.named_parameters()}
-    result = train(lm, [chain_case()], TINY, folder=tmp_path / "whole")
-    assert result.history[0]["loss"] > result.history[-1]["loss"] and result.seconds > 0
-    for name, parameter in lm.model.named_parameters():
+def test_training_moves_only_the_adapter_and_resumes_from_its_last_checkpoint(load, whole, tmp_path):
+    history = whole.result.history
+    assert history[0]["loss"] > history[-1]["loss"] and whole.result.seconds > 0
+    for name, weight in whole.lm.model.named_parameters():
         if "lora" not in name:
-            assert torch.equal(before[name.removeprefix("base_model.model.").replace(".base_layer", "")], parameter)
+            plain = name.removeprefix("base_model.model.").replace(".base_layer", "")
+            assert torch.equal(whole.before[plain], weight)
 
     def stop(rows):
         if rows[-1]["step"] == 5:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "cut", listen=stop)
+        train(load(), [chain_case()], TINY, folder=tmp_path / "cut", listen=stop)
     assert (tmp_path / "cut/checkpoints/checkpoint-4").is_dir() and not (tmp_path / "cut/adapter_config.json").exists()
     steps = []
     again = train(
-        load(tmp_path),
-        [chain_case()],
-        TINY,
-        folder=tmp_path / "cut",
-        listen=lambda rows: steps.append(rows[-1]["step"]),
+        load(), [chain_case()], TINY, folder=tmp_path / "cut", listen=lambda rows: steps.append(rows[-1]["step"])
     )
     assert steps == [5, 6]  # the first four were not done again
     assert [row["step"] for row in again.history] == [1, 2, 3, 4, 5, 6]
-    whole, cut = adapter(tmp_path / "whole"), adapter(tmp_path / "cut")
-    assert whole.keys() == cut.keys() and all(torch.equal(whole[k], cut[k]) for k in whole)
+    left, cut = adapter(whole.folder), adapter(tmp_path / "cut")
+    assert left.keys() == cut.keys() and all(torch.equal(left[k], cut[k]) for k in left)
 
 
-def test_what_is_left_is_safe_to_read_anywhere(tmp_path):
-    train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "out")
-    files = [p for p in (tmp_path / "out").rglob("*") if p.is_file()]
+def test_what_is_left_is_safe_to_read_anywhere(whole):
+    files = [p for p in whole.folder.rglob("*") if p.is_file()]
     assert {p.suffix for p in files} <= {".safetensors", ".json", ".md"}
     names = sorted(p.parent.name for p in files if p.suffix == ".safetensors")
     assert names == ["checkpoint-2", "checkpoint-4", "checkpoint-6", "out"]
-    config = json.loads((tmp_path / "out/adapter_config.json").read_text())
+    config = json.loads((whole.folder / "adapter_config.json").read_text())
     assert config["r"] == 4 and set(config["target_modules"]) == {"q_proj", "v_proj"}
 
 
-def test_checkpoints_of_another_training_are_not_taken_up(tmp_path):
+def test_checkpoints_of_another_training_are_not_taken_up(load, whole, tmp_path):
     def stop(rows):
         if rows[-1]["step"] == 3:
             raise Interrupted
 
     changed = TrainConfig(rank=4, steps=6, batch=4, checkpoint_every=1)
     with pytest.raises(Interrupted):
-        train(load(tmp_path), [chain_case()], changed, folder=tmp_path / "o", listen=stop)
-    other = train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "o")
-    fresh = train(load(tmp_path), [chain_case()], TINY, folder=tmp_path / "fresh")
-    assert [r["loss"] for r in other.history] == [r["loss"] for r in fresh.history]
+        train(load(), [chain_case()], changed, folder=tmp_path / "o", listen=stop)
+    other = train(load(), [chain_case()], TINY, folder=tmp_path / "o")
+    assert [r["loss"] for r in other.history] == [r["loss"] for r in whole.result.history]
 
 
 def test_answers_are_judged_by_toolchain_and_by_edges():

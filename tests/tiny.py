@@ -1,13 +1,15 @@
 """Small things that tests share: a hand-written case, a tiny reader, tiny models of two other architectures."""
 
 import re
+from collections.abc import Collection
+from functools import cache
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from workbench import reader
+from workbench import kg, reader
 from workbench.cases import Case, Fact
 from workbench.models import LanguageModel
 from workbench.prompts import ReaderTemplate, encode, encode_answer, text
@@ -58,17 +60,27 @@ CHAT = (
 )
 
 
-def save_tiny(folder: Path, kind: str, *, chat: bool = True) -> Path:
-    """A tiny Llama or Qwen2 with a byte-level BPE tokenizer, saved as Hugging Face saves them (safetensors)."""
+@cache
+def graph_words() -> tuple[str, ...]:
+    """Names of the shipped graph as they stand within a line: with a tokenizer trained on them most are few tokens."""
+    graph = kg.build_graph(kg.read_table())
+    return tuple(f" {graph.nodes[node]['name']}" for node in kg.flow_graph(graph))
+
+
+def save_tiny(folder: Path, kind: str, *, chat: bool = True, words: Collection[str] = ()) -> Path:
+    """A tiny Llama or Qwen2 with a byte-level BPE tokenizer, saved as Hugging Face saves them (safetensors).
+
+    words: texts whose parts become tokens; without them a name of the shipped graph takes some fifteen."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     special = ["<s>", "</s>", "<pad>", "<|user|>", "<|assistant|>"]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+        vocab_size=400 + 2 * len(words), special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
-    tokenizer.train_from_iterator(["fasterq-dump reads FASTQ and SAM", "Question: which chain leads from"], trainer)
+    texts = ["fasterq-dump reads FASTQ and SAM", "Question: which chain leads from", *words]
+    tokenizer.train_from_iterator(texts, trainer)
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
     if chat:
         fast.chat_template = CHAT

@@ -9,7 +9,8 @@ from nbformat.v4 import new_code_cell, new_notebook
 from notebook_runs import execute
 
 TINY = {
-    "train_cases": 40, "held_out_cases": 6, "held_out_tool_cases": 4, "steps": 4, "batch": 2, "checkpoint_every": 4,
+    "train_cases": 40, "held_out_cases": 6, "held_out_sequences": 6, "held_out_tool_cases": 4, "steps": 4, "batch": 2,
+    "checkpoint_every": 4,
 }  # fmt: skip
 
 OPEN = """

@@ -30,11 +30,13 @@ from workbench.stats import proportion
 KILLS, QUICK_KILLS = 50, 4
 MOST_PER_RUN = 6  # kills of one run before it may come to its end
 SMALL: dict[str, object] = {
-    "steps": 12, "checkpoint_every": 4, "batch": 4, "rank": 4, "train_cases": 40, "held_out_cases": 6,
-    "held_out_tool_cases": 2, "explained_cases": 2, "paper_steps": 4, "loop_steps": 2, "certified_budget": 20,
-    "flip_sets": 1, "shapley_orders": 1, "fitted_masks": 16, "tried_masks": 8, "changed_cases": 1, "peer_cases": 1,
-    "peers": "[leave_one_out]", "planted_games": 1, "permutations": 9, "shown_nodes": 40, "random_changes": 2,
-    "dosed_cases": 4, "effect_cases": 1, "map_cases": 4, "agreement_cases": 6, "deleted_cases": 2, "reduced_cases": 4,
+    "steps": 12, "checkpoint_every": 4, "batch": 4, "rank": 4, "modules": "[q_proj, v_proj, up_proj]",
+    "train_cases": 40, "held_out_cases": 6, "held_out_sequences": 6, "held_out_tool_cases": 2, "explained_cases": 2,
+    "paper_steps": 4, "loop_steps": 2, "certified_budget": 20, "flip_sets": 1, "shapley_orders": 1,
+    "fitted_masks": 16, "tried_masks": 8,
+    "changed_cases": 1, "peer_cases": 1, "peers": "[leave_one_out]", "planted_games": 1, "permutations": 9,
+    "shown_nodes": 40, "random_changes": 2, "dosed_cases": 4, "effect_cases": 1, "map_cases": 4, "agreement_cases": 6,
+    "deleted_cases": 2, "reduced_cases": 4,
 }  # fmt: skip
 """Parameters of a chain of about a minute; a name that no notebook knows any more is left out."""
 
