@@ -13,10 +13,10 @@ from tiny import save_tiny
 
 from workbench import kg
 from workbench.artifacts import runs
+from workbench.bench.grown import grow
 from workbench.cases import load_cases
 from workbench.cli import main
 from workbench.figures import kg as pictures
-from workbench.kg.grow import grow
 from workbench.kg.links import fits
 from workbench.kg.merge import merge
 from workbench.kg.plan import Planner

@@ -65,8 +65,8 @@ def _shipped(queries: int, seed: int) -> dict[str, float]:
 
 
 def _built(folder: Path, times: int, queries: int, seed: int) -> dict[str, float]:
+    from workbench.bench.grown import grow
     from workbench.kg import check_graph
-    from workbench.kg.grow import grow
     from workbench.kg.importers import IMPORTERS, Report, assemble
 
     rng = np.random.default_rng(seed)

@@ -52,7 +52,7 @@ class Flow:
         object.__setattr__(self, "_hash", hash(fields))  # flows are looked up far more often than made
 
     def __hash__(self) -> int:
-        return self._hash  # type: ignore[attr-defined,no-any-return]
+        return self._hash  # type: ignore[attr-defined]
 
     @property
     def stated(self) -> bool:
