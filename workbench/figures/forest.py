@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 
 from workbench.figures.core import FONT_SIZE, SMALL, Figure
 from workbench.figures.palette import BLUE, GREY, INK, PALE
-from workbench.figures.panels import LINE, label, legend, name_rows, row
+from workbench.figures.panels import label, legend, name_rows, row
 
 LEVEL = 0.05  # of the adjusted p-values: points above it are open
+LONGEST = 42  # characters of a row's name
 SORTS = ({"fmt": "D", "color": BLUE}, {"fmt": "o", "color": GREY})  # looks of what a column `sort` tells apart
 
 
@@ -47,7 +48,7 @@ def forest(
         axes.xaxis.label.set_size(SMALL if isinstance(x, Mapping) else FONT_SIZE)
         if reach is not None:
             axes.set_xlim(reach[name] if isinstance(reach, Mapping) else reach)
-    name_rows(panels[0], labels, longest=LINE)
+    name_rows(panels[0], labels, longest=LONGEST)
     legend(still)
     said = [
         f"{one} of {name}: {value:.2f}"
