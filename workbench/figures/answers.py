@@ -40,7 +40,7 @@ def tall_answers(toolchains: Mapping[str, Sequence[str]]) -> float:
 
 def draw_answers(axes: Axes, case: Case, toolchains: Mapping[str, Sequence[str]], names: Mapping[str, str]) -> str:
     """Draws the rows into empty axes, and says them in words."""
-    rows = {"right answer": case.toolchain}
+    rows: dict[str, Sequence[str]] = {"right answer": case.toolchain}
     rows |= {f"{key.split('_')[0]} on {'G' if key.endswith('full') else 'Gc'}": toolchains[key] for key in toolchains}
     axes.set(xlim=(0, ROOM), ylim=(len(rows) + 0.5, -0.6), xticks=[])
     axes.set_yticks(range(len(rows)), list(rows))
