@@ -263,8 +263,9 @@ def test_answers_at_hand_are_shown_with_what_changed_marked() -> None:
     for model in ("tuned", "base"):
         same = found.toolchains[f"{model}_full"] == found.toolchains[f"{model}_changed"]
         assert (rows[model]["verdict"] == "stays") == same
-        lost = {chip["node"] for chip in rows[model]["changed"] if chip["mark"] == "lost"}
-        assert lost == set(found.toolchains[f"{model}_full"]) - set(found.toolchains[f"{model}_changed"])
+        steps = [(chip["node"], chip["mark"]) for chip in rows[model]["changed"]]
+        before, after = ({node for node, mark in steps if mark != other} for other in ("new", "lost"))
+        assert before == set(found.toolchains[f"{model}_full"]) and after == set(found.toolchains[f"{model}_changed"])
     assert not one.stale and one.sentences() in one.view.words.value.replace("&#x27;", "'").replace("&gt;", ">")
 
 

@@ -99,9 +99,17 @@ def agreement_matrix(tests: pd.DataFrame, *, kind: str = "node") -> Figure:
     cells(axes, grid, rows=names, columns=names, low=-1, high=1, cmap="PuOr", written="", turned=40)
     strict = known["holm"] < LEVEL
     for name, chosen in (("holm", strict), ("bh", ~strict & (known["bh"] < LEVEL))):
-        y, x = np.array([at[index] for index in known.index[chosen]]).reshape(-1, 2).T
+        places = np.array([at[index] for index in known.index[chosen]]).reshape(-1, 2)
         face, said = MARKS[name]
-        axes.scatter(x + CORNER, y - CORNER, s=9, facecolors=face, edgecolors=INK, linewidths=0.8, label=said)
+        axes.scatter(
+            places[:, 1] + CORNER,
+            places[:, 0] - CORNER,
+            s=9,
+            facecolors=face,
+            edgecolors=INK,
+            linewidths=0.8,
+            label=said,
+        )
     label(axes, x="measure")
     legend(still, columns=1)
     best = known[known["statistic"] == "kendall"].sort_values("mean", key=abs).tail(1).itertuples()

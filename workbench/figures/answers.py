@@ -16,7 +16,7 @@ ROOM = 0.84 * WIDTH  # inches for the boxes of a row
 MORE = 0.8  # of these, for how many are not shown
 TALL = 0.29  # inches of a row
 LETTER, PAD = 0.068, 0.24  # inches
-STRUCK = 0.06  # inches of the line through a letter
+STRUCK = 0.055  # inches of the line through a letter
 LOOKS = {"": ("", GREY, "-"), "other": ("≠ ", RED, "--"), "new": ("+ ", RED, "--"), "lost": ("− ", RED, ":")}
 """Mark -> what stands before the name, colour and line of the rim."""
 KEY = "≠ not in the right answer    + new on Gc    − struck: no longer there"
@@ -40,7 +40,7 @@ def tall_answers(toolchains: Mapping[str, Sequence[str]]) -> float:
 
 def draw_answers(axes: Axes, case: Case, toolchains: Mapping[str, Sequence[str]], names: Mapping[str, str]) -> str:
     """Draws the rows into empty axes, and says them in words."""
-    rows = {"right answer": case.toolchain}
+    rows: dict[str, Sequence[str]] = {"right answer": case.toolchain}
     rows |= {f"{key.split('_')[0]} on {'G' if key.endswith('full') else 'Gc'}": toolchains[key] for key in toolchains}
     axes.set(xlim=(0, ROOM), ylim=(len(rows) + 0.5, -0.6), xticks=[])
     axes.set_yticks(range(len(rows)), list(rows))
@@ -64,7 +64,7 @@ def _boxes(
     x = 0.0
     for i, (node, mark, times) in enumerate(runs):
         text = f"{short(names.get(node, node), 22)}{f' × {times}' if times > 1 else ''}"
-        width = PAD + LETTER * (len(text) + 2 * bool(right))
+        width = PAD + LETTER * (len(text) + 2)
         if x + width > ROOM - (MORE if i < len(runs) - 1 else 0):
             _box(axes, x, at[-1], f"… {len(runs) - i} more", "")
             return
@@ -82,7 +82,7 @@ def _box(axes: Axes, x: float, y: int, text: str, mark: str) -> None:
     sign, rim, style = LOOKS[mark]
     box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": rim, "linestyle": style}
     words = f"{sign}{still_text(text)}"
-    axes.text(x + 0.05, y, words, size=SMALL, va="center", color=GREY if mark == "lost" else INK, bbox=box)
+    axes.text(x + 0.05, y, words, size=SMALL, va="center", color=INK, bbox=box)
     if mark == "lost":
         end = x + 0.05 + STRUCK * len(f"{sign}{text}")
-        axes.plot([x + 0.05, end], [y, y], color=RED, lw=1, zorder=4)
+        axes.plot([x + 0.05, end], [y, y], color=RED, lw=0.8, zorder=4)

@@ -61,7 +61,8 @@ def score_ranks(
     order = largest(-ranks.mean(axis=0), most)[::-1]
     shown = f"{title}: showing {len(order)} of {len(case.elements)} elements, {NEEDED}= needed"
     still, (axes,) = row(["bright: found important"], title=shown, height=1.5 + 0.2 * len(order))
-    names, scale = [_marked(case, i) for i in order], {"low": 1, "high": len(case.elements), "cmap": f"{SEQUENTIAL}_r"}
+    names = [_marked(case, i) for i in order]
+    scale: dict[str, Any] = {"low": 1, "high": len(case.elements), "cmap": f"{SEQUENTIAL}_r"}
     cells(axes, ranks[:, order].T, rows=names, columns=list(scores), written="{:.0f}", turned=25, **scale)
     said = [
         f"{name}: {named(case, case.elements[int(one.argmin())])} first"
@@ -78,7 +79,10 @@ def faithfulness(
 
     cells: method -> measure -> {mean, low, high, n}. measures: measure -> what is good, or its unit.
     """
-    sort = {"told": next(iter(measures)), "sort": lambda name: "control" if name == control else "method"}
+    sort: dict[str, Any] = {
+        "told": next(iter(measures)),
+        "sort": lambda name: "control" if name == control else "method",
+    }
     frames = {measure: methods(cells, measure, **sort) for measure in measures}
     means = {measure: float(cells[control][measure]["mean"]) for measure in measures}
     return forest(frames, title=title, x=dict(measures), middle=means)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,7 +64,7 @@ def module_map(axes: Axes, rows: pd.DataFrame, *, top: float) -> list[Tip]:
     """A map, a row a projection and a column a layer, from -top to top. rows: `layer, projection, value, said`."""
     places = {"index": "projection", "columns": "layer"}
     values, said = (rows.pivot(values=c, **places).reindex(rows["projection"].unique()) for c in ("value", "said"))
-    names = {"rows": list(values.index), "columns": list(map(str, values.columns))}
+    names: dict[str, Any] = {"rows": list(values.index), "columns": list(map(str, values.columns))}
     label(axes, x="layer")
     return cells(axes, values.to_numpy(float), low=-top, high=top, said=said.to_numpy().tolist(), **names)
 

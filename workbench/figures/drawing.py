@@ -136,18 +136,18 @@ def _links(axes: Axes, drawn: Sequence[Link], lines: Sequence[Points]) -> None:
     inks, widths = [link.ink for link in drawn], [link.width for link in drawn]
     axes.add_collection(LineCollection(list(lines), colors=inks, linewidths=widths, linestyles=styles, zorder=1))
     for link, line in zip(drawn, lines, strict=True):
-        middle = line[len(line) // 2]
+        x, y = line[len(line) // 2]
         if link.arrow:
             head = {"arrowstyle": "-|>", "color": link.ink, "lw": 0, "shrinkA": 0, "shrinkB": 0}
             head["mutation_scale"] = 7 + 2 * link.width
             axes.annotate("", xy=line[-1], xytext=line[-3], arrowprops=head, zorder=2)
         if link.removed:
-            axes.scatter(*middle, marker="x", s=28, c=REMOVED, linewidths=1.6, zorder=4)
+            axes.scatter(x, y, marker="x", s=28, c=REMOVED, linewidths=1.6, zorder=4)
         if link.label:  # beside the far end of a loop
             beside = 0.45 * np.cos(np.deg2rad(link.loop)) if link.start == link.end else 0
             box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
             style: dict[str, Any] = {"size": SMALL, "ha": "center", "va": "center", "bbox": box, "zorder": 3}
-            axes.text(middle[0] + beside, middle[1], still_text(link.label), **style)
+            axes.text(x + beside, y, still_text(link.label), **style)
 
 
 def _spots(axes: Axes, drawn: Sequence[Spot]) -> None:
@@ -155,7 +155,7 @@ def _spots(axes: Axes, drawn: Sequence[Spot]) -> None:
     for kind in dict.fromkeys(spot.kind for spot in drawn):
         some = [spot for spot in drawn if spot.kind == kind]
         x, y, sizes = zip(*((spot.x, spot.y, (look(kind).scale * spot.size) ** 2) for spot in some), strict=True)
-        rims = {"edgecolors": [REMOVED if spot.ring else INK for spot in some]}
+        rims: dict[str, Any] = {"edgecolors": [REMOVED if spot.ring else INK for spot in some]}
         rims["linewidths"] = [spot.ring or 0.5 for spot in some]
         axes.scatter(x, y, s=sizes, c=look(kind).colour, marker=look(kind).marker, zorder=5, **rims)
     for spot in drawn:
@@ -181,7 +181,7 @@ def _marks(spots: Sequence[Spot], links: Sequence[Link]) -> dict[str, Mark]:
         for kind, one in LOOKS.items()
         if kind in shown
     }
-    if any(one.removed for one in (*spots, *links)):
+    if any(spot.removed for spot in spots) or any(link.removed for link in links):
         out["removed"] = {"ls": DASHED, "marker": "x", "c": REMOVED, "mew": 2, "ms": 7}
     if any(link.gone and not link.removed for link in links):
         out["gone with a node"] = {"ls": DASHED, "c": REMOVED}

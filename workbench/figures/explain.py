@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -69,7 +70,7 @@ def comparison(
 
     summary: method -> metric -> {mean, low, high, n}.
     """
-    sort = {"told": metrics[0], "sort": lambda name: "mask or set" if name in marked else "baseline"}
+    sort: dict[str, Any] = {"told": metrics[0], "sort": lambda name: "mask or set" if name in marked else "baseline"}
     frames = {metric: methods(summary, metric, **sort) for metric in metrics}
     tops = {metric: max(1.0, float(rows["high"].max())) for metric, rows in frames.items()}
     reach = {metric: (-0.03 * top, 1.03 * top) for metric, top in tops.items()}

@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 
 from workbench.figures.core import FONT_SIZE, SMALL, Figure
 from workbench.figures.palette import BLUE, GREY, INK, PALE
-from workbench.figures.panels import LINE, label, legend, name_rows, row
+from workbench.figures.panels import label, legend, name_rows, row
 
 LEVEL = 0.05  # of the adjusted p-values: points above it are open
+LONGEST = 42  # characters of a row's name
 SORTS = ({"fmt": "D", "color": BLUE}, {"fmt": "o", "color": GREY})  # looks of what a column `sort` tells apart
 
 
@@ -44,10 +45,10 @@ def forest(
             off = np.clip([mean - low, high - mean], 0, None)
             axes.errorbar(mean, where[some], xerr=off, ecolor=INK, elinewidth=1.2, capsize=2.5, **look)
         label(axes, x=x[name] if isinstance(x, Mapping) else x, grid="x")
-        axes.xaxis.label.set_size(SMALL if isinstance(x, Mapping) else FONT_SIZE)
+        axes.xaxis.label.set_fontsize(SMALL if isinstance(x, Mapping) else FONT_SIZE)
         if reach is not None:
             axes.set_xlim(reach[name] if isinstance(reach, Mapping) else reach)
-    name_rows(panels[0], labels, longest=LINE)
+    name_rows(panels[0], labels, longest=LONGEST)
     legend(still)
     said = [
         f"{one} of {name}: {value:.2f}"
@@ -79,7 +80,7 @@ def _chance(axes: Axes, rows: pd.DataFrame, where: np.ndarray) -> None:
         low, high = rows["random_low"].to_numpy(float), rows["random_high"].to_numpy(float)
         axes.barh(where, high - low, 0.7, left=low, color=PALE, label="random values, 95 %")
     if "random" in rows:
-        style = {"s": 26, "marker": "D", "facecolors": "none", "edgecolors": GREY, "zorder": 3}
+        style: dict[str, Any] = {"s": 26, "marker": "D", "facecolors": "none", "edgecolors": GREY, "zorder": 3}
         axes.scatter(rows["random"].to_numpy(float), where, label="drawn by chance", **style)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import networkx as nx
 import numpy as np
@@ -113,7 +114,14 @@ def degree_statistics(graph: nx.MultiDiGraph) -> Figure:
             continue
         k, style = np.unique(degrees), look(kind)
         said.append(f"{kind} (median {np.median(degrees):g})")
-        drawn = {"color": style.colour, "marker": style.marker, "ms": 4.5, "lw": 1, "mec": INK, "mew": 0.3}
+        drawn: dict[str, Any] = {
+            "color": style.colour,
+            "marker": style.marker,
+            "ms": 4.5,
+            "lw": 1,
+            "mec": INK,
+            "mew": 0.3,
+        }
         axes.plot(k, 1 - np.searchsorted(degrees, k) / len(degrees), label=said[-1], **drawn)
     axes.set(xscale="log", yscale="log")
     label(axes, x="facts of a node, k", y="share of nodes with k or more", grid="both")
@@ -169,7 +177,7 @@ def registry_agreement(rows: Sequence[AgreementRow]) -> Figure:
     left = np.zeros(len(rows))
     for part, (colour, hatch, count) in parts.items():
         share = np.array([count(one) / max(one.facts, 1) for one in rows])
-        style = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+        style: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
         axes.barh(range(len(rows)), share, left=left, label=part, **style)
         left += share
     name_rows(axes, [f"{one.relation} (n = {one.facts:,})" for one in rows])

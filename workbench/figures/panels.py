@@ -31,7 +31,7 @@ def row(
     still = Sheet(figsize=(WIDTH, height * rows), dpi=DPI, layout="constrained", facecolor="white")
     across = -(-len(titles) // rows)
     places = still.subplots(rows, across, sharey=same_y, squeeze=False, **grid)
-    still.get_layout_engine().set(w_pad=EDGE)  # type: ignore[union-attr]
+    still.get_layout_engine().set(w_pad=EDGE)  # type: ignore[union-attr, call-arg]
     for left_over in places.flat[len(titles) :]:
         left_over.remove()
     panels = list(places.flat[: len(titles)])
@@ -72,7 +72,7 @@ def bars(
     places = np.arange(len(values))
     for sort, (name, colour, hatch) in looks.items():
         some = np.array([one == sort for one in sorts], bool)
-        style = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+        style: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
         axes.barh(places[some], values[some], 0.75, label=name, **style)
     if errors is not None:
         axes.errorbar(values, places, xerr=errors, fmt="none", ecolor=INK, elinewidth=1, capsize=1.5)
@@ -112,7 +112,7 @@ def cells(
     axes.set_yticks(range(len(rows)), [still_text(name) for name in rows], size=SMALL)
     known = list(zip(*np.nonzero(~np.isnan(grid)), strict=True))
     for y, x in known if written and len(columns) <= WRITTEN else ():
-        red, green, blue, _ = picture.to_rgba(grid[y, x])  # type: ignore[misc]
+        red, green, blue, _ = picture.to_rgba(grid[y, x])
         ink = INK if 0.3 * red + 0.59 * green + 0.11 * blue > 0.5 else "white"
         text = written.format(grid[y, x] + 0.0).replace("-", "−")
         axes.text(x, y, text, ha="center", va="center", size=SMALL, color=ink)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
         columns = ["e", *map(str, grid.columns[1:])]
         said = [[f"{name}, {at}: {v:.3f}" for at, v in zip(grid.columns, line, strict=True)]
                 for name, line in zip(names, values, strict=True)]  # fmt: skip
-        scale = {"low": 0, "high": float(values.max()) or 1.0, "cmap": SEQUENTIAL}
+        scale: dict[str, Any] = {"low": 0, "high": float(values.max()) or 1.0, "cmap": SEQUENTIAL}
         tips += cells(axes, values, rows=names, columns=columns, written="", said=said, **scale)
         axes.axvline(0.5, color="white", lw=3)
         if 0 < len(case.nodes) < len(numbers):
