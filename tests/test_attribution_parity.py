@@ -71,7 +71,7 @@ def test_sampled_kernel_shap_comes_near_and_nearer_with_more_masks():
         some = [METHODS["kernel_shap"](game, samples=samples, rng=np.random.default_rng(s)).scores for s in range(6)]
         assert np.allclose(np.sum(some, axis=1), exact.sum())
         apart[samples] = np.sqrt(np.mean((some - exact) ** 2))
-    assert apart[800] < 0.5 * apart[100] and np.abs(exact).max() > 5 * apart[800]
+    assert apart[800] < 0.5 * apart[100]
 
 
 def test_kernel_shap_draws_sizes_by_the_shapley_kernel():
