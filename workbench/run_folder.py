@@ -199,4 +199,5 @@ class Run:
         config, _, own = self.settings
         chosen = [self.case(one) for one in cases]
         seed = own if seed is None else seed
-        return pd.DataFrame(explaining.compare(self.engine, chosen, methods=methods, seed=seed, config=config))
+        found = explaining.explain_all(self.engine, chosen, methods=methods, seed=seed, config=config)
+        return pd.DataFrame(explaining.records(found))

@@ -11,7 +11,7 @@ import networkx as nx
 
 from workbench.artifacts.parameters import ParameterError, Value
 from workbench.kg import field, flow_graph, load_graph
-from workbench.kg.load import SHIPPED
+from workbench.kg.store import SHIPPED
 from workbench.models import READER
 from workbench.reader import POOL
 
