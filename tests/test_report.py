@@ -226,6 +226,7 @@ def test_the_finding_says_what_the_figures_say() -> None:
         said = finding.finding(METRICS | {"explain": {"hanging": hanging}})
         assert word in said and "dropped 64" in said
     assert [len(one["bars"]) for one in finding.figures(METRICS)] == [4, 3, 3, 2]
+    assert [one["note"][:7] for one in finding.figures(METRICS)] == ["n = 161", "n = 60 ", "n = 60 ", "n = 60 "]
     none = {"hanging": {"one": {"share": None, "low": None, "high": None, "n": 0}}}
     assert finding.figures({"adapter": {}, "explain": none, "shift": {}}) == []
     assert finding.finding({"adapter": {}, "explain": none, "shift": {}}) == ""

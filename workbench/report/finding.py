@@ -60,19 +60,18 @@ def _right(adapter: Mapping[str, Any]) -> dict[str, Any]:
     """Exact answers of tuned and base, with everything shown and with the first share of facts withheld."""
     split = "unseen_" if "unseen_tuned_exact_0" in adapter else ""
     shares = [name.removeprefix(f"{split}tuned_exact_") for name in adapter if name.startswith(f"{split}tuned_exact_")]
-    bars = []
-    for share in sorted(shares, key=int)[:2]:
+    shares = sorted((share for share in shares if share.isdigit()), key=int)
+    bars, cases = [], ""
+    for share in shares[:2]:
         shown = "" if share == "0" else f", {share} % withheld"
         for model in ("tuned", "base"):
             name = f"{split}{model}_exact_{share}"
             figure = {"mean": adapter.get(name), **adapter.get("intervals", {}).get(name, {})}
             if _sound(figure):
                 bars.append(_bar(f"{model}{shown}", figure, model))
-    return {
-        "title": "Exact answers " + ("on chains that no training case has in a row" if split else "on held-out pairs"),
-        "note": _n(adapter.get("intervals", {}).get(f"{split}tuned_exact_0"), "cases"),
-        "bars": bars,
-    }
+                cases = cases or _n(figure, "cases")
+    on = "on chains that no training case has in a row" if split else "on held-out pairs"
+    return {"title": f"Exact answers {on}", "note": cases, "bars": bars}
 
 
 def _members(hangs: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,11 +107,11 @@ def _modules(shift: Mapping[str, Any]) -> dict[str, Any]:
     if not mapped:
         return {"title": "", "note": "", "bars": []}
     off, of, unit, _ = largest = max(mapped, key=lambda name: int(name[0]))
-    bars = [_bar(f"the leading {off} of {of}", tried[largest], "tuned")]
+    bars = [_bar(f"the {off} leading {unit}s", tried[largest], "tuned")]
     if _sound(chance := tried.get((off, of, unit, "random"))):
         bars.append(_bar("as many by chance", chance, "both"))
-    title = "Of what tuning adds to the answer’s log p goes with modules"
-    return {"title": title, "note": f"{_n(tried[largest], 'cases')}, {unit}s switched off together", "bars": bars}
+    note = f"{_n(tried[largest], 'cases')}; {of} {unit}s in all, switched off together"
+    return {"title": "Of tuning’s gain in the answer’s log p is lost without", "note": note, "bars": bars}
 
 
 def _bar(label: str, figure: Mapping[str, Any], kind: str) -> dict[str, Any]:

@@ -63,7 +63,8 @@ def _sets(sets: Sequence[Mapping[str, Any]], facts: Sequence[Mapping[str, Any]])
     for one in sets:
         gone, kept = one["without"], len(facts) - len(one["without"])
         proved = "certified set" if one["certified"] else "set without certificate"
-        text = f"{proved}: without {len(gone)}" if one["kind"] == "flip" else f"{proved}: {kept} alone"
+        without = " and ".join(facts[i]["text"] for i in gone) if len(gone) < 3 else f"{len(gone)} facts"
+        text = f"{proved}: without {without}" if one["kind"] == "flip" else f"{proved}: {kept} facts alone"
         found.setdefault(tuple(gone), text)
     return [{"without": list(gone), "text": text} for gone, text in found.items()]
 
