@@ -9,10 +9,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from workbench import words
 from workbench.artifacts.files import sha256_file
 from workbench.artifacts.stage import stage_folder
 from workbench.cases import Case, toolchain
+from workbench.narrative import names as words
 
 ANSWERS = "answers.json"
 MODELS = ("tuned", "base")
