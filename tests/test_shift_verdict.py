@@ -98,8 +98,8 @@ def test_switches_add_up_or_do_not(off: float, on: float, said: str) -> None:
 
 def test_cheap_maps_are_named_only_above_chance() -> None:
     found = pd.Series({"norm": -0.9, "path": 0.8, "gradient": 0.3})
-    assert verdict.foretold(found, modules=12).endswith("above that is path.")
-    assert verdict.foretold(found[["gradient"]], modules=12).endswith("above that is none of them.")
+    assert verdict.foretold(found, units=12).endswith("above that is path.")
+    assert verdict.foretold(found[["gradient"]], units=12).endswith("above that is none of them.")
 
 
 @pytest.mark.parametrize(("mean", "said"), [(0.7, "is reached"), (0.45, "within the interval"), (0.2, "not reached")])

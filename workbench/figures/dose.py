@@ -15,6 +15,7 @@ from workbench.figures.panels import Panels
 from workbench.figures.spectra import _band, _line
 
 MAP = "PuOr"  # two-sided, white in the middle, told apart by every eye
+MOST_NUMBERS, MOST_COLUMNS = 120, 16  # cells, and cells side by side, of a map that have room for a number
 DARK = 0.65  # of the range: numbers on darker cells are white
 
 
@@ -69,10 +70,12 @@ def _upright(panels: Panels, i: int, x: float) -> None:
 def switch_maps(shares: pd.DataFrame) -> Figure:
     """Layer by projection: the share of Delta that goes with a module switched off, and that comes with it alone.
 
-    shares: what `workbench.shift.switch_shares` gave. Hover for the intervals.
+    shares: what `workbench.shift.switch_shares` gave, or `looked_into`: then whole layers and projections stand at the
+    edges, and what was not asked is blank. Hover for the intervals.
     """
     title = "Share of Δ = v(tuned) − v(base) by module"
-    layers, projections = sorted(shares["layer"].unique()), list(dict.fromkeys(shares["projection"]))
+    layers = sorted(shares["layer"].unique(), key=lambda layer: (isinstance(layer, str), layer))
+    projections = sorted(dict.fromkeys(shares["projection"]), key=lambda name: name == "all")
     panels = Panels.row(
         ["switched off alone: what goes", "switched on alone: what comes"],
         title=title,
@@ -153,21 +156,22 @@ def _cells(panels: Panels, i: int, grid: np.ndarray, said: list[list[str]], *, t
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     text = [["" if np.isnan(v) else f"{v + 0.0:.2g}".replace("-", "−") for v in row] for row in grid]
-    if grid.size <= 120:
+    legible = grid.size <= MOST_NUMBERS and grid.shape[1] <= MOST_COLUMNS
+    if legible:
         for y, x in zip(*np.nonzero(~np.isnan(grid)), strict=True):
             colour = "white" if abs(grid[y, x]) > DARK * top else INK
             axes.text(x, y, text[y][x], ha="center", va="center", size=7.5, color=colour)
     scale = [[k / 10, to_hex(colours(k / 10))] for k in range(11)]
     panels.live.add_heatmap(
         z=grid, zmin=-top, zmax=top, colorscale=scale, xgap=1, ygap=1, hovertext=said, hoverinfo="text",
-        hoverongaps=False, text=text, texttemplate="%{text}" if grid.size <= 120 else "", showscale=False,
+        hoverongaps=False, text=text, texttemplate="%{text}" if legible else "", showscale=False,
         **panels.on(i),
     )  # fmt: skip
 
 
 def _ticks(panels: Panels, i: int, columns: Sequence[str], rows: Sequence[str]) -> None:
     """Names of columns and rows; of many columns every so manieth."""
-    step = -(-len(columns) // 16)
+    step = -(-len(columns) // MOST_COLUMNS)
     where = list(range(0, len(columns), step))
     panels.axes[i].set_xticks(where, [still_text(columns[k], 20) for k in where])
     panels.axes[i].set_yticks(range(len(rows)), [still_text(name, 20) for name in rows])

@@ -10,12 +10,15 @@ from workbench.game.attention import (
 from workbench.game.case_game import FORMS, REMOVALS, Game
 from workbench.game.difference import Difference
 from workbench.game.doses import (
+    COARSE,
     UNITS,
     Adapted,
     adapted_modules,
     dose_row,
     dosed,
     part_name,
+    unit_doses,
+    unit_index,
     unit_names,
     unit_parameters,
 )
@@ -29,6 +32,7 @@ from workbench.game.restricted import Restricted
 from workbench.meter import Ledger
 
 __all__ = [
+    "COARSE",
     "FORMS",
     "REMOVALS",
     "UNITS",
@@ -51,6 +55,8 @@ __all__ = [
     "gate_mask",
     "part_name",
     "rollout",
+    "unit_doses",
+    "unit_index",
     "unit_names",
     "unit_parameters",
     "values_together",

@@ -30,7 +30,6 @@ from workbench.models import LanguageModel
 from workbench.prompts import Prompt, encode, encode_answer
 
 
-
 class Prefix(Protocol):
     """Keys and values of one prompt; see `workbench.game.prefix`."""
 

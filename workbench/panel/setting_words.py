@@ -16,7 +16,7 @@ from workbench.words import chain, clean
 def setting_words(settings: Settings, found: Answered) -> str:
     """The answer at a setting, beside that of the adapter as trained, and the value, in two or three sentences."""
     names, trained = settings.engine.lm.names, settings.at()
-    off = f" with {len(found.off)} of {count(len(settings.modules), 'module')} off" if found.off else ""
+    off = f" with {len(found.off)} of {count(len(settings.modules), settings.unit)} off" if found.off else ""
     same = "as trained" if found.toolchain == trained.toolchain else "which is not its answer as trained"
     right = "the right answer" if found.toolchain == settings.case.toolchain else "not the right answer"
     what = (

@@ -30,6 +30,7 @@ class ShiftShown:
     engine: Engine
     cases: dict[str, Case]
     elements: pd.DataFrame
+    unit: str
     measures: list[str]
     view: ShiftView
     widget: widgets.VBox
@@ -101,7 +102,7 @@ class ShiftShown:
         }  # fmt: skip
 
     def _of(self, case: Case) -> Settings:
-        return self._settings.setdefault(case.id, Settings(self.engine, case))
+        return self._settings.setdefault(case.id, Settings(self.engine, case, unit=self.unit))
 
     def _picked(self) -> str:
         return picked_words(self.rows, self.measures, self.picked)

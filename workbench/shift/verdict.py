@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.explain.verdict import count
+from workbench.shift.switches import ALL
 
 SURE = 0.05  # p-value below which a difference is told from chance
 HALF = 0.5  # of Delta: what the first tenth of a map is hoped to carry
@@ -106,29 +107,42 @@ def response(values: pd.DataFrame, answered: pd.DataFrame, effects: pd.DataFrame
 
 
 def switches(shares: pd.DataFrame) -> str:
-    """Modules one by one. shares: rows of `switch_shares`."""
+    """Modules, layers or projections one by one. shares: rows of `switch_shares` of one unit."""
     best, alone = shares.loc[shares["off"].idxmax()], shares.loc[shares["on"].idxmax()]
     off, on = shares["off"].sum(), shares["on"].sum()
     if max(abs(off - 1), abs(on - 1)) < NEAR:
         together = "they act nearly one by one"
     elif off > 1 > on:
-        together = "much of Delta needs several modules at once"
+        together = f"much of Delta needs several {_units(shares)} at once"
     else:
         together = "some stand in for others" if off < 1 else "some work against others"
     return (
-        f"Most goes with {best['projection']} of layer {best['layer']}, {_share(best, 'off')} of Delta; most comes "
-        f"with {alone['projection']} of layer {alone['layer']} alone, {_share(alone, 'on')}. Over all modules the "
+        f"Most goes with {place_words(best)}, {_share(best, 'off')} of Delta; most comes "
+        f"with {place_words(alone)} alone, {_share(alone, 'on')}. Over all {_units(shares)} the "
         f"shares add up to {off:.2f} switched off and {on:.2f} switched on: {together}."
     )
 
 
-def foretold(correlations: pd.Series, *, modules: int) -> str:
-    """How well cheap numbers rank the modules as switching off does: name -> Spearman correlation over the modules."""
-    chance = 1.96 / np.sqrt(max(modules - 1, 1))
+def place_words(row: Mapping) -> str:
+    """Where a module is, or a whole layer or projection: `q_proj of layer 3`, `layer 3`, `q_proj of all layers`."""
+    if row["projection"] == ALL:
+        return f"layer {row['layer']}"
+    return f"{row['projection']} of {'all layers' if row['layer'] == ALL else 'layer ' + str(row['layer'])}"
+
+
+def _units(shares: pd.DataFrame) -> str:
+    if (shares["projection"] == ALL).all():
+        return "layers"
+    return "projections" if (shares["layer"] == ALL).all() else "modules"
+
+
+def foretold(correlations: pd.Series, *, units: int, unit: str = "module") -> str:
+    """How well cheap numbers rank the units as switching off does: name -> Spearman correlation over the units."""
+    chance = 1.96 / np.sqrt(max(units - 1, 1))
     said = ", ".join(f"{name} {value:+.2f}" for name, value in correlations.items())
     above = ", ".join(correlations.index[correlations > chance]) or "none of them"
     return (
-        f"Rank correlation with what goes when a module is switched off: {said}. Over {count(modules, 'module')} "
+        f"Rank correlation with what goes when a {unit} is switched off: {said}. Over {count(units, unit)} "
         f"chance alone reaches {chance:.2f} in one of twenty; above that is {above}."
     )
 
