@@ -19,9 +19,10 @@ class ModuleGame:
     """v(keep): doses (m, p) of an adapter's units -> (m,) values of a case's answer, float64, nats.
 
     What a value is, is the element game's form. unit: `module`, `layer` or `projection`, which take many modules at
-    once, or `part`, the rank-one parts of every module's update, module by module. keep may be bool, or floats of any size: 1 is the unit as trained, 0 without it. All masks are one
-    batch. A dose of the game's own multiplies. For another graph take the game of that case, with the answer given.
-    Every explainer of the element game plays it as it is. ValueError: another unit; the base's game; no adapter.
+    once, or `part`, the rank-one parts of every module's update, module by module. keep may be bool, or floats of any
+    size: 1 is the unit as trained, 0 without it. All masks are one batch. A dose of the game's own multiplies. For
+    another graph take the game of that case, with the answer given. Every explainer of the element game plays it as it
+    is. ValueError: another unit; the base's game; no adapter.
     """
 
     game: Game

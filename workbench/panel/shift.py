@@ -35,7 +35,8 @@ class ShiftPanel(ShiftShown):
     """Explores one case at a time. In JupyterLab the live `widget` is shown, everywhere else its still picture.
 
     elements: rows of `workbench.shift.side_by_side` of these cases; None: nothing is known of their elements. unit:
-    what the switches are of, `module`, or `layer` or `projection` where modules are too many. folder: where exports go; None: they are links only. ValueError: the model has no adapter, or there is no case.
+    what the switches are of, `module`, or `layer` or `projection` where modules are too many. folder: where exports go;
+    None: they are links only. ValueError: the model has no adapter, or there is no case.
     """
 
     def __init__(
