@@ -213,9 +213,10 @@ class Session:
         changed = [without(c, x.elements) for c, x in zip(self.cases, changes, strict=True)]
         keys = [(adapter, c.id, c.facts) for c in changed]
         new = {key: c for key, c in zip(keys, changed, strict=True) if key not in self._answered}
-        how = {"adapter": adapter, "max_new_tokens": self.config.max_new_tokens}
         if new:
-            self._answered |= zip(new, self.engine.answers(list(new.values()), **how), strict=True)
+            longest = self.config.max_new_tokens
+            said = self.engine.answers(list(new.values()), adapter=adapter, max_new_tokens=longest)
+            self._answered |= zip(new, said, strict=True)
         return [self._answered[key] for key in keys]
 
     def _explanation(

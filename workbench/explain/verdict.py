@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from workbench.cases import Case, Fact
+from workbench.cases import Case, Fact, toolchain
 from workbench.explain.changed import ChangedSets
 from workbench.explain.config import CERTIFIED, LEARNED
 from workbench.explain.counterfactual import FLAGS, Element, without
 from workbench.explain.orders import OtherOrders, order_shares
 from workbench.explain.result import Explanation
 from workbench.explain.sets import ElementSet
+from workbench.game import ForcedChoice, Game
 from workbench.stats import PairedDifference, bootstrap_mean, paired_difference, wilson
 
 SURE = 0.05  # p-value below which a difference counts, divided by the number of comparisons
@@ -188,6 +189,21 @@ def under_orders(found: Sequence[OtherOrders]) -> str:
         f"certified for the facts in the order shown; in {count(len(found[0].flips), 'other order')} of each of "
         f"{count(len(found), 'case')} removing the set changes the toolchain in {told['flips']}{also}; these are "
         f"{told['kept']} of all"
+    )
+
+
+def base_decisions(games: Sequence[Game | ForcedChoice]) -> str:
+    """Whose answers the base model's decisions are about: `workbench.game.own_decisions`, the first case in detail."""
+    forced = [game for game in games if isinstance(game, ForcedChoice)]
+    if not forced:
+        some = sum(bool(toolchain(game.path)) for game in games)
+        return f"the base model writes a toolchain in {some} of {count(len(games), 'case')}: its decision is its own"
+    bound, first = sum(not game.others for game in forced), forced[0]
+    chosen = " → ".join(first.case.names[node] for node in toolchain(first.path))
+    return (
+        f"the base model writes no toolchain in any of {count(len(games), 'case')}: its decision is a forced choice, "
+        f"the likeliest of the chains that the shown facts allow; in {bound} there is no other to choose. For "
+        f"{first.case.id} it is {chosen}; what it writes by itself begins {' '.join(first.written.split())[:80]!r}"
     )
 
 

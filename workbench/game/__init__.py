@@ -23,6 +23,7 @@ from workbench.game.doses import (
     unit_parameters,
 )
 from workbench.game.engine import Engine
+from workbench.game.forced import ForcedChoice, allowed_chains, own_decisions
 from workbench.game.gates import gate_mask
 from workbench.game.joint import values_together
 from workbench.game.modules import ModuleGame
@@ -39,6 +40,7 @@ __all__ = [
     "Adapted",
     "Difference",
     "Engine",
+    "ForcedChoice",
     "Game",
     "Ledger",
     "Memory",
@@ -46,6 +48,7 @@ __all__ = [
     "Restricted",
     "SharedPrefix",
     "adapted_modules",
+    "allowed_chains",
     "attention_measures",
     "attention_received",
     "dose_row",
@@ -53,6 +56,7 @@ __all__ = [
     "eager_attention",
     "element_attention",
     "gate_mask",
+    "own_decisions",
     "part_name",
     "rollout",
     "unit_doses",

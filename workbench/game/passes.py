@@ -160,9 +160,16 @@ class Passes:
         if new:
             chosen = list(new.values())
             asked = [Asked(self.case, facts[i] > 0, answer, path) for i in chosen]
-            how = {"adapter": self.adapter, "doses": _tensors(doses, chosen), "max_new_tokens": max_new_tokens}
-            how["prefix"] = self._prefix(None) if doses is None and self.pays else None
-            for key, one in zip(new, decide(self.engine, asked, **how), strict=True):
+            prefix = self._prefix(None) if doses is None and self.pays else None
+            found = decide(
+                self.engine,
+                asked,
+                adapter=self.adapter,
+                doses=_tensors(doses, chosen),
+                max_new_tokens=max_new_tokens,
+                prefix=prefix,
+            )
+            for key, one in zip(new, found, strict=True):
                 self.memory.learn(key, *one)
         return np.array([bool(self.memory.same(key)) for key in keys])
 
@@ -180,9 +187,10 @@ class Passes:
     def _deleted(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None) -> list[torch.Tensor]:
         prompts = [self.engine.prompt(self.case, f > 0) for f in facts]
         answers = [answer] * len(prompts)
-        if self.pays and doses is None:
-            return self._prefix(None).logits(prompts, answers)
-        if self.pays and np.unique(doses, axis=0, return_counts=True)[1].min() > 1:
+        if doses is None:
+            if self.pays:
+                return self._prefix(None).logits(prompts, answers)
+        elif self.pays and np.unique(doses, axis=0, return_counts=True)[1].min() > 2:  # a prefix is a row more
             return self._by_dose(prompts, answers, doses)
         with torch.no_grad():
             return self.engine.logits(prompts, answers, adapter=self.adapter, doses=_tensors(doses))
@@ -193,7 +201,7 @@ class Passes:
         """Rows of few doses, those of one dose on its own prefix."""
         out: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
         for dose in np.unique(doses, axis=0):
-            rows = np.flatnonzero((doses == dose).all(axis=1))
+            rows = np.flatnonzero((doses == dose).all(axis=1)).tolist()
             found = self._prefix(dose).logits([prompts[i] for i in rows], [answers[i] for i in rows])
             for i, logits in zip(rows, found, strict=True):
                 out[i] = logits
