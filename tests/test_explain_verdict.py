@@ -6,6 +6,7 @@ import explain_cases as small
 import numpy as np
 import pytest
 
+from workbench import words
 from workbench.explain import ChangedSets, ElementSet, Explanation, OtherOrders, order_shares, verdict
 from workbench.explain.counterfactual import one_by_one, verified_changes
 from workbench.stats import PairedDifference
@@ -17,7 +18,7 @@ def explained(
     case = small.case(id=id)
     answers = {"tuned_full": full, "tuned_changed": changed}
     if base:
-        answers |= {"base_full": (), "base_changed": ()}
+        answers |= {"base_full": ("command:hisat2",), "base_changed": ("command:hisat2",)}
     return Explanation(
         case=case,
         method=method,
@@ -46,6 +47,14 @@ def test_outcome_says_what_changed() -> None:
     assert verdict.outcome(right) == "the tuned model's toolchain, right on G, changed; the base model's stayed"
     same = explained(full=("command:x",), changed=("command:x",), base=False)
     assert verdict.outcome(same) == "the tuned model's toolchain, wrong on G, stayed"
+
+
+def test_a_base_model_that_names_no_command_has_no_toolchain_that_stays() -> None:
+    case = small.case()
+    one = explained(full=case.toolchain, changed=())
+    one = replace(one, toolchains=one.toolchains | {"base_full": (), "base_changed": ()})
+    for said in (verdict.outcome(one), verdict.over_cases([one]), words.explanation(one, case.names)):
+        assert "the base model names no command" in said and "the base model's" not in said
 
 
 def test_over_cases_gives_shares_and_means() -> None:

@@ -98,13 +98,15 @@ def outcome(one: Outcome, names: Mapping[str, str]) -> str:
         right = "right" if full == one.case.toolchain else "not the right one"
         if not one.removed:
             said.append(f"The {model} model answers {chain(full, names)}, which is {right}; {_lead(lead)}.")
+        elif not (full or now):
+            said.append(f"The {model} model names no command, before or after.")
         elif full != now:
             said.append(f"The {model} model's toolchain changes from {chain(full, names)} to {chain(now, names)}.")
         else:
             said.append(f"The {model} model's toolchain stays {chain(full, names)}; {_lead(lead)}.")
     if one.removed and one.changed("tuned") and one.changed("base"):
         said.append("Since both change, this shows what the task needs, not what tuning added.")
-    elif one.removed and one.changed("tuned"):
+    elif one.removed and one.changed("tuned") and one.toolchains["base_full"]:
         said.append("Only the tuned model changes.")
     return " ".join(said)
 
@@ -170,8 +172,10 @@ def explanation(one: Explanation, names: Mapping[str, str]) -> str:
 def _base(one: Explanation) -> str:
     if "base_full" not in one.toolchains:
         return "; the base model was not asked"
-    same = one.toolchains["base_full"] == one.toolchains["base_changed"]
-    return f"; the base model's {'stays' if same else 'changes'}"
+    before, after = one.toolchains["base_full"], one.toolchains["base_changed"]
+    if not (before or after):
+        return "; the base model names no command, before or after"
+    return f"; the base model's {'stays' if before == after else 'changes'}"
 
 
 def _proof(one: Explanation) -> str:

@@ -40,7 +40,9 @@ def outcome(one: Explanation) -> str:
     right = "right" if chains["tuned_full"] == one.case.toolchain else "wrong"
     said = f"the tuned model's toolchain, {right} on G, {_changed(one.flipped)}"
     if "base_full" in chains:
-        said += f"; the base model's {_changed(chains['base_full'] != chains['base_changed'])}"
+        before, after = chains["base_full"], chains["base_changed"]
+        silent = "; the base model names no command, before or after"
+        said += f"; the base model's {_changed(before != after)}" if before or after else silent
     return said
 
 
@@ -51,7 +53,9 @@ def over_cases(group: Sequence[Explanation]) -> str:
     removed, lost, flipped = (np.mean([r[key] for r in records]) for key in ("removed", "facts_removed", "flipped"))
     asked = [one.toolchains for one in group if "base_full" in one.toolchains]
     base = [chains["base_full"] != chains["base_changed"] for chains in asked]
+    silent = not any(chains[key] for chains in asked for key in ("base_full", "base_changed"))
     also = f" (the base model's: {np.mean(base):.0%})" if base else ""
+    also = " (the base model names no command in any)" if base and silent else also
     flags = {flag: sum(flag in r["flags"] for r in records) for flag in FLAGS}
     notes = "".join(f"; in {count(n, 'case')} {FLAGS[flag]}" for flag, n in flags.items() if n)
     return (

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -29,20 +29,8 @@ from workbench.meter import Ledger
 from workbench.models import LanguageModel
 from workbench.prompts import Prompt, encode, encode_answer
 
-
-class Prefix(Protocol):
-    """Keys and values of one prompt; see `workbench.game.prefix`."""
-
-    prompt: Prompt
-
-    def shared(self, prompt: Prompt) -> int:
-        """Tokens at the start of a prompt that are known."""
-
-    def read_on(
-        self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], *, logits_to_keep: int
-    ) -> tuple[CausalLMOutputWithPast, torch.Tensor]:
-        """One pass over what is not known."""
-
+if TYPE_CHECKING:  # it runs an engine
+    from workbench.game.prefix import SharedPrefix
 
 KEPT_BYTES = 2**30  # of what a backward pass needs, at once, where it is the machine's own memory that holds it
 
@@ -150,7 +138,7 @@ class Engine:
         enough: Callable[[int, Sequence[int]], bool] | None = None,
         read: Callable[[int, torch.Tensor], None] | None = None,
         progress: Callable[[int], None] | None = None,
-        prefix: Prefix | None = None,
+        prefix: SharedPrefix | None = None,
     ) -> list[tuple[int, ...]]:
         """Greedy continuations, without padding and end-of-sequence. doses: as in `logits`. prefix: keys and values of
         a prompt that all of these begin like, of the same model.
@@ -187,7 +175,7 @@ class Engine:
         return texts.whole()
 
     def _drafted(
-        self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]], prefix: Prefix | None
+        self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]], prefix: SharedPrefix | None
     ) -> tuple[Past, list[torch.Tensor]]:
         """One pass over prompts with their drafts: what it leaves behind, and per row the logits that say what stands
         in the draft's places and in the one behind it."""
