@@ -213,3 +213,13 @@ def test_shared_prefix_at_a_dose_equals_plain_passes(lm):
     shared.view(dose=0.3)(keep)
     assert len(shared.memory.prefixes) == 1  # of models at a dose, the last
     assert isinstance(next(iter(shared.memory.prefixes.values())), SharedPrefix)
+
+
+def test_rows_of_several_doses_on_prefixes_of_their_own_equal_plain_passes(lm):
+    games = [Game.of(Engine(lm), CASE, path=CASE.path, shared_prefix=s) for s in (False, True)]
+    keep = np.vstack([np.ones((1, games[0].n), bool), ~np.eye(games[0].n, dtype=bool)])
+    facts, units = games[0].shown(keep), len(adapted_modules(lm.model))
+    doses = np.repeat(np.tile([0.0, 0.6, 1.3], len(facts))[:, None], units, axis=1)
+    plain, shared = (game.values(np.repeat(facts, 3, axis=0), doses) for game in games)
+    assert shared == pytest.approx(plain, abs=1e-4) and np.ptp(plain) > 0.1
+    assert games[1].ledger.tokens < games[0].ledger.tokens

@@ -57,6 +57,19 @@ def test_switch_maps_show_the_shares(layers: int) -> None:
     assert f"layer {layers - 1}" in figure.alt
 
 
+def test_whole_layers_and_projections_stand_at_the_edges_of_the_map() -> None:
+    table = switched(30)
+    layers = table[table["projection"] == "q_proj"].assign(projection="all")
+    projections = table[table["layer"] == 0].assign(layer="all")
+    shares = switch_shares(pd.concat([layers, projections.assign(module=projections["projection"])]), rng=rng())
+    figure = dose.switch_maps(shares)
+    check(figure, 2)
+    grid = np.asarray(figure.live.data[0].z)
+    assert grid.shape == (3, 31) and np.isnan(grid[:2, :30]).all() and np.isfinite([*grid[2, :30], *grid[:2, 30]]).all()
+    labels = [label.get_text() for label in figure.still.axes[0].get_xticklabels()]
+    assert len(labels) <= 16 and labels[-1] == "all" and not figure.still.axes[0].texts, "no number in a narrow cell"
+
+
 def test_a_module_that_is_not_adapted_has_an_empty_cell() -> None:
     table = switched(3)
     shares = switch_shares(table[table["module"] != "m.1.v_proj"], rng=rng())

@@ -232,3 +232,11 @@ def test_bad_input_is_named(lm):
         game.view(span=(3, 99))
     with pytest.raises(ValueError, match="shows no facts"):
         Game.of(Engine(lm), dataclasses.replace(CASE, facts=()), path=CASE.path)
+
+
+def test_decisions_on_a_shared_prefix_are_those_of_whole_prompts_with_fewer_tokens(lm):
+    keep = np.vstack([np.ones((1, FACTS + NODES), bool), ~np.eye(FACTS + NODES, dtype=bool), masks(12)])
+    plain, shared = (Game.of(Engine(lm), CASE, form="decision", shared_prefix=s) for s in (False, True))
+    whole = plain(keep)
+    assert shared(keep) == pytest.approx(whole, abs=1e-4) and (whole > 0).any() and (whole <= 0).any()
+    assert shared.ledger.tokens < 0.9 * plain.ledger.tokens

@@ -111,8 +111,8 @@ def test_a_games_own_dose_multiplies_and_parts_of_games_work(game):
 
 
 def test_wrong_module_games_are_refused(game):
-    with pytest.raises(ValueError, match="must be one of module, part"):
-        ModuleGame(game.game, unit="layer")
+    with pytest.raises(ValueError, match="must be one of module, layer, projection, part"):
+        ModuleGame(game.game, unit="head")
     with pytest.raises(ValueError, match="adapter=True"):
         ModuleGame(game.game.view(adapter=False))
     with pytest.raises(ValueError, match=r"shape \(m, 4\)"):
@@ -121,3 +121,26 @@ def test_wrong_module_games_are_refused(game):
         game(np.full((1, 4), np.inf))
     with pytest.raises(ValueError, match="unit='part'"):
         game.view(dose=np.ones(16))(np.ones((1, 4)))
+
+
+@pytest.mark.parametrize("unit", ["layer", "projection"])
+def test_a_layer_or_projection_is_all_its_modules_switched_together(game, unit):
+    whole, place = ModuleGame(game.game, unit=unit), 2 if unit == "layer" else -1
+    own = [[name.split(".")[place] == named.removeprefix("layer ") for name in game.names] for named in whole.names]
+    assert np.sum(own, axis=0).tolist() == [1] * MODULES and whole.n == len(own) == 2
+    keep = np.array([[1.0, 0.0], [0.0, 1.0], [0.3, 1.2], [1.0, 1.0]])
+    assert whole(keep) == pytest.approx(game(keep @ np.array(own, float)), abs=1e-6)
+    slopes = game.gradients(keep @ np.array(own, float))[1]
+    assert whole.gradients(keep)[1] == pytest.approx(slopes @ np.transpose(own), abs=1e-5)
+    assert whole.parameters.tolist() == [game.parameters[one].sum() for one in np.array(own)]
+
+
+def test_gradients_that_do_not_fit_together_are_the_same_row_by_row(game, monkeypatch):
+    at = np.random.default_rng(0).uniform(0, 1, (5, MODULES))
+    element_game, keep = game.game.view(removal="gate"), np.random.default_rng(1).uniform(0.2, 1, (5, game.game.n))
+    whole, gated = game.gradients(at), element_game.gradients(keep)
+    assert game.ledger.backward_passes == 2
+    monkeypatch.setattr("workbench.game.engine.KEPT_BYTES", 1)
+    for found, together in ((game.gradients(at), whole), (element_game.gradients(keep), gated)):
+        assert found[0] == pytest.approx(together[0], abs=1e-5) and found[1] == pytest.approx(together[1], abs=1e-4)
+    assert game.ledger.backward_passes == 2 + 10

@@ -19,6 +19,7 @@ from workbench.shift import (
     dose_path,
     dose_values,
     interactions,
+    looked_into,
     module_saliency,
     over_cases,
     random_sets,
@@ -100,6 +101,21 @@ def test_switches_are_the_modules_off_and_on(games):
     one = table[table["module"] == play.names[1]]
     assert shares["off"][1] == pytest.approx(one["off"].sum() / one["delta"].sum())
     assert (shares["off_low"] <= shares["off"]).all() and (shares["off"] <= shares["off_high"]).all()
+
+
+@pytest.mark.parametrize(("unit", "other"), [("layer", "projection"), ("projection", "layer")])
+def test_layers_and_projections_are_switched_whole_and_the_modules_of_the_layer_with_most_alone(games, unit, other):
+    shares = switch_shares(switch_effects(games, unit=unit), rng=rng())
+    table = looked_into(games, shares, layers=1, rng=rng()).set_index("module")
+    rest = [switch_shares(switch_effects(games, unit=one), rng=rng()).set_index("module") for one in (other, "module")]
+    most = table[table["projection"] == "all"]["off"].idxmax()
+    modules = [name for name in rest[1].index if f"layers.{most.removeprefix('layer ')}." in name]
+    assert list(table.index) == [*shares["module"], *rest[0].index, *modules] and len(modules) == 2
+    for one in (shares.set_index("module"), rest[0], rest[1].loc[modules]):
+        columns = ["off", "on", "parameters"]
+        assert table.loc[one.index, columns].to_numpy(float) == pytest.approx(one[columns].to_numpy(float), abs=1e-6)
+    single = switch_shares(switch_effects(games), rng=rng())
+    assert looked_into(games, single, layers=1, rng=rng()) is single
 
 
 def test_interactions_are_the_second_difference(games):

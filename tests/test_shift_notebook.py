@@ -65,12 +65,14 @@ def test_the_shared_parameters_come_first() -> None:
 def test_it_runs_on_another_architecture_that_has_no_answer_right(tmp_path: Path) -> None:
     model, run = save_tiny(tmp_path / "model", "qwen"), tmp_path / "run"
     cases = make_run(run, model)
-    made = execute(NAME, run_dir=str(run), model=str(model), shown_case="case-1", **SMALL)
+    large = {"units": "layer", "closer_layers": 1}  # as models of many modules are switched
+    made = execute(NAME, run_dir=str(run), model=str(model), shown_case="case-1", **SMALL, **large)
     assert made["case"].id == "case-1" and isinstance(made["spectra"].norms(made["table"]), Figure)
     manifest = runs.read_manifest(run, "shift")
     assert runs.is_complete(run, "shift") and set(manifest["inputs"]) == {"model", "adapter", "explain"}
     check_tables(run / "shift", cases)
-    check_metrics(manifest["metrics"], modules=4)
+    check_metrics(manifest["metrics"], modules=4, switches=2 + 2 + 2)
+    assert [len(one) for one in made["order"].values()] == [2, 16] and made["panel"].settings.losses.shape == (2,)
     assert not made["found"] and manifest["metrics"]["reduced"]["reduced"]["part"] == 1
 
 
@@ -82,7 +84,7 @@ def test_the_same_run_leaves_the_same_stage(tmp_path: Path) -> None:
     folder = tmp_path / "shift"
     check_tables(folder, cases)
     metrics = runs.read_manifest(tmp_path, "shift")["metrics"]
-    check_metrics(metrics, modules=12)
+    check_metrics(metrics, modules=12, switches=12)
     assert made["right"][4].all() and 0 < len(made["kept"]) < 48, "dose 1 is right, and so is less"
     assert [one.rank for one in read_factors(folder / "reduced")] == [one.rank for one in made["smaller"]]
     before = {path.name: path.read_bytes() for path in folder.glob("*.tsv")}
@@ -107,10 +109,10 @@ def check_tables(folder: Path, cases: list[Case]) -> None:
     assert sorted(doses["dose"].unique()) == [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5]
 
 
-def check_metrics(metrics: dict, *, modules: int) -> None:
-    """A record a module, a pair, a measure, a dose."""
+def check_metrics(metrics: dict, *, modules: int, switches: int) -> None:
+    """A record a module, a switch, a pair, a measure, a dose."""
     assert metrics["modules"] == modules and metrics["cases"] == 4
-    assert {len(metrics[key]) for key in ("spectra", "base_shares", "switches")} == {modules}
+    assert len(metrics["spectra"]) == len(metrics["base_shares"]) == modules and len(metrics["switches"]) == switches
     measures = len(metrics["separation_nodes"])
     assert measures == 12 and len(metrics["agreement_nodes"]) == len(metrics["agreement_facts"]) == 66
     assert set(metrics["reduced"]) == {"none", "reduced", "whole"} and len(metrics["dose"]) == 7

@@ -5,6 +5,7 @@ import resource
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny import assert_same_tokens_everywhere
@@ -14,9 +15,9 @@ from workbench.artifacts import cache
 from workbench.artifacts.files import sha256_file
 from workbench.artifacts.provenance import describe_input, input_change
 from workbench.bench.card import measured, told
-from workbench.cases import Case
+from workbench.cases import Case, load_cases
 from workbench.checkpoint import load_tokenizer
-from workbench.game import Engine
+from workbench.game import Engine, ForcedChoice, Game, allowed_chains, own_decisions
 from workbench.models import LanguageModel
 from workbench.prompts import ChatTemplate, encode, encode_answer, text
 from workbench.train.rows import collate, labelled
@@ -123,3 +124,12 @@ def test_a_disk_that_takes_no_more_leaves_nothing(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
+
+
+def test_decisions_on_a_shared_prefix_are_those_of_whole_prompts_and_the_base_is_forced(engine: Engine) -> None:
+    case = min(load_cases(models.shipped("whole") / "cases_held_out.jsonl.gz")[:20], key=lambda one: len(one.facts))
+    keep = np.vstack([np.ones((1, len(case.elements)), bool), ~np.eye(len(case.elements), dtype=bool)[-3:]])
+    plain, shared = (Game.of(engine, case, form="decision", shared_prefix=prefix) for prefix in (False, None))
+    assert shared.passes.pays and shared(keep) == pytest.approx(plain(keep), abs=1e-3)
+    (choice,) = own_decisions([shared.view(adapter=False)])
+    assert isinstance(choice, ForcedChoice) and choice.path in allowed_chains(case) and choice(keep[:1])[0] > 0

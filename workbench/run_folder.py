@@ -19,7 +19,7 @@ from workbench.artifacts import runs
 from workbench.asking import Asker
 from workbench.attribution import METHODS as ATTRIBUTIONS
 from workbench.cases import Case, load_cases, mixed, toolchain, withhold
-from workbench.explain import CERTIFIED, METHODS, ExplainConfig, Explanation, Weights
+from workbench.explain import BASELINES, CERTIFIED, METHODS, ExplainConfig, Explanation, Weights
 from workbench.game import Engine, Game
 
 SHOWCASE = "showcase"
@@ -199,5 +199,7 @@ class Run:
         config, _, own = self.settings
         chosen = [self.case(one) for one in cases]
         seed = own if seed is None else seed
-        found = explaining.explain_all(self.engine, chosen, methods=methods, seed=seed, config=config)
+        session = explaining.Session(self.engine, chosen, seed=seed, config=config)
+        session.check(methods)
+        found = {method: session.explanations(method, with_base=method not in BASELINES) for method in methods}
         return pd.DataFrame(explaining.records(found))

@@ -21,8 +21,30 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
         "modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
         "learning_rate": 1e-3,
         "scored_cases": 40,
-        "base_cases": 8,
+        "base_cases": 4,
         "shares": [0.0, 0.3],
+        # a prompt costs half a second of two cores, a gradient a second and a half: notebook 3
+        "explained_cases": 6,
+        "loop_steps": 20,
+        "loop_learning_rate": 0.8,
+        "certified_budget": 60,
+        "flip_sets": 2,
+        "shapley_orders": 2,
+        "fitted_masks": 48,
+        "tried_masks": 16,
+        "changed_cases": 3,
+        "peer_cases": 2,
+        "other_orders": 2,
+        # and notebook 4, on 210 modules in 30 layers
+        "units": "layer",
+        "random_changes": 1,
+        "dosed_cases": 3,
+        "effect_cases": 1,
+        "map_cases": 2,
+        "switched_shares": [0.1],
+        "agreement_cases": 6,
+        "deleted_cases": 3,
+        "reduced_cases": 8,
     }
 }
 """Model -> parameter -> value."""

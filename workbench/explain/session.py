@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from workbench.artifacts.files import untimed
-from workbench.cases import Case, toolchain
+from workbench.cases import Case, Fact, toolchain
 from workbench.explain.baselines import BASELINES
 from workbench.explain.config import CERTIFIED, LEARNED, METHODS, ExplainConfig
 from workbench.explain.counterfactual import (
@@ -51,6 +51,7 @@ class Session:
         self.progress = progress or (lambda method, row: None)
         self._masks: dict[str, list[Masks]] = {}
         self._changes: dict[str, list[Change]] = {}
+        self._answered: dict[tuple[bool, str, tuple[Fact, ...]], tuple[str, ...]] = {}
         ids = [c.id for c in self.cases]
         if not ids or len(set(ids)) < len(ids):
             raise ValueError(
@@ -195,8 +196,15 @@ class Session:
         return attention_received(self.engine, self.cases, self.full_ids)
 
     def _answers(self, changes: Sequence[Change], *, adapter: bool) -> list[tuple[str, ...]]:
+        """Answers to what is left of each case; texts that several methods leave are answered once."""
         changed = [without(c, x.elements) for c, x in zip(self.cases, changes, strict=True)]
-        return self.engine.answers(changed, adapter=adapter, max_new_tokens=self.config.max_new_tokens)
+        keys = [(adapter, c.id, c.facts) for c in changed]
+        new = {key: c for key, c in zip(keys, changed, strict=True) if key not in self._answered}
+        if new:
+            longest = self.config.max_new_tokens
+            said = self.engine.answers(list(new.values()), adapter=adapter, max_new_tokens=longest)
+            self._answered |= zip(new, said, strict=True)
+        return [self._answered[key] for key in keys]
 
     def _explanation(
         self, i: int, method: str, change: Change, answers: dict[str, tuple[str, ...]], ledger: dict[str, float]

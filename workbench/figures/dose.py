@@ -13,6 +13,7 @@ from workbench.figures.core import Figure, Tip, house_style
 from workbench.figures.forest import cases, forest
 from workbench.figures.palette import GREY
 from workbench.figures.panels import cells, label, legend, line, row
+from workbench.shift.switches import ALL
 
 
 @house_style()
@@ -42,7 +43,8 @@ def dose_curves(curves: Mapping[str, Mapping[str, pd.DataFrame]], *, units: Mapp
 def switch_maps(shares: pd.DataFrame) -> Figure:
     """Layer by projection: the share of Delta that goes with a module switched off, and that comes with it alone.
 
-    shares: what `workbench.shift.switch_shares` gave. Hover for the intervals.
+    shares: what `workbench.shift.switch_shares` gave, or `looked_into`: then whole layers and projections stand at the
+    edges, and what was not asked is blank. Hover for the intervals.
     """
     title = "Share of Δ = v(tuned) − v(base) by module"
     heads = {"off": "switched off alone: what goes", "on": "switched on alone: what comes"}
@@ -63,7 +65,12 @@ def switch_maps(shares: pd.DataFrame) -> Figure:
 def module_map(axes: Axes, rows: pd.DataFrame, *, top: float) -> list[Tip]:
     """A map, a row a projection and a column a layer, from -top to top. rows: `layer, projection, value, said`."""
     places = {"index": "projection", "columns": "layer"}
-    values, said = (rows.pivot(values=c, **places).reindex(rows["projection"].unique()) for c in ("value", "said"))
+    layers = sorted(
+        rows["layer"].unique(), key=lambda layer: (isinstance(layer, str), layer)
+    )  # whole ones at the edges
+    order = sorted(dict.fromkeys(rows["projection"]), key=lambda name: name == ALL)
+    asked = rows.assign(layer=rows["layer"].astype(object))
+    values, said = (asked.pivot(values=c, **places).reindex(index=order, columns=layers) for c in ("value", "said"))
     names: dict[str, Any] = {"rows": list(values.index), "columns": list(map(str, values.columns))}
     label(axes, x="layer")
     return cells(axes, values.to_numpy(float), low=-top, high=top, said=said.to_numpy().tolist(), **names)

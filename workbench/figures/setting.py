@@ -42,10 +42,10 @@ def response(
 
 
 @house_style()
-def switchboard(losses: np.ndarray, places: Sequence[tuple[int, str]], *, off: Collection[int] = ()) -> Figure:
+def switchboard(losses: np.ndarray, places: Sequence[tuple[int | str, str]], *, off: Collection[int] = ()) -> Figure:
     """Layer by projection: nats that go with each module switched off alone; those that are off are crossed out.
 
-    losses: (modules,) of `Settings.losses`; places: their layers and projections.
+    losses: (modules,) of `Settings.losses`, or whole layers or projections; places: their layers and projections.
     """
     title = "What goes with each module switched off alone, nats"
     board = pd.DataFrame(places, columns=["layer", "projection"]).assign(value=losses, said="")

@@ -7,7 +7,7 @@ whole graph, unless one is given.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -130,10 +130,24 @@ class Game:
     def gradients(self, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values (m,) of the gated game at float masks (m, n), and their gradients (m, n) in the masks."""
         self._check(keep)
-        mask = torch.tensor(np.asarray(keep, float), requires_grad=True)
-        value = self.graph(self.case.keep_facts(mask))
-        (slope,) = self.engine.backward(value.sum(), [mask])
-        return value.detach().double().cpu().numpy(), slope.double().numpy()
+        return self._gradients(np.asarray(keep, float), lambda mask: self.graph(self.case.keep_facts(mask)))
+
+    def dose_gradients(self, doses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values (m,) of the whole graph with the adapter at doses (m, units), and their gradients in the doses."""
+        return self._gradients(np.asarray(doses, np.float32), lambda row: self.graph(doses=row))
+
+    def _gradients(
+        self, at: np.ndarray, graph: Callable[[torch.Tensor], torch.Tensor]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Values (m,) and gradients of `graph` at points (m, k); as many rows at once as the memory is there for."""
+        values, slopes = np.zeros(len(at)), np.zeros(at.shape)
+        length = len(self.engine.prompt(self.case).ids) + len(self.answer)
+        for rows in self.engine.batches([length] * len(at), gradients=True):
+            point = torch.tensor(at[rows], requires_grad=True)
+            value = graph(point)
+            (slope,) = self.engine.backward(value.sum(), [point])
+            values[rows], slopes[rows] = value.detach().double().cpu().numpy(), slope.double().cpu().numpy()
+        return values, slopes
 
     def graph(self, gates: torch.Tensor | None = None, doses: torch.Tensor | None = None) -> torch.Tensor:
         """Values (m,) of gates (m, facts) with the adapter at doses (m, units), with the graph that leads back to those

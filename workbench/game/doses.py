@@ -1,6 +1,7 @@
 """Doses: factors on an adapter's update, row by row, so that one batch holds many strengths and switches.
 
-A unit is an adapted module, W0 + d s B A, or, finer, one of the rank-one parts of its update, W0 + s B diag(d) A.
+A unit is an adapted module, W0 + d s B A, or, finer, one of the rank-one parts of its update, W0 + s B diag(d) A, or,
+coarser, all modules of a layer or of a projection together.
 Dose 1 of every unit is the adapter, dose 0 the base. What multiplies are forward hooks on one of the two factors of
 each LoRA layer; they are gone when the pass is over.
 """
@@ -17,9 +18,11 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
+from workbench.adapter_folder import layer_of
 from workbench.models import base_of
 
-UNITS = ("module", "part")
+COARSE = ("layer", "projection")
+UNITS = ("module", *COARSE, "part")
 
 
 @dataclass(frozen=True)
@@ -86,13 +89,29 @@ def _refusals(layer: LoraLayer, active: Sequence[str]) -> Iterator[tuple[bool, s
 
 
 def unit_names(modules: Sequence[Adapted], unit: str) -> tuple[str, ...]:
-    """Names of the units, in the order of doses: a module's dotted name in the base model, and ` #k` behind it for
-    rank-one part k. ValueError: a unit that is not of `UNITS`."""
+    """Names of the units, in the order of doses: a module's dotted name in the base model, ` #k` behind it for rank-one
+    part k; `layer 3`; a projection's name. ValueError: a unit that is not of `UNITS`."""
     if unit not in UNITS:
         raise ValueError(f"unit must be one of {', '.join(UNITS)}, not {unit!r}")
-    if unit == "module":
-        return tuple(m.name for m in modules)
-    return tuple(part_name(m.name, k) for m in modules for k in range(m.rank))
+    if unit == "part":
+        return tuple(part_name(m.name, k) for m in modules for k in range(m.rank))
+    return tuple(dict.fromkeys(_unit_of(m.name, unit) for m in modules))
+
+
+def unit_index(modules: Sequence[Adapted], unit: str) -> np.ndarray:
+    """Number of the unit, `module` or coarser, that each module belongs to: (modules,) int64."""
+    number = {name: k for k, name in enumerate(unit_names(modules, unit))}
+    return np.array([number[_unit_of(m.name, unit)] for m in modules])
+
+
+def unit_doses(modules: Sequence[Adapted], unit: str, doses: np.ndarray) -> np.ndarray:
+    """Doses (m, units) as those that `dosed` takes: (m, modules), or (m, parts)."""
+    return doses if unit == "part" else doses[:, unit_index(modules, unit)]
+
+
+def _unit_of(module: str, unit: str) -> str:
+    named = {"layer": f"layer {layer_of(module)}", "projection": module.rpartition(".")[2]}
+    return named.get(unit, module)
 
 
 def part_name(module: str, k: int) -> str:
@@ -103,8 +122,10 @@ def part_name(module: str, k: int) -> str:
 def unit_parameters(modules: Sequence[Adapted], unit: str) -> np.ndarray:
     """Numbers (units,) int64 that each unit holds in the adapter's factors."""
     whole = np.array([m.parameters for m in modules])
-    ranks = [m.rank for m in modules]
-    return whole if unit == "module" else np.repeat(whole // ranks, ranks)
+    if unit == "part":
+        ranks = [m.rank for m in modules]
+        return np.repeat(whole // ranks, ranks)
+    return np.bincount(unit_index(modules, unit), weights=whole).astype(np.int64)
 
 
 def dose_row(model: nn.Module, dose: float | Sequence[float] | np.ndarray) -> np.ndarray:

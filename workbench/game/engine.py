@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,6 +28,9 @@ from workbench.game.memory import fitting
 from workbench.meter import Ledger
 from workbench.models import LanguageModel
 from workbench.prompts import Prompt, encode, encode_answer
+
+if TYPE_CHECKING:  # it runs an engine
+    from workbench.game.prefix import SharedPrefix
 
 KEPT_BYTES = 2**30  # of what a backward pass needs, at once, where it is the machine's own memory that holds it
 
@@ -134,8 +138,10 @@ class Engine:
         enough: Callable[[int, Sequence[int]], bool] | None = None,
         read: Callable[[int, torch.Tensor], None] | None = None,
         progress: Callable[[int], None] | None = None,
+        prefix: SharedPrefix | None = None,
     ) -> list[tuple[int, ...]]:
-        """Greedy continuations, without padding and end-of-sequence. doses: as in `logits`.
+        """Greedy continuations, without padding and end-of-sequence. doses: as in `logits`. prefix: keys and values of
+        a prompt that all of these begin like, of the same model.
 
         drafts: per row tokens that it may well begin with. They are read in the pass that reads the prompt, and as far
         as they are what greedy choice gives they need not be generated (Leviathan et al. 2023, section 2); with any
@@ -146,17 +152,19 @@ class Engine:
         drafts = drafts or [()] * len(prompts)
         ends = {self.lm.tokenizer.eos_token_id, self.lm.tokenizer.pad_token_id}
         texts = Texts(drafts, ends=ends, longest=max_new_tokens, enough=enough)
-        room = [len(p.ids) + max(len(d) + 1, max_new_tokens) for p, d in zip(prompts, drafts, strict=True)]
+        held = len(prefix.prompt.ids) if prefix else 0  # stands beside what is left to read of a prompt
+        read_on = [len(p.ids) - (prefix.shared(p) - held if prefix else 0) for p in prompts]
+        room = [n + max(len(d) + 1, max_new_tokens) for n, d in zip(read_on, drafts, strict=True)]
         for attempt in fitting(self, room):
             with attempt as rows:
                 started = time.perf_counter()
                 with self.switched(adapter, _rows_of(doses, rows)):
-                    past, logits = self._drafted([prompts[i] for i in rows], [drafts[i] for i in rows])
+                    past, logits = self._drafted([prompts[i] for i in rows], [drafts[i] for i in rows], prefix)
                 for i, one in zip(rows, logits, strict=True):
                     texts.begin(i, one)
                     if read:
                         read(i, one.float())
-                tokens = int(past.real.sum())
+                tokens = int(past.real.sum()) - sum(prefix.shared(prompts[i]) if prefix else 0 for i in rows)
                 if going := {i: k for k, i in enumerate(rows) if not texts.ended(i)}:
                     with self.switched(adapter, _rows_of(doses, list(going))):
                         decoder = self.decoders.take(self.lm.model, past, going, texts, alone=doses is not None)
@@ -166,12 +174,17 @@ class Engine:
                     progress(len(rows))
         return texts.whole()
 
-    def _drafted(self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]]) -> tuple[Past, list[torch.Tensor]]:
+    def _drafted(
+        self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]], prefix: SharedPrefix | None
+    ) -> tuple[Past, list[torch.Tensor]]:
         """One pass over prompts with their drafts: what it leaves behind, and per row the logits that say what stands
         in the draft's places and in the one behind it."""
         keep = 1 + max(map(len, drafts))
-        fed = [(*p.ids, *d) for p, d in zip(prompts, drafts, strict=True)]
-        result, real = self.forward(fed, logits_to_keep=keep, use_cache=True)
+        if prefix:
+            result, real = prefix.read_on(prompts, drafts, logits_to_keep=keep)
+        else:
+            fed = [(*p.ids, *d) for p, d in zip(prompts, drafts, strict=True)]
+            result, real = self.forward(fed, logits_to_keep=keep, use_cache=True)
         past = Past(result.past_key_values, real)
         return past, [result.logits[k, keep - 1 - len(draft) :] for k, draft in enumerate(drafts)]
 

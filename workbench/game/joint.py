@@ -14,7 +14,7 @@ def values_together(games: Sequence[Game], keeps: Sequence[np.ndarray]) -> list[
     """Per game the values (m,) of its masks (m, n), as `game(keep)` gives them; a game may come more than once.
 
     Decision games by deletion, of one engine, of the tuned model and without doses or spans, are decided together;
-    others are asked one by one.
+    others, and those whose rows go on from keys and values that are kept, are asked one by one.
     """
     facts = [game.shown(keep) for game, keep in zip(games, keeps, strict=True)]
     _decide([(game, mask) for game, masks in zip(games, facts, strict=True) if _plain(game) for mask in masks])
@@ -22,7 +22,7 @@ def values_together(games: Sequence[Game], keeps: Sequence[np.ndarray]) -> list[
 
 
 def _plain(game: Game) -> bool:
-    return game.whole_decision and game.adapter and game.dose is None
+    return game.whole_decision and game.adapter and game.dose is None and not game.passes.pays
 
 
 def _decide(asked: Sequence[tuple[Game, np.ndarray]]) -> None:

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-import torch
 
 from workbench.cases import Case
 from workbench.game.case_game import Game
-from workbench.game.doses import Adapted, adapted_modules, unit_names, unit_parameters
+from workbench.game.doses import Adapted, adapted_modules, unit_doses, unit_index, unit_names, unit_parameters
 from workbench.meter import Ledger
 
 
@@ -18,10 +17,11 @@ from workbench.meter import Ledger
 class ModuleGame:
     """v(keep): doses (m, p) of an adapter's units -> (m,) values of a case's answer, float64, nats.
 
-    What a value is, is the element game's form. unit: `module`, or `part`, the rank-one parts of every module's update,
-    module by module. keep may be bool, or floats of any size: 1 is the unit as trained, 0 without it. All masks are one
-    batch. A dose of the game's own multiplies. For another graph take the game of that case, with the answer given.
-    Every explainer of the element game plays it as it is. ValueError: another unit; the base's game; no adapter.
+    What a value is, is the element game's form. unit: `module`, `layer` or `projection`, which take many modules at
+    once, or `part`, the rank-one parts of every module's update, module by module. keep may be bool, or floats of any
+    size: 1 is the unit as trained, 0 without it. All masks are one batch. A dose of the game's own multiplies. For
+    another graph take the game of that case, with the answer given. Every explainer of the element game plays it as it
+    is. ValueError: another unit; the base's game; no adapter.
     """
 
     game: Game
@@ -39,7 +39,7 @@ class ModuleGame:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of every player: the module's dotted name in the base model, with ` #k` behind it for rank-one part k."""
+        """Of every player, see `unit_names`."""
         return unit_names(self.modules, self.unit)
 
     @property
@@ -73,36 +73,43 @@ class ModuleGame:
 
     def __call__(self, keep: np.ndarray) -> np.ndarray:
         """Values (m,) float64 of doses (m, p)."""
-        doses = self._doses(keep)
+        doses = self.doses(keep)
         return self.game.values(np.ones((len(doses), len(self.case.facts))), doses)
 
     def gradients(self, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Values (m,) and their gradients (m, p) in the doses (m, p), by one backward pass.
+        """Values (m,) and their gradients (m, p) in the doses (m, p), by as few backward passes as the memory allows.
 
         At doses of 1 the gradient is <s B A, d v / d W> of every module, the first-order effect of its update.
         """
-        doses = torch.tensor(self._doses(keep), dtype=torch.float32, requires_grad=True)
-        value = self.game.graph(doses=doses)
-        (slope,) = self.game.engine.backward(value.sum(), [doses])
-        return value.detach().double().cpu().numpy(), slope.double().numpy() * self._scale
+        values, slopes = self.game.dose_gradients(self.doses(keep))
+        own = slopes * self._scale
+        return values, own if self.unit == "part" else self.summed(own)
+
+    def summed(self, values: np.ndarray) -> np.ndarray:
+        """Sums (m, p) over each player's modules of values (m, modules)."""
+        member = unit_index(self.modules, self.unit) == np.arange(self.n)[:, None]
+        return values @ member.T if self.n < len(self.modules) else values
 
     @property
     def _scale(self) -> np.ndarray:
-        """The game's own dose, (p,) or (1,)."""
+        """The game's own dose, (modules,), (parts,) or (1,)."""
         if self.game.dose is None:
             return np.ones(1)
-        dose = np.asarray(self.game.dose)
-        if self.unit == "part" and len(dose) == len(self.modules):
+        dose, modules = np.asarray(self.game.dose), len(self.modules)
+        if self.unit == "part" and len(dose) == modules:
             return np.repeat(dose, [m.rank for m in self.modules])
-        if len(dose) != self.n:
+        if self.unit != "part" and len(dose) != modules:
             raise ValueError(f"the game's dose is of {len(dose)} rank-one parts; play it with unit='part'")
         return dose
 
-    def _doses(self, keep: np.ndarray) -> np.ndarray:
-        """Doses (m, p) float64, the game's own multiplied in. ValueError: another shape, or not finite."""
+    def doses(self, keep: np.ndarray) -> np.ndarray:
+        """Players' doses (m, p) as doses (m, modules) or (m, parts) float64, the game's own multiplied in.
+
+        ValueError: another shape, or not finite.
+        """
         doses = np.asarray(keep, float)
         if doses.ndim != 2 or doses.shape[1] != self.n:
             raise ValueError(f"doses must be of shape (m, {self.n}), one a {self.unit}, not {doses.shape}")
         if not np.isfinite(doses).all():
             raise ValueError(f"doses must be finite, not {float(doses[~np.isfinite(doses)][0])}")
-        return doses * self._scale
+        return unit_doses(self.modules, self.unit, doses) * self._scale

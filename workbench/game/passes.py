@@ -18,6 +18,8 @@ from workbench.cases import Case, toolchain
 from workbench.game.engine import Engine
 from workbench.game.prefix import PAYS_FROM, SharedPrefix
 from workbench.game.rows import Row, named_path, row_of
+from workbench.models import ALONE_UP_TO
+from workbench.prompts import Prompt
 
 
 @dataclass
@@ -57,9 +59,10 @@ def decide(
     adapter: bool = True,
     doses: torch.Tensor | None = None,
     max_new_tokens: int,
+    prefix: SharedPrefix | None = None,
 ) -> list[tuple[Row, bool]]:
     """Per decision what the pass says of the answer's tokens, and whether the toolchain is the same. Every answer ends
-    where it has named a command that differs. doses: as in `Engine.logits`."""
+    where it has named a command that differs. doses, prefix: as in `Engine.generate`."""
     rows: dict[int, Row] = {}
 
     def read(i: int, logits: torch.Tensor) -> None:
@@ -73,6 +76,7 @@ def decide(
         max_new_tokens=max_new_tokens,
         enough=Differs(engine, asked),
         read=read,
+        prefix=prefix,
     )
     paths = [named_path(engine, a.case, text) for a, text in zip(asked, texts, strict=True)]
     same = [toolchain(path) == toolchain(a.path) for a, path in zip(asked, paths, strict=True)]
@@ -112,10 +116,12 @@ class Passes:
 
     @property
     def pays(self) -> bool:
-        """Whether the full prompt's keys and values are kept and used again, for rows that are read and not decided."""
+        """Whether the full prompt's keys and values are kept and used again."""
         if self.shared_prefix is not None:
             return self.shared_prefix
-        return self.engine.lm.device.type == "cpu" and len(self.engine.prompt(self.case).ids) >= PAYS_FROM
+        large = self.engine.lm.model.num_parameters() > ALONE_UP_TO
+        pays = large or len(self.engine.prompt(self.case).ids) >= PAYS_FROM
+        return pays and self.engine.lm.device.type == "cpu"
 
     def rows(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None = None) -> list[Row]:
         """One `Row` a mask; what is known, or equal to another, costs nothing."""
@@ -154,8 +160,15 @@ class Passes:
         if new:
             chosen = list(new.values())
             asked = [Asked(self.case, facts[i] > 0, answer, path) for i in chosen]
-            at, longest = _tensors(doses, chosen), max_new_tokens
-            found = decide(self.engine, asked, adapter=self.adapter, doses=at, max_new_tokens=longest)
+            prefix = self._prefix(None) if doses is None and self.pays else None
+            found = decide(
+                self.engine,
+                asked,
+                adapter=self.adapter,
+                doses=_tensors(doses, chosen),
+                max_new_tokens=max_new_tokens,
+                prefix=prefix,
+            )
             for key, one in zip(new, found, strict=True):
                 self.memory.learn(key, *one)
         return np.array([bool(self.memory.same(key)) for key in keys])
@@ -174,10 +187,25 @@ class Passes:
     def _deleted(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None) -> list[torch.Tensor]:
         prompts = [self.engine.prompt(self.case, f > 0) for f in facts]
         answers = [answer] * len(prompts)
-        if self.pays and (doses is None or (doses == doses[0]).all()):
-            return self._prefix(None if doses is None else doses[0]).logits(prompts, answers)
+        if doses is None:
+            if self.pays:
+                return self._prefix(None).logits(prompts, answers)
+        elif self.pays and np.unique(doses, axis=0, return_counts=True)[1].min() > 2:  # a prefix is a row more
+            return self._by_dose(prompts, answers, doses)
         with torch.no_grad():
             return self.engine.logits(prompts, answers, adapter=self.adapter, doses=_tensors(doses))
+
+    def _by_dose(
+        self, prompts: Sequence[Prompt], answers: Sequence[tuple[int, ...]], doses: np.ndarray
+    ) -> list[torch.Tensor]:
+        """Rows of few doses, those of one dose on its own prefix."""
+        out: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
+        for dose in np.unique(doses, axis=0):
+            rows = np.flatnonzero((doses == dose).all(axis=1)).tolist()
+            found = self._prefix(dose).logits([prompts[i] for i in rows], [answers[i] for i in rows])
+            for i, logits in zip(rows, found, strict=True):
+                out[i] = logits
+        return out
 
     def _prefix(self, dose: np.ndarray | None) -> SharedPrefix:
         """The full prompt's keys and values; of models at a dose only the last is kept, since each is large."""

@@ -13,11 +13,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.game.engine import Engine
 from workbench.prompts import Prompt
 
-PAYS_FROM = 256  # tokens of a prompt; below, the bookkeeping costs more than the tokens saved
+PAYS_FROM = 256  # tokens of a prompt; below, a small model's tokens cost less than the bookkeeping that saves them
 
 
 class SharedPrefix:
@@ -36,13 +37,17 @@ class SharedPrefix:
     def logits(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]]) -> list[torch.Tensor]:
         """Per row (len(answer), vocabulary) float32, equal to `Engine.logits` up to rounding."""
         known = [self.shared(p) for p in prompts]
-        rest = [(*p.ids[k:], *a[:-1]) for p, a, k in zip(prompts, answers, known, strict=True)]
+        rest = [len(p.ids) + len(a) - 1 - k for p, a, k in zip(prompts, answers, known, strict=True)]
         out: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
         # a batch holds the whole prefix once for every row
-        for rows in self.engine.batches([len(r) + len(self.prompt.ids) for r in rest]):
-            block = self._pass([rest[i] for i in rows], [known[i] for i in rows], [len(answers[i]) for i in rows])
-            for i, logits in zip(rows, block, strict=True):
-                out[i] = logits
+        for rows in self.engine.batches([n + len(self.prompt.ids) for n in rest]):
+            started, longest = time.perf_counter(), max(len(answers[i]) for i in rows)
+            given = [prompts[i] for i in rows], [answers[i][:-1] for i in rows]
+            with self.engine.switched(self.adapter, self._doses(len(rows))), torch.no_grad():
+                result, _ = self.read_on(*given, logits_to_keep=longest)
+            self.engine.book(rows=len(rows), tokens=sum(rest[i] for i in rows), started=started)
+            for k, i in enumerate(rows):
+                out[i] = result.logits[k, longest - len(answers[i]) :].float()
         return out
 
     def shared(self, prompt: Prompt) -> int:
@@ -50,24 +55,31 @@ class SharedPrefix:
         same = next((k for k, (a, b) in enumerate(zip(prompt.ids, self.prompt.ids, strict=False)) if a != b), None)
         return min(len(prompt.ids) - 1, len(self.prompt.ids) if same is None else same)
 
+    def read_on(
+        self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], *, logits_to_keep: int
+    ) -> tuple[CausalLMOutputWithPast, torch.Tensor]:
+        """One pass over prompts, answers behind them, from where they part from the full prompt: what the model
+        returns, and the mask (rows, width) of real tokens, the prefix's included. The model is as it is switched."""
+        known = [self.shared(p) for p in prompts]
+        rest = [(*p.ids[k:], *a) for p, a, k in zip(prompts, answers, known, strict=True)]
+        past = max(known)  # what no row needs is not copied
+        ids, real = self.engine.padded(rest, max(map(len, rest)))
+        shown = torch.tensor(known, device=ids.device)[:, None]
+        held = (torch.arange(past, device=ids.device)[None] < shown).long()
+        cache = copy.deepcopy(self.cache)
+        if past < len(self.prompt.ids):
+            cache.crop(past - len(self.prompt.ids))
+        cache.batch_repeat_interleave(len(rest))
+        mask = torch.cat([held, real], 1)
+        result = self.engine.lm.model(
+            input_ids=ids,
+            attention_mask=mask,
+            position_ids=(real.cumsum(1) - 1 + shown).clamp(min=0),
+            past_key_values=cache,
+            logits_to_keep=logits_to_keep,
+            use_cache=True,
+        )
+        return result, mask
+
     def _doses(self, rows: int) -> torch.Tensor | None:
         return None if self.dose is None else self.dose.expand(rows, -1)
-
-    def _pass(self, rest: list[tuple[int, ...]], known: list[int], lengths: list[int]) -> list[torch.Tensor]:
-        started, past = time.perf_counter(), len(self.prompt.ids)
-        width = max(map(len, rest))
-        ids, real = self.engine.padded(rest, width)
-        held = torch.arange(past, device=ids.device)[None] < torch.tensor(known, device=ids.device)[:, None]
-        positions = (real.cumsum(1) - 1 + torch.tensor(known, device=ids.device)[:, None]).clamp(min=0)
-        cache = copy.deepcopy(self.cache)
-        cache.batch_repeat_interleave(len(rest))
-        with self.engine.switched(self.adapter, self._doses(len(rest))), torch.no_grad():
-            result = self.engine.lm.model(
-                input_ids=ids,
-                attention_mask=torch.cat([held.long(), real], 1),
-                position_ids=positions,
-                past_key_values=cache,
-                logits_to_keep=max(lengths),
-            )
-        self.engine.book(rows=len(rest), tokens=int(real.sum()), started=started)
-        return [result.logits[k, max(lengths) - n :].float() for k, n in enumerate(lengths)]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.cases import Case, Fact
+from workbench.cases import Case, Fact, toolchain
 from workbench.explain import (
     CERTIFIED,
     FLAGS,
@@ -25,6 +25,7 @@ from workbench.explain import (
     without,
 )
 from workbench.explain.counterfactual import Element
+from workbench.game import ForcedChoice, Game
 from workbench.narrative.names import between, chain, count, element, listed, named
 from workbench.stats import PairedDifference, bootstrap_mean, wilson
 
@@ -210,6 +211,21 @@ def under_orders(found: Sequence[OtherOrders]) -> str:
         f"certified for the facts in the order shown; in {count(len(found[0].flips), 'other order')} of each of "
         f"{count(len(found), 'case')} removing the set changes the toolchain in {told['flips']}{also}; these are "
         f"{told['kept']} of all"
+    )
+
+
+def base_decisions(games: Sequence[Game | ForcedChoice]) -> str:
+    """Whose answers the base model's decisions are about: `workbench.game.own_decisions`, the first case in detail."""
+    forced = [game for game in games if isinstance(game, ForcedChoice)]
+    if not forced:
+        some = sum(bool(toolchain(game.path)) for game in games)
+        return f"the base model writes a toolchain in {some} of {count(len(games), 'case')}: its decision is its own"
+    bound, first = sum(not game.others for game in forced), forced[0]
+    return (
+        f"the base model writes no toolchain in any of {count(len(games), 'case')}: its decision is a forced choice, "
+        f"the likeliest of the chains that the shown facts allow; in {bound} there is no other to choose. For "
+        f"{first.case.id} it is {chain(first.path, first.case.names)}; what it writes by itself begins "
+        f"{' '.join(first.written.split())[:80]!r}"
     )
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from workbench.narrative.names import between, count
 from workbench.shift.intruders import at_threshold
+from workbench.shift.switches import ALL
 
 SURE = 0.05  # p-value below which a difference is told from chance
 HALF = 0.5  # of Delta: what the first tenth of a map is hoped to carry
@@ -103,18 +104,19 @@ def response(values: pd.DataFrame, answered: pd.DataFrame, effects: pd.DataFrame
 
 
 def switches(shares: pd.DataFrame, norms: pd.Series | None = None) -> str:
-    """Modules one by one. shares: rows of `switch_shares`; norms: module -> that of its update."""
+    """Modules, layers or projections one by one. shares: rows of `switch_shares` of one unit; norms: module -> that of
+    its update."""
     best, alone = shares.loc[shares["off"].idxmax()], shares.loc[shares["on"].idxmax()]
     off, on = shares["off"].sum(), shares["on"].sum()
     if max(abs(off - 1), abs(on - 1)) < NEAR:
         together = "they act nearly one by one"
     elif off > 1 > on:
-        together = "much of Delta needs several modules at once"
+        together = f"much of Delta needs several {_units(shares)} at once"
     else:
         together = "some stand in for others" if off < 1 else "some work against others"
     said = (
-        f"Most goes with {best['projection']} of layer {best['layer']}, {between(best, 'off')} of Delta; most comes "
-        f"with {alone['projection']} of layer {alone['layer']} alone, {between(alone, 'on')}. Over all modules the "
+        f"Most goes with {place_words(best)}, {between(best, 'off')} of Delta; most comes "
+        f"with {place_words(alone)} alone, {between(alone, 'on')}. Over all {_units(shares)} the "
         f"shares add up to {off:.2f} switched off and {on:.2f} switched on: {together}."
     )
     if norms is None:
@@ -122,9 +124,22 @@ def switches(shares: pd.DataFrame, norms: pd.Series | None = None) -> str:
     large = shares.set_index("module").loc[norms.idxmax()]
     rank = int((shares["off"] > large["off"]).sum()) + 1
     return (
-        f"{said} With the module whose update has the largest norm, {large['projection']} of layer {large['layer']}, "
+        f"{said} With the module whose update has the largest norm, {place_words(large)}, "
         f"goes {between(large, 'off')}: it is number {rank} of {len(shares)}."
     )
+
+
+def place_words(row: Mapping) -> str:
+    """Where a module is, or a whole layer or projection: `q_proj of layer 3`, `layer 3`, `q_proj of all layers`."""
+    if row["projection"] == ALL:
+        return f"layer {row['layer']}"
+    return f"{row['projection']} of {'all layers' if row['layer'] == ALL else 'layer ' + str(row['layer'])}"
+
+
+def _units(shares: pd.DataFrame) -> str:
+    if (shares["projection"] == ALL).all():
+        return "layers"
+    return "projections" if (shares["layer"] == ALL).all() else "modules"
 
 
 def foretold(correlations: pd.Series, *, units: int, unit: str = "module") -> str:

@@ -35,8 +35,9 @@ from workbench.shift.setting import Answered, Settings
 class ShiftPanel(ShiftShown):
     """Explores one case at a time. In JupyterLab the live `widget` is shown, everywhere else its still picture.
 
-    elements: rows of `workbench.shift.with_measures` of these cases; None: nothing is known of their elements. folder:
-    where exports go; None: they are links only. ValueError: the model has no adapter, or there is no case.
+    elements: rows of `workbench.shift.with_measures` of these cases; None: nothing is known of their elements. unit:
+    what the switches are of, `module`, or `layer` or `projection` where modules are too many. folder: where exports go;
+    None: they are links only. ValueError: the model has no adapter, or there is no case.
     """
 
     def __init__(
@@ -45,11 +46,12 @@ class ShiftPanel(ShiftShown):
         cases: Sequence[Case],
         *,
         elements: pd.DataFrame | None = None,
+        unit: str = "module",
         folder: str | os.PathLike[str] | None = None,
     ):
         if not cases:
             raise ValueError("the shift explorer needs one case or more")
-        self.engine, self.folder = engine, None if folder is None else Path(folder)
+        self.engine, self.unit, self.folder = engine, unit, None if folder is None else Path(folder)
         self.cases = {case.id: case for case in cases}
         self.elements = element_rows(cases) if elements is None else elements
         self.measures = measures_of(self.elements)

@@ -29,6 +29,7 @@ class ShiftShown:
     engine: Engine
     cases: dict[str, Case]
     elements: pd.DataFrame
+    unit: str
     measures: list[str]
     view: ShiftView
     widget: widgets.VBox
@@ -100,7 +101,7 @@ class ShiftShown:
         }  # fmt: skip
 
     def _of(self, case: Case) -> Settings:
-        return self._settings.setdefault(case.id, Settings(self.engine, case))
+        return self._settings.setdefault(case.id, Settings(self.engine, case, unit=self.unit))
 
     def _picked(self) -> str:
         return tried.picked(self.rows, self.measures, self.picked)

@@ -31,7 +31,7 @@ class ShiftView:
         self,
         cases: Iterable[Case],
         *,
-        places: Sequence[tuple[int, str]],
+        places: Sequence[tuple[int | str, str]],
         measures: Sequence[str],
         on_click: Callable[[int], Any],
         on_switch: Callable[[int], Any],

@@ -54,6 +54,7 @@ from workbench.shift.switches import (
     delta_share,
     differences,
     interactions,
+    looked_into,
     random_sets,
     set_effects,
     switch_effects,

@@ -25,9 +25,11 @@ def contests(engine: Engine, cases: Sequence[Case], *, form: str = "margin") -> 
     """Games of what tuning changed: the tuned model's answer against the base's own, or, where both name the same
     toolchain, against the strongest other answer (see `Game.other`). Without `margin` nothing is compared.
 
-    A case in which no other toolchain comes up has no margin and is left out. Two generations, each of all cases.
+    A case in which no other toolchain comes up has no margin and is left out. A generation of all cases, with `margin`
+    another by the base.
     """
-    tuned, base = (engine.greedy_answers(cases, adapter=adapter) for adapter in (True, False))
+    tuned = engine.greedy_answers(cases)
+    base = engine.greedy_answers(cases, adapter=False) if form == "margin" else tuned
     games = []
     for case, ours, theirs in zip(cases, tuned, base, strict=True):
         game = Game(engine, case, ours, form=form)

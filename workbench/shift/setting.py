@@ -1,4 +1,4 @@
-"""The tuned model on one case with its adapter at some dose and some of its modules switched off: answer and margin."""
+"""The tuned model on one case with its adapter at some dose and some of its units switched off: answer and margin."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from workbench.adapter_folder import layer_of
 from workbench.cases import Case, toolchain
 from workbench.game import Engine, Game, ModuleGame
 from workbench.game.rows import MAX_NEW_TOKENS
 from workbench.keeps import losses
 from workbench.shift.dose import GRID, contests
+from workbench.shift.switches import unit_place
 
 HIGHEST = 1.5  # dose beyond which nothing is offered
 
@@ -38,10 +38,11 @@ class Answered:
 
 
 class Settings:
-    """Doses and switches of one case. What was asked before costs nothing. ValueError: the model has no adapter."""
+    """Doses and switches of one case. What was asked before costs nothing. unit: what counts as one module, of
+    `game.UNITS`. ValueError: the model has no adapter."""
 
-    def __init__(self, engine: Engine, case: Case, *, max_new_tokens: int = MAX_NEW_TOKENS):
-        self.engine, self.case, self.max_new_tokens = engine, case, max_new_tokens
+    def __init__(self, engine: Engine, case: Case, *, unit: str = "module", max_new_tokens: int = MAX_NEW_TOKENS):
+        self.engine, self.case, self.unit, self.max_new_tokens = engine, case, unit, max_new_tokens
         self._answers: dict[tuple[float, tuple[int, ...]], Answered] = {}
         self._curves: dict[tuple[int, ...], np.ndarray] = {}
 
@@ -59,24 +60,24 @@ class Settings:
     @cached_property
     def play(self) -> ModuleGame:
         """The same with the modules as players."""
-        return ModuleGame(self.game)
+        return ModuleGame(self.game, unit=self.unit)
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """Dotted names, in the order of the model."""
+        """Names of the units, in the order of the model: of modules dotted ones."""
         return self.play.names
 
     @property
-    def places(self) -> tuple[tuple[int, str], ...]:
+    def places(self) -> tuple[tuple[int | str, str], ...]:
         """Layer and projection of every module."""
-        return tuple((layer_of(name), name.rpartition(".")[2]) for name in self.modules)
+        return tuple(unit_place(name, self.unit) for name in self.modules)
 
     def at(self, dose: float = 1.0, off: Collection[int] = ()) -> Answered:
         """The answer and its value. ValueError: a dose that is not finite, or no such module."""
         key = float(dose), tuple(sorted(set(off)))
         if key not in self._answers:
             row = self._row(*key)
-            given = torch.tensor(row[None], dtype=torch.float32)
+            given = torch.tensor(self.play.doses(row[None]), dtype=torch.float32)
             (path,) = self.engine.answers([self.case], doses=given, max_new_tokens=self.max_new_tokens)
             self._answers[key] = Answered(*key, path, float(self.play(row[None])[0]))
         return self._answers[key]

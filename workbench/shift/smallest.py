@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from workbench.cases import Case, toolchain
-from workbench.game import Engine, adapted_modules, unit_names, unit_parameters
+from workbench.game import Engine, adapted_modules, unit_doses, unit_names, unit_parameters
 from workbench.stats import proportion
 
 ENOUGH = 0.95  # of the tuned model's accuracy
@@ -66,7 +66,7 @@ def kept_accuracy(
     doses = np.zeros((len(sizes) + 1, n))
     for row, size in zip(doses, [*sizes, n], strict=True):
         row[list(order[:size])] = 1
-    *found, tuned = exact_at(engine, cases, doses, measure=measure)
+    *found, tuned = exact_at(engine, cases, unit_doses(modules, unit, doses), measure=measure)
     rows = []
     for size, right in zip(sizes, found, strict=True):
         exact = proportion(right)

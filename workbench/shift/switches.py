@@ -17,27 +17,38 @@ from workbench.game import Game, ModuleGame
 from workbench.keeps import losses
 from workbench.stats import Interval, bootstrap_ratio
 
+ALL = "all"  # layers, or projections
 TRIES = 200  # permutations looked at for one random set of the wanted size
 TOLERANCE = 0.02  # of the wanted number of parameters
 
 
-def switch_effects(games: Sequence[Game]) -> pd.DataFrame:
+def switch_effects(games: Sequence[Game], *, unit: str = "module", among: Sequence[int] | None = None) -> pd.DataFrame:
     """Every module of every case switched off alone, all others on, and on alone: one row a case and module.
 
     Columns: `case, module, layer, projection, parameters, delta`, `off` = v_tuned - v(module off) and `on` = v(module
-    alone) - v_base, all in nats. One batch a case: 2 modules + 2 rows.
+    alone) - v_base, all in nats. One batch a case: 2 modules + 2 rows. unit: what counts as one module, of
+    `game.UNITS`; of a whole layer the projection is `ALL`, of a whole projection the layer. among: numbers of the units
+    that are switched; None: all.
     """
     rows: list[tuple] = []
     for game in games:
-        play = ModuleGame(game)
-        n = play.n
-        values = play(np.vstack([np.ones((1, n)), np.zeros((1, n)), 1 - np.eye(n), np.eye(n)]))
+        play = ModuleGame(game, unit=unit)
+        chosen = list(range(play.n) if among is None else among)
+        alone, n = np.eye(play.n)[chosen], len(chosen)
+        values = play(np.vstack([np.ones((1, play.n)), np.zeros((1, play.n)), 1 - alone, alone]))
         (tuned, base), off, on = values[:2], values[2 : n + 2], values[n + 2 :]
-        for k, (name, size) in enumerate(zip(play.names, play.parameters, strict=True)):
-            place = name, layer_of(name), name.rpartition(".")[2], int(size)
-            rows.append((game.case.id, *place, tuned - base, tuned - off[k], on[k] - base))
+        for i, k in enumerate(chosen):
+            place = play.names[k], *unit_place(play.names[k], unit), int(play.parameters[k])
+            rows.append((game.case.id, *place, tuned - base, tuned - off[i], on[i] - base))
     columns = ["case", "module", "layer", "projection", "parameters", "delta", "off", "on"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def unit_place(name: str, unit: str) -> tuple[int | str, str]:
+    """Layer and projection of a unit by its name; `ALL` for what it has all of."""
+    if unit == "layer":
+        return int(name.rpartition(" ")[2]), ALL
+    return (ALL, name) if unit == "projection" else (layer_of(name), name.rpartition(".")[2])
 
 
 def switch_shares(table: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFrame:
@@ -53,6 +64,23 @@ def switch_shares(table: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFr
         rows.append((name, first["layer"], first["projection"], first["parameters"], *shares[0], *shares[1]))
     names = [f"{key}{end}" for key in ("off", "on") for end in ("", "_low", "_high")]
     return pd.DataFrame(rows, columns=["module", "layer", "projection", "parameters", *names])
+
+
+def looked_into(games: Sequence[Game], shares: pd.DataFrame, *, layers: int, rng: np.random.Generator) -> pd.DataFrame:
+    """The shares of whole layers, or projections, with those of the other, and of single modules where it pays.
+
+    shares: of `switch_shares`; of modules they come back as they are. layers: of so many, those with which most goes,
+    every module is switched by itself.
+    """
+    of_layers, of_projections = shares["projection"] == ALL, shares["layer"] == ALL
+    if not (of_layers.any() or of_projections.any()):
+        return shares
+    other = "layer" if of_projections.any() else "projection"
+    whole = pd.concat([shares, switch_shares(switch_effects(games, unit=other), rng=rng)], ignore_index=True)
+    most = set(whole[whole["projection"] == ALL].nlargest(layers, "off")["layer"])
+    among = [k for k, name in enumerate(ModuleGame(games[0]).names) if layer_of(name) in most]
+    single = switch_shares(switch_effects(games, among=among), rng=rng)
+    return pd.concat([whole, single], ignore_index=True)
 
 
 def delta_share(effects: np.ndarray, delta: np.ndarray, *, rng: np.random.Generator, draws: int = 2000) -> Interval:
@@ -82,7 +110,7 @@ def differences(games: Sequence[Game]) -> np.ndarray:
     return np.array([np.subtract(*(play := ModuleGame(game))(np.repeat(ends, play.n, axis=1))) for game in games])
 
 
-def interactions(games: Sequence[Game], modules: Sequence[int]) -> np.ndarray:
+def interactions(games: Sequence[Game], modules: Sequence[int], *, unit: str = "module") -> np.ndarray:
     """v(both off) - v(one off) - v(other off) + v(on) of every two of the modules: (cases, k, k), nats, 0 diagonal.
 
     Below 0: together they take away more than the sum of each alone (either can stand in for the other); above 0:
@@ -92,7 +120,7 @@ def interactions(games: Sequence[Game], modules: Sequence[int]) -> np.ndarray:
     pairs = list(combinations(range(k), 2))
     out = np.zeros((len(games), k, k))
     sets = [[m] for m in modules] + [[modules[i], modules[j]] for i, j in pairs]
-    effects = set_effects(games, sets)  # what goes: v(on) - v(off)
+    effects = set_effects(games, sets, unit=unit)  # what goes: v(on) - v(off)
     for (i, j), both in zip(pairs, effects[:, k:].T, strict=True):
         out[:, i, j] = out[:, j, i] = effects[:, i] + effects[:, j] - both
     return out

@@ -1,0 +1,89 @@
+"""The forced choice of a model that writes no chain: against every chain, by enumeration."""
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from dosed_models import shipped, tiny
+from tiny import chain_case
+
+from workbench.cases import Case, toolchain
+from workbench.explain import changed_sets
+from workbench.explain.counterfactual import without
+from workbench.game import Engine, ForcedChoice, Game, allowed_chains, own_decisions
+from workbench.game.rows import named_path
+from workbench.narrative import explained as verdict
+
+CASE = chain_case()
+
+
+@pytest.fixture(scope="module")
+def reading() -> Game:
+    """The base of the shipped reader, which reads facts, and writes chains."""
+    return Game.of(Engine(shipped()), CASE, path=CASE.path, adapter=False)
+
+
+@pytest.fixture(scope="module")
+def silent() -> Game:
+    """A base of random weights, which writes none."""
+    return Game.of(Engine(tiny()), CASE, path=CASE.path, adapter=False)
+
+
+def every_chain(case: Case) -> set[tuple[str, ...]]:
+    """All rows of unlike nodes that start at the source, follow facts, name a command and end at none."""
+    steps = {(fact.head, fact.tail) for fact in case.facts}
+    rows = (row for size in range(2, len(case.nodes) + 1) for row in itertools.permutations(case.nodes, size))
+    chains = {row for row in rows if row[0] == case.source and steps.issuperset(itertools.pairwise(row))}
+    return {row for row in chains if toolchain(row) and not row[-1].startswith("command:")}
+
+
+def test_what_is_on_offer_is_every_chain_from_the_source_that_the_facts_allow() -> None:
+    found = allowed_chains(CASE)
+    assert set(found) == every_chain(CASE) and len(found) == len(set(found)) > 2
+    assert found[0] == CASE.path and CASE.path not in allowed_chains(without(CASE, [CASE.needed[0]]))
+
+
+def test_the_choice_and_its_lead_are_those_of_reading_every_chain(reading: Game) -> None:
+    choice, engine = ForcedChoice.of(reading), reading.engine
+    keep = np.vstack([np.ones((1, reading.n), bool), np.random.default_rng(0).random((30, reading.n)) < 0.6])
+    chains = sorted(every_chain(CASE))
+    ids = [engine.answer_ids(CASE, chain) for chain in chains]
+    prompts = [engine.prompt(CASE, facts > 0) for facts in reading.shown(keep)]
+    read = [engine.logprobs([prompt] * len(ids), ids, adapter=False) for prompt in prompts]
+    scores = np.array([[float(one.sum()) for one in row] for row in read])
+    best = int(scores[0].argmax())
+    rivals = [k for k, chain in enumerate(chains) if toolchain(chain) != toolchain(chains[best])]
+    assert choice is not None and choice.path == chains[best] and rivals
+    assert choice(keep) == pytest.approx(scores[:, best] - scores[:, rivals].max(axis=1), abs=1e-4)
+    assert choice(keep)[0] > 0 and (choice(keep) <= 0).any(), "some mask changes its mind"
+
+
+def test_only_a_model_that_writes_no_chain_in_any_case_is_forced(reading: Game, silent: Game) -> None:
+    free, forced = own_decisions([reading]), own_decisions([silent])
+    assert free[0].form == "decision" and free[0].path == named_path(reading.engine, CASE, free[0].answer)
+    assert isinstance(forced[0], ForcedChoice) and not toolchain(parsed(forced[0].written, silent))
+    said = [verdict.base_decisions(games) for games in (free, forced)]
+    assert "its own" in said[0] and "forced choice" in said[1] and "in 0 there is no other" in said[1]
+
+
+def parsed(text: str, game: Game) -> tuple[str, ...]:
+    lm = game.engine.lm
+    return lm.template.parse(game.case, text, lm.ids)
+
+
+def test_what_forced_choices_hang_on_is_found_as_of_any_game(reading: Game) -> None:
+    tuned, base = (ForcedChoice.of(reading.view(adapter=adapter)) for adapter in (True, False))
+    found = changed_sets(tuned, base, reading.n, alone=True)
+    for side, game in ((found.tuned, tuned), (found.base, base)):
+        assert all(game(~np.isin(np.arange(game.n), one.elements)[None])[0] <= 0 for one in side)
+    assert found.base, "a model that reads changes its mind without some facts"
+
+
+def test_with_one_toolchain_on_offer_nothing_can_change_it(silent: Game) -> None:
+    end = next(k for k, node in enumerate(CASE.path) if node.startswith("command:")) + 1
+    first = [fact for fact in CASE.needed if fact.tail in CASE.path[: end + 1]]
+    choice = ForcedChoice.of(Game.of(silent.engine, replace(CASE, facts=tuple(first)), path=CASE.path, adapter=False))
+    assert choice is not None and not choice.others and choice.path == CASE.path[: end + 1]
+    assert (choice(np.zeros((1, choice.n), bool)) == np.inf).all()
+    assert changed_sets(choice, choice, choice.n, alone=True).kept == ()
