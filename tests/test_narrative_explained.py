@@ -50,14 +50,6 @@ def test_a_base_model_that_names_no_command_has_no_toolchain_that_stays() -> Non
         assert "the base model names no command" in said and "the base model's" not in said
 
 
-def test_a_base_model_that_names_no_command_has_no_toolchain_that_stays() -> None:
-    case = small.case()
-    one = explained(full=case.toolchain, changed=())
-    one = replace(one, toolchains=one.toolchains | {"base_full": (), "base_changed": ()})
-    for said in (verdict.outcome(one), verdict.over_cases([one]), words.explanation(one, case.names)):
-        assert "the base model names no command" in said and "the base model's" not in said
-
-
 def test_over_cases_gives_shares_and_means() -> None:
     group = [
         explained(removed=["command:hisat2"]),
