@@ -6,7 +6,7 @@ All of it is made from the metrics in the manifests; what a run has not recorded
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 Metrics = Mapping[str, Mapping[str, Any]]
 """Stage -> what its manifest records as metrics."""
@@ -121,10 +121,12 @@ def _bar(label: str, figure: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return {"label": label, "kind": kind, "value": value, "low": low, "high": high} | words
 
 
-def _sound(figure: Any) -> bool:
+def _sound(figure: Any) -> TypeGuard[Mapping[str, Any]]:
     """Whether it is a figure with interval and n: where there was nothing to count, a run records none."""
-    known = isinstance(figure, Mapping) and [figure.get(name) for name in ("low", "high", "n")]
-    return bool(known) and all(isinstance(x, int | float) for x in [*known, figure.get("mean", figure.get("share"))])
+    if not isinstance(figure, Mapping):
+        return False
+    known = [*(figure.get(name) for name in ("low", "high", "n")), figure.get("mean", figure.get("share"))]
+    return all(isinstance(number, int | float) for number in known)
 
 
 def _mean(figure: Mapping[str, Any]) -> float:
