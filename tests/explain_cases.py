@@ -8,8 +8,8 @@ from transformers import LlamaForCausalLM
 from workbench.cases import Case, Fact
 from workbench.game import Engine
 from workbench.models import LanguageModel, add_adapter
-from workbench.prompts import ReaderTemplate
-from workbench.reader import build_tokenizer, reader_config
+from workbench.models.prompts import ReaderTemplate
+from workbench.models.reader import build_tokenizer, reader_config
 
 NAMES = {
     "source:sra": "SRA",

@@ -81,8 +81,8 @@ def whole_run(run_dir: Path) -> Path:
 
 
 def live_case(name: str, *, more: int = 0) -> dict[str, Any]:
-    """A case of made-up answers, as `workbench.answered` gives it, in which the first node has this name; with so many
-    more facts of long names."""
+    """A case of made-up answers, as `workbench.explain.answered` gives it, in which the first node has this name; with
+    so many more facts of long names."""
     case = chain_case()
     ends = [f"format_{100 + i}" for i in range(more)]
     more_facts = tuple(Fact("command:count", "output", end) for end in ends)

@@ -14,10 +14,10 @@ from tiny import NAMES, save_tiny
 from transformers import AutoModelForCausalLM
 
 from workbench import models
-from workbench.adapter_check import check_loaded
-from workbench.adapter_folder import WEIGHTS, AdapterError, AdapterFolder
 from workbench.artifacts import runs
 from workbench.models import ModelError
+from workbench.models.adapter_check import check_loaded
+from workbench.models.adapter_folder import WEIGHTS, AdapterError, AdapterFolder
 from workbench.shift import read_factors
 
 Q = "model.layers.0.self_attn.q_proj"

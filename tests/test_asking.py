@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from tiny import COMMANDS, chain_case
 
-from workbench.asking import telling_case
 from workbench.cases import Case
+from workbench.cases.asking import telling_case
 
 WHOLE = chain_case()
 SHORT = replace(WHOLE, path=WHOLE.path[:4], target=WHOLE.path[3])

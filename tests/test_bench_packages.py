@@ -15,7 +15,7 @@ from workbench.bench.costs import citing
 from workbench.bench.packages import PackageMissing, Text, captum_scores, context_cite_scores
 from workbench.bench.passes import Passes, counted
 from workbench.bench.quality import largest_difference
-from workbench.prompts import text
+from workbench.models.prompts import text
 
 
 @has("captum")

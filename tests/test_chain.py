@@ -18,8 +18,8 @@ from tiny_chain import write_notebooks
 from workbench.artifacts import runs
 from workbench.artifacts.lock import LOCK_NAME, RunLocked, run_lock
 from workbench.artifacts.parameters import ParameterError
-from workbench.chain import ChainError, find_notebooks, run_chain
 from workbench.cli import main
+from workbench.headless.chain import ChainError, find_notebooks, run_chain
 from workbench.models import ModelError
 from workbench.report.page import current_report
 

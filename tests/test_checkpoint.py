@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from tiny import CHAT, NAMES, chain_case, save_tiny
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
-from workbench import chat, models
+from workbench import models
 from workbench.game import Engine
-from workbench.models import ModelError
+from workbench.models import ModelError, chat
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 QUERY = "model.layers.0.self_attn.q_proj"

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.artifacts.state import State
+from workbench.cases.sampling import SamplingConfig
 from workbench.explain import ExplainConfig, Weights
 from workbench.explain.masks import learn_masks
 from workbench.pretrain.training import PretrainConfig
-from workbench.sampling import SamplingConfig
-from workbench.state import State
 from workbench.train import TrainConfig
 
 CONFIGS = (SamplingConfig(), TrainConfig(), ExplainConfig(), Weights(), PretrainConfig())

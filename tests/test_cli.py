@@ -10,9 +10,9 @@ import pytest
 from tiny_chain import write_notebooks
 
 import workbench
-from workbench import chain
 from workbench.artifacts import runs
 from workbench.cli import main, screen
+from workbench.headless import chain
 from workbench.report import write
 
 

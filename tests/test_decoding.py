@@ -10,10 +10,10 @@ from dosed_models import sharp, shipped, tiny, with_adapter
 from tiny import NAMES, chain_case, save_tiny
 
 from workbench.cases import toolchain
+from workbench.cases.sampling import with_order
 from workbench.game import Engine, Game, decoding
 from workbench.game.decoding import Decoders
 from workbench.models import LanguageModel, load
-from workbench.sampling import with_order
 
 CASE = chain_case()
 END = 12  # the longest answer

@@ -10,6 +10,7 @@ import pytest
 from explain_cases import NAMES, case, cases, engine
 
 from workbench.cases import Case, toolchain
+from workbench.cases.sampling import with_order
 from workbench.explain import (
     BASELINES,
     METHODS,
@@ -30,7 +31,6 @@ from workbench.explain import (
 from workbench.game import Engine
 from workbench.models import add_adapter
 from workbench.models import load as load_model
-from workbench.sampling import with_order
 
 QUICK = ExplainConfig(weights=Weights(alpha=20), paper_steps=8, loop_steps=4, max_new_tokens=6)
 

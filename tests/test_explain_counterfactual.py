@@ -10,7 +10,7 @@ from table_games import TableGame, random_table
 from workbench.cases import Case, Fact
 from workbench.explain import FLAGS, ElementSet, Masks, removed_elements, without
 from workbench.explain.counterfactual import certified_change, first_flips, one_by_one, verified_changes
-from workbench.prompts import ReaderTemplate, text
+from workbench.models.prompts import ReaderTemplate, text
 
 
 class Planted:

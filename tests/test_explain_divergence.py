@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from workbench.cases import Case
 from workbench.explain import LoopDivergence, TextDivergence, jensen_shannon
 from workbench.game import Engine
-from workbench.prompts import ChatTemplate, ReaderTemplate, Template, text
+from workbench.models.prompts import ChatTemplate, ReaderTemplate, Template, text
 
 
 class NoChat:

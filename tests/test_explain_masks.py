@@ -21,7 +21,7 @@ from workbench.explain import (
     without,
 )
 from workbench.explain.masks import DECAY, WARM, temperature
-from workbench.prompts import ReaderTemplate
+from workbench.models.prompts import ReaderTemplate
 
 FEW = {"steps": 6, "learning_rate": 0.3}
 

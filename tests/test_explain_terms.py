@@ -15,7 +15,7 @@ from workbench.explain import PRESETS, TERMS, Layout, Sample, Term, Weights, con
 from workbench.explain import terms as module
 from workbench.explain.layout import neighbours
 from workbench.explain.text import relevance
-from workbench.prompts import ReaderTemplate
+from workbench.models.prompts import ReaderTemplate
 
 
 def layout(**changes) -> Layout:

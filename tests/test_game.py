@@ -10,10 +10,10 @@ from dosed_models import with_adapter
 from tiny import chain_case, save_tiny, tiny_reader
 
 from workbench.cases import toolchain
+from workbench.cases.sampling import with_order
 from workbench.game import Difference, Engine, Game, Restricted, values_together
 from workbench.models import LanguageModel, load
-from workbench.prompts import encode, encode_answer
-from workbench.sampling import with_order
+from workbench.models.prompts import encode, encode_answer
 
 CASE = chain_case()
 FACTS, NODES = len(CASE.facts), len(CASE.nodes)

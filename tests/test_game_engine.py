@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from tiny import chain_case, tiny_reader
 
+from workbench.cases.sampling import with_order
 from workbench.game import Engine
-from workbench.sampling import with_order
 
 
 def test_open_gates_change_nothing_and_rows_do_not_disturb_one_another():

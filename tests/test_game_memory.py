@@ -7,9 +7,9 @@ import pytest
 import torch
 from tiny import chain_case, tiny_reader
 
-from workbench.context import ContextError
 from workbench.game import Engine
 from workbench.game.memory import MemoryShort, fitting
+from workbench.models.context import ContextError
 from workbench.train import TrainConfig, train
 
 

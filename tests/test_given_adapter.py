@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from workbench.cases import Case, load_cases
-from workbench.sampling import stretches
-from workbench.shipped import ADAPTERS, shipped, trained_on
+from workbench.cases.sampling import stretches
+from workbench.models.shipped_adapters import ADAPTERS, shipped, trained_on
 from workbench.train.given import GivenAdapter
 
 

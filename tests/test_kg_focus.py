@@ -19,7 +19,7 @@ from workbench.kg import (
     showcase,
     tools_with_topic,
 )
-from workbench.reader import POOL
+from workbench.models.reader import POOL
 
 
 @pytest.fixture

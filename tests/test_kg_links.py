@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from kg_tables import PORTS, write_ports, write_table
 
 from workbench import kg
+from workbench.cases.sampler import Sampler, SamplingConfig
 from workbench.kg.links import TABLES, Flow, Links, fits
 from workbench.kg.port import Port, carried, parse_ports
 from workbench.kg.table import read_table
 from workbench.kg.tsv import TableError
-from workbench.sampler import Sampler, SamplingConfig
 
 CHAIN = (
     "source:sra", "format_3698", "command:fasterq-dump", "format_1930", "command:hisat2", "format_2573",

@@ -10,6 +10,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
+from workbench.cases.sampler import DRAWN, WIDER, Sampler, SamplingConfig
+from workbench.cases.sampling import sample_cases
 from workbench.kg import build_graph, field, flow_graph
 from workbench.kg.links import Links
 from workbench.kg.plan import Planner
@@ -18,8 +20,6 @@ from workbench.kg.published import known_links, links_allowed, published_links
 from workbench.kg.rows import Table
 from workbench.kg.store import load_graph
 from workbench.kg.table import default_folder, read_table
-from workbench.sampler import DRAWN, WIDER, Sampler, SamplingConfig
-from workbench.sampling import sample_cases
 from workbench.stats import proportion
 
 FOLDER = Path(str(default_folder())).parent / "biotoolkg"

@@ -10,8 +10,8 @@ from tiny_chain import write_notebooks
 
 from workbench.artifacts import origin, runs
 from workbench.artifacts.provenance import describe_input, input_change, remembered_digest
-from workbench.chain import run_chain
 from workbench.cli import main
+from workbench.headless.chain import run_chain
 from workbench.report.lineage import NoRun, compare, lineage, metric_differences
 from workbench.report.page import current_report
 

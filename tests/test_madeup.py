@@ -5,8 +5,8 @@ import pytest
 from tiny import NAMES, chain_case, save_tiny, tiny_reader
 
 from workbench import models
-from workbench.prompts import encode, encode_answer
-from workbench.reader import FIRST_ENTITY, POOL, build_tokenizer
+from workbench.models.prompts import encode, encode_answer
+from workbench.models.reader import FIRST_ENTITY, POOL, build_tokenizer
 from workbench.train.madeup import Names, plain, renamed
 
 

@@ -10,9 +10,9 @@ from peft import PeftModel
 from threadpoolctl import threadpool_info, threadpool_limits
 from tiny import NAMES, chain_case, save_tiny
 
-from workbench import dequantised, models
+from workbench import models
 from workbench.game import Engine
-from workbench.models import ModelError
+from workbench.models import ModelError, dequantised
 from workbench.train import TrainConfig, train
 
 

@@ -12,7 +12,7 @@ from tiny import graph_words, save_tiny
 
 from workbench.artifacts import runs
 from workbench.cases import load_cases
-from workbench.sampling import split_counts
+from workbench.cases.sampling import split_counts
 
 SIZES = {
     "train_cases": 200, "held_out_cases": 8, "held_out_sequences": 24, "held_out_tool_cases": 4,

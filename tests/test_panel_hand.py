@@ -15,13 +15,13 @@ from PIL import Image
 from test_panel import HOSTILE, QUICK, panel
 
 from workbench import kg
-from workbench.asking import ASKED, Asker, QuestionError, chosen_case
+from workbench.artifacts.state import State, StateError
 from workbench.cases import Fact, toolchain
+from workbench.cases.asking import ASKED, Asker, QuestionError, chosen_case
 from workbench.explain import explain, without
+from workbench.explain.trial import ROWS, Trial
 from workbench.game import Game
 from workbench.panel.export import COLUMNS, file_stem, links, neutral
-from workbench.state import State, StateError
-from workbench.trial import ROWS, Trial
 
 
 @cache

@@ -8,9 +8,9 @@ from test_notebooks import SMALL, execute, make_adapter
 from tiny import save_tiny
 
 from workbench.artifacts.parameters import parse_value
+from workbench.artifacts.state import State
 from workbench.explain import ExplainConfig, Weights
 from workbench.panel.page import explorer
-from workbench.state import State
 
 SETTINGS = {"paper_steps": 4, "loop_steps": 2, "max_new_tokens": 8, "certified_budget": 40}
 

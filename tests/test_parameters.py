@@ -14,8 +14,8 @@ from tiny_chain import write_notebooks
 
 from workbench.artifacts.parameters import Parameter, ParameterError, assign_parameters, parse_value, read_parameters
 from workbench.artifacts.rules import Rule
+from workbench.cases.sampling import SamplingConfig
 from workbench.explain import ExplainConfig, Weights
-from workbench.sampling import SamplingConfig
 from workbench.train import TrainConfig
 
 

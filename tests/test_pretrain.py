@@ -8,7 +8,7 @@ import torch
 from safetensors import safe_open
 from transformers import LlamaForCausalLM
 
-from workbench import reader
+from workbench.models import reader
 from workbench.pretrain import PretrainConfig, Pretraining, held_out, is_path, training
 from workbench.pretrain.hints import Hints
 from workbench.pretrain.lessons import FORK_WEIGHT, draw, paths, recall

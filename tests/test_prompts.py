@@ -10,9 +10,9 @@ from transformers import AddedToken, AutoModelForCausalLM, AutoTokenizer
 from workbench import models
 from workbench.cases import Fact
 from workbench.game import Engine
-from workbench.prompts import ChatTemplate, ReaderTemplate, encode, encode_answer, text
+from workbench.models.prompts import ChatTemplate, ReaderTemplate, encode, encode_answer, text
+from workbench.models.reader import EOS, FIRST_ENTITY, POOL, RESERVED, build_tokenizer, reader_word
 from workbench.randomgraphs import draw_graphs, draw_questions, path_rows
-from workbench.reader import EOS, FIRST_ENTITY, POOL, RESERVED, build_tokenizer, reader_word
 from workbench.shift.tokens import element_tokens
 
 HOSTILE = {

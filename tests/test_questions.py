@@ -15,6 +15,8 @@ from typed_worlds import KINDS, all_chains, worlds
 
 from workbench import kg
 from workbench.cases import CHAIN, GOAL, QUESTIONS, STEP, Case, toolchain, withhold
+from workbench.cases.questions import chains_by_kind
+from workbench.cases.sampling import SamplingConfig, familiarity, leaks, sample_cases, stretches, unseen_commands
 from workbench.cli import main
 from workbench.explain import CERTIFIED, ExplainConfig, without
 from workbench.explain.session import Session
@@ -22,10 +24,8 @@ from workbench.figures.case_graph import case_graph
 from workbench.game import Engine
 from workbench.kg.links import Flow, Links, fits, lasting
 from workbench.kg.port import MAIN
-from workbench.prompts import ChatTemplate, ReaderTemplate, encode_answer, text
-from workbench.questions import chains_by_kind
-from workbench.reader import build_tokenizer
-from workbench.sampling import SamplingConfig, familiarity, leaks, sample_cases, stretches, unseen_commands
+from workbench.models.prompts import ChatTemplate, ReaderTemplate, encode_answer, text
+from workbench.models.reader import build_tokenizer
 
 CONFIG = SamplingConfig(
     train=150, held_out=12, held_out_sequences=12, held_out_tools=6, length_shares=(0.25, 0.45, 0.3), seed=3,

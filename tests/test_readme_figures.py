@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench import shipped
+from workbench.models import shipped_adapters as shipped
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -19,8 +19,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from report_runs import EVIL, MEAN, METRICS, PNG, display, finish, live_case
 from tiny import chain_case
 
-from workbench.answered import answered
 from workbench.artifacts import runs
+from workbench.explain.answered import answered
 from workbench.explain.sets import ElementSet
 from workbench.game import Engine
 from workbench.report import finding, live

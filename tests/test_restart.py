@@ -17,8 +17,8 @@ from workbench.artifacts import runs
 from workbench.artifacts.lock import KERNEL_LOCK_NAME, RunLocked, hold_kernel_lock, run_lock
 from workbench.artifacts.work import settle
 from workbench.bench.kills import contents, stress
-from workbench.chain import run_chain
 from workbench.cli import main
+from workbench.headless.chain import run_chain
 from workbench.train.checkpoints import Checkpoints, logging_steps
 
 ROOT = Path(__file__).resolve().parent.parent

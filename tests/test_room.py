@@ -6,7 +6,7 @@ import pytest
 
 from workbench.artifacts.parameters import ParameterError
 from workbench.artifacts.steps import plan
-from workbench.chain import find_notebooks, run_chain
+from workbench.headless.chain import find_notebooks, run_chain
 from workbench.headless.room import check_room
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from workbench import kg
 from workbench.cases import Case, toolchain
-from workbench.sampling import (
+from workbench.cases.sampling import (
     Sampler,
     SamplingConfig,
     familiarity,

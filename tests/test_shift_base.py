@@ -14,8 +14,8 @@ from shift_adapters import one_module, save_adapter
 from tiny import NAMES, save_tiny, tiny_reader
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from workbench import models, reader
-from workbench.models import ModelError
+from workbench import models
+from workbench.models import ModelError, reader
 from workbench.shift import AdapterError, Factors, base_shares, base_weights, read_factors
 from workbench.shift import leading as leading_module
 from workbench.shift.leading import leading

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from workbench.adapter_folder import AdapterError, AdapterFolder
 from workbench.bench import measure, spectra
+from workbench.models.adapter_folder import AdapterError, AdapterFolder
 
 
 def test_the_adapter_has_the_shape_of_an_8b_model(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from shift_adapters import dense, one_module, save_adapter
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from workbench.adapter_folder import AdapterFolder
+from workbench.models.adapter_folder import AdapterFolder
 from workbench.shift import AdapterError, read_factors, spectra
 
 

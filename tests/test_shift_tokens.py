@@ -16,7 +16,7 @@ from workbench import models
 from workbench.cases import Fact
 from workbench.game import Engine
 from workbench.models import LanguageModel
-from workbench.prompts import encode
+from workbench.models.prompts import encode
 from workbench.shift import Factors, element_tokens, read_factors, token_shift
 
 CASE = chain_case()

@@ -10,16 +10,16 @@ import pytest
 import torch
 from tiny import assert_same_tokens_everywhere
 
-from workbench import kg, models, smollm2
+from workbench import kg, models
 from workbench.artifacts import cache
 from workbench.artifacts.files import sha256_file
 from workbench.artifacts.provenance import describe_input, input_change
 from workbench.bench.card import measured, told
 from workbench.cases import Case, load_cases
-from workbench.checkpoint import load_tokenizer
 from workbench.game import Engine, ForcedChoice, Game, allowed_chains, own_decisions
-from workbench.models import LanguageModel
-from workbench.prompts import ChatTemplate, encode, encode_answer, text
+from workbench.models import LanguageModel, smollm2
+from workbench.models.checkpoint import load_tokenizer
+from workbench.models.prompts import ChatTemplate, encode, encode_answer, text
 from workbench.train.rows import collate, labelled
 
 pytestmark = pytest.mark.smollm2

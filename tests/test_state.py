@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.artifacts.parameters import assign_parameters, parse_value, read_parameters
+from workbench.artifacts.state import CHOICES, State, StateError
 from workbench.cases import Fact
 from workbench.explain import ExplainConfig, Weights
-from workbench.state import CHOICES, State, StateError
 
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "03_explain_masks.ipynb"
 

@@ -17,7 +17,7 @@ from workbench import models
 from workbench.cases import Case
 from workbench.game import Engine
 from workbench.game.memory import MemoryShort
-from workbench.reader import FIRST_ENTITY, reader_word
+from workbench.models.reader import FIRST_ENTITY, reader_word
 from workbench.train import GROUP, TrainConfig, Views, collate, is_valid, labelled, score, shares_right, train
 from workbench.train.config import rate
 

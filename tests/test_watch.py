@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tiny_chain import write_notebooks
 
-from workbench.chain import run_chain
 from workbench.cli import main
+from workbench.headless.chain import run_chain
 from workbench.headless.watch import Event, Loop, Watch, clock
 
 BARS = [

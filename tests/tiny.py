@@ -9,10 +9,10 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from workbench import kg, reader
+from workbench import kg
 from workbench.cases import Case, Fact
-from workbench.models import LanguageModel
-from workbench.prompts import ReaderTemplate, encode, encode_answer, text
+from workbench.models import LanguageModel, reader
+from workbench.models.prompts import ReaderTemplate, encode, encode_answer, text
 
 COMMANDS = ("command:fetch", "command:align", "command:sort it")
 NAMES = {

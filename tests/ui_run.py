@@ -28,8 +28,8 @@ from workbench.explain import ExplainConfig
 from workbench.game import Engine
 from workbench.models import LanguageModel
 from workbench.panel import MaskPanel
-from workbench.prompts import ReaderTemplate
-from workbench.reader import build_tokenizer
+from workbench.models.prompts import ReaderTemplate
+from workbench.models.reader import build_tokenizer
 bad = {names!r}
 names = {{node: f"{{bad[i % len(bad)]}}{{i}}" for i, node in enumerate(small.NAMES)}}
 lm = LanguageModel(small.model().model, build_tokenizer(names.values()), ReaderTemplate(), names, "tiny")

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workbench.reader import BOS, EOS, FIRST_ENTITY, POOL, RELATIONS, RESERVED
+from workbench.models.reader import BOS, EOS, FIRST_ENTITY, POOL, RELATIONS, RESERVED
 
 FORMATS, TOOLS = 22, 11
 N = FORMATS + TOOLS + 1

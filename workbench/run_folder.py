@@ -16,9 +16,9 @@ import pandas as pd
 from workbench import explain as explaining
 from workbench import kg, models
 from workbench.artifacts import runs
-from workbench.asking import Asker
 from workbench.attribution import METHODS as ATTRIBUTIONS
 from workbench.cases import Case, load_cases, mixed, toolchain, withhold
+from workbench.cases.asking import Asker
 from workbench.explain import BASELINES, CERTIFIED, METHODS, ExplainConfig, Explanation, Weights
 from workbench.game import Engine, Game
 

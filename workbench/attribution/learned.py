@@ -10,7 +10,7 @@ from workbench.attribution.oracle import inner
 from workbench.cases import Case
 from workbench.explain import masks
 from workbench.explain.terms import Weights
-from workbench.prompts import Template
+from workbench.models.prompts import Template
 
 SEEDS = 2**31
 

@@ -11,7 +11,7 @@ from workbench import kg, models
 from workbench.bench import Say
 from workbench.cases import load_cases, mixed
 from workbench.game import Engine
-from workbench.shipped import ADAPTERS, card, shipped
+from workbench.models.shipped_adapters import ADAPTERS, card, shipped
 from workbench.stats import proportion
 from workbench.train.scores import score
 

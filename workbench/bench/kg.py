@@ -138,10 +138,10 @@ def _links(shared: Path, seed: int, random_pairs: int) -> dict[str, Any]:
 def _drawn(shared: Path, whole: int) -> dict[str, dict[str, Any]]:
     """Of the training cases of the default recipe, of as many that are drawn without weights, and of so many of the
     whole graph: the share of links that published workflows have. Only the default keeps the showcase's pair apart."""
+    from workbench.cases.sampling import sample_cases
     from workbench.kg import build_graph, field, flow_graph, read_table
     from workbench.kg.published import known_links, published_links
     from workbench.models import READER
-    from workbench.sampling import sample_cases
     from workbench.train.recipe import PRESETS, Splits
 
     recipe, graph = PRESETS[READER], build_graph(read_table())

@@ -20,8 +20,8 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
+from workbench.artifacts.extras import install_command
 from workbench.cases import Case
-from workbench.extras import install_command
 from workbench.models import LanguageModel
 
 PACKAGES = {"captum": "captum.attr", "context-cite": "context_cite"}

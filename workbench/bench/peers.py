@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from workbench import models
+from workbench.artifacts.extras import install_command
 from workbench.bench import Say
 from workbench.bench.common import load
 from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given, available
@@ -17,7 +18,6 @@ from workbench.bench.packages import installed
 from workbench.bench.passes import counted
 from workbench.bench.quality import QUALITY, Quality, largest_difference
 from workbench.cases import Case
-from workbench.extras import install_command
 from workbench.game import Engine
 from workbench.stats import bootstrap_mean, median_interval, spearman
 

@@ -15,9 +15,9 @@ from peft import LoraConfig
 from safetensors.torch import save_file
 
 from workbench import models, shift
-from workbench.adapter_folder import CONFIG, WEIGHTS
 from workbench.bench import Say
 from workbench.bench.common import apart, peak_mib
+from workbench.models.adapter_folder import CONFIG, WEIGHTS
 from workbench.shift.intruders import resemblance
 
 RANKS = (16, 64)

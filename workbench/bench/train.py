@@ -26,8 +26,8 @@ from workbench.artifacts import runs
 from workbench.bench import Say
 from workbench.bench.common import means, read_names
 from workbench.cases import Case, load_cases
-from workbench.dequantised import let_go
 from workbench.models import LanguageModel, add_adapter
+from workbench.models.dequantised import let_go
 from workbench.train import TrainConfig, Views, train
 
 ROUNDS, STEPS = 5, 150  # so many steps that what is done once weighs little

@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from workbench import __version__
+from workbench.artifacts.extras import this_command
 from workbench.cli import app, bench, exit, kg, models, origins, run, sweep
 from workbench.cli.screen import OutputError, complain, flush, result, settle
-from workbench.extras import this_command
 
 COMMANDS = (run, origins, app, bench, sweep, kg, models)
 

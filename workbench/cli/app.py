@@ -34,7 +34,7 @@ def _port(text: str) -> int:
 
 def _app(options: argparse.Namespace) -> int:
     from workbench.artifacts import runs
-    from workbench.chain import find_notebooks
+    from workbench.headless.chain import find_notebooks
     from workbench.panel.page import RUN_DIR as VARIABLE
 
     folder = typed(options.run_dir).resolve()

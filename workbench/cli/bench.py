@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.checks import check_seed
+from workbench.artifacts.checks import check_seed
 from workbench.cli.places import typed
 from workbench.cli.run import RUN_DIR
 from workbench.cli.screen import result, say, show

@@ -29,10 +29,10 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _list() -> int:
-    from workbench import reader
     from workbench.artifacts import cache
-    from workbench.shipped import ADAPTERS, shipped
-    from workbench.smollm2 import NAME
+    from workbench.models import reader
+    from workbench.models.shipped_adapters import ADAPTERS, shipped
+    from workbench.models.smollm2 import NAME
 
     fetched = cache.folder_of(NAME)
     places = [("reader", "model", reader.folder()), (NAME, "model", fetched)]
@@ -46,8 +46,8 @@ def _list() -> int:
 def _check() -> int:
     from workbench.artifacts import cache
     from workbench.artifacts.files import sha256_file
-    from workbench.shipped import ADAPTERS, card, shipped
-    from workbench.smollm2 import NAME
+    from workbench.models.shipped_adapters import ADAPTERS, card, shipped
+    from workbench.models.smollm2 import NAME
 
     faults: dict[str, list[str]] = {}
     if cache.folder_of(NAME).is_dir():
@@ -63,7 +63,7 @@ def _check() -> int:
 
 def _fetch() -> int:
     from workbench.headless.watch import Event
-    from workbench.smollm2 import NAME, ready
+    from workbench.models.smollm2 import NAME, ready
 
     result(f"{NAME} lies in {ready(lambda line: tell(Event('progress', line)))}")
     return DONE
@@ -71,7 +71,7 @@ def _fetch() -> int:
 
 def _empty() -> int:
     from workbench.artifacts import cache
-    from workbench.smollm2 import NAME
+    from workbench.models.smollm2 import NAME
 
     freed = cache.empty(NAME, say=lambda: say(f"{NAME}: another process makes it; waiting"))
     result(f"{freed / 1e6:.1f} MB were set free in {cache.folder_of(NAME).parent}")

@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from workbench.artifacts.extras import this_command
 from workbench.cli.exit import DIFFERENT, DONE
 from workbench.cli.screen import answer, draw, printable
-from workbench.extras import this_command
 
 LONGEST = 140  # characters of a line
 HEAD = ("finished", "seconds", "seed", "device", "python", "platform")

@@ -39,7 +39,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 def _run(options: argparse.Namespace) -> int:
     from workbench.artifacts.steps import run_folder
-    from workbench.chain import run_chain  # the imports take a second; `version` and `--help` do without
+    from workbench.headless.chain import run_chain  # the imports take a second; `version` and `--help` do without
     from workbench.headless.ending import ENDS_WITH, end_with
     from workbench.report.page import current_report
 

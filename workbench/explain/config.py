@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from workbench.artifacts.checks import check_number, check_whole
 from workbench.cases import Case, Fact
-from workbench.checks import check_number, check_whole
 from workbench.explain.baselines import BASELINES
 from workbench.explain.terms import Weights
 

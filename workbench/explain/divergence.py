@@ -16,7 +16,7 @@ import torch
 from workbench.cases import Case
 from workbench.explain.text import fact_words, frame_words
 from workbench.game import Engine
-from workbench.prompts import Template
+from workbench.models.prompts import Template
 
 
 class Divergence(Protocol):

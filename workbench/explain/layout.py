@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from workbench.cases import Case
 from workbench.explain.text import relevance
-from workbench.prompts import Template
+from workbench.models.prompts import Template
 
 TOOLS = ("tool:", "command:")
 

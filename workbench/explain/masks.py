@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from workbench.artifacts.checks import check_number, check_seed, check_whole
 from workbench.cases import Case
-from workbench.checks import check_number, check_seed, check_whole
 from workbench.explain.divergence import Divergence, LoopDivergence, TextDivergence
 from workbench.explain.layout import Layout
 from workbench.explain.terms import Sample, Weights, evaluate, total
 from workbench.game import Engine
-from workbench.prompts import Template
+from workbench.models.prompts import Template
 
 DECAY = 0.9  # of the loss curve's exponential moving average
 START = -1.0  # logits at the start: m = 0.27, more kept than removed

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from workbench.cases import Case, toolchain
+from workbench.cases.sampling import with_order
 from workbench.explain.counterfactual import without
 from workbench.explain.result import Explanation
 from workbench.game import Engine
-from workbench.sampling import with_order
 from workbench.stats import bootstrap_mean, proportion
 
 

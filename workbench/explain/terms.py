@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 import torch
 
-from workbench.checks import check_number
+from workbench.artifacts.checks import check_number
 from workbench.explain.layout import Layout
 
 Value = TypeVar("Value", float, torch.Tensor)

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.feature_extraction.text import CountVectorizer
 
 from workbench.cases import Case
-from workbench.prompts import Template
+from workbench.models.prompts import Template
 
 
 @cache

@@ -11,7 +11,7 @@ from workbench.figures.palette import INK, RED
 from workbench.figures.panels import row
 
 if TYPE_CHECKING:
-    from workbench.prompts import Segment
+    from workbench.models.prompts import Segment
 
 LINE = 0.17  # inches
 LONGEST = 84  # characters of a line

@@ -16,7 +16,7 @@ import torch
 from peft.tuners.lora import LoraLayer
 from transformers.cache_utils import Cache, StaticLayer
 
-from workbench.dequantised import held_weights
+from workbench.models.dequantised import held_weights
 
 LOG = logging.getLogger(__name__)
 LENGTHS = 64  # slots of a decoder are a multiple of it, so that prompts of like length share one

@@ -18,8 +18,8 @@ import torch
 from peft.tuners.lora import LoraLayer
 from torch import nn
 
-from workbench.adapter_folder import layer_of
 from workbench.models import base_of
+from workbench.models.adapter_folder import layer_of
 
 COARSE = ("layer", "projection")
 UNITS = ("module", *COARSE, "part")

@@ -20,14 +20,14 @@ import torch
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.cases import Case
-from workbench.context import check_context
 from workbench.game.decoding import Decoders, Past, Texts
 from workbench.game.doses import dosed
 from workbench.game.gates import beneath, gate_mask
 from workbench.game.memory import fitting
 from workbench.meter import Ledger
 from workbench.models import LanguageModel
-from workbench.prompts import Prompt, encode, encode_answer
+from workbench.models.context import check_context
+from workbench.models.prompts import Prompt, encode, encode_answer
 
 if TYPE_CHECKING:  # it runs an engine
     from workbench.game.prefix import SharedPrefix

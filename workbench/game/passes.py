@@ -19,7 +19,7 @@ from workbench.game.engine import Engine
 from workbench.game.prefix import PAYS_FROM, SharedPrefix
 from workbench.game.rows import Row, named_path, row_of
 from workbench.models import ALONE_UP_TO
-from workbench.prompts import Prompt
+from workbench.models.prompts import Prompt
 
 
 @dataclass

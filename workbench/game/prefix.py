@@ -16,7 +16,7 @@ import torch
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.game.engine import Engine
-from workbench.prompts import Prompt
+from workbench.models.prompts import Prompt
 
 PAYS_FROM = 256  # tokens of a prompt; below, a small model's tokens cost less than the bookkeeping that saves them
 

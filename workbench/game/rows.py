@@ -10,7 +10,7 @@ import torch
 
 from workbench.cases import Case, toolchain
 from workbench.game.engine import Engine
-from workbench.prompts import Prompt
+from workbench.models.prompts import Prompt
 
 MAX_NEW_TOKENS = 32  # of an answer that is generated
 

@@ -13,7 +13,7 @@ from workbench.artifacts.parameters import ParameterError, Value
 from workbench.kg import field, flow_graph, load_graph
 from workbench.kg.store import SHIPPED
 from workbench.models import READER
-from workbench.reader import POOL
+from workbench.models.reader import POOL
 
 
 def check_room(values: Mapping[str, Value]) -> None:

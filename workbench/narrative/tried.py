@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from workbench.explain.trial import Carriers, Check, Outcome
 from workbench.narrative.explained import removal
 from workbench.narrative.names import SMALL, chain, clean, count, element, listed
 from workbench.shift.dose import GRID
 from workbench.shift.setting import Answered, Settings
-from workbench.trial import Carriers, Check, Outcome
 
 ALONE = "Facts that stand in for one another do not show."
 ANSWER = {

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
+from workbench.artifacts.state import State
 from workbench.explain.counterfactual import Element
+from workbench.explain.trial import ROWS
 from workbench.panel import export as files
 from workbench.panel.work import Cancelled
-from workbench.state import State
-from workbench.trial import ROWS
 
 if TYPE_CHECKING:
     from workbench.panel.masks import MaskPanel

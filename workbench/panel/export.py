@@ -17,7 +17,7 @@ from workbench.artifacts.stage import EXPORTS, STAGES, check_inside
 from workbench.cases import Case, Fact
 
 if TYPE_CHECKING:
-    from workbench.trial import Carriers
+    from workbench.explain.trial import Carriers
 
 KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".csv": "text/csv", ".json": "application/json"}
 COLUMNS = (

@@ -13,10 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from workbench.asking import Asker
+from workbench.artifacts.state import CHOICES, State, StateError
 from workbench.cases import Case
+from workbench.cases.asking import Asker
 from workbench.explain import LEARNED, ExplainConfig, Explanation, Weights, explain
 from workbench.explain.counterfactual import Element
+from workbench.explain.trial import Carriers, Check, Outcome, Trial
 from workbench.game import Engine
 from workbench.narrative.names import count
 from workbench.panel import export as files
@@ -25,8 +27,6 @@ from workbench.panel.showing import Shown
 from workbench.panel.sliders import WeightSliders
 from workbench.panel.view import MaskView, options
 from workbench.panel.work import Cancelled, Job, Worker, on_loop
-from workbench.state import CHOICES, State, StateError
-from workbench.trial import Carriers, Check, Outcome, Trial
 
 LINES = 20  # of progress, at most, while masks are learned
 

@@ -25,8 +25,8 @@ from workbench.panel.drawn import drawn
 from workbench.panel.work import kernel_loop
 
 if TYPE_CHECKING:
-    from workbench.prompts import Segment
-    from workbench.trial import Carriers
+    from workbench.explain.trial import Carriers
+    from workbench.models.prompts import Segment
 
 STATIC = Path(__file__).parent / "static"
 PATIENCE = 5.0  # seconds for a view to say that it lives

@@ -8,10 +8,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from workbench.asking import ASKED
+from workbench.artifacts.state import State
 from workbench.cases import Case
+from workbench.cases.asking import ASKED
 from workbench.explain import CERTIFIED, ExplainConfig, Explanation, Weights
 from workbench.explain.counterfactual import Element
+from workbench.explain.trial import Carriers, Check, Outcome, Trial
 from workbench.figures.answers import answers
 from workbench.figures.case_graph import case_graph
 from workbench.figures.core import Figure, stacked, stacked_svg
@@ -24,8 +26,6 @@ from workbench.panel.controls import Controls
 from workbench.panel.sliders import WeightSliders
 from workbench.panel.tables import term_table
 from workbench.panel.view import MaskView
-from workbench.state import State
-from workbench.trial import Carriers, Check, Outcome, Trial
 
 NOTHING_YET = "Both models are asked."
 OTHERWISE = "● what is shown was learned with other settings"

@@ -8,12 +8,12 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from workbench.artifacts.state import CHOICES
 from workbench.cases import Case
 from workbench.explain import CERTIFIED
 from workbench.figures.core import short
 from workbench.panel.parts import Access, Chains, Graph, Held, Prompt, named
 from workbench.panel.sliders import WeightSliders
-from workbench.state import CHOICES
 
 WIDE = {"width": "auto"}
 METHODS = {

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from transformers import LlamaForCausalLM
 
+from workbench.models.reader import EOS, PAD, RESERVED
 from workbench.randomgraphs import FRAME, SOURCE, TOOLS, count_paths, draw_graphs, draw_questions, path_rows
-from workbench.reader import EOS, PAD, RESERVED
 from workbench.stats import proportion
 
 

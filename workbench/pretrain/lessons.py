@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from workbench.models.reader import BOS, PAD
 from workbench.randomgraphs import (
     FIRST_ENTITY,
     HOPS,
@@ -20,7 +21,6 @@ from workbench.randomgraphs import (
     draw_questions,
     path_rows,
 )
-from workbench.reader import BOS, PAD
 
 LESSONS = ("recall", "both_ways", "paths")
 PAIRS = 12  # listed in a prompt of the first two lessons

@@ -18,11 +18,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import LlamaForCausalLM
 
+from workbench.artifacts.checks import check_number, check_seed, check_whole
 from workbench.artifacts.files import atomic_write_json
-from workbench.checks import check_number, check_seed, check_whole
+from workbench.models.reader import reader_config
 from workbench.pretrain.hints import Hints
 from workbench.pretrain.lessons import LESSONS, draw
-from workbench.reader import reader_config
 
 RECALLED = 0.97  # running share of right answers at which the next lesson starts
 

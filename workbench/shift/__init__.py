@@ -1,6 +1,6 @@
 """Where an adapter sits: the size and shape of its change of weights, and what it adds to the tokens of a prompt."""
 
-from workbench.adapter_folder import AdapterError, Factors, read_factors
+from workbench.models.adapter_folder import AdapterError, Factors, read_factors
 from workbench.shift.agreement import (
     as_records,
     element_rows,

@@ -16,9 +16,9 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from workbench import models
-from workbench.adapter_folder import AdapterError, AdapterFolder, Factors
-from workbench.checkpoint import ModelError, headers
 from workbench.models import LanguageModel
+from workbench.models.adapter_folder import AdapterError, AdapterFolder, Factors
+from workbench.models.checkpoint import ModelError, headers
 
 Weights: TypeAlias = Callable[[str], np.ndarray]
 """module -> W0 (out, in), float64."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from workbench.adapter_folder import Factors
 from workbench.cases import Case, Fact
 from workbench.explain.baselines import node_type
+from workbench.models.adapter_folder import Factors
 from workbench.stats import bootstrap_mean
 
 GROUPS = ("entity", "type", "relation")

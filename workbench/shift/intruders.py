@@ -15,7 +15,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from workbench.adapter_folder import AdapterFolder, Factors
+from workbench.models.adapter_folder import AdapterFolder, Factors
 from workbench.shift.base import Base, matching_weights
 from workbench.shift.leading import leading
 from workbench.shift.spectrum import Keep, random_factors

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, svds
 
-from workbench.adapter_folder import Factors
+from workbench.models.adapter_folder import Factors
 from workbench.shift.spectrum import Directions
 
 DENSE = 256  # the smaller side up to which a dense decomposition is as quick

@@ -12,12 +12,12 @@ from functools import cached_property, partial
 import numpy as np
 import pandas as pd
 
-from workbench.adapter_folder import Factors
 from workbench.attribution import METHODS
 from workbench.cases import Case
 from workbench.explain import ExplainConfig, Session
 from workbench.explain.session import Progress
 from workbench.game import Difference, Engine, Game, attention_measures, element_attention
+from workbench.models.adapter_folder import Factors
 from workbench.shift.agreement import Values, element_rows, with_measures
 from workbench.shift.groups import by_element, saliency_shift
 from workbench.shift.tokens import token_shift

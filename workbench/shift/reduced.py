@@ -18,9 +18,9 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from workbench.adapter_folder import CONFIG, WEIGHTS, AdapterError, AdapterFolder, Factors, layer_of, read_config
 from workbench.artifacts.files import atomic_write_bytes, atomic_write_json
 from workbench.game import Adapted, adapted_modules, part_name
+from workbench.models.adapter_folder import CONFIG, WEIGHTS, AdapterError, AdapterFolder, Factors, layer_of, read_config
 from workbench.shift.spectrum import directions
 
 

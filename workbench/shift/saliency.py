@@ -16,9 +16,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from workbench.adapter_folder import layer_of
 from workbench.cases import Case
 from workbench.game import Adapted, Engine, adapted_modules
+from workbench.models.adapter_folder import layer_of
 
 GAMMA = 1.0  # nats: stands for the curvature of the loss, Hessian = gamma I
 

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import pandas as pd
 
-from workbench.adapter_folder import AdapterFolder, Factors
+from workbench.models.adapter_folder import AdapterFolder, Factors
 from workbench.shift.base import Base, matching_weights
 from workbench.shift.leading import leading
 from workbench.shift.spectrum import directions, frobenius_norm, spectral_norm

@@ -16,8 +16,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
-from workbench.adapter_folder import Factors, read_factors
 from workbench.artifacts.files import WORK_FOLDER
+from workbench.models.adapter_folder import Factors, read_factors
 
 COLUMNS = ("module", "layer", "projection", "rank", "frobenius", "spectral", "stable_rank", "singular_values")
 MORE = ("effective_rank", "energy")

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy.linalg import subspace_angles
 
-from workbench.adapter_folder import AdapterError, AdapterFolder, Factors
+from workbench.models.adapter_folder import AdapterError, AdapterFolder, Factors
 from workbench.shift.spectrum import Directions, directions, frobenius_norm
 
 COMPARED = (

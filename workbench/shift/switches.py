@@ -12,9 +12,9 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from workbench.adapter_folder import layer_of
 from workbench.game import Game, ModuleGame
 from workbench.keeps import losses
+from workbench.models.adapter_folder import layer_of
 from workbench.stats import Interval, bootstrap_ratio
 
 ALL = "all"  # layers, or projections

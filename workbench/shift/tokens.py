@@ -17,11 +17,11 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from workbench.adapter_folder import Factors
 from workbench.cases import Case
 from workbench.game import Engine
 from workbench.models import LanguageModel, base_of
-from workbench.prompts import Segment, Template, unmarked
+from workbench.models.adapter_folder import Factors
+from workbench.models.prompts import Segment, Template, unmarked
 
 MARKER = "\u27e6\u00a7\u27e7"  # stands in for a name to find where a template writes it
 PLACES = ("case", "element", "kind", "node", "layer", "projection")

@@ -6,7 +6,7 @@ import os
 
 import pandas as pd
 
-from workbench.adapter_folder import AdapterFolder
+from workbench.models.adapter_folder import AdapterFolder
 from workbench.shift.spectrum import checkpoints, directions, frobenius_norm, singular_values
 from workbench.shift.subspaces import aligned, difference, overlap, principal_angles, update_cosine
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from workbench.artifacts.extras import this_command
 from workbench.explain.metrics import METRICS
-from workbench.extras import this_command
 from workbench.stats import bootstrap_mean, proportion
 from workbench.sweep.results import DONE, PARQUET
 

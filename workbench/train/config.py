@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from transformers import TrainingArguments
 
-from workbench.checks import check_number, check_seed, check_several, check_whole, shown
+from workbench.artifacts.checks import check_number, check_seed, check_several, check_whole, shown
 from workbench.train.checkpoints import logging_steps
 from workbench.train.world import world
 

@@ -10,12 +10,11 @@ from typing import Any
 
 import torch
 
-from workbench import smollm2
-from workbench.adapter_folder import CONFIG, WEIGHTS, AdapterFolder
 from workbench.cases import Case
-from workbench.models import LanguageModel, with_adapter
-from workbench.sampling import stretches
-from workbench.shipped import ADAPTERS, CARD, card, shipped, trained_on
+from workbench.cases.sampling import stretches
+from workbench.models import LanguageModel, smollm2, with_adapter
+from workbench.models.adapter_folder import CONFIG, WEIGHTS, AdapterFolder
+from workbench.models.shipped_adapters import ADAPTERS, CARD, card, shipped, trained_on
 from workbench.train.checkpoints import fingerprint
 from workbench.train.qlora import TrainResult
 

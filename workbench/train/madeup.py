@@ -14,8 +14,8 @@ import numpy as np
 
 from workbench.cases import Case
 from workbench.models import LanguageModel
-from workbench.prompts import ReaderTemplate
-from workbench.reader import entity_words, reader_word
+from workbench.models.prompts import ReaderTemplate
+from workbench.models.reader import entity_words, reader_word
 
 Draw = Callable[[np.random.Generator], str]
 

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench import models, sampling, smollm2
+from workbench import models
 from workbench.artifacts.files import atomic_write_json, atomic_write_text, sha256_file
 from workbench.artifacts.provenance import package_versions
-from workbench.checkpoint import weight_files
+from workbench.cases import sampling
 from workbench.game import Engine
+from workbench.models import smollm2
+from workbench.models.checkpoint import weight_files
 from workbench.train.checkpoints import fingerprint
 from workbench.train.progress import Progress
 from workbench.train.qlora import train

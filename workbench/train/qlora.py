@@ -17,10 +17,10 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from transformers import PrinterCallback, ProgressCallback, Trainer
 
 from workbench.cases import Case
-from workbench.context import check_context
-from workbench.dequantised import as_loaded
 from workbench.game.memory import MemoryShort, is_out_of_memory, release
 from workbench.models import LanguageModel, add_adapter
+from workbench.models.context import check_context
+from workbench.models.dequantised import as_loaded
 from workbench.train.checkpoints import Checkpoints, fingerprint
 from workbench.train.config import TrainConfig, arguments, rate
 from workbench.train.packing import check_packs, pack, packed_attention

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from workbench import kg, models, sampling
+from workbench import kg, models
 from workbench.artifacts.files import atomic_write_json
-from workbench.cases import Case, load_cases, save_cases, toolchain
-from workbench.sampling import SamplingConfig
+from workbench.cases import Case, load_cases, sampling, save_cases, toolchain
+from workbench.cases.sampling import SamplingConfig
 from workbench.train.config import TrainConfig
 
 ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from workbench.cases import Case, mixed, withhold
+from workbench.cases.sampling import with_order
 from workbench.models import LanguageModel
-from workbench.prompts import Template, encode, encode_answer
-from workbench.sampling import with_order
+from workbench.models.prompts import Template, encode, encode_answer
 from workbench.train.config import TrainConfig
 from workbench.train.madeup import Names
 from workbench.train.progress import HELD_OUT_ROWS

@@ -18,7 +18,7 @@ import torch
 from workbench.bench.gpu.clock import Clock
 from workbench.bench.gpu.subject import Subject, World
 from workbench.game import Engine
-from workbench.prompts import Prompt
+from workbench.models.prompts import Prompt
 
 Row = dict
 Steps = Iterator[tuple[str, Callable[[], Row]]]

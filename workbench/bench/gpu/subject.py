@@ -17,13 +17,13 @@ from tokenizers.models import BPE
 from torch.nn.init import normal_
 from transformers import AutoModelForCausalLM, LlamaConfig, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-from workbench import dequantised, models
+from workbench import models
 from workbench.cases import Case
+from workbench.cases.sampling import SamplingConfig, sample_cases
 from workbench.game.memory import release
 from workbench.kg import flow_graph, load_graph
-from workbench.models import LanguageModel
-from workbench.prompts import ChatTemplate, encode_answer
-from workbench.sampling import SamplingConfig, sample_cases
+from workbench.models import LanguageModel, dequantised
+from workbench.models.prompts import ChatTemplate, encode_answer
 
 SPREAD = 0.02  # standard deviation of the random weights, transformers' own `initializer_range`
 TOKENS = 3000  # of the tokenizer: 70 facts are then a prompt of some 900 tokens

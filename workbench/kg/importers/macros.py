@@ -14,7 +14,7 @@ from typing import Any
 
 from defusedxml.ElementTree import parse
 
-from workbench.extras import install_command
+from workbench.artifacts.extras import install_command
 from workbench.kg.importers.core import quiet
 from workbench.kg.importers.items import RegistryError
 from workbench.kg.importers.reading import XML_ERRORS

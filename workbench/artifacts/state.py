@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from workbench.artifacts.checks import check_number, check_seed
+from workbench.artifacts.extras import this_command
 from workbench.artifacts.files import atomic_write_json
 from workbench.cases import Fact
-from workbench.checks import check_number, check_seed
 from workbench.explain import CERTIFIED, LEARNED, ExplainConfig, Weights
 from workbench.explain.counterfactual import Element
 from workbench.explain.result import to_lists
-from workbench.extras import this_command
 
 FORMAT = "mask explorer 1"
 CHOICES = (*LEARNED, CERTIFIED)  # methods that can be explored

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.artifacts.provenance import remembered_digest
-from workbench.checkpoint import ModelError, weight_files
+from workbench.models.checkpoint import ModelError, weight_files
 
 ADAPTERS = ("whole", "narrow")
 CARD = "card.json"

@@ -25,15 +25,15 @@ from transformers import (
 )
 from transformers.utils import cached_file
 
-from workbench import checkpoint, reader, smollm2
-from workbench.adapter_check import check_base, check_loaded
-from workbench.adapter_folder import AdapterError, AdapterFolder
-from workbench.checkpoint import ModelError, first_line, load_config, load_tokenizer, loading
-from workbench.dequantised import hold_dequantised
-from workbench.prompts import ChatTemplate, ReaderTemplate, Template
-from workbench.shipped import other_values
-from workbench.shipped import shipped as shipped
-from workbench.wheel import Say
+from workbench.models import checkpoint, reader, smollm2
+from workbench.models.adapter_check import check_base, check_loaded
+from workbench.models.adapter_folder import AdapterError, AdapterFolder
+from workbench.models.checkpoint import ModelError, first_line, load_config, load_tokenizer, loading
+from workbench.models.dequantised import hold_dequantised
+from workbench.models.prompts import ChatTemplate, ReaderTemplate, Template
+from workbench.models.shipped_adapters import other_values
+from workbench.models.shipped_adapters import shipped as shipped
+from workbench.models.wheel import Say
 
 READER = "reader"  # the name under which the embedded model is asked for
 THREADS = torch.get_num_threads()  # what torch takes by itself

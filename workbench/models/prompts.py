@@ -18,9 +18,9 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from workbench.cases import Case, Fact
-from workbench.chat import frame
-from workbench.questions import sentence
-from workbench.reader import reader_word
+from workbench.cases.questions import sentence
+from workbench.models.chat import frame
+from workbench.models.reader import reader_word
 
 
 class Segment(NamedTuple):

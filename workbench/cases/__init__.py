@@ -1,7 +1,7 @@
 """Cases: a question about the graph, the facts shown with it, and the facts withheld from it.
 
 A case asks for the toolchain that leads from a source to a target, or another kind of question
-(`workbench.questions`). The shown facts hold one shortest chain and distractors that do not open a second one.
+(`workbench.cases.questions`). The shown facts hold one shortest chain and distractors that do not open a second one.
 Withholding removes needed facts, so that the answer must come from memory.
 """
 
@@ -21,7 +21,7 @@ from workbench.artifacts.files import atomic_path
 
 CHAIN, GOAL, STEP = "chain", "goal", "step"
 QUESTIONS = (CHAIN, GOAL, STEP)
-"""Kinds of question; see `workbench.questions`."""
+"""Kinds of question; see `workbench.cases.questions`."""
 FLOW = ("download_from", "input", "output", "output_data")  # the relations that carry data, in the direction it flows
 
 

@@ -13,9 +13,9 @@ from workbench.explain.changed import ChangedSets
 from workbench.explain.counterfactual import without
 from workbench.explain.result import Explanation
 from workbench.explain.sets import ElementSet
+from workbench.explain.trial import MODELS
 from workbench.game import Engine
 from workbench.stats import bootstrap_ratio, paired_difference, proportion
-from workbench.trial import MODELS
 
 PAIRED = 10  # facts of which every pair is asked
 ROLES = ("added", "kept", "dropped")

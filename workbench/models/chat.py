@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from workbench.checkpoint import ModelError
+from workbench.models.checkpoint import ModelError
 
 SECONDS, MEMORY, LONGEST = 20, 4 << 30, 100_000  # of a processor; bytes; characters around the message
 WAIT = 300  # seconds by the clock: a machine may be busy

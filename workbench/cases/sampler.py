@@ -16,11 +16,11 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
+from workbench.artifacts.checks import check_number, check_seed, check_several, check_whole, shown
 from workbench.cases import CHAIN, GOAL, QUESTIONS, STEP, Case, Fact, toolchain
-from workbench.checks import check_number, check_seed, check_several, check_whole, shown
+from workbench.cases.questions import Question, chains_by_kind, gap
+from workbench.cases.weighted import Weighted, weighted
 from workbench.kg.links import Flow, Links
-from workbench.questions import Question, chains_by_kind, gap
-from workbench.weighted import Weighted, weighted
 
 DRAWN = {"standard": 1.0, "common": 0.25, "special": 0.04, "outdated": 0.01}
 """How often commands of a standing are drawn, compared with one another; 1 where the graph does not say."""

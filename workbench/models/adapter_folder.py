@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 
-from workbench.adapter_config import (
+from workbench.models.adapter_config import (
     COMPUTED_IN,
     CONFIG,
     FOREIGN,

@@ -15,9 +15,9 @@ import numpy as np
 from workbench import kg
 from workbench.artifacts import runs
 from workbench.cases import Case, load_cases, mixed, toolchain, withhold
+from workbench.cases.questions import Question
+from workbench.cases.sampler import Sampler, SamplingConfig
 from workbench.game import Engine
-from workbench.questions import Question
-from workbench.sampler import Sampler, SamplingConfig
 
 TRIED = 50  # shortest chains looked at before a question counts as one without a single answer
 ASKED = "asked"  # what ids of typed questions begin with, and their split
