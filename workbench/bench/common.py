@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import subprocess
@@ -16,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.artifacts import runs
 from workbench.artifacts.origin import PACKAGE_FOLDER, peak_bytes
-from workbench.cases import Case, load_cases, mixed
+from workbench.cases import Case, mixed
 from workbench.stats import bootstrap_mean
 
 PROGRAM = [sys.executable, "-m", "workbench"]
@@ -28,18 +26,10 @@ LAST = 1000  # characters of what a process said
 def load(run_dir: Path) -> tuple[Any, list[Case]]:
     """The run's tuned model in an `Engine`, and its held-out cases, `mixed`. MissingStage: its adapter is not there or
     has changed."""
-    from workbench import models  # slow to import, and not for every benchmark
-    from workbench.game import Engine
+    from workbench import Run  # slow to import, and not for every benchmark
 
-    folder = runs.require_stage(run_dir, "adapter")
-    model = runs.read_manifest(run_dir, "adapter")["config"].get("model", models.READER)
-    lm = models.load(model, names=read_names(run_dir), adapter=folder)
-    return Engine(lm), mixed(load_cases(folder / "cases_held_out.jsonl"))
-
-
-def read_names(run_dir: Path) -> dict[str, str]:
-    """Node id -> name, as the run's training wrote it."""
-    return json.loads((runs.require_stage(run_dir, "adapter") / "names.json").read_text(encoding="utf-8"))
+    run = Run(run_dir)
+    return run.engine, mixed(run.cases["held_out"])
 
 
 def apart(function: Callable[..., Any], *values: Any) -> Any:

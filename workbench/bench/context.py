@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench import Run
 from workbench.artifacts import runs
 from workbench.bench import Say
-from workbench.bench.common import load, read_names
+from workbench.bench.common import load
 from workbench.cases import Case, Fact
 from workbench.game import Engine
 from workbench.kg import flow_graph, focus, from_json
@@ -33,7 +34,7 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     """Accuracy, facts and tokens per prompt of each way, and what the k-hop way needs to be as often right."""
     engine, cases = load(run_dir)
     graph = from_json(runs.require_stage(run_dir, "kg") / "graph.json")
-    known = read_names(run_dir)
+    known = Run(run_dir).names
     part = focus(graph, {tool for c, tool, key in graph.edges(keys=True) if key == "command_of" and c in known})
     rng = np.random.default_rng(seed)
     cases = [cases[i] for i in rng.permutation(len(cases))[: 20 if quick else CASES]]

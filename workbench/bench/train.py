@@ -21,10 +21,10 @@ import psutil
 import torch
 from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, TrainingArguments
 
-from workbench import models
+from workbench import Run, models
 from workbench.artifacts import runs
 from workbench.bench import Say
-from workbench.bench.common import means, read_names
+from workbench.bench.common import means
 from workbench.cases import Case, load_cases
 from workbench.models import LanguageModel, add_adapter
 from workbench.models.dequantised import let_go
@@ -41,7 +41,7 @@ Contender = Callable[[LanguageModel, Sequence[Case], TrainConfig, Path], None]
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     """Tokens per second (real tokens, those of padding do not count) and peak memory of each, and ratios to the plain
     script, paired by round, with 95 % intervals."""
-    folder, names = runs.require_stage(run_dir, "adapter"), read_names(run_dir)
+    folder, names = runs.require_stage(run_dir, "adapter"), Run(run_dir).names
     settings = runs.read_manifest(run_dir, "adapter")["config"]
     cases = load_cases(folder / "cases_train.jsonl")
     steps, rounds = (QUICK_STEPS, QUICK_ROUNDS) if quick else (STEPS, ROUNDS)

@@ -5,16 +5,13 @@ A question asks which chain leads from a source to a target.
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 
 import networkx as nx
 import numpy as np
 
 from workbench import kg
-from workbench.artifacts import runs
-from workbench.cases import Case, load_cases, mixed, toolchain, withhold
+from workbench.cases import Case, toolchain
 from workbench.cases.questions import Question
 from workbench.cases.sampler import Sampler, SamplingConfig
 from workbench.game import Engine
@@ -79,27 +76,10 @@ def _short(name: str) -> str:
     return repr(name.strip()[:60])
 
 
-def run_cases(run_dir: str | os.PathLike[str], *, withheld: float = 0.0, seed: int = 0) -> list[Case]:
-    """The showcase, then the held-out cases, `mixed`, with a share of their needed facts withheld.
-
-    MissingStage: the adapter was not made, or has changed.
-    """
-    folder = runs.require_stage(run_dir, "adapter")
-    rng = np.random.default_rng(seed)
-    held_out = [withhold(one, withheld, rng=rng) for one in load_cases(folder / "cases_held_out.jsonl")]
-    return [*load_cases(folder / "showcase.jsonl"), *mixed(held_out)]
-
-
-def open_asker(run_dir: str | os.PathLike[str], *, seed: int = 0) -> Asker:
-    """What makes cases of typed questions about the run's graph. MissingStage: graph or adapter were not made."""
-    names = json.loads((runs.require_stage(run_dir, "adapter") / "names.json").read_text("utf-8"))
-    return Asker(kg.from_json(runs.require_stage(run_dir, "kg") / "graph.json"), names, seed=seed)
-
-
 def telling_case(engine: Engine, cases: Sequence[Case]) -> str:
     """Id of the case that shows what tuning did: of those that the tuned model has right and the base has not, the one
     with the longest chain; else the longest that the tuned model has right; else the first. Of equals the first, which
-    in `run_cases` is the showcase."""
+    in `Run.shown` is the showcase."""
     tuned, base = (engine.answers(cases, adapter=adapter) for adapter in (True, False))
 
     def worth(i: int) -> tuple[bool, bool, int]:
