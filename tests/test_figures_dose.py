@@ -64,7 +64,7 @@ def test_whole_layers_and_projections_stand_at_the_edges_of_the_map() -> None:
     shares = switch_shares(pd.concat([layers, projections.assign(module=projections["projection"])]), rng=rng())
     figure = dose.switch_maps(shares)
     check(figure, 2)
-    grid = np.asarray(figure.live.data[0].z)
+    grid = np.ma.filled(figure.still.axes[0].images[0].get_array().astype(float), np.nan)
     assert grid.shape == (3, 31) and np.isnan(grid[:2, :30]).all() and np.isfinite([*grid[2, :30], *grid[:2, 30]]).all()
     labels = [label.get_text() for label in figure.still.axes[0].get_xticklabels()]
     assert len(labels) <= 16 and labels[-1] == "all" and not figure.still.axes[0].texts, "no number in a narrow cell"

@@ -108,7 +108,7 @@ def test_settings_come_from_preset_run_json_and_options_in_this_order(tmp_path):
     def asked(*words):
         parser = argparse.ArgumentParser()
         add_options(parser)
-        return recipe_of(parser.parse_args(list(words)))
+        return recipe_of(parser.parse_args(["--out", "x", *words]))
 
     assert asked("--model", "smollm2") == PRESETS["smollm2"] and asked() == PRESETS["reader"]
     assert asked("--model", "some/other") == replace(PRESETS["smollm2"], model="some/other")
@@ -129,12 +129,12 @@ def test_settings_come_from_preset_run_json_and_options_in_this_order(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "--out FOLDER"),
+        ([], "arguments are required: --out"),
         (["--out", "x", "--rank", "0"], "rank must be 1 or more"),
         (["--out", "x", "--settings", '{"training": {}}'], "settings are model, table"),
         (["--out", "x", "--cases", "nowhere"], "nowhere must hold cases_train.jsonl"),
         (["--out", "x", "--run", "nowhere"], "nowhere holds no graph"),
-        (["nowhere"], "no training that was begun"),
+        (["--out", "x", "nowhere"], "unrecognized arguments: nowhere"),
     ],
 )
 def test_what_cannot_be_trained_is_refused(tmp_path, monkeypatch, capsys, words, said):

@@ -176,7 +176,8 @@ def test_planted_leaks_of_every_kind_are_found(splits, data):
     some = st.lists(st.sampled_from(every), max_size=12)
     pools = {"held_out_tools": [], **{k: data.draw(some) for k in ("train", "held_out", "held_out_sequences")}}
     # the pairs of one, the answers of others: each kind of leak comes alone as well
-    moved = [replace(c, target=d.target) for c, d in zip(pools["train"], data.draw(some), strict=False)]
+    some_others = zip(pools["train"], data.draw(some), strict=False)
+    moved = [replace(c, target=d.target, path=(*c.path[:-1], d.target)) for c, d in some_others]
     pools["train"] += moved
     told = list(leaks(pools, {}))
     by_hand = leaks_found_by_hand(pools)

@@ -270,7 +270,7 @@ def test_a_state_is_saved_and_restored_in_a_new_page(lab_url: str, page, context
 
 def test_names_that_mean_harm_are_shown_and_run_nothing(lab_url: str, page, watch: Watch, tmp_path: Path) -> None:
     panel = opened(page, lab_url, "hostile")
-    panel.locator(".wb-prompt input[type=checkbox]").first.uncheck()
+    panel.locator(".wb-prompt input:checked").first.uncheck()
     expect(panel.locator(".wb-words")).to_contain_text("Taken out")
     expect(panel.locator(".wb-prompt")).to_contain_text("<img")
     expect(panel.locator(".wb-drawing")).to_contain_text("<img")

@@ -4,6 +4,8 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+from workbench.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from workbench.run_folder import Run as Run
 
@@ -13,8 +15,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # bitsandbytes says on import that a faster processor kernel could be fetched: nothing that a user must know
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:

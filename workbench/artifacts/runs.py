@@ -14,7 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench import __version__
 from workbench.artifacts.files import (
     MANIFEST,
     WORK_FOLDER,
@@ -41,6 +40,7 @@ from workbench.artifacts.stage import (
     stage_folder,
 )
 from workbench.artifacts.work import begin, opened_at, settle, work_folder
+from workbench.version import __version__
 
 __all__ = [
     "MANIFEST",

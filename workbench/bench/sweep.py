@@ -129,6 +129,7 @@ def with_a_kill(file: Path, out: Path) -> dict[str, int]:
     while process.poll() is None and not killed:
         killed = kill_one(out / ROWS)
         time.sleep(LOOK_SECONDS)
+    process.wait()
     rows = Results(out).rows.values()
     tasks = sum(len(batch.tasks) for batch in plan_explanations(read_grid(file)))
     return {"tasks": tasks, "done": sum(row["status"] == DONE for row in rows), "killed": killed}

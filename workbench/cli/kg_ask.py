@@ -95,7 +95,7 @@ def _node(
             say(f"{name!r} is taken for {names[found[0]]!r} ({found[0]})")
         return found[0]
     close = difflib.get_close_matches(name, names.values(), n=MOST)
-    near = sorted(found, key=lambda n: len(names[n])) or [n for n in names if names[n] in close]
+    near = sorted(found, key=lambda n: len(names[n])) or [n for text in close for n in names if names[n] == text]
     some = ", ".join(f"{names[node]} ({node})" for node in near[:MOST])
     rule = f"is in {len(found)} names, say which: {some}" if found else "is in no name"
     rule += f"; near it are {some}" if near and not found else ""

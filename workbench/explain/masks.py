@@ -53,7 +53,7 @@ def learn_masks(
     template: Template,
     steps: int,
     learning_rate: float,
-    seed: int,
+    seed: int = 0,
     warm: float | None = None,
     listen: Listener | None = None,
 ) -> list[Masks]:

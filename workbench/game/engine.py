@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,9 +28,6 @@ from workbench.meter import Ledger
 from workbench.models import LanguageModel
 from workbench.models.context import check_context
 from workbench.models.prompts import Prompt, encode, encode_answer
-
-if TYPE_CHECKING:  # it runs an engine
-    from workbench.game.prefix import SharedPrefix
 
 KEPT_BYTES = 2**30  # of what a backward pass needs, at once, where it is the machine's own memory that holds it
 
@@ -138,7 +135,7 @@ class Engine:
         enough: Callable[[int, Sequence[int]], bool] | None = None,
         read: Callable[[int, torch.Tensor], None] | None = None,
         progress: Callable[[int], None] | None = None,
-        prefix: SharedPrefix | None = None,
+        prefix: Any = None,
     ) -> list[tuple[int, ...]]:
         """Greedy continuations, without padding and end-of-sequence. doses: as in `logits`. prefix: keys and values of
         a prompt that all of these begin like, of the same model.
@@ -175,7 +172,7 @@ class Engine:
         return texts.whole()
 
     def _drafted(
-        self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]], prefix: SharedPrefix | None
+        self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]], prefix: Any
     ) -> tuple[Past, list[torch.Tensor]]:
         """One pass over prompts with their drafts: what it leaves behind, and per row the logits that say what stands
         in the draft's places and in the one behind it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -14,14 +14,11 @@ from workbench.explain.trial import ROWS
 from workbench.panel import export as files
 from workbench.panel.work import Cancelled
 
-if TYPE_CHECKING:
-    from workbench.panel.masks import MaskPanel
-
 
 class Controls:
     """Joins the widgets of a panel's view to its methods."""
 
-    def __init__(self, panel: MaskPanel):
+    def __init__(self, panel: Any):  # a MaskPanel, which stands on this
         self.panel = panel
         self.still = False  # while the panel itself sets its choosers
 

@@ -76,9 +76,7 @@ def work(order: Mapping[str, Any]) -> tuple[list[dict[str, Any]], float]:
 def _run(order: Mapping[str, Any]) -> None:
     """RuntimeError: the run failed; its last words are the message."""
     given = [word for name, value in order["parameters"].items() for word in ("-p", name, json.dumps(value))]
-    how = [
-        word for name in ("run_dir", "notebooks", "timeout") for word in (f"--{name}".replace("_", "-"), order[name])
-    ]
+    how = ["--run-dir", order["run_dir"], "--notebooks", order["notebooks"], "--timeout", str(order["timeout"])]
     command = [sys.executable, "-m", "workbench", "run", "--quiet", *how, *given]
     environment, deadline = os.environ | {ENDS_WITH: str(os.getpid())}, time.monotonic() + LOCKED_SECONDS
     while True:

@@ -71,7 +71,7 @@ def train(
     parts follow one another in a step.
     """
     check_context(lm.model, longest_rows(cases, lm))
-    check_world(config)
+    check_world(batch=config.batch, seconds=config.seconds)
     if config.packed:
         check_packs(lm)
     job = Training(lm, cases, config, folder, listen, show, held_out, stoppable, bar)

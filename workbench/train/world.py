@@ -11,12 +11,8 @@ in another order, so the last digits of the weights differ. Which process this o
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import torch
-
-if TYPE_CHECKING:
-    from workbench.train.config import TrainConfig
 
 
 def world() -> int:
@@ -35,10 +31,10 @@ def wait_for_all() -> None:
         torch.distributed.barrier()
 
 
-def check_world(config: TrainConfig) -> None:
-    """ValueError: so many processes cannot train this."""
+def check_world(*, batch: int, seconds: float | None) -> None:
+    """ValueError: so many processes cannot train in such batches, or until a time."""
     processes = world()
-    if config.batch % processes:
-        raise ValueError(f"batch must be a multiple of the {processes} processes that train, not {config.batch}")
-    if processes > 1 and config.seconds is not None:
+    if batch % processes:
+        raise ValueError(f"batch must be a multiple of the {processes} processes that train, not {batch}")
+    if processes > 1 and seconds is not None:
         raise ValueError(f"seconds must be None where {processes} processes train together: their clocks differ")
