@@ -88,7 +88,7 @@ def removed_shares(rows: pd.DataFrame) -> Figure:
     for unit, part in rows.groupby("unit", sort=False):
         counts = ", ".join(dict.fromkeys(f"{off} of {of}" for off, of in zip(part["off"], part["of"], strict=True)))
         labels = [f"{share:.0%}, {by}" for share, by in zip(part["share"], part["by"], strict=True)]
-        frames[f"{short(unit, 24)}s: {counts} ({cases(part)})"] = part.assign(label=labels)
+        frames[f"{short(unit, 14)}s: {counts} ({cases(part)})"] = part.assign(label=labels)
     low, high = min(0.0, float(rows["low"].min())), max(1.0, float(rows["high"].max()))
     return forest(frames, title=title, x="share of Δ", reach=(low - 0.04, high + 0.04), middle=0.0)
 
