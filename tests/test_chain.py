@@ -21,7 +21,7 @@ from workbench.artifacts.parameters import ParameterError
 from workbench.cli import main
 from workbench.headless.chain import ChainError, find_notebooks, run_chain
 from workbench.models import ModelError
-from workbench.report.page import current_report
+from workbench.report.write import current_report
 
 ROOT = Path(__file__).resolve().parent.parent
 WAIT = 240  # seconds that a slow machine may take for what ends by itself

@@ -13,7 +13,7 @@ from workbench.artifacts.provenance import describe_input, input_change, remembe
 from workbench.cli import main
 from workbench.headless.chain import run_chain
 from workbench.report.lineage import NoRun, compare, lineage, metric_differences
-from workbench.report.page import current_report
+from workbench.report.write import current_report
 
 
 @pytest.fixture(scope="module")

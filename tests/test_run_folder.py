@@ -64,8 +64,8 @@ def test_unknown_names_say_what_there_is(run: workbench.Run, tmp_path: Path) -> 
         run.case("nobody")
     with pytest.raises(KeyError, match="leave_one_out"):
         run.attribute("showcase", "magic")
-    with pytest.raises(FileNotFoundError, match="no run folder"):
-        workbench.Run(tmp_path / "none")
+    with pytest.raises(MissingStage, match="02_train_qlora"):
+        _ = workbench.Run(tmp_path / "none").cases
 
 
 def test_the_door_itself_is_light() -> None:

@@ -60,8 +60,6 @@ class Run:
 
     def __init__(self, folder: str | os.PathLike[str] = "runs/demo", *, model: str | None = None):
         self.folder, self._model = Path(folder), model
-        if not self.folder.is_dir():
-            raise FileNotFoundError(f"there is no run folder {str(self.folder)!r}; `make run` makes runs/demo")
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, finished: {', '.join(filter(self.has, runs.STAGES)) or 'nothing'})"
@@ -130,10 +128,11 @@ class Run:
             return ExplainConfig(), 0.0, 0
         manifest = runs.read_manifest(self.folder, "explain")
         given = manifest["config"]
-        weights = {name: value for name, value in given["explain"]["weights"].items() if name != "more"}
-        weights |= given["explain"]["weights"].get("more", {})
-        config = ExplainConfig(**{**given["explain"], "weights": Weights.from_dict(weights)})
-        return config, float(given.get("withheld", 0.0)), int(manifest["seed"])
+        how = dict(given.get("explain", {}))
+        weights = dict(how.pop("weights", {}))
+        more = weights.pop("more", {})
+        how["weights"] = Weights.from_dict(weights | more)
+        return ExplainConfig(**how), float(given.get("withheld", 0.0)), int(manifest["seed"])
 
     # cases to look at
 

@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> int:
     from workbench.artifacts.steps import run_folder
     from workbench.headless.chain import run_chain  # the imports take a second; `version` and `--help` do without
     from workbench.headless.ending import ENDS_WITH, end_with
-    from workbench.report.page import current_report
+    from workbench.report.write import current_report
 
     started = time.monotonic()
     if parent := os.environ.pop(ENDS_WITH, None):

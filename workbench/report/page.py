@@ -44,12 +44,3 @@ def report_state(run_dir: str | os.PathLike[str]) -> str | None:
     if not seal or hashlib.sha256(content[: seal.start()]).hexdigest().encode() != seal[2]:
         return f"{path} was changed"
     return None if seal[1].decode() == made_from(run_dir) else f"{path} tells of another state of the run"
-
-
-def current_report(run_dir: str | os.PathLike[str]) -> Path:
-    """Path of the run's report, written where it is not there or not up to date. Errors as in `write_report`."""
-    if report_state(run_dir) is None:
-        return Path(run_dir) / REPORT
-    from workbench.report import write  # loads what draws formulas and cleans HTML
-
-    return write.write_report(run_dir)

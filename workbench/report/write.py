@@ -22,7 +22,7 @@ from workbench.report import finding
 from workbench.report.evidence import figure_note, stage_record
 from workbench.report.lineage import compare
 from workbench.report.live import live
-from workbench.report.page import STATIC, sealed
+from workbench.report.page import STATIC, report_state, sealed
 from workbench.report.render import render_notebook
 
 SCRIPT = (STATIC / "report.js").read_text("utf-8")
@@ -137,3 +137,8 @@ def _shown(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return f"[{', '.join(map(_shown, value))}]"
     return str(value)
+
+
+def current_report(run_dir: str | os.PathLike[str]) -> Path:
+    """Path of the run's report, written where it is not there or not up to date. Errors as in `write_report`."""
+    return Path(run_dir) / REPORT if report_state(run_dir) is None else write_report(run_dir)
