@@ -4,62 +4,25 @@ import ast
 import os
 import random
 import shutil
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
+from hostile_area import answered, area, finish
 from hostile_inputs import COMMANDS, PLACES, TEXTS, manifests, notebooks
 from kg_tables import write_table
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
-from tiny_chain import write_notebooks
 
 from workbench import kg
 from workbench.artifacts import runs
 from workbench.artifacts.executed import copy_path
 from workbench.artifacts.parameters import ParameterError, parse_value
 from workbench.artifacts.steps import plan, run_folder
-from workbench.artifacts.work import renew
 from workbench.cli import main
-from workbench.panel import export
 from workbench.report.write import write_report
 
-ANSWERED = {0, 1, 2, 4, 5}  # done, different, refused, in use, cannot be written: never a failure nobody foresaw
-
-
-@pytest.fixture
-def area(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder to work in; what lies beside the folder `inside` must be the same afterwards."""
-    (tmp_path / "inside").mkdir()
-    (tmp_path / "outside").write_text("not yours")
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "a.txt").write_text("not yours")
-    write_notebooks(tmp_path / "nb")
-    monkeypatch.chdir(tmp_path / "inside")
-    monkeypatch.setenv("HOME", str(tmp_path / "inside" / "home"))
-    before = around(tmp_path)
-    yield tmp_path
-    assert around(tmp_path) == before
-
-
-def around(area: Path) -> dict[str, bytes]:
-    files = (path for path in area.rglob("*") if path.is_file() and not path.is_relative_to(area / "inside"))
-    return {str(path): path.read_bytes() for path in files}
-
-
-def answered(words: list[str], capsys: pytest.CaptureFixture) -> str:
-    """Run a command; what it said. It must end with a foreseen code, and an error is one line."""
-    try:
-        code = main(words)
-    except SystemExit as stop:  # argparse has refused the words
-        assert stop.code == 2
-        return capsys.readouterr().err
-    told = capsys.readouterr()
-    assert code in ANSWERED, f"{words}: {told.err}"
-    assert code in (0, 1) or told.err.count("\n") == 1, told.err
-    assert "\x1b[2J" not in told.out + told.err, "a recorded text has reached the terminal as a command"
-    return told.err
+__all__ = ["area"]
 
 
 @pytest.fixture
@@ -101,13 +64,6 @@ def test_names_that_are_asked_for(graph: Path, capsys: pytest.CaptureFixture, nu
         if name != "--help":
             answered(words, capsys)
     assert not Path("m").exists() and not Path("m.json").exists()
-
-
-def finish(run_dir: Path, stage: str, **more: object) -> None:
-    folder = runs.open_stage(run_dir, stage)
-    runs.atomic_write_text(folder / "a.txt", "x")
-    how = {"config": {}, "inputs": {}, "metrics": {"n": 1}, "seed": 1, "device": "cpu", **more}
-    runs.write_manifest(run_dir, stage, **how)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("number", range(len(TEXTS)))
@@ -204,93 +160,6 @@ def test_a_notebook_without_a_parameters_cell_says_what_to_add(area: Path, capsy
     document.cells[1].source = "seed = 1"
     nbformat.write(document, path)
     assert "Add a parameter `run_dir`" in answered(["run", "--notebooks", str(inside)], capsys)
-
-
-INNER = {"kg": ".", "adapter": ".", "explain": "explanations", "shift": "reduced"}
-
-
-def make(run: Path, stages: Iterable[str] = INNER) -> None:
-    """Stages as notebooks opened by hand make them, with folders within, checkpoints and an export."""
-    for stage in stages:
-        inner = INNER[stage]
-        folder = runs.open_stage(run, stage)
-        runs.atomic_write_text(folder / inner / "a.txt", "x")
-        (folder / runs.WORK_FOLDER).mkdir(exist_ok=True)
-        (folder / runs.WORK_FOLDER / "progress.json").write_text("{}")
-        runs.write_manifest(run, stage, config={}, inputs={}, metrics={"n": 1}, seed=1, device="cpu")
-    export.write(run / "explain" / "exports" / "case", {".csv": b"1"})
-
-
-def test_no_link_in_a_run_leads_what_is_written_out_of_it(area: Path) -> None:
-    """In place of every file and folder, of what is being made too, a link: what it leads to stays as it is."""
-    whole = area / "inside" / "whole"
-    make(whole)
-    (runs.open_stage(whole, "adapter") / runs.WORK_FOLDER / "checkpoint-3").mkdir(parents=True)
-    (runs.work_folder(whole, "adapter") / runs.WORK_FOLDER / "checkpoint-3" / "optimizer.pt").write_text("x")
-    paths = [path.relative_to(whole) for path in whole.rglob("*")] + [
-        Path("kg.new"),
-        Path("kg.old"),
-        Path("report.html"),
-    ]
-    assert len(paths) > 25
-    before, refused = around(area), 0
-    for number, path in enumerate(paths):
-        run = Path(shutil.copytree(whole, area / "inside" / str(number)))
-        place = run / path
-        folder = place.is_dir() or place.suffix in (".new", ".old")
-        if folder and place.exists():
-            shutil.rmtree(place)
-        place.unlink(missing_ok=True)
-        place.symlink_to(area / ("elsewhere" if folder else "outside"))
-        try:
-            renew(run, "adapter")
-            make(run, [name for name in INNER if path.parts[0].startswith(name)])
-        except ValueError as error:
-            assert f"{place} is a link to" in str(error)
-            refused += 1
-        assert around(area) == before, path
-        shutil.rmtree(run)
-    assert 4 < refused < len(paths), "a link to what is only replaced does no harm"
-
-
-def test_links_out_of_the_run_folder_are_refused_before_anything_runs(
-    area: Path, capsys: pytest.CaptureFixture
-) -> None:
-    run = area / "inside" / "run"
-    run.mkdir()
-    for name in ("adapter", "adapter.new", "kg.old", "notebooks", ".lock", ".lock.kernel"):
-        (run / name).symlink_to(area / ("outside" if name.startswith(".") else "elsewhere"))
-        error = answered(["run", "--run-dir", str(run), "--notebooks", str(area / "nb")], capsys)
-        assert f"{name} is a link to" in error
-        (run / name).unlink()
-        assert not [path.name for path in run.iterdir() if not path.name.startswith(".")]
-    finish(run, "kg")
-    os.mkfifo(run / "kg" / "pipe")
-    assert "pipe" not in runs.folder_files(run / "kg")
-    assert runs.check_stage(run, "kg") == [], "a pipe nobody writes to would be waited for"
-
-
-def test_links_in_a_finished_run_and_in_a_sweeps_folder_are_not_written_through(
-    area: Path, capsys: pytest.CaptureFixture
-) -> None:
-    run, before = area / "inside" / "run", around(area)
-    words = ["run", "--run-dir", str(run), "--notebooks", str(area / "nb")]
-    assert main(words) == 0
-    for path in [path for path in run.rglob("*") if path.is_file() and not path.name.startswith(".lock")]:
-        path.unlink()
-        path.symlink_to(area / "outside")
-    (run / "notebooks" / "01_build_kg.partial.ipynb").symlink_to(area / "outside")
-    assert main([*words, "--fresh"]) == 0 and around(area) == before
-    assert main(["verify", str(run)]) == 0 and not [path for path in run.rglob("*") if path.is_symlink()]
-    capsys.readouterr()
-
-    (area / "inside" / "grid.yaml").write_text(f"what: chain\nnotebooks: {area / 'nb'}\nseeds: 1\n")
-    for name in (".lock", "rows.jsonl", "runs"):
-        out = area / "inside" / f"sweep {name}"
-        out.mkdir()
-        (out / name).symlink_to(area / "outside" if name != "runs" else area)
-        error = answered(["sweep", "grid.yaml", "--out", str(out), "--workers", "1"], capsys)
-        assert "is a link to" in error and around(area) == before
 
 
 def test_a_report_of_hostile_names_is_harmless(area: Path) -> None:
