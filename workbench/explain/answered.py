@@ -73,15 +73,16 @@ def hanging(certified: Sequence[Explanation], changed: Sequence[ChangedSets], *,
 
     Returns:
         `one`, `two`, `more`: shares of the certified sets by their number of members; `tuned_alone`: share of them that
-        leave the base model's toolchain as it was (both Wilson). `added`, `kept`, `dropped`: shares of the elements
-        that an answer of either model hangs on, over all cases (bootstrap over cases); `dropped_over_added`: how many
-        more a case, paired. What there is nothing to count for is left out.
+        leave the base model's toolchain as it was, where it names any command (both Wilson). `added`, `kept`,
+        `dropped`: shares of the elements that an answer of either model hangs on (bootstrap over cases);
+        `dropped_over_added`: how many more a case, paired. What there is nothing to count for is left out.
     """
     proved = [one for one in certified if one.certificate["certified"]]
     sizes = np.array([min(len(one.removed), 3) for one in proved])
     found: dict[str, Any] = {}
     if proved:
         found = {name: proportion(sizes == size) for size, name in enumerate(("one", "two", "more"), start=1)}
+    if any(one.toolchains["base_full"] for one in proved):  # a base that names no command has no answer that stays
         found["tuned_alone"] = proportion([_same(one) for one in proved])
     counts = {role: [len(getattr(one, role)) for one in changed] for role in ROLES}
     whole = np.sum(list(counts.values()), axis=0)
