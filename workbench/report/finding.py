@@ -20,13 +20,11 @@ def finding(metrics: Metrics) -> str:
     if all(_sound(hangs.get(name)) for name in ("dropped", "kept", "added", "dropped_over_added")):
         more = hangs["dropped_over_added"]
         few = ("fewer" if more["mean"] > 0 else "more") if more.get("p", 1) < SURE else "about as many"
-        than = (
-            " of the facts it is shown than before" if few != "about as many" else " of the facts it is shown as before"
-        )
+        than = "as" if few == "about as many" else "than"
         dropped, kept, added = (_percent(_mean(hangs[role])) for role in ("dropped", "kept", "added"))
         return (
-            f"Tuned, the model’s answers hang on {few}{than}: of those that turned an answer of either model, "
-            f"tuning dropped {dropped}, kept {kept} and added {added}."
+            f"Tuned, the model’s answers hang on {few} of the facts it is shown {than} before: of those in a set that "
+            f"turns an answer of either model, tuning dropped {dropped}, kept {kept} and added {added}."
         )
     if len(right) > 1:
         return f"Tuning took the share of exact answers from {right[1]['text']} to {right[0]['text']}."
@@ -94,7 +92,7 @@ def _tuning(hangs: Mapping[str, Any]) -> dict[str, Any]:
     kinds = {"dropped": "base", "kept": "both", "added": "tuned"}
     bars = [_bar(label, hangs[name], kinds[name]) for name, label in names.items() if _sound(hangs.get(name))]
     return {
-        "title": "Facts whose removal turns an answer",
+        "title": "Facts in the sets that turn an answer",
         "note": _n(hangs.get("kept"), "cases, shares of all their facts"),
         "bars": bars,
     }
