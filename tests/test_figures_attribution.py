@@ -68,6 +68,19 @@ def test_a_sign_is_told_by_colour_and_by_hatch_and_by_the_legend() -> None:
     assert legend(figure) == ["raises", "lowers"]
 
 
+def test_the_legend_has_the_colours_of_the_bars_where_the_first_panel_has_bars_of_one_sign_alone() -> None:
+    one = np.linspace(0.5, 2.0, len(small.case().elements))
+    figure = attribution.contributions(small.case(), {"tuned": one, "difference": one - 1.0}, title="who")
+    keys = {
+        name: to_hex(key.get_facecolor())
+        for name, key in zip(legend(figure), figure.still.legends[0].get_patches(), strict=True)
+    }
+    drawn = {
+        "lowers" if b.get_width() < 0 else "raises": to_hex(b.get_facecolor()) for b in figure.still.axes[1].patches
+    }
+    assert keys == drawn and len(set(keys.values())) == 2
+
+
 def test_bars_are_the_numbers_in_rows_that_ascend_in_the_last_panel() -> None:
     one = np.linspace(-2.0, 1.0, len(small.case().elements))
     figure = signed()

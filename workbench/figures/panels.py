@@ -72,6 +72,8 @@ def bars(
     places = np.arange(len(values))
     for sort, (name, colour, hatch) in looks.items():
         some = np.array([one == sort for one in sorts], bool)
+        if not some.any():  # no bars would leave a key of another colour in the legend
+            continue
         style: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
         axes.barh(places[some], values[some], 0.75, label=name, **style)
     if errors is not None:
