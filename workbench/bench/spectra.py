@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from peft import LoraConfig
 from safetensors.torch import save_file
 
 from workbench import models, shift
 from workbench.bench import Say
 from workbench.bench.common import apart, peak_mib
 from workbench.models.adapter_folder import CONFIG, WEIGHTS
+from workbench.models.lora import LoraConfig
 from workbench.shift.intruders import resemblance
 
 RANKS = (16, 64)

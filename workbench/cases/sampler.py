@@ -200,7 +200,7 @@ class Sampler:
         used, path = set(toolchain(question.chain)), question.path
         facts: list[Fact] = []
         near = sorted({c for f in path for c in (*self.reads[f], *self.writes[f])} & allowed - used)
-        rest = sorted(allowed - used)
+        rest = [c for c in self.commands if c in allowed and c not in used]  # sorted, as `near` is
         for _ in range(int(rng.integers(1, self.max_distractors + 1))):
             pool = near if near and rng.random() < self.near_share else rest
             command = pool[rng.integers(len(pool))]

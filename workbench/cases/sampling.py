@@ -120,10 +120,11 @@ class Draw:
     ) -> Iterator[Question]:
         """Questions of a kind about random walks that fit, `wanted` of them or as many as the tries give."""
         length = max(length, 2) if kind == STEP else length  # of one command nothing would be left
+        sought = frozenset(allowed - self.seen)
         for _ in range(tries):
             if not wanted:
                 return
-            path = self.sampler.walk(self.rng, length, allowed, sought=frozenset(allowed - self.seen))
+            path = self.sampler.walk(self.rng, length, allowed, sought=sought)
             question = path and self.sampler.question(self.rng, path, kind)
             if question and fits(question):
                 wanted -= 1

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-from peft.tuners.lora import LoraLayer
 from transformers.cache_utils import Cache, StaticLayer
 
 from workbench.models.dequantised import held_weights
+from workbench.models.lora import LoraLayer
 
 LOG = logging.getLogger(__name__)
 LENGTHS = 64  # slots of a decoder are a multiple of it, so that prompts of like length share one

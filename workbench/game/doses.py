@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from peft.tuners.lora import LoraLayer
 from torch import nn
 
 from workbench.models import base_of
 from workbench.models.adapter_folder import layer_of
+from workbench.models.lora import LoraLayer
 
 COARSE = ("layer", "projection")
 UNITS = ("module", *COARSE, "part")

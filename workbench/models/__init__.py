@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
 from threadpoolctl import threadpool_limits
 from transformers import (
     AutoConfig,
@@ -30,6 +29,7 @@ from workbench.models.adapter_check import check_base, check_loaded
 from workbench.models.adapter_folder import AdapterError, AdapterFolder
 from workbench.models.checkpoint import ModelError, first_line, load_config, load_tokenizer, loading
 from workbench.models.dequantised import hold_dequantised
+from workbench.models.lora import LoraConfig, PeftModel, get_peft_model
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, Template
 from workbench.models.shipped_adapters import other_values
 from workbench.models.shipped_adapters import shipped as shipped

@@ -9,13 +9,13 @@ from collections.abc import Collection
 from pathlib import Path
 
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from workbench.artifacts.files import folder_files
 from workbench.artifacts.provenance import describe_input, load_manifest
 from workbench.models.adapter_folder import AdapterError, AdapterFolder
+from workbench.models.lora import BaseTunerLayer
 
 PREFIX = "base_model.model."
 LARGEST_COMPARED = 1 << 30  # bytes of a local base model whose digest is compared at every load

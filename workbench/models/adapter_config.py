@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig
-from peft.tuners.tuners_utils import check_target_module_exists
-from peft.utils.other import get_pattern_key
+
+from workbench.models.lora import LoraConfig, check_target_module_exists, get_pattern_key
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 COMPUTED_IN = torch.float32  # PEFT holds factors in 32 bits, whatever type they were saved in

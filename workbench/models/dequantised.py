@@ -8,11 +8,10 @@ from functools import partial
 
 import psutil
 import torch
-from bitsandbytes.functional import dequantize_4bit
-from bitsandbytes.nn import Linear4bit
-from peft import PeftModel
 from torch.nn import functional
 from transformers import PreTrainedModel
+
+from workbench.models.lora import Linear4bit, PeftModel, dequantize_4bit
 
 HELD_UP_TO = 0.25  # of the free memory: the rest is for passes, their keys and values, and a training's gradients
 

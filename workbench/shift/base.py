@@ -9,8 +9,6 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from peft.tuners.tuners_utils import BaseTunerLayer
-from peft.utils.integrations import dequantize_module_weight
 from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -19,6 +17,7 @@ from workbench import models
 from workbench.models import LanguageModel
 from workbench.models.adapter_folder import AdapterError, AdapterFolder, Factors
 from workbench.models.checkpoint import ModelError, headers
+from workbench.models.lora import BaseTunerLayer, dequantize_4bit, dequantize_module_weight, quantize_4bit
 
 Weights: TypeAlias = Callable[[str], np.ndarray]
 """module -> W0 (out, in), float64."""
@@ -106,8 +105,6 @@ def _of_folder(folder: Path, files: dict[str, Path], name: str, *, transposed: b
 
 def _rounded(weight: torch.Tensor) -> torch.Tensor:
     """A weight after 4-bit quantisation and back, with the settings of `models.quantisation`."""
-    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
-
     settings = models.quantisation()
     packed, state = quantize_4bit(
         weight, quant_type=settings.bnb_4bit_quant_type, compress_statistics=settings.bnb_4bit_use_double_quant

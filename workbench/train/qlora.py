@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import PeftModel
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from transformers import PrinterCallback, ProgressCallback, Trainer
 
@@ -21,6 +20,7 @@ from workbench.game.memory import MemoryShort, is_out_of_memory, release
 from workbench.models import LanguageModel, add_adapter
 from workbench.models.context import check_context
 from workbench.models.dequantised import as_loaded
+from workbench.models.lora import PeftModel
 from workbench.train.checkpoints import Checkpoints, fingerprint
 from workbench.train.config import TrainConfig, arguments, rate
 from workbench.train.packing import check_packs, pack, packed_attention

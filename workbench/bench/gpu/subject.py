@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from bitsandbytes.nn import Linear4bit
-from peft import PeftModel
 from tokenizers import Tokenizer, decoders, pre_tokenizers, trainers
 from tokenizers.models import BPE
 from torch.nn.init import normal_
@@ -23,6 +21,7 @@ from workbench.cases.sampling import SamplingConfig, sample_cases
 from workbench.game.memory import release
 from workbench.kg import flow_graph, load_graph
 from workbench.models import LanguageModel, dequantised
+from workbench.models.lora import Linear4bit, PeftModel
 from workbench.models.prompts import ChatTemplate, encode_answer
 
 SPREAD = 0.02  # standard deviation of the random weights, transformers' own `initializer_range`
