@@ -74,10 +74,6 @@ def test_shortest_toolchains(small: nx.MultiDiGraph) -> None:
     assert [commands_of(path)[2] for path in two] == ["command:samtools sort", "command:samtools view"]
     assert shortest_toolchains(flow, "source:sra", "data_1276", limit=1) == two[:1]
     assert shortest_toolchains(flow, "data_1276", "source:sra") == []
-    assert shortest_toolchains(flow, "source:sra", "data_1276", backend="networkx") == two
-    assert reachable_targets(flow, backend="networkx") == reachable_targets(flow)
-    with pytest.raises(ImportError, match="nowhere"):
-        shortest_toolchains(flow, "source:sra", "data_1276", backend="nowhere")
     with pytest.raises(PathError, match="'source:nowhere'"):
         shortest_toolchains(flow, "source:nowhere", "data_1276")
     with pytest.raises(PathError, match="'tool:hisat2'"):

@@ -125,12 +125,12 @@ def command_items(
 
 
 def source_items(
-    node: Node, ports: Sequence[Port], source: Provenance, spots: Sequence[Spot], vocabulary: Vocabulary
+    node: Node, ports: Sequence[Port], source: Provenance, spot: Spot, vocabulary: Vocabulary
 ) -> Iterator[Item]:
-    """A source's node and what it delivers. spots: a place for each port."""
+    """A source's node and what it delivers."""
     yield node
-    for port, spot in zip(ports, spots, strict=True):
-        for term in port_terms(port, spot, vocabulary):
+    for number, port in enumerate(ports):
+        for term in port_terms(port, spot.at("outputs", number), vocabulary):
             yield from own_term_items(term, source)
             yield FactItem(node.id, "download_from", term.id, source)
 
