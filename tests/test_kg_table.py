@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,20 @@ CELLS: dict[str, tuple[str, int, str, str, str, str]] = {
     "download": ("tools", 4, "download", "apt install samtools", "neither a package", "channel"),
 }
 
+# name of the case -> (file, row, its cells, part of the rule, part of the value or the advice)
+STAR = ("star", "STAR", "", "topic_3170", "MIT", "https://x.org", "bioconda::star")
+ADDED: dict[str, tuple[str, int, Sequence[str], str, str]] = {
+    "cell too many": ("terms", 4, ("a", "b", "c", "d"), "wrong number of cells", "a\\tb"),
+    "bad own id": ("terms", 4, ("format:HISAT 3", "x", "format_2333"), "own term id", "HISAT 3"),
+    "duplicate tool": ("tools", 7, GOOD["tools.tsv"].split("\n")[2].split("\t"), "duplicate tool", "row 3"),
+    "duplicate command": ("commands", 9, ("hisat2", *GFFCOMPARE), "duplicate command", "hisat2"),
+    "duplicate source": ("sources", 4, GOOD["sources.tsv"].split("\n")[1].split("\t"), "duplicate source", "sra"),
+    "duplicate term": ("terms", 4, ("format:hisat2_index", "x", "format_2333"), "duplicate term", ""),
+    "tool without commands": ("tools", 7, STAR, "tool without commands", "'star'"),
+    "same but for case": ("commands", 9, ("Samtools  Sort", *GFFCOMPARE), "same name", "row 5"),
+    "command named like a format": ("commands", 9, ("Bam", *GFFCOMPARE), "same name", "2572"),
+}
+
 # name of the case -> (file, its new content, row, part of the rule, part of the value or the advice)
 BROKEN: dict[str, tuple[str, str | bytes, int, str, str]] = {
     "empty file": ("tools", "", 0, "file is empty", "biotools_id"),
@@ -61,49 +76,14 @@ BROKEN: dict[str, tuple[str, str | bytes, int, str, str]] = {
     "column twice": ("sources", "name\t" + GOOD["sources.tsv"], 1, "column given twice", "'name'"),
     "comma separated": ("formats", GOOD["formats.tsv"].replace("\t", ","), 1, "missing column", "parted by tabs"),
     "cell missing": ("formats", GOOD["formats.tsv"] + "format_1929\n", 5, "wrong number of cells, 1 for 2", "encodes"),
-    "cell too many": ("terms", with_row("terms.tsv", "a", "b", "c", "d"), 4, "wrong number of cells", "a\\tb"),
     "empty line": ("tools", GOOD["tools.tsv"].replace("\nhisat2", "\n\nhisat2"), 3, "empty line", "Remove"),
-    "bad own id": ("terms", with_row("terms.tsv", "format:HISAT 3", "x", "format_2333"), 4, "own term id", "HISAT 3"),
-    "duplicate tool": (
-        "tools",
-        GOOD["tools.tsv"] + GOOD["tools.tsv"].split("\n")[2] + "\n",
-        7,
-        "duplicate tool",
-        "row 3",
-    ),
-    "duplicate command": (
-        "commands",
-        with_row("commands.tsv", "hisat2", *GFFCOMPARE),
-        9,
-        "duplicate command",
-        "hisat2",
-    ),
-    "duplicate source": (
-        "sources",
-        GOOD["sources.tsv"] + GOOD["sources.tsv"].split("\n")[1],
-        4,
-        "duplicate source",
-        "sra",
-    ),
-    "duplicate term": (
-        "terms",
-        with_row("terms.tsv", "format:hisat2_index", "x", "format_2333"),
-        4,
-        "duplicate term",
-        "",
-    ),
-    "tool without commands": (
-        "tools",
-        with_row("tools.tsv", "star", "STAR", "", "topic_3170", "MIT", "https://x.org", "bioconda::star"),
-        7,
-        "tool without commands",
-        "'star'",
-    ),
-    "same but for case": ("commands", with_row("commands.tsv", "Samtools  Sort", *GFFCOMPARE), 9, "same name", "row 5"),
-    "command named like a format": ("commands", with_row("commands.tsv", "Bam", *GFFCOMPARE), 9, "same name", "2572"),
     **{
         name: (file, edited(f"{file}.tsv", row, column, value), row, rule, told)
         for name, (file, row, column, value, rule, told) in CELLS.items()
+    },
+    **{
+        name: (file, with_row(f"{file}.tsv", *cells), row, rule, told)
+        for name, (file, row, cells, rule, told) in ADDED.items()
     },
 }
 

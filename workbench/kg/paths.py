@@ -9,7 +9,7 @@ import networkx as nx
 
 Path = tuple[str, ...]  # node ids from source to target
 
-FLOW_RELATIONS = ("download_from", "input", "output", "output_data")
+FLOW_RELATIONS = ("download_from", "input", "output", "output_data")  # they carry data, in the direction it flows
 SHOWCASE = (  # from SRA reads to annotated transcripts; where several commands are named, any one of them will do
     ("source:sra",),
     ("command:fasterq-dump",),
