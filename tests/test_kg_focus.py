@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import networkx as nx
 import pytest
-from kg_tables import write_table
 
 from workbench.kg import (
     build_graph,
@@ -22,12 +19,6 @@ from workbench.kg import (
 from workbench.models.reader import POOL
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> nx.MultiDiGraph:
-    """The graph of the tests' own table."""
-    return build_graph(read_table(write_table(tmp_path)))
-
-
 def test_topics_take_in_what_is_below_them(small: nx.MultiDiGraph) -> None:
     assert tools_with_topic(small, ["RNA-Seq"]) == tools_with_topic(small, ["topic_3170"]) == ["tool:hisat2"]
     assert tools_with_topic(small, ["Sequencing"]) == ["tool:hisat2", "tool:samtools", "tool:sra-tools"]
@@ -38,11 +29,8 @@ def test_topics_take_in_what_is_below_them(small: nx.MultiDiGraph) -> None:
 def test_a_part_keeps_what_belongs_to_its_tools(small: nx.MultiDiGraph) -> None:
     part = focus(small, ["tool:hisat2", "tool:sra-tools"])
     check_graph(part)
-    assert {node for node in part if node.startswith("command:")} == {
-        "command:fasterq-dump",
-        "command:hisat2",
-        "command:hisat2-build",
-    }
+    commands = {node for node in part if node.startswith("command:")}
+    assert commands == {"command:fasterq-dump", "command:hisat2", "command:hisat2-build"}
     assert {"source:sra", "source:ensembl", "license:GPL-3.0-or-later", "format_1915"} <= set(part)
     assert "license:MIT" not in part and "format_2306" not in part  # delivered by Ensembl, read by none of the tools
     whole = focus(small, [node for node in small if node.startswith("tool:")])

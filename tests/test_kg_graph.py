@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import subprocess
 import sys
@@ -13,9 +12,7 @@ import networkx as nx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kg_tables import write_table
 
-import workbench
 from workbench.kg import (
     ENTITY_TYPES,
     RELATIONS,
@@ -41,12 +38,6 @@ from workbench.kg.names import name_key
 def shipped() -> nx.MultiDiGraph:
     """The graph of the table in the package."""
     return build_graph(read_table())
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> nx.MultiDiGraph:
-    """The graph of the tests' own table."""
-    return build_graph(read_table(write_table(tmp_path / "table")))
 
 
 def test_the_shipped_graph_is_as_large_as_promised(shipped: nx.MultiDiGraph) -> None:
@@ -171,19 +162,6 @@ def test_degree_statistics_cover_every_type(small: nx.MultiDiGraph) -> None:
     total = sum(row["nodes"] * row["out_mean"] for row in rows.values())
     assert total == pytest.approx(small.number_of_edges())
     assert rows["tool"]["hub"] == "SAMtools" and rows["tool"]["in_max"] == 2
-
-
-def test_no_module_of_the_graph_imports_in_a_circle() -> None:
-    root = Path(workbench.__file__).parent.parent
-    files = {".".join(p.relative_to(root).with_suffix("").parts): p for p in (root / "workbench/kg").rglob("*.py")}
-    files = {name.removesuffix(".__init__"): path for name, path in files.items()}
-    imports = nx.DiGraph()
-    for name, path in files.items():  # those inside functions too
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            for alias in node.names if isinstance(node, ast.ImportFrom) else ():
-                below = f"{node.module}.{alias.name}"
-                imports.add_edge(name, below if below in files else node.module)
-    assert len(imports) > 30 and nx.is_directed_acyclic_graph(imports), list(nx.simple_cycles(imports))
 
 
 def test_the_graph_is_imported_without_importers_and_without_torch() -> None:

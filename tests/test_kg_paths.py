@@ -28,12 +28,6 @@ from workbench.kg import (
 CHAIN = ("command:fasterq-dump", "command:hisat2", "command:samtools sort", "command:stringtie", "command:gffcompare")
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> nx.MultiDiGraph:
-    """The graph of the tests' own table."""
-    return build_graph(read_table(write_table(tmp_path)))
-
-
 def test_the_flow_holds_data_edges_only(small: nx.MultiDiGraph) -> None:
     flow = flow_graph(small)
     assert {relation for *_, relation in flow.edges(data="relation")} == set(FLOW_RELATIONS)
