@@ -24,7 +24,7 @@ from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.stage import STAGES
 from workbench.artifacts.steps import find_notebooks
 from workbench.bench import Say
-from workbench.bench.common import PROGRAM, command, environment
+from workbench.bench.common import begun, command
 from workbench.stats import proportion
 
 KILLS, QUICK_KILLS = 50, 4
@@ -139,10 +139,7 @@ def kill_once(words: Sequence[str], place: Path, number: int, *, longest: float,
     """Start or go on with a run and kill it at a random instant of what is left of `longest` seconds."""
     left = longest * (1 - finished_stages(place) / (len(STAGES) + 1))
     seconds, group = float(rng.uniform(0, left)), bool(rng.integers(2))
-    process = subprocess.Popen(
-        [*PROGRAM, *words, str(place)], env=environment(), start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    process = begun(*words, str(place), session=True)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
