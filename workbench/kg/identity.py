@@ -195,8 +195,8 @@ def _command_matches(
             names[own].update((attributes["name"], node.split(":", 1)[1], *attributes.get("aliases", ())))
     alike: defaultdict[tuple[Place, tuple[str, ...]], list[Place]] = defaultdict(list)
     for index, graph in enumerate(graphs):
-        for command, tool in related(graph, "command_of"):
-            own = tools.get((index, tool), (index, tool))
+        for command, owner in related(graph, "command_of"):
+            own = tools.get((index, owner), (index, owner))
             words = sub_command(graph.nodes[command]["name"].split(" (")[0], names[own])
             alike[own, words].append((index, command))
     for (tool, words), places in sorted(alike.items()):
