@@ -39,7 +39,7 @@ WEIGHTS = np.array([1.2, 1.0, 0.8])
 THRESHOLD = 1.5
 
 
-def _signed(rule: Callable[[np.ndarray], np.ndarray]) -> Rule:
+def _signed(rule: Callable[[np.ndarray], np.ndarray | np.bool]) -> Rule:
     """Values of a rule that holds or does not."""
     return lambda z: np.where(rule(z), 1.0, -1.0)
 
