@@ -35,6 +35,16 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+@pytest.fixture
+def small(tmp_path: Path):
+    """The graph of the tests' own table, which lies in `table` of the test's folder."""
+    from kg_tables import write_table
+
+    from workbench.kg import build_graph, read_table
+
+    return build_graph(read_table(write_table(tmp_path / "table")))
+
+
 @pytest.fixture(scope="session")
 def made_kg(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the first notebook on the shipped table; tests copy it."""

@@ -44,7 +44,7 @@ def flow() -> nx.DiGraph:
     graph = hostile_graph()
     out = nx.DiGraph()
     for head, tail, relation in graph.edges(keys=True):
-        if relation in kg.FLOW:
+        if relation in kg.FLOW_RELATIONS:
             out.add_edge(head, tail, relation=relation)
     out.add_nodes_from((node, graph.nodes[node]) for node in list(out))
     return out

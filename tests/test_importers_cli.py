@@ -29,13 +29,8 @@ def test_a_graph_and_a_report_are_written(entry: Path, capsys: pytest.CaptureFix
     out, report = entry.parent / "g.json", entry.parent / "r.tsv"
     assert main(["kg", "import", "biotools", str(entry), "--out", str(out), "--report", str(report)]) == 0
     assert "tool:samtools" in from_json(out)
-    assert report.read_text().splitlines()[1].split("\t") == [
-        "e.json",
-        "[1]",
-        "entry is not an object",
-        "'5'",
-        "dropped",
-    ]
+    finding = report.read_text().splitlines()[1].split("\t")
+    assert finding == ["e.json", "[1]", "entry is not an object", "'5'", "dropped"]
     said = capsys.readouterr().out
     assert "2 records: 1 tools, 1 commands, 1 sources" in said and "entry is not an object (dropped)" in said
     again = entry.parent / "h.json"

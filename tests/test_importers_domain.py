@@ -10,19 +10,11 @@ from typing import Any
 
 import networkx as nx
 import pytest
+from importing import imported, write
 
 from workbench.bench.import_records import GRAPHML, OWL, TURTLE
-from workbench.kg import check_graph, load_edam
-from workbench.kg.importers import (
-    IMPORTERS,
-    Options,
-    RegistryError,
-    Report,
-    Vocabulary,
-    assemble,
-    read_edam,
-    read_mapping,
-)
+from workbench.kg import load_edam
+from workbench.kg.importers import RegistryError, Report, Vocabulary, read_edam, read_mapping
 from workbench.kg.importers.mapping import words
 from workbench.kg.triples import read_triples
 
@@ -39,19 +31,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-
-
-def imported(name: str, path: Path, mapping: Any = None) -> tuple[nx.MultiDiGraph, Report]:
-    note = Report()
-    meaning = words(mapping)
-    graph = assemble(IMPORTERS[name](path, note, Options(mapping=meaning)), note=note, schema=meaning.schema)
-    check_graph(graph)
-    return graph, note
-
-
-def write(path: Path, content: str | bytes) -> Path:
-    path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return path
 
 
 def named(graph: nx.MultiDiGraph) -> Names:

@@ -43,10 +43,7 @@ def test_damaged_records_raise_nothing_and_cost_no_other_record(name: str, seed:
 def test_any_bytes_are_a_graph_or_the_one_error(name: str, content: bytes, tmp_path: Path) -> None:
     if name == "galaxy":
         pytest.importorskip("galaxy.tool_util", reason="the extra galaxy is not installed")
-    file = {"nfcore": "meta.yml", "workflow": "w.ga", "rdf": "r.ttl", "edam": "e.tsv", "tables": "components.jsonl"}
-    path = tmp_path / file.get(
-        name, {"galaxy": "t.xml", "graphml": "g.graphml", "triples": "t.csv"}.get(name, "b.json")
-    )
+    path = tmp_path / PLACES[name]
     path.write_bytes(content)
     out = tmp_path / "g.json"
     try:

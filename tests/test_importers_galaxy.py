@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_importers_tools import imported, ports, write
+from importing import imported, ports, write
 
 from workbench.bench.import_records import GALAXY
 

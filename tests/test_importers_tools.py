@@ -7,11 +7,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-import networkx as nx
 import pytest
+from importing import imported, ports, rules, write
 
 from workbench.bench.import_records import BIOTOOLS, NFCORE, WORKFLOW
-from workbench.kg import check_graph
 from workbench.kg.importers import IMPORTERS, Report, assemble
 from workbench.kg.importers.json_stream import streamed
 from workbench.kg.links import Links
@@ -19,30 +18,6 @@ from workbench.kg.plan import Planner
 
 SAMPLES = Path(os.environ.get("WORKBENCH_SHARED") or Path(__file__).resolve().parents[2] / "shared") / "samples"
 real = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no registry samples here")
-
-
-def imported(name: str, path: Path) -> tuple[nx.MultiDiGraph, Report]:
-    note = Report()
-    graph = assemble(IMPORTERS[name](path, note), note=note)
-    check_graph(graph)
-    return graph, note
-
-
-def ports(graph: nx.MultiDiGraph, command: str, relation: str) -> dict[str, list[int]]:
-    """Format or data -> port numbers of one side of a command."""
-    if relation.startswith("input"):
-        return {h: a["ports"] for h, _, k, a in graph.in_edges(command, keys=True, data=True) if k == relation}
-    return {t: a["ports"] for _, t, k, a in graph.out_edges(command, keys=True, data=True) if k == relation}
-
-
-def rules(note: Report) -> set[str]:
-    return {line.rule for line in note.lines}
-
-
-def write(path: Path, value: Any) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(value if isinstance(value, str) else json.dumps(value))
-    return path
 
 
 def test_a_module_is_a_command_with_ports(tmp_path: Path) -> None:

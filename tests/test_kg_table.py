@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,53 @@ from workbench.kg.rows import FILES
 
 GFFCOMPARE = ("gffcompare", "operation_0361", "format_2306", "format_2306", "", "data_3134")
 
+# name of the case -> (file, row, column, its new value, part of the rule, part of the value or the advice)
+CELLS: dict[str, tuple[str, int, str, str, str, str]] = {
+    "unknown edam id": ("commands", 4, "inputs", "format_99999", "no such id", "format_99999"),
+    "obsolete edam id": ("commands", 2, "operations", "operation_0261", "obsolete", "Use op"),
+    "wrong branch": ("commands", 5, "outputs", "data_0863", "wrong branch", "Sequence align"),
+    "bare root": ("sources", 3, "data", "data_0006", "bare branch root", "specific"),
+    "not a term": ("formats", 2, "format", "FASTQ", "not a term id", "'FASTQ'"),
+    "unknown own term": ("formats", 4, "format", "format:star", "unknown own term", "terms.tsv"),
+    "own term of wrong branch": ("formats", 2, "encodes", "format:hisat2_index", "wrong br", ""),
+    "own term repeats edam": ("terms", 2, "name", "bam", "EDAM has a term", "format_2572"),
+    "value twice": ("commands", 2, "outputs", "format_1930|format_1930", "twice in one", ""),
+    "unknown tool": ("commands", 7, "tool", "stringtye", "unknown tool", "'stringtye'"),
+    "bad tool id": ("tools", 2, "tool", "SRA Tools", "not a tool id", "'SRA Tools'"),
+    "empty required": ("tools", 4, "topics", " ", "empty cell", "Fill it in"),
+    "extra bar": ("commands", 4, "inputs", "format_1930|", "empty value between two |", ""),
+    "bar in a name": ("commands", 4, "command", "a|b", "single values", "'a|b'"),
+    "long name": ("tools", 5, "name", "x" * 10_000, "10000 characters", "'xxx"),
+    "control character": ("tools", 5, "name", "String\x1b[2JTie", "control", "\\x1b"),
+    "text direction": ("tools", 5, "name", "\u202eeiTgnirtS", "invisible", "\\u202e"),
+    "lone carriage return": ("tools", 5, "name", "String\rTie", "control", "\\r"),
+    "own terms of one name": ("terms", 3, "name", "hisat2 INDEX", "same name", "row 2"),
+    "source named like a command": ("sources", 3, "name", "HISAT2", "same name", "command"),
+    "cycle of two": ("terms", 2, "is_a", "format:hisat2_large_index", "cycle", "->"),
+    "cycle of one": ("terms", 3, "is_a", "format:hisat2_large_index", "cycle", "->"),
+    "homepage": ("tools", 3, "homepage", "javascript:alert(1)", "http(s) address", "https://"),
+    "homepage without host": ("sources", 3, "homepage", "https://", "http(s) address", ""),
+    "homepage with odd brackets": ("sources", 3, "homepage", "http://[x", "http(s)", ""),
+    "licence prose": ("tools", 3, "license", "GPL v3", "SPDX", "'GPL v3'"),
+    "licence spelling": ("tools", 4, "license", "mit", "SPDX", "Write MIT"),
+    "licence expression": ("tools", 4, "license", "MIT OR ISC", "one SPDX", "'MIT OR ISC'"),
+    "download": ("tools", 4, "download", "apt install samtools", "neither a package", "channel"),
+}
+
+# name of the case -> (file, row, its cells, part of the rule, part of the value or the advice)
+STAR = ("star", "STAR", "", "topic_3170", "MIT", "https://x.org", "bioconda::star")
+ADDED: dict[str, tuple[str, int, Sequence[str], str, str]] = {
+    "cell too many": ("terms", 4, ("a", "b", "c", "d"), "wrong number of cells", "a\\tb"),
+    "bad own id": ("terms", 4, ("format:HISAT 3", "x", "format_2333"), "own term id", "HISAT 3"),
+    "duplicate tool": ("tools", 7, GOOD["tools.tsv"].split("\n")[2].split("\t"), "duplicate tool", "row 3"),
+    "duplicate command": ("commands", 9, ("hisat2", *GFFCOMPARE), "duplicate command", "hisat2"),
+    "duplicate source": ("sources", 4, GOOD["sources.tsv"].split("\n")[1].split("\t"), "duplicate source", "sra"),
+    "duplicate term": ("terms", 4, ("format:hisat2_index", "x", "format_2333"), "duplicate term", ""),
+    "tool without commands": ("tools", 7, STAR, "tool without commands", "'star'"),
+    "same but for case": ("commands", 9, ("Samtools  Sort", *GFFCOMPARE), "same name", "row 5"),
+    "command named like a format": ("commands", 9, ("Bam", *GFFCOMPARE), "same name", "2572"),
+}
+
 # name of the case -> (file, its new content, row, part of the rule, part of the value or the advice)
 BROKEN: dict[str, tuple[str, str | bytes, int, str, str]] = {
     "empty file": ("tools", "", 0, "file is empty", "biotools_id"),
@@ -28,123 +76,22 @@ BROKEN: dict[str, tuple[str, str | bytes, int, str, str]] = {
     "column twice": ("sources", "name\t" + GOOD["sources.tsv"], 1, "column given twice", "'name'"),
     "comma separated": ("formats", GOOD["formats.tsv"].replace("\t", ","), 1, "missing column", "parted by tabs"),
     "cell missing": ("formats", GOOD["formats.tsv"] + "format_1929\n", 5, "wrong number of cells, 1 for 2", "encodes"),
-    "cell too many": ("terms", with_row("terms.tsv", "a", "b", "c", "d"), 4, "wrong number of cells", "a\\tb"),
     "empty line": ("tools", GOOD["tools.tsv"].replace("\nhisat2", "\n\nhisat2"), 3, "empty line", "Remove"),
-    "unknown edam id": (
-        "commands",
-        edited("commands.tsv", 4, "inputs", "format_99999"),
-        4,
-        "no such id",
-        "format_99999",
-    ),
-    "obsolete edam id": (
-        "commands",
-        edited("commands.tsv", 2, "operations", "operation_0261"),
-        2,
-        "obsolete",
-        "Use op",
-    ),
-    "wrong branch": (
-        "commands",
-        edited("commands.tsv", 5, "outputs", "data_0863"),
-        5,
-        "wrong branch",
-        "Sequence align",
-    ),
-    "bare root": ("sources", edited("sources.tsv", 3, "data", "data_0006"), 3, "bare branch root", "specific"),
-    "not a term": ("formats", edited("formats.tsv", 2, "format", "FASTQ"), 2, "not a term id", "'FASTQ'"),
-    "unknown own term": (
-        "formats",
-        edited("formats.tsv", 4, "format", "format:star"),
-        4,
-        "unknown own term",
-        "terms.tsv",
-    ),
-    "own term of wrong branch": (
-        "formats",
-        edited("formats.tsv", 2, "encodes", "format:hisat2_index"),
-        2,
-        "wrong br",
-        "",
-    ),
-    "bad own id": ("terms", with_row("terms.tsv", "format:HISAT 3", "x", "format_2333"), 4, "own term id", "HISAT 3"),
-    "own term repeats edam": ("terms", edited("terms.tsv", 2, "name", "bam"), 2, "EDAM has a term", "format_2572"),
-    "duplicate tool": (
-        "tools",
-        GOOD["tools.tsv"] + GOOD["tools.tsv"].split("\n")[2] + "\n",
-        7,
-        "duplicate tool",
-        "row 3",
-    ),
-    "duplicate command": (
-        "commands",
-        with_row("commands.tsv", "hisat2", *GFFCOMPARE),
-        9,
-        "duplicate command",
-        "hisat2",
-    ),
-    "duplicate source": (
-        "sources",
-        GOOD["sources.tsv"] + GOOD["sources.tsv"].split("\n")[1],
-        4,
-        "duplicate source",
-        "sra",
-    ),
-    "duplicate term": (
-        "terms",
-        with_row("terms.tsv", "format:hisat2_index", "x", "format_2333"),
-        4,
-        "duplicate term",
-        "",
-    ),
-    "value twice": ("commands", edited("commands.tsv", 2, "outputs", "format_1930|format_1930"), 2, "twice in one", ""),
-    "unknown tool": ("commands", edited("commands.tsv", 7, "tool", "stringtye"), 7, "unknown tool", "'stringtye'"),
-    "tool without commands": (
-        "tools",
-        with_row("tools.tsv", "star", "STAR", "", "topic_3170", "MIT", "https://x.org", "bioconda::star"),
-        7,
-        "tool without commands",
-        "'star'",
-    ),
-    "bad tool id": ("tools", edited("tools.tsv", 2, "tool", "SRA Tools"), 2, "not a tool id", "'SRA Tools'"),
-    "empty required": ("tools", edited("tools.tsv", 4, "topics", " "), 4, "empty cell", "Fill it in"),
-    "extra bar": ("commands", edited("commands.tsv", 4, "inputs", "format_1930|"), 4, "empty value between two |", ""),
-    "bar in a name": ("commands", edited("commands.tsv", 4, "command", "a|b"), 4, "single values", "'a|b'"),
-    "long name": ("tools", edited("tools.tsv", 5, "name", "x" * 10_000), 5, "10000 characters", "'xxx"),
-    "control character": ("tools", edited("tools.tsv", 5, "name", "String\x1b[2JTie"), 5, "control", "\\x1b"),
-    "text direction": ("tools", edited("tools.tsv", 5, "name", "\u202eeiTgnirtS"), 5, "invisible", "\\u202e"),
-    "lone carriage return": ("tools", edited("tools.tsv", 5, "name", "String\rTie"), 5, "control", "\\r"),
-    "same but for case": ("commands", with_row("commands.tsv", "Samtools  Sort", *GFFCOMPARE), 9, "same name", "row 5"),
-    "command named like a format": ("commands", with_row("commands.tsv", "Bam", *GFFCOMPARE), 9, "same name", "2572"),
-    "own terms of one name": ("terms", edited("terms.tsv", 3, "name", "hisat2 INDEX"), 3, "same name", "row 2"),
-    "source named like a command": ("sources", edited("sources.tsv", 3, "name", "HISAT2"), 3, "same name", "command"),
-    "cycle of two": ("terms", edited("terms.tsv", 2, "is_a", "format:hisat2_large_index"), 2, "cycle", "->"),
-    "cycle of one": ("terms", edited("terms.tsv", 3, "is_a", "format:hisat2_large_index"), 3, "cycle", "->"),
-    "homepage": ("tools", edited("tools.tsv", 3, "homepage", "javascript:alert(1)"), 3, "http(s) address", "https://"),
-    "homepage without host": ("sources", edited("sources.tsv", 3, "homepage", "https://"), 3, "http(s) address", ""),
-    "homepage with odd brackets": ("sources", edited("sources.tsv", 3, "homepage", "http://[x"), 3, "http(s)", ""),
-    "licence prose": ("tools", edited("tools.tsv", 3, "license", "GPL v3"), 3, "SPDX", "'GPL v3'"),
-    "licence spelling": ("tools", edited("tools.tsv", 4, "license", "mit"), 4, "SPDX", "Write MIT"),
-    "licence expression": ("tools", edited("tools.tsv", 4, "license", "MIT OR ISC"), 4, "one SPDX", "'MIT OR ISC'"),
-    "download": (
-        "tools",
-        edited("tools.tsv", 4, "download", "apt install samtools"),
-        4,
-        "neither a package",
-        "channel",
-    ),
+    **{
+        name: (file, edited(f"{file}.tsv", row, column, value), row, rule, told)
+        for name, (file, row, column, value, rule, told) in CELLS.items()
+    },
+    **{
+        name: (file, with_row(f"{file}.tsv", *cells), row, rule, told)
+        for name, (file, row, cells, rule, told) in ADDED.items()
+    },
 }
 
 
 def test_the_good_table_is_read_whole(tmp_path: Path) -> None:
     table = read_table(write_table(tmp_path))
-    assert [len(rows) for rows in (table.terms, table.formats, table.tools, table.commands, table.sources)] == [
-        2,
-        3,
-        5,
-        7,
-        2,
-    ]
+    sizes = [len(rows) for rows in (table.terms, table.formats, table.tools, table.commands, table.sources)]
+    assert sizes == [2, 3, 5, 7, 2]
     assert table.commands[3].inputs == ("format_2573", "format_2572")
     assert table.tools[4].biotools_id == ""
     assert table.digest == digest(tmp_path) == digest(str(tmp_path))

@@ -11,7 +11,8 @@ import pytest
 
 from workbench.artifacts.runs import STAGES
 from workbench.artifacts.steps import find_notebooks
-from workbench.bench.kills import SMALL, contents, environment, known
+from workbench.bench.common import environment
+from workbench.bench.kills import SMALL, contents, known
 
 pytestmark = pytest.mark.chain
 

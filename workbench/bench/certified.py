@@ -12,25 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
+from workbench import explain
 from workbench.bench import Say
 from workbench.bench.common import load
 from workbench.bench.noisy import certificates
 from workbench.cases import Case, withhold
-from workbench.explain import (
-    CERTIFIED,
-    LEARNED,
-    METHODS,
-    UNTIL_FLIP,
-    ExplainConfig,
-    Session,
-    against,
-    explain,
-    minimal_flip_set,
-    order_shares,
-    other_orders,
-    records,
-    summarise,
-)
 from workbench.explain.smallest import gradient_order, smallest_flip_set
 from workbench.game import Engine, Game
 from workbench.keeps import without
@@ -57,7 +43,9 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     summary = [summarised(rows, share, seed=seed) for share in (0.0, 0.3)]
     masks = convergence(engine, cases[: 4 if quick else 24], steps=(10,) if quick else STEPS, seed=seed)
     say("every order until the toolchain changes")
-    stopped = orders(engine, cases, config=ExplainConfig(paper_steps=10, loop_steps=4) if quick else None, seed=seed)
+    stopped = orders(
+        engine, cases, config=explain.ExplainConfig(paper_steps=10, loop_steps=4) if quick else None, seed=seed
+    )
     noisy = certificates(certified=10 if quick else 2000, seed=seed, progress=say)
     table = {"table": [flat(one) for one in summary], "summary": summary}
     return {**table, "masks_in_the_loop": masks, **stopped, "under_noise": noisy, "rows": rows}
@@ -74,7 +62,7 @@ def measured(engine: Engine, case: Case, *, seed: int) -> dict:
     seconds, rows = time.perf_counter() - started, engine.ledger.rows - rows
     anew = replace(game, memory=type(game.memory)())
     started = time.perf_counter()
-    seeded = minimal_flip_set(anew, game.n, order=gradient_order(anew), rng=np.random.default_rng(seed))
+    seeded = explain.minimal_flip_set(anew, game.n, order=gradient_order(anew), rng=np.random.default_rng(seed))
     return {
         "case": case.id,
         "n": game.n,
@@ -124,20 +112,20 @@ def summarised(rows: Sequence[dict], share: float, *, seed: int) -> dict:
     }
 
 
-def orders(engine: Engine, cases: Sequence[Case], *, config: ExplainConfig | None, seed: int) -> dict:
+def orders(engine: Engine, cases: Sequence[Case], *, config: explain.ExplainConfig | None, seed: int) -> dict:
     """`until_flip`: method -> what its order takes until the toolchain changes, and by how many elements fewer the mask
     in the loop needs, negative, paired over the cases. `other_orders`: what the certified sets do in other orders of
     the facts."""
-    session = Session(engine, cases, seed=seed, config=config)
-    found = {method: session.explanations(method, with_base=False, until_flip=True) for method in METHODS}
-    means = summarise(records(found, until_flip=True), names=UNTIL_FLIP, seed=seed)
-    apart = against(found, LEARNED[-1], metric="elements_taken", seed=seed)
-    proved = [one for one in found[CERTIFIED] if one.certificate["certified"]]
+    session = explain.Session(engine, cases, seed=seed, config=config)
+    found = {method: session.explanations(method, with_base=False, until_flip=True) for method in explain.METHODS}
+    means = explain.summarise(explain.records(found, until_flip=True), names=explain.UNTIL_FLIP, seed=seed)
+    apart = explain.against(found, explain.LEARNED[-1], metric="elements_taken", seed=seed)
+    proved = [one for one in found[explain.CERTIFIED] if one.certificate["certified"]]
     return {
         "until_flip": {m: {**row, "in_loop_minus": apart[m]._asdict()} for m, row in means.items() if m in apart}
-        | {LEARNED[-1]: means[LEARNED[-1]]},
-        "said": sooner(found, LEARNED[-1], seed=seed),
-        "other_orders": order_shares(other_orders(engine, proved, seed=seed), seed=seed),
+        | {explain.LEARNED[-1]: means[explain.LEARNED[-1]]},
+        "said": sooner(found, explain.LEARNED[-1], seed=seed),
+        "other_orders": explain.order_shares(explain.other_orders(engine, proved, seed=seed), seed=seed),
     }
 
 
@@ -154,8 +142,8 @@ def convergence(engine: Engine, cases: Sequence[Case], *, steps: Sequence[int], 
     set flips the toolchain on the rendered text, its size, and the seconds for all cases at once."""
     rows = []
     for count in steps:
-        config, started = ExplainConfig(loop_steps=count), time.perf_counter()
-        found = explain(engine, cases, "in_loop", seed=seed, config=config)
+        config, started = explain.ExplainConfig(loop_steps=count), time.perf_counter()
+        found = explain.explain(engine, cases, "in_loop", seed=seed, config=config)
         rng = np.random.default_rng(seed)
         rows.append(
             {

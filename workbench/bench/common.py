@@ -54,6 +54,14 @@ def command(*words: str) -> float:
     return time.perf_counter() - started
 
 
+def begun(*words: str, session: bool = False) -> subprocess.Popen:
+    """`workbench WORDS`, silent, while this process goes on. session: in a session of its own."""
+    nowhere = subprocess.DEVNULL
+    return subprocess.Popen(
+        [*PROGRAM, *words], env=environment(), start_new_session=session, stdout=nowhere, stderr=nowhere
+    )
+
+
 def peak_mib() -> float:
     """The most memory that this process has held (MiB). What the system books for it begins, on Linux, with that of the
     process that started it, so there its own count is read."""

@@ -14,34 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workbench import models
+from workbench import models, shift
 from workbench.artifacts.runs import require_stage
 from workbench.bench import Say
 from workbench.bench.common import load
 from workbench.cases import Case, load_cases, withhold
 from workbench.game import Engine, Game, ModuleGame, adapted_modules, unit_names, unit_parameters
-from workbench.shift import (
-    contests,
-    delta_share,
-    differences,
-    dose_effects,
-    dose_path,
-    dose_values,
-    exact_at,
-    factors_of,
-    interactions,
-    kept_accuracy,
-    over_cases,
-    part_energies,
-    random_sets,
-    reduced,
-    save_adapter,
-    set_effects,
-    smallest_part,
-    switch_effects,
-    switch_shares,
-    to_singular_parts,
-)
 from workbench.stats import proportion
 
 WITHHELD = 0.3  # of the needed facts
@@ -61,18 +39,20 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     seen = [
         withhold(case, WITHHELD, rng=rng) for case in load_cases(folder / "cases_train.jsonl")[: 4 if quick else 80]
     ]
-    to_singular_parts(engine.lm.model)
-    games, few = contests(engine, shown, form="logprob"), 2 if quick else 40
-    maps = {unit: dose_path(contests(engine, seen, form="logprob"), unit=unit) for unit in ("module", "part")}
+    shift.to_singular_parts(engine.lm.model)
+    games, few = shift.contests(engine, shown, form="logprob"), 2 if quick else 40
+    maps = {
+        unit: shift.dose_path(shift.contests(engine, seen, form="logprob"), unit=unit) for unit in ("module", "part")
+    }
     say(f"map from {len(seen)} training cases")
     table = removals(engine, games, maps, rng=rng)
     say(f"top units off, {len(games)} held-out cases")
     switched, speed = switched_cases(engine, games)
-    shares = switch_shares(switched, rng=rng)
+    shares = shift.switch_shares(switched, rng=rng)
     top = np.argsort(-shares["off"].to_numpy())[:PAIRED].tolist()
-    meetings = interactions(games, top)
+    meetings = shift.interactions(games, top)
     say("modules switched one by one and in pairs")
-    responses = response(engine, contests(engine, shown[: few * 2]), few, rng=rng)
+    responses = response(engine, shift.contests(engine, shown[: few * 2]), few, rng=rng)
     say("doses answered")
     smallest = smallest_parts(engine, shown, maps, folder)
     return {
@@ -90,8 +70,8 @@ def removals(
 ) -> list[dict]:
     """A line for each kind of unit and number of units, 10 % rounded to the nearest, and up where units are few: the
     share of Delta that goes with the first ones of the map, with those of most energy, and with random ones."""
-    delta, modules = differences(games), adapted_modules(engine.lm.model)
-    by_part = np.array(list(part_energies(factors_of(m) for m in modules).values()))
+    delta, modules = shift.differences(games), adapted_modules(engine.lm.model)
+    by_part = np.array(list(shift.part_energies(shift.factors_of(m) for m in modules).values()))
     starts = np.cumsum([0, *(m.rank for m in modules[:-1])])
     energy = {"module": np.add.reduceat(by_part, starts), "part": by_part}
     rows = []
@@ -100,11 +80,11 @@ def removals(
         n = len(parameters)
         for count in sorted({max(1, round(TOP * n)), int(np.ceil(TOP * n)) if n < FEW else round(TOP * n)}):
             top, large = (np.argsort(-s, kind="stable")[:count].tolist() for s in (path.mean(axis=0), energy[unit]))
-            others = random_sets(parameters, top, draws=DRAWS, rng=rng)
-            effects = set_effects(games, [top, large, *others], unit=unit)
+            others = shift.random_sets(parameters, top, draws=DRAWS, rng=rng)
+            effects = shift.set_effects(games, [top, large, *others], unit=unit)
             line = {"unit": unit, "off": count, "of": n, "parameters": int(parameters[top].sum()), "cases": len(delta)}
             for name, some in (("map", effects[:, 0]), ("energy", effects[:, 1]), ("random", effects[:, 2:])):
-                one = delta_share(some, delta, rng=rng)
+                one = shift.delta_share(some, delta, rng=rng)
                 line |= {name: one.mean, f"{name} low": one.low, f"{name} high": one.high}
             rows.append(line | {"random sets": len(others)})
     return rows
@@ -113,16 +93,16 @@ def removals(
 def switched_cases(engine: Engine, games: Sequence[Game]) -> tuple[pd.DataFrame, float]:
     """The switches of all modules, and how many rows were asked a second."""
     before, started = engine.ledger.rows, time.perf_counter()
-    table = switch_effects(games)
+    table = shift.switch_effects(games)
     return table, (engine.ledger.rows - before) / (time.perf_counter() - started)
 
 
 def response(engine: Engine, games: Sequence[Game], few: int, *, rng: np.random.Generator) -> dict:
     """Margin of the answer over the doses, effects of the elements of some cases, and exact answers."""
-    values = over_cases(dose_values(games), ["dose"], value="value", rng=rng)
-    effects = over_cases(dose_effects(games[:few]), ["kind", "needed", "dose"], value="effect", rng=rng)
+    values = shift.over_cases(shift.dose_values(games), ["dose"], value="value", rng=rng)
+    effects = shift.over_cases(shift.dose_effects(games[:few]), ["kind", "needed", "dose"], value="effect", rng=rng)
     grid, cases = values["dose"].to_numpy(), [game.case for game in games]
-    right = exact_at(engine, cases, np.repeat(grid[:, None], ModuleGame(games[0]).n, axis=1), measure="path")
+    right = shift.exact_at(engine, cases, np.repeat(grid[:, None], ModuleGame(games[0]).n, axis=1), measure="path")
     exact = [{"dose": d, **proportion(r)._asdict()} for d, r in zip(grid.tolist(), right, strict=True)]
     return {"margin": values.to_dict("records"), "effects": effects.to_dict("records"), "exact_path": exact}
 
@@ -134,14 +114,14 @@ def smallest_parts(engine: Engine, cases: Sequence[Case], maps: dict[str, np.nda
     rows = []
     for unit, path in maps.items():
         order = np.argsort(-np.abs(path).mean(axis=0), kind="stable").tolist()
-        found = smallest_part(engine, cases[:half], order, unit=unit)
+        found = shift.smallest_part(engine, cases[:half], order, unit=unit)
         n, count = len(order), max(1, len(found.units))  # a folder without modules is none
-        judged = kept_accuracy(engine, cases[half:], order, sizes=[0, count, n], unit=unit)
+        judged = shift.kept_accuracy(engine, cases[half:], order, sizes=[0, count, n], unit=unit)
         names = unit_names(adapted_modules(engine.lm.model), unit)
-        factors = [factors_of(m) for m in adapted_modules(engine.lm.model)]
+        factors = [shift.factors_of(m) for m in adapted_modules(engine.lm.model)]
         with tempfile.TemporaryDirectory() as place:
-            small = save_adapter(
-                Path(place) / "reduced", reduced(factors, {names[k] for k in order[:count]}), like=folder
+            small = shift.save_adapter(
+                Path(place) / "reduced", shift.reduced(factors, {names[k] for k in order[:count]}), like=folder
             )
             size = (small / "adapter_model.safetensors").stat().st_size
             again = Engine(models.load(engine.lm.name, names=engine.lm.names, adapter=small, four_bit=four_bit))
@@ -156,4 +136,4 @@ def smallest_parts(engine: Engine, cases: Sequence[Case], maps: dict[str, np.nda
 
 def answers_right(engine: Engine, cases: Sequence[Case]) -> np.ndarray:
     """Exact toolchains (cases,) bool of a model as it is loaded."""
-    return exact_at(engine, cases, np.ones((1, len(adapted_modules(engine.lm.model)))))[0]
+    return shift.exact_at(engine, cases, np.ones((1, len(adapted_modules(engine.lm.model)))))[0]

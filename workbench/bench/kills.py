@@ -6,17 +6,17 @@ its kernel at once, or the chain alone, whose kernel must then notice. The run's
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from workbench.artifacts.files import folder_files, sha256_file
 from workbench.artifacts.parameters import read_parameters
@@ -24,7 +24,7 @@ from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.stage import STAGES
 from workbench.artifacts.steps import find_notebooks
 from workbench.bench import Say
-from workbench.bench.common import PROGRAM, command, environment
+from workbench.bench.common import begun, command
 from workbench.stats import proportion
 
 KILLS, QUICK_KILLS = 50, 4
@@ -139,36 +139,19 @@ def kill_once(words: Sequence[str], place: Path, number: int, *, longest: float,
     """Start or go on with a run and kill it at a random instant of what is left of `longest` seconds."""
     left = longest * (1 - finished_stages(place) / (len(STAGES) + 1))
     seconds, group = float(rng.uniform(0, left)), bool(rng.integers(2))
-    process = subprocess.Popen(
-        [*PROGRAM, *words, str(place)], env=environment(), start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    process = begun(*words, str(place), session=True)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
-        for child in [*(children(process.pid) if group else []), process.pid]:
-            _kill(child)
+        chain = psutil.Process(process.pid)  # a kernel leads a session of its own, which no group reaches
+        for one in [*(chain.children(recursive=True) if group else []), chain]:
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
         process.wait()
         return Killed(number, seconds, group, finished_stages(place), ended=False)
     if process.returncode:
         command(*words, str(place))  # says what went wrong
     return Killed(number, seconds, group, len(STAGES), ended=True)
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-
-
-def children(pid: int) -> list[int]:
-    """Processes started by a process, and by those; a kernel leads a session of its own, which no group reaches."""
-    try:
-        direct = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:  # no /proc: the kernel then ends by itself
-        return []
-    return [one for child in direct for one in (*children(child), child)]
 
 
 def finished_stages(place: Path) -> int:

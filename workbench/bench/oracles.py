@@ -22,13 +22,12 @@ Roles = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class Formula:
-    """A rule on k roles, with all of its minimal flip sets and minimal sufficient sets, and the rule in words."""
+    """A rule on k roles, with all of its minimal flip sets and minimal sufficient sets."""
 
     rule: Rule
     roles: int
     flips: Roles
     sufficient: Roles
-    says: str
 
     @property
     def matters(self) -> tuple[int, ...]:
@@ -40,52 +39,28 @@ WEIGHTS = np.array([1.2, 1.0, 0.8])
 THRESHOLD = 1.5
 
 
-def additive(z: np.ndarray) -> np.ndarray:
-    """1.2 a + b + 0.8 c - 1.5: any two of three; margins 0.3, 0.5, 0.7 and 1.5."""
-    return z @ WEIGHTS - THRESHOLD
-
-
-def all_of(z: np.ndarray) -> np.ndarray:
-    """a and b and c."""
-    return _signed(z.all(axis=1))
-
-
-def any_of(z: np.ndarray) -> np.ndarray:
-    """a or b."""
-    return _signed(z.any(axis=1))
-
-
-def either_pair(z: np.ndarray) -> np.ndarray:
-    """(a and b) or (c and d)."""
-    return _signed((z[:, 0] & z[:, 1]) | (z[:, 2] & z[:, 3]))
-
-
-def inhibited(z: np.ndarray) -> np.ndarray:
-    """a and not (b and not c): b stands in the way unless c is shown. Not monotone."""
-    return _signed(z[:, 0] & ~(z[:, 1] & ~z[:, 2]))
-
-
-def odd(z: np.ndarray) -> np.ndarray:
-    """a xor b xor c: an odd number of them. Not monotone."""
-    return _signed(z.sum(1) % 2 == 1)
-
-
-def _signed(kept: np.ndarray | np.bool) -> np.ndarray:
-    return np.where(kept, 1.0, -1.0)
+def _signed(rule: Callable[[np.ndarray], np.ndarray | np.bool]) -> Rule:
+    """Values of a rule that holds or does not."""
+    return lambda z: np.where(rule(z), 1.0, -1.0)
 
 
 PAIRS = ((0, 1), (0, 2), (1, 2))
 SINGLES = ((0,), (1,), (2,))
 FORMULAS = {
-    "additive": Formula(additive, 3, PAIRS, PAIRS, "1.2 a + b + 0.8 c > 1.5"),
-    "and": Formula(all_of, 3, SINGLES, ((0, 1, 2),), "a and b and c"),
-    "or": Formula(any_of, 2, ((0, 1),), ((0,), (1,)), "a or b"),
-    "dnf": Formula(either_pair, 4, ((0, 2), (0, 3), (1, 2), (1, 3)), ((0, 1), (2, 3)), "(a and b) or (c and d)"),
-    # b is in no minimal set: with everything kept, c has silenced it
-    "inhibitor": Formula(inhibited, 3, ((0,), (2,)), ((0,),), "a and not (b and not c)"),
-    # removing one flips, removing two does not; any one alone is odd, so it is enough
-    "xor": Formula(odd, 3, SINGLES, SINGLES, "a xor b xor c"),
-}
+    # any two of three; margins 0.3, 0.5, 0.7 and 1.5
+    "additive": Formula(lambda z: z @ WEIGHTS - THRESHOLD, 3, PAIRS, PAIRS),  # 1.2 a + b + 0.8 c > 1.5
+    "and": Formula(_signed(lambda z: z.all(axis=1)), 3, SINGLES, ((0, 1, 2),)),  # a and b and c
+    "or": Formula(_signed(lambda z: z.any(axis=1)), 2, ((0, 1),), ((0,), (1,))),  # a or b
+    "dnf": Formula(  # (a and b) or (c and d)
+        _signed(lambda z: (z[:, 0] & z[:, 1]) | (z[:, 2] & z[:, 3])),
+        4, ((0, 2), (0, 3), (1, 2), (1, 3)), ((0, 1), (2, 3)),
+    ),
+    # a and not (b and not c): b stands in the way unless c is shown, so not monotone; b is in no minimal set: with
+    # everything kept, c has silenced it
+    "inhibitor": Formula(_signed(lambda z: z[:, 0] & ~(z[:, 1] & ~z[:, 2])), 3, ((0,), (2,)), ((0,),)),
+    # a xor b xor c, not monotone: removing one flips, removing two does not; any one alone is odd, so it is enough
+    "xor": Formula(_signed(lambda z: z.sum(1) % 2 == 1), 3, SINGLES, SINGLES),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from workbench.shift.intruders import resemblance
 
 RANKS = (16, 64)
 MODULES = ("q_proj", "v_proj")
-MIB = 2**20
 TABLE = (
     "what", "rank", "mb", "rows", "seconds", "in_all", "mib_idle", "mib_peak", "error",
 )  # fmt: skip

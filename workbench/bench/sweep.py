@@ -10,7 +10,6 @@ import json
 import multiprocessing
 import os
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from workbench.bench import Say
-from workbench.bench.common import PROGRAM, command, environment, means
+from workbench.bench.common import begun, command, means
 from workbench.sweep.explaining import plan_explanations
 from workbench.sweep.grid import read_grid
 from workbench.sweep.results import DONE, ROWS, Results
@@ -124,8 +123,7 @@ def cut(batch: Batch) -> Iterator[Batch]:
 
 def with_a_kill(file: Path, out: Path) -> dict[str, int]:
     """How many tasks a sweep with two workers has, and how many are done, when one is killed after its first rows."""
-    words, killed = [*PROGRAM, *words_of(file, out, max(WORKERS))], 0
-    process = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process, killed = begun(*words_of(file, out, max(WORKERS))), 0
     while process.poll() is None and not killed:
         killed = kill_one(out / ROWS)
         time.sleep(LOOK_SECONDS)

@@ -22,7 +22,6 @@ from workbench.artifacts.files import atomic_path
 CHAIN, GOAL, STEP = "chain", "goal", "step"
 QUESTIONS = (CHAIN, GOAL, STEP)
 """Kinds of question; see `workbench.cases.questions`."""
-FLOW = ("download_from", "input", "output", "output_data")  # the relations that carry data, in the direction it flows
 
 
 class Fact(NamedTuple):

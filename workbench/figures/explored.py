@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import networkx as nx
 import numpy as np
 
-from workbench.cases import FLOW
 from workbench.figures.core import WIDTH, Figure, wrapped
 from workbench.figures.drawing import Link, Spot, draw
 from workbench.figures.kg import ARROWS as MARKS
 from workbench.figures.palette import BLUE, PALE
 from workbench.kg.explore import Part
+from workbench.kg.paths import FLOW_RELATIONS
 
 HEIGHT = 4.6  # inches
 LABELLED, FEWER = 36, 12  # nodes up to which all have their names beside them; of more, so many have
@@ -41,7 +41,7 @@ def drawing(graph: nx.MultiDiGraph, part: Part) -> tuple[list[Spot], list[Link]]
     both = {(head, tail) for head, _, tail in part.facts}
     for i, (head, relation, tail) in enumerate(part.facts):
         names = [graph.nodes[node]["name"] for node in (head, tail)]
-        flows = relation in FLOW
+        flows = relation in FLOW_RELATIONS
         links.append(
             Link(
                 number[head],

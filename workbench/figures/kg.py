@@ -11,12 +11,12 @@ import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
 
-from workbench.cases import FLOW
 from workbench.figures.core import SMALL, WIDTH, Figure, house_style, wrapped
 from workbench.figures.drawing import Link, Mark, Place, Spot, draw
 from workbench.figures.palette import BLUE, GRID, INK, LOOKS, ORANGE, PALE, SKY, look
 from workbench.figures.panels import label, legend, name_rows, row
 from workbench.kg.agreement import AgreementRow
+from workbench.kg.paths import FLOW_RELATIONS
 
 ARROWS: dict[str, Mark] = {
     "carries data": {"c": BLUE, "marker": ">", "ms": 5, "lw": 1.2},
@@ -55,7 +55,7 @@ def schema(graph: nx.MultiDiGraph) -> Figure:
             f"{relation} {count:,}",
             bend=BOWS.get(relation, 0),
             loop=LOOPS.get(head, 90),
-            colour=BLUE if relation in FLOW else PALE,
+            colour=BLUE if relation in FLOW_RELATIONS else PALE,
             width=1.2,
         )
         for (head, relation, tail), count in sorted(facts.items())
@@ -81,7 +81,7 @@ def type_statistics(graph: nx.MultiDiGraph) -> Figure:
     title = f"{graph.number_of_nodes():,} nodes by type, {graph.number_of_edges():,} facts by relation"
     still, (left, right) = row(["", ""], title=title, height=3.4, same_y=False)
     _count_bars(left, types, {name: look(name).colour for name in types}, unit="nodes")
-    colours = {name: BLUE if name in FLOW else PALE for name in relations}
+    colours = {name: BLUE if name in FLOW_RELATIONS else PALE for name in relations}
     _count_bars(right, relations, colours, unit="facts (dark: what carries the data flow)")
     return Figure(still, f"{title}: {_listed(types)}; {_listed(relations)}.")
 
@@ -158,7 +158,7 @@ def _relation(graph: nx.Graph, head: str, tail: str) -> str:
     """The data-flow relation between two nodes of a flow graph or of the whole graph."""
     found = graph.get_edge_data(head, tail) or {}
     if graph.is_multigraph():
-        return next((relation for relation in FLOW if relation in found), "")
+        return next((relation for relation in FLOW_RELATIONS if relation in found), "")
     return str(found.get("relation", ""))
 
 

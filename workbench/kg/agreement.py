@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import networkx as nx
 
 from workbench.kg import licence
+from workbench.kg.build import related
 from workbench.kg.edam import ROOTS, load_edam
 from workbench.kg.names import plain_name
 from workbench.kg.rows import OWN_TERM
@@ -105,10 +106,10 @@ def _verdict(claim: Claim, theirs: set[str]) -> str:
 
 def _claims(graph: nx.MultiDiGraph) -> Iterator[Claim]:
     """Facts by tool, then inputs and outputs by command; the same fact of two commands of a tool counts once."""
-    tool_of = {h: t for h, t, relation in graph.edges(keys=True) if relation == "command_of"}
+    tool_of = dict(related(graph, "command_of"))
 
     def stated(relation: str) -> Iterator[tuple[str, str]]:
-        for head, tail in sorted(edge[:2] for edge in graph.edges(keys=True) if edge[2] == relation):
+        for head, tail in sorted(related(graph, relation)):
             yield (tail, head) if relation.startswith("input") else (head, tail)
 
     tools = [node for node, kind in sorted(graph.nodes(data="type")) if kind == "tool"]

@@ -105,6 +105,11 @@ def _check_edge(graph: nx.MultiDiGraph, fact: Fact, relation: object, relations:
             raise GraphError(f"edge {head!r} -{key}-> {tail!r}: {place} must be a {' or '.join(types)}, got a {found}")
 
 
+def related(graph: nx.MultiDiGraph, *relations: str) -> list[tuple[str, str]]:
+    """(head, tail) of every fact of these relations, in the order of the graph."""
+    return [(head, tail) for head, tail, key in graph.edges(keys=True) if key in relations]
+
+
 def facts_table(graph: nx.MultiDiGraph) -> list[Fact]:
     """Every edge as (head, relation, tail), sorted."""
     return sorted((head, relation, tail) for head, tail, relation in graph.edges(keys=True))

@@ -2,8 +2,8 @@
 
 A chain to a flow is given up when a cheaper one with no other tools has led there: whatever follows, the answer would
 be no other way. What is still to be paid is never less than the exact distance on the flows without their states,
-where every step is possible at its cost or less: found for all flows at once, backwards from the target, in rounds over
-arrays (Bellman 1958), from what is given to the steps of a command, to the keys of its inputs, to flows.
+where every step is possible at its cost or less: found for all flows at once, backwards from the target (Dijkstra
+1959), from what is given to the commands that give it, to the keys of their inputs, to the flows that find these.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from itertools import count
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
 
 from workbench.kg.flows import SILENT, Flows, Taken, looks
 from workbench.kg.links import Flow
@@ -148,24 +150,27 @@ class Left(NamedTuple):
 
 
 class Bound:
-    """What is left from any flow to any target."""
+    """What is left from any flow to any target: distances over flows, keys of inputs and commands."""
 
     def __init__(self, flows: Flows):
         self.flows = flows
         self._ends: defaultdict[str, list[int]] = defaultdict(list)
-        carried = np.array(self._walk(), dtype=np.float64).reshape(-1, 3).T
+        carried = self._walk()
         self._size = len(flows.flows)
-        self._late = np.maximum(flows.late, HAIR)
-        self._to, self._carrying = carried[1].astype(np.int64), carried[2]
-        looking, self._key, self._fit = self._rows()
-        standing = [np.zeros((2, 0), dtype=np.int64)]
-        for number, inputs in enumerate(flows.takers.values()):
-            commands = np.unique(flows.command[inputs])
-            standing.append(np.stack([np.full(len(commands), number), commands]))
-        keys, self._command = np.concatenate(standing, axis=1)
-        self._by_flow = _Least(np.concatenate([looking, carried[0].astype(np.int64)]), self._size)
-        self._by_key = _Least(keys, len(flows.takers))
-        self._by_command = _Least(np.repeat(np.arange(len(flows.counts)), flows.counts), len(flows.counts))
+        keys = {key: self._size + number for number, key in enumerate(flows.takers)}
+        self._commands = self._size + len(keys)  # where their places begin
+        ends = sorted({number for some in self._ends.values() for number in some})
+        looking = [(n, keys[key], cost) for n in ends for key, cost in looks(flows.flows[n]) if key in keys]
+        taking = [(keys[key], c, flows.cost[c]) for key, some in flows.takers.items() for c in set(flows.command[some])]
+        heads, tails, costs = np.array([*carried, *looking, *taking], dtype=np.float64).reshape(-1, 3).T
+        tails[len(carried) + len(looking) :] += self._commands
+        giving = self._commands + np.repeat(np.arange(len(flows.counts)), flows.counts)
+        self._back = _least(
+            np.concatenate([tails, flows.given]).astype(np.int64),
+            np.concatenate([heads, giving]).astype(np.int64),
+            np.concatenate([costs, np.maximum(flows.late, HAIR)]),
+            size=self._commands + len(flows.counts),
+        )
         self.left = lru_cache(TARGETS)(self._left)
 
     def _walk(self) -> list[tuple[int, int, float]]:
@@ -185,41 +190,18 @@ class Bound:
         taken = self.flows.taking(number)
         for place, cost, _, end in zip(*taken.carried, strict=True):
             silent = SILENT * len(self.flows.ports[taken.inputs[place]].states)  # what a flow with states may tell
-            yield number, int(end), float(cost - silent)
-
-    def _rows(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Flow, key and cost of the fit, for the keys under which something stands."""
-        ids = {key: number for number, key in enumerate(self.flows.takers)}
-        ends = sorted({number for some in self._ends.values() for number in some})
-        rows = [(n, ids[key], cost) for n in ends for key, cost in looks(self.flows.flows[n]) if key in ids]
-        looking, keys, costs = np.array(rows, dtype=np.float64).reshape(-1, 3).T
-        return looking.astype(np.int64), keys.astype(np.int64), costs
+            yield number, int(end), max(0.0, float(cost - silent))
 
     def _left(self, target: str) -> Left | None:
         """None: nothing gives the target."""
         if target not in self._ends:
             return None
-        left = np.full(self._size, np.inf)
-        left[self._ends[target]] = 0.0
-        while True:
-            commands = self._by_command(self._late + left[self.flows.given])
-            keys = self._by_key(self.flows.cost[self._command] + commands[self._command])
-            before = self._by_flow(np.concatenate([self._fit + keys[self._key], self._carrying + left[self._to]]))
-            before = np.minimum(left, before)
-            if np.array_equal(before, left):
-                return Left(left, commands)
-            left = before
+        left = dijkstra(self._back, indices=self._ends[target], min_only=True)
+        return Left(left[: self._size], left[self._commands :])
 
 
-class _Least:
-    """The least of the values of each group; infinite for one without."""
-
-    def __init__(self, groups: np.ndarray, size: int):
-        self._order, self._size = np.argsort(groups, kind="stable"), size
-        self._groups, self._starts = np.unique(groups[self._order], return_index=True)
-
-    def __call__(self, values: np.ndarray) -> np.ndarray:
-        least = np.full(self._size, np.inf)
-        if len(self._groups):
-            least[self._groups] = np.minimum.reduceat(values[self._order], self._starts)
-        return least
+def _least(heads: np.ndarray, tails: np.ndarray, costs: np.ndarray, *, size: int) -> csr_array:
+    """The matrix (size, size) of the cheapest edge between every two places; what costs nothing is stored too."""
+    order = np.argsort(costs, kind="stable")
+    edges, first = np.unique((heads * size + tails)[order], return_index=True)
+    return csr_array((costs[order][first], np.divmod(edges, size)), shape=(size, size))

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import networkx as nx
 
-from workbench.kg.build import Fact
+from workbench.kg.build import Fact, related
 from workbench.kg.paths import PathError, flow_graph
 from workbench.kg.plan import Plan, Planner
 
@@ -46,8 +46,7 @@ class Grounding:
     def __init__(self, graph: nx.MultiDiGraph, *, tokens: Tokens = three):
         self.graph, self.tokens = graph, tokens
         self.planner = Planner(graph, costs=self._costs(graph))
-        is_a = ("format_is_a", "data_is_a")
-        self.is_a = nx.DiGraph((h, t, {"relation": key}) for h, t, key in graph.edges(keys=True) if key in is_a)
+        self.is_a = nx.DiGraph(related(graph, "format_is_a", "data_is_a"))
         self.facts = {(head, tail): key for head, tail, key in flow_graph(graph).edges(data="relation")}
         self.flow = nx.Graph(list(self.facts))
 

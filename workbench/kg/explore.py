@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import pairwise
 
 import networkx as nx
 
-from workbench.kg.links import Links
+from workbench.kg.links import INTO, OUT, Links
 from workbench.kg.paths import flow_graph, shortest_toolchains
 from workbench.kg.port import OPTIONAL
 
@@ -87,21 +87,16 @@ def around(
     """
     if hops < 1 or at_most < 1:
         raise ExploreError(f"hops and at_most must be 1 or more, not {hops!r} and {at_most!r}")
-    allowed = _allowed(graph, kinds, () if centre is None else (known(graph, centre),))
     if centre is None:
-        reached = {node: 0 for node in graph if allowed(node)}
+        reached = {node: 0 for node in _filtered(graph, kinds)}
     else:
-        reached = {centre: 0}
-        edge = [centre]
-        for hop in range(1, hops + 1):
-            edge = [n for node in edge for n in _beside(graph, node, relations) if allowed(n) and n not in reached]
-            edge = list(dict.fromkeys(edge))
-            reached |= dict.fromkeys(edge, hop)
+        seen = _filtered(graph, kinds, relations, known(graph, centre)).to_undirected(as_view=True)
+        reached = nx.single_source_shortest_path_length(seen, centre, cutoff=hops)
     order = sorted(reached, key=lambda node: (reached[node], -graph.degree(node), node))
     shown = {node: reached[node] for node in order[:at_most]}
-    near = "with the most facts" if centre is None else _within(graph, centre, hops)
-    facts, total = _facts_among(graph, shown, relations), sum(1 for _ in _between(graph, reached, relations))
-    return Part(shown, facts, len(reached), total, near)
+    near = f"within {hops} step{'s' * (hops > 1)} of {graph.nodes[centre]['name']}" if centre else "with the most facts"
+    facts, total = (_facts(graph, nodes, relations) for nodes in (shown, reached))
+    return Part(shown, facts, len(reached), len(total), near)
 
 
 def ways(
@@ -124,62 +119,38 @@ def ways(
     if by == "flow":
         found = shortest_toolchains(flow_graph(graph), start, end, limit=limit)
     else:
-        allowed = _allowed(graph, kinds, (start, end))
-        plain = nx.Graph((a, b) for a, b in _pairs(graph, relations) if allowed(a) and allowed(b))
+        plain = nx.Graph(_filtered(graph, kinds, relations, start, end).edges())
         joined = start in plain and end in plain and nx.has_path(plain, start, end)
         found = [tuple(nx.shortest_path(plain, start, end))] if joined else []
     if not found:
         raise ExploreError(f"no way from {names[0]!r} to {names[1]!r} by {by}; widen the filters, or try the other way")
     place = {node: i for one in found for i, node in enumerate(one)}
     used = {frozenset(pair) for one in found for pair in pairwise(one)}
-    facts = tuple(t for t in _facts_among(graph, place, relations) if frozenset((t[0], t[2])) in used)
-    return Part(
-        place,
-        facts,
-        len(place),
-        len(facts),
-        f"on {len(found)} way{'s' * (len(found) > 1)} from {names[0]} to {names[1]}",
-        tuple(found),
-    )
-
-
-@dataclass(frozen=True)
-class Need:
-    """What one input port of a command takes (any of `items`), and the commands and sources that give such a thing."""
-
-    items: frozenset[str]
-    givers: tuple[str, ...]
-
-
-def needs(graph: nx.MultiDiGraph, command: str) -> tuple[Need, ...]:
-    """Every input port of a command that has to be met; one where its ports are not known. ExploreError: it is no
-    command of the graph."""
-    near = graph.subgraph({_command(graph, command), *graph.predecessors(command), *graph.successors(command)})
-    wanted = [port.formats or port.kinds for port in Links(near).takes.get(command, ()) if port.need != OPTIONAL]
-    return tuple(Need(items, _with(graph, items, out=False, command=command)) for items in wanted)
-
-
-def gives(graph: nx.MultiDiGraph, command: str) -> dict[str, tuple[str, ...]]:
-    """What a command gives -> the commands that take it. ExploreError: it is no command of the graph."""
-    facts = graph.out_edges(_command(graph, command), keys=True)
-    items = sorted({item for _, item, key in facts if key in ("output", "output_data")})
-    return {item: _with(graph, {item}, out=True, command=command) for item in items}
+    facts = tuple(fact for fact in _facts(graph, place, relations) if frozenset((fact[0], fact[2])) in used)
+    where = f"on {len(found)} way{'s' * (len(found) > 1)} from {names[0]} to {names[1]}"
+    return Part(place, facts, len(place), len(facts), where, tuple(found))
 
 
 def commanded(graph: nx.MultiDiGraph, node: str) -> str:
-    """What a command needs and gives, as a sentence; empty for any other node."""
+    """What a command needs and gives, as a sentence; empty for any other node. An input port takes any of its items;
+    how many others give or take one is told. ExploreError: no such node."""
     if graph.nodes[known(graph, node)]["type"] != "command":
         return ""
-    wanted = [f"{_named(graph, n.items, ' or ')} (given by {len(n.givers):,})" for n in needs(graph, node)]
-    made = [f"{_named(graph, {item}, '')} (taken by {len(users):,})" for item, users in gives(graph, node).items()]
+    near = graph.subgraph({node, *graph.predecessors(node), *graph.successors(node)})
+    needs = [port.formats or port.kinds for port in Links(near).takes.get(node, ()) if port.need != OPTIONAL]
+    gives = sorted({item for _, item, key in graph.out_edges(node, keys=True) if key in OUT})
+    givers = [{a for a, _, key in graph.in_edges(items, keys=True) if key in OUT} - {node} for items in needs]
+    takers = [{b for _, b, key in graph.out_edges(item, keys=True) if key in INTO} - {node} for item in gives]
+    wanted = [f"{_named(graph, some)} (given by {len(by):,})" for some, by in zip(needs, givers, strict=True)]
+    made = [f"{_named(graph, [one])} (taken by {len(by):,})" for one, by in zip(gives, takers, strict=True)]
     sides = (" and ".join(side) or "nothing" for side in (wanted, made))
     return "{} needs {}; it gives {}.".format(graph.nodes[node]["name"], *sides)
 
 
-def _named(graph: nx.MultiDiGraph, nodes: Collection[str], joint: str) -> str:
+def _named(graph: nx.MultiDiGraph, nodes: Collection[str]) -> str:
     names = sorted(str(graph.nodes[node]["name"]) for node in nodes)
     more = [f"{len(names) - NAMED} more"] if len(names) > NAMED else []
-    return joint.join([*names[:NAMED], *more])
+    return " or ".join([*names[:NAMED], *more])
 
 
 def known(graph: nx.MultiDiGraph, node: str) -> str:
@@ -189,44 +160,18 @@ def known(graph: nx.MultiDiGraph, node: str) -> str:
     return node
 
 
-def _command(graph: nx.MultiDiGraph, node: str) -> str:
-    if graph.nodes[known(graph, node)]["type"] != "command":
-        raise ExploreError(f"{node!r} is no command; only commands need and give")
-    return node
+def _filtered(
+    graph: nx.MultiDiGraph, kinds: Collection[str], relations: Collection[str] = (), *always: str
+) -> nx.MultiDiGraph:
+    """A view of the nodes of some types, and of those that always count, and of the facts of some relations."""
+    return nx.subgraph_view(
+        graph,
+        filter_node=lambda node: not kinds or node in always or graph.nodes[node]["type"] in kinds,
+        filter_edge=lambda head, tail, relation: not relations or relation in relations,
+    )
 
 
-def _with(graph: nx.MultiDiGraph, items: Collection[str], *, out: bool, command: str) -> tuple[str, ...]:
-    """Who takes (`out`) or gives one of the items, besides the command itself."""
-    edges = graph.out_edges if out else graph.in_edges
-    wanted = ("input", "input_data") if out else ("output", "output_data", "download_from")
-    found = {b if out else a for a, b, key in edges(sorted(items), keys=True) if key in wanted}
-    return tuple(sorted(found - {command}))
-
-
-def _allowed(graph: nx.MultiDiGraph, kinds: Collection[str], always: Collection[str]) -> Callable[[str], bool]:
-    return lambda node: not kinds or node in always or graph.nodes[node]["type"] in kinds
-
-
-def _beside(graph: nx.MultiDiGraph, node: str, relations: Collection[str]) -> Iterator[str]:
-    """The other ends of a node's facts."""
-    for head, tail, relation in (*graph.out_edges(node, keys=True), *graph.in_edges(node, keys=True)):
-        if not relations or relation in relations:
-            yield tail if head == node else head
-
-
-def _pairs(graph: nx.MultiDiGraph, relations: Collection[str]) -> Iterator[tuple[str, str]]:
-    return ((a, b) for a, b, relation in graph.edges(keys=True) if not relations or relation in relations)
-
-
-def _between(graph: nx.MultiDiGraph, nodes: Collection[str], relations: Collection[str]) -> Iterator[Triple]:
-    for head, tail, relation in graph.out_edges(nodes, keys=True):
-        if tail in nodes and (not relations or relation in relations):
-            yield head, relation, tail
-
-
-def _facts_among(graph: nx.MultiDiGraph, nodes: Collection[str], relations: Collection[str]) -> tuple[Triple, ...]:
-    return tuple(sorted(_between(graph, nodes, relations)))
-
-
-def _within(graph: nx.MultiDiGraph, centre: str, hops: int) -> str:
-    return f"within {hops} step{'s' * (hops > 1)} of {graph.nodes[centre]['name']}"
+def _facts(graph: nx.MultiDiGraph, nodes: Collection[str], relations: Collection[str]) -> tuple[Triple, ...]:
+    """The facts between some nodes, sorted."""
+    edges = graph.subgraph(nodes).edges(keys=True)
+    return tuple(sorted((head, key, tail) for head, tail, key in edges if not relations or key in relations))

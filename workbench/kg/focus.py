@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import networkx as nx
 
+from workbench.kg.build import related
 from workbench.kg.paths import PathError, showcase
 from workbench.kg.rows import STANDINGS
 
@@ -21,7 +22,7 @@ def tools_with_topic(graph: nx.MultiDiGraph, topics: Iterable[str]) -> list[str]
 
     Raises `ValueError` for a topic that no tool of the graph has.
     """
-    is_a = nx.DiGraph((head, tail) for head, tail, key in graph.edges(keys=True) if key == "topic_is_a")
+    is_a = nx.DiGraph(related(graph, "topic_is_a"))
     by_name = {attributes["name"]: node for node, attributes in graph.nodes(data=True) if attributes["type"] == "topic"}
     tools: set[str] = set()
     for name in topics:
@@ -43,16 +44,14 @@ def focus(graph: nx.MultiDiGraph, tools: Iterable[str]) -> nx.MultiDiGraph:
     for tool in sorted(kept):
         if tool not in graph or graph.nodes[tool]["type"] != "tool":
             raise ValueError(f"tool must be one of the graph's tools, as 'tool:samtools', got {tool!r}")
-    owners = kept | {head for head, tail, key in graph.edges(keys=True) if key == "command_of" and tail in kept}
-    for head, tail, key in graph.edges(keys=True):
-        if key in OWNED and (head in owners or tail in owners):
-            kept.update((head, tail))
-    read = {head for head, tail, key in graph.edges(keys=True) if key == "input" and tail in owners}
-    kept.update(head for head, tail, key in graph.edges(keys=True) if key == "download_from" and tail in read)
-    types = nx.get_node_attributes(graph, "type")
-    for head, tail, key in graph.edges(keys=True):  # a port without its kinds of data would fit whatever has its format
-        if head in kept and (key == "encodes" or (key == "download_from" and types[tail] == "data")):
-            kept.add(tail)
+    owners = kept | {command for command, tool in related(graph, "command_of") if tool in kept}
+    kept.update(*(ends for ends in related(graph, *OWNED) if not owners.isdisjoint(ends)))
+    read = {item for item, command in related(graph, "input") if command in owners}
+    given = related(graph, "download_from")
+    kept.update(source for source, item in given if item in read)
+    # a port without its kinds of data would fit whatever has its format
+    kept.update(item for source, item in given if source in kept and graph.nodes[item]["type"] == "data")
+    kept.update(kind for item, kind in related(graph, "encodes") if item in kept)
     is_a = nx.DiGraph((head, tail) for head, tail, key in graph.edges(keys=True) if key.endswith("_is_a"))
     kept.update(*(nx.descendants(is_a, term) for term in kept & set(is_a)))
     part = nx.MultiDiGraph(**graph.graph)
@@ -73,7 +72,7 @@ def field(graph: nx.MultiDiGraph, topics: Iterable[str]) -> nx.MultiDiGraph:
         shown = {node for chain in showcase(graph) for node in chain}
     except PathError:  # a graph of one's own may lack it
         shown = set()
-    tools.update(tail for head, tail, key in graph.edges(keys=True) if key == "command_of" and head in shown)
+    tools.update(tool for command, tool in related(graph, "command_of") if command in shown)
     return focus(graph, tools)
 
 
@@ -83,11 +82,10 @@ def standings(graph: nx.MultiDiGraph, *, at_most: int = 10) -> list[dict[str, st
     Topics are taken as they stand at the tools, without those below. Empty where the graph states no standing.
     """
     standing = nx.get_node_attributes(graph, "standing")
-    tool_of = {head: tail for head, tail, key in graph.edges(keys=True) if key == "command_of"}
+    tool_of = dict(related(graph, "command_of"))
     topics: defaultdict[str, set[str]] = defaultdict(set)
-    for head, tail, key in graph.edges(keys=True):
-        if key == "has_topic":
-            topics[tail].add(head)
+    for tool, topic in related(graph, "has_topic"):
+        topics[topic].add(tool)
     rows: list[dict[str, str | int]] = []
     for topic in sorted(topics, key=lambda one: (-len(topics[one]), one))[:at_most] if standing else ():
         counts = Counter(standing.get(command) for command, tool in tool_of.items() if tool in topics[topic])

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import networkx as nx
 
+from workbench.kg.build import related
 from workbench.kg.edam import EDAM_ID
 from workbench.kg.names import plain_name
 
@@ -194,11 +195,10 @@ def _command_matches(
             names[own].update((attributes["name"], node.split(":", 1)[1], *attributes.get("aliases", ())))
     alike: defaultdict[tuple[Place, tuple[str, ...]], list[Place]] = defaultdict(list)
     for index, graph in enumerate(graphs):
-        for command, tool, relation in graph.edges(keys=True):
-            if relation == "command_of":
-                own = tools.get((index, tool), (index, tool))
-                words = sub_command(graph.nodes[command]["name"].split(" (")[0], names[own])
-                alike[own, words].append((index, command))
+        for command, owner in related(graph, "command_of"):
+            own = tools.get((index, owner), (index, owner))
+            words = sub_command(graph.nodes[command]["name"].split(" (")[0], names[own])
+            alike[own, words].append((index, command))
     for (tool, words), places in sorted(alike.items()):
         first, *others = sorted(set(places))
         seen = {_origin(first)}

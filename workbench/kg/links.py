@@ -15,6 +15,7 @@ from typing import Any
 
 import networkx as nx
 
+from workbench.kg.build import related
 from workbench.kg.port import COMPANION, MAIN, OPTIONAL
 
 TABLES = frozenset(
@@ -27,7 +28,8 @@ REFERENCES = frozenset(("format_1929", "format_2306", "format_1975", "format_197
 """FASTA, GTF, GFF3, GFF2, GFF."""
 INDEXES = frozenset(("format_3326", "data_0955", "data_3210"))
 """Data index format, data index, genome index."""
-_INTO, _OUT = ("input", "input_data"), ("output", "output_data", "download_from")
+INTO, OUT = ("input", "input_data"), ("output", "output_data", "download_from")
+"""Relations that say what a command takes, and what a command or source gives."""
 
 
 @dataclass(frozen=True)
@@ -68,22 +70,19 @@ class Links:
 
     def __init__(self, graph: nx.MultiDiGraph):
         self._axes: Mapping[str, str] = graph.graph.get("states", {})
-        self._is_a = nx.DiGraph(
-            (head, tail) for head, tail, key in graph.edges(keys=True) if key in ("format_is_a", "data_is_a")
-        )
+        self._is_a = nx.DiGraph(related(graph, "format_is_a", "data_is_a"))
         self._above: dict[str, frozenset[str]] = {}
         holds: defaultdict[str, set[str]] = defaultdict(set)
-        for head, tail, key in graph.edges(keys=True):
-            if key == "encodes":
-                holds[head].add(tail)
+        for format, kind in related(graph, "encodes"):
+            holds[format].add(kind)
         self._holds = {format: frozenset(kinds) for format, kinds in holds.items()}
         into: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
         out: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
         for head, tail, key, attributes in graph.edges(keys=True, data=True):
             for number in attributes.get("ports") or [-1]:
-                if key in _INTO:
+                if key in INTO:
                     into[tail, number].add(head)
-                elif key in _OUT:
+                elif key in OUT:
                     out[head, number].add(tail)
         self._known: dict[Flow, Flow] = {}  # one object for what is equal
         self._made = cache(self._make)

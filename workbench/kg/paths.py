@@ -9,7 +9,7 @@ import networkx as nx
 
 Path = tuple[str, ...]  # node ids from source to target
 
-FLOW_RELATIONS = ("download_from", "input", "output", "output_data")
+FLOW_RELATIONS = ("download_from", "input", "output", "output_data")  # they carry data, in the direction it flows
 SHOWCASE = (  # from SRA reads to annotated transcripts; where several commands are named, any one of them will do
     ("source:sra",),
     ("command:fasterq-dump",),
@@ -50,20 +50,16 @@ def commands_of(path: Iterable[str]) -> Path:
     return tuple(node for node in path if node.startswith("command:"))
 
 
-def shortest_toolchains(
-    flow: nx.DiGraph, source: str, target: str, *, limit: int = 10, backend: str | None = None
-) -> list[Path]:
+def shortest_toolchains(flow: nx.DiGraph, source: str, target: str, *, limit: int = 10) -> list[Path]:
     """Up to `limit` shortest node paths from source to target, sorted; empty when there is none.
 
-    backend: name of the installed networkx backend that shall do the search. Raises `PathError` for a node that does
-    not lie on the data flow.
+    Raises `PathError` for a node that does not lie on the data flow.
     """
     for node in (source, target):
         _check_node(flow, node)
-    if not nx.has_path(flow, source, target, backend=backend):
+    if not nx.has_path(flow, source, target):
         return []
-    paths = nx.all_shortest_paths(flow, source, target, backend=backend)
-    return sorted(tuple(path) for path in islice(paths, limit))
+    return sorted(map(tuple, islice(nx.all_shortest_paths(flow, source, target), limit)))
 
 
 def chain_through(flow: nx.DiGraph, stops: Sequence[str]) -> Path:
@@ -106,14 +102,11 @@ def showcase(graph: nx.MultiDiGraph) -> list[Path]:
     return sorted(chains)
 
 
-def reachable_targets(flow: nx.DiGraph, *, backend: str | None = None) -> dict[str, list[str]]:
-    """Source -> the formats and data that can be made from it, sorted; what it delivers itself does not count.
-
-    backend: as in `shortest_toolchains`.
-    """
+def reachable_targets(flow: nx.DiGraph) -> dict[str, list[str]]:
+    """Source -> the formats and data that can be made from it, sorted; what it delivers itself does not count."""
     sources = sorted(node for node, kind in flow.nodes(data="type") if kind == "source")
     ends = {node for node, kind in flow.nodes(data="type") if kind in ("format", "data")}
-    return {s: sorted((nx.descendants(flow, s, backend=backend) & ends) - set(flow.successors(s))) for s in sources}
+    return {s: sorted((nx.descendants(flow, s) & ends) - set(flow.successors(s))) for s in sources}
 
 
 def dead_ends(flow: nx.DiGraph) -> list[str]:

@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 
 import networkx as nx
 
+from workbench.kg.build import related
 from workbench.kg.chains import Chain, Chains, is_a
 from workbench.kg.flows import Flows
 from workbench.kg.links import Flow, Links, fits
@@ -60,7 +61,7 @@ class Planner:
                 raise ValueError(f"costs: each must be above 0, got {cost!r} for {command!r}")
         self.graph, self.links = graph, Links(graph)
         self.commands = sorted(n for n, kind in graph.nodes(data="type") if kind == "command")
-        self._tool_of = {c: t for c, t, key in graph.edges(keys=True) if key == "command_of"}
+        self._tool_of = dict(related(graph, "command_of"))
         self.cost = self._costs() | dict(costs or {})
         self.flows = Flows(self.links, self.commands, self.cost)
         fetching = self._fetching()
@@ -143,10 +144,9 @@ class Planner:
 
     def _fetching(self) -> set[str]:
         """Commands of tools that retrieve data, and those that read only formats which such commands alone give."""
-        kinds = nx.DiGraph((t, h) for h, t, key in self.graph.edges(keys=True) if key == "operation_is_a")
+        kinds = nx.DiGraph((above, below) for below, above in related(self.graph, "operation_is_a"))
         retrieval = {RETRIEVAL, *(nx.descendants(kinds, RETRIEVAL) if RETRIEVAL in kinds else ())}
-        does = [(c, operation) for c, operation, key in self.graph.edges(keys=True) if key == "performs"]
-        tools = {self._tool_of.get(c, c) for c, operation in does if operation in retrieval}
+        tools = {self._tool_of.get(c, c) for c, operation in related(self.graph, "performs") if operation in retrieval}
         fetching = {c for c in self.commands if self._tool_of.get(c, c) in tools}
         given: defaultdict[str, set[bool]] = defaultdict(set)
         for command in self.commands:

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import networkx as nx
 import numpy as np
 
+from workbench.kg.build import related
 from workbench.kg.links import Links
 from workbench.kg.names import plain_name
 from workbench.stats import Proportion, proportion
@@ -81,7 +82,7 @@ def known_links(
     paths: Iterable[Sequence[str]], graph: nx.MultiDiGraph, published: set[Pair], *, often: int = 5
 ) -> Known:
     """How many links, from a command to the next one of a path, join tools that a published workflow joins."""
-    tool_of = {command: tool for command, tool, key in graph.edges(keys=True) if key == "command_of"}
+    tool_of = dict(related(graph, "command_of"))
     tools = ([tool_of[node] for node in path if node in tool_of] for path in paths)
     found = Counter(link for chain in tools for link in pairwise(chain))
     every = list(found.elements())
@@ -95,9 +96,9 @@ class Rate(NamedTuple):
     level: str
     pairs: str
     share: float
+    n: int
     low: float
     high: float
-    n: int
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Plausibility:
 
     def __init__(self, graph: nx.MultiDiGraph):
         self.links = Links(graph)
-        self.tool_of = {c: t for c, t, key in graph.edges(keys=True) if key == "command_of"}
+        self.tool_of = dict(related(graph, "command_of"))
         self.commands_of: defaultdict[str, list[str]] = defaultdict(list)
         for command, tool in self.tool_of.items():
             self.commands_of[tool].append(command)
@@ -193,8 +194,7 @@ def check(
 def _rates(plausible: Plausibility, pairs: Mapping[str, list[Pair]], level: str) -> Iterator[Rate]:
     for kind, some in pairs.items():
         if some:
-            cell = proportion(np.array([plausible.accepts(link, level=level) for link in some]))
-            yield Rate(level, kind, cell.share, cell.low, cell.high, cell.n)
+            yield Rate(level, kind, *proportion([plausible.accepts(link, level=level) for link in some]))
 
 
 def _drawn(

@@ -90,13 +90,8 @@ def _attributes(relation: str, known: _Facts) -> dict[str, Any]:
 
 
 def _chain(chain: Toolchain) -> dict[str, Any]:
-    return {
-        "id": chain.id,
-        "name": chain.name,
-        "commands": list(chain.commands),
-        "links": [list(link) for link in chain.links],
-        **chain.source._asdict(),
-    }
+    what = {"id": chain.id, "name": chain.name, "commands": list(chain.commands)}
+    return {**what, "links": [list(link) for link in chain.links], **chain.source._asdict()}
 
 
 def _add_chain(chains: dict[str, Toolchain], chain: Toolchain, spot: Spot) -> None:

@@ -92,7 +92,7 @@ def _portal(
     untold = Report().at("")  # what is odd is told once, where the command was read
     ports = [port for place, one in functions[:MAX_FUNCTIONS] for port in _ports(one.get("output"), place.at("output"))]
     made = Node(f"source:{node.partition(':')[2]}", "source", text(record.get("name"), untold) or node)
-    yield from source_items(made, ports, source, [untold] * len(ports), vocabulary)
+    yield from source_items(made, ports, source, untold, vocabulary)
 
 
 def _ports(value: object, spot: Spot) -> list[Port]:

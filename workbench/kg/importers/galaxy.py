@@ -120,8 +120,7 @@ def _source(
     if node == "source:":
         return spot.dropped("source without an id", short)
     name = text(root.get("name"), spot.at("@name")) or short
-    spots = [spot.at("outputs", number) for number in range(len(outputs))]
-    yield from source_items(Node(node, "source", name), outputs, origin, spots, vocabulary)
+    yield from source_items(Node(node, "source", name), outputs, origin, spot, vocabulary)
     return None
 
 

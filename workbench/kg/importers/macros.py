@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 from defusedxml.ElementTree import parse
 
 from workbench.artifacts.extras import install_command
@@ -43,7 +44,7 @@ def expanded(path: Path, root: Path) -> Any:
         command = install_command("galaxy")
         raise RegistryError(f"importing Galaxy tools needs galaxy-tool-util; install it with: {command}") from problem
     trees = list(_trees(path, root))
-    if _bound(trees) > MAX_EXPANDED:
+    if _Bound(trees).of_tool() > MAX_EXPANDED:
         raise Refused(f"macros that expand to more than {MAX_EXPANDED} characters")
     try:
         with quiet("galaxy"):
@@ -64,7 +65,7 @@ def _trees(path: Path, root: Path) -> Iterator[Any]:
     """The tool and everything it imports, each file once; imports are relative to the tool's folder."""
     base, inside = path.parent, root.resolve()
     waiting, seen = [path], {path.resolve()}
-    open_: dict[Path, set[Path]] = {}
+    open_ = nx.DiGraph()
     for file in waiting:
         tree = _parsed(file)
         yield tree
@@ -74,23 +75,14 @@ def _trees(path: Path, root: Path) -> Iterator[Any]:
                 raise Refused(f"imports a file outside the folder: {given[:80]!r}")
             if not target.is_file():
                 raise Refused(f"imports a file that is missing: {given[:80]!r}")
-            open_.setdefault(file.resolve(), set()).add(target)
+            open_.add_edge(file.resolve(), target)
             if target not in seen:
                 seen.add(target)
                 waiting.append(target)
             if len(waiting) > MAX_FILES:
                 raise Refused(f"imports more than {MAX_FILES} files")
-    _refuse_cycles(open_)
-
-
-def _refuse_cycles(imports: dict[Path, set[Path]]) -> None:
-    left = dict(imports)
-    while left:
-        free = [file for file, targets in left.items() if not targets & left.keys()]
-        if not free:
-            raise Refused("imports in a circle")
-        for file in free:
-            del left[file]
+    if not nx.is_directed_acyclic_graph(open_):
+        raise Refused("imports in a circle")
 
 
 def _parsed(path: Path) -> Any:
@@ -118,13 +110,9 @@ def _imports(tree: Any) -> Iterator[str]:
         yield from (element.text for element in place.findall("import") if element.text)
 
 
-def _bound(trees: list[Any]) -> float:
-    """The most characters an expansion can give, from sizes alone."""
-    return _Bound(trees).of_tool()
-
-
 class _Bound:
-    """Sizes of macros: of an `expand`, its macro's size and, as often as that has a `yield`, its children's."""
+    """The most characters an expansion can give, from sizes alone: of an `expand`, its macro's size and, as often as
+    that has a `yield`, its children's."""
 
     def __init__(self, trees: list[Any]) -> None:
         self.tool = trees[0]

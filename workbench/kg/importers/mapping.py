@@ -96,7 +96,8 @@ def words(mapping: Mapping[str, Any] | Words | None, schema: Schema | None = Non
     if isinstance(mapping, Words):
         return mapping
     mapping = mapping or {}
-    _known(mapping, KEYS, "mapping")
+    if unknown := [key for key in mapping if key not in KEYS]:
+        raise RegistryError(f"mapping: unknown key {unknown[0]!r}; the keys are {', '.join(KEYS)}")
     types = {plain_key(name): name for name in ENTITY_TYPES}
     ways = {plain_key(name): Way(name, ends=ends) for name, ends in RELATIONS.items()}
     if schema:
@@ -150,12 +151,6 @@ def _load(path: str | Path) -> dict[str, Any]:
     return value
 
 
-def _known(given: Mapping[str, Any], keys: tuple[str, ...], what: str) -> None:
-    for key in given:
-        if key not in keys:
-            raise RegistryError(f"{what}: unknown key {key!r}; the keys are {', '.join(keys)}")
-
-
 def _pairs(given: Mapping[str, Any], key: str) -> Iterator[tuple[str, Any]]:
     value = given.get(key) or {}
     if not isinstance(value, Mapping):
@@ -170,12 +165,9 @@ def _one_of(value: Any, known: Any, key: str) -> str:
 
 
 def _way(value: Any, key: str) -> Way:
-    if isinstance(value, Mapping):
-        reverse = str(value.get("reverse", False)).lower() == "true"
-        name = _one_of(value.get("relation"), RELATIONS, key)
-        return Way(name, reverse, RELATIONS[name])
-    name = _one_of(value, RELATIONS, key)
-    return Way(name, ends=RELATIONS[name])
+    given = value if isinstance(value, Mapping) else {"relation": value}
+    name = _one_of(given.get("relation"), RELATIONS, key)
+    return Way(name, str(given.get("reverse", False)).lower() == "true", RELATIONS[name])
 
 
 def _domain_way(schema: Schema, word: str) -> Way:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -82,16 +82,7 @@ def tool_items(tool: Tool, source: Provenance, spot: Spot, vocabulary: Vocabular
     node = tool_id(tool.id, spot.at("id"))
     if not node:
         return
-    attributes: dict[str, Any] = {
-        "biotools_id": text(tool.biotools_id, spot.at("biotools_id")),
-        "homepage": _url(tool.homepage, spot.at("homepage")),
-        "download": _url(tool.download, spot.at("download")),
-        "license": licence_id(tool.license, spot.at("license")),
-        "packages": texts(tool.packages, spot.at("packages")),
-        "doi": list(_dois(tool.doi, spot.at("doi"))),
-        "aliases": texts(tool.aliases, spot.at("aliases")),
-        "listed": texts(tool.listed, spot.at("listed")),
-    }
+    attributes = {key: read(getattr(tool, key), spot.at(key)) for key, read in READ.items()}
     name = text(tool.name, spot.at("name")) or node.partition(":")[2]
     yield Node(node, "tool", name, {key: value for key, value in attributes.items() if value})
     if attributes["license"]:
@@ -125,12 +116,12 @@ def command_items(
 
 
 def source_items(
-    node: Node, ports: Sequence[Port], source: Provenance, spots: Sequence[Spot], vocabulary: Vocabulary
+    node: Node, ports: Sequence[Port], source: Provenance, spot: Spot, vocabulary: Vocabulary
 ) -> Iterator[Item]:
-    """A source's node and what it delivers. spots: a place for each port."""
+    """A source's node and what it delivers."""
     yield node
-    for port, spot in zip(ports, spots, strict=True):
-        for term in port_terms(port, spot, vocabulary):
+    for number, port in enumerate(ports):
+        for term in port_terms(port, spot.at("outputs", number), vocabulary):
             yield from own_term_items(term, source)
             yield FactItem(node.id, "download_from", term.id, source)
 
@@ -194,9 +185,17 @@ def _url(value: object, spot: Spot) -> str:
     return url
 
 
-def _dois(value: object, spot: Spot) -> Iterator[str]:
+def _dois(value: object, spot: Spot) -> list[str]:
+    found = []
     for doi in texts(value, spot):
         if match := _DOI.search(doi):
-            yield match[0].lower()
+            found.append(match[0].lower())
         else:
             spot.dropped("not a DOI", doi)
+    return found
+
+
+READ: dict[str, Callable[[object, Spot], Any]] = {  # attribute of a tool -> how what the registry writes is read
+    "biotools_id": text, "homepage": _url, "download": _url, "license": licence_id, "packages": texts, "doi": _dois,
+    "aliases": texts, "listed": texts,
+}  # fmt: skip

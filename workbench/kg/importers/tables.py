@@ -126,8 +126,7 @@ def _source(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Itera
     name = text(record.get("name"), spot.at("name")) or short
     made = Node(f"source:{node}", "source", name, {key: value for key, value in links.items() if value})
     ports = _ports(record.get("outputs"), spot.at("outputs"))
-    spots = [spot.at("outputs", number) for number in range(len(ports))]
-    yield from source_items(made, ports, source, spots, vocabulary)
+    yield from source_items(made, ports, source, spot, vocabulary)
     return None
 
 
