@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from tiny_chain import write_notebooks
 
 import workbench
 from workbench.artifacts import runs
+from workbench.artifacts.extras import this_command
 from workbench.cli import main, screen
 from workbench.headless import chain
 from workbench.report import write
@@ -118,6 +120,37 @@ def test_quiet_leaves_the_answers(capsys: pytest.CaptureFixture) -> None:
     assert told[()] == told["--quiet",] != ""
     records = [json.loads(line) for line in told["--log", "json", "--quiet"].splitlines()]
     assert "\n".join(record["message"] for record in records) + "\n" == told[()]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("workbench ver", "verify version"), ("workbench kg i", "import"), ("workbench run --fr", "--fresh")],
+)
+def test_bash_completes_commands_and_options(typed: str, completed: str, capsys: pytest.CaptureFixture) -> None:
+    assert main(["completion", "bash"]) == 0
+    words = typed.split()
+    ask = f"COMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}; _shtab_workbench; echo ${{COMPREPLY[@]}}"
+    script = f"{capsys.readouterr().out}\n{ask}\ncomplete -p workbench"
+    answer, declared = subprocess.check_output(["bash", "-c", script], text=True).splitlines()
+    assert sorted(answer.split()) == completed.split() and "-o default" in declared
+
+
+def test_a_command_is_told_as_it_can_be_typed_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "project" / ".venv" / "bin" / "workbench"
+    script.parent.mkdir(parents=True)
+    (tmp_path / "project" / "notebooks").mkdir()
+    monkeypatch.setattr(sys, "executable", str(script.with_name("python")))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path / "project")
+    assert this_command() == f"{Path('.venv', 'bin', 'python')} -m workbench"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    assert this_command() == str(Path(".venv", "bin", "workbench"))
+    monkeypatch.chdir("notebooks")
+    assert this_command() == str(script)
+    monkeypatch.setenv("PATH", str(script.parent))  # the environment is active
+    assert this_command() == "workbench"
 
 
 TABLE = str(Path(workbench.__file__).parent / "data" / "biotoolkg")

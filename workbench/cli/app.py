@@ -1,4 +1,4 @@
-"""`python -m workbench app`: the mask explorer of a run as a page of its own, without code, behind a token."""
+"""`workbench app`: the mask explorer of a run as a page of its own, without code, behind a token."""
 
 from __future__ import annotations
 

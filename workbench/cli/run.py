@@ -1,4 +1,4 @@
-"""`python -m workbench run`: the notebooks in order, and the report."""
+"""`workbench run`: the notebooks in order, and the report."""
 
 from __future__ import annotations
 
