@@ -1,7 +1,7 @@
 """What the site is made of beside its pages of markdown: lessons, reference, tables; and a check of every link.
 
-Lessons are the executed notebooks of a finished run (`WORKBENCH_DOCS_RUN`), or their sources where there is none: nothing
-is executed here. The reference lists what each room offers, read from the sources: nothing is imported.
+Lessons are the executed notebooks of a finished run (`WORKBENCH_DOCS_RUN`), or their sources where there is none:
+nothing is executed here. The reference lists what each room offers, read from the sources: nothing is imported.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ def _about(result: dict[str, Any]) -> str:
     how = " (`--quick`)" if result["quick"] else ""
     return (
         f"Measured{how} on {cases} held-out case{'s' * (cases > 1)} of a default run, model `{result['model']}`, "
-        f"{result['device']}, {result['threads']} thread, {packages}. Means over cases, of seconds the median; intervals are in the file."
+        f"{result['device']}, {result['threads']} thread, {packages}. Means over "
+        "cases, of seconds the median; intervals are in the file."
     )
 
 

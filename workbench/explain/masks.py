@@ -28,7 +28,12 @@ Listener = Callable[[dict[str, float]], None]
 
 @dataclass(frozen=True)
 class Masks:
-    """Learned degrees of removal of one case, m = sigma(theta) in (0, 1), and how the learning went."""
+    """Learned degrees of removal of one case, m = sigma(theta) in (0, 1), and how the learning went.
+
+    Examples:
+        >>> Masks(np.array([0.1, 0.9]), np.array([0.5])).order.tolist()
+        [1, 2, 0]
+    """
 
     nodes: np.ndarray  # (V,) float64, in the order of case.nodes
     edges: np.ndarray  # (E,) float64, in the order of case.facts

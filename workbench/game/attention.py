@@ -67,6 +67,11 @@ def rollout(weights: torch.Tensor, start: torch.Tensor | None = None) -> torch.T
     weights: (layers, tokens, tokens), mean over the heads, first layer first; the identity is the residual stream.
     start: (k, tokens), rows that sum to 1; None: every token by itself. Rows of the result sum to 1.
     Source: Abnar, Zuidema 2020, arXiv:2005.00928, section 3.
+
+    Examples:
+        >>> looks_back = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])  # one layer: both tokens look at the first
+        >>> rollout(looks_back).tolist()
+        [[1.0, 0.0], [0.5, 0.5]]
     """
     identity = torch.eye(weights.shape[-1], dtype=weights.dtype, device=weights.device)
     rows = identity if start is None else start
@@ -92,7 +97,17 @@ def token_attention(
 
 
 def element_attention(case: Case, facts: np.ndarray) -> np.ndarray:
-    """Attention (facts,) as attention of the elements (n,), nodes first: a node gets the mean of its facts."""
+    """Attention (facts,) as attention of the elements (n,), nodes first: a node gets the mean of its facts.
+
+    Examples:
+        >>> from workbench.cases import Fact
+        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
+        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
+        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
+        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> element_attention(case, np.array([0.2, 0.4, 0.0])).round(6).tolist()
+        [0.2, 0.3, 0.2, 0.0, 0.2, 0.4, 0.0]
+    """
     nodes = [np.mean([a for f, a in zip(case.facts, facts, strict=True) if n in (f.head, f.tail)]) for n in case.nodes]
     return np.concatenate([np.asarray(nodes, dtype=float), facts])
 

@@ -115,7 +115,12 @@ def _unit_of(module: str, unit: str) -> str:
 
 
 def part_name(module: str, k: int) -> str:
-    """The name of rank-one part k of a module's update."""
+    """The name of rank-one part k of a module's update.
+
+    Examples:
+        >>> part_name("model.layers.0.self_attn.q_proj", 3)
+        'model.layers.0.self_attn.q_proj #3'
+    """
     return f"{module} #{k}"
 
 

@@ -17,7 +17,17 @@ MOST_CHAINS = 64  # of one case, the shortest
 
 def allowed_chains(case: Case) -> list[tuple[str, ...]]:
     """Node paths from the source along the facts shown, through a command or more to whatever is no command; the
-    shortest first, `MOST_CHAINS` at most, and always the case's own where its facts are shown."""
+    shortest first, `MOST_CHAINS` at most, and always the case's own where its facts are shown.
+
+    Examples:
+        >>> from workbench.cases import Fact
+        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
+        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
+        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
+        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> allowed_chains(case)
+        [('source:sra', 'format_1930', 'command:star', 'format_2572')]
+    """
     shown = nx.DiGraph((fact.head, fact.tail) for fact in case.facts)
     ends = [node for node in shown if not node.startswith("command:") and node != case.source]
     paths = nx.all_simple_paths(shown, case.source, ends) if case.source in shown else []

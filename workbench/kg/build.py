@@ -106,7 +106,14 @@ def _check_edge(graph: nx.MultiDiGraph, fact: Fact, relation: object, relations:
 
 
 def facts_table(graph: nx.MultiDiGraph) -> list[Fact]:
-    """Every edge as (head, relation, tail), sorted."""
+    """Every edge as (head, relation, tail), sorted.
+
+    Examples:
+        >>> graph = nx.MultiDiGraph()
+        >>> _ = graph.add_edge("source:sra", "format_1930", key="download_from")
+        >>> facts_table(graph)
+        [('source:sra', 'download_from', 'format_1930')]
+    """
     return sorted((head, relation, tail) for head, tail, relation in graph.edges(keys=True))
 
 

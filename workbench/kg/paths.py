@@ -46,7 +46,12 @@ def flow_graph(graph: nx.MultiDiGraph) -> nx.DiGraph:
 
 
 def commands_of(path: Iterable[str]) -> Path:
-    """The toolchain of a path: its commands in order."""
+    """The toolchain of a path: its commands in order.
+
+    Examples:
+        >>> commands_of(["source:sra", "format_1930", "command:star", "format_2572"])
+        ('command:star',)
+    """
     return tuple(node for node in path if node.startswith("command:"))
 
 
@@ -57,6 +62,11 @@ def shortest_toolchains(
 
     backend: name of the installed networkx backend that shall do the search. Raises `PathError` for a node that does
     not lie on the data flow.
+
+    Examples:
+        >>> flow = nx.DiGraph([("source:sra", "f:FASTQ"), ("f:FASTQ", "command:star"), ("command:star", "f:BAM")])
+        >>> shortest_toolchains(flow, "source:sra", "f:BAM")
+        [('source:sra', 'f:FASTQ', 'command:star', 'f:BAM')]
     """
     for node in (source, target):
         _check_node(flow, node)
@@ -71,6 +81,11 @@ def chain_through(flow: nx.DiGraph, stops: Sequence[str]) -> Path:
 
     Where two stops share several formats the first one not yet on the path is taken. Raises `PathError` for a node
     that is missing and for two stops that share no format.
+
+    Examples:
+        >>> flow = nx.DiGraph([("source:sra", "f:FASTQ"), ("f:FASTQ", "command:star"), ("command:star", "f:BAM")])
+        >>> chain_through(flow, ["source:sra", "command:star"])
+        ('source:sra', 'f:FASTQ', 'command:star')
     """
     for stop in stops:
         _check_node(flow, stop)
@@ -117,7 +132,15 @@ def reachable_targets(flow: nx.DiGraph, *, backend: str | None = None) -> dict[s
 
 
 def dead_ends(flow: nx.DiGraph) -> list[str]:
-    """Commands that no chain from a source reaches, sorted."""
+    """Commands that no chain from a source reaches, sorted.
+
+    Examples:
+        >>> flow = nx.DiGraph([("source:sra", "f:FASTQ"), ("f:FASTQ", "command:star"), ("f:WIG", "command:plot")])
+        >>> for node in flow:
+        ...     flow.nodes[node]["type"] = node.split(":")[0]
+        >>> dead_ends(flow)
+        ['command:plot']
+    """
     reached = set().union(*(nx.descendants(flow, s) for s, kind in flow.nodes(data="type") if kind == "source"))
     return sorted(node for node, kind in flow.nodes(data="type") if kind == "command" and node not in reached)
 

@@ -89,7 +89,13 @@ def _text(record: dict[str, Any], key: str) -> str:
 
 
 def summary(graph: nx.MultiDiGraph) -> dict[str, int]:
-    """The counts a manifest records: tools, commands, sources, entity_types, relation_types, facts, nodes."""
+    """The counts a manifest records: tools, commands, sources, entity_types, relation_types, facts, nodes.
+
+    Examples:
+        >>> found = summary(load_graph("mediakg").graph)
+        >>> found["commands"] > 0 and found["facts"] > found["nodes"]
+        True
+    """
     types = Counter(nx.get_node_attributes(graph, "type").values())
     return {
         "tools": types["tool"],
@@ -103,7 +109,12 @@ def summary(graph: nx.MultiDiGraph) -> dict[str, int]:
 
 
 def relation_counts(graph: nx.MultiDiGraph) -> dict[str, int]:
-    """Facts per relation, most frequent first."""
+    """Facts per relation, most frequent first.
+
+    Examples:
+        >>> "input" in relation_counts(load_graph("mediakg").graph)
+        True
+    """
     return dict(Counter(relation for *_, relation in graph.edges(keys=True)).most_common())
 
 
@@ -111,6 +122,10 @@ def degree_statistics(graph: nx.MultiDiGraph) -> list[dict[str, Any]]:
     """One row per entity type that occurs: nodes, and median, mean, highest in- and out-degree (facts per node).
 
     `hub` names the node of the highest total degree.
+
+    Examples:
+        >>> {"tool", "command", "format"} <= {row["type"] for row in degree_statistics(load_graph("mediakg").graph)}
+        True
     """
     rows = []
     for kind in ENTITY_TYPES:
@@ -162,6 +177,10 @@ def load_graph(place: str | Path | Traversable | None = None) -> Given:
 
     None takes the table of the package; the name of a folder in the package's data (`mediakg`) takes that. Raises what
     the reader of each raises: `TableError`, `GraphError`, `FileNotFoundError`.
+
+    Examples:
+        >>> load_graph("mediakg").kind
+        'triples'
     """
     shipped = Path(str(default_folder())).parent
     if place is None:
@@ -182,7 +201,12 @@ SHIPPED = ("biotoolkg", "mediakg")  # folders of the package's data that hold a 
 
 
 def commands_table(graph: nx.MultiDiGraph) -> list[dict[str, str]]:
-    """A row per command, sorted: its name and the names of its tool, what it does, reads and writes, parted by `|`."""
+    """A row per command, sorted: its name and the names of its tool, what it does, reads and writes, parted by `|`.
+
+    Examples:
+        >>> "pandoc -t latex" in {row["command"] for row in commands_table(load_graph("mediakg").graph)}
+        True
+    """
     cells: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     names = dict(graph.nodes(data="name"))
     for head, tail, relation in graph.edges(keys=True):

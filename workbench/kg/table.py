@@ -58,6 +58,11 @@ def read_table(folder: Folder | None = None, *, edam: Edam | None = None) -> Tab
 
     Raises `TableError` with the first broken rule: the form of the files first, then their content, both in the order
     terms, formats, tools, commands, sources.
+
+    Examples:
+        >>> table = read_table()
+        >>> len(table.tools) > 100, "hisat2" in {tool.name.lower() for tool in table.tools}
+        (True, True)
     """
     content = read_bytes(_place(folder))
     rows = {file: parse(file, content[file]) if file in content else [] for file in FILES}

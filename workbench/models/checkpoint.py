@@ -232,5 +232,10 @@ def silent() -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, shortened."""
+    """The first line of an error's text, shortened.
+
+    Examples:
+        >>> first_line(ValueError("first\\nand more"))
+        'first'
+    """
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

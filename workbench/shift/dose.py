@@ -98,6 +98,12 @@ def over_cases(
     high, n`.
 
     A case counts once: the rows it has in a group are averaged first.
+
+    Examples:
+        >>> columns = {"dose": [0, 0, 1, 1], "case": ["a", "b", "a", "b"], "value": [0.0, 2.0, 1.0, 3.0]}
+        >>> table = pd.DataFrame(columns)
+        >>> over_cases(table, ["dose"], value="value", rng=np.random.default_rng(0))[["dose", "mean", "n"]].values.tolist()
+        [[0.0, 1.0, 2.0], [1.0, 2.0, 2.0]]
     """
     means = table.groupby([*by, "case"], sort=False)[value].mean()
     rows = []

@@ -110,6 +110,11 @@ def collate(rows: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.T
     `logits_to_keep` (kept,) are the positions whose next token has a label in some row; logits are computed there only,
     which spares the vocabulary at prompt tokens. `labels` and `shift_labels` (rows, kept) are those next tokens; the
     loss skips -100.
+
+    Examples:
+        >>> batch = collate([{"input_ids": [1, 2, 3], "labels": [-100, -100, 3]}, {"input_ids": [4, 5], "labels": [-100, 5]}], 0)
+        >>> batch["input_ids"].tolist(), batch["attention_mask"].tolist()
+        ([[1, 2, 3], [4, 5, 0]], [[1, 1, 1], [1, 1, 0]])
     """
     width = max(len(r["input_ids"]) for r in rows)
     ids = torch.full((len(rows), width), pad)

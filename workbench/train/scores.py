@@ -16,7 +16,14 @@ from workbench.train.madeup import renamed
 
 
 def is_valid(path: Sequence[str], case: Case, edges: set[tuple[str, str]]) -> bool:
-    """Right start, right end, and every step a known edge."""
+    """Right start, right end, and every step a known edge.
+
+    Examples:
+        >>> case = Case("one", "source:sra", "format_2572", (), (), {})
+        >>> edges = {("source:sra", "command:star"), ("command:star", "format_2572")}
+        >>> is_valid(["source:sra", "command:star", "format_2572"], case, edges), is_valid(["source:sra"], case, edges)
+        (True, False)
+    """
     steps = list(itertools.pairwise(path))
     return bool(steps) and path[0] == case.source and path[-1] == case.target and edges.issuperset(steps)
 
@@ -80,7 +87,13 @@ def shares_right(
     answers: Sequence[Mapping[str, Any]], *, by: Sequence[str] = ("split", "model", "share")
 ) -> list[dict[str, Any]]:
     """Records of `score` as shares of cases: one row for every `metric`, `exact` and `valid`, and combination of the
-    fields `by`, in the order of first mention, with `mean`, `low`, `high` (95 %, Wilson 1927) and `n`."""
+    fields `by`, in the order of first mention, with `mean`, `low`, `high` (95 %, Wilson 1927) and `n`.
+
+    Examples:
+        >>> answers = [{"split": "held_out", "exact": True, "valid": True}, {"split": "held_out", "exact": False, "valid": True}]
+        >>> [(row["metric"], row["mean"], row["n"]) for row in shares_right(answers, by=["split"])]
+        [('exact', 0.5, 2), ('valid', 1.0, 2)]
+    """
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for answer in answers:
         groups.setdefault(tuple(answer[field] for field in by), []).append(answer)
