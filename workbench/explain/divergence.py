@@ -119,7 +119,7 @@ def jensen_shannon(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
 
     Examples:
         >>> p, q = torch.tensor([[0.9, 0.1], [0.1, 0.9]]).log()
-        >>> round(float(jensen_shannon(p, q)), 4), float(jensen_shannon(p, p))
+        >>> round(float(jensen_shannon(p, q)), 4), round(float(jensen_shannon(p, p)), 4)
         (0.3681, 0.0)
     """
     middle = torch.logaddexp(p, q) - math.log(2)

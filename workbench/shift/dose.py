@@ -102,8 +102,9 @@ def over_cases(
     Examples:
         >>> columns = {"dose": [0, 0, 1, 1], "case": ["a", "b", "a", "b"], "value": [0.0, 2.0, 1.0, 3.0]}
         >>> table = pd.DataFrame(columns)
-        >>> over_cases(table, ["dose"], value="value", rng=np.random.default_rng(0))[["dose", "mean", "n"]].values.tolist()
-        [[0.0, 1.0, 2.0], [1.0, 2.0, 2.0]]
+        >>> found = over_cases(table, ["dose"], value="value", rng=np.random.default_rng(0))
+        >>> found["mean"].tolist(), found["n"].tolist()
+        ([1.0, 2.0], [2, 2])
     """
     means = table.groupby([*by, "case"], sort=False)[value].mean()
     rows = []

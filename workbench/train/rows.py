@@ -112,7 +112,8 @@ def collate(rows: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.T
     loss skips -100.
 
     Examples:
-        >>> batch = collate([{"input_ids": [1, 2, 3], "labels": [-100, -100, 3]}, {"input_ids": [4, 5], "labels": [-100, 5]}], 0)
+        >>> rows = [{"input_ids": [1, 2, 3], "labels": [-100, -100, 3]}, {"input_ids": [4, 5], "labels": [-100, 5]}]
+        >>> batch = collate(rows, 0)
         >>> batch["input_ids"].tolist(), batch["attention_mask"].tolist()
         ([[1, 2, 3], [4, 5, 0]], [[1, 1, 1], [1, 1, 0]])
     """

@@ -90,7 +90,7 @@ def shares_right(
     fields `by`, in the order of first mention, with `mean`, `low`, `high` (95 %, Wilson 1927) and `n`.
 
     Examples:
-        >>> answers = [{"split": "held_out", "exact": True, "valid": True}, {"split": "held_out", "exact": False, "valid": True}]
+        >>> answers = [{"split": "held_out", "exact": exact, "valid": True} for exact in (True, False)]
         >>> [(row["metric"], row["mean"], row["n"]) for row in shares_right(answers, by=["split"])]
         [('exact', 0.5, 2), ('valid', 1.0, 2)]
     """
