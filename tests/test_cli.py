@@ -182,12 +182,15 @@ def test_a_table_fits_the_screen_whole(monkeypatch: pytest.MonkeyPatch, capsys: 
         assert all(value in mine for value in row.values())
 
 
-def test_a_table_that_is_not_there_is_refused_before_any_notebook(
+def test_a_table_model_or_adapter_that_is_not_there_is_refused_before_any_notebook(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert main(["run", "--run-dir", str(tmp_path / "r"), "-p", "table", str(tmp_path / "nope")]) == 2
     assert "nope does not exist; give a folder of tables" in capsys.readouterr().err
     assert main(["run", "--run-dir", str(tmp_path / "r"), "--model", str(tmp_path / "nope")]) == 2
+    assert "nope' has no readable config: there is no such folder" in capsys.readouterr().err
+    assert main(["run", "--run-dir", str(tmp_path / "r"), "-p", "adapter", str(tmp_path / "nope")]) == 2
+    assert "does not exist; give the folder that PEFT saved the adapter in" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

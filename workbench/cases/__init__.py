@@ -212,7 +212,12 @@ def withhold(case: Case, share: float, *, rng: np.random.Generator, always_shown
 
 def mixed(cases: Sequence[Case]) -> list[Case]:
     """The cases in an order of chance, always the same one. The sampler puts chains of one length together, and where
-    the first few stand for all, there should be some of every length among them."""
+    the first few stand for all, there should be some of every length among them.
+
+    Examples:
+        >>> sorted(mixed(list("abc")), key=str)
+        ['a', 'b', 'c']
+    """
     return [cases[i] for i in np.random.default_rng(0).permutation(len(cases))]
 
 

@@ -26,6 +26,18 @@ def attention_received(
     layers, heads and the positions that predict the answer. Each is 0 or more, their sum 1 or less.
 
     answers: token ids per case (teacher-forced); None: those of the model's own greedy answer.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> (received,) = attention_received(Engine(load(names=names)), [case])
+        >>> received.shape, bool(0 < received.sum() <= 1)
+        ((3,), True)
     """
     return attention_measures(engine, cases, answers, ways=("mean",), adapter=adapter)["mean"]
 
@@ -41,6 +53,17 @@ def attention_measures(
     """Way of `WAYS` -> per case (facts,) float64, as `attention_received` gives the mean; one pass a case for all ways.
 
     ValueError: a way that does not exist.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> sorted(attention_measures(Engine(load(names=names)), [case]))
+        ['mean', 'rollout']
     """
     unknown = [way for way in ways if way not in WAYS]
     if unknown:
@@ -114,7 +137,21 @@ def element_attention(case: Case, facts: np.ndarray) -> np.ndarray:
 
 @contextlib.contextmanager
 def eager_attention(engine: Engine) -> Iterator[None]:
-    """Runs its block with the attention that can return its weights; the model's own setting comes back afterwards."""
+    """Runs its block with the attention that can return its weights; the model's own setting comes back afterwards.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> engine = Engine(load(names=names))
+        >>> with eager_attention(engine):
+        ...     engine.lm.model.config._attn_implementation
+        'eager'
+    """
     model = engine.lm.model
     before = model.config._attn_implementation
     model.set_attn_implementation("eager")

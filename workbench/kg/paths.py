@@ -30,6 +30,12 @@ def flow_graph(graph: nx.MultiDiGraph) -> nx.DiGraph:
 
     What a source delivers as `data` is left out: it needs no tool, and would make every question about that data empty.
     So are inputs that only go along (companions, such as an index, and what may be left out): no chain follows them.
+
+    Examples:
+        >>> from workbench.kg import load_graph
+        >>> flow = flow_graph(load_graph("mediakg").graph)
+        >>> {flow.nodes[node]["type"] for node in flow} <= {"source", "format", "command", "data"}
+        True
     """
     beside = {
         node: {*about.get("companion_ports", ()), *about.get("optional_ports", ())}
@@ -125,6 +131,12 @@ def reachable_targets(flow: nx.DiGraph, *, backend: str | None = None) -> dict[s
     """Source -> the formats and data that can be made from it, sorted; what it delivers itself does not count.
 
     backend: as in `shortest_toolchains`.
+
+    Examples:
+        >>> from workbench.kg import load_graph
+        >>> reached = reachable_targets(flow_graph(load_graph("mediakg").graph))
+        >>> all(source not in targets for source, targets in reached.items())
+        True
     """
     sources = sorted(node for node, kind in flow.nodes(data="type") if kind == "source")
     ends = {node for node, kind in flow.nodes(data="type") if kind in ("format", "data")}

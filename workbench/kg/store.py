@@ -29,7 +29,15 @@ HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def to_json(graph: nx.MultiDiGraph, path: str | Path) -> Path:
-    """Writes the graph as node-link JSON, at once or not at all; gives the path back."""
+    """Writes the graph as node-link JSON, at once or not at all; gives the path back.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = to_json(load_graph("mediakg").graph, Path(folder, "graph.json"))
+        ...     len(from_json(file)) == len(load_graph("mediakg").graph)
+        True
+    """
     nodes = [{"id": node, **attributes} for node, attributes in sorted(graph.nodes(data=True))]
     edges = [
         {"source": head, "target": tail, "key": key, **attributes}
@@ -44,6 +52,12 @@ def from_json(path: str | Path) -> nx.MultiDiGraph:
     """Reads a graph that `to_json` wrote and checks it against the schema.
 
     Raises `FileNotFoundError` when there is no such file and `GraphError` when it is not a graph of this schema.
+
+    Examples:
+        >>> from_json("none.json")
+        Traceback (most recent call last):
+            ...
+        FileNotFoundError: ...none.json...
     """
     path = Path(path)
     try:

@@ -87,7 +87,12 @@ def _descriptions(case: Case) -> list[tuple]:
 
 
 def measures_of(table: pd.DataFrame) -> list[str]:
-    """The names of the measures in a table of `Measurement.table`."""
+    """The names of the measures in a table of `Measurement.table`.
+
+    Examples:
+        >>> measures_of(pd.DataFrame(columns=[*DESCRIPTION, "attention"]))
+        ['attention']
+    """
     return [name for name in table.columns if name not in DESCRIPTION]
 
 

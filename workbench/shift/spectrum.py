@@ -25,7 +25,12 @@ Keep = Literal["norm", "spectrum"]
 
 
 class Directions(NamedTuple):
-    """Singular triplets, largest value first: left (out, k) and right (in, k) with orthonormal columns, values (k,)."""
+    """Singular triplets, largest value first: left (out, k) and right (in, k) with orthonormal columns, values (k,).
+
+    Examples:
+        >>> Directions(np.eye(2), np.array([2.0, 1.0]), np.eye(2)).first(1).values.tolist()
+        [2.0]
+    """
 
     left: np.ndarray
     values: np.ndarray
@@ -131,6 +136,12 @@ def spectra(adapter_folder: str | os.PathLike[str], *, more: bool = False) -> pd
 
     `singular_values` are float64 arrays, largest first. more: also the columns `MORE`, `effective_rank` and the
     arrays `energy`. Raises `AdapterError` for what is not plain LoRA.
+
+    Examples:
+        >>> from workbench.models import shipped
+        >>> table = spectra(shipped("whole"))
+        >>> len(table), table["projection"].nunique()  # seven projections in each of thirty layers
+        (210, 7)
     """
     rows = []
     for factors in read_factors(adapter_folder):

@@ -42,6 +42,19 @@ def score(
     """One record a case: `exact` (the toolchain is the case's) and `valid` (every step an edge of the graph).
 
     The same seed withholds the same facts, so that base and tuned are compared on the same prompts.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> edges = set(itertools.pairwise(path))
+        >>> (row,) = score(Engine(load(names=names)), [case], share=0.0, adapter=False, edges=edges, seed=0)
+        >>> row["exact"], row["withheld"]
+        (True, 0)
     """
     rng = np.random.default_rng(seed)
     shown = [withhold(c, share, rng=rng, always_shown=always_shown) for c in cases]
