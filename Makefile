@@ -2,6 +2,7 @@
 # make test    make the environment, run the checks and tests
 # make lab     open the notebooks in JupyterLab
 # make app     open the mask explorer of the run as a page
+# make docs    the documentation as a site in build/docs, with the lessons of the run where there is one
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ RUN_DIR ?= runs/$(if $(filter reader,$(MODEL)),demo,$(notdir $(MODEL:/=)))
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: install run test lab app
+.PHONY: install run test lab app docs
 
 install: $(STAMP)
 
@@ -26,7 +27,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 run: install
-	$(BIN)/python -m workbench run --run-dir "$(RUN_DIR)" $(if $(filter-out reader,$(MODEL)),--model "$(MODEL)")
+	$(BIN)/workbench run --run-dir "$(RUN_DIR)" $(if $(filter-out reader,$(MODEL)),--model "$(MODEL)")
 
 test: install
 	$(BIN)/python -m pytest
@@ -35,4 +36,9 @@ lab: install
 	$(BIN)/python -m jupyterlab --notebook-dir notebooks
 
 app: install
-	$(BIN)/python -m workbench app --run-dir "$(RUN_DIR)"
+	$(BIN)/workbench app --run-dir "$(RUN_DIR)"
+
+docs: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	WORKBENCH_DOCS_RUN="$(RUN_DIR)" $(BIN)/python -m mkdocs build --strict
+	@echo "the site is build/docs/index.html"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from tiny_chain import write_notebooks
 
 import workbench
 from workbench.artifacts import runs
+from workbench.artifacts.extras import this_command
 from workbench.cli import main, screen
 from workbench.headless import chain
 from workbench.report import write
@@ -120,6 +122,37 @@ def test_quiet_leaves_the_answers(capsys: pytest.CaptureFixture) -> None:
     assert "\n".join(record["message"] for record in records) + "\n" == told[()]
 
 
+@pytest.mark.skipif(shutil.which("bash") is None, reason="no bash here")
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("workbench ver", "verify version"), ("workbench kg i", "import"), ("workbench run --fr", "--fresh")],
+)
+def test_bash_completes_commands_and_options(typed: str, completed: str, capsys: pytest.CaptureFixture) -> None:
+    assert main(["completion", "bash"]) == 0
+    words = typed.split()
+    ask = f"COMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}; _shtab_workbench; echo ${{COMPREPLY[@]}}"
+    script = f"{capsys.readouterr().out}\n{ask}\ncomplete -p workbench"
+    answer, declared = subprocess.check_output(["bash", "-c", script], text=True).splitlines()
+    assert sorted(answer.split()) == completed.split() and "-o default" in declared
+
+
+def test_a_command_is_told_as_it_can_be_typed_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "project" / ".venv" / "bin" / "workbench"
+    script.parent.mkdir(parents=True)
+    (tmp_path / "project" / "notebooks").mkdir()
+    monkeypatch.setattr(sys, "executable", str(script.with_name("python")))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path / "project")
+    assert this_command() == f"{Path('.venv', 'bin', 'python')} -m workbench"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    assert this_command() == str(Path(".venv", "bin", "workbench"))
+    monkeypatch.chdir("notebooks")
+    assert this_command() == str(script)
+    monkeypatch.setenv("PATH", str(script.parent))  # the environment is active
+    assert this_command() == "workbench"
+
+
 TABLE = str(Path(workbench.__file__).parent / "data" / "biotoolkg")
 
 
@@ -149,12 +182,15 @@ def test_a_table_fits_the_screen_whole(monkeypatch: pytest.MonkeyPatch, capsys: 
         assert all(value in mine for value in row.values())
 
 
-def test_a_table_that_is_not_there_is_refused_before_any_notebook(
+def test_a_table_model_or_adapter_that_is_not_there_is_refused_before_any_notebook(
     tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     assert main(["run", "--run-dir", str(tmp_path / "r"), "-p", "table", str(tmp_path / "nope")]) == 2
     assert "nope does not exist; give a folder of tables" in capsys.readouterr().err
     assert main(["run", "--run-dir", str(tmp_path / "r"), "--model", str(tmp_path / "nope")]) == 2
+    assert "nope' has no readable config: there is no such folder" in capsys.readouterr().err
+    assert main(["run", "--run-dir", str(tmp_path / "r"), "-p", "adapter", str(tmp_path / "nope")]) == 2
+    assert "does not exist; give the folder that PEFT saved the adapter in" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""`python -m workbench kg import`."""
+"""`workbench kg import`."""
 
 from __future__ import annotations
 

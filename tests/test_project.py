@@ -45,6 +45,10 @@ def _direct() -> list[Requirement]:
     return [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["test"]]
 
 
+def _for_the_site() -> list[Requirement]:
+    return [Requirement(text) for text in _project()["optional-dependencies"]["docs"]]
+
+
 def test_constraints_are_exact_and_hold_nothing_local() -> None:
     for name, version in _pins().items():
         assert re.fullmatch(r"[0-9A-Za-z.]+", version), f"{name}: {version} is no plain version"
@@ -53,13 +57,13 @@ def test_constraints_are_exact_and_hold_nothing_local() -> None:
 
 def test_every_direct_dependency_is_pinned_within_its_range() -> None:
     pins = _pins()
-    for requirement in _direct():
+    for requirement in _direct() + _for_the_site():
         assert Version(pins[canonicalize_name(requirement.name)]) in requirement.specifier, requirement.name
 
 
 def test_every_dependency_says_why_it_is_there() -> None:
     lines = (ROOT / "pyproject.toml").read_text("utf-8").splitlines()
-    needed = {str(requirement) for requirement in _direct()}
+    needed = {str(requirement) for requirement in _direct() + _for_the_site()}
     for above, line in itertools.pairwise(lines):
         text = line.strip().strip('",')
         if line.startswith('    "') and text and text[0].isalpha() and str(_requirement(text)) in needed:

@@ -53,9 +53,12 @@ class Run:
     folder: as `--run-dir`. model: the base model; None: the one that the adapter was trained on.
     What needs a stage that was not made, or has changed since, raises `runs.MissingStage`, which names its notebook.
 
-    >>> run = Run("runs/demo")                                    # doctest: +SKIP
-    >>> run.explain(run.cases["held_out"][0]).removed             # doctest: +SKIP
-    >>> run.attribute("showcase", "context_cite").head()          # doctest: +SKIP
+    Examples:
+        >>> Run("runs/none").has("adapter")
+        False
+        >>> run = Run("runs/demo")                                    # doctest: +SKIP
+        >>> run.explain(run.cases["held_out"][0]).removed             # doctest: +SKIP
+        >>> run.attribute("showcase", "context_cite").head()          # doctest: +SKIP
     """
 
     def __init__(self, folder: str | os.PathLike[str] = "runs/demo", *, model: str | None = None):

@@ -18,13 +18,14 @@ CHECKOUT = PACKAGE_FOLDER.resolve().parent
 
 
 def this_command() -> str:
-    """The command line of this package: `workbench` where that is found, else through this Python, whose environment is
-    often not activated."""
-    found = shutil.which("workbench")
-    if found and Path(found).absolute() == Path(sys.executable).with_name("workbench"):
+    """The command line of this package as one types it here: `workbench` where that is found, else by its path, since
+    environments are often not activated; through this Python where no script was installed."""
+    script, found = Path(sys.executable).with_name("workbench"), shutil.which("workbench")
+    if found and Path(found).absolute() == script:
         return "workbench"
-    here = os.path.relpath(sys.executable)
-    return f"{sys.executable if here.startswith(os.pardir) else here} -m workbench"
+    program, words = (script, "") if script.is_file() else (Path(sys.executable), " -m workbench")
+    here = os.path.relpath(program)
+    return f"{program if here.startswith(os.pardir) else here}{words}"
 
 
 def install_command(extra: str) -> str:

@@ -54,13 +54,15 @@ def run_folder(given: str | os.PathLike[str]) -> Path:
 
 
 def find_notebooks(folder: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of the notebooks: `folder`, else beside the package (a source checkout), else `./notebooks`.
+    """The folder of the notebooks: `folder`, else that of a source checkout, else `./notebooks`, else those that an
+    installed package carries.
 
     Raises:
         FileNotFoundError: none of them holds the first notebook.
     """
-    beside = PACKAGE_FOLDER.parent.resolve() / "notebooks"
-    places = [Path(folder)] if folder is not None else list(dict.fromkeys([beside, Path("notebooks").resolve()]))
+    checkout, carried = (place.resolve() / "notebooks" for place in (PACKAGE_FOLDER.parent, PACKAGE_FOLDER))
+    own = dict.fromkeys([checkout, Path("notebooks").resolve(), carried])
+    places = [Path(folder)] if folder is not None else list(own)
     for place in places:
         if all((place / f"{name}.ipynb").is_file() for name in STAGES.values()):
             return place

@@ -15,6 +15,11 @@ class Features:
     """Groups of elements out of n; called with keep-masks (m, n), it gives the design matrix (m, groups) float64.
 
     ValueError: no groups, an empty one, or one with a number that is no element.
+
+    Examples:
+        >>> pairs = Features(3, ((0, 1), (2,)))
+        >>> pairs(np.array([[True, True, False], [True, False, True]])).tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
     """
 
     n: int

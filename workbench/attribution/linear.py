@@ -39,6 +39,13 @@ def linear_surrogate(
 
     Costs masks + held_out + 2 rows, asked together, fewer where masks repeat. ValueError: features of another n, or see
     `fit`.
+
+    Examples:
+        >>> def game(keep):
+        ...     return keep @ np.array([2.0, 1.0, 0.0])
+        >>> found = linear_surrogate(game, 3, rng=np.random.default_rng(0), masks=32, held_out=8, alpha=1e-9)
+        >>> np.abs(found.scores.round(3)).tolist()
+        [2.0, 1.0, 0.0]
     """
     columns = features or Features.of_elements(n)
     if columns.n != n:
@@ -77,6 +84,11 @@ def fit(
     alpha: strength in scikit-learn's scale; None: leave-one-out over 13 strengths (ridge), 5 folds over 100 (lasso).
     standardise: fitted on columns of mean 0 and variance 1, scaled back; a column without variance has the slope 0.
     Constant values have slopes of exactly 0. ValueError: an unknown penalty, or too few masks.
+
+    Examples:
+        >>> design = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
+        >>> fit(design, 1 + design @ [2.0, -1.0], alpha=1e-9).round(4).tolist()
+        [2.0, -1.0]
     """
     if penalty not in PENALTIES:
         raise ValueError(f"penalty must be one of {', '.join(PENALTIES)}, not {penalty!r}")
@@ -99,6 +111,10 @@ def completed(slopes: np.ndarray, difference: float) -> np.ndarray:
 
     So no column that had nothing gets something. Where all have nothing, the line says nothing of who is behind the
     difference, and all get the same.
+
+    Examples:
+        >>> completed(np.array([3.0, 1.0]), 8.0).tolist()
+        [6.0, 2.0]
     """
     size = np.abs(slopes) if slopes.any() else np.ones(len(slopes))
     return slopes + (difference - slopes.sum()) * size / size.sum()
@@ -132,7 +148,13 @@ def context_cite(
 
 def fit_surrogate(keep: np.ndarray, target: np.ndarray, *, tokens: int = 1, alpha: float = 0.01) -> Attribution:
     """ContextCite's line on masks (m, n): the lasso of target / tokens on standardised columns, of penalty alpha on
-    (1 / 2m) squares, scaled back."""
+    (1 / 2m) squares, scaled back.
+
+    Examples:
+        >>> keep = np.random.default_rng(0).random((64, 3)) < 0.5
+        >>> np.abs(fit_surrogate(keep, keep @ np.array([4.0, 0.0, 0.0])).scores.round(1)).tolist()
+        [4.0, 0.0, 0.0]
+    """
     columns = np.asarray(keep, dtype=float)
     weights = tokens * fit(columns, target / tokens, penalty="lasso", alpha=alpha, standardise=True)
     return Attribution("context_cite", weights, intercept=float(target.mean() - columns.mean(0) @ weights))
@@ -143,6 +165,10 @@ def logit_of_logprob(logprob: np.ndarray) -> np.ndarray:
 
     Summed over tokens, log sigma(x_y - logsumexp of the other logits) is log p(y): the token logits of the paper need
     not be kept apart.
+
+    Examples:
+        >>> logit_of_logprob(np.log([0.5, 0.9])).round(4).tolist()
+        [0.0, 2.1972]
     """
     if (logprob > 0).any():
         raise ValueError(f"log-probabilities must be 0 or less, not {float(logprob.max())!r}; use target='value'")

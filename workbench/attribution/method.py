@@ -28,6 +28,14 @@ class Method:
     plays: who can be removed on a case. Methods made for texts play the `facts`, whose lines are the texts: with all
     nodes in the game too, a fact would be shown only where three elements are kept. A node then gets the sum of its
     facts' scores, for deleting it deletes them all. Without a case all n elements play.
+
+    Examples:
+        >>> from workbench.attribution import METHODS
+        >>> def votes(keep):
+        ...     return keep @ np.array([3.0, 1.0]) - 0.5
+        >>> votes.n = 2
+        >>> METHODS["leave_one_out"](votes).scores.tolist()
+        [3.0, 1.0]
     """
 
     name: str

@@ -22,6 +22,10 @@ class Attribution:
     with the scores of the kept elements added up, which is `lds` where the features are the elements. gap: what a
     fitted line had left over of v(all) - v(none) before it was made complete. stderr (n,): standard errors of sampled
     scores. calls: masks asked; ledger: what they cost.
+
+    Examples:
+        >>> Attribution("by hand", np.array([2.0, 1.0]), intercept=0.5).predict(np.array([[1, 0], [1, 1]])).tolist()
+        [2.5, 3.5]
     """
 
     method: str

@@ -36,6 +36,12 @@ def shapley(
 
     Costs permutations (n - 1) + held_out + 2 rows, asked together, fewer where masks repeat.
     ValueError: more than 16 elements and no permutations, or permutations and no rng.
+
+    Examples:
+        >>> def both(keep):  # 6 where the first two are there, 1 more for the third
+        ...     return 6.0 * (keep[:, 0] & keep[:, 1]) + keep[:, 2]
+        >>> shapley(both, 3).scores.tolist()
+        [3.0, 3.0, 1.0]
     """
     if permutations is None:
         return _exact(game, n)
@@ -76,6 +82,12 @@ def shapley_values(values: np.ndarray) -> np.ndarray:
     """phi_i = sum over S without i of |S|! (n - |S| - 1)! / n! (v(S + i) - v(S)), (n,) (Shapley 1953).
 
     values (2^n,): the game's, in the order of `all_masks`. ValueError: another number of values.
+
+    Examples:
+        >>> values = np.zeros(4)
+        >>> values[-1] = 1.0  # of two players both are needed
+        >>> shapley_values(values).tolist()
+        [0.5, 0.5]
     """
     values = np.asarray(values, float)
     n = len(values).bit_length() - 1
@@ -135,6 +147,11 @@ def kernel_shap(game: Oracle, case: Case | None = None, *, rng: np.random.Genera
 def kernel_masks(n: int, *, samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """`samples` masks (m, n) by the Shapley kernel, each followed by its complement, and their weights (m,); all of
     them, weighted, where they are not more. ValueError: fewer than 2 samples.
+
+    Examples:
+        >>> masks, weights = kernel_masks(4, samples=6, rng=np.random.default_rng(0))
+        >>> bool((masks[::2] ^ masks[1::2]).all())  # each with its complement
+        True
     """
     if samples < 2:
         raise ValueError(f"samples must be 2 or more (a mask and its complement), not {samples!r}")

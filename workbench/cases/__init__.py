@@ -25,7 +25,12 @@ QUESTIONS = (CHAIN, GOAL, STEP)
 
 
 class Fact(NamedTuple):
-    """One edge of the graph: `head -relation-> tail`, both ends node ids."""
+    """One edge of the graph: `head -relation-> tail`, both ends node ids.
+
+    Examples:
+        >>> Fact("source:sra", "download_from", "format_1930").tail
+        'format_1930'
+    """
 
     head: str
     relation: str
@@ -38,6 +43,18 @@ class Case:
 
     path: node ids from source to target, commands and formats in turn. names: display name of every node named here.
     kind: of question; whole: of a missing step the chain of which path is a stretch, shown in the question without it.
+
+    Examples:
+        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
+        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
+        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
+        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> case.toolchain, len(case.elements), case.label(facts[0])
+        (('command:star',), 7, 'SRA → FASTQ')
+        >>> keep = np.ones((1, 7), bool)
+        >>> keep[0, 1] = False  # without FASTQ both facts about it are gone
+        >>> case.keep_facts(keep).tolist()
+        [[False, False, True]]
     """
 
     id: str
@@ -134,12 +151,22 @@ class Case:
 
 
 def toolchain(path: Iterable[str]) -> tuple[str, ...]:
-    """The commands among node ids, in order."""
+    """The commands among node ids, in order.
+
+    Examples:
+        >>> toolchain(["source:sra", "format_1930", "command:star", "format_2572"])
+        ('command:star',)
+    """
     return tuple(node for node in path if node.startswith("command:"))
 
 
 def aligned(before: Sequence[str], after: Sequence[str]) -> list[tuple[str, str]]:
-    """Two answers as one row of steps in order, each with `lost` (only before), `new` (only after) or an empty mark."""
+    """Two answers as one row of steps in order, each with `lost` (only before), `new` (only after) or an empty mark.
+
+    Examples:
+        >>> aligned(["star", "sort"], ["hisat2", "sort"])
+        [('star', 'lost'), ('hisat2', 'new'), ('sort', '')]
+    """
     steps: list[tuple[str, str]] = []
     for same, i, j, k, n in SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
         steps += [(node, "" if same == "equal" else "lost") for node in before[i:j]]
@@ -153,6 +180,15 @@ def withhold(case: Case, share: float, *, rng: np.random.Generator, always_shown
     Facts are taken evenly: no command loses a second fact before every command of the path has lost one, so that a
     command is still named as long as that is possible. Facts of the commands in `always_shown` stay: of a tool that
     was kept out of the training nothing can be remembered.
+
+    Examples:
+        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
+        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
+        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
+        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> less = withhold(case, 0.34, rng=np.random.default_rng(0))
+        >>> len(less.facts), len(less.withheld), less.path == case.path
+        (2, 1, True)
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share of withheld facts must lie in [0, 1], not {share!r}")
@@ -175,12 +211,26 @@ def withhold(case: Case, share: float, *, rng: np.random.Generator, always_shown
 
 def mixed(cases: Sequence[Case]) -> list[Case]:
     """The cases in an order of chance, always the same one. The sampler puts chains of one length together, and where
-    the first few stand for all, there should be some of every length among them."""
+    the first few stand for all, there should be some of every length among them.
+
+    Examples:
+        >>> sorted(mixed(list("abc")), key=str)
+        ['a', 'b', 'c']
+    """
     return [cases[i] for i in np.random.default_rng(0).permutation(len(cases))]
 
 
 def save_cases(path: Path, cases: Iterable[Case]) -> None:
-    """One JSON object a line, written to `path` one case at a time, in the end at once or not at all."""
+    """One JSON object a line, written to `path` one case at a time, in the end at once or not at all.
+
+    Examples:
+        >>> import tempfile
+        >>> case = Case("one", "a", "b", (Fact("a", "input", "b"),), ("a", "b"), {"a": "A", "b": "B"})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_cases(Path(folder, "cases.jsonl"), [case])
+        ...     load_cases(Path(folder, "cases.jsonl")) == [case]
+        True
+    """
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as opened:
         opened.writelines(json.dumps(case.to_dict(), ensure_ascii=False) + "\n" for case in cases)
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m workbench COMMAND`, one file a command.
+"""The command line: `workbench COMMAND`, one file a command.
 
 A command's file has `add(commands, common)`, which declares its words and sets what runs; whatever is slow to import is
 imported there, when it runs.
@@ -58,7 +58,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--quiet", action="store_true", help="print errors and results only")
     common.add_argument("--log", choices=("text", "json"), default="text", help="json: one JSON object a line")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (*(command.add for command in COMMANDS), _add_version):
+    for add in (*(command.add for command in COMMANDS), _add_version, _add_completion):
         add(commands, common)
     return parser
 
@@ -70,6 +70,21 @@ def _add_version(commands: argparse._SubParsersAction, common: argparse.Argument
 
 def _version(_options: argparse.Namespace) -> int:
     result(__version__)
+    return 0
+
+
+def _add_completion(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    completion = commands.add_parser("completion", parents=[common], help="print what completes commands in a shell")
+    completion.set_defaults(command=_completion)
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), metavar="SHELL", help="bash, zsh or tcsh")
+
+
+def _completion(options: argparse.Namespace) -> int:
+    import shtab
+
+    words = shtab.complete(build_parser(), options.shell)
+    # bash completes names of files as well where no word of ours fits
+    result(words.replace("complete -o bashdefault", "complete -o default -o bashdefault"))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`python -m workbench app`: the mask explorer of a run as a page of its own, without code, behind a token."""
+"""`workbench app`: the mask explorer of a run as a page of its own, without code, behind a token."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     app.add_argument("--port", metavar="N", type=_port, default=8866, help="port on this machine (default 8866)")
     app.add_argument("--dark", action="store_true", help="light letters on a dark page")
     app.add_argument("--no-browser", action="store_true", help="do not open a browser")
-    app.add_argument("--notebooks", metavar="D", help="folder of the notebooks (default: those of this checkout)")
+    app.add_argument("--notebooks", metavar="D", help="folder of the notebooks (default: the package's own)")
 
 
 def _port(text: str) -> int:

@@ -1,4 +1,4 @@
-"""`python -m workbench bench`: a benchmark's figures as JSON and as a table."""
+"""`workbench bench`: a benchmark's figures as JSON and as a table."""
 
 from __future__ import annotations
 

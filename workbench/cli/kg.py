@@ -1,4 +1,4 @@
-"""`python -m workbench kg ...`: the commands about graphs, each in its own file `kg_<name>.py` with an `add`."""
+"""`workbench kg ...`: the commands about graphs, each in its own file `kg_<name>.py` with an `add`."""
 
 from __future__ import annotations
 

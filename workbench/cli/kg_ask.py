@@ -1,4 +1,4 @@
-"""`python -m workbench kg ask`: what leads from here to there or toward a goal, and what would where nothing does."""
+"""`workbench kg ask`: what leads from here to there or toward a goal, and what would where nothing does."""
 
 from __future__ import annotations
 

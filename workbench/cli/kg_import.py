@@ -1,4 +1,4 @@
-"""`python -m workbench kg import`: a graph from a registry's files."""
+"""`workbench kg import`: a graph from a registry's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m workbench kg merge`: several graphs as one."""
+"""`workbench kg merge`: several graphs as one."""
 
 from __future__ import annotations
 

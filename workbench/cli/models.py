@@ -1,4 +1,4 @@
-"""`python -m workbench models`: the named models of this machine and the shipped adapters; check, fetch, empty."""
+"""`workbench models`: the named models of this machine and the shipped adapters; check, fetch, empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m workbench show|verify|diff`: where results come from, whether they still match, how two runs differ."""
+"""`workbench show|verify|diff`: where results come from, whether they still match, how two runs differ."""
 
 from __future__ import annotations
 

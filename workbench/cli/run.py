@@ -1,4 +1,4 @@
-"""`python -m workbench run`: the notebooks in order, and the report."""
+"""`workbench run`: the notebooks in order, and the report."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     )
     run.add_argument("--timeout", metavar="S", type=_seconds, default=3600.0, help="seconds per notebook, 0: no limit")
     run.add_argument("--fresh", action="store_true", help="keep nothing of an earlier run in this folder")
-    run.add_argument("--notebooks", metavar="D", help="folder of the notebooks (default: those of this checkout)")
+    run.add_argument("--notebooks", metavar="D", help="folder of the notebooks (default: the package's own)")
 
 
 def _run(options: argparse.Namespace) -> int:

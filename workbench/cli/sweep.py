@@ -1,4 +1,4 @@
-"""`python -m workbench sweep`: many explanations or runs over the values of a grid, on this machine or a cluster."""
+"""`workbench sweep`: many explanations or runs over the values of a grid, on this machine or a cluster."""
 
 from __future__ import annotations
 

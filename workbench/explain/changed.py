@@ -84,6 +84,15 @@ def changed_sets(
     cheap together. budget: most rows asked of each. The rest as in `minimal_flip_set`; both searches get the same order
     and the same random numbers, so that equal games give equal sets and nothing is added or dropped.
     ValueError: `alone` in a noisy game, where one value is no proof; arguments out of range.
+
+    Examples:
+        >>> def tuned(keep):
+        ...     return np.where(keep[:, 0] & keep[:, 2], 1.0, -1.0)
+        >>> def base(keep):
+        ...     return np.where(keep[:, 0] & keep[:, 1], 1.0, -1.0)
+        >>> found = changed_sets(tuned, base, 4, count=2)
+        >>> found.added, found.kept, found.dropped
+        ((2,), (0,), (1,))
     """
     whole("count", count, least=1)
     if whole("repeats", repeats, least=1) > 1 and alone:

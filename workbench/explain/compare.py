@@ -30,6 +30,18 @@ def explain(
     """Explanations of `cases` by one method. Answers on Gc are generated anew from the rendered text, tuned and base.
 
     ValueError: an unknown method, no cases, a case without facts, or two cases with one id.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> (found,) = explain(Engine(load(names=names)), [case], "certified")
+        >>> len(found.removed), found.flipped
+        (1, True)
     """
     return Session(engine, cases, seed=seed, config=config, progress=progress).explanations(method, with_base=True)
 
@@ -49,6 +61,11 @@ def summarise(
     """method -> metric -> {mean, low, high, n} with 95 % intervals over cases: bootstrap-t, of `flipped` Wilson's.
 
     Metrics: the paper's four, `flipped` (share of cases), `removed` (elements), `facts_removed`, or those in `names`.
+
+    Examples:
+        >>> rows = [{"method": "certified", "removed": 1}, {"method": "certified", "removed": 3}]
+        >>> summarise(rows, names=["removed"])["certified"]["removed"]["mean"]
+        2.0
     """
     groups: dict[str, list[Mapping]] = {}
     for record in records:

@@ -17,7 +17,12 @@ FACTS, ELEMENTS = "facts", "elements"
 
 @dataclass(frozen=True)
 class ExplainConfig:
-    """Settings of the explanations."""
+    """Settings of the explanations.
+
+    Examples:
+        >>> ExplainConfig(loop_steps=30).threshold
+        0.5
+    """
 
     weights: Weights = field(default_factory=Weights)
     paper_steps: int = 120

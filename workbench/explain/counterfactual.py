@@ -48,6 +48,15 @@ def removed_elements(case: Case, masks: Masks, threshold: float = 0.5) -> Change
     """The elements whose degree of removal is above the threshold, highest first; never none (see `FLAGS`).
 
     ValueError: masks that do not fit the case, a threshold outside [0, 1], or a case without facts.
+
+    Examples:
+        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
+        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
+        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
+        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> masks = Masks(np.zeros(4), np.array([0.2, 0.9, 0.6]))
+        >>> [case.label(element) for element in removed_elements(case, masks).elements]
+        ['FASTQ → star', 'star → BAM']
     """
     if not 0 <= threshold <= 1:
         raise ValueError(f"threshold must lie in [0, 1], not {threshold!r}")
@@ -74,6 +83,13 @@ def first_flips(
     The one stopping rule for orders of any origin, whose sizes can then be compared. orders: numbers of elements, those
     that go first in front, not necessarily all. Every number up to the answer is tried, two at once, those of all
     games together by `ask`. ValueError: an order of nothing, or with an element that is named twice or not there.
+
+    Examples:
+        >>> def kept(keep):
+        ...     return np.where(keep[:, 0] | keep[:, 1], 1.0, -1.0)
+        >>> kept.n = 3
+        >>> first_flips([kept, kept], [[2, 1, 0], [2, 1]])  # None: no number of them turns it
+        [3, None]
     """
     masks = [without_first(game.n, order, range(1, len(order) + 1)) for game, order in zip(games, orders, strict=True)]
     found: list[int | None] = [None] * len(masks)
@@ -121,6 +137,14 @@ def without(case: Case, elements: Iterable[Element]) -> Case:
     """The case without these elements: a fact goes with its edge and with either end (no dangling edges).
 
     Question, answer path and names stay. ValueError: an element that the case does not show.
+
+    Examples:
+        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
+        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
+        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
+        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> [case.label(fact) for fact in without(case, ["source:sra"]).facts]  # with its edge
+        ['FASTQ → star', 'star → BAM']
     """
     gone = set(elements)
     unknown = gone - set(case.elements)

@@ -31,6 +31,17 @@ class TextDivergence:
 
     Keep-weights scale the word counts of their facts; a word's document frequency is 1 + min(1, its count in Gc). On
     hard masks this is scikit-learn's TfidfVectorizer with its defaults.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.models.prompts import ReaderTemplate
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> differs = TextDivergence([case], ReaderTemplate())
+        >>> round(float(differs(torch.ones(1, 3))), 6)  # nothing taken out, nothing changed
+        0.0
     """
 
     def __init__(self, cases: Sequence[Case], template: Template):
@@ -115,6 +126,12 @@ class LoopDivergence:
 
 
 def jensen_shannon(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
-    """Jensen-Shannon divergence in nats between log-probabilities p and q (..., vocabulary) -> (...)."""
+    """Jensen-Shannon divergence in nats between log-probabilities p and q (..., vocabulary) -> (...).
+
+    Examples:
+        >>> p, q = torch.tensor([[0.9, 0.1], [0.1, 0.9]]).log()
+        >>> round(float(jensen_shannon(p, q)), 4), round(float(jensen_shannon(p, p)), 4)
+        (0.3681, 0.0)
+    """
     middle = torch.logaddexp(p, q) - math.log(2)
     return 0.5 * (p.exp() * (p - middle) + q.exp() * (q - middle)).sum(-1)

@@ -19,7 +19,19 @@ TOOLS = ("tool:", "command:")
 
 @dataclass(frozen=True)
 class Layout:
-    """C cases padded to V nodes, E edges (facts) and P pairs of edges; padding has weight 0 and `..._real` False."""
+    """C cases padded to V nodes, E edges (facts) and P pairs of edges; padding has weight 0 and `..._real` False.
+
+    Examples:
+        >>> from workbench.cases import Fact
+        >>> from workbench.models.prompts import ReaderTemplate
+        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
+        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
+        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
+        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> layout = Layout.of([case], ReaderTemplate())
+        >>> layout.heads.tolist(), layout.pairs.tolist()  # neighbours on the path share a node
+        ([[0, 1, 2]], [[[0, 1], [1, 2]]])
+    """
 
     node_real: torch.Tensor  # (C, V) bool
     edge_real: torch.Tensor  # (C, E) bool

@@ -28,7 +28,12 @@ Listener = Callable[[dict[str, float]], None]
 
 @dataclass(frozen=True)
 class Masks:
-    """Learned degrees of removal of one case, m = sigma(theta) in (0, 1), and how the learning went."""
+    """Learned degrees of removal of one case, m = sigma(theta) in (0, 1), and how the learning went.
+
+    Examples:
+        >>> Masks(np.array([0.1, 0.9]), np.array([0.5])).order.tolist()
+        [1, 2, 0]
+    """
 
     nodes: np.ndarray  # (V,) float64, in the order of case.nodes
     edges: np.ndarray  # (E,) float64, in the order of case.facts
@@ -97,7 +102,19 @@ def paper_masks(
     **how: Any,
 ) -> list[Masks]:
     """Masks by the paper's objective: D is the divergence of the prompt texts; no model is run. how: `seed`, `listen`;
-    see `learn_masks`."""
+    see `learn_masks`.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.models.prompts import ReaderTemplate
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> (masks,) = paper_masks([case], Weights(), template=ReaderTemplate(), steps=5)
+        >>> masks.elements.shape, len(masks.history)
+        ((7,), 5)
+    """
     how |= {"template": template, "steps": steps, "learning_rate": learning_rate}
     return learn_masks(cases, weights, TextDivergence(cases, template), **how)
 
@@ -114,7 +131,20 @@ def loop_masks(
     listen: Listener | None = None,
 ) -> list[Masks]:
     """Masks by the same objective with the tuned model in the loop. answers: see `LoopDivergence`. Errors as those of
-    `learn_masks`, before the model is asked."""
+    `learn_masks`, before the model is asked.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> (masks,) = loop_masks(Engine(load(names=names)), [case], Weights(), steps=2)
+        >>> bool(((masks.elements > 0) & (masks.elements < 1)).all())
+        True
+    """
     how: dict[str, Any] = {"steps": steps, "learning_rate": learning_rate, "seed": seed}
     _check(cases, **how)  # the divergence asks the model already
     how |= {"template": engine.lm.template, "warm": WARM, "listen": listen}

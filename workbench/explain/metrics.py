@@ -9,13 +9,23 @@ from workbench.explain.text import tfidf, words
 
 
 def jaccard(a: Sequence[str], b: Sequence[str]) -> float:
-    """Shared tools / all tools, in [0, 1]; 1 for two empty chains."""
+    """Shared tools / all tools, in [0, 1]; 1 for two empty chains.
+
+    Examples:
+        >>> jaccard(["star", "sort"], ["star", "index"])  # one of three
+        0.3333333333333333
+    """
     everything = set(a) | set(b)
     return len(set(a) & set(b)) / len(everything) if everything else 1.0
 
 
 def edit_distance(a: Sequence[str], b: Sequence[str]) -> float:
-    """Levenshtein distance / length of the longer chain, in [0, 1]; 0 for two empty chains."""
+    """Levenshtein distance / length of the longer chain, in [0, 1]; 0 for two empty chains.
+
+    Examples:
+        >>> edit_distance(["star", "sort"], ["star", "index"])
+        0.5
+    """
     above = list(range(len(b) + 1))  # distances of the prefix of a seen so far to every prefix of b
     for i, x in enumerate(a, start=1):
         row = [i]
@@ -26,14 +36,24 @@ def edit_distance(a: Sequence[str], b: Sequence[str]) -> float:
 
 
 def path_overlap(a: Sequence[str], b: Sequence[str]) -> float:
-    """Longest common prefix / length of the longer chain, in [0, 1]; 1 for two empty chains."""
+    """Longest common prefix / length of the longer chain, in [0, 1]; 1 for two empty chains.
+
+    Examples:
+        >>> path_overlap(["star", "sort"], ["star", "index"]), path_overlap(["sort"], ["star", "sort"])
+        (0.5, 0.0)
+    """
     longest = max(len(a), len(b))
     shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
     return shared / longest if longest else 1.0
 
 
 def cosine(a: str, b: str) -> float:
-    """TF-IDF cosine of two texts, the corpus being the two (scikit-learn's defaults); 1 for equal texts."""
+    """TF-IDF cosine of two texts, the corpus being the two (scikit-learn's defaults); 1 for equal texts.
+
+    Examples:
+        >>> cosine("star then sort", "star then sort"), cosine("star", "hisat2")
+        (1.0, 0.0)
+    """
     if a == b:
         return 1.0  # texts without words, too
     first, second = tfidf([words(a), words(b)])

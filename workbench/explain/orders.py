@@ -55,7 +55,13 @@ def other_orders(
 
 def order_shares(found: Sequence[OtherOrders], *, seed: int = 0) -> dict[str, Mapping[str, float]]:
     """Shares of the orders, mean over cases with its 95 % interval: `flips`, `kept`, and `flips_where_kept`, of the
-    orders that keep the answer on all facts alone, over the cases that have one. Of no case there is none."""
+    orders that keep the answer on all facts alone, over the cases that have one. Of no case there is none.
+
+    Examples:
+        >>> one = OtherOrders("one", kept=(True, True), flips=(True, False))
+        >>> order_shares([one])["flips"]["mean"]
+        0.5
+    """
     both = [[f for f, k in zip(one.flips, one.kept, strict=True) if k] for one in found]
     rows: dict[str, Sequence[Sequence[bool]]] = {
         "flips": [one.flips for one in found],
@@ -85,6 +91,16 @@ def reordered(case: Case, *, rng: np.random.Generator) -> tuple[Case, np.ndarray
     """The case with its facts in random order, and `index` (n,): scores of it, as scores[index], fit the case given.
 
     For stability: nodes are numbered by first mention, so that another order of facts renumbers every element.
+
+    Examples:
+        >>> from workbench.cases import Fact
+        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
+        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
+        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
+        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> other, index = reordered(case, rng=np.random.default_rng(0))
+        >>> tuple(other.elements[i] for i in index) == case.elements
+        True
     """
     deal = rng.permutation(len(case.facts))
     other = replace(case, facts=tuple(case.facts[i] for i in deal))

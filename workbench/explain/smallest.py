@@ -35,6 +35,12 @@ def smallest_flip_set(
     One element that flips alone is a smallest set; so are two, since all single elements were asked. allowed: element
     numbers or a bool mask (n,), as in `minimal_flip_set`. Costs n + 1 rows where one element flips, some 276 more where
     two do. A budget ends the search with the best set so far.
+
+    Examples:
+        >>> def kept(keep):  # 0 and 1 go together, or 4 alone does
+        ...     return np.where((keep[:, 0] | keep[:, 1]) & keep[:, 4], 1.0, -1.0)
+        >>> smallest_flip_set(kept, 6).elements
+        (4,)
     """
     meter = Meter(game, n, budget=budget)
     free = np.array(ranking(n, order=None, allowed=allowed), int)

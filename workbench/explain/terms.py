@@ -116,7 +116,13 @@ TERMS: dict[str, Term] = {
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the terms (0 or more) and the temperature tau of the binary-concrete sample (above 0)."""
+    """Weights of the terms (0 or more) and the temperature tau of the binary-concrete sample (above 0).
+
+    Examples:
+        >>> few = Weights(alpha=20.0)
+        >>> few.to_dict()["alpha"], few == Weights.from_dict({"alpha": 20.0})
+        (20.0, True)
+    """
 
     lambda_v: float = TERMS["structure_nodes"].default
     lambda_e: float = TERMS["structure_edges"].default
@@ -160,16 +166,36 @@ PRESETS: dict[str, Weights] = {
 
 
 def evaluate(sample: Sample, layout: Layout) -> dict[str, torch.Tensor]:
-    """Every term of TERMS without its weight: name -> (C,)."""
+    """Every term of TERMS without its weight: name -> (C,).
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.models.prompts import ReaderTemplate
+        >>> case = Case("one", "a", "b", (Fact("a", "input", "b"),), ("a", "b"), {"a": "A", "b": "B"})
+        >>> sample = Sample(torch.tensor([[1.0, 0.0]]), torch.tensor([[1.0]]), torch.tensor([0.5]))
+        >>> found = evaluate(sample, Layout.of([case], ReaderTemplate()))
+        >>> float(found["structure_edges"]), float(found["divergence"]), float(found["hard"])
+        (1.0, 0.5, 0.0)
+    """
     return {name: term.function(sample, layout) for name, term in TERMS.items()}
 
 
 def contributions(values: Mapping[str, Value], weights: Weights) -> dict[str, Value]:
-    """What every term adds to the objective: name -> sign * weight * value. Columns that are no terms are left out."""
+    """What every term adds to the objective: name -> sign * weight * value. Columns that are no terms are left out.
+
+    Examples:
+        >>> contributions({**dict.fromkeys(TERMS, 0.0), "divergence": 0.5, "entropy": 0.6}, Weights())["divergence"]
+        -200.0
+    """
     return {name: term.sign * weights.of(term) * values[name] for name, term in TERMS.items()}
 
 
 def total(values: Mapping[str, Value], weights: Weights) -> Value:
-    """The objective L from unweighted terms; a row of a history will do."""
+    """The objective L from unweighted terms; a row of a history will do.
+
+    Examples:
+        >>> total({**dict.fromkeys(TERMS, 0.0), "divergence": 0.5, "preserve": 1.0}, Weights(alpha=20.0, gamma=10.0))
+        0.0
+    """
     first, *rest = contributions(values, weights).values()
     return sum(rest, start=first)

@@ -51,6 +51,11 @@ class Figure:
 
     Shown as the last value of a cell it is a PNG. With tips plotly shows the same PNG with them; readers without plotly
     (reports, nbconvert, GitHub) take the PNG alone.
+
+    Examples:
+        >>> figure = Figure(Sheet(figsize=(1, 1)), alt="an empty sheet")
+        >>> figure.png()[:4]
+        b'\\x89PNG'
     """
 
     still: Sheet

@@ -26,6 +26,18 @@ def attention_received(
     layers, heads and the positions that predict the answer. Each is 0 or more, their sum 1 or less.
 
     answers: token ids per case (teacher-forced); None: those of the model's own greedy answer.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> (received,) = attention_received(Engine(load(names=names)), [case])
+        >>> received.shape, bool(0 < received.sum() <= 1)
+        ((3,), True)
     """
     return attention_measures(engine, cases, answers, ways=("mean",), adapter=adapter)["mean"]
 
@@ -41,6 +53,17 @@ def attention_measures(
     """Way of `WAYS` -> per case (facts,) float64, as `attention_received` gives the mean; one pass a case for all ways.
 
     ValueError: a way that does not exist.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> sorted(attention_measures(Engine(load(names=names)), [case]))
+        ['mean', 'rollout']
     """
     unknown = [way for way in ways if way not in WAYS]
     if unknown:
@@ -67,6 +90,11 @@ def rollout(weights: torch.Tensor, start: torch.Tensor | None = None) -> torch.T
     weights: (layers, tokens, tokens), mean over the heads, first layer first; the identity is the residual stream.
     start: (k, tokens), rows that sum to 1; None: every token by itself. Rows of the result sum to 1.
     Source: Abnar, Zuidema 2020, arXiv:2005.00928, section 3.
+
+    Examples:
+        >>> looks_back = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])  # one layer: both tokens look at the first
+        >>> rollout(looks_back).tolist()
+        [[1.0, 0.0], [0.5, 0.5]]
     """
     identity = torch.eye(weights.shape[-1], dtype=weights.dtype, device=weights.device)
     rows = identity if start is None else start
@@ -92,14 +120,38 @@ def token_attention(
 
 
 def element_attention(case: Case, facts: np.ndarray) -> np.ndarray:
-    """Attention (facts,) as attention of the elements (n,), nodes first: a node gets the mean of its facts."""
+    """Attention (facts,) as attention of the elements (n,), nodes first: a node gets the mean of its facts.
+
+    Examples:
+        >>> from workbench.cases import Fact
+        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
+        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
+        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
+        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> element_attention(case, np.array([0.2, 0.4, 0.0])).round(6).tolist()
+        [0.2, 0.3, 0.2, 0.0, 0.2, 0.4, 0.0]
+    """
     nodes = [np.mean([a for f, a in zip(case.facts, facts, strict=True) if n in (f.head, f.tail)]) for n in case.nodes]
     return np.concatenate([np.asarray(nodes, dtype=float), facts])
 
 
 @contextlib.contextmanager
 def eager_attention(engine: Engine) -> Iterator[None]:
-    """Runs its block with the attention that can return its weights; the model's own setting comes back afterwards."""
+    """Runs its block with the attention that can return its weights; the model's own setting comes back afterwards.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> engine = Engine(load(names=names))
+        >>> with eager_attention(engine):
+        ...     engine.lm.model.config._attn_implementation
+        'eager'
+    """
     model = engine.lm.model
     before = model.config._attn_implementation
     model.set_attn_implementation("eager")

@@ -43,6 +43,19 @@ class Game:
     max_new_tokens: the longest answer; answers that are compared with y end there as y did.
     Build it with `Game.of(engine, case)`. ValueError: an unknown form or removal, an empty answer, a wrong
     span or dose.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> game = Game.of(Engine(load(names=names)), case, form="logprob")
+        >>> keep = np.array([[True] * 7, [True] * 6 + [False]])  # all, and without the last fact
+        >>> whole, less = game(keep)
+        >>> bool(whole > less)
+        True
     """
 
     engine: Engine

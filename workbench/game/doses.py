@@ -63,6 +63,15 @@ def adapted_modules(model: nn.Module) -> tuple[Adapted, ...]:
     """The adapted modules, in the order of the model.
 
     ValueError: there is none, or one that is more than W0 + s B A of one adapter: merged, DoRA, an embedding's.
+
+    Examples:
+        >>> from workbench.models import add_adapter, load
+        >>> lm = add_adapter(
+        ...     load(names={"command:star": "star"}), rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0
+        ... )
+        >>> modules = adapted_modules(lm.model)
+        >>> modules[0].rank, modules[0].scaling
+        (4, 2.0)
     """
     found = []
     for name, layer in base_of(model).named_modules():
@@ -90,7 +99,16 @@ def _refusals(layer: LoraLayer, active: Sequence[str]) -> Iterator[tuple[bool, s
 
 def unit_names(modules: Sequence[Adapted], unit: str) -> tuple[str, ...]:
     """Names of the units, in the order of doses: a module's dotted name in the base model, ` #k` behind it for rank-one
-    part k; `layer 3`; a projection's name. ValueError: a unit that is not of `UNITS`."""
+    part k; `layer 3`; a projection's name. ValueError: a unit that is not of `UNITS`.
+
+    Examples:
+        >>> from workbench.models import add_adapter, load
+        >>> lm = add_adapter(
+        ...     load(names={"command:star": "star"}), rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0
+        ... )
+        >>> unit_names(adapted_modules(lm.model), "projection")
+        ('q_proj', 'v_proj')
+    """
     if unit not in UNITS:
         raise ValueError(f"unit must be one of {', '.join(UNITS)}, not {unit!r}")
     if unit == "part":
@@ -99,13 +117,32 @@ def unit_names(modules: Sequence[Adapted], unit: str) -> tuple[str, ...]:
 
 
 def unit_index(modules: Sequence[Adapted], unit: str) -> np.ndarray:
-    """Number of the unit, `module` or coarser, that each module belongs to: (modules,) int64."""
+    """Number of the unit, `module` or coarser, that each module belongs to: (modules,) int64.
+
+    Examples:
+        >>> from workbench.models import add_adapter, load
+        >>> lm = add_adapter(
+        ...     load(names={"command:star": "star"}), rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0
+        ... )
+        >>> unit_index(adapted_modules(lm.model), "layer")[:4].tolist()  # q and v of a layer are one unit
+        [0, 0, 1, 1]
+    """
     number = {name: k for k, name in enumerate(unit_names(modules, unit))}
     return np.array([number[_unit_of(m.name, unit)] for m in modules])
 
 
 def unit_doses(modules: Sequence[Adapted], unit: str, doses: np.ndarray) -> np.ndarray:
-    """Doses (m, units) as those that `dosed` takes: (m, modules), or (m, parts)."""
+    """Doses (m, units) as those that `dosed` takes: (m, modules), or (m, parts).
+
+    Examples:
+        >>> from workbench.models import add_adapter, load
+        >>> lm = add_adapter(
+        ...     load(names={"command:star": "star"}), rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0
+        ... )
+        >>> modules = adapted_modules(lm.model)
+        >>> unit_doses(modules, "projection", np.array([[1.0, 0.0]]))[0, :4].tolist()  # q on, v off
+        [1.0, 0.0, 1.0, 0.0]
+    """
     return doses if unit == "part" else doses[:, unit_index(modules, unit)]
 
 
@@ -115,12 +152,27 @@ def _unit_of(module: str, unit: str) -> str:
 
 
 def part_name(module: str, k: int) -> str:
-    """The name of rank-one part k of a module's update."""
+    """The name of rank-one part k of a module's update.
+
+    Examples:
+        >>> part_name("model.layers.0.self_attn.q_proj", 3)
+        'model.layers.0.self_attn.q_proj #3'
+    """
     return f"{module} #{k}"
 
 
 def unit_parameters(modules: Sequence[Adapted], unit: str) -> np.ndarray:
-    """Numbers (units,) int64 that each unit holds in the adapter's factors."""
+    """Numbers (units,) int64 that each unit holds in the adapter's factors.
+
+    Examples:
+        >>> from workbench.models import add_adapter, load
+        >>> lm = add_adapter(
+        ...     load(names={"command:star": "star"}), rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0
+        ... )
+        >>> held = unit_parameters(adapted_modules(lm.model), "projection")
+        >>> int(held.sum()) == sum(p.numel() for name, p in lm.model.named_parameters() if "lora_" in name)
+        True
+    """
     whole = np.array([m.parameters for m in modules])
     if unit == "part":
         ranks = [m.rank for m in modules]
@@ -132,6 +184,14 @@ def dose_row(model: nn.Module, dose: float | Sequence[float] | np.ndarray) -> np
     """A dose as factors (units,) float64: one number for all modules, or one each, (modules,) or (rank-one parts,).
 
     ValueError: another number of factors, or one that is not finite.
+
+    Examples:
+        >>> from workbench.models import add_adapter, load
+        >>> lm = add_adapter(
+        ...     load(names={"command:star": "star"}), rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0
+        ... )
+        >>> set(dose_row(lm.model, 0.5).tolist())  # the same for every module
+        {0.5}
     """
     modules = adapted_modules(model)
     row = np.asarray(dose, float)
@@ -152,6 +212,18 @@ def dosed(model: nn.Module, doses: torch.Tensor | None) -> Iterator[None]:
 
     Gradients flow to the doses where they ask for it; None changes nothing. The hooks go whatever happens.
     ValueError: doses of another width, or a batch of another number of rows.
+
+    Examples:
+        >>> from workbench.models import add_adapter, load
+        >>> lm = add_adapter(
+        ...     load(names={"command:star": "star"}), rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0
+        ... )
+        >>> ids = torch.tensor([[1, 2], [1, 2]])
+        >>> doses = torch.tensor([[0.0], [1.0]]).repeat(1, len(adapted_modules(lm.model)))
+        >>> with dosed(lm.model, doses):
+        ...     off, on = lm.model(ids).logits
+        >>> bool(torch.equal(off, on))  # an adapter that was not trained changes nothing at any dose
+        True
     """
     if doses is None:
         yield

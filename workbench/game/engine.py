@@ -34,7 +34,21 @@ KEPT_BYTES = 2**30  # of what a backward pass needs, at once, where it is the ma
 
 @dataclass
 class Engine:
-    """Batched passes of one language model. batch_tokens: the most tokens, padding included, in one pass."""
+    """Batched passes of one language model. batch_tokens: the most tokens, padding included, in one pass.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> engine = Engine(load(names=names))
+        >>> ids = engine.answer_ids(case, case.path)
+        >>> (logprobs,) = engine.logprobs([engine.prompt(case)], [ids])  # nats a token
+        >>> len(logprobs) == len(ids)
+        True
+    """
 
     lm: LanguageModel
     batch_tokens: int = 8192

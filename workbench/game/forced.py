@@ -17,7 +17,17 @@ MOST_CHAINS = 64  # of one case, the shortest
 
 def allowed_chains(case: Case) -> list[tuple[str, ...]]:
     """Node paths from the source along the facts shown, through a command or more to whatever is no command; the
-    shortest first, `MOST_CHAINS` at most, and always the case's own where its facts are shown."""
+    shortest first, `MOST_CHAINS` at most, and always the case's own where its facts are shown.
+
+    Examples:
+        >>> from workbench.cases import Fact
+        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
+        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
+        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
+        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> allowed_chains(case)
+        [('source:sra', 'format_1930', 'command:star', 'format_2572')]
+    """
     shown = nx.DiGraph((fact.head, fact.tail) for fact in case.facts)
     ends = [node for node in shown if not node.startswith("command:") and node != case.source]
     paths = nx.all_simple_paths(shown, case.source, ends) if case.source in shown else []
@@ -34,6 +44,18 @@ class ForcedChoice:
     single toolchain on offer the lead is infinite. game: of the model, its answer the first choice. others: the other
     answers, token ids; those with the toolchain of the first choice do not count. written: what the model writes of its
     own accord. Make it with `of`.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> choice = ForcedChoice.of(Game.of(Engine(load(names=names)), case, form="decision"))
+        >>> choice(np.ones((1, 7), bool)).tolist()  # the facts allow one toolchain alone
+        [inf]
     """
 
     game: Game
@@ -86,6 +108,18 @@ def own_decisions(games: Sequence[Game]) -> list[Game] | list[ForcedChoice]:
 
     A model that names a command in any of its greedy answers plays about these. One that names none in all of them has
     no toolchain that could change: it is asked for its forced choice. games: of that model; their answers are not used.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> game = Game.of(Engine(load(names=names)), case, form="decision")
+        >>> [type(one).__name__ for one in own_decisions([game])]  # it writes a chain
+        ['Game']
     """
     engine, first = games[0].engine, games[0]
     cases = [game.case for game in games]

@@ -36,6 +36,11 @@ def gate_mask(
 
     facts: per row the fact index of every token (-1: none), padded on the left to `width`. gates: per row (facts,).
     dtype: the model's; with another one some attention kernels compute something else and do not complain.
+
+    Examples:
+        >>> mask = gate_mask([[0, -1]], [torch.tensor([0.5])], 2)  # a token of fact 0, then one of the question
+        >>> mask[0, 0, 1].exp().tolist()  # the question sees the fact by half
+        [0.5, 1.0]
     """
     never = torch.finfo(dtype).min
     causal = torch.ones(width, width, dtype=torch.bool).tril()

@@ -25,7 +25,12 @@ from workbench.models.prompts import Prompt
 @dataclass
 class Memory:
     """Rows known so far, shared by all views of a game. Keys: removal, which model, which answer, fact mask. decided:
-    of rows in which a token changed, whether the toolchain did not."""
+    of rows in which a token changed, whether the toolchain did not.
+
+    Examples:
+        >>> Memory().rows
+        {}
+    """
 
     rows: dict[tuple, Row] = field(default_factory=dict)
     decided: dict[tuple, bool] = field(default_factory=dict)

@@ -23,7 +23,21 @@ PAYS_FROM = 256  # tokens of a prompt; below, a small model's tokens cost less t
 
 class SharedPrefix:
     """Teacher-forced logits of prompts that share a start with `prompt`; adapter: on or off, or on at a dose (units,),
-    for all of them."""
+    for all of them.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> engine = Engine(load(names=names))
+        >>> whole, less = (engine.prompt(case, np.array(keep)) for keep in ([True] * 3, [True, True, False]))
+        >>> SharedPrefix(engine, whole).shared(less) > 0  # tokens that need not be read again
+        True
+    """
 
     def __init__(self, engine: Engine, prompt: Prompt, *, adapter: bool = True, dose: np.ndarray | None = None):
         self.engine, self.prompt, self.adapter = engine, prompt, adapter

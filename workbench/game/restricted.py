@@ -16,6 +16,13 @@ class Restricted:
     those that are `off`: these are gone whatever a mask says, players among them too.
 
     ValueError: a number that is not one of the game's n elements, or one twice.
+
+    Examples:
+        >>> def votes(keep):
+        ...     return keep @ np.array([4.0, 2.0, 1.0])
+        >>> votes.n = 3
+        >>> Restricted(votes, [0, 2], off=[2])(np.ones((1, 2), bool)).tolist()  # 1 stays, 2 is gone
+        [6.0]
     """
 
     game: Any  # an oracle with `.n`

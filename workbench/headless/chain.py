@@ -104,7 +104,7 @@ def check_first(run_dir: Path, steps: Sequence[Step], *, tell: Tell) -> None:
     Raises:
         ValueError: a link would lead what is written out of the run folder.
         ParameterError: a table that cannot be read, or a field that the reader has no room for.
-        ModelError: a base model that cannot be had, or is not whole.
+        ModelError, AdapterError: a base model or an adapter that cannot be had, or is not whole.
     """
     check_inside(run_dir, run_dir / COPIES)
     for step in steps:
@@ -114,6 +114,10 @@ def check_first(run_dir: Path, steps: Sequence[Step], *, tell: Tell) -> None:
 
         check_model(name, say=lambda line: tell(Event("progress", line)))
     values = {name: value for step in reversed(steps) for name, value in step.effective.items()}
+    if values.get("adapter") is not None:
+        from workbench.train.given import GivenAdapter
+
+        GivenAdapter.chosen(str(values["adapter"]), str(values["model"]))
     if {"model", "topics", "table"} <= values.keys():
         from workbench.headless.room import check_room
 

@@ -40,7 +40,12 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True)
 class AgreementRow:
-    """Counts of one relation; `share` = (exact + related) / checked, None when nothing could be checked."""
+    """Counts of one relation; `share` = (exact + related) / checked, None when nothing could be checked.
+
+    Examples:
+        >>> AgreementRow("input", facts=10, checked=4, exact=2, related=1, unknown=6).share
+        0.75
+    """
 
     relation: str
     facts: int

@@ -77,7 +77,16 @@ def vocabulary(graph: nx.MultiDiGraph) -> tuple[tuple[str, ...], Ends]:
 
 
 def check_graph(graph: nx.MultiDiGraph) -> None:
-    """Raises `GraphError` for the first node or edge that breaks the schema; is_a must be free of cycles."""
+    """Raises `GraphError` for the first node or edge that breaks the schema; is_a must be free of cycles.
+
+    Examples:
+        >>> graph = nx.MultiDiGraph()
+        >>> graph.add_node("x", type="planet", name="Mars")
+        >>> check_graph(graph)
+        Traceback (most recent call last):
+            ...
+        workbench.kg.build.GraphError: ...planet...
+    """
     entity_types, relations = vocabulary(graph)
     for node, attributes in graph.nodes(data=True):
         if attributes.get("type") not in entity_types:
@@ -111,7 +120,14 @@ def related(graph: nx.MultiDiGraph, *relations: str) -> list[tuple[str, str]]:
 
 
 def facts_table(graph: nx.MultiDiGraph) -> list[Fact]:
-    """Every edge as (head, relation, tail), sorted."""
+    """Every edge as (head, relation, tail), sorted.
+
+    Examples:
+        >>> graph = nx.MultiDiGraph()
+        >>> _ = graph.add_edge("source:sra", "format_1930", key="download_from")
+        >>> facts_table(graph)
+        [('source:sra', 'download_from', 'format_1930')]
+    """
     return sorted((head, relation, tail) for head, tail, relation in graph.edges(keys=True))
 
 

@@ -153,7 +153,13 @@ def _names(terms: dict[str, EdamTerm]) -> dict[tuple[str, str], str]:
 
 @lru_cache(maxsize=1)
 def load_edam() -> Edam:
-    """The ontology of the installed `edam-ontology` package, read once."""
+    """The ontology of the installed `edam-ontology` package, read once.
+
+    Examples:
+        >>> edam = load_edam()
+        >>> edam.label("format_1930"), edam.branch("format_1930")
+        ('FASTQ', 'format')
+    """
     source = importlib.resources.files("edam_ontology") / "EDAM.tsv"
     with source.open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream, delimiter="\t"))

@@ -21,6 +21,12 @@ def tools_with_topic(graph: nx.MultiDiGraph, topics: Iterable[str]) -> list[str]
     """The tools that have one of the topics (ids or names) or a topic below one, sorted.
 
     Raises `ValueError` for a topic that no tool of the graph has.
+
+    Examples:
+        >>> from workbench.kg import load_graph
+        >>> tools = tools_with_topic(load_graph().graph, ["Metagenomics"])
+        >>> bool(tools) and all(tool.startswith("tool:") for tool in tools)
+        True
     """
     is_a = nx.DiGraph(related(graph, "topic_is_a"))
     by_name = {attributes["name"]: node for node, attributes in graph.nodes(data=True) if attributes["type"] == "topic"}
@@ -39,6 +45,13 @@ def focus(graph: nx.MultiDiGraph, tools: Iterable[str]) -> nx.MultiDiGraph:
 
     Terms keep everything above them. Order and attributes of nodes and edges are those of `graph`. Raises
     `ValueError` for a node that is no tool of the graph.
+
+    Examples:
+        >>> from workbench.kg import load_graph
+        >>> graph = load_graph("mediakg").graph
+        >>> tool = next(node for node, d in graph.nodes(data=True) if d["type"] == "tool")
+        >>> [node == tool for node, d in focus(graph, [tool]).nodes(data=True) if d["type"] == "tool"]
+        [True]
     """
     kept = set(tools)
     for tool in sorted(kept):
@@ -64,6 +77,12 @@ def field(graph: nx.MultiDiGraph, topics: Iterable[str]) -> nx.MultiDiGraph:
     """The part that a model is asked about: the tools of the topics and those of the showcase; all without a topic.
 
     Raises `ValueError` for a topic that no tool of the graph has.
+
+    Examples:
+        >>> from workbench.kg import load_graph
+        >>> graph = load_graph().graph
+        >>> len(field(graph, ["Metagenomics"])) < len(field(graph, []))
+        True
     """
     if not (topics := list(topics)):
         return graph

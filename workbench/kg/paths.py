@@ -30,6 +30,12 @@ def flow_graph(graph: nx.MultiDiGraph) -> nx.DiGraph:
 
     What a source delivers as `data` is left out: it needs no tool, and would make every question about that data empty.
     So are inputs that only go along (companions, such as an index, and what may be left out): no chain follows them.
+
+    Examples:
+        >>> from workbench.kg import load_graph
+        >>> flow = flow_graph(load_graph("mediakg").graph)
+        >>> {flow.nodes[node]["type"] for node in flow} <= {"source", "format", "command", "data"}
+        True
     """
     beside = {
         node: {*about.get("companion_ports", ()), *about.get("optional_ports", ())}
@@ -46,7 +52,12 @@ def flow_graph(graph: nx.MultiDiGraph) -> nx.DiGraph:
 
 
 def commands_of(path: Iterable[str]) -> Path:
-    """The toolchain of a path: its commands in order."""
+    """The toolchain of a path: its commands in order.
+
+    Examples:
+        >>> commands_of(["source:sra", "format_1930", "command:star", "format_2572"])
+        ('command:star',)
+    """
     return tuple(node for node in path if node.startswith("command:"))
 
 
@@ -54,6 +65,11 @@ def shortest_toolchains(flow: nx.DiGraph, source: str, target: str, *, limit: in
     """Up to `limit` shortest node paths from source to target, sorted; empty when there is none.
 
     Raises `PathError` for a node that does not lie on the data flow.
+
+    Examples:
+        >>> flow = nx.DiGraph([("source:sra", "f:FASTQ"), ("f:FASTQ", "command:star"), ("command:star", "f:BAM")])
+        >>> shortest_toolchains(flow, "source:sra", "f:BAM")
+        [('source:sra', 'f:FASTQ', 'command:star', 'f:BAM')]
     """
     for node in (source, target):
         _check_node(flow, node)
@@ -67,6 +83,11 @@ def chain_through(flow: nx.DiGraph, stops: Sequence[str]) -> Path:
 
     Where two stops share several formats the first one not yet on the path is taken. Raises `PathError` for a node
     that is missing and for two stops that share no format.
+
+    Examples:
+        >>> flow = nx.DiGraph([("source:sra", "f:FASTQ"), ("f:FASTQ", "command:star"), ("command:star", "f:BAM")])
+        >>> chain_through(flow, ["source:sra", "command:star"])
+        ('source:sra', 'f:FASTQ', 'command:star')
     """
     for stop in stops:
         _check_node(flow, stop)
@@ -103,14 +124,29 @@ def showcase(graph: nx.MultiDiGraph) -> list[Path]:
 
 
 def reachable_targets(flow: nx.DiGraph) -> dict[str, list[str]]:
-    """Source -> the formats and data that can be made from it, sorted; what it delivers itself does not count."""
+    """Source -> the formats and data that can be made from it, sorted; what it delivers itself does not count.
+
+    Examples:
+        >>> from workbench.kg import load_graph
+        >>> reached = reachable_targets(flow_graph(load_graph("mediakg").graph))
+        >>> all(source not in targets for source, targets in reached.items())
+        True
+    """
     sources = sorted(node for node, kind in flow.nodes(data="type") if kind == "source")
     ends = {node for node, kind in flow.nodes(data="type") if kind in ("format", "data")}
     return {s: sorted((nx.descendants(flow, s) & ends) - set(flow.successors(s))) for s in sources}
 
 
 def dead_ends(flow: nx.DiGraph) -> list[str]:
-    """Commands that no chain from a source reaches, sorted."""
+    """Commands that no chain from a source reaches, sorted.
+
+    Examples:
+        >>> flow = nx.DiGraph([("source:sra", "f:FASTQ"), ("f:FASTQ", "command:star"), ("f:WIG", "command:plot")])
+        >>> for node in flow:
+        ...     flow.nodes[node]["type"] = node.split(":")[0]
+        >>> dead_ends(flow)
+        ['command:plot']
+    """
     reached = set().union(*(nx.descendants(flow, s) for s, kind in flow.nodes(data="type") if kind == "source"))
     return sorted(node for node, kind in flow.nodes(data="type") if kind == "command" and node not in reached)
 

@@ -29,7 +29,15 @@ HALF_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def to_json(graph: nx.MultiDiGraph, path: str | Path) -> Path:
-    """Writes the graph as node-link JSON, at once or not at all; gives the path back."""
+    """Writes the graph as node-link JSON, at once or not at all; gives the path back.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = to_json(load_graph("mediakg").graph, Path(folder, "graph.json"))
+        ...     len(from_json(file)) == len(load_graph("mediakg").graph)
+        True
+    """
     nodes = [{"id": node, **attributes} for node, attributes in sorted(graph.nodes(data=True))]
     edges = [
         {"source": head, "target": tail, "key": key, **attributes}
@@ -44,6 +52,12 @@ def from_json(path: str | Path) -> nx.MultiDiGraph:
     """Reads a graph that `to_json` wrote and checks it against the schema.
 
     Raises `FileNotFoundError` when there is no such file and `GraphError` when it is not a graph of this schema.
+
+    Examples:
+        >>> from_json("none.json")
+        Traceback (most recent call last):
+            ...
+        FileNotFoundError: ...none.json...
     """
     path = Path(path)
     try:
@@ -89,7 +103,13 @@ def _text(record: dict[str, Any], key: str) -> str:
 
 
 def summary(graph: nx.MultiDiGraph) -> dict[str, int]:
-    """The counts a manifest records: tools, commands, sources, entity_types, relation_types, facts, nodes."""
+    """The counts a manifest records: tools, commands, sources, entity_types, relation_types, facts, nodes.
+
+    Examples:
+        >>> found = summary(load_graph("mediakg").graph)
+        >>> found["commands"] > 0 and found["facts"] > found["nodes"]
+        True
+    """
     types = Counter(nx.get_node_attributes(graph, "type").values())
     return {
         "tools": types["tool"],
@@ -103,7 +123,12 @@ def summary(graph: nx.MultiDiGraph) -> dict[str, int]:
 
 
 def relation_counts(graph: nx.MultiDiGraph) -> dict[str, int]:
-    """Facts per relation, most frequent first."""
+    """Facts per relation, most frequent first.
+
+    Examples:
+        >>> "input" in relation_counts(load_graph("mediakg").graph)
+        True
+    """
     return dict(Counter(relation for *_, relation in graph.edges(keys=True)).most_common())
 
 
@@ -111,6 +136,10 @@ def degree_statistics(graph: nx.MultiDiGraph) -> list[dict[str, Any]]:
     """One row per entity type that occurs: nodes, and median, mean, highest in- and out-degree (facts per node).
 
     `hub` names the node of the highest total degree.
+
+    Examples:
+        >>> {"tool", "command", "format"} <= {row["type"] for row in degree_statistics(load_graph("mediakg").graph)}
+        True
     """
     rows = []
     for kind in ENTITY_TYPES:
@@ -162,6 +191,10 @@ def load_graph(place: str | Path | Traversable | None = None) -> Given:
 
     None takes the table of the package; the name of a folder in the package's data (`mediakg`) takes that. Raises what
     the reader of each raises: `TableError`, `GraphError`, `FileNotFoundError`.
+
+    Examples:
+        >>> load_graph("mediakg").kind
+        'triples'
     """
     shipped = Path(str(default_folder())).parent
     if place is None:
@@ -182,7 +215,12 @@ SHIPPED = ("biotoolkg", "mediakg")  # folders of the package's data that hold a 
 
 
 def commands_table(graph: nx.MultiDiGraph) -> list[dict[str, str]]:
-    """A row per command, sorted: its name and the names of its tool, what it does, reads and writes, parted by `|`."""
+    """A row per command, sorted: its name and the names of its tool, what it does, reads and writes, parted by `|`.
+
+    Examples:
+        >>> "pandoc -t latex" in {row["command"] for row in commands_table(load_graph("mediakg").graph)}
+        True
+    """
     cells: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     names = dict(graph.nodes(data="name"))
     for head, tail, relation in graph.edges(keys=True):

@@ -41,7 +41,12 @@ PLAIN: dict[str, tuple[Callable[[str], object], str, str]] = {  # kind of value 
 
 
 def default_folder() -> Traversable:
-    """The table that ships with the package."""
+    """The table that ships with the package.
+
+    Examples:
+        >>> sorted(file.name for file in default_folder().iterdir())[0]
+        'commands.tsv'
+    """
     return importlib.resources.files("workbench") / "data" / "biotoolkg"
 
 
@@ -50,6 +55,11 @@ def read_table(folder: Folder | None = None, *, edam: Edam | None = None) -> Tab
 
     Raises `TableError` with the first broken rule: the form of the files first, then their content, both in the order
     terms, formats, tools, commands, sources.
+
+    Examples:
+        >>> table = read_table()
+        >>> len(table.tools) > 100, "hisat2" in {tool.name.lower() for tool in table.tools}
+        (True, True)
     """
     content = read_bytes(_place(folder))
     rows = {file: parse(file, content[file]) if file in content else [] for file in FILES}
@@ -60,7 +70,12 @@ def read_table(folder: Folder | None = None, *, edam: Edam | None = None) -> Tab
 
 
 def digest(folder: Folder | None = None) -> str:
-    """SHA-256 (hex) over the names and bytes of the files; raises `TableError` when one is missing."""
+    """SHA-256 (hex) over the names and bytes of the files; raises `TableError` when one is missing.
+
+    Examples:
+        >>> len(digest())  # of the table that ships
+        64
+    """
     return _digest(read_bytes(_place(folder)))
 
 

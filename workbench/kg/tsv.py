@@ -27,6 +27,10 @@ class TableError(ValueError):
     """A broken rule of the table: names file, row, column, rule, value and what to do.
 
     `row` counts lines as an editor does, the header being row 1; it is 0 where the whole file is meant.
+
+    Examples:
+        >>> print(TableError("tools.tsv", "names are unlike", "rename one", row=3, column="name", value="star"))
+        tools.tsv, row 3, column name: names are unlike: 'star'. rename one.
     """
 
     def __init__(

@@ -74,7 +74,12 @@ class LanguageModel:
 
 
 def quantisation() -> BitsAndBytesConfig:
-    """NF4 with double quantisation (Dettmers et al. 2023, QLoRA); computes in bf16 on a GPU, in fp32 on a CPU."""
+    """NF4 with double quantisation (Dettmers et al. 2023, QLoRA); computes in bf16 on a GPU, in fp32 on a CPU.
+
+    Examples:
+        >>> quantisation().bnb_4bit_quant_type
+        'nf4'
+    """
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
@@ -97,6 +102,11 @@ def load(
     no code of the model's is run.
     names: node id -> name of the graph. trainable: whether the adapter's weights take gradients.
     Raises ModelError when the model cannot be loaded.
+
+    Examples:
+        >>> lm = load("reader", names={"format_1930": "FASTQ", "command:star": "star"})
+        >>> lm.ids["star"], lm.model.num_parameters() > 1_000_000
+        ('command:star', True)
     """
     # says nothing to a user: a name changes in transformers 6
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
@@ -184,7 +194,12 @@ def with_adapter(model: PreTrainedModel, folder: Path, name: str, *, trainable: 
 
 def place(name: str, *, say: Say | None = None) -> str:
     """Where a model's files come from: the package's folder for `reader`, that in the user's cache for `smollm2`, which
-    is fetched where it is missing (`smollm2.ready`), else the id or folder as given."""
+    is fetched where it is missing (`smollm2.ready`), else the id or folder as given.
+
+    Examples:
+        >>> place("someone/a-model")
+        'someone/a-model'
+    """
     if name == smollm2.NAME:
         return str(smollm2.ready(say))
     return str(reader.folder()) if name == READER else name
@@ -220,7 +235,16 @@ def suit_threads(model: PreTrainedModel) -> None:
 def add_adapter(
     lm: LanguageModel, *, rank: int, alpha: int, modules: tuple[str, ...], dropout: float, seed: int
 ) -> LanguageModel:
-    """A fresh LoRA adapter on the named projections: W = W0 + (alpha / rank) B A, with B = 0 at the start."""
+    """A fresh LoRA adapter on the named projections: W = W0 + (alpha / rank) B A, with B = 0 at the start.
+
+    Examples:
+        >>> lm = load("reader", names={"command:star": "star"})
+        >>> tuned = add_adapter(lm, rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
+        >>> from workbench.game import adapted_modules, unit_names
+        >>> modules = adapted_modules(tuned.model)
+        >>> unit_names(modules, "projection"), modules[0].rank
+        (('q_proj', 'v_proj'), 4)
+    """
     torch.manual_seed(seed)
     config = LoraConfig(
         r=rank, lora_alpha=alpha, target_modules=list(modules), lora_dropout=dropout, task_type="CAUSAL_LM"
@@ -233,7 +257,13 @@ def add_adapter(
 
 
 def trainable_ratio(config: PretrainedConfig, *, rank: int, modules: tuple[str, ...]) -> tuple[int, int]:
-    """(trainable, total) parameters of a model with a LoRA adapter, counted on the meta device: no weights are made."""
+    """(trainable, total) parameters of a model with a LoRA adapter, counted on the meta device: no weights are made.
+
+    Examples:
+        >>> trainable, total = trainable_ratio(deepseek_8b_config(), rank=16, modules=("q_proj",))
+        >>> trainable == 32 * 16 * (4096 + 4096)
+        True
+    """
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
         tuned = get_peft_model(model, LoraConfig(r=rank, target_modules=list(modules), task_type="CAUSAL_LM"))

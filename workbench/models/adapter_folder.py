@@ -58,6 +58,12 @@ class AdapterFolder:
 
     scalings: module -> (rank, s), by layer and projection. transposed: whether the base keeps its weights as (in, out),
     as GPT-2 does (`fan_in_fan_out`); the factors are the same either way.
+
+    Examples:
+        >>> from workbench.models import shipped
+        >>> whole = AdapterFolder.open(shipped("whole"))
+        >>> len(whole.scalings), whole.read(next(iter(whole.scalings))).rank
+        (210, 16)
     """
 
     folder: Path

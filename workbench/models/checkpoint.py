@@ -54,8 +54,10 @@ def load_config(location: str) -> PretrainedConfig:
     try:
         config = AutoConfig.from_pretrained(location, trust_remote_code=False)
     except Exception as error:  # it may hold anything
+        no_folder = location[:1] in tuple("./~") and not Path(location).is_dir()  # and no id begins so
+        why = "there is no such folder" if no_folder else first_line(error)
         raise ModelError(
-            f"model {location!r} has no readable config: {first_line(error)} - give a Hugging Face id or a local folder"
+            f"model {location!r} has no readable config: {why} - give a Hugging Face id or a local folder"
         ) from error
     if getattr(config, "auto_map", None):
         raise ModelError(
@@ -232,5 +234,10 @@ def silent() -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, shortened."""
+    """The first line of an error's text, shortened.
+
+    Examples:
+        >>> first_line(ValueError("first\\nand more"))
+        'first'
+    """
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

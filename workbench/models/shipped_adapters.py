@@ -23,7 +23,12 @@ TRAINED_ON = "trained_on.tsv.gz"
 
 
 def shipped(name: str) -> Path:
-    """Folder of the adapter `whole` or `narrow`. ModelError: none is called so."""
+    """Folder of the adapter `whole` or `narrow`. ModelError: none is called so.
+
+    Examples:
+        >>> sorted(file.name for file in shipped("whole").glob("adapter_*"))
+        ['adapter_config.json', 'adapter_model.safetensors']
+    """
     if name not in ADAPTERS:
         raise ModelError(f"no adapter of the package is called {name!r}; there are {', '.join(ADAPTERS)}")
     return Path(str(files("workbench") / "data" / "smollm2" / name))

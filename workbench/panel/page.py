@@ -43,5 +43,5 @@ def explorer(run_dir: str | os.PathLike[str], *, model: str | None = None) -> Ma
 
 
 def page_run_dir() -> Path:
-    """The run folder that the page was opened on. KeyError: the page was not opened by `python -m workbench app`."""
+    """The run folder that the page was opened on. KeyError: the page was not opened by `workbench app`."""
     return Path(os.environ[RUN_DIR])

@@ -29,7 +29,12 @@ RECALLED = 0.97  # running share of right answers at which the next lesson start
 
 @dataclass(frozen=True)
 class PretrainConfig:
-    """Settings of the shipped reader."""
+    """Settings of the shipped reader.
+
+    Examples:
+        >>> PretrainConfig(layers=2).layers
+        2
+    """
 
     hidden: int = 128
     layers: int = 6

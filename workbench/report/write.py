@@ -15,6 +15,7 @@ from jinja2 import Environment, FileSystemLoader
 from pygments.formatters import HtmlFormatter
 
 from workbench.artifacts.executed import REPORT, copy_path, read_origin
+from workbench.artifacts.extras import this_command
 from workbench.artifacts.files import atomic_write_text
 from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.runs import STAGES, MissingStage, read_manifest
@@ -92,7 +93,7 @@ def _section(run_dir: Path, stage: str, manifest: Mapping[str, Any]) -> dict[str
     name = STAGES[stage]
     path = copy_path(run_dir, name)
     if not path.is_file():
-        raise MissingStage(f"{path} does not exist; run the chain: python -m workbench run --run-dir {run_dir}")
+        raise MissingStage(f"{path} does not exist; run the chain: {this_command()} run --run-dir {run_dir}")
 
     def note(cell: int, section: str) -> str:
         return figure_note(stage, notebook=name, cell=cell, section=section)

@@ -44,6 +44,13 @@ def element_rows(cases: Sequence[Case]) -> pd.DataFrame:
 
     needed: whether the case's answer runs through the element. degree: the shown facts of a node; those of both its
     ends together for a fact, as in `workbench.attribution.chance`.
+
+    Examples:
+        >>> fact = Fact("source:sra", "download_from", "format_1930")
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ"}
+        >>> case = Case("one", "source:sra", "format_1930", (fact,), ("source:sra", "format_1930"), names)
+        >>> element_rows([case])["kind"].tolist()
+        ['node', 'node', 'fact']
     """
     rows = [row for case in cases for row in _descriptions(case)]
     return pd.DataFrame(rows, columns=list(DESCRIPTION))
@@ -80,7 +87,12 @@ def _descriptions(case: Case) -> list[tuple]:
 
 
 def measures_of(table: pd.DataFrame) -> list[str]:
-    """The names of the measures in a table of `Measurement.table`."""
+    """The names of the measures in a table of `Measurement.table`.
+
+    Examples:
+        >>> measures_of(pd.DataFrame(columns=[*DESCRIPTION, "attention"]))
+        ['attention']
+    """
     return [name for name in table.columns if name not in DESCRIPTION]
 
 
@@ -105,6 +117,10 @@ def as_records(table: pd.DataFrame, *names: str) -> dict[str, dict[str, float | 
     """A table of `agreement_tests` or `separation` for a manifest: row -> column -> number, None where undefined.
 
     names: the columns that name a row, joined by ` and `.
+
+    Examples:
+        >>> as_records(pd.DataFrame({"measure": ["shift"], "mean": [0.7]}), "measure")
+        {'shift': {'mean': 0.7}}
     """
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     return {

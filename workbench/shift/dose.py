@@ -98,6 +98,13 @@ def over_cases(
     high, n`.
 
     A case counts once: the rows it has in a group are averaged first.
+
+    Examples:
+        >>> columns = {"dose": [0, 0, 1, 1], "case": ["a", "b", "a", "b"], "value": [0.0, 2.0, 1.0, 3.0]}
+        >>> table = pd.DataFrame(columns)
+        >>> found = over_cases(table, ["dose"], value="value", rng=np.random.default_rng(0))
+        >>> found["mean"].tolist(), found["n"].tolist()
+        ([1.0, 2.0], [2, 2])
     """
     means = table.groupby([*by, "case"], sort=False)[value].mean()
     rows = []

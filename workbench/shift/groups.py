@@ -126,7 +126,15 @@ def element_layers(table: pd.DataFrame, case: Case, projection: str, *, relative
 
 
 def element_name(case: Case, i: int) -> str:
-    """An element as a reader knows it: the node's name, or head → tail of the fact."""
+    """An element as a reader knows it: the node's name, or head → tail of the fact.
+
+    Examples:
+        >>> fact = Fact("source:sra", "download_from", "format_1930")
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ"}
+        >>> case = Case("one", "source:sra", "format_1930", (fact,), ("source:sra", "format_1930"), names)
+        >>> [element_name(case, i) for i in range(3)]
+        ['SRA', 'FASTQ', 'SRA → FASTQ']
+    """
     element = case.elements[i]
     if isinstance(element, Fact):
         return f"{case.names[element.head]} → {case.names[element.tail]}"

@@ -126,6 +126,12 @@ def _beside(count: int, null: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def at_threshold(sweep: pd.DataFrame, *, k: int, threshold: float) -> pd.Series:
-    """The row of a sweep for the first k vectors at the threshold next to the given one."""
+    """The row of a sweep for the first k vectors at the threshold next to the given one.
+
+    Examples:
+        >>> sweep = pd.DataFrame({"k": [10, 10], "threshold": [0.4, 0.6], "share": [0.1, 0.3]})
+        >>> float(at_threshold(sweep, k=10, threshold=0.59)["share"])
+        0.3
+    """
     rows = sweep[sweep["k"] == k]
     return rows.iloc[int((rows["threshold"] - threshold).abs().to_numpy().argmin())]

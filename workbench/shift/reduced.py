@@ -28,6 +28,14 @@ def singular_parts(factors: Factors) -> Factors:
     """The same update with singular directions as its rank-one parts, largest first, its norm shared by both factors.
 
     Rank and scaling stay: parts beyond the directions there are hold 0.
+
+    Examples:
+        >>> skew = Factors("q_proj", 0, "q_proj", rank=2, scaling=1.0, A=np.ones((2, 2)), B=np.ones((2, 2)))
+        >>> parts = singular_parts(skew)
+        >>> bool(np.allclose(parts.B @ parts.A, skew.B @ skew.A))
+        True
+        >>> {name: round(one, 6) for name, one in part_energies([parts]).items()}
+        {'q_proj #0': 16.0, 'q_proj #1': 0.0}
     """
     left, values, right = directions(factors)
     k = len(values)
@@ -56,7 +64,13 @@ def factors_of(module: Adapted) -> Factors:
 
 
 def part_energies(factors: Iterable[Factors]) -> dict[str, float]:
-    """Name of every rank-one part -> its squared Frobenius norm; of singular parts, the squared singular values."""
+    """Name of every rank-one part -> its squared Frobenius norm; of singular parts, the squared singular values.
+
+    Examples:
+        >>> factors = Factors("q_proj", 0, "q_proj", rank=2, scaling=1.0, A=np.diag([2.0, 1.0]), B=np.eye(2))
+        >>> part_energies([factors])
+        {'q_proj #0': 4.0, 'q_proj #1': 1.0}
+    """
     return {
         part_name(one.module, k): float((one.scaling * np.linalg.norm(one.A[k]) * np.linalg.norm(one.B[:, k])) ** 2)
         for one in factors
@@ -68,6 +82,11 @@ def reduced(factors: Iterable[Factors], keep: Collection[str]) -> list[Factors]:
     """The factors of what is kept: names of modules, or of rank-one parts, as `ModuleGame.names` has them.
 
     Modules without a part left are not among them. ValueError: a name that is none of the adapter's.
+
+    Examples:
+        >>> factors = Factors("q_proj", 0, "q_proj", rank=2, scaling=1.0, A=np.diag([2.0, 1.0]), B=np.eye(2))
+        >>> [kept.rank for kept in reduced([factors], {"q_proj #0"})]
+        [1]
     """
     left, out = set(keep), []
     for one in factors:

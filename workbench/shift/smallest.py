@@ -77,7 +77,12 @@ def kept_accuracy(
 
 
 def ladder(n: int, *, per_octave: int = PER_OCTAVE) -> list[int]:
-    """Sizes from 0 to n, evenly in the logarithm, `per_octave` between one and its double."""
+    """Sizes from 0 to n, evenly in the logarithm, `per_octave` between one and its double.
+
+    Examples:
+        >>> ladder(8, per_octave=1)
+        [0, 1, 2, 4, 8]
+    """
     steps = int(np.ceil(np.log2(max(n, 1)) * per_octave))
     return sorted({0, n, *(round(2 ** (k / per_octave)) for k in range(steps))})
 

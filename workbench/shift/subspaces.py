@@ -33,6 +33,11 @@ def principal_angles(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     first: (d, k1), second: (d, k2), columns that span them. Small angles are exact too (by sines, Knyazev &
     Argentati 2002). Empty where one of the two is.
+
+    Examples:
+        >>> x, z = np.array([[1.0], [0], [0]]), np.array([[0.0], [0], [1]])
+        >>> np.degrees(principal_angles(x, x + z)).round(6).tolist()
+        [45.0]
     """
     if not (first.size and second.size):
         return np.zeros(0)
@@ -43,6 +48,10 @@ def overlap(angles: np.ndarray) -> float:
     """Mean squared cosine of principal angles: 1 when the smaller space lies in the other, max(k1, k2) / d by chance.
 
     The subspace similarity of Hu et al. (2021, section 7.2). NaN without angles.
+
+    Examples:
+        >>> round(overlap(np.radians([0.0, 90.0])), 6)  # one direction in common, one not
+        0.5
     """
     return float(np.mean(np.cos(angles) ** 2)) if len(angles) else float("nan")
 
@@ -51,6 +60,11 @@ def update_cosine(first: Directions, second: Directions) -> float:
     """<dW1, dW2> / (||dW1|| ||dW2||), Frobenius, in [-1, 1]; NaN where one of them is 0.
 
     Between changes of random directions it has the mean 0 and the variance 1 / (out in).
+
+    Examples:
+        >>> first = Directions(np.eye(2), np.array([2.0, 1.0]), np.eye(2))
+        >>> round(update_cosine(first, first), 6)
+        1.0
     """
     if not (len(first.values) and len(second.values)):
         return float("nan")

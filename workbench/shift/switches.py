@@ -88,6 +88,10 @@ def delta_share(effects: np.ndarray, delta: np.ndarray, *, rng: np.random.Genera
 
     effects may be (cases, sets): the mean over the sets is taken. ValueError: shapes that do not fit, no cases, or
     a Delta of 0 in all of them.
+
+    Examples:
+        >>> delta_share(np.array([1.0, 3.0]), np.array([2.0, 6.0]), rng=np.random.default_rng(0)).mean
+        0.5
     """
     effects, delta = np.asarray(effects, float), np.asarray(delta, float)
     effects = effects.mean(axis=1) if effects.ndim == 2 else effects
@@ -127,7 +131,12 @@ def interactions(games: Sequence[Game], modules: Sequence[int], *, unit: str = "
 
 
 def top_units(scores: np.ndarray, part: float) -> list[int]:
-    """The `part` of the units with the highest scores (units,), rounded to the nearest number, at least one."""
+    """The `part` of the units with the highest scores (units,), rounded to the nearest number, at least one.
+
+    Examples:
+        >>> sorted(top_units(np.array([0.1, 0.9, 0.5, 0.7]), 0.5))
+        [1, 3]
+    """
     if not 0 < part <= 1:
         raise ValueError(f"part must lie in (0, 1], not {part!r}")
     count = max(1, int(np.floor(part * len(scores) + 0.5)))
@@ -140,6 +149,11 @@ def random_sets(
     """Up to `draws` unlike random sets of units that hold as many parameters as `like`, to 2 %; never `like` itself.
 
     parameters: (units,) numbers each unit holds. ValueError: no such set was found.
+
+    Examples:
+        >>> sets = random_sets(np.array([8, 8, 8, 8]), [0, 1], draws=2, rng=np.random.default_rng(0))
+        >>> [len(one) for one in sets], [0, 1] in [sorted(one) for one in sets]
+        ([2, 2], False)
     """
     sizes = np.asarray(parameters)
     wanted, found = sizes[list(like)].sum(), {}

@@ -37,6 +37,17 @@ def element_tokens(case: Case, lm: LanguageModel) -> list[tuple[int, ...]]:
 
     Raises:
         ValueError: the tokenizer cannot say which characters a token stands for, or a name is empty.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> tokens = element_tokens(case, load(names=names))
+        >>> set(tokens[0]) <= set(tokens[4])  # the name of SRA stands in the line of the first fact
+        True
     """
     if not lm.tokenizer.is_fast:
         raise ValueError(f"{type(lm.tokenizer).__name__} gives no character offsets; use a model with a fast tokenizer")

@@ -15,6 +15,11 @@ class Cell:
     """A mean over n cases with its 95 % interval [low, high], and its paired difference to a control, if there is one.
 
     interval: how the interval was made, `bootstrap-t` or `wilson`.
+
+    Examples:
+        >>> right = cell([1, 1, 1, 0], share=True, rng=np.random.default_rng(0))
+        >>> right.mean, right.n, right.interval
+        (0.75, 4, 'wilson')
     """
 
     mean: float
@@ -46,6 +51,11 @@ def cell(
     control: the same measure of matched random sets, (n,) or several a case, (n, repeats), of which the mean is taken.
     share: values are 0 or 1; the interval is then Wilson's, which does not shrink to nothing at 0 and 1.
     ValueError: see `bootstrap_mean`, `paired_difference`, `proportion`.
+
+    Examples:
+        >>> found = cell([2.0, 3.0, 4.0], control=[1.0, 1.0, 1.0], rng=np.random.default_rng(0))
+        >>> found.mean, found.difference.mean
+        (3.0, 2.0)
     """
     if share:
         found = proportion(values)

@@ -20,6 +20,10 @@ def ranking(scores: Sequence[float] | np.ndarray, *, rng: np.random.Generator | 
     """Element numbers (n,), highest score first. Equal scores: in random order with rng, else in that of the elements.
 
     ValueError: scores that are not (n,) finite numbers.
+
+    Examples:
+        >>> ranking([0.1, 0.9, 0.5]).tolist()
+        [1, 2, 0]
     """
     values = np.asarray(scores, dtype=float)
     if values.ndim != 1 or not np.isfinite(values).all():
@@ -30,13 +34,29 @@ def ranking(scores: Sequence[float] | np.ndarray, *, rng: np.random.Generator | 
 
 
 def top_k_drop(game: Oracle, order: np.ndarray, k: int) -> float:
-    """v(all) - v(all but the first k) (ContextCite, Cohen-Wang et al. 2024). 2 rows."""
+    """v(all) - v(all but the first k) (ContextCite, Cohen-Wang et al. 2024). 2 rows.
+
+    Examples:
+        >>> def votes(keep):
+        ...     return keep @ np.array([3.0, 1.0, 0.5])
+        >>> votes.n = 3
+        >>> top_k_drop(votes, np.array([0, 1, 2]), 2)
+        4.0
+    """
     full, left = ask(game, without_first(len(order), order, [0, k]))
     return float(full - left)
 
 
 def comprehensiveness(game: Oracle, order: np.ndarray, *, shares: Sequence[float] = SHARES) -> float:
-    """Mean over shares q of v(all) - v(all but the first q n), n q rounded up (ERASER, DeYoung et al. 2020, eq. 1)."""
+    """Mean over shares q of v(all) - v(all but the first q n), n q rounded up (ERASER, DeYoung et al. 2020, eq. 1).
+
+    Examples:
+        >>> def votes(keep):
+        ...     return keep @ np.array([3.0, 1.0, 0.0, 0.0])
+        >>> votes.n = 4
+        >>> float(comprehensiveness(votes, np.array([0, 1, 2, 3]), shares=(0.25, 0.5)))
+        3.5
+    """
     values = ask(game, without_first(len(order), order, [0, *counts(len(order), shares)]))
     return float(values[0] - values[1:].mean())
 

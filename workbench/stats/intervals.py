@@ -75,6 +75,11 @@ def bootstrap_mean(
 
     within: the range that a mean can lie in, where the interval is cut. ValueError: no values, one not finite or
     outside that range.
+
+    Examples:
+        >>> found = bootstrap_mean([2.0, 3.0, 4.0], rng=np.random.default_rng(0))
+        >>> found.mean, found.n, found.low < 3 < found.high
+        (3.0, 3, True)
     """
     sample = _sample("values", values)
     if sample.min() < within[0] or sample.max() > within[1]:
@@ -95,6 +100,10 @@ def bootstrap_ratio(
 
     The error of a ratio is that of its linearisation, mean of (top - ratio * bottom)^2, over the mean of bottom.
     ValueError: lengths differ, no values, one that is not finite, or a bottom whose sum is 0.
+
+    Examples:
+        >>> bootstrap_ratio([1.0, 2.0], [2.0, 4.0], rng=np.random.default_rng(0)).mean
+        0.5
     """
     first, second = _pair("top", top, "bottom", bottom)
     if not second.sum():
@@ -110,6 +119,10 @@ def median_interval(values: Sequence[float] | np.ndarray) -> MedianInterval:
     The interval misses the true median with probability 2 P(Binomial(n, 1/2) < k), whatever the distribution, at most
     5 % from n = 6 on; of fewer values the lowest and the highest hold it in 1 - 2^(1 - n), 94 % for 5. ValueError: as
     `bootstrap_mean`.
+
+    Examples:
+        >>> median_interval([1.0, 2.0, 3.0, 4.0, 50.0])
+        MedianInterval(median=3.0, low=1.0, high=50.0, n=5)
     """
     sample = np.sort(_sample("values", values))
     k = max(1, int(binom.ppf(ENDS[0] / 100, len(sample), 0.5)))
@@ -117,7 +130,12 @@ def median_interval(values: Sequence[float] | np.ndarray) -> MedianInterval:
 
 
 def proportion(hits: Sequence[float] | np.ndarray) -> Proportion:
-    """Share of hits (n,), bool or 0 and 1, with Wilson's interval. ValueError: anything but 0 and 1, or no row."""
+    """Share of hits (n,), bool or 0 and 1, with Wilson's interval. ValueError: anything but 0 and 1, or no row.
+
+    Examples:
+        >>> proportion([True, True, False, True]).share
+        0.75
+    """
     array = np.asarray(hits)
     if array.ndim != 1 or not np.isin(array, (0, 1)).all():
         raise ValueError(f"hits must be 0 or 1, one a case in a row, not {array!r}"[:300])
@@ -125,7 +143,13 @@ def proportion(hits: Sequence[float] | np.ndarray) -> Proportion:
 
 
 def wilson(hits: int, n: int) -> Proportion:
-    """hits / n with its 95 % score interval (Wilson 1927); of 0 cases the share is 0. ValueError: hits not in 0..n."""
+    """hits / n with its 95 % score interval (Wilson 1927); of 0 cases the share is 0. ValueError: hits not in 0..n.
+
+    Examples:
+        >>> found = wilson(0, 10)
+        >>> found.share, round(found.high, 3)  # never without width
+        (0.0, 0.278)
+    """
     if not 0 <= hits <= n:
         raise ValueError(f"hits must lie in 0..n, not {hits!r} of {n!r}")
     cases, z, share = max(n, 1), WILSON_Z, hits / max(n, 1)
@@ -143,6 +167,11 @@ def paired_difference(
 
     Up to 12 pairs the p-value is exact; beyond, it is (1 + patterns as extreme) / (1 + draws), never 0.
     ValueError: lengths differ, no values, or one that is not finite.
+
+    Examples:
+        >>> found = paired_difference([3.0, 4.0, 5.0], [2.0, 3.0, 4.0], rng=np.random.default_rng(0))
+        >>> found.mean, found.p  # of the eight ways to put signs, two are as far from 0
+        (1.0, 0.25)
     """
     first, second = _pair("a", a, "b", b)
     difference = first - second

@@ -15,6 +15,10 @@ def spearman(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.n
     """Rank correlation in [-1, 1], ties sharing their mean rank; NaN where one of the two is constant.
 
     ValueError: not one value of each a pair, or no pairs.
+
+    Examples:
+        >>> round(spearman([1, 2, 3], [10, 20, 90]), 6), round(spearman([1, 2, 3], [3, 2, 1]), 6)
+        (1.0, -1.0)
     """
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if a.ndim != 1 or a.shape != b.shape or not len(a):
@@ -36,6 +40,14 @@ def lds(
 
     1 where the scores (n,) order all masks as the game does; NaN where one of the two is constant. Costs `masks` rows.
     Source: Park et al. 2023 (TRAK); on masked contexts Cohen-Wang et al. 2024 (ContextCite).
+
+    Examples:
+        >>> weights = np.array([3.0, 2.0, 1.0])
+        >>> def game(keep):
+        ...     return keep @ weights
+        >>> game.n = 3
+        >>> round(lds(game, weights, rng=np.random.default_rng(0)), 6)
+        1.0
     """
     weights = np.asarray(scores, dtype=float)
     held_out = draw_masks(masks, len(weights), rng=rng, keep=keep)

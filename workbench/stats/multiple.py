@@ -13,6 +13,10 @@ def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
 
     NaN stands for a test that could not be made: it stays NaN and does not count. Source: Holm 1979.
     ValueError: a value outside [0, 1].
+
+    Examples:
+        >>> holm([0.01, 0.04, 0.5]).tolist()
+        [0.03, 0.08, 0.5]
     """
     values, known = _checked(p)
     tested = values[known]
@@ -26,6 +30,10 @@ def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
 def benjamini_hochberg(p: Sequence[float] | np.ndarray) -> np.ndarray:
     """Adjusted p-values (m,): those below a level hold at most that share of false alarms on average, for tests that
     are independent or positively dependent. NaN as in `holm`. Source: Benjamini, Hochberg 1995.
+
+    Examples:
+        >>> benjamini_hochberg([0.01, 0.02, 0.03]).tolist()
+        [0.03, 0.03, 0.03]
     """
     values, known = _checked(p)
     return _placed(false_discovery_control(values[known]) if known.any() else np.empty(0), known)

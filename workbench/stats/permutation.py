@@ -21,6 +21,10 @@ def rank_correlations(values: np.ndarray, *, statistic: str) -> np.ndarray:
     """Coefficients (m, m) float64 of measures (m, n): `kendall` (tau-b) or `spearman`, ties sharing their mean rank.
 
     NaN where one of the two is constant or holds a NaN. ValueError: another statistic, or not a table.
+
+    Examples:
+        >>> rank_correlations(np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]), statistic="kendall").round(6).tolist()
+        [[1.0, -1.0], [-1.0, 1.0]]
     """
     return dealt_correlations(values, np.arange(np.shape(values)[-1])[None], statistic=statistic)[..., 0]
 
@@ -30,6 +34,12 @@ def dealt_correlations(values: np.ndarray, deals: np.ndarray, *, statistic: str)
 
     values: (m, n). deals: (draws, n), permutations of 0 .. n - 1, see `deal`. Both halves are filled from i < j, which
     is the same for the mean and spread over deals. NaN and errors as in `rank_correlations`.
+
+    Examples:
+        >>> values = np.array([[1.0, 2.0, 3.0], [1.0, 2.0, 3.0]])
+        >>> found = dealt_correlations(values, np.array([[0, 1, 2], [2, 1, 0]]), statistic="kendall")
+        >>> np.round(found[0, 1], 6).tolist()  # as it is, and turned round
+        [1.0, -1.0]
     """
     table = np.asarray(values, dtype=float)
     if table.ndim != 2 or statistic not in STATISTICS:
@@ -52,6 +62,11 @@ def deal(n: int, draws: int, *, rng: np.random.Generator, strata: np.ndarray | N
     """Random permutations (draws, n) of 0 .. n - 1; strata (n,): values only change places within equal strata.
 
     ValueError: strata of another length.
+
+    Examples:
+        >>> dealt = deal(4, 10, rng=np.random.default_rng(0), strata=np.array([0, 0, 1, 1]))
+        >>> dealt.shape, set(dealt[:, :2].ravel().tolist())
+        ((10, 4), {0, 1})
     """
     _, groups = np.unique(np.zeros(n) if strata is None else np.asarray(strata), return_inverse=True)
     if groups.shape != (n,):
@@ -66,6 +81,10 @@ def partial(both: np.ndarray, first: np.ndarray | float, second: np.ndarray | fl
     """Correlation with a control held fixed, of the coefficients of two measures and of each with the control.
 
     Holds for Spearman's, Pearson's and Kendall's (Kendall 1942) alike, elementwise; NaN where the control says it all.
+
+    Examples:
+        >>> round(float(partial(np.array(0.5), 0.5, 0.5)), 4)
+        0.3333
     """
     rest = (1 - np.square(first)) * (1 - np.square(second))
     scale = np.sqrt(np.where(rest > ROUNDING, rest, np.nan))
@@ -76,6 +95,10 @@ def permutation_p(found: float, dealt: np.ndarray, *, complete: bool = False) ->
     """Two-sided p-value: how often `dealt` (draws,) is at least as far from 0 as `found`.
 
     Of drawn permutations it is (1 + hits) / (1 + draws), never 0; complete: `dealt` holds every permutation once.
+
+    Examples:
+        >>> permutation_p(0.9, np.array([-0.9, 0.1, 0.2, 0.3]))  # (1 + 1) / (1 + 4)
+        0.4
     """
     hits = int((np.abs(dealt) >= abs(found) - ROUNDING).sum())
     return hits / len(dealt) if complete else (1 + hits) / (1 + len(dealt))

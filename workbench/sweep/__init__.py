@@ -1,7 +1,7 @@
 """Many explanations or whole runs over the values of a grid: what is to be done, what a worker does, what came out.
 
-    python -m workbench sweep grid.yaml --out runs/sweep                                # on this machine's cores
-    python -m workbench sweep grid.yaml --out runs/sweep --scheduler tcp://host:8786    # on a cluster
+    workbench sweep grid.yaml --out runs/sweep                                # on this machine's cores
+    workbench sweep grid.yaml --out runs/sweep --scheduler tcp://host:8786    # on a cluster
 
 Every task has an id, the digest of what it is. Its row is written as it comes, so that the same command, given again
 after a stop, does what is left. A task that fails is a row that says why; `--retry` tries those again. When a worker
@@ -12,7 +12,7 @@ the same version, and sees the run folders under the same paths (a shared file s
 
     dask scheduler --host 10.0.0.1 --port 8786 --no-dashboard          # on one machine
     ssh node1 'cd /shared/project && dask worker tcp://10.0.0.1:8786 --nworkers 8 --nthreads 1 --no-dashboard'
-    python -m workbench sweep grid.yaml --out /shared/sweep --scheduler tcp://10.0.0.1:8786
+    workbench sweep grid.yaml --out /shared/sweep --scheduler tcp://10.0.0.1:8786
 
 `dask ssh --hostfile nodes.txt --nworkers 8 --nthreads 1` (package paramiko) starts the same in one go. On a batch
 system (SLURM, PBS, LSF, SGE), package dask-jobqueue starts the workers as jobs:

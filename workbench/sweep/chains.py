@@ -1,6 +1,6 @@
 """Whole runs of the chain as tasks: every combination of notebook parameters, models and seeds of a grid.
 
-A worker gives each to `python -m workbench run`, in a process that ends with it, into `<out>/runs/<id>`. What a killed
+A worker gives each to `workbench run`, in a process that ends with it, into `<out>/runs/<id>`. What a killed
 worker left of a run is gone on from.
 """
 

@@ -17,7 +17,12 @@ from workbench.train.world import world
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Settings of one adapter. rank, modules, NF4 and double quantisation are those of QLoRA as the paper uses it."""
+    """Settings of one adapter. rank, modules, NF4 and double quantisation are those of QLoRA as the paper uses it.
+
+    Examples:
+        >>> TrainConfig(rank=4, steps=100).to_dict()["rank"]
+        4
+    """
 
     rank: int = 16  # r of W = W0 + (alpha / r) B A
     alpha: int = 32

@@ -46,6 +46,18 @@ class Views(Dataset):
 
     Rows are drawn `GROUP` batches at a time and come sorted by length, so that a batch holds little padding; which of
     these batches comes first is drawn too. Read them in order.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> views = Views([case] * 4, load(names=names), config=TrainConfig(steps=2, batch=2))
+        >>> len(views), sorted(views[0])
+        (4, ['input_ids', 'labels'])
     """
 
     def __init__(self, cases: Sequence[Case], lm: LanguageModel, *, config: TrainConfig):
@@ -79,14 +91,40 @@ class Views(Dataset):
 
 
 def labelled(case: Case, words: Words | LanguageModel) -> dict[str, list[int]]:
-    """A case with its answer as a row: input_ids, and labels that are -100 over the prompt."""
+    """A case with its answer as a row: input_ids, and labels that are -100 over the prompt.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> row = labelled(case, load(names=names))
+        >>> len(row["input_ids"]) == len(row["labels"]), row["labels"][0]  # the prompt is not learned
+        (True, -100)
+    """
     prompt = encode(case, words.template, words.tokenizer).ids
     answer = encode_answer(case, case.path, words.template, words.tokenizer)
     return {"input_ids": [*prompt, *answer], "labels": [-100] * len(prompt) + list(answer)}
 
 
 def held_out_rows(cases: Sequence[Case], lm: LanguageModel, config: TrainConfig) -> list[dict[str, list[int]]]:
-    """`HELD_OUT_ROWS` of the cases as rows, with shares of their needed facts withheld as in training."""
+    """`HELD_OUT_ROWS` of the cases as rows, with shares of their needed facts withheld as in training.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> rows = held_out_rows([case], load(names=names), TrainConfig())
+        >>> sorted(rows[0])
+        ['input_ids', 'labels']
+    """
     rng = np.random.default_rng([config.seed, 1, 0, 0])
     some = mixed(cases)[:HELD_OUT_ROWS]
     shares = [config.shares[i % len(config.shares)] for i in range(len(some))]
@@ -110,6 +148,12 @@ def collate(rows: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.T
     `logits_to_keep` (kept,) are the positions whose next token has a label in some row; logits are computed there only,
     which spares the vocabulary at prompt tokens. `labels` and `shift_labels` (rows, kept) are those next tokens; the
     loss skips -100.
+
+    Examples:
+        >>> rows = [{"input_ids": [1, 2, 3], "labels": [-100, -100, 3]}, {"input_ids": [4, 5], "labels": [-100, 5]}]
+        >>> batch = collate(rows, 0)
+        >>> batch["input_ids"].tolist(), batch["attention_mask"].tolist()
+        ([[1, 2, 3], [4, 5, 0]], [[1, 1, 1], [1, 1, 0]])
     """
     width = max(len(r["input_ids"]) for r in rows)
     ids = torch.full((len(rows), width), pad)

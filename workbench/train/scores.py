@@ -16,7 +16,14 @@ from workbench.train.madeup import renamed
 
 
 def is_valid(path: Sequence[str], case: Case, edges: set[tuple[str, str]]) -> bool:
-    """Right start, right end, and every step a known edge."""
+    """Right start, right end, and every step a known edge.
+
+    Examples:
+        >>> case = Case("one", "source:sra", "format_2572", (), (), {})
+        >>> edges = {("source:sra", "command:star"), ("command:star", "format_2572")}
+        >>> is_valid(["source:sra", "command:star", "format_2572"], case, edges), is_valid(["source:sra"], case, edges)
+        (True, False)
+    """
     steps = list(itertools.pairwise(path))
     return bool(steps) and path[0] == case.source and path[-1] == case.target and edges.issuperset(steps)
 
@@ -35,6 +42,19 @@ def score(
     """One record a case: `exact` (the toolchain is the case's) and `valid` (every step an edge of the graph).
 
     The same seed withholds the same facts, so that base and tuned are compared on the same prompts.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine
+        >>> from workbench.models import load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> edges = set(itertools.pairwise(path))
+        >>> (row,) = score(Engine(load(names=names)), [case], share=0.0, adapter=False, edges=edges, seed=0)
+        >>> row["exact"], row["withheld"]
+        (True, 0)
     """
     rng = np.random.default_rng(seed)
     shown = [withhold(c, share, rng=rng, always_shown=always_shown) for c in cases]
@@ -80,7 +100,13 @@ def shares_right(
     answers: Sequence[Mapping[str, Any]], *, by: Sequence[str] = ("split", "model", "share")
 ) -> list[dict[str, Any]]:
     """Records of `score` as shares of cases: one row for every `metric`, `exact` and `valid`, and combination of the
-    fields `by`, in the order of first mention, with `mean`, `low`, `high` (95 %, Wilson 1927) and `n`."""
+    fields `by`, in the order of first mention, with `mean`, `low`, `high` (95 %, Wilson 1927) and `n`.
+
+    Examples:
+        >>> answers = [{"split": "held_out", "exact": exact, "valid": True} for exact in (True, False)]
+        >>> [(row["metric"], row["mean"], row["n"]) for row in shares_right(answers, by=["split"])]
+        [('exact', 0.5, 2), ('valid', 1.0, 2)]
+    """
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for answer in answers:
         groups.setdefault(tuple(answer[field] for field in by), []).append(answer)

@@ -44,6 +44,12 @@ def diverse_flip_sets(
     before it. Fewer than `count` come back when the budget is spent, or no more are found: of a monotone,
     deterministic game, these are then all. Only the first, or the last of a spent budget, may lack its certificate.
     ValueError: count below 1.
+
+    Examples:
+        >>> def kept(keep):  # needs fact 0 and fact 3
+        ...     return np.where(keep[:, 0] & keep[:, 3], 1.0, -1.0)
+        >>> sorted(one.elements for one in diverse_flip_sets(kept, 5, count=3))
+        [(0,), (3,)]
     """
     whole("count", count, least=1)
     judge = Judge(Meter(game, n, budget=budget, cache=False, progress=progress), repeats=repeats)
@@ -115,6 +121,12 @@ def disjoint_pairs(
 
     Keeping the sufficient set keeps the decision, and so does keeping more: removing a set that does not touch it
     cannot flip. A pair shows that the game is not monotone, or that noise made one of the two wrong.
+
+    Examples:
+        >>> flip = ElementSet("flip", (1,), True, True, calls=2, value=-1.0)
+        >>> other, same = (ElementSet("sufficient", (i,), True, True, calls=2, value=1.0) for i in (2, 1))
+        >>> [(first.elements, second.elements) for first, second in disjoint_pairs([flip], [other, same])]
+        [((1,), (2,))]
     """
     kept = [one for one in sufficient if one.found]
     return [(x, y) for x in flips if x.found for y in kept if not set(x.elements) & set(y.elements)]

@@ -46,6 +46,13 @@ def minimal_flip_set(
     An infinite value counts by its sign. ValueError: arguments out of range, or a game that gives nan, no numbers or
     another number of values than masks.
     Sources: QuickXplain (Junker 2004) on prefixes, with the certificate of `certificate`.
+
+    Examples:
+        >>> def kept(keep):  # while fact 2 or fact 5 is there
+        ...     return np.where(keep[:, 2] | keep[:, 5], 1.0, -1.0)
+        >>> found = minimal_flip_set(kept, 8)
+        >>> found.elements, found.certified
+        ((2, 5), True)
     """
     judge = Judge(Meter(game, n, budget=budget, cache=False, progress=progress), repeats=repeats)
     question = Question(judge, "flip", ranking(n, order=order, allowed=allowed))
@@ -67,6 +74,13 @@ def minimal_sufficient_set(
 
     Arguments and errors as in `minimal_flip_set`. allowed: elements that the set is made of and that may be removed;
     the others are always kept. The empty set is sufficient where the decision needs no element at all.
+
+    Examples:
+        >>> def kept(keep):  # while fact 2 or fact 5 is there, and fact 7
+        ...     return np.where((keep[:, 2] | keep[:, 5]) & keep[:, 7], 1.0, -1.0)
+        >>> found = minimal_sufficient_set(kept, 8, order=[5, 7])
+        >>> sorted(found.elements), found.certified
+        ([5, 7], True)
     """
     judge = Judge(Meter(game, n, budget=budget, cache=False, progress=progress), repeats=repeats)
     question = Question(judge, "sufficient", ranking(n, order=order, allowed=allowed))

@@ -1,4 +1,4 @@
-"""The README's figures are those of the files that it names."""
+"""Figures in the documentation are those of the files that it names."""
 
 import json
 from pathlib import Path
@@ -8,12 +8,12 @@ import pytest
 from workbench.models import shipped_adapters as shipped
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
+GPU, ADAPTER = ((ROOT / "docs" / "how-to" / name).read_text("utf-8") for name in ("gpu.md", "own-adapter.md"))
 MEASURED = {row["what"]: row for row in json.loads((ROOT / "bench" / "gpu-h200.json").read_text("utf-8"))["table"]}
 
 
 def test_the_figures_of_a_gpu_are_those_of_its_file() -> None:
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in README.splitlines() if line[:2] == "| "]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in GPU.splitlines() if line[:2] == "| "]
     told = [row for row in rows if row[0] in MEASURED]
     assert len(told) == 13
     for what, rate, share in told:
@@ -28,11 +28,11 @@ def test_the_figures_of_the_shipped_adapter_are_those_of_its_card() -> None:
     exact = {(row["split"], row["share"]): row for row in card["scores"] if row["metric"] == "exact"}
     for split in ("held_out_sequences", "held_out"):
         a, b, c = (f"{exact[split, share]['mean']:.2f}" for share in (0.0, 0.3, 0.6))
-        assert f"in {a}, {b} and {c}" in README and f"(n = {exact[split, 0.0]['n']})" in README
+        assert f"in {a}, {b} and {c}" in ADAPTER and f"(n = {exact[split, 0.0]['n']})" in ADAPTER
     tools = exact["held_out_tools", 0.0]
-    assert f"{tools['mean']:.2f} with everything shown (n = {tools['n']})" in README
-    assert exact["showcase", 0.0]["mean"] == 0 and "showcase is still answered wrongly" in README
+    assert f"{tools['mean']:.2f} with everything shown (n = {tools['n']})" in ADAPTER
+    assert exact["showcase", 0.0]["mean"] == 0 and "showcase is still answered wrongly" in ADAPTER
     training = card["training"]
     assert (
-        f"in {training['seconds']:.0f} s on one {card['device']} ({training['rows_per_second']:.0f} rows/s)" in README
+        f"in {training['seconds']:.0f} s on one {card['device']} ({training['rows_per_second']:.0f} rows/s)" in ADAPTER
     )
