@@ -89,6 +89,7 @@ def test_the_same_run_leaves_the_same_stage(tmp_path: Path) -> None:
     assert [one.rank for one in read_factors(folder / "reduced")] == [one.rank for one in made["smaller"]]
     before = {path.name: path.read_bytes() for path in folder.glob("*.tsv")}
     assert {"kept_modules.tsv", "kept_parts.tsv", "causal.tsv"} <= set(before)
+    shutil.rmtree(folder)
     execute(NAME, run_dir=str(tmp_path), **given)
     assert {path.name: path.read_bytes() for path in folder.glob("*.tsv")} == before
     assert runs.read_manifest(tmp_path, "shift")["metrics"] == metrics
