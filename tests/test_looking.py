@@ -9,7 +9,6 @@ import pytest
 from notebook_runs import execute
 from test_notebooks import SMALL as EXPLAIN
 from test_shift_notebook import SMALL as SHIFT
-from tiny import save_tiny
 from ui_run import TINY
 
 from workbench.artifacts import runs

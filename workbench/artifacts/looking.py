@@ -18,10 +18,10 @@ from workbench.artifacts.stage import STAGES, check_stage, stage_folder
 from workbench.artifacts.steps import find_notebooks
 from workbench.artifacts.work import bring_checkpoints
 
-RUN_DIR = "WORKBENCH_KERNEL_RUN_DIR"  # environment variable of a headless run's kernel: the run folder that it works in
+RUN_DIR = "WORKBENCH_KERNEL_RUN_DIR"  # environment variable of a headless run's kernel: its run folder
 
-_read: dict[Path, tempfile.TemporaryDirectory[str]] = {}  # stage folders read by this process -> where it writes instead
-_parameters: dict[Path, dict[str, Any]] = {}  # stage folders made by this process -> parameters of their notebook
+_read: dict[Path, tempfile.TemporaryDirectory[str]] = {}  # stages read here -> where is written instead
+_parameters: dict[Path, dict[str, Any]] = {}  # stages made here -> parameters of their notebook
 
 
 class FinishedStage(RuntimeError):
@@ -33,9 +33,7 @@ def by_hand() -> bool:
     return RUN_DIR not in os.environ
 
 
-def read_or_make(
-    run_dir: str | os.PathLike[str], stage: str, values: Mapping[str, Any], *, again: bool = False
-) -> str:
+def read_or_make(run_dir: str | os.PathLike[str], stage: str, values: Mapping[str, Any], *, again: bool = False) -> str:
     """Whether a notebook reads its stage or makes it, as a sentence; `open_stage` and `write_manifest` abide by it.
 
     It is read where a person runs the notebook and the stage is finished and unchanged. A headless run makes it: it
