@@ -21,7 +21,7 @@ def test_the_graph_and_the_adapter_of_a_finished_run_are_read(
 ) -> None:
     run = Path(shutil.copytree(ui_run, tmp_path / "run"))
     before = state(run)
-    with pytest.raises(runs.FinishedStage, match="steps 4 -> 8.*again=True"):
+    with pytest.raises(runs.FinishedStage, match=r"steps 4 -> 8.*again=True"):
         execute("02_train_qlora", run_dir=str(run), **TINY | {"steps": 8})
     execute("01_build_kg", run_dir=str(run), shown_nodes=30)
     made = execute("02_train_qlora", run_dir=str(run), **TINY)
