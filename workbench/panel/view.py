@@ -122,7 +122,7 @@ class MaskView:
         flow = lambda *parts: widgets.HBox(parts).add_class("wb-flow")  # noqa: E731
         asked = [flow(self.source, self.target, self.ask, self.asked)] if self.source.options else []
         work = [flow(self.method, self.recompute, self.cancel), self.progress, self.status, self.marker]
-        answers = [self.words, self.chains, self.carried, widgets.HTML(terms(MASKS))]
+        answers = [self.chains, self.words, self.carried, widgets.HTML(terms(MASKS))]
         hand = [widgets.HTML(f"<p>{HINT}</p>"), flow(self.check, self.back, self.again), self.checked]
         left = widgets.VBox([self.graph, *hand, *work]).add_class("wb-views")
         right = widgets.VBox([self.prompt, self.cost]).add_class("wb-reading")
