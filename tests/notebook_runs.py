@@ -30,6 +30,12 @@ def execute(name: str, **parameters: Any) -> dict[str, Any]:
     return space
 
 
+def state(run: Path) -> dict[Path, tuple[bytes, int]]:
+    """Content of every file, and the time of every file and folder of a run."""
+    paths = [run, *sorted(run.rglob("*"))]
+    return {path: (path.read_bytes() if path.is_file() else b"", path.stat().st_mtime_ns) for path in paths}
+
+
 def open_adapter(run: Path, model: Path | str, *, size: float = 0.2, seed: int = 0) -> Path:
     """The folder of an adapter stage, not finished yet: random weights, the tiny case's names. size: of values in B."""
     lm = with_adapter(models.load(str(model), names=NAMES), size=size, seed=seed)

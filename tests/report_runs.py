@@ -77,7 +77,9 @@ def whole_run(run_dir: Path) -> Path:
         for number, cell in enumerate(answer):
             cell.outputs = [said, *([display(png)] if number < 3 else [])]
         notebooks[name] = notebook.cells
-    return finish(run_dir, cells=notebooks, case=live_case("NCBI Sequence Read Archive", more=15), metrics=METRICS)
+    second = live_case("a second source") | {"words": "Both must go."}
+    case = live_case("NCBI Sequence Read Archive", more=15) | {"more": [second]}
+    return finish(run_dir, cells=notebooks, case=case, metrics=METRICS)
 
 
 def live_case(name: str, *, more: int = 0) -> dict[str, Any]:

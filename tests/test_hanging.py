@@ -7,7 +7,7 @@ import pytest
 from test_narrative_explained import explained
 
 from workbench.explain import ChangedSets
-from workbench.explain.answered import hanging
+from workbench.explain.answered import hanging, second_case
 
 FACTS = small.case().facts
 
@@ -37,6 +37,20 @@ def test_shares_are_those_counted_by_hand() -> None:
     for role, share in {"added": 1 / 12, "kept": 4 / 12, "dropped": 7 / 12}.items():
         assert found[role]["mean"] == pytest.approx(share) and 0 <= found[role]["low"] <= found[role]["high"] <= 1
     assert found["dropped_over_added"]["mean"] == pytest.approx((3 + 1 + 2) / 3)
+
+
+def test_the_second_case_hangs_on_several_facts_and_is_the_plainest_of_those() -> None:
+    def one(id: str, size: int, *, certified: bool = True, right: bool = True, **removed):
+        gone = removed.get("removed", FACTS[:size])
+        found = explained("certified", id=id, removed=gone, certificate={"certified": certified})
+        chain = found.case.toolchain if right else ("command:x",)
+        return replace(found, toolchains=found.toolchains | {"tuned_full": chain})
+
+    node = one("a", 2, removed=("command:hisat2", FACTS[4]))
+    known = [one("b", 1), one("c", 2, certified=False), one("d", 2, right=False), node, one("f", 3), one("g", 2)]
+    assert second_case(known).case.id == "g" and second_case([*known, one("e", 2)]).case.id == "e"
+    assert second_case(known[:5]).case.id == "f" and second_case(known[:3]).case.id == "d"
+    assert second_case(known[:2]) is None and second_case([node]) is None
 
 
 def test_a_base_that_names_no_command_has_no_answer_that_stays() -> None:

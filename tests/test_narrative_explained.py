@@ -50,6 +50,16 @@ def test_a_base_model_that_names_no_command_has_no_toolchain_that_stays() -> Non
         assert "the base model names no command" in said and "the base model's" not in said
 
 
+def test_a_second_case_says_that_all_of_its_set_must_go() -> None:
+    facts, names = small.case().facts, small.case().names
+    proof = {"found": True, "certified": True, "calls": 9, "note": ""}
+    for size, said in {2: "Both must go: either of them is enough", 3: "All 3 must go: any one of them is"}.items():
+        one = explained("certified", removed=facts[:size], certificate={**proof, "elements": list(range(size))})
+        told = verdict.second(one, names)
+        assert told.startswith("one, from ") and said in told and f"the {size} members put back" in told
+    assert verdict.second(None, names).startswith("No case has a certified set of two facts or more")
+
+
 def test_over_cases_gives_shares_and_means() -> None:
     group = [
         explained(removed=["command:hisat2"]),

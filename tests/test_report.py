@@ -195,6 +195,9 @@ def test_the_one_script_is_the_package_s_and_names_are_data(tmp_path: Path) -> N
     assert f"script-src 'sha256-{digest}'" in page and "unsafe-eval" not in page
     assert "<" not in data and nasty[:20] in json.loads(data)["facts"][0]["text"]
     rest = body.replace(script, "").replace(data, "")
+    assert "several facts" not in page, "a run that has looked for no second case says nothing of it"
+    none = write_report(finish(tmp_path / "none", case=live_case("x") | {"more": []})).read_text("utf-8")
+    assert "No case of this run has a certified set of two facts or more" in none
     (tmp_path / "run" / "explain" / "answers.json").write_text("{}")  # not what the run recorded: not shown
     assert "<script" not in write_report(tmp_path / "run").read_text("utf-8")
     assert rest.count("<script") == 2 and "<img" not in rest and "onerror=alert" in Elements(rest).text

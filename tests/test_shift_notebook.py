@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from notebook_runs import FOLDER, execute, open_adapter
+from notebook_runs import FOLDER, execute, open_adapter, state
 from tiny import chain_case, save_tiny
 
 from workbench.artifacts import runs
+from workbench.artifacts.files import plain
 from workbench.artifacts.parameters import read_parameters
 from workbench.cases import Case, save_cases, withhold
 from workbench.explain import Explanation, save
@@ -89,9 +90,12 @@ def test_the_same_run_leaves_the_same_stage(tmp_path: Path) -> None:
     assert [one.rank for one in read_factors(folder / "reduced")] == [one.rank for one in made["smaller"]]
     before = {path.name: path.read_bytes() for path in folder.glob("*.tsv")}
     assert {"kept_modules.tsv", "kept_parts.tsv", "causal.tsv"} <= set(before)
-    execute(NAME, run_dir=str(tmp_path), **given)
-    assert {path.name: path.read_bytes() for path in folder.glob("*.tsv")} == before
-    assert runs.read_manifest(tmp_path, "shift")["metrics"] == metrics
+    whole = state(tmp_path)
+    again = execute(NAME, run_dir=str(tmp_path), **given)
+    assert state(tmp_path) == whole, "a finished stage is read: what is computed again goes elsewhere"
+    assert {path.name: path.read_bytes() for path in again["folder"].glob("*.tsv")} == before
+    assert plain(again["metrics"], where="metrics") == metrics
+    assert again["panel"].off == () and again["panel"].state["dose"] == 1
 
 
 def check_tables(folder: Path, cases: list[Case]) -> None:

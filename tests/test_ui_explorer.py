@@ -26,6 +26,7 @@ from ui_browser import (
 from ui_run import HOSTILE, NAMES, OPEN, ui_run, write_notebook
 
 from workbench.cases import load_cases
+from workbench.narrative.glossary import GLOSSARY, MASKS
 
 __all__ = ["browser_type_launch_args", "ui_run", "watch"]
 
@@ -118,8 +119,12 @@ def test_the_dark_page_can_be_read_and_once_stopped_leaves_no_server(
 ) -> None:
     page.set_viewport_size({"width": 1280, "height": 2000})
     with app(tmp_path, ui_run, "--dark") as url:
-        page.goto(url)
+        page.goto(url, wait_until="commit")
+        expect(page.locator("#loading[aria-busy]")).to_contain_text("Loading the model")
+        assert page.locator(".wb-panel").count() == 0, "the page is there before the model is"
         panel = found(page)
+        expect(page.locator("#loading")).to_have_count(0)
+        assert "deprecat" not in (tmp_path / "app.log").read_text("utf-8").lower()
         paper = panel.locator(".wb-drawing").evaluate("one => getComputedStyle(one).backgroundColor")
         assert sum(map(int, re.findall(r"\d+", paper)[:3])) < 200, paper
         picture(page, tmp_path, "dark")
@@ -185,6 +190,17 @@ def test_a_command_clicked_shows_the_facts_that_carry_it(shown, tmp_path: Path) 
     picture(page, tmp_path, "carried")
 
 
+def test_a_term_of_the_paper_says_what_it_means(shown, tmp_path: Path) -> None:
+    page, panel = shown, found(shown)
+    meanings = panel.locator(".term [role=tooltip]")
+    for number, name in enumerate(MASKS):
+        panel.locator(".term").nth(number).focus()
+        expect(meanings.nth(number)).to_be_visible()
+        expect(meanings.nth(number)).to_have_text(GLOSSARY[name])
+    picture(page, tmp_path, "term")
+    assert panel.locator(".wb-needed").first.get_attribute("title") == GLOSSARY["needed"]
+
+
 @pytest.mark.parametrize("width", [390, 640, 900, 1440, 1920])
 def test_nothing_runs_out_of_the_page(shown, tmp_path: Path, width: int) -> None:
     page = shown
@@ -195,6 +211,10 @@ def test_nothing_runs_out_of_the_page(shown, tmp_path: Path, width: int) -> None
         "Math.max(...[...document.querySelectorAll('.wb-panel, .wb-panel > *')].map(e => e.scrollWidth))"
     )
     assert wide <= width
+    tops = [panel.locator(f".wb-{name}").first.bounding_box()["y"] for name in ("chains", "graph", "method", "more")]
+    assert tops == sorted(tops), "answers and graph come before what sets them"
+    expect(panel.locator(".wb-row-tuned")).to_be_in_viewport()
+    assert panel.locator(".wb-chains table").evaluate("one => one.scrollWidth <= one.parentNode.clientWidth")
     for label in panel.locator(".wb-method label").all():
         assert label.evaluate("one => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight + 1")
 

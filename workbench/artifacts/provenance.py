@@ -59,7 +59,7 @@ def _is_sound(manifest: Mapping[str, Any]) -> bool:
         and all(_is_texts(one) and ("path" in one) == ("sha256" in one) for one in inputs.values())
         and isinstance(code, dict)
         and _is_texts(code.get("sources", {}))
-        and all(isinstance(manifest.get(name, {}), dict) for name in ("metrics", "packages", "machine"))
+        and all(isinstance(manifest.get(name, {}), dict) for name in ("metrics", "packages", "machine", "parameters"))
         and isinstance(manifest.get("seconds", 0), int | float)
     )
 

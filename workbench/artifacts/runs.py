@@ -26,6 +26,7 @@ from workbench.artifacts.files import (
     plain,
     sha256_file,
 )
+from workbench.artifacts.looking import FinishedStage, parameters, read_or_make, scratch, scratch_opened
 from workbench.artifacts.origin import code_state, machine_state
 from workbench.artifacts.provenance import Inputs, describe_input, package_versions
 from workbench.artifacts.stage import (
@@ -46,6 +47,7 @@ __all__ = [
     "MANIFEST",
     "STAGES",
     "WORK_FOLDER",
+    "FinishedStage",
     "MissingStage",
     "StaleStage",
     "atomic_path",
@@ -58,6 +60,7 @@ __all__ = [
     "is_complete",
     "open_stage",
     "read_manifest",
+    "read_or_make",
     "require_stage",
     "sha256_file",
     "stage_folder",
@@ -71,12 +74,13 @@ def open_stage(run_dir: str | os.PathLike[str], stage: str) -> Path:
 
     Call it when the inputs are read and the work begins. The folder is `<stage>.new` until `write_manifest` puts it in
     the place of the result of an earlier run, which stays as it is until then. It is empty, but that an unfinished
-    stage keeps its `checkpoints/`, so that the work can go on from there.
+    stage keeps its `checkpoints/`, so that the work can go on from there. Of a stage that is only read
+    (`read_or_make`) it is a folder outside the run, and `write_manifest` changes nothing.
 
     Raises:
         ValueError: no stage has this name, or its folder leads out of the run folder.
     """
-    return begin(run_dir, stage)
+    return scratch_opened(run_dir, stage) or begin(run_dir, stage)
 
 
 def write_manifest(
@@ -108,6 +112,8 @@ def write_manifest(
         ValueError: a number is NaN or infinite; the message names it. Nothing is written.
         FileNotFoundError: an input given as a path does not exist.
     """
+    if scratch(run_dir, stage):
+        return read_manifest(run_dir, stage)
     folder, opened = work_folder(run_dir, stage), opened_at(run_dir, stage)
     if opened is None:
         raise MissingStage(f"stage {stage!r} was not opened in {run_dir}; call open_stage before write_manifest")
@@ -124,6 +130,7 @@ def write_manifest(
         "packages": package_versions(),
         "code": code_state(),
         "config": plain(config, where="config"),
+        "parameters": plain(parameters(run_dir, stage), where="parameters"),
         "inputs": {name: describe_input(run_dir, name, value) for name, value in inputs.items()},
         "files": {name: sha256_file(path) for name, path in folder_files(folder).items()},
         "metrics": plain(metrics, where="metrics"),

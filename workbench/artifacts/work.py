@@ -84,12 +84,12 @@ def begin(run_dir: str | os.PathLike[str], stage: str) -> Path:
                 shutil.rmtree(left)
         elif left.name != OPENED:
             left.unlink()
-    _bring_checkpoints(stage_folder(run_dir, stage), work, wanted=not afresh)
+    bring_checkpoints(stage_folder(run_dir, stage), work, wanted=not afresh)
     atomic_write_json(work / OPENED, {"time": time.time(), "afresh": afresh})
     return work
 
 
-def _bring_checkpoints(folder: Path, work: Path, *, wanted: bool) -> None:
+def bring_checkpoints(folder: Path, work: Path, *, wanted: bool) -> None:
     """A finished stage's checkpoints, copied to where it is made again: a run stopped behind its manifest goes on from
     them. Whoever reads them looks whether they are of the same settings."""
     kept, place = folder / WORK_FOLDER, work / WORK_FOLDER

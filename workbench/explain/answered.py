@@ -31,8 +31,8 @@ def answered(
 
     Returns:
         Plain JSON types: `case`; `paired`, numbers of facts; `sets`, each `kind`, `certified` and `without`, the
-        numbers of the facts it takes out; `paths`, the distinct answers as node ids; `answers`, one row a removal with
-        `without` and for each model, `tuned` and `base`, the number of its path.
+        numbers of the facts it takes out; `paths`, the distinct answers as node ids, and `names` of these; `answers`,
+        one row a removal with `without` and for each model, `tuned` and `base`, the number of its path.
     """
     sets = [one for one in sets if one.found]
     gone = [_facts_gone(case, one) for one in sets]
@@ -51,6 +51,7 @@ def answered(
         "paired": sorted(first),
         "sets": [{"kind": one.kind, "certified": one.certified, "without": list(row)} for one, row in named],
         "paths": [list(path) for path in number],
+        "names": {node: engine.lm.names[node] for path in number for node in path if node in engine.lm.names},
         "answers": [
             {"without": list(row)} | {model: number[paths[k]] for model, paths in told.items()}
             for k, row in enumerate(rows)
@@ -66,6 +67,25 @@ def _facts_gone(case: Case, found: ElementSet) -> tuple[int, ...]:
         members = {*among} - members
     left = {*without(case, members).facts}
     return tuple(i for i, fact in enumerate(case.facts) if fact not in left)
+
+
+def second_case(certified: Sequence[Explanation]) -> Explanation | None:
+    """The explanation that is shown beside the first case: one with a certified set of two facts or more; None where
+    there is none. Where the tuned model is right come first, then the smallest sets, then the longest right answers,
+    then the first by id."""
+
+    def order(one: Explanation) -> tuple[bool, int, int, str]:
+        chain = one.case.toolchain
+        return one.toolchains["tuned_full"] != chain, len(one.removed), -len(chain), one.case.id
+
+    proved = [one for one in certified if one.certificate["certified"] and len(one.removed) > 1]
+    return min((one for one in proved if {*one.removed} <= {*one.case.facts}), key=order, default=None)
+
+
+def proved_set(one: Explanation) -> ElementSet:
+    """The set of an explanation by the certified search."""
+    proof = {name: value for name, value in one.certificate.items() if name != "ledger"}
+    return ElementSet(**proof | {"elements": tuple(proof["elements"])})
 
 
 def hanging(certified: Sequence[Explanation], changed: Sequence[ChangedSets], *, seed: int = 0) -> dict[str, Any]:

@@ -15,9 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from workbench.artifacts.lock import hold_kernel_lock
+from workbench.artifacts.looking import RUN_DIR
 from workbench.headless.ending import end_with
-
-RUN_DIR = "WORKBENCH_KERNEL_RUN_DIR"  # environment variable: the run folder whose kernel lock is held
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from workbench.explain import (
 )
 from workbench.explain.counterfactual import Element
 from workbench.game import ForcedChoice, Game
-from workbench.narrative.names import between, chain, count, element, listed, named
+from workbench.narrative.names import between, chain, clean, count, element, listed, named
 from workbench.stats import PairedDifference, bootstrap_mean, wilson
 
 SURE = 0.05  # p-value below which a difference counts, divided by the number of comparisons
@@ -70,6 +70,16 @@ def explanation(one: Explanation, names: Mapping[str, str]) -> str:
     who = METHOD.get(one.method, f"The method {one.method}")
     said = f"{who} took out {taken(one.case, one.removed)}. The tuned model's toolchain {became}{base}."
     return " ".join([said, _proof(one), *notes])
+
+
+def second(one: Explanation | None, names: Mapping[str, str]) -> str:
+    """The case whose answer hangs on several facts together, and that there is none where there is none."""
+    if one is None:
+        return "No case has a certified set of two facts or more: there is no second case to show."
+    size, case = len(one.removed), one.case
+    both, left = ("Both", "either of them") if size == 2 else (f"All {size}", "any one of them")
+    ends = " to ".join(clean(case.names[end]) for end in (case.source, case.target))
+    return f"{case.id}, from {ends}. {explanation(one, names)} {both} must go: {left} is enough to keep the answer."
 
 
 def _proof(one: Explanation) -> str:

@@ -20,6 +20,7 @@ from workbench.figures.case_graph import drawing, tall
 from workbench.figures.core import short
 from workbench.figures.palette import kind_of
 from workbench.figures.prompt import lines
+from workbench.narrative.glossary import GLOSSARY
 from workbench.narrative.names import SMALL
 from workbench.panel.drawn import drawn
 from workbench.panel.work import kernel_loop
@@ -113,6 +114,7 @@ class Prompt(Part):
     _esm = script("prompt.js")
     lines: Any = traitlets.List().tag(sync=True)
     nodes: Any = traitlets.List().tag(sync=True)
+    means: Any = traitlets.Dict({name: GLOSSARY[name] for name in ("needed", "m")}).tag(sync=True)
 
     def __init__(self, on_toggle: Callable[[int], Any]):
         super().__init__(lambda content: on_toggle(int(content["toggle"])))

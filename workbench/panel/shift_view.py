@@ -10,6 +10,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from workbench.cases import Case
+from workbench.narrative.glossary import SHIFT, terms
 from workbench.panel.parts import Access, Board, Graph, Held, named
 from workbench.panel.view import options
 from workbench.shift.setting import HIGHEST
@@ -89,7 +90,8 @@ class ShiftView:
         flow = lambda *parts: widgets.HBox(parts).add_class("wb-flow")  # noqa: E731
         said = widgets.HTML(f"<p>{SWITCHES}</p>")
         left = [self.dose, flow(self.trained), said, self.board, self.status, self.response]
-        right = [self.words, self.answers, self.graph, widgets.HTML(f"<p>{HINT}</p>"), self.element, self.picked]
+        hint = widgets.HTML(f"{terms(SHIFT)}<p>{HINT}</p>")
+        right = [self.words, self.answers, self.graph, hint, self.element, self.picked]
         columns = widgets.HBox(
             [widgets.VBox(left).add_class("wb-controls"), widgets.VBox(right).add_class("wb-views")]
         ).add_class("wb-columns")

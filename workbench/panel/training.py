@@ -15,9 +15,9 @@ from typing import Any
 
 from IPython.display import DisplayHandle
 
+from workbench.artifacts.looking import by_hand as by_hand
 from workbench.figures.core import Figure
 from workbench.figures.training import loss_curve
-from workbench.headless.kernel import RUN_DIR
 from workbench.headless.watch import clock
 from workbench.panel import export as files
 from workbench.train import TrainResult
@@ -25,11 +25,6 @@ from workbench.train.progress import Progress
 
 DRAWING_SHARE = 0.01  # of the time that drawing may take: with a hundredfold pause after each
 WAITING = "Nothing is trained yet."
-
-
-def by_hand() -> bool:
-    """Whether a person runs the notebook. In a headless run an interrupt ends the run, not only the training."""
-    return RUN_DIR not in os.environ
 
 
 def words(progress: Progress, *, held_out: str = "held-out cases") -> str:

@@ -12,6 +12,7 @@ from workbench.artifacts.state import CHOICES
 from workbench.cases import Case
 from workbench.explain import CERTIFIED
 from workbench.figures.core import short
+from workbench.narrative.glossary import MASKS, terms
 from workbench.panel.parts import Access, Chains, Graph, Held, Prompt, named
 from workbench.panel.sliders import WeightSliders
 
@@ -121,15 +122,15 @@ class MaskView:
         flow = lambda *parts: widgets.HBox(parts).add_class("wb-flow")  # noqa: E731
         asked = [flow(self.source, self.target, self.ask, self.asked)] if self.source.options else []
         work = [flow(self.method, self.recompute, self.cancel), self.progress, self.status, self.marker]
-        answers = [self.words, self.chains, self.carried]
+        answers = [self.chains, self.words, self.carried, widgets.HTML(terms(MASKS))]
         hand = [widgets.HTML(f"<p>{HINT}</p>"), flow(self.check, self.back, self.again), self.checked]
-        left = widgets.VBox([self.graph, *hand]).add_class("wb-views")
+        left = widgets.VBox([self.graph, *hand, *work]).add_class("wb-views")
         right = widgets.VBox([self.prompt, self.cost]).add_class("wb-reading")
         columns = widgets.HBox([left, right]).add_class("wb-columns")
         weights = widgets.VBox([self.weigh.widget, flow(self.weigh.undo), self.table]).add_class("wb-controls")
         state = widgets.VBox([self.saved, flow(self.apply, self.export, self.applied), self.links])
         more = widgets.Accordion([weights, state, self.cell, self.command], titles=DRAWERS).add_class("wb-more")
-        return widgets.VBox([self.access, self.chooser, *asked, *work, *answers, columns, more]).add_class("wb-panel")
+        return widgets.VBox([self.access, self.chooser, *asked, *answers, columns, more]).add_class("wb-panel")
 
 
 def options(cases: Iterable[Case]) -> list[tuple[str, str]]:

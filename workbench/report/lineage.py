@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.artifacts.executed import copy_verdict, parameter_changes, read_origin
+from workbench.artifacts.looking import recorded_parameters
 from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.stage import STAGES, MissingStage, check_code, check_stage, extra_files, stage_folder
 from workbench.artifacts.work import state_of_work, work_folder
@@ -42,8 +43,8 @@ def _recorded(run_dir: Path, stage: str, name: str) -> dict[str, Any] | None:
     if manifest is None:
         return None
     origin = read_origin(run_dir, name)
-    told = {"notebook": name, "source_sha256": origin.get("source_sha256"), "parameters": origin.get("parameters")}
-    return told | manifest
+    told = {"notebook": name, "source_sha256": origin.get("source_sha256")}
+    return manifest | told | {"parameters": recorded_parameters(run_dir, stage, manifest) or None}
 
 
 def verify(run_dir: str | os.PathLike[str]) -> dict[str, dict[str, list[str]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from difflib import SequenceMatcher
 from itertools import zip_longest
 from pathlib import Path
@@ -22,6 +23,7 @@ def live(run_dir: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the page needs of `explain/answers.json`; None where the run has none, or not the one that it recorded.
 
     Returns:
+        `more`, the same of each further case, None where the run has looked for none; `words`, sentences on it;
         `question`, its two ends; `right`, the right answer; `facts`, each `text`, `needed` and the models that its
         removal alone `turns`; `sets`, each `text` and `without`; `rows`, removal (numbers with a space between) ->
         number of the answer of each of `MODELS`; `answers`, for each of these models number -> `verdict`, `text` and
@@ -31,7 +33,13 @@ def live(run_dir: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     if not path.is_file() or sha256_file(path) != manifest["files"].get(ANSWERS):
         return None
     asked = json.loads(path.read_text("utf-8"))
+    more = asked.get("more")
+    return _case(asked) | {"more": None if more is None else [_case(one) for one in more]}
+
+
+def _case(asked: Mapping[str, Any]) -> dict[str, Any]:
     case = Case.from_dict(asked["case"])
+    case = replace(case, names={**asked.get("names", {}), **case.names})  # an answer may name what no fact does
     chains = [toolchain(path) for path in asked["paths"]]
     rows = {" ".join(map(str, row["without"])): [row[model] for model in MODELS] for row in asked["answers"]}
     whole = [chains[i] for i in rows[""]]
@@ -46,6 +54,7 @@ def live(run_dir: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
     flips = [one["without"] for one in asked["sets"] if one["kind"] == "flip" and one["certified"]]
     used = [{row[k] for row in rows.values()} for k in range(len(MODELS))]
     return {
+        "words": asked.get("words", ""),
         "question": [words.clean(case.names[end]) for end in (case.source, case.target)],
         "right": words.chain(case.toolchain, case.names),
         "facts": facts,

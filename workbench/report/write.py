@@ -19,6 +19,7 @@ from workbench.artifacts.extras import this_command
 from workbench.artifacts.files import atomic_write_text
 from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.runs import STAGES, MissingStage, read_manifest
+from workbench.narrative import glossary
 from workbench.report import finding
 from workbench.report.evidence import figure_note, stage_record
 from workbench.report.lineage import compare
@@ -67,6 +68,7 @@ def _page(template: str, runs: Sequence[Mapping[str, Any]], **values: Any) -> st
     code = [HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("default", "github-dark")]
     style = f"{(STATIC / 'report.css').read_text('utf-8')}{code[0]}@media (prefers-color-scheme: dark) {{{code[1]}}}"
     made = {"policy": POLICY, "style": style, "script": SCRIPT, "live": any(run["live"] for run in runs)}
+    made["terms"] = glossary.terms(glossary.REPORT)
     return room.get_template(template).render(made | values, runs=runs)
 
 
@@ -75,6 +77,7 @@ def _run(folder: Path, manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, 
     metrics = {stage: manifest.get("metrics", {}) for stage, manifest in manifests.items()}
     last = manifests[list(STAGES)[-1]]
     seconds = sum(manifest.get("seconds") or 0 for manifest in manifests.values())
+    case = live(folder, manifests["explain"])
     title = f"Workbench run {folder.resolve().name}"
     about = [title, f"finished {last.get('finished')}", f"device {last.get('device')}", f"seed {last.get('seed')}"]
     about += [f"time in stages {seconds:,.0f} s", f"workbench {last.get('workbench')}"]
@@ -84,7 +87,8 @@ def _run(folder: Path, manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, 
         "finding": finding.finding(metrics),
         "figures": finding.figures(metrics),
         "caveat": finding.caveat(metrics, manifests["explain"]),
-        "live": live(folder, manifests["explain"]),
+        "more": case and case.pop("more"),  # first: what is left goes onto the page as it is
+        "live": case,
     }
 
 

@@ -28,9 +28,9 @@ function toggle(item, model) {
   if (item.note) label.append(part("span", "wb-note", item.note));
   const said = [MARKS[item.state], item.why].filter(Boolean).join(" ");
   if (said) label.append(part("span", "wb-mark", said));
-  if (item.needed) label.append(titled("wb-needed", "needed", "the right answer runs through this fact"));
+  if (item.needed) label.append(titled("wb-needed", "needed", model.get("means").needed));
   if (item.degree !== null) {
-    const bar = titled("wb-degree", `m ${item.degree.toFixed(2)}`, "degree of removal: 0 keeps it, 1 removes it");
+    const bar = titled("wb-degree", `m ${item.degree.toFixed(2)}`, model.get("means").m);
     bar.style.setProperty("--m", String(item.degree));
     label.append(bar);
   }
