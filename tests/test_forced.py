@@ -2,18 +2,23 @@
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from dosed_models import shipped, tiny
+from report_runs import METRICS, finish
 from tiny import chain_case
 
 from workbench.cases import Case, toolchain
 from workbench.explain import changed_sets
+from workbench.explain.answered import answered, hanging
 from workbench.explain.counterfactual import without
 from workbench.game import Engine, ForcedChoice, Game, allowed_chains, own_decisions
 from workbench.game.rows import named_path
 from workbench.narrative import explained as verdict
+from workbench.report import finding
+from workbench.report.write import write_report
 
 CASE = chain_case()
 
@@ -87,3 +92,17 @@ def test_with_one_toolchain_on_offer_nothing_can_change_it(silent: Game) -> None
     assert choice is not None and not choice.others and choice.path == CASE.path[: end + 1]
     assert (choice(np.zeros((1, choice.n), bool)) == np.inf).all()
     assert changed_sets(choice, choice, choice.n, alone=True).kept == ()
+
+
+def test_a_forced_choice_is_told_as_such_by_manifest_finding_and_live_case(silent: Game, tmp_path: Path) -> None:
+    choice, own = ForcedChoice.of(silent), silent.view(adapter=True, form="decision")
+    assert choice is not None
+    figures = [hanging([], [changed_sets(own, base, own.n, alone=True)]) for base in (choice, own)]
+    assert figures[0]["base_forced"]["share"] == 1 and "base_forced" not in figures[1]
+    told = METRICS["explain"]["hanging"]
+    said = [finding.finding(METRICS | {"explain": {"hanging": told | one}}) for one in figures]
+    assert "forced choice" in said[0] and "forced" not in said[1]
+    asked = answered(silent.engine, CASE, [])
+    assert tuple(asked["forced"]) == choice.path
+    page = write_report(finish(tmp_path / "run", case=asked)).read_text("utf-8")
+    assert "Forced to choose" in page and "names no command" in page

@@ -139,21 +139,26 @@ def random_sets(
 ) -> list[list[int]]:
     """Up to `draws` unlike random sets of units that hold as many parameters as `like`, to 2 %; never `like` itself.
 
-    parameters: (units,) numbers each unit holds. ValueError: no such set was found.
+    parameters: (units,) numbers each unit holds. Where units are few and unlike, sets that come nearest to as many, and
+    hold not all of `like`; all units are like themselves alone.
     """
     sizes = np.asarray(parameters)
-    wanted, found = sizes[list(like)].sum(), {}
+    wanted, found, misses = sizes[list(like)].sum(), {}, {}
     for _ in range(TRIES * draws):
         chosen, total = [], 0
-        for unit in rng.permutation(len(sizes)):
+        order = rng.permutation(len(sizes)).tolist()
+        for unit in order:
             if total + sizes[unit] <= wanted * (1 + TOLERANCE):
-                chosen.append(int(unit))
+                chosen.append(unit)
                 total += sizes[unit]
         key = tuple(sorted(chosen))
         if total >= wanted * (1 - TOLERANCE) and set(key) != set(like):
             found[key] = list(key)
         if len(found) == draws:
             break
+        enough = int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1
+        misses |= {tuple(sorted(some)): abs(sizes[some].sum() - wanted) for some in (chosen, order[:enough]) if some}
     if not found:
-        raise ValueError(f"no other set of units holds {wanted} parameters, to {TOLERANCE:.0%}; take another share")
-    return list(found.values())
+        misses = {key: miss for key, miss in misses.items() if not set(like) <= set(key)} or {tuple(like): 0}
+        found = {key: list(key) for key, miss in misses.items() if miss == min(misses.values())}
+    return list(found.values())[:draws]
