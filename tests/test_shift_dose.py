@@ -12,7 +12,7 @@ from tiny import chain_case
 from workbench import keeps
 from workbench.cases import Fact, toolchain
 from workbench.explain.counterfactual import without
-from workbench.game import Engine, Game, ModuleGame, adapted_modules
+from workbench.game import Engine, ForcedChoice, Game, ModuleGame, adapted_modules
 from workbench.shift import (
     contests,
     delta_share,
@@ -56,6 +56,10 @@ def test_contests_set_the_tuned_answer_against_the_bases():
     one = np.ones((1, game.n), bool)
     assert game(one) == pytest.approx(ours(one) - theirs(one), abs=1e-4)
     assert [g.form for g in contests(engine, [CASE], form="decision")] == ["decision"]
+    silent = Engine(tiny())
+    choice = ForcedChoice.of(Game.of(silent, CASE, path=CASE.path, adapter=False))
+    (against,) = contests(silent, [CASE])
+    assert against.other == choice.game.answer, "a base that writes no toolchain decides by forced choice"
 
 
 def test_dose_values_and_effects_are_those_of_the_game_at_the_dose(games):

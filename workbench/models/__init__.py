@@ -33,6 +33,7 @@ from workbench.models.dequantised import hold_dequantised
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, Template
 from workbench.models.shipped_adapters import other_values
 from workbench.models.shipped_adapters import shipped as shipped
+from workbench.models.shipped_adapters import shipped_for as shipped_for
 from workbench.models.wheel import Say
 
 READER = "reader"  # the name under which the embedded model is asked for

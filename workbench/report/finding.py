@@ -61,8 +61,8 @@ def _forced(hangs: Mapping[str, Any]) -> str:
         return ""
     where = "" if _mean(share) == 1 else f" in {_percent(_mean(share))} of the cases"
     return (
-        f" Untuned it writes no toolchain{where}: its answer is a forced choice, the likeliest of the chains that the "
-        "shown facts allow."
+        f" Untuned it writes no toolchain{where}: its answer is a forced choice, step by step among the chains that "
+        "the shown facts allow."
     )
 
 

@@ -139,8 +139,8 @@ def random_sets(
 ) -> list[list[int]]:
     """Up to `draws` unlike random sets of units that hold as many parameters as `like`, to 2 %; never `like` itself.
 
-    parameters: (units,) numbers each unit holds. Where units are few and unlike, sets that come nearest to as many, and
-    hold not all of `like`; all units are like themselves alone.
+    parameters: (units,) numbers each unit holds. Where units are few and of unlike sizes, sets that come nearest to as
+    many without all of `like`; where that is every unit there is, itself.
     """
     sizes = np.asarray(parameters)
     wanted, found, misses = sizes[list(like)].sum(), {}, {}
@@ -156,9 +156,11 @@ def random_sets(
             found[key] = list(key)
         if len(found) == draws:
             break
-        enough = int(np.searchsorted(np.cumsum(sizes[order]), wanted)) + 1
-        misses |= {tuple(sorted(some)): abs(sizes[some].sum() - wanted) for some in (chosen, order[:enough]) if some}
+        enough = int(np.searchsorted(np.cumsum(sizes[order]), wanted))  # units until as many are reached
+        for some in (chosen, order[:enough], order[: enough + 1]):
+            if some and not set(like) <= set(some):
+                misses[tuple(sorted(some))] = abs(sizes[some].sum() - wanted)
     if not found:
-        misses = {key: miss for key, miss in misses.items() if not set(like) <= set(key)} or {tuple(like): 0}
+        misses = misses or {tuple(like): 0}
         found = {key: list(key) for key, miss in misses.items() if miss == min(misses.values())}
     return list(found.values())[:draws]
