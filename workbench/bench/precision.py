@@ -79,10 +79,10 @@ def measure(
 def loaded(model: str, adapter: Path, precision: str, *, names: Mapping[str, str]) -> LanguageModel:
     """The model with the adapter, its base weights at a precision: all matrices but embedding and head, which stay."""
     lm = models.load(model, names=names, four_bit=False)
-    head, rounding = lm.model.get_output_embeddings(), ROUNDINGS.get(precision)
-    for module in lm.model.modules() if rounding else ():
+    head = lm.model.get_output_embeddings()
+    for module in lm.model.modules() if precision in ROUNDINGS else ():
         if isinstance(module, torch.nn.Linear) and module is not head:
-            module.weight.data = rounding(module.weight.data)
+            module.weight.data = ROUNDINGS[precision](module.weight.data)
     lm.model = models.with_adapter(lm.model, adapter, model, trainable=False).eval()
     return lm
 

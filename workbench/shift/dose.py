@@ -33,7 +33,7 @@ def contests(engine: Engine, cases: Sequence[Case], *, form: str = "margin") -> 
     games = [Game(engine, case, ours, form=form) for case, ours in zip(cases, tuned, strict=True)]
     if form != "margin" or not games:
         return games
-    own = own_decisions([game.view(adapter=False) for game in games])
+    own: Sequence[Game | ForcedChoice] = own_decisions([game.view(adapter=False) for game in games])
     found = (_against(game, theirs) for game, theirs in zip(games, own, strict=True))
     return [game for game in found if game]
 
