@@ -2,18 +2,26 @@
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from dosed_models import shipped, tiny
+from hypothesis import given
+from hypothesis import strategies as st
+from report_runs import METRICS, finish
 from tiny import chain_case
 
 from workbench.cases import Case, toolchain
 from workbench.explain import changed_sets
+from workbench.explain.answered import answered, hanging
 from workbench.explain.counterfactual import without
 from workbench.game import Engine, ForcedChoice, Game, allowed_chains, own_decisions
+from workbench.game.forced import chosen
 from workbench.game.rows import named_path
 from workbench.narrative import explained as verdict
+from workbench.report import finding
+from workbench.report.write import write_report
 
 CASE = chain_case()
 
@@ -51,12 +59,38 @@ def test_the_choice_and_its_lead_are_those_of_reading_every_chain(reading: Game)
     ids = [engine.answer_ids(CASE, chain) for chain in chains]
     prompts = [engine.prompt(CASE, facts > 0) for facts in reading.shown(keep)]
     read = [engine.logprobs([prompt] * len(ids), ids, adapter=False) for prompt in prompts]
-    scores = np.array([[float(one.sum()) for one in row] for row in read])
-    best = int(scores[0].argmax())
+    picks = [written(ids, row) for row in read]
+    best = picks[0]
     rivals = [k for k, chain in enumerate(chains) if toolchain(chain) != toolchain(chains[best])]
-    assert choice is not None and choice.path == chains[best] and rivals
-    assert choice(keep) == pytest.approx(scores[:, best] - scores[:, rivals].max(axis=1), abs=1e-4)
-    assert choice(keep)[0] > 0 and (choice(keep) <= 0).any(), "some mask changes its mind"
+    assert choice is not None and choice.path == chains[best] and len(choice.others) == len(rivals) > 0
+    values = choice(keep)
+    assert [value > 0 for value in values] == [k not in rivals for k in picks]
+    assert values[0] > 0 and (values <= 0).any(), "some mask changes its mind"
+    for row, value in zip(read, values, strict=True):
+        forks = [(k, next(t for t in range(99) if ids[k][t] != ids[best][t])) for k in rivals]
+        assert abs(value) == pytest.approx(abs(min(float(row[best][t] - row[k][t]) for k, t in forks)), abs=1e-4)
+
+
+def written(ids: list[tuple[int, ...]], scores: list) -> int:
+    """By prefix: at each, the next token with the highest score of those that some answer has there."""
+    prefix: tuple[int, ...] = ()
+    while prefix not in ids:
+        after = {one[len(prefix)]: float(score[len(prefix)]) for one, score in zip(ids, scores, strict=True)
+                 if one[: len(prefix)] == prefix}  # fmt: skip
+        prefix = (*prefix, max(after, key=after.__getitem__))
+    return ids.index(prefix)
+
+
+@given(st.data())
+def test_a_choice_has_no_leaning_to_short_answers(data: st.DataObject) -> None:
+    """Tokens that all answers have change nothing, however unlikely; a longer one wins where it leads at the fork."""
+    scores = data.draw(st.lists(st.floats(-9, -0.1), min_size=4, max_size=9))
+    fork = data.draw(st.integers(0, len(scores) - 2))
+    longer = [*range(10, 10 + len(scores) - 1), 0]
+    short = [*longer[:fork], 0]
+    theirs = data.draw(st.floats(-9, -0.1).filter(lambda x: x != scores[fork]))
+    found = chosen([short, longer], [np.array([*scores[:fork], theirs]), np.array(scores)])
+    assert found == int(scores[fork] > theirs)
 
 
 def test_only_a_model_that_writes_no_chain_in_any_case_is_forced(reading: Game, silent: Game) -> None:
@@ -87,3 +121,17 @@ def test_with_one_toolchain_on_offer_nothing_can_change_it(silent: Game) -> None
     assert choice is not None and not choice.others and choice.path == CASE.path[: end + 1]
     assert (choice(np.zeros((1, choice.n), bool)) == np.inf).all()
     assert changed_sets(choice, choice, choice.n, alone=True).kept == ()
+
+
+def test_a_forced_choice_is_told_as_such_by_manifest_finding_and_live_case(silent: Game, tmp_path: Path) -> None:
+    choice, own = ForcedChoice.of(silent), silent.view(adapter=True, form="decision")
+    assert choice is not None
+    figures = [hanging([], [changed_sets(own, base, own.n, alone=True)]) for base in (choice, own)]
+    assert figures[0]["base_forced"]["share"] == 1 and "base_forced" not in figures[1]
+    told = METRICS["explain"]["hanging"]
+    said = [finding.finding(METRICS | {"explain": {"hanging": told | one}}) for one in figures]
+    assert "forced choice" in said[0] and "forced" not in said[1]
+    asked = answered(silent.engine, CASE, [])
+    assert tuple(asked["forced"]) == choice.path
+    page = write_report(finish(tmp_path / "run", case=asked)).read_text("utf-8")
+    assert "Forced to choose" in page and "names no command" in page

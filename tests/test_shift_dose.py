@@ -1,5 +1,7 @@
 """Dose and response, switches, saliency: against the model asked directly, dense gradients and closed forms."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from tiny import chain_case
 from workbench import keeps
 from workbench.cases import Fact, toolchain
 from workbench.explain.counterfactual import without
-from workbench.game import Engine, Game, ModuleGame, adapted_modules
+from workbench.game import Engine, ForcedChoice, Game, ModuleGame, adapted_modules
 from workbench.shift import (
     contests,
     delta_share,
@@ -54,6 +56,10 @@ def test_contests_set_the_tuned_answer_against_the_bases():
     one = np.ones((1, game.n), bool)
     assert game(one) == pytest.approx(ours(one) - theirs(one), abs=1e-4)
     assert [g.form for g in contests(engine, [CASE], form="decision")] == ["decision"]
+    silent = Engine(tiny())
+    choice = ForcedChoice.of(Game.of(silent, CASE, path=CASE.path, adapter=False))
+    (against,) = contests(silent, [CASE])
+    assert against.other == choice.game.answer, "a base that writes no toolchain decides by forced choice"
 
 
 def test_dose_values_and_effects_are_those_of_the_game_at_the_dose(games):
@@ -153,8 +159,18 @@ def test_random_sets_hold_as_many_parameters():
     found = random_sets(sizes, [0], draws=20, rng=rng())
     assert len({tuple(s) for s in found}) == len(found) and [0] not in found
     assert all(sizes[s].sum() == 4 for s in found) and [1] in found and [2, 3] in [sorted(s) for s in found]
-    with pytest.raises(ValueError, match="no other set"):
-        random_sets(np.array([5, 1, 1]), [0], draws=3, rng=rng())
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_sets_of_few_units_of_unlike_sizes_come_as_near_as_any(seed):
+    sizes = rng(seed).integers(1, 9, size=int(rng(seed).integers(1, 6))) ** 2
+    every = [set(s) for k in range(1, len(sizes) + 1) for s in itertools.combinations(range(len(sizes)), k)]
+    for like in map(sorted, every):
+        found = random_sets(sizes, like, draws=8, rng=rng(seed))
+        misses = [abs(int(sizes[list(s)].sum() - sizes[like].sum())) for s in every if not s >= set(like)]
+        near = max(min(misses, default=0), 0.02 * sizes[like].sum())
+        assert found and all(abs(sizes[s].sum() - sizes[like].sum()) <= near for s in found), (sizes, like)
+        assert like not in map(sorted, found) or len(like) == len(sizes)
 
 
 def dense_gradient(game: Game, module, case) -> torch.Tensor:

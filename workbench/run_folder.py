@@ -50,7 +50,8 @@ class Cases(Mapping[str, list[Case]]):
 class Run:
     """A run folder, finished or not.
 
-    folder: as `--run-dir`. model: the base model; None: the one that the adapter was trained on.
+    folder: as `--run-dir`. model: the base model; None: the one that the adapter was trained on. thought: as for
+    `models.load`.
     What needs a stage that was not made, or has changed since, raises `runs.MissingStage`, which names its notebook.
 
     Examples:
@@ -61,8 +62,10 @@ class Run:
         >>> run.attribute("showcase", "context_cite").head()          # doctest: +SKIP
     """
 
-    def __init__(self, folder: str | os.PathLike[str] = "runs/demo", *, model: str | None = None):
-        self.folder, self._model = Path(folder), model
+    def __init__(
+        self, folder: str | os.PathLike[str] = "runs/demo", *, model: str | None = None, thought: bool = False
+    ):
+        self.folder, self._model, self.thought = Path(folder), model, thought
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, finished: {', '.join(filter(self.has, runs.STAGES)) or 'nothing'})"
@@ -104,7 +107,7 @@ class Run:
     @cached_property
     def engine(self) -> Engine:
         """The base model with the adapter on it, to be switched on and off."""
-        return Engine(models.load(self.model, names=self.names, adapter=self.adapter))
+        return Engine(models.load(self.model, names=self.names, adapter=self.adapter, thought=self.thought))
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Any]]:

@@ -45,6 +45,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
         "agreement_cases": 6,
         "deleted_cases": 3,
         "reduced_cases": 8,
+        "compared_cases": 2,
     }
 }
 """Model -> parameter -> value."""

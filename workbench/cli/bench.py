@@ -15,7 +15,7 @@ from workbench.cli.screen import result, say, show
 
 BENCHES = (
     *("planted", "certified", "difference", "peers", "agreement", "spectra", "kills"),
-    *("kg", "context", "imports", "train", "chain", "sweep", "doses", "card", "gpu", "size"),
+    *("kg", "context", "imports", "train", "chain", "sweep", "doses", "card", "precision", "gpu", "size"),
 )
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from workbench.cases import Case
+from workbench.cases import Case, toolchain
 from workbench.explain.changed import ChangedSets
 from workbench.explain.counterfactual import without
 from workbench.explain.result import Explanation
 from workbench.explain.sets import ElementSet
 from workbench.explain.trial import MODELS
-from workbench.game import Engine
+from workbench.game import Engine, ForcedChoice, Game
 from workbench.stats import bootstrap_ratio, paired_difference, proportion
 
 PAIRED = 10  # facts of which every pair is asked
@@ -32,7 +32,8 @@ def answered(
     Returns:
         Plain JSON types: `case`; `paired`, numbers of facts; `sets`, each `kind`, `certified` and `without`, the
         numbers of the facts it takes out; `paths`, the distinct answers as node ids, and `names` of these; `answers`,
-        one row a removal with `without` and for each model, `tuned` and `base`, the number of its path.
+        one row a removal with `without` and for each model, `tuned` and `base`, the number of its path; `forced`, where
+        the base names no command in any row: node ids of its forced choice with every fact shown, else empty.
     """
     sets = [one for one in sets if one.found]
     gone = [_facts_gone(case, one) for one in sets]
@@ -46,6 +47,7 @@ def answered(
     told = {model: engine.answers([case] * len(rows), adapter=on, **how) for model, on in MODELS.items()}
     number = {path: i for i, path in enumerate(dict.fromkeys(path for paths in told.values() for path in paths))}
     named = zip(sets, gone, strict=True)
+    silent = not any(map(toolchain, told["base"]))
     return {
         "case": case.to_dict(),
         "paired": sorted(first),
@@ -56,7 +58,13 @@ def answered(
             {"without": list(row)} | {model: number[paths[k]] for model, paths in told.items()}
             for k, row in enumerate(rows)
         ],
+        "forced": _forced(engine, case) if silent else [],
     }
+
+
+def _forced(engine: Engine, case: Case) -> list[str]:
+    choice = ForcedChoice.of(Game.of(engine, case, path=case.path, adapter=False))
+    return [*choice.path] if choice else []
 
 
 def _facts_gone(case: Case, found: ElementSet) -> tuple[int, ...]:
@@ -95,7 +103,8 @@ def hanging(certified: Sequence[Explanation], changed: Sequence[ChangedSets], *,
         `one`, `two`, `more`: shares of the certified sets by their number of members; `tuned_alone`: share of them that
         leave the base model's toolchain as it was, where it names any command (both Wilson). `added`, `kept`,
         `dropped`: shares of the elements that an answer of either model hangs on (bootstrap over cases);
-        `dropped_over_added`: how many more a case, paired. What there is nothing to count for is left out.
+        `dropped_over_added`: how many more a case, paired. `base_forced`: share of these cases in which the base's
+        decision is a forced choice. What there is nothing to count for is left out.
     """
     proved = [one for one in certified if one.certificate["certified"]]
     sizes = np.array([min(len(one.removed), 3) for one in proved])
@@ -104,6 +113,8 @@ def hanging(certified: Sequence[Explanation], changed: Sequence[ChangedSets], *,
         found = {name: proportion(sizes == size) for size, name in enumerate(("one", "two", "more"), start=1)}
     if any(one.toolchains["base_full"] for one in proved):  # a base that names no command has no answer that stays
         found["tuned_alone"] = proportion([_same(one) for one in proved])
+    if any(one.forced for one in changed):
+        found["base_forced"] = proportion([one.forced for one in changed])
     counts = {role: [len(getattr(one, role)) for one in changed] for role in ROLES}
     whole = np.sum(list(counts.values()), axis=0)
     if np.any(whole):

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike
 from workbench.artifacts.files import untimed
 from workbench.explain.sets import ElementSet, diverse_flip_sets, minimal_flip_set
 from workbench.explain.sets.question import ranking
+from workbench.game import ForcedChoice
 from workbench.keeps import without
 from workbench.meter import BudgetSpent, Ledger, Meter, Oracle, whole
 
@@ -40,7 +41,8 @@ class ChangedSets:
     model whose removal leaves the base model's decision; base_only: the reverse; shared: certified sets of either whose
     removal flips both. unsure: elements that would be added or dropped, were it not that a set with them has no
     certificate on the other model or could not be put to it, and elements of no certified set at all. calls: rows asked
-    of both games; ledger: what they cost.
+    of both games; ledger: what they cost. forced: whether the base's decision is a forced choice
+    (`game.ForcedChoice`).
     """
 
     tuned: tuple[ElementSet, ...]
@@ -55,13 +57,15 @@ class ChangedSets:
     calls: int
     notes: tuple[str, ...] = ()
     ledger: Ledger = field(default_factory=Ledger, compare=False)
+    forced: bool = False
 
     def to_dict(self) -> dict:
         """Plain JSON types."""
         sets = {name: [list(one) for one in getattr(self, name)] for name in ("tuned_only", "base_only", "shared")}
         elements = {name: list(getattr(self, name)) for name in ("added", "kept", "dropped", "unsure", "notes")}
         found = {name: [one.to_dict() for one in getattr(self, name)] for name in ("tuned", "base")}
-        return untimed(found | sets | elements | {"calls": self.calls, "ledger": self.ledger.to_dict()})
+        rest = {"calls": self.calls, "forced": self.forced, "ledger": self.ledger.to_dict()}
+        return untimed(found | sets | elements | rest)
 
 
 def changed_sets(
@@ -109,7 +113,7 @@ def changed_sets(
     searched = tuned.certified, base.certified
     base.put(searched[0])
     tuned.put(searched[1])
-    return _compared(tuned, base)
+    return replace(_compared(tuned, base), forced=isinstance(base_game, ForcedChoice))
 
 
 class Side:

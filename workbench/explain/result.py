@@ -35,6 +35,7 @@ class Explanation:
     # cost of all cases of this batch; `cases` says how many
     ledger: Mapping[str, float] = field(default_factory=dict, compare=False)
     certificate: Mapping[str, Any] = field(default_factory=dict)  # ElementSet.to_dict() of a certified set, else empty
+    thoughts: Mapping[str, str] = field(default_factory=dict)  # of answers that a thought stood before, what it said
 
     @property
     def changed(self) -> Case:
@@ -75,7 +76,7 @@ class Explanation:
         """Plain JSON types."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
         paths = {name: {k: list(v) for k, v in plain[name].items()} for name in ("answers", "toolchains")}
-        numbers = {name: dict(plain[name]) for name in ("metrics", "weights", "ledger", "certificate")}
+        numbers = {name: dict(plain[name]) for name in ("metrics", "weights", "ledger", "certificate", "thoughts")}
         lists = {name: list(plain[name]) for name in ("degrees", "flags", "history")}
         return plain | paths | numbers | lists | {"case": self.case.to_dict(), "removed": to_lists(self.removed)}
 

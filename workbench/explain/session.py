@@ -51,7 +51,7 @@ class Session:
         self.progress = progress or (lambda method, row: None)
         self._masks: dict[str, list[Masks]] = {}
         self._changes: dict[str, list[Change]] = {}
-        self._answered: dict[tuple[bool, str, tuple[Fact, ...]], tuple[str, ...]] = {}
+        self._answered: dict[tuple[bool, str, tuple[Fact, ...]], str] = {}
         ids = [c.id for c in self.cases]
         if not ids or len(set(ids)) < len(ids):
             raise ValueError(
@@ -76,14 +76,14 @@ class Session:
         self.check([method])
         started, before = time.perf_counter(), self.engine.ledger.copy()
         changes = self.verified(method) if until_flip else self.changes(method)
-        answers = {"tuned_full": self.full, "tuned_changed": self._answers(changes, adapter=True)}
+        texts = {"tuned_full": self.full_texts, "tuned_changed": self._answers(changes, adapter=True)}
         if with_base:
-            answers |= {"base_full": self.base_full, "base_changed": self._answers(changes, adapter=False)}
+            texts |= {"base_full": self.base_texts, "base_changed": self._answers(changes, adapter=False)}
         ledger = (self.engine.ledger - before).to_dict()
         ledger |= {"seconds": time.perf_counter() - started, "cases": len(self.cases)}
         self.progress(method, {"done": 1.0})
         return [
-            self._explanation(i, method, changes[i], {key: paths[i] for key, paths in answers.items()}, ledger)
+            self._explanation(i, method, changes[i], {key: said[i] for key, said in texts.items()}, ledger)
             for i in range(len(self.cases))
         ]
 
@@ -181,35 +181,44 @@ class Session:
     @cached_property
     def full(self) -> list[tuple[str, ...]]:
         """The same answers as node paths."""
-        lm = self.engine.lm
-        texts = [lm.tokenizer.decode(ids, skip_special_tokens=True) for ids in self.full_ids]
-        return [lm.template.parse(c, text, lm.ids) for c, text in zip(self.cases, texts, strict=True)]
+        return self.engine.parsed(self.cases, self.full_texts)
+
+    @property
+    def full_texts(self) -> list[str]:
+        """The same answers as written."""
+        return self.engine.text(self.full_ids)
 
     @cached_property
     def base_full(self) -> list[tuple[str, ...]]:
         """The base model's greedy answers to G as node paths."""
-        return self.engine.answers(self.cases, adapter=False, max_new_tokens=self.config.max_new_tokens)
+        return self.engine.parsed(self.cases, self.base_texts)
+
+    @cached_property
+    def base_texts(self) -> list[str]:
+        """The same answers as written."""
+        return self.engine.written(self.cases, adapter=False, max_new_tokens=self.config.max_new_tokens)
 
     @cached_property
     def attention(self) -> list[np.ndarray]:
         """Attention that each fact receives while the tuned model answers, (facts,) a case."""
         return attention_received(self.engine, self.cases, self.full_ids)
 
-    def _answers(self, changes: Sequence[Change], *, adapter: bool) -> list[tuple[str, ...]]:
-        """Answers to what is left of each case; texts that several methods leave are answered once."""
+    def _answers(self, changes: Sequence[Change], *, adapter: bool) -> list[str]:
+        """What is written of what is left of each case; texts that several methods leave are answered once."""
         changed = [without(c, x.elements) for c, x in zip(self.cases, changes, strict=True)]
         keys = [(adapter, c.id, c.facts) for c in changed]
         new = {key: c for key, c in zip(keys, changed, strict=True) if key not in self._answered}
         if new:
             longest = self.config.max_new_tokens
-            said = self.engine.answers(list(new.values()), adapter=adapter, max_new_tokens=longest)
+            said = self.engine.written(list(new.values()), adapter=adapter, max_new_tokens=longest)
             self._answered |= zip(new, said, strict=True)
         return [self._answered[key] for key in keys]
 
     def _explanation(
-        self, i: int, method: str, change: Change, answers: dict[str, tuple[str, ...]], ledger: dict[str, float]
+        self, i: int, method: str, change: Change, texts: dict[str, str], ledger: dict[str, float]
     ) -> Explanation:
-        case, learned = self.cases[i], method in LEARNED
+        case, learned, template = self.cases[i], method in LEARNED, self.engine.lm.template
+        answers = dict(zip(texts, self.engine.parsed([case] * len(texts), [*texts.values()]), strict=True))
         gone = set(change.elements)
         masks = self.masks(method)[i] if learned else None
         return Explanation(
@@ -226,6 +235,7 @@ class Session:
             history=masks.history if masks else [],
             ledger=ledger,
             certificate=untimed(self.certified[i].to_dict()) if method == CERTIFIED else {},
+            thoughts={key: said for key, text in texts.items() if (said := template.thought(text))},
         )
 
     def _metrics(self, full: tuple[str, ...], changed: tuple[str, ...]) -> dict[str, float]:

@@ -13,6 +13,7 @@ from workbench.figures.core import Figure, Tip, house_style, short
 from workbench.figures.forest import cases, forest
 from workbench.figures.palette import GREY
 from workbench.figures.panels import cells, label, legend, line, row
+from workbench.shift.carried import gain_shares
 from workbench.shift.switches import ALL
 
 
@@ -74,6 +75,40 @@ def module_map(axes: Axes, rows: pd.DataFrame, *, top: float) -> list[Tip]:
     names: dict[str, Any] = {"rows": list(values.index), "columns": list(map(str, values.columns))}
     label(axes, x="layer")
     return cells(axes, values.to_numpy(float), low=-top, high=top, said=said.to_numpy().tolist(), **names)
+
+
+@house_style()
+def adapter_maps(sides: pd.DataFrame, gains: pd.DataFrame) -> Figure:
+    """Two adapters of one base, layer by projection: how alike their changes are, and for each how much more of its
+    gain a module carries where names are made up (purple), or where needed facts are withheld (orange).
+
+    sides: rows of `workbench.shift.compare`; gains: rows of `workbench.shift.carried` with the column `adapter`.
+    """
+    title = "Two adapters of one base, module by module"
+    names = list(dict.fromkeys(gains["adapter"]))
+    heads = [
+        "directions written into\nthat both share",
+        *(f"{name}: share of memory's gain\nless of reading's" for name in names),
+    ]
+    still, panels = row(heads, title=title, height=1.7 + 0.3 * sides["projection"].nunique())
+    said = [
+        f"{m}\noverlap {o:.2f}, chance {c:.2f}" for m, o, c in sides[["module", "column_overlap", "column_null"]].values
+    ]
+    tips = module_map(panels[0], sides.assign(value=sides["column_overlap"], said=said), top=1.0)
+    parts = {}
+    for name, rows in gains.groupby("adapter", sort=False):
+        shares = gain_shares(rows, by=["module", "layer", "projection"]).reset_index()
+        parts[name] = shares.assign(value=shares["memory"] - shares["reading"])
+    top = max(float(one["value"].abs().max()) for one in parts.values()) or 1.0
+    for axes, one in zip(panels[1:], parts.values(), strict=True):
+        said = [f"{m}\nmemory {a:.3f}, reading {b:.3f}" for m, a, b in one[["module", "memory", "reading"]].values]
+        tips += module_map(axes, one.assign(said=said), top=top)
+    told = [
+        f"{name}: most towards memory {_place(one.loc[one['value'].idxmax(), 'module'])}" for name, one in parts.items()
+    ]
+    return Figure(
+        still, f"{title}; overlap {sides['column_overlap'].median():.2f} in the median; {'; '.join(told)}.", tips
+    )
 
 
 @house_style()

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -203,10 +202,23 @@ class Engine:
         self, cases: Sequence[Case], *, keeps: Sequence[np.ndarray | None] | None = None, adapter: bool = True, **how
     ) -> list[tuple[str, ...]]:
         """The node paths the model answers with, greedily. keeps: per case a fact keep-mask (facts,) bool, or None."""
+        return self.parsed(cases, self.written(cases, keeps=keeps, adapter=adapter, **how))
+
+    def written(
+        self, cases: Sequence[Case], *, keeps: Sequence[np.ndarray | None] | None = None, adapter: bool = True, **how
+    ) -> list[str]:
+        """What the model writes greedily: answers as text, with the thought of a model that reasons first."""
         prompts = [self.prompt(c, k) for c, k in zip(cases, keeps or [None] * len(cases), strict=True)]
-        texts = self.generate(prompts, drafts=self._guesses(cases), adapter=adapter, **how)
-        names, decode = self.lm.ids, partial(self.lm.tokenizer.decode, skip_special_tokens=True)
-        return [self.lm.template.parse(c, decode(t), names) for c, t in zip(cases, texts, strict=True)]
+        return self.text(self.generate(prompts, drafts=self._guesses(cases), adapter=adapter, **how))
+
+    def text(self, answers: Iterable[Sequence[int]]) -> list[str]:
+        """Token ids of answers as text."""
+        return [self.lm.tokenizer.decode(list(ids), skip_special_tokens=True) for ids in answers]
+
+    def parsed(self, cases: Sequence[Case], texts: Sequence[str]) -> list[tuple[str, ...]]:
+        """Written answers as node paths."""
+        names = self.lm.ids
+        return [self.lm.template.parse(c, text, names) for c, text in zip(cases, texts, strict=True)]
 
     def greedy_answers(
         self, cases: Sequence[Case], *, adapter: bool = True, max_new_tokens: int = 32

@@ -1,15 +1,17 @@
-"""The decision of a model that writes no chain of its own: the likeliest of those that the shown facts allow."""
+"""The decision of a model that writes no chain of its own: which it writes where those that the shown facts allow are
+all that may be written."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 
 import networkx as nx
 import numpy as np
 
 from workbench.cases import Case, toolchain
-from workbench.game.case_game import Game
+from workbench.game.case_game import TIE, Game
 from workbench.meter import Ledger
 
 MOST_CHAINS = 64  # of one case, the shortest
@@ -35,15 +37,35 @@ def allowed_chains(case: Case) -> list[tuple[str, ...]]:
     return chains[:MOST_CHAINS]
 
 
+def chosen(answers: Sequence[Sequence[int]], scores: Sequence[np.ndarray]) -> int:
+    """Number of the answer that greedy decoding writes where nothing but these may be written.
+
+    Token by token the likeliest that still leads to one of them, as in De Cao et al. 2021 (arXiv 2010.00904). answers:
+    token ids, unlike, each with its end-of-sequence; scores: log-probabilities (T,) of the tokens of each, nats.
+    """
+    left = list(range(len(answers)))
+    for t in count():
+        if len(left) == 1:
+            break
+        first = {answers[k][t]: k for k in reversed(left)}
+        best = max(first.values(), key=lambda k: scores[k][t])
+        left = [k for k in left if answers[k][t] == answers[best][t]]
+    return left[0]
+
+
 @dataclass(frozen=True)
 class ForcedChoice:
-    """v(keep): by how many nats a model's first choice among chains leads the likeliest with another toolchain.
+    """v(keep): by how many nats a model's first choice among chains leads at its closest fork to another toolchain.
 
-    (m, n) masks -> (m,) float64; above 0 where the first choice is the same. What is on offer are the chains of the
-    whole graph, whatever a mask takes out, so that it is the model that changes its mind and not the offer; with a
-    single toolchain on offer the lead is infinite. game: of the model, its answer the first choice. others: the other
-    answers, token ids; those with the toolchain of the first choice do not count. written: what the model writes of its
-    own accord. Make it with `of`.
+    (m, n) masks -> (m,) float64; above 0 where the choice names the same toolchain. It is made as the model writes,
+    step by step, to go on or to end among them (`chosen`). The likeliest whole answer would be no choice, since each
+    further step costs probability: of 36 cases that need two commands or more and have several toolchains on offer,
+    untuned SmolLM2 takes one command alone in all and is right in 1. Step by step it does in 10, and is right in 21.
+
+    What is on offer are the chains of the whole graph, whatever a mask takes out, so that it is the model that changes
+    its mind and not the offer; with a single toolchain on offer the lead is infinite. game: of the model, its answer
+    the first choice. offered: token ids of an answer -> node ids. written: what the model writes of its own accord.
+    Make it with `of`.
 
     Examples:
         >>> from workbench.cases import Case, Fact
@@ -59,22 +81,25 @@ class ForcedChoice:
     """
 
     game: Game
-    others: tuple[tuple[int, ...], ...]
+    offered: Mapping[tuple[int, ...], tuple[str, ...]]
     written: str = ""
 
     @classmethod
     def of(cls, game: Game, *, written: str = "") -> ForcedChoice | None:
         """The choice of the game's model on the whole graph, one pass a chain; None: none is allowed."""
         engine, case = game.engine, game.case
-        chains = allowed_chains(case)
-        if not chains:
+        offered = {engine.answer_ids(case, chain): chain for chain in reversed(allowed_chains(case))}
+        if not offered:
             return None
-        ids = [engine.answer_ids(case, chain) for chain in chains]
         whole = np.ones((1, len(case.facts)))
-        scores = [float(game.passes.rows(whole, answer)[0].logprobs.sum()) for answer in ids]
-        best = int(np.argmax(scores))
-        others = [a for a, c in zip(ids, chains, strict=True) if toolchain(c) != toolchain(chains[best])]
-        return cls(game.view(answer=ids[best], form="logprob"), tuple(others), written)
+        scores = [game.passes.rows(whole, answer)[0].logprobs for answer in offered]
+        first = list(offered)[chosen(list(offered), scores)]
+        return cls(game.view(answer=first, form="logprob"), offered, written)
+
+    @property
+    def others(self) -> list[tuple[int, ...]]:
+        """The answers on offer with another toolchain."""
+        return [answer for answer, path in self.offered.items() if toolchain(path) != toolchain(self.path)]
 
     @property
     def n(self) -> int:
@@ -98,9 +123,18 @@ class ForcedChoice:
 
     def __call__(self, keep: np.ndarray) -> np.ndarray:
         """Leads (m,) float64, nats, of masks (m, n)."""
-        ours = self.game(keep)
-        theirs = [self.game.view(answer=answer)(keep) for answer in self.others]
-        return ours - np.max(theirs, axis=0, initial=-np.inf)
+        read = [self.game.view(answer=answer).token_logprobs(keep) for answer in self.offered]
+        return np.array([self._lead([scores[i] for scores in read]) for i in range(len(keep))])
+
+    def _lead(self, scores: Sequence[np.ndarray]) -> float:
+        """The lead in one prompt. scores: log-probabilities (T,) of every answer on offer."""
+        ours, others, by = self.game.answer, self.others, dict(zip(self.offered, scores, strict=True))
+        if not others:
+            return np.inf
+        forks = [(next(t for t in count() if one[t] != ours[t]), one) for one in others]
+        lead = min(by[ours][t] - by[one][t] for t, one in forks)
+        now = list(self.offered)[chosen(list(self.offered), scores)]
+        return max(abs(lead), TIE) * (-1 if now in others else 1)
 
 
 def own_decisions(games: Sequence[Game]) -> list[Game] | list[ForcedChoice]:

@@ -33,6 +33,7 @@ from workbench.models.lora import LoraConfig, PeftModel, get_peft_model
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, Template
 from workbench.models.shipped_adapters import other_values
 from workbench.models.shipped_adapters import shipped as shipped
+from workbench.models.shipped_adapters import shipped_for as shipped_for
 from workbench.models.wheel import Say
 
 READER = "reader"  # the name under which the embedded model is asked for
@@ -95,12 +96,14 @@ def load(
     adapter: Path | None = None,
     four_bit: bool = True,
     trainable: bool = False,
+    thought: bool = False,
 ) -> LanguageModel:
     """Loads a base model and, when given, the PEFT adapter in the folder `adapter`.
 
     name: `reader`, `smollm2` (see there), a Hugging Face id or a local folder. Only safetensors are read and
     no code of the model's is run.
-    names: node id -> name of the graph. trainable: whether the adapter's weights take gradients.
+    names: node id -> name of the graph. trainable: whether the adapter's weights take gradients. thought: answers come
+    with the thought that a reasoning model writes first (give `max_new_tokens` room for it); else it is closed at once.
     Raises ModelError when the model cannot be loaded.
 
     Examples:
@@ -115,7 +118,7 @@ def load(
     with loading(name):
         tokenizer = reader.build_tokenizer(names.values()) if name == READER else load_tokenizer(location)
         rows = model.get_input_embeddings().weight.shape[0]
-        template = ReaderTemplate() if name == READER else chat_template(tokenizer, rows, name)
+        template = ReaderTemplate() if name == READER else chat_template(tokenizer, rows, name, thought=thought)
     keep_gradients(model)
     suit_threads(model)
     hold_dequantised(model)
@@ -165,9 +168,9 @@ def check_model(name: str, *, say: Say | None = None) -> None:
             checkpoint.check_names(Path(location), config, name)
 
 
-def chat_template(tokenizer: PreTrainedTokenizerBase, rows: int, name: str) -> ChatTemplate:
+def chat_template(tokenizer: PreTrainedTokenizerBase, rows: int, name: str, *, thought: bool = False) -> ChatTemplate:
     """The prompt's template for the model `name`, whose embedding has so many rows; ModelError when it cannot be."""
-    template = ChatTemplate(tokenizer, name)
+    template = ChatTemplate(tokenizer, name, thought=thought)
     checkpoint.check_tokenizer(tokenizer, rows, name, markup=template.opening + template.closing)
     return template
 

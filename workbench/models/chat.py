@@ -16,6 +16,7 @@ from typing import Any
 from workbench.models.checkpoint import ModelError
 
 SECONDS, MEMORY, LONGEST = 20, 4 << 30, 100_000  # of a processor; bytes; characters around the message
+CLOSED = "\n\n</think>\n\n"  # so such models write where they do not think
 WAIT = 300  # seconds by the clock: a machine may be busy
 PROBE = "\u241f" + "".join(f"{i}  {{{{ a }}}} -> <b> & 'c' \"D\"?\n" for i in range(400)) + "\u241f"
 
@@ -36,12 +37,12 @@ json.dump(said, sys.stdout)
 """
 
 
-def frame(tokenizer: Any, name: str) -> tuple[str, str]:
+def frame(tokenizer: Any, name: str, *, thought: bool = False) -> tuple[str, str]:
     """What stands before and after a user's message, the generation prompt included. name: the model, for errors.
 
-    Where the template opens a thought, it is closed again: what follows is the answer. Without a template: the token
-    that begins a text, and `Answer:` on a line. Raises ModelError: the template fails, does not end, writes too much,
-    or does not hand the message through once and unchanged.
+    Where the template opens a thought, it is closed again, so that what follows is the answer; thought: it stays open.
+    Without a template: the token that begins a text, and `Answer:` on a line. Raises ModelError: the template fails,
+    does not end, writes too much, or does not hand the message through once and unchanged.
     """
     if not tokenizer.chat_template:
         return tokenizer.bos_token or "", "Answer:\n"
@@ -58,13 +59,13 @@ def frame(tokenizer: Any, name: str) -> tuple[str, str]:
     before, found, after = text.partition(PROBE)
     if not found or PROBE[:20] in before + after:
         raise _refused(name, "it drops, changes or repeats the user's message, which must stand in its text once")
-    return before, _thought_closed(after)
+    return before, after if thought or not opens_thought(after) else f"{after.rstrip()}{CLOSED}"
 
 
-def _thought_closed(closing: str) -> str:
-    """A generation prompt, with a thought that it opens closed: so such models write where they do not think."""
+def opens_thought(closing: str) -> bool:
+    """Whether a generation prompt ends within a thought."""
     _, opened, rest = closing.rpartition("<think>")
-    return f"{closing.rstrip()}\n\n</think>\n\n" if opened and "</think>" not in rest else closing
+    return bool(opened) and "</think>" not in rest
 
 
 def _refused(name: str, fault: str) -> ModelError:

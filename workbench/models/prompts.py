@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from workbench.cases import Case, Fact
 from workbench.cases.questions import sentence
-from workbench.models.chat import frame
+from workbench.models.chat import CLOSED, frame, opens_thought
 from workbench.models.reader import reader_word
 
 
@@ -40,7 +40,10 @@ class Prompt:
 
 
 class Template(Protocol):
-    """What turns a case into text, and a generated text back into node ids."""
+    """What turns a case into text, and a generated text back into node ids. lead: markup that stands before an answer,
+    where the model could still think."""
+
+    lead: str
 
     def segments(self, case: Case) -> list[Segment]:
         """The whole prompt, every shown fact once, in shown order."""
@@ -53,6 +56,9 @@ class Template(Protocol):
 
     def settled(self, text: str) -> str:
         """What of an answer that is still being written names the same nodes however it goes on."""
+
+    def thought(self, text: str) -> str:
+        """What a model that reasons first wrote before its answer; empty for others."""
 
 
 class ReaderTemplate:
@@ -70,7 +76,7 @@ class ReaderTemplate:
         'FASTQ star BAM'
     """
 
-    separator = " "
+    separator, lead = " ", ""
 
     def segments(self, case: Case) -> list[Segment]:
         """See `Template`."""
@@ -100,6 +106,10 @@ class ReaderTemplate:
         """See `Template`: all of it, a token is a word."""
         return text
 
+    def thought(self, text: str) -> str:
+        """See `Template`."""
+        return ""
+
 
 class ChatTemplate:
     """Plain sentences inside the model's own chat template; without one, the bare text.
@@ -121,9 +131,12 @@ class ChatTemplate:
     )
     order = "Answer with the chain alone, its steps joined by ' -> '.\n"
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str = "given"):
-        """name: the model's, for errors. Raises ModelError: its chat template cannot be used (`chat.frame`)."""
-        self.opening, self.closing = frame(tokenizer, name)
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, name: str = "given", *, thought: bool = False):
+        """name: the model's, for errors. thought: the model reasons first, and what counts stands behind `</think>`;
+        else a thought that its chat template opens is closed in the prompt. Raises ModelError: its chat template cannot
+        be used (`chat.frame`)."""
+        self.opening, self.closing = frame(tokenizer, name, thought=thought)
+        self.lead = (CLOSED if opens_thought(self.closing) else f"<think>{CLOSED}") if thought else ""
 
     def segments(self, case: Case) -> list[Segment]:
         """See `Template`."""
@@ -135,7 +148,7 @@ class ChatTemplate:
             *(Segment(f"- {self._sentence(fact, clean)}\n", i) for i, fact in enumerate(case.facts)),
             Segment(question + self.order),
             Segment(self.closing, markup=True),
-            Segment(clean[case.source] + self.arrow),
+            *([] if self.lead else [Segment(clean[case.source] + self.arrow)]),
         ]
 
     def _sentence(self, fact: Fact, names: Mapping[str, str]) -> str:
@@ -143,12 +156,15 @@ class ChatTemplate:
         return verb.format(head=names[fact.head], tail=names[fact.tail])
 
     def answer(self, case: Case, path: Sequence[str]) -> str:
-        """See `Template`; the source stands in the prompt already."""
-        return self.arrow.join(f" {' '.join(case.names[n].split())}" for n in path[1:])
+        """See `Template`; the source stands in the prompt already, unless the model may think before it."""
+        steps = self.arrow.join(f" {' '.join(case.names[n].split())}" for n in path[1:])
+        return " ".join(case.names[case.source].split()) + self.arrow + steps if self.lead else steps
 
     def parse(self, case: Case, text: str, names: dict[str, str]) -> tuple[str, ...]:
-        """See `Template`; of a reasoning model's output only the first line after `</think>` counts."""
-        text = text.rpartition("</think>")[2].strip().partition("\n")[0]
+        """See `Template`; of a reasoning model's output only the first line after `</think>` counts, and nothing of a
+        thought that is not closed."""
+        _, closed, text = text.rpartition("</think>")
+        text = text.strip().partition("\n")[0] if closed or not self.lead else ""
         known = {" ".join(name.split()).casefold(): node for name, node in names.items()}
         steps = [re.sub(r"^[\s`*'\"]+|[\s`*'\".]+$", "", s).casefold() for s in re.split(r"\s*(?:->|→)\s*", text)]
         path = [known[s] for s in steps if s in known]
@@ -157,6 +173,10 @@ class ChatTemplate:
     def settled(self, text: str) -> str:
         """See `Template`: what stands before the last arrow; a name may be the start of a longer one."""
         return text[: max(text.rfind("->"), text.rfind("→"), 0)]
+
+    def thought(self, text: str) -> str:
+        """See `Template`."""
+        return text.rpartition("</think>")[0].removeprefix("<think>").strip()
 
 
 def encode(
@@ -204,8 +224,9 @@ def _marks(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str] | None:
 def encode_answer(
     case: Case, path: Sequence[str], template: Template, tokenizer: PreTrainedTokenizerBase
 ) -> tuple[int, ...]:
-    """Token ids of an answer, end-of-sequence included."""
-    return (*_tokens(tokenizer, template.answer(case, path), False), int(tokenizer.eos_token_id))
+    """Token ids of an answer, end-of-sequence included; of a model that reasons first with an empty thought."""
+    lead = _tokens(tokenizer, template.lead, True) if template.lead else ()
+    return (*lead, *_tokens(tokenizer, template.answer(case, path), False), int(tokenizer.eos_token_id))
 
 
 def text(case: Case, template: Template, keep: Iterable[bool] | None = None) -> str:

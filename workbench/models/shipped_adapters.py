@@ -34,6 +34,11 @@ def shipped(name: str) -> Path:
     return Path(str(files("workbench") / "data" / "smollm2" / name))
 
 
+def shipped_for(model: str) -> dict[str, Path]:
+    """Name -> folder of the adapters of the package whose base is the model of this name."""
+    return {name: shipped(name) for name in ADAPTERS if card(shipped(name))["base"]["name"] == model}
+
+
 def trained_on(adapter: Path) -> list[tuple[str, str, tuple[str, ...]]]:
     """(source, target, commands) of every answer that an adapter of the package was trained on; empty for others."""
     if adapter.name not in ADAPTERS or adapter != shipped(adapter.name):

@@ -233,7 +233,7 @@ def base_decisions(games: Sequence[Game | ForcedChoice]) -> str:
     bound, first = sum(not game.others for game in forced), forced[0]
     return (
         f"the base model writes no toolchain in any of {count(len(games), 'case')}: its decision is a forced choice, "
-        f"the likeliest of the chains that the shown facts allow; in {bound} there is no other to choose. For "
+        f"step by step among the chains that the shown facts allow; in {bound} there is no other to choose. For "
         f"{first.case.id} it is {chain(first.path, first.case.names)}; what it writes by itself begins "
         f"{' '.join(first.written.split())[:80]!r}"
     )

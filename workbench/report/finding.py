@@ -24,7 +24,7 @@ def finding(metrics: Metrics) -> str:
         dropped, kept, added = (_percent(_mean(hangs[role])) for role in ("dropped", "kept", "added"))
         return (
             f"Tuned, the model’s answers hang on {few} of the facts it is shown {than} before: of those in a set that "
-            f"turns an answer of either model, tuning dropped {dropped}, kept {kept} and added {added}."
+            f"turns an answer of either model, tuning dropped {dropped}, kept {kept} and added {added}.{_forced(hangs)}"
         )
     if len(right) > 1:
         return f"Tuning took the share of exact answers from {right[1]['text']} to {right[0]['text']}."
@@ -51,6 +51,18 @@ def caveat(metrics: Metrics, manifest: Mapping[str, Any]) -> str:
         f"one adapter of {model}, one seed, one field of one graph, so nothing of other models; sets are certified for "
         f"the facts in the order shown{turned}; a dropped fact need not be unread: where the tuned model has a second "
         "way to its answer, no fact of the first turns it alone."
+    )
+
+
+def _forced(hangs: Mapping[str, Any]) -> str:
+    """What the base's answers are where it writes none of its own."""
+    share = hangs.get("base_forced")
+    if not _sound(share):
+        return ""
+    where = "" if _mean(share) == 1 else f" in {_percent(_mean(share))} of the cases"
+    return (
+        f" Untuned it writes no toolchain{where}: its answer is a forced choice, step by step among the chains that "
+        "the shown facts allow."
     )
 
 

@@ -27,7 +27,8 @@ def live(run_dir: Path, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
         `question`, its two ends; `right`, the right answer; `facts`, each `text`, `needed` and the models that its
         removal alone `turns`; `sets`, each `text` and `without`; `rows`, removal (numbers with a space between) ->
         number of the answer of each of `MODELS`; `answers`, for each of these models number -> `verdict`, `text` and
-        `steps`, (with every fact, now, mark) aligned; `start`, the removal that is shown at first.
+        `steps`, (with every fact, now, mark) aligned; `start`, the removal that is shown at first; `forced`, what the
+        base model chooses where it names no command, in words, else empty.
     """
     path = stage_folder(run_dir, "explain") / ANSWERS
     if not path.is_file() or sha256_file(path) != manifest["files"].get(ANSWERS):
@@ -63,6 +64,7 @@ def _case(asked: Mapping[str, Any]) -> dict[str, Any]:
         "answers": [{i: _answer(case, whole[k], chains[i]) for i in sorted(used[k])} for k in range(len(MODELS))],
         "start": min(flips, key=len, default=[]),
         "paired": len(asked["paired"]),
+        "forced": words.chain(toolchain(asked["forced"]), case.names) if asked.get("forced") else "",
     }
 
 
@@ -79,6 +81,8 @@ def _sets(sets: Sequence[Mapping[str, Any]], facts: Sequence[Mapping[str, Any]])
 
 
 def _answer(case: Case, full: Sequence[str], now: Sequence[str]) -> dict[str, Any]:
+    if not (now or full):
+        return {"verdict": "names no command", "text": "", "steps": []}
     verdict = "stays" if now == full else "changes"
     right = "right" if now == case.toolchain else "not the right answer"
     steps = aligned(_steps(case, full), _steps(case, now))

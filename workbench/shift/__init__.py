@@ -10,6 +10,7 @@ from workbench.shift.agreement import (
     with_measures,
 )
 from workbench.shift.base import base_weights
+from workbench.shift.carried import carried, gain_shares
 from workbench.shift.causal import causal_check, deletions
 from workbench.shift.dose import contests, dose_effects, dose_path, dose_values, over_cases
 from workbench.shift.groups import (

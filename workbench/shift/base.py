@@ -99,11 +99,11 @@ def _of_folder(folder: Path, files: dict[str, Path], name: str, *, transposed: b
             weight = weights.get_tensor(f"{found[0]}.weight")
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path} cannot be read as safetensors: {models.first_line(error)}") from error
-    matrix = _matrix(_rounded(weight) if four_bit else weight, name)
+    matrix = _matrix(rounded_to_nf4(weight) if four_bit else weight, name)
     return matrix.T if transposed else matrix
 
 
-def _rounded(weight: torch.Tensor) -> torch.Tensor:
+def rounded_to_nf4(weight: torch.Tensor) -> torch.Tensor:
     """A weight after 4-bit quantisation and back, with the settings of `models.quantisation`."""
     settings = models.quantisation()
     packed, state = quantize_4bit(

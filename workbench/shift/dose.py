@@ -13,7 +13,7 @@ import pandas as pd
 
 from workbench.attribution.inside import path_gradients
 from workbench.cases import Case, Fact, toolchain
-from workbench.game import Engine, Game, Memory, ModuleGame
+from workbench.game import Engine, ForcedChoice, Game, Memory, ModuleGame, own_decisions
 from workbench.keeps import alone, without
 from workbench.stats import bootstrap_mean
 
@@ -25,21 +25,24 @@ def contests(engine: Engine, cases: Sequence[Case], *, form: str = "margin") -> 
     """Games of what tuning changed: the tuned model's answer against the base's own, or, where both name the same
     toolchain, against the strongest other answer (see `Game.other`). Without `margin` nothing is compared.
 
-    A case in which no other toolchain comes up has no margin and is left out. A generation of all cases, with `margin`
-    another by the base.
+    The base's own answer is that of its decision (`game.own_decisions`): of a base that writes no toolchain in any case
+    it is the forced choice. A case in which no other toolchain comes up has no margin and is left out. A generation of
+    all cases, with `margin` another by the base.
     """
     tuned = engine.greedy_answers(cases)
-    base = engine.greedy_answers(cases, adapter=False) if form == "margin" else tuned
-    games = []
-    for case, ours, theirs in zip(cases, tuned, base, strict=True):
-        game = Game(engine, case, ours, form=form)
-        if form == "margin":
-            other = theirs if toolchain(replace(game, answer=theirs).path) != toolchain(game.path) else ()
-            game = replace(game, memory=Memory(other=other))
-            if not _has_other(game):
-                continue
-        games.append(game)
-    return games
+    games = [Game(engine, case, ours, form=form) for case, ours in zip(cases, tuned, strict=True)]
+    if form != "margin" or not games:
+        return games
+    own: Sequence[Game | ForcedChoice] = own_decisions([game.view(adapter=False) for game in games])
+    found = (_against(game, theirs) for game, theirs in zip(games, own, strict=True))
+    return [game for game in found if game]
+
+
+def _against(game: Game, base: Game | ForcedChoice) -> Game | None:
+    """The contest with the base's answer, or with the strongest other one; None where nothing has another toolchain."""
+    theirs = base.game.answer if isinstance(base, ForcedChoice) else base.answer
+    contest = replace(game, memory=Memory(other=theirs if toolchain(base.path) != toolchain(game.path) else ()))
+    return contest if _has_other(contest) else None
 
 
 def _has_other(game: Game) -> bool:

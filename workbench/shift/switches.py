@@ -148,7 +148,8 @@ def random_sets(
 ) -> list[list[int]]:
     """Up to `draws` unlike random sets of units that hold as many parameters as `like`, to 2 %; never `like` itself.
 
-    parameters: (units,) numbers each unit holds. ValueError: no such set was found.
+    parameters: (units,) numbers each unit holds. Where units are few and of unlike sizes, sets that come nearest to as
+    many without all of `like`; where that is every unit there is, itself.
 
     Examples:
         >>> sets = random_sets(np.array([8, 8, 8, 8]), [0, 1], draws=2, rng=np.random.default_rng(0))
@@ -156,18 +157,24 @@ def random_sets(
         ([2, 2], False)
     """
     sizes = np.asarray(parameters)
-    wanted, found = sizes[list(like)].sum(), {}
+    wanted, found, misses = sizes[list(like)].sum(), {}, {}
     for _ in range(TRIES * draws):
         chosen, total = [], 0
-        for unit in rng.permutation(len(sizes)):
+        order = rng.permutation(len(sizes)).tolist()
+        for unit in order:
             if total + sizes[unit] <= wanted * (1 + TOLERANCE):
-                chosen.append(int(unit))
+                chosen.append(unit)
                 total += sizes[unit]
         key = tuple(sorted(chosen))
         if total >= wanted * (1 - TOLERANCE) and set(key) != set(like):
             found[key] = list(key)
         if len(found) == draws:
             break
+        enough = int(np.searchsorted(np.cumsum(sizes[order]), wanted))  # units until as many are reached
+        for some in (chosen, order[:enough], order[: enough + 1]):
+            if some and not set(like) <= set(some):
+                misses[tuple(sorted(some))] = abs(sizes[some].sum() - wanted)
     if not found:
-        raise ValueError(f"no other set of units holds {wanted} parameters, to {TOLERANCE:.0%}; take another share")
-    return list(found.values())
+        misses = misses or {tuple(like): 0}
+        found = {key: list(key) for key, miss in misses.items() if miss == min(misses.values())}
+    return list(found.values())[:draws]

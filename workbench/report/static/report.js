@@ -40,7 +40,7 @@ for (const form of document.querySelectorAll("form[data-live]")) {
       block.querySelector(".verdict").textContent = found ? found.verdict : "not computed in this run";
       const list = block.querySelector("ol");
       list.replaceChildren(list.firstElementChild, ...(found ? found.steps.map(step) : []));
-      return found && `the ${model} model’s answer ${found.verdict}: ${found.text}`;
+      return found && `the ${model} model’s answer ${found.verdict}${found.text && `: ${found.text}`}`;
     });
     said.textContent = `${named(out)}: ${row ? parts.join("; ") : "not computed in this run."} `;
     if (!row) {
