@@ -35,13 +35,19 @@ BAD = {
     "no object": ("[1]", "the line: it must be a JSON object, not [1]; write {"),
     "no JSON": ('{"question": ', "the line: it must be one JSON object (Expecting value"),
     "no question": (json.dumps({"facts": ["a"]}), "question: it must be a text that says something; give it in quotes"),
-    "blank question": (json.dumps(GOOD | {"question": " "}), "question: it must be a text that says something, not ' '"),
+    "blank question": (
+        json.dumps(GOOD | {"question": " "}),
+        "question: it must be a text that says something, not ' '",
+    ),
     "no facts": (json.dumps(GOOD | {"facts": []}), "facts: it must be a list of 1 to 1,000 facts, not '0 of them'"),
     "too many": (json.dumps(GOOD | {"facts": ["a"] * 1001}), "not '1001 of them'; give the facts that were shown"),
     "a number": (json.dumps(GOOD | {"facts": [["a", 3, "b"]]}), "facts[0].relation: it must be a text"),
     "NaN": ('{"question": "q", "facts": ["a"], "x": NaN}', "a number: it must be finite, as JSON has it, not 'NaN'"),
     "infinite": ('{"question": "q", "facts": ["a"], "x": 1e999}', "a number: it must be finite"),
-    "twice": ('{"question": "q", "facts": ["a"], "question": "p"}', "an object: it must have each name once, not 'quest"),
+    "twice": (
+        '{"question": "q", "facts": ["a"], "question": "p"}',
+        "an object: it must have each name once, not 'quest",
+    ),
     "deep": (json.dumps(GOOD)[:-1] + ', "x": ' + "[" * 60 + "]" * 60 + "}", "the line: it must nest at most 50 levels"),
     "very deep": ("[" * 200_000, "the line: it must nest at most 50 levels"),
     "half a letter": (json.dumps(GOOD | {"answer": "\ud800"}), "a text: it must be Unicode, no half of a surrogate"),
@@ -86,10 +92,14 @@ FIELDS = st.sampled_from(["question", "facts", "answer", "prompt", "id", "text",
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.dictionaries(FIELDS, JSON, max_size=6).map(json.dumps) | st.text(max_size=40), min_size=1, max_size=4))
+@given(
+    st.lists(st.dictionaries(FIELDS, JSON, max_size=6).map(json.dumps) | st.text(max_size=40), min_size=1, max_size=4)
+)
 def test_whatever_stands_in_a_line_it_is_a_record_or_a_refusal(tmp_path_factory, lines):
     path = tmp_path_factory.mktemp("log") / "a.jsonl"
-    path.write_text("\n".join(line.replace("\n", " ").replace("\r", " ") for line in [*lines, json.dumps(GOOD)]), "utf-8")
+    path.write_text(
+        "\n".join(line.replace("\n", " ").replace("\r", " ") for line in [*lines, json.dumps(GOOD)]), "utf-8"
+    )
     found = list(read_log(path))
     assert len(found) <= len(lines) + 1
     assert isinstance(found[-1], Record)

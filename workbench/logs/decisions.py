@@ -109,7 +109,9 @@ def entities(_argument: str, record: Record) -> Decision:
 
 def text(_argument: str, _record: Record) -> Decision:
     """A short text: the first line that says something, as it is compared (`plain`)."""
-    return Decision(lambda text: next(filter(None, map(plain, _said(text).splitlines())), None), "Answer in a few words.")
+    return Decision(
+        lambda text: next(filter(None, map(plain, _said(text).splitlines())), None), "Answer in a few words."
+    )
 
 
 def by_regex(argument: str, _record: Record) -> Decision:

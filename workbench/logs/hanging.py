@@ -23,7 +23,7 @@ def hangs(sides: Mapping[str, Answers], *, budget: int | None = None) -> dict[st
     sides: name -> answers of one model, or of two that are compared. budget: most answers asked of a model for one set.
 
     Returns:
-        `models`: name -> `answer`, `decision` (None: it cannot be read), `without_any`, the decision with no fact shown,
+        `models`: name -> `answer`, `decision` (None: it cannot be read), `without_any`, that with no fact shown,
         `memory`, whether that is the same, `alone`, numbers of facts of which each turns the decision by itself,
         `flips`, sets that turn it, with `to`, what they turn it to, `breaks`, a set without which the answer cannot be
         read, where none turns it, `sufficient`, `unread` and `asked`, numbers of answers. `changed`, of two:
