@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -83,6 +84,8 @@ def _chain(record: Record, lm: LanguageModel) -> Asked:
     whole = {**lm.ids, **by_name}
 
     def parse(text: str) -> str | None:
+        if not isinstance(lm.template, ChatTemplate) and "->" in text:  # as people and logs write a chain
+            text = " ".join(map(reader_word, re.split(r"\s*->\s*", text.strip())))
         path = lm.template.parse(case, text, whole)
         return " -> ".join(names.get(node, lm.names.get(node, node)) for node in toolchain(path)) or None
 

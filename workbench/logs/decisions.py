@@ -53,8 +53,11 @@ def maker(kind: str) -> Maker:
 
 def plain(text: str) -> str:
     """A text as it is compared: letters in one form and case, one blank between words, no marks around it."""
-    words = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
-    return re.sub(r"^[\s\W_]+|[\s\W_]+$", "", words)
+    return re.sub(r"^[\s\W_]+|[\s\W_]+$", "", _one_form(text))
+
+
+def _one_form(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _said(text: str) -> str:
@@ -127,7 +130,7 @@ def by_regex(argument: str, _record: Record) -> Decision:
         except TimeoutError:
             return None
         said = [one for one in found.groups() or [found[0]] if one is not None] if found else []
-        return "; ".join(map(plain, said)) if any(map(plain, said)) else None
+        return "; ".join(map(_one_form, said)) if any(map(_one_form, said)) else None
 
     return Decision(parse)
 
