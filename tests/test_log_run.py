@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+from notebook_runs import execute
 from tiny import save_tiny
 
 from workbench import explain_log, models
 from workbench.artifacts.files import folder_files
+from workbench.artifacts.stage import STAGES
 from workbench.cli import main
 from workbench.logs.speakers import adapter_account
 from workbench.report.lineage import compare, verify
@@ -151,6 +153,15 @@ def test_models_that_take_turns_answer_as_each_does_alone(log, how, model, adapt
                 assert found["models"][name]["decision"] == told["decision"]
             assert four["models"]["base"]["decision"] == one["models"]["tuned"]["decision"]
             assert one["changed"]["added"] == four["changed"]["dropped"]
+
+
+def test_the_notebook_explains_the_sample_and_is_no_part_of_the_chain(tmp_path, capsys):
+    space = execute("05_your_own", run_dir=str(tmp_path / "yours"))
+    assert [one["state"] for one in space["found"].records] == ["explained"] * 5 + ["refused"]
+    assert "Of 5 answers, " in capsys.readouterr().out
+    assert all(one["sufficient"]["certified"] for one in (one["models"]["tuned"] for one in space["done"]))
+    assert space["found"].metrics["as_logged"]["share"] > 0
+    assert "05_your_own" not in STAGES.values() and verify(tmp_path / "yours")["log"]["broken"] == []
 
 
 def test_an_adapter_that_changes_nothing_is_said_so(model, log, tmp_path):

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
+SAMPLE = Path(__file__).parent.parent / "data" / "logs" / "sample.jsonl"  # of the embedded reader
 LONGEST = 4 << 20  # bytes of a line
 MOST_FACTS = 1000
 DEEPEST = 50  # levels of lists and objects
