@@ -28,6 +28,9 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     explain.add_argument("--budget", metavar="N", type=int, default=300, help="most answers asked for one set")
     explain.add_argument("--tokens", metavar="N", type=int, default=32, help="most tokens of an answer (default 32)")
     explain.add_argument("--full", action="store_true", help="weights as they are, not in 4 bits")
+    explain.add_argument("--endpoint", metavar="URL", help="OpenAI-compatible server of M; key in WORKBENCH_API_KEY")
+    explain.add_argument("--requests", metavar="N", type=int, help="most requests to the endpoint")
+    explain.add_argument("--spend", metavar="N", type=int, help="most tokens spent at the endpoint")
     explain.add_argument("--redact", action="store_true", help="leave nothing with a text of the log in it")
 
 
@@ -48,6 +51,9 @@ def _explain(options: argparse.Namespace) -> int:
         max_new_tokens=options.tokens,
         four_bit=not options.full,
         redact=options.redact,
+        endpoint=options.endpoint,
+        requests=options.requests,
+        tokens=options.spend,
         progress=lambda done, of: say(f"{done} of {of} records"),
     )
     counts = found.metrics["records"]

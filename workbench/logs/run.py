@@ -21,9 +21,10 @@ from workbench.game import Engine
 from workbench.logs.answers import Answers, Away, Local
 from workbench.logs.asked import CHAIN, Asked, asked, chain_names
 from workbench.logs.decisions import maker
+from workbench.logs.endpoint import Served
 from workbench.logs.hanging import hangs
 from workbench.logs.records import Fault, Record, Refused, read_log
-from workbench.logs.speakers import TUNED, Source, Turn, adapter_account, in_turn, other_source, turns
+from workbench.logs.speakers import TUNED, Source, Turn, adapter_account, in_turn, other_source, served, turns
 from workbench.logs.summary import EXPLAINED, FAILED, REFUSED, UNREAD, redacted, summary
 from workbench.meter import Ledger, whole
 from workbench.models import check_model
@@ -56,6 +57,9 @@ def explain_log(
     max_new_tokens: int = 32,
     four_bit: bool = True,
     redact: bool = False,
+    endpoint: str | None = None,
+    requests: int | None = None,
+    tokens: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Explained:
@@ -65,7 +69,8 @@ def explain_log(
     of an adapter on the same model, to compare with; None: the model without its adapter, where it has one. out: the
     run's folder; what was answered there before is not asked again. decision: what of an answer counts, `chain` or a
     name of `workbench.logs.decisions`. template: Jinja, for all records. budget: most answers asked for one set.
-    redact: nothing that is left has a text of the log.
+    redact: nothing that is left has a text of the log. endpoint: address of an OpenAI-compatible server that has the
+    models, asked for answers alone, with the key in WORKBENCH_API_KEY; requests, tokens: the most spent on a model.
 
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
     """
@@ -74,25 +79,39 @@ def explain_log(
     whole("max_new_tokens", max_new_tokens, least=1)
     if decision != CHAIN:
         maker(decision.partition(":")[0])
-    inputs = {"log": Path(log), **source.inputs()}
-    if against is not None:
-        inputs |= other_source(source, against).inputs("against_")
+    inputs = {"log": Path(log)} | _inputs(source, against, endpoint)
+    if endpoint and (decision == CHAIN or adapter is not None):
+        what = "adapter" if adapter is not None else "decision `chain`"
+        raise ValueError(f"a served model takes no {what}; leave it out, or give no --endpoint")
     check_outputs({"out": folder}, reads=[path for path in inputs.values() if Path(path).exists()])
     if stages(folder) != LOG and any((folder / stage).exists() for stage in runs.STAGES):
         raise ValueError(f"{folder} holds a run of the notebooks; give the log another folder")
     config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
     config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
+    config |= {"endpoint": endpoint}
     with run_lock(folder, option="--out"):
         if (kept := _finished(folder, config, inputs)) is not None:
             return kept
-        check_model(model)
+        lines = list(read_log(log))
+        if endpoint:
+            who = served(endpoint, model, against, longest=max_new_tokens, requests=requests, tokens=tokens)
+        else:
+            check_model(model)
+            who = turns(source, against, _names(source, decision, lines), longest=max_new_tokens)
         account = {"adapter": adapter_account(source.adapter)} if source.adapter else {}
-        work = _Work(runs.open_stage(folder, STAGE), list(read_log(log)), config, progress)
-        ledger, device = work.through(*turns(source, against, _names(source, decision, work), longest=max_new_tokens))
+        work = _Work(runs.open_stage(folder, STAGE), lines, config, progress)
+        ledger, device = work.through(*who)
         return _written(folder, work, inputs, account=account, ledger=ledger, device=device)
 
 
-def _names(source: Source, decision: str, work: _Work) -> dict[str, str]:
+def _inputs(source: Source, against: str | None, endpoint: str | None) -> dict[str, str | Path]:
+    """What the answers are made of, for the manifest."""
+    if endpoint:
+        return {"model": f"{source.model} at {endpoint}"} | ({"against": f"{against} at {endpoint}"} if against else {})
+    return source.inputs() | (other_source(source, against).inputs("against_") if against else {})
+
+
+def _names(source: Source, decision: str, lines: Sequence[Record | Refused]) -> dict[str, str]:
     """Node id -> name, of what chains may name: the adapter's where it tells, else of the whole log."""
     if decision != CHAIN:
         return {}
@@ -100,7 +119,7 @@ def _names(source: Source, decision: str, work: _Work) -> dict[str, str]:
     if told and told.is_file():
         return json.loads(told.read_text("utf-8"))
     found: dict[str, str] = {}
-    for record in work.lines:
+    for record in lines:
         if isinstance(record, Record):
             try:
                 found |= chain_names(record)
@@ -124,17 +143,18 @@ class _Work:
             if isinstance(one, Refused):
                 self.done[one.line] = self._failed(one.line, one.id, REFUSED, one.fault)
 
-    def through(self, order: Sequence[Turn], speakers: Mapping[str, Local]) -> tuple[Ledger, str]:
+    def through(self, order: Sequence[Turn], speakers: Mapping[str, Local | Served]) -> tuple[Ledger, str]:
         """Explains every record; models that take turns go on from what the other has answered."""
         total, device = Ledger(), ""
         for turn in in_turn(order):
             if not self.pending and device:
                 break
             with turn.loaded() as engine:
-                device = str(engine.lm.device)
+                device = str(engine.lm.device) if engine else "a server"
                 for record in self.pending:
                     self._take(record, speakers, engine)
-                total = total + engine.ledger
+                for spent in [engine.ledger] if engine else [one.ledger for one in turn.speakers]:
+                    total = total + spent
         return total, device
 
     @property
@@ -142,7 +162,7 @@ class _Work:
         """Records that are not done."""
         return [one for one in self.lines if isinstance(one, Record) and one.line not in self.done]
 
-    def _take(self, record: Record, speakers: Mapping[str, Local], engine: Engine) -> None:
+    def _take(self, record: Record, speakers: Mapping[str, Local | Served], engine: Engine | None) -> None:
         try:
             found = self._explained(record, {name: self._answers(record, name, speakers[name]) for name in speakers})
         except Away:
@@ -152,14 +172,15 @@ class _Work:
             found = self._failed(record.line, record.id, REFUSED, fault)
         except Exception as error:  # whatever it is, it is this record's, and the others go on
             found = self._failed(record.line, record.id, FAILED, error)
-            engine.forget()
+            if engine:
+                engine.forget()
         self.done[record.line] = found
         for name in speakers:
             self.open.pop((record.line, name), None)
         if self.progress:
             self.progress(len(self.done), len(self.lines))
 
-    def _answers(self, record: Record, name: str, speaker: Local) -> Answers:
+    def _answers(self, record: Record, name: str, speaker: Local | Served) -> Answers:
         """A speaker's answers to a record, kept until the record is done."""
         key = record.line, name
         if key not in self.open:
@@ -167,7 +188,7 @@ class _Work:
             self.open[key] = Answers(speaker, self._asked(record, speaker, same), self.kept)
         return self.open[key]
 
-    def _asked(self, record: Record, speaker: Local, same: Asked | None) -> Asked:
+    def _asked(self, record: Record, speaker: Local | Served, same: Asked | None) -> Asked:
         decision = self.config["decision"]
         if decision != CHAIN:
             return same or asked(record, decision, template=self.config["template"])

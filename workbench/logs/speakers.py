@@ -17,6 +17,7 @@ from workbench import models
 from workbench.artifacts.provenance import describe_input
 from workbench.game import Engine
 from workbench.logs.answers import Local
+from workbench.logs.endpoint import Served
 from workbench.models.adapter_config import CONFIG
 from workbench.models.adapter_folder import AdapterFolder
 
@@ -51,12 +52,12 @@ class Source:
 class Turn:
     """Speakers that are of one engine."""
 
-    load: Callable[[], Engine]
-    speakers: tuple[Local, ...]
+    load: Callable[[], Engine | None]
+    speakers: tuple[Local | Served, ...]
 
     @contextmanager
-    def loaded(self) -> Iterator[Engine]:
-        """Its engine, for as long as the block runs."""
+    def loaded(self) -> Iterator[Engine | None]:
+        """Its engine, for as long as the block runs; None of a served model."""
         engine = self.load()
         for one in self.speakers:
             one.engine = engine
@@ -89,6 +90,16 @@ def turns(
         pairs = zip((source, other), speakers.values(), strict=True)
         return [Turn(lambda one=one: one.load(names), (two,)) for one, two in pairs], speakers  # type: ignore[misc]
     return [Turn(lambda: source.load(names), tuple(speakers.values()))], speakers
+
+
+def served(
+    url: str, model: str, against: str | None, *, longest: int, requests: int | None, tokens: int | None
+) -> tuple[list[Turn], dict[str, Served]]:
+    """As `turns`, of models that a server has; a budget is of each."""
+    names = {TUNED: model} | ({BASE: against} if against else {})
+    how: dict[str, Any] = {"longest": longest, "requests": requests, "tokens": tokens}
+    speakers = {name: Served(url, one, **how) for name, one in names.items()}
+    return [Turn(lambda: None, tuple(speakers.values()))], speakers
 
 
 def other_source(source: Source, against: str) -> Source:
