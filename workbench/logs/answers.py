@@ -54,6 +54,10 @@ class Local:
         self.engine, self.key, self.adapter, self.longest = engine, key, adapter, longest
         self._prefix: tuple[Asked, SharedPrefix | None] | None = None
 
+    def take(self, engine: Engine | None) -> None:
+        """Goes on with an engine, or leaves the one it has, and all that holds it."""
+        self.engine, self._prefix = engine, None
+
     @property
     def ledger(self) -> Ledger:
         """What its engine has spent."""

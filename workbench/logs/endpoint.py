@@ -49,10 +49,12 @@ class Served:
             raise EndpointError(f"the endpoint must be an address that begins with http:// or https://, not {url!r}")
         self.url, self.model, self.longest = url.rstrip("/"), model, longest
         self.requests, self.tokens, self.ledger = requests, tokens, Ledger()
-        self.engine: Engine | None = None  # nothing of it is on this machine
         self.key, self._lock = f"{self.url} {model} {longest}", threading.Lock()
         key = os.environ.get(KEY)
         self.client = httpx.Client(timeout=SECONDS, headers={"Authorization": f"Bearer {key}"} if key else {})
+
+    def take(self, engine: Engine | None) -> None:
+        """Nothing of it is on this machine."""
 
     def say(self, asked: Asked, keeps: np.ndarray, expected: Said | None) -> list[Said]:
         """See `Speaker`. BudgetSpent: more would have to be asked than is left. EndpointError: see there."""

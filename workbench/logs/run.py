@@ -17,7 +17,6 @@ from workbench.artifacts.outputs import check_outputs
 from workbench.artifacts.provenance import describe_input
 from workbench.artifacts.stage import LOG, stages
 from workbench.artifacts.steps import run_folder
-from workbench.game import Engine
 from workbench.logs.answers import Answers, Away, Local
 from workbench.logs.asked import CHAIN, Asked, asked, chain_names
 from workbench.logs.decisions import maker
@@ -89,10 +88,10 @@ def explain_log(
     config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
     config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
     config |= {"endpoint": endpoint}
+    lines = list(read_log(log))
     with run_lock(folder, option="--out"):
         if (kept := _finished(folder, config, inputs)) is not None:
             return kept
-        lines = list(read_log(log))
         if endpoint:
             who = served(endpoint, model, against, longest=max_new_tokens, requests=requests, tokens=tokens)
         else:
@@ -152,9 +151,12 @@ class _Work:
             with turn.loaded() as engine:
                 device = str(engine.lm.device) if engine else "a server"
                 for record in self.pending:
-                    self._take(record, speakers, engine)
+                    self._take(record, speakers)
+                    if engine and self.done.get(record.line, {}).get("state") == FAILED:
+                        engine.forget()
                 for spent in [engine.ledger] if engine else [one.ledger for one in turn.speakers]:
                     total = total + spent
+            del engine  # before another is loaded
         return total, device
 
     @property
@@ -162,7 +164,7 @@ class _Work:
         """Records that are not done."""
         return [one for one in self.lines if isinstance(one, Record) and one.line not in self.done]
 
-    def _take(self, record: Record, speakers: Mapping[str, Local | Served], engine: Engine | None) -> None:
+    def _take(self, record: Record, speakers: Mapping[str, Local | Served]) -> None:
         try:
             found = self._explained(record, {name: self._answers(record, name, speakers[name]) for name in speakers})
         except Away:
@@ -172,8 +174,6 @@ class _Work:
             found = self._failed(record.line, record.id, REFUSED, fault)
         except Exception as error:  # whatever it is, it is this record's, and the others go on
             found = self._failed(record.line, record.id, FAILED, error)
-            if engine:
-                engine.forget()
         self.done[record.line] = found
         for name in speakers:
             self.open.pop((record.line, name), None)
@@ -192,7 +192,7 @@ class _Work:
         decision = self.config["decision"]
         if decision != CHAIN:
             return same or asked(record, decision, template=self.config["template"])
-        if speaker.engine is None:
+        if not isinstance(speaker, Local) or speaker.engine is None:
             raise Away
         return asked(record, decision, lm=speaker.engine.lm)
 

@@ -60,12 +60,12 @@ class Turn:
         """Its engine, for as long as the block runs; None of a served model."""
         engine = self.load()
         for one in self.speakers:
-            one.engine = engine
+            one.take(engine)
         try:
             yield engine
         finally:
             for one in self.speakers:
-                one.engine = None
+                one.take(None)
             del engine
             gc.collect()
 
