@@ -8,7 +8,9 @@ import pytest
 from workbench.models import shipped_adapters as shipped
 
 ROOT = Path(__file__).parents[1]
-GPU, ADAPTER = ((ROOT / "docs" / "how-to" / name).read_text("utf-8") for name in ("gpu.md", "own-adapter.md"))
+README, GPU, ADAPTER = (
+    (ROOT / name).read_text("utf-8") for name in ("README.md", "docs/how-to/gpu.md", "docs/how-to/own-adapter.md")
+)
 MEASURED = {row["what"]: row for row in json.loads((ROOT / "bench" / "gpu-h200.json").read_text("utf-8"))["table"]}
 
 

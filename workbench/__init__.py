@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from workbench.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from workbench.logs.run import explain_log as explain_log
     from workbench.run_folder import Run as Run
 
 # Threads that wait for each other by spinning take the core away from the one they wait for, wherever there are fewer
@@ -18,9 +19,13 @@ logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def __getattr__(name: str) -> object:
-    """`Run` brings torch with it: it is loaded when it is first asked for."""
+    """`Run` and `explain_log` bring torch with them: they are loaded when they are first asked for."""
     if name == "Run":
         from workbench.run_folder import Run
 
         return Run
+    if name == "explain_log":
+        from workbench.logs.run import explain_log
+
+        return explain_log
     raise AttributeError(f"module 'workbench' has no attribute {name!r}")

@@ -20,6 +20,9 @@ STAGES = {
 }
 """Stage -> the notebook that makes it, in running order."""
 
+LOG = {"log": "workbench explain"}
+"""The one stage of a run that explains a log -> the command that makes it."""
+
 EXPORTS = "exports"  # in a stage's folder: what a user has saved from a panel, no part of the result
 
 
@@ -37,9 +40,20 @@ def stage_folder(run_dir: str | os.PathLike[str], stage: str) -> Path:
     Raises:
         ValueError: no stage has this name.
     """
-    if stage not in STAGES:
-        raise ValueError(f"unknown stage {stage!r}; the stages are {', '.join(STAGES)}")
+    if stage not in STAGES and stage not in LOG:
+        raise ValueError(f"unknown stage {stage!r}; the stages are {', '.join([*STAGES, *LOG])}")
     return Path(run_dir) / stage
+
+
+def stages(run_dir: str | os.PathLike[str]) -> dict[str, str]:
+    """The stages that a run has or could have, with what makes them: those of the chain, or that of a log."""
+    found = [stage for stage in (*LOG, *STAGES) if (Path(run_dir) / stage).is_dir()]
+    return LOG if found == [*LOG] else STAGES
+
+
+def how_to_make(stage: str) -> str:
+    """What to do to make a stage."""
+    return f"Run notebook {STAGES[stage]}.ipynb" if stage in STAGES else f"Run `{LOG[stage]}`"
 
 
 def check_inside(run_dir: str | os.PathLike[str], *paths: Path) -> None:
@@ -72,7 +86,7 @@ def read_manifest(run_dir: str | os.PathLike[str], stage: str) -> dict[str, Any]
     if manifest is None:
         raise MissingStage(
             f"{Path(run_dir) / stage} has no readable {MANIFEST}: stage {stage!r} was not made or not finished. "
-            f"Run notebook {STAGES[stage]}.ipynb first, with the same run_dir."
+            f"{how_to_make(stage)} first, with the same run_dir."
         )
     return manifest
 
@@ -153,7 +167,7 @@ def require_stage(run_dir: str | os.PathLike[str], stage: str) -> Path:
     if changes:
         raise StaleStage(
             f"stage {stage!r} in {run_dir} is out of date: {'; '.join(changes[:5])}. "
-            f"Run notebook {STAGES[stage]}.ipynb again, with the same run_dir."
+            f"{how_to_make(stage)} again, with the same run_dir."
         )
     return stage_folder(run_dir, stage)
 

@@ -14,10 +14,10 @@ from contextlib import suppress
 
 from workbench import __version__
 from workbench.artifacts.extras import this_command
-from workbench.cli import app, bench, exit, kg, models, origins, run, sweep
+from workbench.cli import app, bench, exit, explain, kg, models, origins, run, sweep
 from workbench.cli.screen import OutputError, complain, flush, result, settle
 
-COMMANDS = (run, origins, app, bench, sweep, kg, models)
+COMMANDS = (run, explain, origins, app, bench, sweep, kg, models)
 
 Command = Callable[[argparse.Namespace], int]
 

@@ -28,7 +28,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
         return command
 
     show = declared("show", _show, "print where the results of a run come from", "run")
-    show.add_argument("--stage", metavar="S", help="one stage only: kg, adapter, explain or shift")
+    show.add_argument("--stage", metavar="S", help="one stage only: kg, adapter, explain or shift, or log")
     declared("verify", _verify, "recompute the digests of a run; code 1: some differ", "run")
     diff = declared("diff", _diff, "say what differs between two runs; code 1: something", "first", "second")
     diff.add_argument("--html", metavar="FILE", help="both runs side by side as a page: what each found, what differs")
@@ -44,7 +44,7 @@ def _show(options: argparse.Namespace) -> int:
         stage_folder(run, options.stage)
     told = lineage(run)
     if options.stage is not None:
-        told["stages"] = {options.stage: told["stages"][options.stage]}
+        told["stages"] = {options.stage: told["stages"].get(options.stage)}
     if options.json:
         answer(told)
     else:
@@ -105,21 +105,22 @@ def _verify(options: argparse.Namespace) -> int:
             draw(text(f"  note: {line}"))
     draw(text(f"report: {report or 'as it was made'}", "red" if report else ""))
     if not sound:
-        again = f"{this_command()} run --run-dir {shlex.quote(str(run))}"
+        words = "explain LOG --model M --out" if "log" in found else "run --run-dir"
+        again = f"{this_command()} {words} {shlex.quote(str(run))}"
         draw(text(f"To make again what no longer matches: {again}"))
     return DONE if sound else DIFFERENT
 
 
 def _diff(options: argparse.Namespace) -> int:
     from workbench.artifacts.outputs import check_outputs, check_place
-    from workbench.artifacts.stage import STAGES
+    from workbench.artifacts.stage import stages
     from workbench.artifacts.steps import run_folder
     from workbench.report.lineage import compare
 
     first, second = run_folder(options.first), run_folder(options.second)
     if options.html:
         check_place("--html", options.html)
-        check_outputs({"--html": options.html}, reads=[one / stage for one in (first, second) for stage in STAGES])
+        check_outputs({"--html": options.html}, reads=[one / stage for one in (first, second) for stage in stages(one)])
     found = compare(first, second)
     if options.html:
         from workbench.report.write import write_beside  # loads what cleans HTML

@@ -110,10 +110,7 @@ def changed_sets(
             side.ask_alone(allowed)
         if len(side.certified) < count:
             side.search(count, allowed=allowed)
-    searched = tuned.certified, base.certified
-    base.put(searched[0])
-    tuned.put(searched[1])
-    return replace(_compared(tuned, base), forced=isinstance(base_game, ForcedChoice))
+    return replace(compared(tuned, base), forced=isinstance(base_game, ForcedChoice))
 
 
 class Side:
@@ -201,8 +198,11 @@ class Side:
         return [elements for elements, one in self.sets.items() if one.certified]
 
 
-def _compared(tuned: Side, base: Side) -> ChangedSets:
-    """Which sets flip both, and which elements are in sets of both."""
+def compared(tuned: Side, base: Side) -> ChangedSets:
+    """What the sets found on each model say of both: each set is put to the other model first."""
+    searched = tuned.certified, base.certified
+    base.put(searched[0])
+    tuned.put(searched[1])
     flips = {one: (tuned.flips(one), base.flips(one)) for one in dict.fromkeys([*tuned.certified, *base.certified])}
     ours, theirs = ({e for one in side.certified for e in one} for side in (tuned, base))
     added, dropped = ours - theirs - base.doubtful, theirs - ours - tuned.doubtful

@@ -77,16 +77,21 @@ def _refused(name: str, fault: str) -> ModelError:
 
 @lru_cache(maxsize=16)
 def _rendered(order: str) -> tuple[str, str]:
-    """(text, fault) of a rendering. order: limits, template, special tokens and message as JSON."""
+    return apart(RENDER, order)
+
+
+def apart(program: str, order: str, *, seconds: int = SECONDS) -> tuple[str, str]:
+    """(text, fault) of a program run in a process of its own. order: JSON, read from stdin, of which the first two
+    items limit its seconds and bytes: the program sets these, and writes an object with `text` or `error`."""
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", RENDER], input=order, capture_output=True, text=True, timeout=WAIT
+            [sys.executable, "-P", "-c", program], input=order, capture_output=True, text=True, timeout=WAIT
         )
     except subprocess.TimeoutExpired:
         return "", f"it does not end within {WAIT} s"
     if done.returncode > 0:
         return "", f"it cannot be tried: {(done.stderr.splitlines() or [''])[-1][:200]}"
     if done.returncode < 0:  # ended by its limits
-        return "", f"it needs more than {SECONDS} s or {MEMORY >> 30} GiB"
+        return "", f"it needs more than {seconds} s or {MEMORY >> 30} GiB"
     said: Mapping[str, str] = json.loads(done.stdout)
     return said.get("text", ""), said.get("error", "")

@@ -183,9 +183,16 @@ def encode(
     case: Case, template: Template, tokenizer: PreTrainedTokenizerBase, keep: Sequence[bool] | np.ndarray | None = None
 ) -> Prompt:
     """The case's prompt as tokens. keep: bool (facts,), False leaves the line out (the text is rendered again)."""
+    return tokenised(template.segments(case), tokenizer, keep)
+
+
+def tokenised(
+    segments: Iterable[Segment], tokenizer: PreTrainedTokenizerBase, keep: Sequence[bool] | np.ndarray | None = None
+) -> Prompt:
+    """Segments as tokens, those of facts whose keep (facts,) is False left out."""
     ids: list[int] = []
     fact: list[int] = []
-    for segment in template.segments(case):
+    for segment in segments:
         if segment.fact >= 0 and keep is not None and not keep[segment.fact]:
             continue
         tokens = _tokens(tokenizer, segment.text, segment.markup)

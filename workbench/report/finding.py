@@ -21,7 +21,7 @@ def finding(metrics: Metrics) -> str:
         more = hangs["dropped_over_added"]
         few = ("fewer" if more["mean"] > 0 else "more") if more.get("p", 1) < SURE else "about as many"
         than = "as" if few == "about as many" else "than"
-        dropped, kept, added = (_percent(_mean(hangs[role])) for role in ("dropped", "kept", "added"))
+        dropped, kept, added = (percent(_mean(hangs[role])) for role in ("dropped", "kept", "added"))
         return (
             f"Tuned, the model’s answers hang on {few} of the facts it is shown {than} before: of those in a set that "
             f"turns an answer of either model, tuning dropped {dropped}, kept {kept} and added {added}.{_forced(hangs)}"
@@ -42,7 +42,7 @@ def caveat(metrics: Metrics, manifest: Mapping[str, Any]) -> str:
     """What the figures do not show, in one line. manifest: of the stage `explain`."""
     orders = metrics["explain"].get("certified", {}).get("flips_in_other_orders")
     turned = (
-        f": in other orders {_percent(_mean(orders))} {_range(orders)} of them turn the answer too"
+        f": in other orders {percent(_mean(orders))} {_range(orders)} of them turn the answer too"
         if _sound(orders)
         else ""
     )
@@ -59,7 +59,7 @@ def _forced(hangs: Mapping[str, Any]) -> str:
     share = hangs.get("base_forced")
     if not _sound(share):
         return ""
-    where = "" if _mean(share) == 1 else f" in {_percent(_mean(share))} of the cases"
+    where = "" if _mean(share) == 1 else f" in {percent(_mean(share))} of the cases"
     return (
         f" Untuned it writes no toolchain{where}: its answer is a forced choice, step by step among the chains that "
         "the shown facts allow."
@@ -78,34 +78,34 @@ def _right(adapter: Mapping[str, Any]) -> dict[str, Any]:
             name = f"{split}{model}_exact_{share}"
             figure = {"mean": adapter.get(name), **adapter.get("intervals", {}).get(name, {})}
             if _sound(figure):
-                bars.append(_bar(f"{model}{shown}", figure, model))
-                cases = cases or _n(figure, "cases")
+                bars.append(bar(f"{model}{shown}", figure, model))
+                cases = cases or caption(figure, "cases")
     on = "on chains that no training case has in a row" if split else "on held-out pairs"
     return {"title": f"Exact answers {on}", "note": cases, "bars": bars}
 
 
 def _members(hangs: Mapping[str, Any]) -> dict[str, Any]:
     names = {"one": "one fact", "two": "two, both must go", "more": "three or more"}
-    bars = [_bar(label, hangs[name], "tuned") for name, label in names.items() if _sound(hangs.get(name))]
+    bars = [bar(label, hangs[name], "tuned") for name, label in names.items() if _sound(hangs.get(name))]
     return {
         "title": "Tuned answers hang on",
-        "note": _n(hangs.get("one"), "certified smallest sets") + _alone(hangs),
+        "note": caption(hangs.get("one"), "certified smallest sets") + _alone(hangs),
         "bars": bars,
     }
 
 
 def _alone(hangs: Mapping[str, Any]) -> str:
     alone = hangs.get("tuned_alone")
-    return f"; {_percent(_mean(alone))} {_range(alone)} turn the tuned model alone" if _sound(alone) else ""
+    return f"; {percent(_mean(alone))} {_range(alone)} turn the tuned model alone" if _sound(alone) else ""
 
 
 def _tuning(hangs: Mapping[str, Any]) -> dict[str, Any]:
     names = {"dropped": "base’s alone: dropped", "kept": "both: kept", "added": "tuned’s alone: added"}
     kinds = {"dropped": "base", "kept": "both", "added": "tuned"}
-    bars = [_bar(label, hangs[name], kinds[name]) for name, label in names.items() if _sound(hangs.get(name))]
+    bars = [bar(label, hangs[name], kinds[name]) for name, label in names.items() if _sound(hangs.get(name))]
     return {
         "title": "Facts in the sets that turn an answer",
-        "note": _n(hangs.get("kept"), "cases, shares of all their facts"),
+        "note": caption(hangs.get("kept"), "cases, shares of all their facts"),
         "bars": bars,
     }
 
@@ -117,17 +117,17 @@ def _modules(shift: Mapping[str, Any]) -> dict[str, Any]:
     if not mapped:
         return {"title": "", "note": "", "bars": []}
     off, of, unit, _ = largest = max(mapped, key=lambda name: int(name[0]))
-    bars = [_bar(f"the {off} leading {unit}s", tried[largest], "tuned")]
+    bars = [bar(f"the {off} leading {unit}s", tried[largest], "tuned")]
     if _sound(chance := tried.get((off, of, unit, "random"))):
-        bars.append(_bar("as many by chance", chance, "both"))
-    note = f"{_n(tried[largest], 'cases')}; {of} {unit}s in all, switched off together"
+        bars.append(bar("as many by chance", chance, "both"))
+    note = f"{caption(tried[largest], 'cases')}; {of} {unit}s in all, switched off together"
     return {"title": "Of tuning’s gain in the answer’s log p is lost without", "note": note, "bars": bars}
 
 
-def _bar(label: str, figure: Mapping[str, Any], kind: str) -> dict[str, Any]:
+def bar(label: str, figure: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """One figure: ends in percent for drawing, cut at 0 and 100, and in words."""
     value, low, high = (min(1.0, max(0.0, x)) * 100 for x in (_mean(figure), figure["low"], figure["high"]))
-    words = {"text": _percent(_mean(figure)), "range": _range(figure)}
+    words = {"text": percent(_mean(figure)), "range": _range(figure)}
     return {"label": label, "kind": kind, "value": value, "low": low, "high": high} | words
 
 
@@ -143,7 +143,7 @@ def _mean(figure: Mapping[str, Any]) -> float:
     return float(figure["mean"] if "mean" in figure else figure["share"])
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
     return f"{share:.0%}".replace("%", "\u202f%")
 
 
@@ -151,5 +151,5 @@ def _range(figure: Mapping[str, Any]) -> str:
     return f"[{100 * figure['low']:.0f}, {100 * figure['high']:.0f}]"
 
 
-def _n(figure: Any, what: str) -> str:
+def caption(figure: Any, what: str) -> str:
     return f"n = {figure['n']:,} {what}" if _sound(figure) else ""

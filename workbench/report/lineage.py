@@ -11,7 +11,16 @@ from typing import Any
 from workbench.artifacts.executed import copy_verdict, parameter_changes, read_origin
 from workbench.artifacts.looking import recorded_parameters
 from workbench.artifacts.provenance import load_manifest
-from workbench.artifacts.stage import STAGES, MissingStage, check_code, check_stage, extra_files, stage_folder
+from workbench.artifacts.stage import (
+    LOG,
+    STAGES,
+    MissingStage,
+    check_code,
+    check_stage,
+    extra_files,
+    stage_folder,
+)
+from workbench.artifacts.stage import stages as stages_of
 from workbench.artifacts.work import state_of_work, work_folder
 
 TIMES = ("seconds", "calls_per_second")  # ends of the names of metrics that differ between any two runs
@@ -31,9 +40,9 @@ def lineage(run_dir: str | os.PathLike[str]) -> dict[str, Any]:
         NoRun: none was made.
     """
     folder = Path(run_dir)
-    stages = {stage: _recorded(folder, stage, name) for stage, name in STAGES.items()}
+    stages = {stage: _recorded(folder, stage, name) for stage, name in stages_of(folder).items()}
     if not any(stages.values()):
-        wanted = ", ".join(f"{stage}/manifest.json" for stage in STAGES)
+        wanted = ", ".join(f"{stage}/manifest.json" for stage in (*STAGES, *LOG))
         raise NoRun(f"{folder} holds no run: there is none of {wanted}. Give the folder that --run-dir named.")
     return {"run": str(folder.resolve()), "stages": stages}
 
@@ -59,7 +68,7 @@ def verify(run_dir: str | os.PathLike[str]) -> dict[str, dict[str, list[str]]]:
     """
     folder = Path(run_dir)
     made = lineage(folder)["stages"]
-    return {stage: _verdict(folder, stage) if made[stage] else _absent() for stage in STAGES}
+    return {stage: _verdict(folder, stage) if made[stage] else _absent() for stage in made}
 
 
 def _absent() -> dict[str, list[str]]:
@@ -69,7 +78,8 @@ def _absent() -> dict[str, list[str]]:
 def _verdict(run_dir: Path, stage: str) -> dict[str, list[str]]:
     try:
         foreign, usual = extra_files(run_dir, stage)
-        broken = check_stage(run_dir, stage) + copy_verdict(stage_folder(run_dir, stage), STAGES[stage])
+        broken = check_stage(run_dir, stage)
+        broken += copy_verdict(stage_folder(run_dir, stage), STAGES[stage]) if stage in STAGES else []
         broken += [f"file {name} is no part of what was made; remove it" for name in foreign]
         return {"broken": broken, "notes": check_code(run_dir, stage) + _beside(run_dir, stage, usual)}
     except MissingStage:  # taken away meanwhile
@@ -97,7 +107,7 @@ def compare(first: str | os.PathLike[str], second: str | os.PathLike[str]) -> di
         NoRun: one of the folders holds none.
     """
     one, other = lineage(first)["stages"], lineage(second)["stages"]
-    return {stage: _differences(one[stage], other[stage], first, second) for stage in STAGES}
+    return {stage: _differences(one.get(stage), other.get(stage), first, second) for stage in {**one, **other}}
 
 
 def _differences(one: Any, other: Any, first: Any, second: Any) -> dict[str, list[Any]]:

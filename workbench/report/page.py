@@ -10,7 +10,7 @@ from pathlib import Path
 from workbench.artifacts.executed import REPORT, copy_path
 from workbench.artifacts.files import MANIFEST, sha256_file
 from workbench.artifacts.origin import PACKAGE_FOLDER
-from workbench.artifacts.stage import STAGES, stage_folder
+from workbench.artifacts.stage import stage_folder, stages
 
 SEAL = re.compile(rb"\n<!-- made from ([0-9a-f]{64}), sha256 ([0-9a-f]{64}) -->\n\Z")
 STATIC = PACKAGE_FOLDER / "report" / "static"
@@ -19,8 +19,9 @@ STATIC = PACKAGE_FOLDER / "report" / "static"
 def made_from(run_dir: str | os.PathLike[str]) -> str:
     """SHA-256 over what a report is made from: manifests, executed copies, and this folder, which writes it."""
     total = hashlib.sha256()
-    paths = [stage_folder(run_dir, stage) / MANIFEST for stage in STAGES]
-    paths += [copy_path(Path(run_dir), name) for name in STAGES.values()]
+    made = stages(run_dir)
+    paths = [stage_folder(run_dir, stage) / MANIFEST for stage in made]
+    paths += [copy_path(Path(run_dir), name) for name in made.values()]
     paths += sorted(path for path in STATIC.parent.rglob("*") if path.suffix in (".py", ".html", ".css", ".js"))
     for path in paths:
         total.update(sha256_file(path).encode() if path.is_file() else b"none")

@@ -19,8 +19,9 @@ from workbench.artifacts.extras import this_command
 from workbench.artifacts.files import atomic_write_text
 from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.runs import STAGES, MissingStage, read_manifest
+from workbench.artifacts.stage import LOG, stages
 from workbench.narrative import glossary
-from workbench.report import finding
+from workbench.report import finding, log_page
 from workbench.report.evidence import figure_note, stage_record
 from workbench.report.lineage import compare
 from workbench.report.live import live
@@ -34,16 +35,20 @@ POLICY = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-
 
 
 def write_report(run_dir: str | os.PathLike[str]) -> Path:
-    """Write `<run_dir>/report.html` from the executed copies and the manifests, and return its path.
+    """Write `<run_dir>/report.html` from the executed copies and the manifests, or of an explained log from its
+    records, and return its path.
 
     Raises:
         MissingStage: a stage or its executed copy is not there.
     """
     folder = Path(run_dir)
-    manifests = {stage: read_manifest(folder, stage) for stage in STAGES}
-    sections = [_section(folder, stage, manifest) for stage, manifest in manifests.items()]
+    manifests = {stage: read_manifest(folder, stage) for stage in stages(folder)}
     run = _run(folder, manifests)
-    page = _page("report.html", [run], title=run["title"], run=run, sections=sections)
+    if manifests.keys() == LOG.keys():
+        page = _log(folder, run, manifests["log"])
+    else:
+        sections = [_section(folder, stage, manifest) for stage, manifest in manifests.items()]
+        page = _page("report.html", [run], title=run["title"], run=run, sections=sections)
     return atomic_write_text(folder / REPORT, sealed(page, folder))
 
 
@@ -55,10 +60,17 @@ def write_beside(first: str | os.PathLike[str], second: str | os.PathLike[str], 
     """
     folders = [Path(one) for one in (first, second)]
     differences = compare(*folders)
-    made = [{stage: load_manifest(one / stage) or {"files": {}} for stage in STAGES} for one in folders]
+    made = [{stage: load_manifest(one / stage) or {"files": {}} for stage in stages(one)} for one in folders]
     runs = [_run(folder, manifests) for folder, manifests in zip(folders, made, strict=True)]
     title = " and ".join(run["title"] for run in runs)
     return atomic_write_text(Path(file), _page("beside.html", runs, title=title, differences=differences))
+
+
+def _log(folder: Path, run: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
+    """The page of an explained log."""
+    more = {"cards": log_page.cards(folder), "unused": log_page.unused(folder), "record": stage_record(manifest, {})}
+    metrics = metric_tables(manifest.get("metrics", {}))
+    return _page("log.html", [run], title=run["title"], run=run, metrics=metrics, **more)
 
 
 def _page(template: str, runs: Sequence[Mapping[str, Any]], **values: Any) -> str:
@@ -74,6 +86,8 @@ def _page(template: str, runs: Sequence[Mapping[str, Any]], **values: Any) -> st
 
 def _run(folder: Path, manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What the first screen shows of a run."""
+    if manifests.keys() == LOG.keys():
+        return log_page.first(folder, manifests["log"])
     metrics = {stage: manifest.get("metrics", {}) for stage, manifest in manifests.items()}
     last = manifests[list(STAGES)[-1]]
     seconds = sum(manifest.get("seconds") or 0 for manifest in manifests.values())

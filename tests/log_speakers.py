@@ -1,0 +1,31 @@
+"""Speakers whose answers follow a rule that is known: of them it is known on which facts they hang."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from workbench.logs.answers import Answers, Said
+from workbench.logs.asked import Asked, asked
+from workbench.logs.records import record_of
+from workbench.meter import Ledger
+
+
+class Planted:
+    """Answers by a rule on the kept facts' numbers; counts what it is asked."""
+
+    def __init__(self, rule: Callable[[frozenset[int]], str], key: str = "planted"):
+        self.rule, self.key, self.ledger, self.rows = rule, key, Ledger(), 0
+
+    def say(self, asked: Asked, keeps: np.ndarray, expected: Said | None) -> list[Said]:
+        self.rows += len(keeps)
+        return [Said(self.rule(frozenset(np.flatnonzero(keep).tolist()))) for keep in keeps]
+
+
+def question(n: int, decision: str = "yesno") -> Asked:
+    """A question with n facts."""
+    return asked(record_of({"question": "q?", "facts": [f"fact {i}" for i in range(n)]}), decision)
+
+
+def planted(n: int, rule: Callable[[frozenset[int]], str], folder=None, key: str = "planted") -> Answers:
+    """The answers by a rule to a question with n facts."""
+    return Answers(Planted(rule, key), question(n), folder)

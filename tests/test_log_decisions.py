@@ -1,0 +1,99 @@
+"""Decisions: what an answer says, by name; what cannot be read is a class of its own."""
+
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.logs.decisions import DECISIONS, decision, plain
+from workbench.logs.records import Fault, record_of
+
+RECORD = record_of({
+    "question": "Which?",
+    "facts": [["SAM", "is read by", "samtools sort"], ["samtools", "writes", "BAM"], "a passage"],
+    "options": ["Paris", "New York", "York", "C++"],
+})  # fmt: skip
+NAMES = ("option", "entities", "yesno", "text", "regex:(\\d+)-(\\d+)", "json")
+
+READ = [
+    ("yesno", "Yes.", "yes"),
+    ("yesno", "**No**, because yes would be wrong", "no"),
+    ("yesno", "I think the answer is no", "no"),
+    ("yesno", "<think>yes</think>\n no", "no"),
+    ("yesno", "yesterday", None),
+    ("yesno", "It may be yes, it may be no", None),
+    ("yesno", "nothing", None),
+    ("yesno", "", None),
+    ("option", "The city is PARIS!", "Paris"),
+    ("option", "new  york", "New York"),  # not York, which is a part of it
+    ("option", "Paris or York", None),
+    ("option", "Parisian", None),
+    ("entities", "First samtools sort, then BAM.", "BAM; samtools sort"),
+    ("entities", "bam and SAMTOOLS SORT", "BAM; samtools sort"),
+    ("entities", "none of them", None),
+    ("text", "\n  The  Ｅnd. \nand more", "the end"),
+    ("text", " ...\n", None),
+    ("regex:(\\d+)-(\\d+)", "from 12-34 to 5-6", "12; 34"),
+    ("regex:(\\d+)-(\\d+)", "from 12", None),
+    ("regex:[A-Z]{3}", "to BAM", "bam"),
+    ("json", 'Sure: ```json\n{"b": [1, 2], "a": null}\n``` done', '{"a": null, "b": [1, 2]}'),
+    ("json", '{"name": "sort", "id": 4, "arguments": "{\\"k\\": 1}"}', '{"arguments": {"k": 1}, "name": "sort"}'),
+    ("json", '{"name": "sort", "parameters": {"k": 1}}', '{"arguments": {"k": 1}, "name": "sort"}'),
+    ("json", '{"a": NaN}', None),
+    ("json", "{not JSON}", None),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "said"), READ)
+def test_an_answer_says_this_or_cannot_be_read(name, text, said):
+    assert decision(name, RECORD).parse(text) == said
+
+
+def test_options_of_the_argument_go_before_those_of_the_record_and_must_differ():
+    assert decision("option:left|right", RECORD).parse("to the left") == "left"
+    assert decision("option:left|right", RECORD).how == "Answer with one of: left, right."
+    with pytest.raises(Fault, match="differ in more than case"):
+        decision("option:Left|left!", RECORD)
+    bare = record_of({"question": "q", "facts": ["a"]})
+    for name, rule in (("option", "`options` to the record"), ("entities", "`entities` to the record")):
+        with pytest.raises(Fault, match=rule):
+            decision(name, bare)
+    with pytest.raises(ValueError, match="no decision is called 'nay'; there are option, "):
+        decision("nay", bare)
+    with pytest.raises(ValueError, match="no regular expression"):
+        decision("regex:(", bare)
+
+
+HOSTILE = st.text(max_size=200) | st.sampled_from([
+    "[" * 5000, "{" * 5000, '{"a":' * 3000, "yes" * 4000, "</think>" * 500, "\0\ud800"[:1], "‮sey", "<|im_end|>yes",
+    '{"name": "x", "arguments": "{"}', "9" * 5000 + "-", "\N{ZERO WIDTH SPACE}", '{"name": "x", "arguments": "NaN"}',
+    "[" + "9" * 5000 + "]", '["\\ud800"]', "&lt;b&gt;yes", "{{ yes }}",
+])  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(HOSTILE, HOSTILE, st.sampled_from(NAMES))
+def test_hostile_answers_are_read_the_same_twice_or_not_at_all(first, second, name):
+    parse = decision(name, RECORD).parse
+    said = parse(first + second)
+    assert said is None or (said and said == parse(first + second))
+    said is None or said.encode("utf-8")
+    if said is not None and name == "json":
+        json.loads(said)
+    elif said is not None and name in ("yesno", "option"):
+        assert said in ("yes", "no", *RECORD.more["options"])
+        assert plain(said) in plain(first + second)
+
+
+def test_an_expression_that_never_ends_finds_nothing_in_time():
+    started = time.process_time()
+    assert decision("regex:(a|a|b?)+$c", RECORD).parse("a" * 5000 + "!") is None
+    assert decision("regex:((a+)+)+\\d", RECORD).parse("a" * 5000) is None
+    assert time.process_time() - started < 30  # by itself it takes longer than anyone can wait
+
+
+def test_every_decision_asks_for_what_it_reads():
+    for name in set(DECISIONS) - {"regex"}:
+        assert decision(name, RECORD).how.startswith("Answer ")

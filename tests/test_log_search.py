@@ -1,0 +1,116 @@
+"""On which facts an answer hangs: planted rules of which the right sets are known, and answers that cannot be read."""
+
+from itertools import chain, combinations
+
+import numpy as np
+import pytest
+from log_speakers import Planted, planted, question
+
+from workbench.logs.answers import Answers
+from workbench.logs.hanging import hangs
+from workbench.stats import proportion
+
+
+def _rule(groups: list[list[int]], shape: str):
+    """and_or: yes where each group has a fact left; or_and: yes where some group is whole."""
+    if shape == "and_or":
+        return lambda kept: "Yes." if all(kept & set(group) for group in groups) else "No."
+    return lambda kept: "Yes." if any(set(group) <= kept for group in groups) else "No."
+
+
+def _minimal(n: int, holds) -> set[tuple[int, ...]]:
+    """All minimal sets that hold, by asking every set of up to four members."""
+    found: list[set[int]] = []
+    for one in chain.from_iterable(combinations(range(n), size) for size in range(5)):
+        if not any(small <= set(one) for small in found) and holds(frozenset(one)):
+            found.append(set(one))
+    return {tuple(sorted(one)) for one in found}
+
+
+def test_planted_rules_are_found_exactly_and_with_certificate():
+    """200 logs of AND of ORs and OR of ANDs: flip and sufficient sets are minimal sets by brute force, every fact that
+    turns the answer alone is named, and each set is certified."""
+    rng, hits = np.random.default_rng(0), []
+    for number in range(200):
+        n = int(rng.integers(4, 17))
+        members = rng.permutation(n)[: int(rng.integers(2, 5))].tolist()
+        cut = int(rng.integers(1, len(members)))
+        rule = _rule([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
+        everything, yes = frozenset(range(n)), lambda kept, rule=rule: rule(kept) == "Yes."
+        found = hangs({"tuned": planted(n, rule)})["models"]["tuned"]
+        flips = _minimal(n, lambda gone: not yes(everything - gone))  # noqa: B023
+        enough = _minimal(n, yes)
+        told = {tuple(one["facts"]) for one in found["flips"] if one["certified"]}
+        right = (
+            bool(told) and told <= flips and found["alone"] == sorted(e for (*e,) in flips if len(e) == 1 for e in e)
+        )
+        right &= tuple(found["sufficient"]["facts"]) in enough and found["sufficient"]["certified"]
+        hits.append(right and all(one["to"] == "no" for one in found["flips"]) and not found["memory"])
+    share = proportion(hits)
+    assert share.share == 1.0 and share.n == 200 and share.low > 0.95
+
+
+def test_an_answer_that_stays_without_any_fact_hangs_on_nothing():
+    found = hangs({"tuned": planted(6, lambda kept: "yes")})["models"]["tuned"]
+    assert found["memory"] and found["flips"] == [] and found["alone"] == []
+    assert found["sufficient"]["facts"] == [] and found["sufficient"]["certified"]
+    assert found["asked"] <= 10  # everything, nothing, each alone, and a few that could suffice
+
+
+def test_an_answer_that_cannot_be_read_is_never_changed():
+    """Without fact 0 the model rambles, without 1 and 2 it says no: only the second is a flip set."""
+    rule = lambda kept: "Hm." if 0 not in kept else "no" if not kept & {1, 2} else "yes"  # noqa: E731
+    found = hangs({"tuned": planted(5, rule)})["models"]["tuned"]
+    assert [one["facts"] for one in found["flips"]] == [] and found["alone"] == []
+    assert found["breaks"]["facts"] == [0] and found["breaks"]["to"] is None and found["breaks"]["certified"]
+    assert found["sufficient"]["facts"] == [0, 1] or found["sufficient"]["facts"] == [0, 2]
+    turned = lambda kept: "no" if not kept & {1, 2} else "Hm." if 0 not in kept else "yes"  # noqa: E731
+    found = hangs({"tuned": planted(5, turned)})["models"]["tuned"]
+    assert [(one["facts"], one["to"], one["certified"]) for one in found["flips"]] == [([1, 2], "no", True)]
+    assert found["breaks"] is None and found["unread"] > 0
+    silent = hangs({"tuned": planted(5, lambda kept: "Hm.")})["models"]["tuned"]
+    assert silent["decision"] is None and silent["flips"] == [] and silent["sufficient"] is None
+
+
+def test_two_models_are_compared_as_sets_are():
+    """Facts 0 and 1 each turn the tuned model, 1 and 2 the base: 0 was added, 1 kept, 2 dropped."""
+    tuned = planted(6, lambda kept: "yes" if {0, 1} <= kept else "no")
+    base = planted(6, lambda kept: "no" if {1, 2} <= kept else "yes")
+    found = hangs({"tuned": tuned, "base": base})
+    assert found["changed"] == {"added": [0], "kept": [1], "dropped": [2], "unsure": []}
+    assert found["models"]["base"]["decision"] == "no"
+    unread = hangs({"tuned": tuned, "base": planted(6, lambda kept: "Hm.")})
+    assert unread["changed"] is None
+
+
+def test_many_facts_are_halved_and_a_budget_is_kept():
+    rule = lambda kept: "yes" if kept & {70, 120} else "no"  # noqa: E731
+    answers = planted(200, rule)
+    found = hangs({"tuned": answers})["models"]["tuned"]
+    assert [one["facts"] for one in found["flips"]] == [[70, 120]] and found["flips"][0]["certified"]
+    assert answers.speaker.rows < 60
+    short = hangs({"tuned": planted(200, rule)}, budget=3)["models"]["tuned"]
+    assert not any(one["certified"] for one in short["flips"]) and "budget of 3" in " ".join(short["notes"])
+
+
+def test_what_was_answered_is_kept_and_not_asked_again(tmp_path):
+    rule = lambda kept: "yes" if {0, 3} <= kept else "no"  # noqa: E731
+    first = planted(7, rule, tmp_path)
+    told = hangs({"tuned": first})
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])  # a kill in the midst of a write
+    again = planted(7, rule, tmp_path)
+    assert hangs({"tuned": again}) == told and 0 < again.speaker.rows < first.speaker.rows
+    last = planted(7, rule, tmp_path)
+    assert hangs({"tuned": last}) == told and last.speaker.rows == 0
+    other = Answers(Planted(lambda kept: "no", "another model"), question(7), tmp_path)
+    assert hangs({"tuned": other})["models"]["tuned"]["decision"] == "no"
+
+
+@pytest.mark.parametrize("said", ["", "yes" * 10_000, "\0\N{RIGHT-TO-LEFT OVERRIDE}no", "{" * 9_000, "<|im_end|>"])
+@pytest.mark.parametrize("decision", ["yesno", "text", "json", "option:a|b", "regex:(a+)+$"])
+def test_whatever_a_model_answers_is_told_of(said, decision):
+    rule = lambda kept: said if 1 in kept else "a"  # noqa: E731
+    found = hangs({"tuned": Answers(Planted(rule), question(3, decision))})["models"]["tuned"]
+    assert found["answer"] == said and (found["decision"] is None or isinstance(found["decision"], str))

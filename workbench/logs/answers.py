@@ -1,0 +1,183 @@
+"""A model's answers to a record with facts taken out, each asked once and kept on disk; and the games made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+from workbench.artifacts.files import open_itself
+from workbench.game import Engine, SharedPrefix
+from workbench.game.prefix import PAYS_FROM
+from workbench.game.rows import token_margins
+from workbench.logs.asked import Asked
+from workbench.meter import Ledger
+from workbench.models import ALONE_UP_TO
+from workbench.models.prompts import Prompt, tokenised
+
+LEAST = 1e-9  # stands for a margin of 0, which has no sign
+
+
+class Said(NamedTuple):
+    """An answer. margin: the smallest of its expected tokens' logits less the best other's, nats; 1 where that is not
+    known. ids: its tokens, empty where they are not known."""
+
+    text: str
+    margin: float = 1.0
+    ids: tuple[int, ...] = ()
+
+
+class Away(Exception):
+    """The model that would have to be asked is not loaded now."""
+
+
+class Speaker(Protocol):
+    """What answers. key: tells its answers from those of any other model and setting."""
+
+    key: str
+    ledger: Ledger
+
+    def say(self, asked: Asked, keeps: np.ndarray, expected: Said | None) -> list[Said]:
+        """Answers to a record without the facts whose keep (m, facts) is False. expected: what most will be."""
+
+
+class Local:
+    """A model on this machine, its adapter on or off. engine: None while it is not loaded."""
+
+    def __init__(self, engine: Engine | None, key: str, *, adapter: bool = True, longest: int = 32):
+        self.engine, self.key, self.adapter, self.longest = engine, key, adapter, longest
+        self._prefix: tuple[Asked, SharedPrefix | None] | None = None
+
+    def take(self, engine: Engine | None) -> None:
+        """Goes on with an engine, or leaves the one it has, and all that holds it."""
+        self.engine, self._prefix = engine, None
+
+    @property
+    def ledger(self) -> Ledger:
+        """What its engine has spent."""
+        return self.engine.ledger if self.engine else Ledger()
+
+    def say(self, asked: Asked, keeps: np.ndarray, expected: Said | None) -> list[Said]:
+        """See `Speaker`. Away: it is not loaded."""
+        if self.engine is None:
+            raise Away
+        lm = self.engine.lm
+        framed, end = asked.framed(lm), int(lm.tokenizer.eos_token_id)
+        prompts = [tokenised(framed, lm.tokenizer, keep) for keep in keeps]
+        ids = expected.ids if expected else ()
+        draft = (*ids, end) if len(ids) < self.longest else ids
+        margins = [0.0] * len(prompts)
+
+        def read(i: int, logits: torch.Tensor) -> None:
+            margins[i] = float(token_margins(logits[None, : len(draft)], draft).min()) if expected else 1.0
+
+        answers = self.engine.generate(
+            prompts,
+            drafts=[ids] * len(prompts),
+            adapter=self.adapter,
+            max_new_tokens=self.longest,
+            read=read,
+            prefix=self._shared(asked, tokenised(framed, lm.tokenizer)) if expected else None,
+        )
+        texts = (lm.tokenizer.decode(list(one), skip_special_tokens=True) for one in answers)
+        return [Said(*one) for one in zip(texts, margins, answers, strict=True)]
+
+    def _shared(self, asked: Asked, full: Prompt) -> SharedPrefix | None:
+        """The whole prompt's keys and values, of the record that is asked last; None where they save nothing."""
+        assert self.engine is not None
+        lm = self.engine.lm
+        large = lm.model.num_parameters() > ALONE_UP_TO or len(full.ids) >= PAYS_FROM
+        if not large or lm.device.type != "cpu":
+            return None
+        if self._prefix is None or self._prefix[0] is not asked:
+            self._prefix = asked, SharedPrefix(self.engine, full, adapter=self.adapter)
+        return self._prefix[1]
+
+
+class Answers:
+    """The answers of one speaker to one record, by keep-mask. folder: where they are kept; None: in memory alone."""
+
+    def __init__(self, speaker: Speaker, asked: Asked, folder: Path | None = None):
+        self.speaker, self.asked, self.n = speaker, asked, asked.n
+        name = json.dumps([speaker.key, [tuple(one) for one in asked.segments]])
+        self.file = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:40]}.jsonl" if folder else None
+        self.known: dict[str, Said] = dict(_kept(self.file)) if self.file else {}
+
+    def __call__(self, keep: np.ndarray) -> list[Said]:
+        """One answer a mask (m, n); those not known yet are asked together. Away: see `Local`."""
+        keys = ["".join("01"[int(k)] for k in row) for row in np.asarray(keep, bool)]
+        full = "1" * self.n
+        if full in keys and full not in self.known:
+            self._ask([full], None)
+        new = list(dict.fromkeys(key for key in keys if key not in self.known))
+        if new:
+            self._ask(new, self.full)
+        return [self.known[key] for key in keys]
+
+    def _ask(self, keys: Sequence[str], expected: Said | None) -> None:
+        masks = np.array([[mark == "1" for mark in key] for key in keys], bool).reshape(len(keys), self.n)
+        found = dict(zip(keys, self.speaker.say(self.asked, masks, expected), strict=True))
+        if self.file:
+            with open_itself(self.file, "a") as file:
+                file.writelines(json.dumps([key, *one]) + "\n" for key, one in found.items())
+        self.known |= found
+
+    @property
+    def full(self) -> Said:
+        """The answer to all facts."""
+        return self(np.ones((1, self.n), bool))[0]
+
+    @cached_property
+    def decision(self) -> str | None:
+        """What the answer to all facts decides; None where it cannot be read."""
+        return self.asked.parse(self.full.text)
+
+    def decisions(self, keep: np.ndarray) -> list[str | None]:
+        """What is decided with some facts (m, n) alone."""
+        return [self.asked.parse(one.text) for one in self(keep)]
+
+    @property
+    def unread(self) -> int:
+        """How many of the answers so far cannot be read."""
+        return sum(self.asked.parse(one.text) is None for one in self.known.values())
+
+
+class AnswerGame:
+    """Keep-masks (m, n) -> values (m,), above 0 where the decision is kept; their size is the margin of the answer.
+
+    unread: the sign of an answer that cannot be read: +1 where only another decision counts as changed, -1 where only
+    the same one counts as kept.
+    """
+
+    def __init__(self, answers: Answers, *, unread: int):
+        self.answers, self.unread = answers, unread
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the speaker has spent."""
+        return self.answers.speaker.ledger
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        """See the class."""
+        answers = self.answers
+        decided, said = answers.decisions(keep), answers(keep)
+        signs = [self.unread if one is None else 1 if one == answers.decision else -1 for one in decided]
+        return np.array([sign * max(abs(one.margin), LEAST) for sign, one in zip(signs, said, strict=True)])
+
+
+def _kept(file: Path) -> Any:
+    """What a file keeps; a last line that a stop has cut is passed over."""
+    if not file.is_file():
+        return
+    for line in file.read_text("utf-8").splitlines():
+        try:
+            key, text, margin, ids = json.loads(line)
+            yield key, Said(text, float(margin), tuple(ids))
+        except (ValueError, TypeError):
+            continue

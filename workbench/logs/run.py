@@ -1,0 +1,259 @@
+"""A log explained into a run folder: its records one by one, what they say together, and where it all comes from."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench.artifacts import runs
+from workbench.artifacts.files import WORK_FOLDER, atomic_write_text, plain
+from workbench.artifacts.lock import run_lock
+from workbench.artifacts.outputs import check_outputs
+from workbench.artifacts.provenance import describe_input
+from workbench.artifacts.stage import LOG, stages
+from workbench.artifacts.steps import run_folder
+from workbench.logs.answers import Answers, Away, Local
+from workbench.logs.asked import CHAIN, Asked, asked, chain_names
+from workbench.logs.decisions import maker
+from workbench.logs.endpoint import Served
+from workbench.logs.hanging import hangs
+from workbench.logs.records import Fault, Record, Refused, read_log
+from workbench.logs.speakers import TUNED, Source, Turn, adapter_account, in_turn, other_source, served, turns
+from workbench.logs.summary import EXPLAINED, FAILED, REFUSED, UNREAD, redacted, summary
+from workbench.meter import Ledger, whole
+from workbench.models import check_model
+
+(STAGE,) = LOG
+RECORDS = "records.jsonl"
+Progress = Callable[[int, int], object]
+"""f(records done, of all)."""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """An explained log. folder: of the run; records: as in its `log/records.jsonl`; metrics: see `summary`."""
+
+    folder: Path
+    records: list[dict[str, Any]]
+    metrics: dict[str, Any]
+
+
+def explain_log(
+    log: str | os.PathLike[str],
+    *,
+    model: str,
+    out: str | os.PathLike[str],
+    adapter: str | os.PathLike[str] | None = None,
+    against: str | None = None,
+    decision: str = "text",
+    template: str | None = None,
+    budget: int | None = 300,
+    max_new_tokens: int = 32,
+    four_bit: bool = True,
+    redact: bool = False,
+    endpoint: str | None = None,
+    requests: int | None = None,
+    tokens: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Explained:
+    """On which facts each answer of a log hangs, with certificates, and what of that an adapter or another model adds.
+
+    log: JSON lines, see `workbench.logs.records`. model, adapter: as for `models.load`. against: a model, or the folder
+    of an adapter on the same model, to compare with; None: the model without its adapter, where it has one. out: the
+    run's folder; what was answered there before is not asked again. decision: what of an answer counts, `chain` or a
+    name of `workbench.logs.decisions`. template: Jinja, for all records. budget: most answers asked for one set.
+    redact: nothing that is left has a text of the log. endpoint: address of an OpenAI-compatible server that has the
+    models, asked for answers alone, with the key in WORKBENCH_API_KEY; requests, tokens: the most spent on a model.
+
+    ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
+    """
+    folder = run_folder(out)
+    source = Source(model, Path(adapter) if adapter is not None else None, four_bit)
+    whole("max_new_tokens", max_new_tokens, least=1)
+    if decision != CHAIN:
+        maker(decision.partition(":")[0])
+    inputs = {"log": Path(log)} | _inputs(source, against, endpoint)
+    if endpoint and (decision == CHAIN or adapter is not None):
+        what = "adapter" if adapter is not None else "decision `chain`"
+        raise ValueError(f"a served model takes no {what}; leave it out, or give no --endpoint")
+    check_outputs({"out": folder}, reads=[path for path in inputs.values() if Path(path).exists()])
+    if stages(folder) != LOG and any((folder / stage).exists() for stage in runs.STAGES):
+        raise ValueError(f"{folder} holds a run of the notebooks; give the log another folder")
+    config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
+    config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
+    config |= {"endpoint": endpoint}
+    lines = list(read_log(log))
+    with run_lock(folder, option="--out"):
+        if (kept := _finished(folder, config, inputs)) is not None:
+            return kept
+        if endpoint:
+            who = served(endpoint, model, against, longest=max_new_tokens, requests=requests, tokens=tokens)
+        else:
+            check_model(model)
+            who = turns(source, against, _names(source, decision, lines), longest=max_new_tokens)
+        account = {"adapter": adapter_account(source.adapter)} if source.adapter else {}
+        work = _Work(runs.open_stage(folder, STAGE), lines, config, progress)
+        ledger, device = work.through(*who)
+        return _written(folder, work, inputs, account=account, ledger=ledger, device=device)
+
+
+def _inputs(source: Source, against: str | None, endpoint: str | None) -> dict[str, str | Path]:
+    """What the answers are made of, for the manifest."""
+    if endpoint:
+        return {"model": f"{source.model} at {endpoint}"} | ({"against": f"{against} at {endpoint}"} if against else {})
+    return source.inputs() | (other_source(source, against).inputs("against_") if against else {})
+
+
+def _names(source: Source, decision: str, lines: Sequence[Record | Refused]) -> dict[str, str]:
+    """Node id -> name, of what chains may name: the adapter's where it tells, else of the whole log."""
+    if decision != CHAIN:
+        return {}
+    told = source.adapter / "names.json" if source.adapter else None
+    if told and told.is_file():
+        return json.loads(told.read_text("utf-8"))
+    found: dict[str, str] = {}
+    for record in lines:
+        if isinstance(record, Record):
+            try:
+                found |= chain_names(record)
+            except Fault:
+                continue  # its own line says so
+    return found
+
+
+class _Work:
+    """The records that are done, and those that are not. folder: of the stage, in which answers are kept."""
+
+    def __init__(
+        self, folder: Path, lines: Sequence[Record | Refused], config: Mapping[str, Any], progress: Progress | None
+    ):
+        self.folder, self.lines, self.config, self.progress = folder, lines, config, progress
+        self.kept = folder / WORK_FOLDER
+        self.kept.mkdir(exist_ok=True)
+        self.done: dict[int, dict[str, Any]] = {}
+        self.open: dict[tuple[int, str], Answers] = {}
+        for one in lines:
+            if isinstance(one, Refused):
+                self.done[one.line] = self._failed(one.line, one.id, REFUSED, one.fault)
+
+    def through(self, order: Sequence[Turn], speakers: Mapping[str, Local | Served]) -> tuple[Ledger, str]:
+        """Explains every record; models that take turns go on from what the other has answered."""
+        total, device = Ledger(), ""
+        for turn in in_turn(order):
+            if not self.pending and device:
+                break
+            with turn.loaded() as engine:
+                device = str(engine.lm.device) if engine else "a server"
+                for record in self.pending:
+                    self._take(record, speakers)
+                    if engine and self.done.get(record.line, {}).get("state") == FAILED:
+                        engine.forget()
+                for spent in [engine.ledger] if engine else [one.ledger for one in turn.speakers]:
+                    total = total + spent
+            del engine  # before another is loaded
+        return total, device
+
+    @property
+    def pending(self) -> list[Record]:
+        """Records that are not done."""
+        return [one for one in self.lines if isinstance(one, Record) and one.line not in self.done]
+
+    def _take(self, record: Record, speakers: Mapping[str, Local | Served]) -> None:
+        try:
+            found = self._explained(record, {name: self._answers(record, name, speakers[name]) for name in speakers})
+        except Away:
+            return
+        except Fault as fault:
+            fault.where = f"line {record.line}, {fault.where}"
+            found = self._failed(record.line, record.id, REFUSED, fault)
+        except Exception as error:  # whatever it is, it is this record's, and the others go on
+            found = self._failed(record.line, record.id, FAILED, error)
+        self.done[record.line] = found
+        for name in speakers:
+            self.open.pop((record.line, name), None)
+        if self.progress:
+            self.progress(len(self.done), len(self.lines))
+
+    def _answers(self, record: Record, name: str, speaker: Local | Served) -> Answers:
+        """A speaker's answers to a record, kept until the record is done."""
+        key = record.line, name
+        if key not in self.open:
+            same = next((one.asked for (line, _), one in self.open.items() if line == record.line), None)
+            self.open[key] = Answers(speaker, self._asked(record, speaker, same), self.kept)
+        return self.open[key]
+
+    def _asked(self, record: Record, speaker: Local | Served, same: Asked | None) -> Asked:
+        decision = self.config["decision"]
+        if decision != CHAIN:
+            return same or asked(record, decision, template=self.config["template"])
+        if not isinstance(speaker, Local) or speaker.engine is None:
+            raise Away
+        return asked(record, decision, lm=speaker.engine.lm)
+
+    def _explained(self, record: Record, sides: Mapping[str, Answers]) -> dict[str, Any]:
+        found = hangs(sides, budget=self.config["budget"])
+        first = sides[TUNED]
+        logged = None if record.answer is None else first.asked.parse(record.answer)
+        row = {"line": record.line, "id": record.id, "state": EXPLAINED if first.decision is not None else UNREAD}
+        texts = {"question": record.question, "facts": [fact.text for fact in record.facts], "answer": record.answer}
+        same = None if logged is None else logged == first.decision
+        return self._shown(row | texts | {"more": dict(record.more), "as_logged": same} | found)
+
+    def _failed(self, line: int, id: str, state: str, error: Exception) -> dict[str, Any]:
+        private = self.config["redact"]
+        if isinstance(error, Fault):
+            why = error.told(private=private)
+        else:
+            why = type(error).__name__ if private else f"{type(error).__name__}: {error}"[:500]
+        return self._shown({"line": line, "id": id, "state": state, "why": why, "question": "", "facts": []})
+
+    def _shown(self, row: dict[str, Any]) -> dict[str, Any]:
+        return redacted(row) if self.config["redact"] else row
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What was found, in the order of the log."""
+        return [self.done[one.line] for one in self.lines]
+
+
+def _written(
+    folder: Path, work: _Work, inputs: Mapping[str, Any], *, account: Mapping[str, Any], ledger: Ledger, device: str
+) -> Explained:
+    """The finished stage."""
+    if work.config["redact"]:
+        shutil.rmtree(work.kept)
+    lines = (json.dumps(plain(one, where=f"line {one['line']}"), ensure_ascii=False) for one in work.records)
+    atomic_write_text(work.folder / RECORDS, "".join(f"{line}\n" for line in lines))
+    metrics = summary(work.records, seed=work.config["seed"]) | account
+    made: dict[str, Any] = {"config": _recorded(work.config), "inputs": inputs, "metrics": metrics, "ledger": ledger}
+    runs.write_manifest(folder, STAGE, seed=work.config["seed"], device=device, **made)
+    return Explained(folder, work.records, metrics)
+
+
+def _recorded(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as the manifest has them: no text of a private log's template or options."""
+    private = {"template": config["template"] and "redacted", "decision": config["decision"].partition(":")[0]}
+    return {**config, **(private if config["redact"] else {})}
+
+
+def _finished(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> Explained | None:
+    """What a finished run of the same settings, inputs and code has left; None where there is none."""
+    if not runs.is_complete(folder, STAGE) or config["redact"]:  # a redacted run does not say what it was asked
+        return None
+    manifest = runs.read_manifest(folder, STAGE)
+    now = {name: describe_input(folder, name, value) for name, value in inputs.items()}
+    if (manifest["config"], manifest["inputs"]) != (plain(_recorded(config), where="config"), now):
+        return None
+    return Explained(folder, list(stored(folder)), manifest["metrics"])
+
+
+def stored(folder: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """The records of an explained log, as its run folder has them, one at a time."""
+    with open(Path(folder) / STAGE / RECORDS, encoding="utf-8") as file:
+        yield from map(json.loads, file)

@@ -1,0 +1,130 @@
+"""Who answers a log: a model with its adapter on and off, one model alone, or two that are loaded in turn."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workbench import models
+from workbench.artifacts.provenance import describe_input
+from workbench.game import Engine
+from workbench.logs.answers import Local
+from workbench.logs.endpoint import Served
+from workbench.models.adapter_config import CONFIG
+from workbench.models.adapter_folder import AdapterFolder
+
+TUNED, BASE = "tuned", "base"
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model, an adapter on it or none, and whether it is loaded with 4-bit weights."""
+
+    model: str
+    adapter: Path | None
+    four_bit: bool
+
+    def inputs(self, prefix: str = "") -> dict[str, str | Path]:
+        """What it is made of, for the manifest."""
+        made: dict[str, str | Path] = {f"{prefix}model": models.place(self.model)}
+        return made | ({f"{prefix}adapter": self.adapter} if self.adapter else {})
+
+    def key(self, **how: Any) -> str:
+        """Tells its answers from all others', by digests of its files."""
+        found = {name: describe_input(".", name, value) for name, value in self.inputs().items()}
+        told = {name: one.get("sha256", one) for name, one in found.items()}
+        return json.dumps([told, self.four_bit, how], sort_keys=True)
+
+    def load(self, names: Mapping[str, str]) -> Engine:
+        """The model, ready to be asked. ModelError: it cannot be."""
+        return Engine(models.load(self.model, names=names, adapter=self.adapter, four_bit=self.four_bit))
+
+
+@dataclass
+class Turn:
+    """Speakers that are of one engine."""
+
+    load: Callable[[], Engine | None]
+    speakers: tuple[Local | Served, ...]
+
+    @contextmanager
+    def loaded(self) -> Iterator[Engine | None]:
+        """Its engine, for as long as the block runs; None of a served model."""
+        engine = self.load()
+        for one in self.speakers:
+            one.take(engine)
+        try:
+            yield engine
+        finally:
+            for one in self.speakers:
+                one.take(None)
+            del engine
+            gc.collect()
+
+
+def turns(
+    source: Source, against: str | None, names: Mapping[str, str], *, longest: int
+) -> tuple[list[Turn], dict[str, Local]]:
+    """Who takes turns, and the speakers by name. against: a model, or the folder of an adapter, to compare with; None:
+    the model without its adapter."""
+    key = source.key(longest=longest)
+    if against is None and source.adapter is None:
+        speakers = {TUNED: Local(None, key, longest=longest)}
+    elif against is None:
+        off = Source(source.model, None, source.four_bit).key(longest=longest)
+        speakers = {TUNED: Local(None, key, longest=longest), BASE: Local(None, off, adapter=False, longest=longest)}
+    else:
+        other = other_source(source, against)
+        speakers = {
+            TUNED: Local(None, key, longest=longest),
+            BASE: Local(None, other.key(longest=longest), longest=longest),
+        }
+        pairs = zip((source, other), speakers.values(), strict=True)
+        return [Turn(lambda one=one: one.load(names), (two,)) for one, two in pairs], speakers  # type: ignore[misc]
+    return [Turn(lambda: source.load(names), tuple(speakers.values()))], speakers
+
+
+def served(
+    url: str, model: str, against: str | None, *, longest: int, requests: int | None, tokens: int | None
+) -> tuple[list[Turn], dict[str, Served]]:
+    """As `turns`, of models that a server has; a budget is of each."""
+    names = {TUNED: model} | ({BASE: against} if against else {})
+    how: dict[str, Any] = {"longest": longest, "requests": requests, "tokens": tokens}
+    speakers = {name: Served(url, one, **how) for name, one in names.items()}
+    return [Turn(lambda: None, tuple(speakers.values()))], speakers
+
+
+def other_source(source: Source, against: str) -> Source:
+    """What to compare with: another adapter on the same model, or another model."""
+    if (Path(against) / CONFIG).is_file():
+        return Source(source.model, Path(against), source.four_bit)
+    return Source(against, None, source.four_bit)
+
+
+def in_turn(order: Sequence[Turn]) -> Iterator[Turn]:
+    """The turns, over and over; one alone comes once."""
+    return iter(order) if len(order) == 1 else itertools.cycle(order)
+
+
+def adapter_account(folder: Path) -> dict[str, Any]:
+    """What an adapter changes, as its files say: `modules`, `projections`, `layers` and `ranks` as counts, `scales` (s
+    of s B A), `unchanged`, how many modules it leaves as they were, and `norm`, of the whole change (Frobenius)."""
+    found = list(AdapterFolder.open(folder))
+    squares = [float(np.trace((one.A @ one.A.T) @ (one.B.T @ one.B))) * one.scaling**2 for one in found]
+    return {
+        "modules": len(found),
+        "projections": sorted({one.projection for one in found}),
+        "layers": len({one.layer for one in found}),
+        "ranks": sorted({one.rank for one in found}),
+        "scales": sorted({one.scaling for one in found}),
+        "unchanged": sum(square <= 0 for square in squares),
+        "norm": float(np.sqrt(max(0.0, sum(squares)))),
+    }

@@ -1,0 +1,142 @@
+"""What the report of an explained log shows: the finding and figures of its first screen, and a section a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workbench.logs.run import stored
+from workbench.logs.speakers import BASE, TUNED
+from workbench.logs.summary import EXPLAINED, ROLES, STATES, fact_uses, hangs_on, used
+from workbench.report.finding import bar, caption, percent
+
+HANGS = {
+    "one": "one fact", "two": "two facts", "more": "three or more", "unreadable": "facts, else unreadable",
+    "nothing": "nothing shown", "unknown": "no set found",
+}  # fmt: skip
+STATE_WORDS = dict(zip(STATES, ("explained", "unreadable", "refused", "failed"), strict=True))
+ROLE_KINDS = dict(zip(ROLES, ("tuned", "both", "base"), strict=True))
+MOST_UNUSED = 12  # facts listed on the first screen
+
+
+def first(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the first screen shows, as the report of a run of the notebooks has it; nothing in it runs."""
+    metrics, config = manifest.get("metrics", {}), manifest.get("config", {})
+    title = f"Log explained in {folder.resolve().name}"
+    about = [title, f"finished {manifest.get('finished')}", f"model {config.get('model')}"]
+    about += [f"decision {config.get('decision')}", f"seed {manifest.get('seed')}", f"device {manifest.get('device')}"]
+    figures = [_hangs(metrics), _tuning(metrics), _sound(metrics)]
+    return {
+        "title": title,
+        "about": about,
+        "finding": finding(metrics),
+        "figures": [one for one in figures if one["bars"]],
+        "caveat": (
+            "a set is certified for this model, this prompt and the facts in this order: greedy answers, each fact "
+            "taken out of the text. A fact in no set that was found may be in another; an answer that hangs on "
+            "nothing shown stays as it is without any fact, by whatever the model knows or guesses."
+        ),
+        "live": None,
+    }
+
+
+def finding(metrics: Mapping[str, Any]) -> str:
+    """The sentences that a reader should take away."""
+    counts, hangs, facts = (metrics.get(name, {}) for name in ("records", "hangs", "facts"))
+    done, all_ = counts.get(EXPLAINED, 0), sum(counts.values())
+    if not done:
+        return f"None of {all_:,} records could be explained: each says why below."
+    on = sum(round(hangs[kind]["share"] * done) for kind in ("one", "two", "more", "unreadable") if kind in hangs)
+    nothing = round(hangs.get("nothing", {"share": 0})["share"] * done)
+    said = [f"Of {done:,} answers, {on:,} hang on facts that were shown, {nothing:,} on nothing that was shown"]
+    said[0] += f"; {done - on - nothing:,} have no set that was found." if done - on - nothing else "."
+    if all(role in metrics for role in ROLES):
+        shares = (percent(metrics[role]["mean"]) for role in ROLES)
+        said.append(
+            "Of the facts that answers of either model hang on, tuning added {}, kept {}, dropped {}.".format(*shares)
+        )
+    elif "same_decision" in metrics:
+        said.append(f"Both models decide alike in {percent(metrics['same_decision']['share'])}.")
+    said.append(f"{facts.get('never_used', 0):,} of {facts.get('shown', 0):,} different facts are in no set.")
+    if (
+        metrics.get("adapter", {}).get("unchanged", 0)
+        and metrics["adapter"]["unchanged"] == metrics["adapter"]["modules"]
+    ):
+        said.append("The adapter changes nothing: every module of it is zero.")
+    return " ".join(said)
+
+
+def _hangs(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    shares = metrics.get("hangs", {})
+    bars = [bar(label, shares[kind], "tuned") for kind, label in HANGS.items() if kind in shares]
+    note = caption(next(iter(shares.values()), None), "answers, by the smallest certified set that turns each")
+    return {"title": "Answers hang on", "note": note, "bars": bars}
+
+
+def _tuning(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    bars = [bar(role, metrics[role], kind) for role, kind in ROLE_KINDS.items() if role in metrics]
+    note = caption(metrics.get("kept"), "records, shares of all facts in sets that turn an answer of either model")
+    return {"title": "What tuning did to these facts", "note": note, "bars": bars}
+
+
+def _sound(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    names = {
+        "certified": "sets certified", "as_logged": "answers as logged", "same_decision": "both models alike",
+        "memory_of_base": "base needs no fact",
+    }  # fmt: skip
+    bars = [bar(label, metrics[name], "both") for name, label in names.items() if name in metrics]
+    asked, unread = (metrics.get(name, 0) for name in ("asked", "unread"))
+    return {"title": "How far this goes", "note": f"{asked:,} answers asked, {unread:,} cannot be read", "bars": bars}
+
+
+def cards(folder: Path) -> Iterator[dict[str, Any]]:
+    """A section a record: `title`, `hint`, `why` it was not explained, and its `models` and `facts` with marks."""
+    for one in stored(folder):
+        yield {
+            "title": f"{one['id']}: {one['question']}" if one["question"] else one["id"],
+            "hint": HANGS[hangs_on(one)] if one["state"] == EXPLAINED else STATE_WORDS[one["state"]],
+            "why": one.get("why", ""),
+            "logged": one.get("answer"),
+            "models": [_model(name, told) for name, told in one.get("models", {}).items()],
+            "facts": _marked(one),
+            "more": {name: value for name, value in one.get("more", {}).items() if name != "entities"},
+        }
+
+
+def _model(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    sets = [(_set_words(one), one["to"] or "an answer that cannot be read") for one in told["flips"]]
+    if told["breaks"]:
+        sets.append((_set_words(told["breaks"]), told["breaks"]["to"] or "an answer that cannot be read"))
+    kept = told["sufficient"]
+    return {
+        "name": {TUNED: "model", BASE: "compared with"}[name],
+        "kind": name,
+        "answer": told["answer"],
+        "decision": told["decision"] or "cannot be read",
+        "none": told["without_any"] or "an answer that cannot be read",
+        "memory": told["memory"],
+        "sets": sets,
+        "enough": _set_words(kept) if kept and kept["found"] else "",
+        "notes": told["notes"],
+    }
+
+
+def _set_words(found: Mapping[str, Any]) -> str:
+    numbers = ", ".join(str(i + 1) for i in found["facts"]) or "none"
+    return f"{numbers}{'' if found['certified'] else ' (not certified)'}"
+
+
+def _marked(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The facts with what each is: `added`, `kept`, `dropped`, `unsure` by tuning, and whether any set has it."""
+    members = used(record) if record["state"] == EXPLAINED else set()
+    changed = record.get("changed") or {}
+    roles = {i: role for role, numbers in changed.items() for i in numbers}
+    rows: Sequence[str] = record["facts"]
+    return [{"text": text, "used": i in members, "role": roles.get(i, "")} for i, text in enumerate(rows)]
+
+
+def unused(folder: Path) -> list[str]:
+    """Facts that are in no set though they were shown most often, with how often."""
+    never = [(shown, text) for text, (shown, hits) in fact_uses(list(stored(folder))).items() if not hits]
+    return [f"{text} ({shown:,})" for shown, text in sorted(never, key=lambda one: (-one[0], one[1]))[:MOST_UNUSED]]
