@@ -22,7 +22,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
 PICTURES = {"figures"}
 HANDS = {
-    *("panel", "headless", "report", "sweep", "bench", "cli", "__main__"),
+    *("panel", "headless", "report", "sweep", "bench", "lesson", "cli", "__main__"),
 }
 """First name below `workbench`; every other module is of the numbers ring."""
 
