@@ -113,7 +113,7 @@ def test_mypy_finds_nothing() -> None:
 
 
 def test_notebooks_hold_no_outputs() -> None:
-    _check("nbstripout", "--verify", *map(str, NOTEBOOKS))
+    _check("nbstripout", "--verify", "--keep-id", *map(str, NOTEBOOKS))
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:

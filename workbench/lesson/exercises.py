@@ -81,6 +81,8 @@ def _same(answer: Any, due: Any) -> bool:
 
 def _most(counts: pd.Series) -> frozenset[str]:
     """The labels of the highest value, all where several share it. ValueError: there are none."""
+    if counts.dropna().empty:
+        raise ValueError("it holds nothing to choose from")
     return frozenset(counts.index[counts == counts.max()])
 
 
@@ -173,7 +175,7 @@ EXERCISES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "3.1": (_decide_alone, "`here.tuned` holds the flip sets of the tuned model: those of one element."),
     "3.2": (_hangs_on_most, "`explanations['certified']` has one a held-out case; compare the lengths of `removed`."),
     "3.3": (_patience, "Not `removed`, which is equal by rule: `elements_taken` in `until_flip`, both methods' means."),
-    "4.1": (_carrier, "Not the norm: `switches['off']` is the share of Delta that goes with each."),
+    "4.1": (_carrier, "Not the norm: `off` in `everywhere` is the share of Delta that goes with each."),
     "4.2": (_best_dose, "`margin` has a row a dose, `mean` is over the cases."),
     "4.3": (_best_measure, "`separated['facts']` has the area under the ROC curve of each measure."),
 }

@@ -66,7 +66,7 @@ def _paper(degrees: np.ndarray) -> Limit:
     hit = np.mean([np.argmax(degrees) == read for read in range(len(degrees))])
     return Limit(
         "the paper's mask", f"{len(degrees)} models, each of which reads another one of the elements and no more",
-        f"The mask has seen none of them and begins with element {first} for all; share of models in which that is right",
+        f"The mask has seen none of them and begins with element {first} for all; share in which that is right",
         float(hit), 1.0, "It tells what weighs in the text, not what a model reads.",
     )  # fmt: skip
 
@@ -87,7 +87,8 @@ def _certified() -> Limit:
     values = game(without(N, [whole, *back]))
     proved = values[0] <= 0 and (values[1:] > 0).all()
     return Limit(
-        "a certificate", game.formula.says, "Without a, b, c the answer turns, with any one put back it stays: certified, of size",
+        "a certificate", game.formula.says,
+        "Without a, b, c the answer turns, with any one put back it stays: certified, of size",
         len(whole) if proved else 0, min(map(len, game.flips)),
         "It asks no set in between; where showing less can help, a smaller set may turn the answer.",
     )  # fmt: skip
@@ -108,16 +109,18 @@ def _shapley() -> Limit:
     game = planted("xor")
     line = linear_surrogate(game, N, rng=np.random.default_rng(0), masks=256, held_out=128)
     return Limit(
-        "one score for each element", game.formula.says, "LDS of the fitted line, which adds scores up", round(line.lds, 2), 1.0,
+        "one score for each element", game.formula.says, "LDS of the fitted line, which adds scores up",
+        round(line.lds, 2), 1.0,
         "Where elements act together, no sum of single scores foretells a removal; ask for sets.",
     )  # fmt: skip
 
 
 def _leave_one_out() -> Limit:
     game = planted("or")
+    score = METHODS["leave_one_out"](game, rng=np.random.default_rng(0)).scores[0]
     return Limit(
-        "leave one out", game.formula.says, "Score of a, which the answer rests on together with b",
-        float(METHODS["leave_one_out"](game, rng=np.random.default_rng(0)).scores[0]), float(losses(game, N, [(0, 1)])[0]),
+        "leave one out", game.formula.says, "Score of a, while without a and b as much goes as the truth says",
+        float(score), float(losses(game, N, [(0, 1)])[0]),
         "What can stand in for another hides it: both get nothing, and both gone, the answer goes.",
     )  # fmt: skip
 
@@ -147,7 +150,8 @@ def _token_shift() -> Limit:
     read, moved = np.array([1.0, 0.0]), np.array([[0.0, 5.0], [0.5, 0.0]])
     lengths, effects = np.linalg.norm(moved, axis=1), moved @ read
     return Limit(
-        "the shift of a token", "what comes after reads the first axis; one token moves by 5 along the second, one by 0.5 along the first",
+        "the shift of a token",
+        "the first axis alone is read on; one token moves by 5 along the second, another by 0.5 along the first",
         "Effect on the answer of the token that moves most", effects[lengths.argmax()], effects.max(),
         "A token can be moved far along directions that nobody reads.",
     )  # fmt: skip
@@ -160,7 +164,8 @@ def _slope() -> Limit:
     slope = (value(1.01) - value(0.99)) / 0.02
     return Limit(
         "the first order", "a value that has risen to its top at half the dose",
-        "Gain that the slope at dose 1 gives to the whole adapter, nats", round(slope, 2), round(value(1) - value(0), 2),
+        "Gain that the slope at dose 1 gives to the whole adapter, nats", round(slope, 2),
+        round(value(1) - value(0), 2),
         "A derivative tells of small steps; where the curve is flat, all of the adapter may still be needed.",
     )  # fmt: skip
 
@@ -169,8 +174,9 @@ def _switch() -> Limit:
     game = planted("or")
     off = losses(game, N, [*alone(N), (0, 1)])
     return Limit(
-        "one switch at a time", "two modules, either of which does the work", "Sum of what goes with each module off alone",
-        off[:-1].sum(), off[-1], "Modules that stand in for one another look idle; switch pairs off, or read *on alone*.",
+        "one switch at a time", "two modules, either of which does the work",
+        "Sum of what goes with each module off alone", off[:-1].sum(), off[-1],
+        "Modules that stand in for one another look idle; switch pairs off, or read *on alone*.",
     )  # fmt: skip
 
 
@@ -179,7 +185,8 @@ def _agreement() -> Limit:
     agree = spearman(place, np.sqrt(place))
     return Limit(
         "agreement", "two measures of where a fact stands in the prompt, and an answer that rests on the last two",
-        f"They agree (rank correlation {agree:g}); share of pairs in the right order", auroc(place, np.array([N - 2, N - 1])), 1.0,
+        f"They agree (rank correlation {agree:g}); share of pairs in the right order",
+        auroc(place, np.array([N - 2, N - 1])), 1.0,
         "Measures that share a cause agree and may both be wrong; ask the model.",
     )  # fmt: skip
 

@@ -119,12 +119,12 @@ class Prediction:
             .assign(cases=rows["by"].value_counts())[["cases", "facts", "turns it", "minimal", "found"]]
         )
 
-    def explanation(self, method: str = CERTIFIED) -> Explanation:
-        """The shown case explained, for the explorer."""
-        key = self.case.id, method
+    def explanation(self, case: Case, method: str = CERTIFIED) -> Explanation:
+        """A case explained, for the explorer as well."""
+        key = case.id, method
         if key not in self._explained:
             how = {"seed": self.seed, "config": self.config}
-            self._explained[key] = explain(self.engine, [self.case], method, **how)[0]
+            self._explained[key] = explain(self.engine, [case], method, **how)[0]
         return self._explained[key]
 
     def _asked(self) -> Known:
@@ -133,7 +133,7 @@ class Prediction:
             trial = Trial(self.engine, case, max_new_tokens=self.config.max_new_tokens)
             first = len(case.nodes)
             masks = keeps.without(len(case.elements), [(first + i,) for i in range(len(case.facts))])
-            self._known[case.id] = Known(trial, trial.games["tuned"](masks), self.explanation().removed)
+            self._known[case.id] = Known(trial, trial.games["tuned"](masks), self.explanation(case).removed)
         return self._known[case.id]
 
     @staticmethod
