@@ -94,7 +94,7 @@ def test_the_environment_names_what_is_to_be_done(tmp_path: Path, made_kg: Path)
     here = lesson.environment(made_kg)
     assert here.loc["run: 01_build_kg", "state"] == "finished" and here.loc["run: 01_build_kg", "to do"] == ""
     assert "02_train_qlora" in here.loc["run: 02_train_qlora", "to do"]
-    assert "torch" in here.loc["packages", "state"] and "GB free" in here.loc["memory", "state"]
+    assert here.loc["torch", "to do"] == "" and "GB free" in here.loc["memory", "state"]
 
 
 def test_the_first_exercises_answer_from_the_graph_of_the_run(made_kg: Path) -> None:

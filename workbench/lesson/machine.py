@@ -11,10 +11,11 @@ import psutil
 from workbench.artifacts import cache
 from workbench.artifacts.origin import PACKAGE_FOLDER
 from workbench.artifacts.provenance import package_versions
-from workbench.artifacts.runs import STAGES, MissingStage, require_stage
+from workbench.artifacts.runs import STAGES, MissingStage, StaleStage, require_stage
 from workbench.bench import machine
 from workbench.version import __version__
 
+TOLD = ("torch", "transformers", "peft", "bitsandbytes")
 NEEDED = 2.0  # GB that the reader's notebooks take at most, beside the browser
 
 
@@ -24,7 +25,7 @@ def environment(run_dir: str | os.PathLike[str]) -> pd.DataFrame:
     close = "" if free >= NEEDED else f"close other programs: {NEEDED:g} GB should be free"
     rows = [
         ("workbench", f"{__version__}, Python {platform.python_version()}", ""),
-        ("packages", *_packages()),
+        *_packages(),
         ("memory", f"{free:.1f} of {here['memory_bytes'] / 1e9:.1f} GB free", close),
         ("processor", f"{here['cores']} cores, {here['processor']}", ""),
         *_models(),
@@ -33,12 +34,12 @@ def environment(run_dir: str | os.PathLike[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["what", "state", "to do"]).set_index("what")
 
 
-def _packages() -> tuple[str, str]:
-    """The versions that can change a number, and which packages are missing."""
-    versions = package_versions()
-    missing = [name for name, version in versions.items() if version == "not installed"]
-    told = ", ".join(f"{name} {versions[name]}" for name in versions if name not in missing)
-    return told, f"install {', '.join(missing)}" if missing else ""
+def _packages() -> list[tuple[str, str, str]]:
+    """The versions of what trains and reads models, and every package that is missing."""
+    found = package_versions()
+    missing = [name for name, version in found.items() if version == "not installed"]
+    shown = dict.fromkeys([*TOLD, *missing])
+    return [(name, found[name], f"install {name}" if name in missing else "") for name in shown]
 
 
 def _models() -> list[tuple[str, str, str]]:
@@ -55,6 +56,8 @@ def _models() -> list[tuple[str, str, str]]:
 def _stage(run_dir: str | os.PathLike[str], stage: str) -> tuple[str, str]:
     try:
         require_stage(run_dir, stage)
-    except MissingStage as problem:
-        return "not finished", str(problem)
+    except StaleStage:
+        return "out of date", f"run {STAGES[stage]} again"
+    except MissingStage:
+        return "not made yet", f"run {STAGES[stage]}"
     return "finished", ""
