@@ -11,7 +11,7 @@ from workbench.artifacts.runs import MANIFEST, STAGES, stage_folder
 
 PARTS = {
     "kg": ("graph", "what is known"),
-    "adapter": ("tuning", "what a model remembers of it"),
+    "adapter": ("tuning", "what a model remembers"),
     "explain": ("explanation", "what its answer hangs on"),
     "shift": ("weights", "where that sits"),
 }
