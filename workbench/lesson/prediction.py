@@ -58,7 +58,8 @@ class Prediction:
 
     def __init__(self, engine: Engine, cases: Sequence[Case], *, config: ExplainConfig | None = None, seed: int = 0):
         self.engine = Engine(engine.lm, engine.batch_tokens)
-        self.config, self.seed, self.rows = config or ExplainConfig(), seed, {}
+        self.config, self.seed = config or ExplainConfig(), seed
+        self.rows: dict[tuple[str, str], dict[str, float]] = {}
         self.cases = {case.id: case for case in cases}
         self.marks: tuple[Fact, ...] = ()
         self._known: dict[str, Known] = {}
@@ -99,7 +100,7 @@ class Prediction:
         by: whose guess it is; of one and the same the last guess on a case counts.
         """
         marks, known = list(self.marks if facts is None else facts), self._asked()
-        sets = {by: marks, ALONE: known.most(len(marks)), PROOF: list(known.certified)}
+        sets: dict[str, Sequence[Element]] = {by: marks, ALONE: known.most(len(marks)), PROOF: known.certified}
         for who, some in sets.items():
             self.rows[who, self.case.id] = self._row(known, some)
         said = self._said(by, self.rows[by, self.case.id], known)
@@ -123,8 +124,7 @@ class Prediction:
         """A case explained, for the explorer as well."""
         key = case.id, method
         if key not in self._explained:
-            how = {"seed": self.seed, "config": self.config}
-            self._explained[key] = explain(self.engine, [case], method, **how)[0]
+            self._explained[key] = explain(self.engine, [case], method, seed=self.seed, config=self.config)[0]
         return self._explained[key]
 
     def _asked(self) -> Known:
