@@ -22,7 +22,7 @@ NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
 PICTURES = {"figures"}
 HANDS = {
-    *("panel", "headless", "report", "sweep", "bench", "cli", "__main__"),
+    *("panel", "headless", "report", "sweep", "bench", "lesson", "cli", "__main__"),
 }
 """First name below `workbench`; every other module is of the numbers ring."""
 
@@ -117,7 +117,7 @@ def test_mypy_finds_nothing() -> None:
 
 
 def test_notebooks_hold_no_outputs() -> None:
-    _check("nbstripout", "--verify", *map(str, NOTEBOOKS))
+    _check("nbstripout", "--verify", "--keep-id", *map(str, NOTEBOOKS))
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:

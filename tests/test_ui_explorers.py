@@ -38,6 +38,15 @@ from workbench.game import Engine
 from workbench.panel.shift import ShiftPanel
 ShiftPanel(Engine(tiny()), [CASE], elements=elements([CASE]))
 """
+GUESS = """
+import sys
+sys.path.insert(0, {tests!r})
+import explain_cases as small
+from IPython.display import display
+from workbench import lesson
+display(lesson.chain_map("explain"))
+lesson.Prediction(small.engine(), small.cases())
+"""
 TRAINING = """
 import sys, tempfile
 sys.path.insert(0, {tests!r})
@@ -61,7 +70,7 @@ def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("lab")
     root = folder / "notebooks"
     root.mkdir()
-    for name, code in {"graph": GRAPH, "shift": SHIFT, "training": TRAINING}.items():
+    for name, code in {"graph": GRAPH, "shift": SHIFT, "guess": GUESS, "training": TRAINING}.items():
         write_notebook(root / f"{name}.ipynb", code.format(tests=str(ROOT / "tests")))
     with lab(folder, root=root) as url:
         yield url
@@ -107,6 +116,25 @@ def test_dose_switch_and_element_are_reached_by_keyboard(lab_url: str, page, wat
     expect(panel.locator(".wb-spot[data-key='2'] text").first).to_contain_text("▶")
     check_access(page, ".wb-panel")
     page.screenshot(path=tmp_path / "shift.png", full_page=True)
+
+
+def test_a_guess_is_marked_and_scored_over_cases(lab_url: str, page, watch: Watch, tmp_path: Path) -> None:
+    run_notebook(page, lab_url, "guess")
+    panel, drawn = page.locator(".wb-panel"), page.locator("svg.wb-map")
+    expect(drawn).to_have_attribute("aria-label", re.compile("This notebook is explanation"))
+    lines = panel.locator(".wb-line input")
+    expect(lines).to_have_count(5)
+    lines.nth(1).uncheck()
+    expect(panel.locator(".wb-line.wb-removed")).to_have_count(1)
+    panel.get_by_role("button", name="Score").click()
+    scored = panel.locator(".wb-scored")
+    expect(scored).to_contain_text("you: 1 fact marked")
+    panel.locator("select").select_option(index=1)
+    expect(lines).to_have_count(7)
+    panel.get_by_role("button", name="Score").click()
+    expect(scored.locator("tr").filter(has_text="you").locator("td").first).to_have_text("2")
+    check_access(page, ".wb-panel")
+    page.screenshot(path=tmp_path / "guess.png", full_page=True)
 
 
 def test_the_square_of_the_lab_stops_a_training_and_leaves_an_adapter(

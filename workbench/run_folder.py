@@ -18,7 +18,7 @@ from workbench import kg, models
 from workbench.artifacts import runs
 from workbench.attribution import METHODS as ATTRIBUTIONS
 from workbench.cases import Case, load_cases, mixed, toolchain, withhold
-from workbench.cases.asking import Asker
+from workbench.cases.asking import Asker, chosen_case, telling_case
 from workbench.explain import BASELINES, CERTIFIED, METHODS, ExplainConfig, Explanation, Weights
 from workbench.game import Engine, Game
 
@@ -151,6 +151,15 @@ class Run:
     def asker(self, *, seed: int = 0) -> Asker | None:
         """What makes cases of typed questions about the graph; None where notebook 1 has not been run."""
         return Asker(self.graph, self.names, seed=seed) if self.has("kg") else None
+
+    def chosen(
+        self, cases: Sequence[Case], name: str = "", *, question: Sequence[str] = (), among: int | None = None,
+        asker: Asker | None = None,
+    ) -> Case:  # fmt: skip
+        """The case of a question (source, target), else of `cases` that with the id `name`, else of the first `among`
+        the one that shows best what tuning did (`telling_case`). Errors as of `chosen_case`."""
+        found = name or ("" if question else telling_case(self.engine, cases[:among]))
+        return chosen_case(cases, found, question=question, asker=asker)
 
     def case(self, wanted: Case | str | Sequence[str]) -> Case:
         """A case by its id, by `showcase`, or of a question: source and target, by name or id.

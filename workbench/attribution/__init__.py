@@ -3,6 +3,7 @@ scores (n,) a higher one says that the element matters more for keeping the deci
 `linear_surrogate` are also tried on masks that they have not seen.
 """
 
+from workbench.attribution import faithfulness
 from workbench.attribution.cf_gnn import CfSearch, cf_search
 from workbench.attribution.features import Features
 from workbench.attribution.lima import LimaWeights

@@ -1,5 +1,6 @@
 """Explaining an answer by the smallest change of the graph: masks, counterfactuals, metrics, baselines."""
 
+from workbench.explain.answered import answered, hanging, proved_set, second_case
 from workbench.explain.baselines import BASELINES
 from workbench.explain.changed import ChangedSets, changed_sets
 from workbench.explain.compare import UNTIL_FLIP, against, by_case, explain, records, summarise

@@ -1,5 +1,15 @@
 """Pictures: each takes data and gives a `Figure`, drawn once by matplotlib; some answer to the pointer by plotly."""
 
+from importlib import import_module
+from types import ModuleType
+
 from workbench.figures.core import Figure
 
-__all__ = ["Figure"]
+__all__ = ["Figure", "attribution", "explain", "objective"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """The parts of the third notebook, imported when they are first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")

@@ -3,3 +3,15 @@
 They say what was done, what it changed, how sure that is and what was not shown. `explained`: explanations, one by one
 and over cases; `tried`: what a person took out, and doses and switches set by hand; `shifted`: where an adapter sits.
 """
+
+from importlib import import_module
+from types import ModuleType
+
+__all__ = ["explained", "shifted", "tried"]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Each part is imported when it is first asked for: some stand on torch."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")

@@ -54,8 +54,8 @@ class MaskPanel(Shown):
         self.engine, self.seed, self.config, self.withheld = engine, seed, config or ExplainConfig(), withheld
         self.asker, self.folder = asker, None if folder is None else Path(folder)
         self.cases = {case.id: case for case in cases}
-        self.results = {(e.case.id, e.method): e for e in explanations if e.method in CHOICES}
-        self.worker, self._trials = Worker(), {}
+        self.worker, self._trials, self.results = Worker(), {}, {}
+        self.know(explanations)
         self.weigh = WeightSliders(self.config.weights, listen=self.show_weights)
         self.controls = Controls(self)
         self.view = MaskView(
@@ -97,6 +97,10 @@ class MaskPanel(Shown):
             self.take_out(state.removed)
         if state.tool:
             self.pick(*state.tool)
+
+    def know(self, explanations: Iterable[Explanation]) -> None:
+        """Takes results that are at hand; they are shown when their case and method are chosen next."""
+        self.results |= {(e.case.id, e.method): e for e in explanations if e.method in CHOICES}
 
     def parameters_cell(self) -> str:
         """The state as lines for the parameters cell of the notebook."""

@@ -88,6 +88,15 @@ class ShiftPanel(ShiftShown):
         self._show(found)
         return found
 
+    def know(self, elements: pd.DataFrame) -> None:
+        """Takes rows of `workbench.shift.with_measures` that were not there when the panel was made."""
+        self.elements, self.measures = elements, measures_of(elements)
+        measure, first = self.view.measure, next(iter(self.measures), None)
+        self._quietly(lambda: measure.set_trait("options", self.measures))
+        self._quietly(lambda: measure.set_trait("value", first))
+        measure.disabled = not self.measures
+        self._mark()
+
     def pick(self, element: int | str | Fact | None) -> None:
         """Marks an element of the case, by its number or itself, wherever it is shown. ValueError: it has none such."""
         if element is not None and not isinstance(element, int):

@@ -58,7 +58,7 @@ export default {
       }
       const nodes = group("Nodes: one that is not ticked takes its facts with it", "wb-nodes");
       for (const node of model.get("nodes")) nodes.append(toggle(node, model));
-      el.replaceChildren(lines, nodes);
+      el.replaceChildren(lines, ...(model.get("nodes").length ? [nodes] : []));
       if (focused !== undefined) el.querySelector(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
     };
     model.on("change:lines", draw);
