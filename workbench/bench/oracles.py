@@ -22,12 +22,13 @@ Roles = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class Formula:
-    """A rule on k roles, with all of its minimal flip sets and minimal sufficient sets."""
+    """A rule on k roles, with all of its minimal flip sets and minimal sufficient sets, and the rule in words."""
 
     rule: Rule
     roles: int
     flips: Roles
     sufficient: Roles
+    says: str
 
     @property
     def matters(self) -> tuple[int, ...]:
@@ -48,18 +49,21 @@ PAIRS = ((0, 1), (0, 2), (1, 2))
 SINGLES = ((0,), (1,), (2,))
 FORMULAS = {
     # any two of three; margins 0.3, 0.5, 0.7 and 1.5
-    "additive": Formula(lambda z: z @ WEIGHTS - THRESHOLD, 3, PAIRS, PAIRS),  # 1.2 a + b + 0.8 c > 1.5
-    "and": Formula(_signed(lambda z: z.all(axis=1)), 3, SINGLES, ((0, 1, 2),)),  # a and b and c
-    "or": Formula(_signed(lambda z: z.any(axis=1)), 2, ((0, 1),), ((0,), (1,))),  # a or b
-    "dnf": Formula(  # (a and b) or (c and d)
+    "additive": Formula(lambda z: z @ WEIGHTS - THRESHOLD, 3, PAIRS, PAIRS, "1.2 a + b + 0.8 c > 1.5"),
+    "and": Formula(_signed(lambda z: z.all(axis=1)), 3, SINGLES, ((0, 1, 2),), "a and b and c"),
+    "or": Formula(_signed(lambda z: z.any(axis=1)), 2, ((0, 1),), ((0,), (1,)), "a or b"),
+    "dnf": Formula(
         _signed(lambda z: (z[:, 0] & z[:, 1]) | (z[:, 2] & z[:, 3])),
-        4, ((0, 2), (0, 3), (1, 2), (1, 3)), ((0, 1), (2, 3)),
+        4, ((0, 2), (0, 3), (1, 2), (1, 3)), ((0, 1), (2, 3)), "(a and b) or (c and d)",
     ),
-    # a and not (b and not c): b stands in the way unless c is shown, so not monotone; b is in no minimal set: with
-    # everything kept, c has silenced it
-    "inhibitor": Formula(_signed(lambda z: z[:, 0] & ~(z[:, 1] & ~z[:, 2])), 3, ((0,), (2,)), ((0,),)),
-    # a xor b xor c, not monotone: removing one flips, removing two does not; any one alone is odd, so it is enough
-    "xor": Formula(_signed(lambda z: z.sum(1) % 2 == 1), 3, SINGLES, SINGLES),
+    # b stands in the way unless c is shown, so not monotone; b is in no minimal set: with everything kept, c has
+    # silenced it
+    "inhibitor": Formula(
+        _signed(lambda z: z[:, 0] & ~(z[:, 1] & ~z[:, 2])),
+        3, ((0,), (2,)), ((0,),), "a and not (b and not c)",
+    ),
+    # not monotone: removing one flips, removing two does not; any one alone is odd, so it is enough
+    "xor": Formula(_signed(lambda z: z.sum(1) % 2 == 1), 3, SINGLES, SINGLES, "a xor b xor c"),
 }  # fmt: skip
 
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from workbench.cases import FLOW, Case, Fact, toolchain
+from workbench.cases import Case, Fact, toolchain
+from workbench.kg.paths import FLOW_RELATIONS
 from workbench.logs import decisions
 from workbench.logs.prompt import segments
 from workbench.logs.records import Fault, Record
@@ -60,7 +61,7 @@ def chain_names(record: Record) -> dict[str, str]:
     names = dict[str, str]()
     for number, fact in enumerate(record.facts):
         if fact.triple is None or fact.triple[1] not in ENDS:
-            do = f"use one of {', '.join(FLOW)}, or another --decision"
+            do = f"use one of {', '.join(FLOW_RELATIONS)}, or another --decision"
             raise Fault(f"facts[{number}]", "be a triple of a relation that chains are made of", fact.text, do=do)
         head, relation, tail = fact.triple
         names |= {f"{kind}:{name}": name for kind, name in zip(ENDS[relation], (head, tail), strict=True)}
