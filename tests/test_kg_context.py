@@ -52,32 +52,29 @@ def test_the_cover_alone_answers_the_question(graph: nx.MultiDiGraph, target: st
         assert not small.grounded and small.tokens < one.tokens
 
 
+def add(graph: nx.MultiDiGraph, name: str, takes: tuple[str, ...], gives: tuple[str, ...]) -> None:
+    """A command of a tool of its own, with one port on each side."""
+    command = f"command:{name}"
+    for item in takes:
+        graph.add_edge(item, command, "input_data" if item.startswith("data") else "input", ports=[0])
+    for item in gives:
+        graph.add_edge(command, item, "output_data" if item.startswith("data") else "output", ports=[0])
+    graph.add_edge(command, f"tool:{name}", "command_of")
+    for node in graph:
+        graph.nodes[node].update(type=node.split(":")[0], name=node, companion_ports=[])
+
+
 def test_a_chain_that_its_own_facts_shorten_gives_way_to_another_or_is_not_grounded() -> None:
     """What a makes of the source's data has the format that b takes, as the data itself has."""
     graph = nx.MultiDiGraph()
-    ports = {"a": ("data:raw", "data:cooked", 0), "b": ("data:cooked", "data:eaten", 1)}
-    graph.add_edge("source:s", "format:x", "download_from", ports=[0])
-    graph.add_edge("source:s", "data:raw", "download_from", ports=[0])
-    for name, (taken, made, last) in ports.items():
-        command, out = f"command:{name}", "format:y" if last else "format:x"
-        graph.add_edge("format:x", command, "input", ports=[0])
-        graph.add_edge(taken, command, "input_data", ports=[0])
-        graph.add_edge(command, out, "output", ports=[0])
-        graph.add_edge(command, made, "output_data", ports=[0])
-        graph.add_edge(command, f"tool:{name}", "command_of")
-    for node in graph:
-        graph.nodes[node].update(type=node.split(":")[0], name=node, companion_ports=[])
+    for item in ("format:x", "data:raw"):
+        graph.add_edge("source:s", item, "download_from", ports=[0])
+    add(graph, "a", ("format:x", "data:raw"), ("format:x", "data:cooked"))
+    add(graph, "b", ("format:x", "data:cooked"), ("format:y", "data:eaten"))
     context = Grounding(graph).cover("source:s", "format:y", budget=100)
     assert {fact[0] for fact in context.facts} >= {"command:a", "command:b"} and not context.grounded
-    graph.add_edge("data:raw", "command:c", "input_data", ports=[0])
-    graph.add_edge("format:x", "command:c", "input", ports=[0])
-    graph.add_edge("command:c", "format:z", "output", ports=[0])
-    graph.add_edge("format:z", "command:d", "input", ports=[0])
-    graph.add_edge("command:d", "format:y", "output", ports=[0])
-    for name in "cd":
-        graph.add_edge(f"command:{name}", f"tool:{name}", "command_of")
-    for node in graph:
-        graph.nodes[node].update(type=node.split(":")[0], name=node, companion_ports=[])
+    add(graph, "c", ("data:raw", "format:x"), ("format:z",))
+    add(graph, "d", ("format:z",), ("format:y",))
     context = Grounding(graph).cover("source:s", "format:y", budget=100)
     assert context.grounded and {"command:c", "command:d"} == {f[0] for f in context.facts if f[0][:8] == "command:"}
 
