@@ -1,6 +1,7 @@
 """The examples in docstrings run as they stand, and what a room offers has one."""
 
 import doctest
+import inspect
 from importlib import import_module
 from pathlib import Path
 
@@ -15,3 +16,19 @@ def test_examples_of_docstrings_run_as_they_stand(file: Path) -> None:
     name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
     found = doctest.testmod(import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     assert found.failed == 0
+
+
+ROOMS = "stats cases explain attribution shift game kg kg.importers models pretrain train figures".split()
+WITHOUT: dict[str, str] = {}
+"""Room -> what it offers without an example: what needs a finished run, a training, weights or a registry's files, and
+what another example shows as its result."""
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_what_a_room_offers_has_an_example(room: str) -> None:
+    module = import_module(f"workbench.{room}")
+    offered = {name: getattr(module, name) for name in vars(module) if not name.startswith("_")}
+    own = {name: one for name, one in offered.items() if getattr(one, "__module__", "").startswith(module.__name__)}
+    callables = {name: one for name, one in own.items() if inspect.isfunction(one) or inspect.isclass(one)}
+    lacking = {name for name, one in callables.items() if ">>> " not in (one.__doc__ or "")}
+    assert lacking == set(WITHOUT.get(room, "").split())
