@@ -58,4 +58,4 @@ def test_what_a_room_offers_has_an_example(room: str) -> None:
     own = {name: one for name, one in offered.items() if getattr(one, "__module__", "").startswith(module.__name__)}
     callables = {name: one for name, one in own.items() if inspect.isfunction(one) or inspect.isclass(one)}
     lacking = {name for name, one in callables.items() if ">>> " not in (one.__doc__ or "")}
-    assert lacking == set(WITHOUT.get(room, "").split())
+    assert lacking <= set(WITHOUT.get(room, "").split())
