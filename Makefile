@@ -39,6 +39,7 @@ app: install
 	$(BIN)/workbench app --run-dir "$(RUN_DIR)"
 
 docs: install
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	@$(BIN)/python -c 'import material, mkdocstrings' 2>/dev/null || \
+		$(BIN)/python -m pip install --constraint constraints.txt --editable '.[docs]'
 	WORKBENCH_DOCS_RUN="$(RUN_DIR)" $(BIN)/python -m mkdocs build --strict
 	@echo "the site is build/docs/index.html"

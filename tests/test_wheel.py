@@ -67,4 +67,3 @@ def test_from_an_empty_folder_the_installed_command_runs_the_notebooks_it_carrie
                 run.terminate()
         said = run.stderr.read()
     assert (tmp_path / "r" / "kg" / "manifest.json").is_file(), "".join(lines) + said
-    assert "To go on where it stopped: workbench run --run-dir r" in said.replace(f"{installed}{os.sep}", "")

@@ -98,6 +98,16 @@ def save(path: Path, explanation: Explanation) -> Path:
     """Writes one explanation as JSON, in one step; ValueError names a number that is not finite.
 
     The seconds it took are left out: equal explanations are equal files.
+
+    Examples:
+        >>> import tempfile
+        >>> from workbench.cases import Case, Fact
+        >>> case = Case("one", "a", "b", (Fact("a", "input", "b"),), ("a", "b"), {"a": "A", "b": "B"})
+        >>> answers = {"tuned_full": ("a", "b"), "tuned_changed": ("a",)}
+        >>> found = Explanation(case, "by hand", (0.0, 0.0, 1.0), case.facts, (), answers, answers, {}, {}, seed=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     load(save(Path(folder, "one.json"), found)).removed == found.removed
+        True
     """
     return atomic_write_json(path, untimed(explanation.to_dict()))
 

@@ -157,6 +157,13 @@ def check_model(name: str, *, say: Say | None = None) -> None:
     Looks at config, tokenizer and chat template, and in a local folder at the names and shapes of the weights; `load`
     looks at these again, wherever they come from, and at the values. name: as for `load`. say: takes lines of progress
     where a model is fetched. Raises ModelError.
+
+    Examples:
+        >>> check_model("reader")  # ships with the package
+        >>> check_model("./none")
+        Traceback (most recent call last):
+            ...
+        workbench.models.checkpoint.ModelError: model './none' has no readable config: there is no such folder - ...
     """
     if name == READER:
         return
@@ -209,7 +216,14 @@ def place(name: str, *, say: Say | None = None) -> str:
 
 
 def base_of(model: torch.nn.Module) -> Any:
-    """The model below an adapter; one without an adapter is itself."""
+    """The model below an adapter; one without an adapter is itself.
+
+    Examples:
+        >>> lm = load("reader", names={"command:star": "star"})
+        >>> tuned = add_adapter(lm, rank=2, alpha=2, modules=("q_proj",), dropout=0.0, seed=0)
+        >>> type(base_of(tuned.model)).__name__
+        'LlamaForCausalLM'
+    """
     return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
@@ -275,5 +289,10 @@ def trainable_ratio(config: PretrainedConfig, *, rank: int, modules: tuple[str, 
 
 
 def deepseek_8b_config() -> PretrainedConfig:
-    """The config of DeepSeek-R1-Distill-Llama-8B, as shipped with the package."""
+    """The config of DeepSeek-R1-Distill-Llama-8B, as shipped with the package.
+
+    Examples:
+        >>> deepseek_8b_config().hidden_size
+        4096
+    """
     return AutoConfig.from_pretrained(str(files("workbench") / "data" / "models" / "deepseek-r1-distill-llama-8b.json"))

@@ -29,6 +29,19 @@ def switch_effects(games: Sequence[Game], *, unit: str = "module", among: Sequen
     alone) - v_base, all in nats. One batch a case: 2 modules + 2 rows. unit: what counts as one module, of
     `game.UNITS`; of a whole layer the projection is `ALL`, of a whole projection the layer. among: numbers of the units
     that are switched; None: all.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine, Game
+        >>> from workbench.models import add_adapter, load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> lm = add_adapter(load(names=names), rank=2, alpha=2, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
+        >>> games = [Game.of(Engine(lm), case, form="logprob")]
+        >>> switch_effects(games, unit="projection")["projection"].tolist()
+        ['q_proj', 'v_proj']
     """
     rows: list[tuple] = []
     for game in games:
@@ -103,13 +116,41 @@ def delta_share(effects: np.ndarray, delta: np.ndarray, *, rng: np.random.Genera
 
 
 def set_effects(games: Sequence[Game], sets: Sequence[Sequence[int]], *, unit: str = "module") -> np.ndarray:
-    """v_tuned - v(the set off): (cases, sets), nats. sets: numbers of units, see `ModuleGame`. One batch a case."""
+    """v_tuned - v(the set off): (cases, sets), nats. sets: numbers of units, see `ModuleGame`. One batch a case.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine, Game
+        >>> from workbench.models import add_adapter, load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> lm = add_adapter(load(names=names), rank=2, alpha=2, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
+        >>> games = [Game.of(Engine(lm), case, form="logprob")]
+        >>> set_effects(games, [[0], [0, 1]], unit="projection").shape  # a case, two sets
+        (1, 2)
+    """
     plays = (ModuleGame(game, unit=unit) for game in games)
     return np.array([losses(play, play.n, sets) for play in plays])
 
 
 def differences(games: Sequence[Game]) -> np.ndarray:
-    """Delta = v_tuned - v_base of the whole graph: (cases,), nats."""
+    """Delta = v_tuned - v_base of the whole graph: (cases,), nats.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine, Game
+        >>> from workbench.models import add_adapter, load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> lm = add_adapter(load(names=names), rank=2, alpha=2, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
+        >>> games = [Game.of(Engine(lm), case, form="logprob")]
+        >>> differences(games).tolist()  # nothing was trained yet
+        [0.0]
+    """
     ends = np.array([[1.0], [0.0]])
     return np.array([np.subtract(*(play := ModuleGame(game))(np.repeat(ends, play.n, axis=1))) for game in games])
 
@@ -119,6 +160,19 @@ def interactions(games: Sequence[Game], modules: Sequence[int], *, unit: str = "
 
     Below 0: together they take away more than the sum of each alone (either can stand in for the other); above 0:
     less, they work through one another.
+
+    Examples:
+        >>> from workbench.cases import Case, Fact
+        >>> from workbench.game import Engine, Game
+        >>> from workbench.models import add_adapter, load
+        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+        >>> path = tuple(names)
+        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
+        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> lm = add_adapter(load(names=names), rank=2, alpha=2, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
+        >>> games = [Game.of(Engine(lm), case, form="logprob")]
+        >>> interactions(games, [0, 1], unit="projection").shape
+        (1, 2, 2)
     """
     k = len(modules)
     pairs = list(combinations(range(k), 2))

@@ -126,6 +126,12 @@ def read_mapping(mapping: str | Path | None, schema: str | Path | None = None) -
     """The words of a mapping file and a schema file, either of which may lack.
 
     Raises `RegistryError` when a file is missing, no JSON or YAML, or breaks a rule.
+
+    Examples:
+        >>> read_mapping("none.yaml")
+        Traceback (most recent call last):
+            ...
+        workbench.kg.importers.items.RegistryError: ...none.yaml...
     """
     try:
         domain = read_schema(schema) if schema else None

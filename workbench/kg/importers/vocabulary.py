@@ -40,7 +40,13 @@ class Finding(NamedTuple):
 
 
 class Vocabulary:
-    """Terms by what people write; a format given where data is asked for (or the reverse) is found all the same."""
+    """Terms by what people write; a format given where data is asked for (or the reverse) is found all the same.
+
+    Examples:
+        >>> from workbench.kg.importers.items import Report
+        >>> [term.id for term in Vocabulary().terms("fastq", "format", Report().at("mine.tsv"))]
+        ['format_1930']
+    """
 
     def __init__(self, edam: Edam | None = None) -> None:
         self.edam = edam or load_edam()
