@@ -5,11 +5,12 @@ from types import ModuleType
 
 from workbench.figures.core import Figure
 
-__all__ = ["Figure", "attribution", "explain", "objective"]
+__all__ = ["Figure"]
+_PARTS = ("attribution", "explain", "objective")
 
 
 def __getattr__(name: str) -> ModuleType:
     """The parts of the third notebook, imported when they are first asked for."""
-    if name not in __all__:
+    if name not in _PARTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return import_module(f"{__name__}.{name}")

@@ -42,6 +42,9 @@ def checker(run_dir: str | os.PathLike[str]) -> Callable[[str, Any], Verdict]:
     """`check("3.2", answer)` on what a run has left; stages that it needs must be finished. KeyError: no such exercise.
 
     Answers are numbers, ids, or lists of them, in whatever order; of several right ones each is taken.
+
+    >>> checker("no/such/run")("3.1", [4]).right is None  # nothing to tell it by
+    True
     """
 
     def check(number: str, answer: Any) -> Verdict:

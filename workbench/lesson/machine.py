@@ -20,7 +20,11 @@ NEEDED = 2.0  # GB that the reader's notebooks take at most, beside the browser
 
 
 def environment(run_dir: str | os.PathLike[str]) -> pd.DataFrame:
-    """One row a thing, with `state` and `to do`, empty where nothing is to be done. No model is loaded."""
+    """One row a thing, with `state` and `to do`, empty where nothing is to be done. No model is loaded.
+
+    >>> environment("no/such/run").loc["run: 01_build_kg", "state"]
+    'not made yet'
+    """
     here, free = machine(), psutil.virtual_memory().available / 1e9
     close = "" if free >= NEEDED else f"close other programs: {NEEDED:g} GB should be free"
     rows = [

@@ -44,6 +44,9 @@ def chain_map(here: str, run_dir: str | os.PathLike[str] | None = None) -> Drawn
     """The four parts in a row with the one of stage `here` lit. run_dir: what it has finished is ticked.
 
     KeyError: no stage has this name.
+
+    >>> chain_map("shift").alt
+    'The chain graph → tuning → explanation → weights. This notebook is weights: where that sits.'
     """
     said = PARTS[here]
     done = {stage for stage in PARTS if run_dir is not None and (stage_folder(run_dir, stage) / MANIFEST).is_file()}

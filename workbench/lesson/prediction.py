@@ -29,6 +29,7 @@ from workbench.panel.parts import Access, Held, Prompt, named
 from workbench.panel.view import options
 
 READER, ALONE, PROOF = "you", "leave one out", "certificate"
+COLUMNS = ["cases", "facts", "turns it", "minimal", "found"]
 HINT = "Untick the facts without which, you think, the tuned model's answer changes. Then press Score."
 
 
@@ -104,7 +105,7 @@ class Prediction:
         for who, some in sets.items():
             self.rows[who, self.case.id] = self._row(known, some)
         said = self._said(by, self.rows[by, self.case.id], known)
-        self.said.value = f"<p>{escape(said)}</p>{self.table.round(2).to_html(border=0)}"
+        self.said.value = f"<p>{escape(said)}</p>{self.table.round(2).to_html(border=0, na_rep='–')}"
         return said
 
     @property
@@ -113,7 +114,7 @@ class Prediction:
         answer and was minimal, and of the facts that turn it alone the mean share found."""
         rows = pd.DataFrame([{"by": by, **row} for (by, _), row in self.rows.items()])
         if rows.empty:
-            return pd.DataFrame(columns=["cases", "facts", "turns it", "minimal", "found"])
+            return pd.DataFrame(columns=COLUMNS)
         return (
             rows.groupby("by", sort=False)
             .mean()
@@ -146,10 +147,10 @@ class Prediction:
     def _said(by: str, row: dict[str, float], known: Known) -> str:
         back = "none can be put back" if row["minimal"] else "some can be put back and it still turns"
         became = f"turns, and {back}" if row["turns it"] else "stays"
-        found = f", of which {row['found']:.0%} are marked" if known.alone else ""
+        single = f"{len(known.alone)}, of which {row['found']:.0%} are marked" if known.alone else "none"
         return (
             f"{by}: {count(int(row['facts']), 'fact')} marked. Without them the tuned model's answer {became}. "
-            f"By itself it turns without any one of {count(len(known.alone), 'fact')}{found}. "
+            f"Facts that turn it alone: {single}. "
             f"The smallest certified set has {count(len(known.certified), 'member')}."
         )
 

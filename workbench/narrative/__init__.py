@@ -7,11 +7,11 @@ and over cases; `tried`: what a person took out, and doses and switches set by h
 from importlib import import_module
 from types import ModuleType
 
-__all__ = ["explained", "shifted", "tried"]
+_PARTS = ("explained", "shifted", "tried")
 
 
 def __getattr__(name: str) -> ModuleType:
     """Each part is imported when it is first asked for: some stand on torch."""
-    if name not in __all__:
+    if name not in _PARTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return import_module(f"{__name__}.{name}")
