@@ -57,9 +57,9 @@ def _command(page: Path, options: argparse.Namespace) -> list[str]:
         "VoilaConfiguration.allow_theme_override": "NO",
         "VoilaConfiguration.theme": "dark" if options.dark else "light",
         "VoilaConfiguration.strip_sources": True,
+        "VoilaConfiguration.file_allowlist": "a^",  # matches no file; `[]` is deprecated there
     }
     given = [f"--{name}={value}" for name, value in settings.items()]
-    given += ["--VoilaConfiguration.file_allowlist", "(?!)"]  # no file: `=[]` is deprecated there
     quiet = ["--no-browser"] if options.no_browser else []
     return [
         sys.executable,
