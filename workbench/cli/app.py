@@ -57,7 +57,7 @@ def _command(page: Path, options: argparse.Namespace) -> list[str]:
         "VoilaConfiguration.allow_theme_override": "NO",
         "VoilaConfiguration.theme": "dark" if options.dark else "light",
         "VoilaConfiguration.strip_sources": True,
-        "VoilaConfiguration.file_allowlist": "(?!)",  # matches no file; an empty list cannot be given on a command line
+        "VoilaConfiguration.file_allowlist": "a^",  # matches no file; `[]` is deprecated there
     }
     given = [f"--{name}={value}" for name, value in settings.items()]
     quiet = ["--no-browser"] if options.no_browser else []
