@@ -1,5 +1,6 @@
 """Prompts: one line a fact, known spans, names that stay data, answers that come back as node ids."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from transformers import AddedToken, AutoModelForCausalLM, AutoTokenizer
 
 from workbench import models
 from workbench.cases import Fact
+from workbench.explain.counterfactual import without
 from workbench.game import Engine
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, encode, encode_answer, text
 from workbench.models.reader import EOS, FIRST_ENTITY, POOL, RESERVED, build_tokenizer, reader_word
@@ -68,6 +70,22 @@ def test_a_hostile_answer_is_parsed_back(tmp_path):
     for template, tokenizer in templates(tmp_path):
         said = tokenizer.decode(encode_answer(case, case.path, template, tokenizer)[:-1])
         assert template.parse(case, said, ids) == case.path
+
+
+def test_behind_the_first_line_nothing_is_named_so_that_writing_ends_there(tmp_path):
+    lm, case = models.load(str(save_tiny(tmp_path / "llama", "llama")), names=NAMES, four_bit=False), chain_case()
+    parse, over = lm.template.parse, lm.template.over
+    parts = ["\n", " ", "SRA", " -> archive", " -> fetch", "prose"]
+    texts = ["".join(some) for n in range(5) for some in itertools.product(parts, repeat=n)]
+    assert any(map(over, texts)) and not over("\n SRA -> archive") and over("\nSRA -> archive\n")
+    for said in filter(over, texts):
+        assert len({parse(case, said + tail, lm.ids) for tail in ("", " -> fetch", "\nSRA -> archive")}) == 1, said
+    engine = Engine(lm)
+    cases = [without(case, [fact]) for fact in case.facts]
+    whole = engine.text(engine.generate([engine.prompt(one) for one in cases], max_new_tokens=60))
+    written = engine.written(cases, max_new_tokens=60)
+    assert all(said.startswith(start) for said, start in zip(whole, written, strict=True))
+    assert engine.parsed(cases, whole) == engine.parsed(cases, written)
 
 
 def test_a_reasoning_models_thoughts_do_not_count(tmp_path):

@@ -13,8 +13,11 @@ from workbench.figures.core import Figure, Tip, house_style, short
 from workbench.figures.forest import cases, forest
 from workbench.figures.palette import GREY
 from workbench.figures.panels import cells, label, legend, line, row
-from workbench.shift.carried import gain_shares
+from workbench.shift.carried import MEMORY, READING, gain_shares
 from workbench.shift.switches import ALL
+
+FEW_TICKS = 9  # of the columns of three maps side by side
+SHARED = ("column_overlap", "column_null")
 
 
 @house_style()
@@ -85,30 +88,26 @@ def adapter_maps(sides: pd.DataFrame, gains: pd.DataFrame) -> Figure:
     sides: rows of `workbench.shift.compare`; gains: rows of `workbench.shift.carried` with the column `adapter`.
     """
     title = "Two adapters of one base, module by module"
-    names = list(dict.fromkeys(gains["adapter"]))
-    heads = [
-        "directions written into\nthat both share",
-        *(f"{name}: share of memory's gain\nless of reading's" for name in names),
-    ]
-    still, panels = row(heads, title=title, height=1.7 + 0.3 * sides["projection"].nunique())
-    said = [
-        f"{m}\noverlap {o:.2f}, chance {c:.2f}" for m, o, c in sides[["module", "column_overlap", "column_null"]].values
-    ]
-    tips = module_map(panels[0], sides.assign(value=sides["column_overlap"], said=said), top=1.0)
-    parts = {}
-    for name, rows in gains.groupby("adapter", sort=False):
+    said = [f"{m}\noverlap {o:.2f}, chance {c:.2f}" for m, o, c in sides[["module", *SHARED]].to_numpy()]
+    maps = [sides.assign(value=sides[SHARED[0]], said=said)]
+    for _, rows in gains.groupby("adapter", sort=False):
         shares = gain_shares(rows, by=["module", "layer", "projection"]).reset_index()
-        parts[name] = shares.assign(value=shares["memory"] - shares["reading"])
-    top = max(float(one["value"].abs().max()) for one in parts.values()) or 1.0
-    for axes, one in zip(panels[1:], parts.values(), strict=True):
-        said = [f"{m}\nmemory {a:.3f}, reading {b:.3f}" for m, a, b in one[["module", "memory", "reading"]].values]
-        tips += module_map(axes, one.assign(said=said), top=top)
-    told = [
-        f"{name}: most towards memory {_place(one.loc[one['value'].idxmax(), 'module'])}" for name, one in parts.items()
+        said = [f"{m}\nmemory {a:.3f}, reading {b:.3f}" for m, a, b in shares[["module", MEMORY, READING]].to_numpy()]
+        maps.append(shares.assign(value=shares[MEMORY] - shares[READING], said=said))
+    top = max(float(one["value"].abs().max()) for one in maps[1:]) or 1.0
+    names = list(dict.fromkeys(gains["adapter"]))
+    heads = [f"{name}: share of memory's gain\nless reading's, −{top:.2f} to {top:.2f}" for name in names]
+    height = 1.7 + 0.3 * sides["projection"].nunique()
+    still, panels = row(["directions written into that\nboth share, 0 to 1", *heads], title=title, height=height)
+    tips: list[Tip] = []
+    for axes, one, highest in zip(panels, maps, (1.0, top, top), strict=True):
+        tips += module_map(axes, one, top=highest)
+        axes.set_xticks(axes.get_xticks()[:: 3 if len(axes.get_xticks()) > FEW_TICKS else 1])
+    most = [
+        f"{name} {_place(one.loc[one['value'].idxmax(), 'module'])}" for name, one in zip(names, maps[1:], strict=True)
     ]
-    return Figure(
-        still, f"{title}; overlap {sides['column_overlap'].median():.2f} in the median; {'; '.join(told)}.", tips
-    )
+    alt = f"{title}; overlap {sides[SHARED[0]].median():.2f} in the median; most towards memory: {', '.join(most)}."
+    return Figure(still, alt, tips)
 
 
 @house_style()

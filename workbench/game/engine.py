@@ -207,9 +207,12 @@ class Engine:
     def written(
         self, cases: Sequence[Case], *, keeps: Sequence[np.ndarray | None] | None = None, adapter: bool = True, **how
     ) -> list[str]:
-        """What the model writes greedily: answers as text, with the thought of a model that reasons first."""
+        """What the model writes greedily: answers as text, with the thought of a model that reasons first, up to where
+        nothing more can be named."""
         prompts = [self.prompt(c, k) for c, k in zip(cases, keeps or [None] * len(cases), strict=True)]
-        return self.text(self.generate(prompts, drafts=self._guesses(cases), adapter=adapter, **how))
+        over = self.lm.template.over
+        how |= {"drafts": self._guesses(cases), "enough": lambda i, tokens: over(self.text([tokens])[0])}
+        return self.text(self.generate(prompts, adapter=adapter, **how))
 
     def text(self, answers: Iterable[Sequence[int]]) -> list[str]:
         """Token ids of answers as text."""

@@ -57,6 +57,9 @@ class Template(Protocol):
     def settled(self, text: str) -> str:
         """What of an answer that is still being written names the same nodes however it goes on."""
 
+    def over(self, text: str) -> bool:
+        """Whether whatever is written behind this text, it names the same nodes."""
+
     def thought(self, text: str) -> str:
         """What a model that reasons first wrote before its answer; empty for others."""
 
@@ -106,6 +109,10 @@ class ReaderTemplate:
         """See `Template`: all of it, a token is a word."""
         return text
 
+    def over(self, text: str) -> bool:
+        """See `Template`."""
+        return False
+
     def thought(self, text: str) -> str:
         """See `Template`."""
         return ""
@@ -136,6 +143,7 @@ class ChatTemplate:
         else a thought that its chat template opens is closed in the prompt. Raises ModelError: its chat template cannot
         be used (`chat.frame`)."""
         self.opening, self.closing = frame(tokenizer, name, thought=thought)
+        self.reasons = "</think>" in tokenizer.get_vocab()
         self.lead = (CLOSED if opens_thought(self.closing) else f"<think>{CLOSED}") if thought else ""
 
     def segments(self, case: Case) -> list[Segment]:
@@ -173,6 +181,10 @@ class ChatTemplate:
     def settled(self, text: str) -> str:
         """See `Template`: what stands before the last arrow; a name may be the start of a longer one."""
         return text[: max(text.rfind("->"), text.rfind("→"), 0)]
+
+    def over(self, text: str) -> bool:
+        """See `Template`: the first line is complete, and the model has no mark that could make a thought of it."""
+        return not self.reasons and "\n" in text.lstrip()
 
     def thought(self, text: str) -> str:
         """See `Template`."""
