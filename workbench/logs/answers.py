@@ -41,7 +41,10 @@ class Speaker(Protocol):
     """What answers. key: tells its answers from those of any other model and setting."""
 
     key: str
-    ledger: Ledger
+
+    @property
+    def ledger(self) -> Ledger:
+        """What it has spent."""
 
     def say(self, asked: Asked, keeps: np.ndarray, expected: Said | None) -> list[Said]:
         """Answers to a record without the facts whose keep (m, facts) is False. expected: what most will be."""
@@ -125,7 +128,8 @@ class Answers:
         found = dict(zip(keys, self.speaker.say(self.asked, masks, expected), strict=True))
         if self.file:
             with open_itself(self.file, "a") as file:
-                file.writelines(json.dumps([key, *one]) + "\n" for key, one in found.items())
+                # on a line of its own, whatever a stop has left of the last one
+                file.writelines("\n" + json.dumps([key, *one]) + "\n" for key, one in found.items())
         self.known |= found
 
     @property

@@ -78,7 +78,7 @@ def explain_log(
     whole("max_new_tokens", max_new_tokens, least=1)
     if decision != CHAIN:
         maker(decision.partition(":")[0])
-    inputs = {"log": Path(log)} | _inputs(source, against, endpoint)
+    inputs = {"log": Path(log), **_inputs(source, against, endpoint)}
     if endpoint and (decision == CHAIN or adapter is not None):
         what = "adapter" if adapter is not None else "decision `chain`"
         raise ValueError(f"a served model takes no {what}; leave it out, or give no --endpoint")
@@ -92,6 +92,7 @@ def explain_log(
     with run_lock(folder, option="--out"):
         if (kept := _finished(folder, config, inputs)) is not None:
             return kept
+        who: tuple[Sequence[Turn], Mapping[str, Local | Served]]
         if endpoint:
             who = served(endpoint, model, against, longest=max_new_tokens, requests=requests, tokens=tokens)
         else:
@@ -103,7 +104,7 @@ def explain_log(
         return _written(folder, work, inputs, account=account, ledger=ledger, device=device)
 
 
-def _inputs(source: Source, against: str | None, endpoint: str | None) -> dict[str, str | Path]:
+def _inputs(source: Source, against: str | None, endpoint: str | None) -> Mapping[str, str | Path]:
     """What the answers are made of, for the manifest."""
     if endpoint:
         return {"model": f"{source.model} at {endpoint}"} | ({"against": f"{against} at {endpoint}"} if against else {})
@@ -223,7 +224,7 @@ class _Work:
 
 
 def _written(
-    folder: Path, work: _Work, inputs: Mapping[str, Any], *, account: Mapping[str, Any], ledger: Ledger, device: str
+    folder: Path, work: _Work, inputs: Mapping[str, Any], *, account: dict[str, Any], ledger: Ledger, device: str
 ) -> Explained:
     """The finished stage."""
     if work.config["redact"]:
