@@ -80,7 +80,7 @@ def _rendered(order: str) -> tuple[str, str]:
     return apart(RENDER, order)
 
 
-def apart(program: str, order: str, *, seconds: int = SECONDS) -> tuple[str, str]:
+def apart(program: str, order: str, *, seconds: int | None = None) -> tuple[str, str]:
     """(text, fault) of a program run in a process of its own. order: JSON, read from stdin, of which the first two
     items limit its seconds and bytes: the program sets these, and writes an object with `text` or `error`."""
     try:
@@ -92,6 +92,6 @@ def apart(program: str, order: str, *, seconds: int = SECONDS) -> tuple[str, str
     if done.returncode > 0:
         return "", f"it cannot be tried: {(done.stderr.splitlines() or [''])[-1][:200]}"
     if done.returncode < 0:  # ended by its limits
-        return "", f"it needs more than {seconds} s or {MEMORY >> 30} GiB"
+        return "", f"it needs more than {seconds or SECONDS} s or {MEMORY >> 30} GiB"
     said: Mapping[str, str] = json.loads(done.stdout)
     return said.get("text", ""), said.get("error", "")
