@@ -23,14 +23,14 @@ WITHOUT = {
     "stats": "Interval MedianInterval PairedDifference Proportion",
     "cases": "iter_cases load_cases",
     "explain": (
-        "Change ChangedSets ElementSet Explanation LoopDivergence OtherOrders Sample Session Term against "
-        "by_case certified_change learn_masks load other_orders records verified_changes"
+        "Change ChangedSets ElementSet Explanation LoopDivergence OtherOrders Sample Session Term against answered "
+        "by_case certified_change hanging learn_masks load other_orders proved_set records second_case verified_changes"
     ),
     "attribution": "CfSearch LimaWeights Oracle cf_search",
     "shift": (
         "Intruders Measurement SmallestPart agreement_tests base_shares base_weights by_element by_entity "
-        "by_group causal_check checkpoints compare contests deletions dose_path drift element_layers exact_at "
-        "growth intruder_dimensions kept_accuracy looked_into masks_by_case module_saliency saliency_shift "
+        "by_group carried causal_check checkpoints compare contests deletions dose_path drift element_layers exact_at "
+        "gain_shares growth intruder_dimensions kept_accuracy looked_into masks_by_case module_saliency saliency_shift "
         "save_adapter separation smallest_part switch_shares to_singular_parts token_shift with_measures"
     ),
     "game": "Adapted",

@@ -22,6 +22,9 @@ class NoChat:
     chat_template = None
     bos_token = "<s>"
 
+    def get_vocab(self) -> dict[str, int]:
+        return {self.bos_token: 0}
+
 
 TEMPLATES: list[Template] = [ReaderTemplate(), ChatTemplate(NoChat())]  # type: ignore[arg-type]
 

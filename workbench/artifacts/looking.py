@@ -66,7 +66,9 @@ def read_or_make(run_dir: str | os.PathLike[str], stage: str, values: Mapping[st
 
 def recorded_parameters(run_dir: str | os.PathLike[str], stage: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """With which parameters a stage was made, by its manifest, or else by the executed copy; none where none say so."""
-    return manifest.get("parameters") or read_origin(Path(run_dir), STAGES[stage]).get("parameters", {})
+    notebook = STAGES.get(stage)  # a log is explained without one
+    origin = read_origin(Path(run_dir), notebook) if notebook else {}
+    return manifest.get("parameters") or origin.get("parameters", {})
 
 
 def _declared(stage: str, values: Mapping[str, Any]) -> dict[str, Any]:

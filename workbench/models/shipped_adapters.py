@@ -35,7 +35,12 @@ def shipped(name: str) -> Path:
 
 
 def shipped_for(model: str) -> dict[str, Path]:
-    """Name -> folder of the adapters of the package whose base is the model of this name."""
+    """Name -> folder of the adapters of the package whose base is the model of this name.
+
+    Examples:
+        >>> sorted(shipped_for("smollm2")), shipped_for("reader")
+        (['narrow', 'whole'], {})
+    """
     return {name: shipped(name) for name in ADAPTERS if card(shipped(name))["base"]["name"] == model}
 
 
