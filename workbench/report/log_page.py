@@ -17,7 +17,6 @@ HANGS = {
 }  # fmt: skip
 STATE_WORDS = dict(zip(STATES, ("explained", "unreadable", "refused", "failed"), strict=True))
 ROLE_KINDS = dict(zip(ROLES, ("tuned", "both", "base"), strict=True))
-MOST_UNUSED = 12  # facts listed on the first screen
 
 
 def first(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,6 +136,6 @@ def _marked(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def unused(folder: Path) -> list[str]:
-    """Facts that are in no set though they were shown most often, with how often."""
+    """Facts that are in no set, with how often they were shown; the most often shown first."""
     never = [(shown, text) for text, (shown, hits) in fact_uses(list(stored(folder))).items() if not hits]
-    return [f"{text} ({shown:,})" for shown, text in sorted(never, key=lambda one: (-one[0], one[1]))[:MOST_UNUSED]]
+    return [f"{text} ({shown:,})" for shown, text in sorted(never, key=lambda one: (-one[0], one[1]))]
