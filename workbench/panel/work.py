@@ -17,7 +17,6 @@ from IPython import get_ipython
 
 T = TypeVar("T")
 QUIET = 0.1  # seconds without a change before a slider's is shown
-OFTEN = 0.15  # seconds between two lines of progress
 
 
 class Cancelled(Exception):
