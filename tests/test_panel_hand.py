@@ -188,6 +188,18 @@ def test_a_state_of_elsewhere_is_refused_whole() -> None:
     assert isinstance(StateError("x"), ValueError)
 
 
+def test_a_state_that_is_pasted_while_answers_come_stays_until_it_is_applied() -> None:
+    one, other = panel(), panel()
+    one.take_out([one.case.elements[0]])
+    one.view.saved.value = pasted = other.state.to_json()
+    one.take_out([one.case.elements[1]])
+    assert one.view.saved.value == pasted != one.state.to_json()
+    one.view.apply.click()
+    assert one.state == other.state and one.view.saved.value == pasted
+    one.take_out([one.case.elements[1]])
+    assert one.view.saved.value == one.state.to_json() != pasted
+
+
 def test_a_typed_question_is_a_case_whose_answer_is_a_shortest_chain() -> None:
     some = asker()
     by_name = some.case("NCBI Sequence Read Archive", "SAM")

@@ -90,8 +90,11 @@ class Controls:
 
     def apply(self) -> None:
         """Takes over the state in the text field."""
-        self.panel.state = State.from_json(self.panel.view.saved.value)
-        self.panel.view.say("the state was taken over", beside=self.panel.view.applied)
+        view = self.panel.view
+        given = State.from_json(view.saved.value)
+        view.told = view.saved.value
+        self.panel.state = given
+        view.say("the state was taken over", beside=view.applied)
 
     def export(self) -> None:
         """Files in the panel's folder, where it has one, and links that hold them."""

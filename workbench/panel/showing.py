@@ -240,5 +240,8 @@ class Shown:
 
     def _settings(self) -> None:
         state, view = self.chosen, self.view
-        view.cell.value, view.saved.value = state.cell(), state.to_json()
+        view.cell.value, told = state.cell(), state.to_json()
+        if view.saved.value in ("", view.told):  # what is pasted while answers come stays until it is applied
+            view.saved.value = told
+            view.told = told
         view.command.value = state.command("RUN_DIR" if self.folder is None else self.folder.parent.parent)

@@ -77,6 +77,7 @@ class MaskView:
         self.cell, self.command, self.saved = (
             widgets.Textarea(layout={"width": "100%", "height": h}) for h in ("16em", "7em", "12em")
         )
+        self.told = ""  # the state that was last written above: what differs was pasted by somebody
         self.apply = _button("Apply", "take over the state that stands above")
         self.export = _button("Export", "picture, table and state as files of one name")
         self.graph, self.prompt = Held(lambda: Graph(on_toggle)), Held(lambda: Prompt(on_toggle))
