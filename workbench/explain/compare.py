@@ -32,14 +32,11 @@ def explain(
     ValueError: an unknown method, no cases, a case without facts, or two cases with one id.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> (found,) = explain(Engine(load(names=names)), [case], "certified")
+        >>> case = example_case()
+        >>> (found,) = explain(Engine(load(names=case.names)), [case], "certified")
         >>> len(found.removed), found.flipped
         (1, True)
     """

@@ -33,12 +33,9 @@ class TextDivergence:
     hard masks this is scikit-learn's TfidfVectorizer with its defaults.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.models.prompts import ReaderTemplate
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> case = example_case()
         >>> differs = TextDivergence([case], ReaderTemplate())
         >>> round(float(differs(torch.ones(1, 3))), 6)  # nothing taken out, nothing changed
         0.0

@@ -105,12 +105,9 @@ def paper_masks(
     see `learn_masks`.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.models.prompts import ReaderTemplate
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> case = example_case()
         >>> (masks,) = paper_masks([case], Weights(), template=ReaderTemplate(), steps=5)
         >>> masks.elements.shape, len(masks.history)
         ((7,), 5)
@@ -134,14 +131,11 @@ def loop_masks(
     `learn_masks`, before the model is asked.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> (masks,) = loop_masks(Engine(load(names=names)), [case], Weights(), steps=2)
+        >>> case = example_case()
+        >>> (masks,) = loop_masks(Engine(load(names=case.names)), [case], Weights(), steps=2)
         >>> bool(((masks.elements > 0) & (masks.elements < 1)).all())
         True
     """

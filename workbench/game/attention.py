@@ -28,14 +28,11 @@ def attention_received(
     answers: token ids per case (teacher-forced); None: those of the model's own greedy answer.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> (received,) = attention_received(Engine(load(names=names)), [case])
+        >>> case = example_case()
+        >>> (received,) = attention_received(Engine(load(names=case.names)), [case])
         >>> received.shape, bool(0 < received.sum() <= 1)
         ((3,), True)
     """
@@ -55,14 +52,11 @@ def attention_measures(
     ValueError: a way that does not exist.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> sorted(attention_measures(Engine(load(names=names)), [case]))
+        >>> case = example_case()
+        >>> sorted(attention_measures(Engine(load(names=case.names)), [case]))
         ['mean', 'rollout']
     """
     unknown = [way for way in ways if way not in WAYS]
@@ -140,14 +134,11 @@ def eager_attention(engine: Engine) -> Iterator[None]:
     """Runs its block with the attention that can return its weights; the model's own setting comes back afterwards.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> engine = Engine(load(names=names))
+        >>> case = example_case()
+        >>> engine = Engine(load(names=case.names))
         >>> with eager_attention(engine):
         ...     engine.lm.model.config._attn_implementation
         'eager'

@@ -45,13 +45,10 @@ class Game:
     span or dose.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> game = Game.of(Engine(load(names=names)), case, form="logprob")
+        >>> case = example_case()
+        >>> game = Game.of(Engine(load(names=case.names)), case, form="logprob")
         >>> keep = np.array([[True] * 7, [True] * 6 + [False]])  # all, and without the last fact
         >>> whole, less = game(keep)
         >>> bool(whole > less)

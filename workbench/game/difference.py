@@ -16,14 +16,11 @@ class Difference:
     """Delta(S) = v_tuned(S) - v_base(S): one answer, the same masks, one quantised base, the adapter on and off.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
+        >>> case = example_case()
         >>> from workbench.game import Engine, Game
-        >>> untuned = Game.of(Engine(load(names=names)), case, form="logprob")
+        >>> untuned = Game.of(Engine(load(names=case.names)), case, form="logprob")
         >>> Difference(untuned)(np.ones((1, 7), bool)).tolist()  # without an adapter nothing changed
         [0.0]
     """

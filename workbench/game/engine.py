@@ -36,13 +36,10 @@ class Engine:
     """Batched passes of one language model. batch_tokens: the most tokens, padding included, in one pass.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> engine = Engine(load(names=names))
+        >>> case = example_case()
+        >>> engine = Engine(load(names=case.names))
         >>> ids = engine.answer_ids(case, case.path)
         >>> (logprobs,) = engine.logprobs([engine.prompt(case)], [ids])  # nats a token
         >>> len(logprobs) == len(ids)

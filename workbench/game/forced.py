@@ -68,14 +68,11 @@ class ForcedChoice:
     Make it with `of`.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> choice = ForcedChoice.of(Game.of(Engine(load(names=names)), case, form="decision"))
+        >>> case = example_case()
+        >>> choice = ForcedChoice.of(Game.of(Engine(load(names=case.names)), case, form="decision"))
         >>> choice(np.ones((1, 7), bool)).tolist()  # the facts allow one toolchain alone
         [inf]
     """
@@ -144,14 +141,11 @@ def own_decisions(games: Sequence[Game]) -> list[Game] | list[ForcedChoice]:
     no toolchain that could change: it is asked for its forced choice. games: of that model; their answers are not used.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> game = Game.of(Engine(load(names=names)), case, form="decision")
+        >>> case = example_case()
+        >>> game = Game.of(Engine(load(names=case.names)), case, form="decision")
         >>> [type(one).__name__ for one in own_decisions([game])]  # it writes a chain
         ['Game']
     """

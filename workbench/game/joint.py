@@ -17,14 +17,11 @@ def values_together(games: Sequence[Game], keeps: Sequence[np.ndarray]) -> list[
     others, and those whose rows go on from keys and values that are kept, are asked one by one.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> game = Game.of(Engine(load(names=names)), case, form="decision")
+        >>> case = example_case()
+        >>> game = Game.of(Engine(load(names=case.names)), case, form="decision")
         >>> keeps = [np.ones((1, 7), bool), np.zeros((1, 7), bool)]
         >>> together = values_together([game, game], keeps)
         >>> [bool((game(keep) > 0) == (values > 0)) for keep, values in zip(keeps, together)]

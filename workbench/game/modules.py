@@ -24,15 +24,8 @@ class ModuleGame:
     is. ValueError: another unit; the base's game; no adapter.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
-        >>> from workbench.game import Engine
-        >>> from workbench.models import add_adapter, load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> lm = add_adapter(load(names=names), rank=2, alpha=2, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-        >>> game = ModuleGame(Game.of(Engine(lm), case, form="logprob"), unit="projection")
+        >>> from workbench.game.example_game import example_game
+        >>> game = ModuleGame(example_game(), unit="projection")
         >>> game.names, len(set(game(np.array([[1.0, 0.0], [0.0, 1.0]])).tolist()))  # untrained, either way the same
         (('q_proj', 'v_proj'), 1)
     """

@@ -26,14 +26,11 @@ class SharedPrefix:
     for all of them.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> engine = Engine(load(names=names))
+        >>> case = example_case()
+        >>> engine = Engine(load(names=case.names))
         >>> whole, less = (engine.prompt(case, np.array(keep)) for keep in ([True] * 3, [True, True, False]))
         >>> SharedPrefix(engine, whole).shared(less) > 0  # tokens that need not be read again
         True

@@ -58,15 +58,8 @@ def dose_values(games: Iterable[Game], *, grid: Sequence[float] = GRID) -> pd.Da
     One pass a case and dose. ValueError: a dose that is not finite, or a base's game.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
-        >>> from workbench.game import Engine, Game
-        >>> from workbench.models import add_adapter, load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> lm = add_adapter(load(names=names), rank=2, alpha=2, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-        >>> games = [Game.of(Engine(lm), case, form="logprob")]
+        >>> from workbench.game.example_game import example_game
+        >>> games = [example_game()]
         >>> dose_values(games, grid=(0.0, 1.0))["dose"].tolist()
         [0.0, 1.0]
     """
@@ -85,15 +78,8 @@ def dose_effects(games: Iterable[Game], *, grid: Sequence[float] = GRID) -> pd.D
     effect in nats. One batch a case: len(grid) (n + 1) rows, fewer where masks show the same facts.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
-        >>> from workbench.game import Engine, Game
-        >>> from workbench.models import add_adapter, load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> lm = add_adapter(load(names=names), rank=2, alpha=2, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-        >>> games = [Game.of(Engine(lm), case, form="logprob")]
+        >>> from workbench.game.example_game import example_game
+        >>> games = [example_game()]
         >>> len(dose_effects(games, grid=(1.0,)))  # a row an element
         7
     """

@@ -60,15 +60,8 @@ def factors_of(module: Adapted) -> Factors:
     """The factors of a loaded module, as `read_factors` gives those of a folder.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
-        >>> from workbench.game import Engine, Game
-        >>> from workbench.models import add_adapter, load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> lm = add_adapter(load(names=names), rank=2, alpha=2, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-        >>> factors_of(adapted_modules(lm.model)[0]).scaling
+        >>> from workbench.game.example_game import example_game
+        >>> factors_of(adapted_modules(example_game().engine.lm.model)[0]).scaling
         1.0
     """
     a, b = (layer.weight.detach().double().cpu().numpy() for layer in (module.A, module.B))

@@ -31,15 +31,8 @@ def switch_effects(games: Sequence[Game], *, unit: str = "module", among: Sequen
     that are switched; None: all.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
-        >>> from workbench.game import Engine, Game
-        >>> from workbench.models import add_adapter, load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> lm = add_adapter(load(names=names), rank=2, alpha=2, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-        >>> games = [Game.of(Engine(lm), case, form="logprob")]
+        >>> from workbench.game.example_game import example_game
+        >>> games = [example_game()]
         >>> switch_effects(games, unit="projection")["projection"].tolist()
         ['q_proj', 'v_proj']
     """
@@ -119,15 +112,8 @@ def set_effects(games: Sequence[Game], sets: Sequence[Sequence[int]], *, unit: s
     """v_tuned - v(the set off): (cases, sets), nats. sets: numbers of units, see `ModuleGame`. One batch a case.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
-        >>> from workbench.game import Engine, Game
-        >>> from workbench.models import add_adapter, load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> lm = add_adapter(load(names=names), rank=2, alpha=2, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-        >>> games = [Game.of(Engine(lm), case, form="logprob")]
+        >>> from workbench.game.example_game import example_game
+        >>> games = [example_game()]
         >>> set_effects(games, [[0], [0, 1]], unit="projection").shape  # a case, two sets
         (1, 2)
     """
@@ -139,15 +125,8 @@ def differences(games: Sequence[Game]) -> np.ndarray:
     """Delta = v_tuned - v_base of the whole graph: (cases,), nats.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
-        >>> from workbench.game import Engine, Game
-        >>> from workbench.models import add_adapter, load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> lm = add_adapter(load(names=names), rank=2, alpha=2, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-        >>> games = [Game.of(Engine(lm), case, form="logprob")]
+        >>> from workbench.game.example_game import example_game
+        >>> games = [example_game()]
         >>> differences(games).tolist()  # nothing was trained yet
         [0.0]
     """
@@ -162,15 +141,8 @@ def interactions(games: Sequence[Game], modules: Sequence[int], *, unit: str = "
     less, they work through one another.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
-        >>> from workbench.game import Engine, Game
-        >>> from workbench.models import add_adapter, load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> lm = add_adapter(load(names=names), rank=2, alpha=2, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-        >>> games = [Game.of(Engine(lm), case, form="logprob")]
+        >>> from workbench.game.example_game import example_game
+        >>> games = [example_game()]
         >>> interactions(games, [0, 1], unit="projection").shape
         (1, 2, 2)
     """

@@ -39,13 +39,10 @@ def element_tokens(case: Case, lm: LanguageModel) -> list[tuple[int, ...]]:
         ValueError: the tokenizer cannot say which characters a token stands for, or a name is empty.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> tokens = element_tokens(case, load(names=names))
+        >>> case = example_case()
+        >>> tokens = element_tokens(case, load(names=case.names))
         >>> set(tokens[0]) <= set(tokens[4])  # the name of SRA stands in the line of the first fact
         True
     """

@@ -48,14 +48,10 @@ class Views(Dataset):
     these batches comes first is drawn too. Read them in order.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
-        >>> from workbench.game import Engine
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> views = Views([case] * 4, load(names=names), config=TrainConfig(steps=2, batch=2))
+        >>> case = example_case()
+        >>> views = Views([case] * 4, load(names=case.names), config=TrainConfig(steps=2, batch=2))
         >>> len(views), sorted(views[0])
         (4, ['input_ids', 'labels'])
     """
@@ -94,14 +90,10 @@ def labelled(case: Case, words: Words | LanguageModel) -> dict[str, list[int]]:
     """A case with its answer as a row: input_ids, and labels that are -100 over the prompt.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
-        >>> from workbench.game import Engine
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> row = labelled(case, load(names=names))
+        >>> case = example_case()
+        >>> row = labelled(case, load(names=case.names))
         >>> len(row["input_ids"]) == len(row["labels"]), row["labels"][0]  # the prompt is not learned
         (True, -100)
     """
@@ -114,14 +106,10 @@ def held_out_rows(cases: Sequence[Case], lm: LanguageModel, config: TrainConfig)
     """`HELD_OUT_ROWS` of the cases as rows, with shares of their needed facts withheld as in training.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
-        >>> from workbench.game import Engine
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> rows = held_out_rows([case], load(names=names), TrainConfig())
+        >>> case = example_case()
+        >>> rows = held_out_rows([case], load(names=case.names), TrainConfig())
         >>> sorted(rows[0])
         ['input_ids', 'labels']
     """

@@ -44,15 +44,12 @@ def score(
     The same seed withholds the same facts, so that base and tuned are compared on the same prompts.
 
     Examples:
-        >>> from workbench.cases import Case, Fact
+        >>> from workbench.cases.example_case import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
-        >>> path = tuple(names)
-        >>> facts = tuple(map(Fact, path, ["download_from", "input", "output"], path[1:]))
-        >>> case = Case("one", path[0], path[-1], facts, path, names)
-        >>> edges = set(itertools.pairwise(path))
-        >>> (row,) = score(Engine(load(names=names)), [case], share=0.0, adapter=False, edges=edges, seed=0)
+        >>> case = example_case()
+        >>> edges = set(itertools.pairwise(case.path))
+        >>> (row,) = score(Engine(load(names=case.names)), [case], share=0.0, adapter=False, edges=edges, seed=0)
         >>> row["exact"], row["withheld"]
         (True, 0)
     """
