@@ -256,3 +256,8 @@ def _multiplied_by(factors: torch.Tensor) -> Callable[[nn.Module, Any, torch.Ten
         return output * factors[:, None, :].to(output)
 
     return hook
+
+
+def rows_of(doses: Sequence[torch.Tensor] | torch.Tensor | None, rows: Sequence[int]) -> torch.Tensor | None:
+    """The doses of some rows, (rows, units)."""
+    return None if doses is None else torch.stack([doses[i] for i in rows])

@@ -20,7 +20,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.cases import Case
 from workbench.game.decoding import Decoders, Past, Texts
-from workbench.game.doses import dosed
+from workbench.game.doses import dosed, rows_of
 from workbench.game.gates import beneath, gate_mask
 from workbench.game.memory import fitting
 from workbench.meter import Ledger
@@ -108,7 +108,7 @@ class Engine:
                     facts = [(*prompts[i].fact, *[-1] * (len(answers[i]) - 1)) for i in rows]
                     mask = gate_mask(facts, [gates[i] for i in rows], max(map(len, facts)), dtype=self.lm.model.dtype)
                 fed = [(*prompts[i].ids, *answers[i][:-1]) for i in rows]
-                with self.switched(adapter, _rows_of(doses, rows)), torch.set_grad_enabled(asked):
+                with self.switched(adapter, rows_of(doses, rows)), torch.set_grad_enabled(asked):
                     result, real = self.forward(fed, mask=mask, logits_to_keep=longest, use_cache=False)
                 for k, i in enumerate(rows):
                     out[i] = result.logits[k, longest - len(answers[i]) :].float()
@@ -165,7 +165,7 @@ class Engine:
         for attempt in fitting(self, room):
             with attempt as rows:
                 started = time.perf_counter()
-                with self.switched(adapter, _rows_of(doses, rows)):
+                with self.switched(adapter, rows_of(doses, rows)):
                     past, logits = self._drafted([prompts[i] for i in rows], [drafts[i] for i in rows], prefix)
                 for i, one in zip(rows, logits, strict=True):
                     texts.begin(i, one)
@@ -173,7 +173,7 @@ class Engine:
                         read(i, one.float())
                 tokens = int(past.real.sum()) - sum(prefix.shared(prompts[i]) if prefix else 0 for i in rows)
                 if going := {i: k for k, i in enumerate(rows) if not texts.ended(i)}:
-                    with self.switched(adapter, _rows_of(doses, list(going))):
+                    with self.switched(adapter, rows_of(doses, list(going))):
                         decoder = self.decoders.take(self.lm.model, past, going, texts, alone=doses is not None)
                         tokens += decoder.write_on(texts, list(going))
                 self.book(rows=len(rows), tokens=tokens, started=started)
@@ -296,8 +296,3 @@ class Engine:
         self.ledger.rows += rows
         self.ledger.tokens += tokens
         self.ledger.seconds += time.perf_counter() - started
-
-
-def _rows_of(doses: Sequence[torch.Tensor] | torch.Tensor | None, rows: Sequence[int]) -> torch.Tensor | None:
-    """The doses of some rows, (rows, units)."""
-    return None if doses is None else torch.stack([doses[i] for i in rows])
