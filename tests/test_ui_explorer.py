@@ -1,6 +1,5 @@
-"""The mask explorer in a real browser: as a page by itself, and in JupyterLab."""
+"""The mask explorer in a real browser, as a page by itself."""
 
-import json
 import re
 import socket
 import urllib.error
@@ -11,19 +10,19 @@ from urllib.parse import urlsplit
 
 import pytest
 from ui_browser import (
-    ROOT,
     WAIT,
     Watch,
     app,
     browser_type_launch_args,
     check_access,
     expect,
-    lab,
+    explorer,
     needs_browser,
-    run_notebook,
+    picture,
+    recomputed,
     watch,
 )
-from ui_run import HOSTILE, NAMES, OPEN, ui_run, write_notebook
+from ui_run import ui_run
 
 from workbench.cases import load_cases
 from workbench.narrative.glossary import GLOSSARY, MASKS
@@ -36,17 +35,6 @@ pytestmark = [pytest.mark.ui, needs_browser]
 @pytest.fixture(scope="module")
 def page_url(tmp_path_factory: pytest.TempPathFactory, ui_run: Path) -> Iterator[str]:
     with app(tmp_path_factory.mktemp("app"), ui_run) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def lab_url(tmp_path_factory: pytest.TempPathFactory, ui_run: Path) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("lab")
-    root = folder / "notebooks"
-    root.mkdir()
-    write_notebook(root / "explore.ipynb", OPEN.format(run=str(ui_run)))
-    write_notebook(root / "hostile.ipynb", HOSTILE.format(tests=str(ROOT / "tests"), names=NAMES))
-    with lab(folder, root=root) as url:
         yield url
 
 
@@ -66,41 +54,15 @@ def shown(visited: tuple) -> Iterator:
     """The page with nothing taken out; what it asked for and said is checked at the end."""
     page, watch = visited
     page.set_viewport_size({"width": 1280, "height": 2000})
-    panel = found(page)
+    panel = explorer(page)
     panel.locator("button.wb-back").click()
     expect(panel.locator(".wb-words")).to_contain_text("Nothing is taken out")
     yield page
     watch.check()
 
 
-def opened(page, url: str, name: str):
-    """The panel of a notebook in JupyterLab."""
-    run_notebook(page, url, name)
-    return found(page)
-
-
-def found(page):
-    """The explorer, once everything of it is drawn."""
-    panel = page.locator(".wb-panel")
-    expect(panel.locator(".wb-graph svg.wb-picture")).to_be_visible()
-    expect(panel.locator(".wb-prompt input[type=checkbox]").first).to_be_visible()
-    expect(panel.locator(".wb-weight-alpha .noUi-handle")).to_have_attribute("aria-label", re.compile("alpha"))
-    return panel
-
-
-def picture(page, tmp_path: Path, name: str) -> None:
-    """A picture to look at, kept in pytest's temporary folder."""
-    page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
-    assert (tmp_path / f"{name}.png").stat().st_size > 20_000
-
-
-def recomputed(panel) -> None:
-    panel.locator("button.wb-recompute").click()
-    expect(panel.locator(".wb-status")).to_contain_text("done:")
-
-
 def test_the_page_shows_no_code_and_asks_for_its_token(page_url: str, shown, tmp_path: Path) -> None:
-    page, panel = shown, found(shown)
+    page, panel = shown, explorer(shown)
     assert page.title() == "Mask explorer" and page.locator("html").get_attribute("lang")
     expect(page.get_by_role("main")).to_have_count(1)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Mask explorer")
@@ -122,7 +84,7 @@ def test_the_dark_page_can_be_read_and_once_stopped_leaves_no_server(
         page.goto(url, wait_until="commit")
         expect(page.locator("#loading[aria-busy]")).to_contain_text("Loading the model")
         assert page.locator(".wb-panel").count() == 0, "the page is there before the model is"
-        panel = found(page)
+        panel = explorer(page)
         expect(page.locator("#loading")).to_have_count(0)
         assert "deprecat" not in (tmp_path / "app.log").read_text("utf-8").lower()
         paper = panel.locator(".wb-drawing").evaluate("one => getComputedStyle(one).backgroundColor")
@@ -147,7 +109,7 @@ def examined(page, panel) -> None:
 
 
 def test_a_fact_taken_out_by_keyboard_or_mouse_changes_both_answers(shown, ui_run: Path, tmp_path: Path) -> None:
-    page, panel = shown, found(shown)
+    page, panel = shown, explorer(shown)
     (case,) = load_cases(ui_run / "adapter" / "showcase.jsonl")
     needed = len(case.nodes) + case.facts.index(case.needed[1])
     words = panel.locator(".wb-words")
@@ -180,7 +142,7 @@ def test_a_fact_taken_out_by_keyboard_or_mouse_changes_both_answers(shown, ui_ru
 
 
 def test_a_command_clicked_shows_the_facts_that_carry_it(shown, tmp_path: Path) -> None:
-    page, panel = shown, found(shown)
+    page, panel = shown, explorer(shown)
     command = panel.locator(".wb-chains button").first
     command.focus()
     page.keyboard.press("Enter")
@@ -191,7 +153,7 @@ def test_a_command_clicked_shows_the_facts_that_carry_it(shown, tmp_path: Path) 
 
 
 def test_a_term_of_the_paper_says_what_it_means(shown, tmp_path: Path) -> None:
-    page, panel = shown, found(shown)
+    page, panel = shown, explorer(shown)
     meanings = panel.locator(".term [role=tooltip]")
     for number, name in enumerate(MASKS):
         panel.locator(".term").nth(number).focus()
@@ -205,7 +167,7 @@ def test_a_term_of_the_paper_says_what_it_means(shown, tmp_path: Path) -> None:
 def test_nothing_runs_out_of_the_page(shown, tmp_path: Path, width: int) -> None:
     page = shown
     page.set_viewport_size({"width": width, "height": 900})
-    panel = found(page)
+    panel = explorer(page)
     picture(page, tmp_path, str(width))
     wide = page.evaluate(
         "Math.max(...[...document.querySelectorAll('.wb-panel, .wb-panel > *')].map(e => e.scrollWidth))"
@@ -217,88 +179,3 @@ def test_nothing_runs_out_of_the_page(shown, tmp_path: Path, width: int) -> None
     assert panel.locator(".wb-chains table").evaluate("one => one.scrollWidth <= one.parentNode.clientWidth")
     for label in panel.locator(".wb-method label").all():
         assert label.evaluate("one => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight + 1")
-
-
-def test_sliders_recompute_cancel_and_errors_in_the_lab(lab_url: str, page, watch: Watch, tmp_path: Path) -> None:
-    panel = opened(page, lab_url, "explore")
-    recomputed(panel)
-    panel.get_by_text("mask, model in the loop").click()
-    recomputed(panel)
-    panel.get_by_text("weights of the masks").click()
-    bars, marker = panel.locator(".wb-table .wb-now").nth(2), panel.locator(".wb-marker")
-    expect(marker).to_have_text("")
-    before = bars.get_attribute("width")
-    handle = panel.locator(".wb-weight-alpha .noUi-handle")
-    handle.focus()
-    for _ in range(4):
-        page.keyboard.press("ArrowLeft")
-    expect(marker).to_contain_text("other settings")
-    expect(bars).not_to_have_attribute("width", before)
-    expect(handle).to_have_attribute("aria-valuetext", panel.locator(".wb-weight-alpha .widget-readout").inner_text())
-    picture(page, tmp_path, "lab")
-    button, status = panel.locator("button.wb-recompute"), panel.locator(".wb-status")
-    button.click()
-    expect(button).to_have_text("running")
-    expect(button).to_be_disabled()
-    expect(status).to_contain_text(re.compile(r"step \d+ of 60"))
-    panel.locator("button.wb-cancel").click()
-    expect(status).to_contain_text("cancelled")
-    expect(button).to_have_text("Recompute")
-    expect(button).to_be_enabled()
-    panel.locator(".wb-source input").fill("no such place")
-    panel.locator("button.wb-ask").click()
-    expect(panel.locator(".wb-asked")).to_contain_text("no source is called 'no such place'")
-    panel.locator(".wb-source input").fill("NCBI Sequence Read Archive")
-    panel.locator(".wb-target input").fill("SAM")
-    panel.locator("button.wb-ask").click()
-    expect(panel.locator(".wb-words")).to_contain_text(re.compile("The tuned model answers.*The base model answers"))
-    expect(panel.locator(".wb-asked")).to_have_text("")
-    panel.locator(".wb-chooser select").select_option(index=0)
-    expect(marker).to_contain_text("other settings")
-
-
-def test_a_state_is_saved_and_restored_in_a_new_page(lab_url: str, page, context, watch: Watch, tmp_path: Path) -> None:
-    panel = opened(page, lab_url, "explore")
-    panel.get_by_text("weights of the masks").click()
-    panel.locator(".wb-weight-beta .noUi-handle").focus()
-    page.keyboard.press("ArrowRight")
-    panel.locator(".wb-prompt input[type=checkbox]").nth(2).uncheck()
-    words = panel.locator(".wb-words")
-    expect(words).to_contain_text("Taken out")
-    expect(words).to_contain_text("base model")
-    said = words.inner_text()
-    panel.get_by_text("state: save, load, export").click()
-    saved = panel.locator(".wb-saved textarea")
-    expect(saved).to_have_value(re.compile(r'"beta": 0\.056'))
-    state = saved.input_value()
-    assert json.loads(state)["by_hand"]
-    other = context.new_page()
-    other.set_default_timeout(WAIT)
-    second = Watch(other)
-    fresh = opened(other, lab_url, "explore")
-    fresh.get_by_text("state: save, load, export").click()
-    expect(fresh.locator(".wb-saved textarea")).not_to_have_value(state)
-    fresh.locator(".wb-saved textarea").fill(state)
-    fresh.locator("button.wb-apply").click()
-    expect(fresh.locator(".wb-words")).to_have_text(said)
-    expect(fresh.locator(".wb-saved textarea")).to_have_value(state)
-    expect(fresh.locator(".wb-weight-beta .widget-readout")).to_have_text("0.0561")
-    fresh.locator("button.wb-export").click()
-    expect(fresh.locator(".wb-links a[download]")).to_have_count(4)
-    second.check()
-
-
-def test_names_that_mean_harm_are_shown_and_run_nothing(lab_url: str, page, watch: Watch, tmp_path: Path) -> None:
-    panel = opened(page, lab_url, "hostile")
-    panel.locator(".wb-prompt input:checked").first.uncheck()
-    expect(panel.locator(".wb-words")).to_contain_text("Taken out")
-    expect(panel.locator(".wb-prompt")).to_contain_text("<img")
-    expect(panel.locator(".wb-drawing")).to_contain_text("<img")
-    panel.get_by_text("state: save, load, export").click()
-    panel.locator("button.wb-export").click()
-    expect(panel.locator(".wb-links a")).to_have_count(4)
-    assert panel.locator("img, script, iframe").count() == 0
-    assert panel.locator("a:not([download])").count() == 0
-    assert panel.locator("a[href^='javascript']").count() == 0
-    assert "\u202e" not in panel.inner_text()
-    picture(page, tmp_path, "hostile")

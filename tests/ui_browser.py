@@ -171,3 +171,23 @@ def watch(page) -> Iterator[Watch]:
     found = Watch(page)
     yield found
     found.check()
+
+
+def explorer(page):
+    """The explorer, once everything of it is drawn."""
+    panel = page.locator(".wb-panel")
+    expect(panel.locator(".wb-graph svg.wb-picture")).to_be_visible()
+    expect(panel.locator(".wb-prompt input[type=checkbox]").first).to_be_visible()
+    expect(panel.locator(".wb-weight-alpha .noUi-handle")).to_have_attribute("aria-label", re.compile("alpha"))
+    return panel
+
+
+def picture(page, tmp_path: Path, name: str) -> None:
+    """A picture to look at, kept in pytest's temporary folder."""
+    page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
+    assert (tmp_path / f"{name}.png").stat().st_size > 20_000
+
+
+def recomputed(panel) -> None:
+    panel.locator("button.wb-recompute").click()
+    expect(panel.locator(".wb-status")).to_contain_text("done:")
