@@ -36,6 +36,12 @@ def test_version_is_printed_without_loading_anything_heavy() -> None:
     assert not {"torch", "papermill", "matplotlib"} & set(modules.split())
 
 
+def test_a_run_starts_without_loading_what_its_kernels_load() -> None:
+    rooms = "workbench.headless.chain, workbench.headless.room, workbench.report.write"
+    code = f"import sys, {rooms}; assert not {{'torch', 'transformers', 'sklearn'}} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
 def test_options_reach_the_chain(handed: dict, capsys: pytest.CaptureFixture) -> None:
     words = "run --run-dir r --model ./m -p rate -1e-3 -p seed 3 -p note --x -p on true --timeout 0 --fresh"
     assert main(words.split()) == 0

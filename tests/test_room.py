@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from workbench import models
 from workbench.artifacts.parameters import ParameterError
 from workbench.artifacts.steps import plan
+from workbench.headless import room
 from workbench.headless.chain import find_notebooks, run_chain
 from workbench.headless.room import check_room
 
@@ -29,3 +31,7 @@ def test_fields_have_room_where_the_reader_or_another_model_takes_them() -> None
         check_room(
             {name: value for step in reversed(plan(notebooks, ROOT, given)) for name, value in step.effective.items()}
         )
+
+
+def test_the_reader_is_the_one_that_models_load() -> None:
+    assert (room.READER, room.POOL) == (models.READER, models.reader.POOL)

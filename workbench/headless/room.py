@@ -12,8 +12,8 @@ import networkx as nx
 from workbench.artifacts.parameters import ParameterError, Value
 from workbench.kg import field, flow_graph, load_graph
 from workbench.kg.store import SHIPPED
-from workbench.models import READER
-from workbench.models.reader import POOL
+
+READER, POOL = "reader", 1024  # as `workbench.models` has them, which takes torch with it: seconds of every start
 
 
 def check_room(values: Mapping[str, Value]) -> None:

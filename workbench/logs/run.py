@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from workbench.artifacts.files import WORK_FOLDER, atomic_write_text, plain
 from workbench.artifacts.lock import run_lock
 from workbench.artifacts.outputs import check_outputs
 from workbench.artifacts.provenance import describe_input
-from workbench.artifacts.stage import LOG, stages
+from workbench.artifacts.stage import stages
 from workbench.artifacts.steps import run_folder
 from workbench.logs.answers import Answers, Away, Local
 from workbench.logs.asked import CHAIN, Asked, asked, chain_names
@@ -23,13 +23,11 @@ from workbench.logs.decisions import maker
 from workbench.logs.endpoint import Served
 from workbench.logs.hanging import hangs
 from workbench.logs.records import Fault, Record, Refused, read_log
-from workbench.logs.speakers import TUNED, Source, Turn, adapter_account, in_turn, other_source, served, turns
-from workbench.logs.summary import EXPLAINED, FAILED, REFUSED, UNREAD, redacted, summary
+from workbench.logs.speakers import Source, Turn, adapter_account, in_turn, other_source, served, turns
+from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, redacted, stored, summary
 from workbench.meter import Ledger, whole
 from workbench.models import check_model
 
-(STAGE,) = LOG
-RECORDS = "records.jsonl"
 Progress = Callable[[int, int], object]
 """f(records done, of all)."""
 
@@ -83,7 +81,7 @@ def explain_log(
         what = "adapter" if adapter is not None else "decision `chain`"
         raise ValueError(f"a served model takes no {what}; leave it out, or give no --endpoint")
     check_outputs({"out": folder}, reads=[path for path in inputs.values() if Path(path).exists()])
-    if stages(folder) != LOG and any((folder / stage).exists() for stage in runs.STAGES):
+    if stages(folder) != (STAGE,) and any((folder / stage).exists() for stage in runs.STAGES):
         raise ValueError(f"{folder} holds a run of the notebooks; give the log another folder")
     config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
     config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
@@ -252,9 +250,3 @@ def _finished(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any]
     if (manifest["config"], manifest["inputs"]) != (plain(_recorded(config), where="config"), now):
         return None
     return Explained(folder, list(stored(folder)), manifest["metrics"])
-
-
-def stored(folder: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
-    """The records of an explained log, as its run folder has them, one at a time."""
-    with open(Path(folder) / STAGE / RECORDS, encoding="utf-8") as file:
-        yield from map(json.loads, file)

@@ -18,10 +18,9 @@ from workbench.artifacts.provenance import describe_input
 from workbench.game import Engine
 from workbench.logs.answers import Local
 from workbench.logs.endpoint import Served
+from workbench.logs.summary import BASE, TUNED
 from workbench.models.adapter_config import CONFIG
 from workbench.models.adapter_folder import AdapterFolder
-
-TUNED, BASE = "tuned", "base"
 
 
 @dataclass(frozen=True)

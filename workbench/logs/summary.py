@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from workbench.logs.speakers import BASE, TUNED
+from workbench.artifacts.stage import LOG
 from workbench.stats import bootstrap_ratio, proportion
 
+(STAGE,) = LOG
+RECORDS = "records.jsonl"
+TUNED, BASE = "tuned", "base"  # names of the two that are asked
 EXPLAINED, UNREAD, REFUSED, FAILED = "explained", "unread", "refused", "failed"
 STATES = (EXPLAINED, UNREAD, REFUSED, FAILED)
 """A record's end: its answer can be read and was searched; it cannot be read; the record, or asking it, has a fault."""
 ROLES = ("added", "kept", "dropped")
+
+
+def stored(folder: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """The records of an explained log, as its run folder has them, one at a time."""
+    with open(Path(folder) / STAGE / RECORDS, encoding="utf-8") as file:
+        yield from map(json.loads, file)
 
 
 def used(record: Mapping[str, Any]) -> set[int]:

@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.logs.run import stored
-from workbench.logs.speakers import BASE, TUNED
-from workbench.logs.summary import EXPLAINED, ROLES, STATES, fact_uses, hangs_on, used
+from workbench.logs.summary import BASE, EXPLAINED, ROLES, STATES, TUNED, fact_uses, hangs_on, stored, used
 from workbench.report.finding import bar, caption, percent
 
 HANGS = {
