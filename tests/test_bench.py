@@ -10,9 +10,9 @@ from dosed_models import with_adapter
 from tiny import chain_case
 
 from workbench import bench, models
-from workbench.bench import adapters, certified, difference, planted, set_games
+from workbench.bench import adapters, certified, planted
+from workbench.bench.adapters import RULES, World, X
 from workbench.bench.oracles import planted_game
-from workbench.bench.worlds import RULES, World, X
 from workbench.cases import toolchain
 from workbench.cli import main
 from workbench.explain import METHODS, ExplainConfig
@@ -59,25 +59,25 @@ def test_a_worlds_cases_follow_its_rule_and_leave_both_chains_open(name):
 def test_methods_that_must_find_a_planted_element_find_it_and_calls_are_counted():
     rng = np.random.default_rng(0)
     game = planted_game("and", 16, rng=rng)
-    found = set_games.play("leave_one_out", game, rng=rng)
+    found = planted.play("leave_one_out", game, rng=rng)
     assert (found.recall, found.exact, found.auroc, found.calls) == (1, True, 1, 17)
-    assert set_games.play("leave_one_out", planted_game("or", 16, rng=rng), rng=rng).recall < 1  # each covers the other
-    sought = set_games.play("flip", game, rng=rng)
+    assert planted.play("leave_one_out", planted_game("or", 16, rng=rng), rng=rng).recall < 1  # each covers the other
+    sought = planted.play("flip", game, rng=rng)
     assert sought.exact and sought.certified and not sought.wrong and sought.calls < 17
 
 
 def test_a_wrong_certificate_would_be_counted():
-    good = set_games.Found(1.0, True, 1.0, 5, certified=True)
-    bad = set_games.Found(0.5, False, 0.8, 7, certified=True, wrong=True)
-    figures = set_games.cell([good, bad, good, good], seed=0)
+    good = planted.Found(1.0, True, 1.0, 5, certified=True)
+    bad = planted.Found(0.5, False, 0.8, 7, certified=True, wrong=True)
+    figures = planted.cell([good, bad, good, good], seed=0)
     assert figures["wrong_certificates"] == 1 and figures["exact"]["share"] == 0.75 and figures["exact"]["n"] == 4
     assert figures["recall"]["mean"] == 0.875 and figures["calls"]["median"] == 5
 
 
 def test_every_method_plays_every_game(monkeypatch):
-    rows = set_games.set_games(sizes=(8,), noises=(0.0,), games=("and", "xor"), seeds=2)
-    assert {r["method"] for r in rows} == set(set_games.names()) and len(set_games.names()) >= 10
-    assert len(rows) == 2 * len(set_games.names())
+    rows = planted.set_games(sizes=(8,), noises=(0.0,), games=("and", "xor"), seeds=2)
+    assert {r["method"] for r in rows} == set(planted.names()) and len(planted.names()) >= 10
+    assert len(rows) == 2 * len(planted.names())
     table = planted.table(rows, n=8)
     assert table[0].keys() == {"method", "n", "and", "xor", "calls"}
 
@@ -156,11 +156,11 @@ def test_differences_are_attributed_and_stability_is_1_where_order_is_nothing():
     lm = with_adapter(models.load(names=chain_case().names, four_bit=False), modules=("v_proj",), size=0.02)
     engine, case = Engine(lm), chain_case()
     delta = Difference(Game.of(engine, case, path=case.path))
-    found = difference.ATTRIBUTIONS["linear, facts"](delta, np.random.default_rng(0))
-    line = difference.said("linear", [found, found], seed=0)
+    found = certified.ATTRIBUTIONS["linear, facts"](delta, np.random.default_rng(0))
+    line = certified.said("linear", [found, found], seed=0)
     assert line["n"] == 2 and line["lds"] == pytest.approx(found.lds) and line["completeness error"] <= 1e-3
-    counts = difference.changed(engine, case, seed=0)
+    counts = certified.changed(engine, case, seed=0)
     assert {"added", "kept", "dropped"} < set(counts)
-    assert abs(difference.stability(engine, case, "random", seed=0)) < 0.5
+    assert abs(certified.stability(engine, case, "random", seed=0)) < 0.5
     with pytest.raises(ValueError, match="none of 1 cases"):
-        difference._cell([float("nan")], seed=0)
+        certified._cell([float("nan")], seed=0)

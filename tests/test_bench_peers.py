@@ -12,9 +12,8 @@ from workbench import models
 from workbench.artifacts import runs
 from workbench.attribution import METHODS
 from workbench.bench import contenders, peers
-from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given
+from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given, Quality
 from workbench.bench.costs import certified_explanation, element_ablation, long_case
-from workbench.bench.quality import Quality
 from workbench.cases import save_cases
 from workbench.cli import main
 from workbench.stats import comprehensiveness, ranking, spearman, top_k_drop

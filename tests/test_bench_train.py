@@ -12,7 +12,7 @@ from tiny import NAMES, chain_case
 
 from workbench import models
 from workbench.artifacts import runs
-from workbench.bench import compare, machine
+from workbench.bench import machine, readings
 from workbench.bench import train as bench_train
 from workbench.cli import exit, main
 from workbench.stats import bootstrap_mean
@@ -101,7 +101,7 @@ def test_the_interval_of_a_ratio_covers_the_true_one():
     for _ in range(200):
         a, b = rng.normal(10, 2, 30), rng.normal(15, 3, 30)
         ends = [bootstrap_mean(x, rng=rng, draws=300) for x in (a, b)]
-        row = compare.ratio(*((e.mean, e.low, e.high) for e in ends))
+        row = readings.ratio(*((e.mean, e.low, e.high) for e in ends))
         hits += row["low"] <= 1.5 <= row["high"]
     assert 180 <= hits <= 199  # of 200; 95 % of them are meant to
 

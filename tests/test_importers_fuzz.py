@@ -11,9 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.bench.import_records import FUZZ, WORKFLOW
+from workbench.bench.import_records import FUZZ, WORKFLOW, damaged, damaged_bytes
 from workbench.bench.imports import fuzz, registry
-from workbench.bench.mutate import damaged, damaged_bytes
 from workbench.kg import check_graph, from_json
 from workbench.kg.importers import IMPORTERS, Options, RegistryError, import_registry
 

@@ -1,20 +1,75 @@
-"""What two explanations cost: an ablation of 32 facts against 24 answer tokens, a certified set of 32 elements."""
+"""What explanations cost: forward passes counted from outside, whoever makes them; an ablation of 32 facts against 24
+answer tokens, a certified set of 32 elements."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any, Self
 
 import numpy as np
+import torch
 
 from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, cited
-from workbench.bench.passes import Passes, counted
 from workbench.cases import Case, Fact
 from workbench.explain import ElementSet, minimal_flip_set, smallest_flip_set
 from workbench.explain.smallest import gradient_order
 from workbench.game import Engine, Game
+from workbench.models import LanguageModel
 from workbench.stats import median_interval, proportion
+
+
+@dataclass
+class Passes:
+    """Forward calls, rows of their batches, tokens without padding, and seconds."""
+
+    calls: int = 0
+    rows: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def __sub__(self, other: Passes) -> Passes:
+        """What came after `other`, which was counted from the same start."""
+        return Passes(**{name: value - getattr(other, name) for name, value in vars(self).items()})
+
+
+class Counter:
+    """Counts what a language model computes while a block runs, at whose end `spent` is complete; `marked` is what it
+    was at the last `mark`.
+
+    The hook sits on the input embeddings: a package that calls `model.forward` passes by the hooks of the model itself.
+    """
+
+    def __init__(self, lm: LanguageModel):
+        self.lm, self.spent, self.marked = lm, Passes(), Passes()
+
+    def __enter__(self) -> Self:
+        self.hook = self.lm.model.get_input_embeddings().register_forward_pre_hook(self._see)
+        self.began = self._now()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.spent.seconds = self._now() - self.began
+        self.hook.remove()
+
+    def mark(self) -> None:
+        """Keeps what has been counted up to here as `marked`."""
+        self.marked = replace(self.spent, seconds=self._now() - self.began)
+
+    def _see(self, _module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
+        ids = inputs[0]
+        self.spent.calls += 1
+        self.spent.rows += len(ids)
+        self.spent.tokens += int((ids != self.lm.tokenizer.pad_token_id).sum())
+
+    def _now(self) -> float:
+        """Seconds, once the device has done what it was asked."""
+        if self.lm.device.type == "cuda":
+            torch.cuda.synchronize(self.lm.device)
+        return time.perf_counter()
+
 
 FACTS, TOKENS, ELEMENTS = 32, 24, 32
 ABLATIONS = ("leave_one_out", "FeatureAblation", "FeatureAblation, no cache", "FeatureAblation, one pass")
@@ -85,7 +140,7 @@ def repeated(one: Contender, asked: Asked, *, repeats: int, warm: bool) -> tuple
         one.ask(asked)
     every = []
     for _ in range(repeats):
-        with counted(asked.engine.lm) as count:
+        with Counter(asked.engine.lm) as count:
             given = one.ask(asked)
         every.append(count.spent)
     return median(every), given.scores
@@ -95,7 +150,7 @@ def citing(asked: Asked, *, repeats: int) -> dict[str, dict]:
     """context-cite with the answer it generates first, and its ablations alone; one call more warms up."""
     whole, alone = [], []
     for _ in range(1 + repeats):
-        with counted(asked.engine.lm) as count:
+        with Counter(asked.engine.lm) as count:
             cited(asked, each=count.mark)
         whole.append(count.spent)
         alone.append(count.spent - count.marked)
@@ -105,7 +160,7 @@ def citing(asked: Asked, *, repeats: int) -> dict[str, dict]:
 def median(every: Sequence[Passes]) -> dict:
     """The last one's counts, which are those of all, and the median of their seconds."""
     seconds = float(np.median([one.seconds for one in every]))
-    return replace(every[-1], seconds=seconds).to_dict() | {"repeats": len(every)}
+    return vars(every[-1]) | {"seconds": seconds} | {"repeats": len(every)}
 
 
 def certified_explanation(engine: Engine, cases: Sequence[Case], *, elements: int = ELEMENTS, count: int = 5) -> dict:
@@ -134,7 +189,7 @@ def explained(engine: Engine, case: Case, search: str) -> tuple[ElementSet, Pass
     """A flip set of the case's elements from nothing: `certified` by divide and conquer in the order of one gradient,
     or the `smallest`.
     """
-    with counted(engine.lm) as count:
+    with Counter(engine.lm) as count:
         game = Game.of(engine, case, form="decision")
         if search == "smallest":
             found = smallest_flip_set(game, game.n)

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import workbench
-from workbench.bench import Say
-from workbench.bench.common import apart, peak_mib
+from workbench.bench import Say, apart, peak_mib
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -65,7 +64,7 @@ def _shipped(queries: int, seed: int) -> dict[str, float]:
 
 
 def _built(folder: Path, times: int, queries: int, seed: int) -> dict[str, float]:
-    from workbench.bench.grown import grow
+    from workbench.bench.imports import grow
     from workbench.kg import check_graph
     from workbench.kg.importers import IMPORTERS, Report, assemble
 

@@ -23,8 +23,7 @@ from workbench.artifacts.parameters import read_parameters
 from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.stage import STAGES
 from workbench.artifacts.steps import find_notebooks
-from workbench.bench import Say
-from workbench.bench.common import begun, command
+from workbench.bench import Say, begun, command
 from workbench.stats import proportion
 
 KILLS, QUICK_KILLS = 50, 4

@@ -10,13 +10,20 @@ import torch
 
 from workbench import models
 from workbench.artifacts.extras import install_command
-from workbench.bench import Say
-from workbench.bench.common import load
-from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given, available
-from workbench.bench.costs import certified_explanation, element_ablation
+from workbench.bench import Say, load
+from workbench.bench.contenders import (
+    CONTENDERS,
+    OURS,
+    QUALITY,
+    Asked,
+    Contender,
+    Given,
+    Quality,
+    available,
+    largest_difference,
+)
+from workbench.bench.costs import Counter, certified_explanation, element_ablation
 from workbench.bench.packages import installed
-from workbench.bench.passes import counted
-from workbench.bench.quality import QUALITY, Quality, largest_difference
 from workbench.cases import Case
 from workbench.game import Engine
 from workbench.stats import bootstrap_mean, median_interval, spearman
@@ -109,7 +116,7 @@ def compare(
 def measure(one: Contender, asked: Asked) -> tuple[Contender, Given | None, dict]:
     """A contender's scores and what they cost; None and the reason where a package fails."""
     before, failed = asked.engine.ledger.backward_passes, None
-    with counted(asked.engine.lm) as count:
+    with Counter(asked.engine.lm) as count:
         try:
             given = one.ask(asked)
         except ValueError as error:
@@ -117,7 +124,7 @@ def measure(one: Contender, asked: Asked) -> tuple[Contender, Given | None, dict
                 raise
             given, failed = None, models.first_line(error)
     spent = asked.engine.ledger.backward_passes - before
-    return one, given, {**count.spent.to_dict(), "backward_passes": spent, "failed": failed}
+    return one, given, {**vars(count.spent), "backward_passes": spent, "failed": failed}
 
 
 def judged(asked: Asked, mine: Sequence[tuple[Contender, Given | None, dict]], *, masks: int) -> list[dict]:

@@ -14,8 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from workbench import models, shift
-from workbench.bench import Say
-from workbench.bench.common import apart, peak_mib
+from workbench.bench import Say, apart, peak_mib
 from workbench.models.adapter_folder import CONFIG, WEIGHTS
 from workbench.models.lora import LoraConfig
 from workbench.shift.intruders import resemblance

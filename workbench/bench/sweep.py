@@ -17,8 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from workbench.bench import Say
-from workbench.bench.common import begun, command, means
+from workbench.bench import Say, begun, command, means
 from workbench.sweep.explaining import plan_explanations
 from workbench.sweep.grid import read_grid
 from workbench.sweep.results import DONE, ROWS, Results

@@ -23,8 +23,7 @@ from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, Train
 
 from workbench import Run, models
 from workbench.artifacts import runs
-from workbench.bench import Say
-from workbench.bench.common import means
+from workbench.bench import Say, means
 from workbench.cases import Case, load_cases
 from workbench.models import LanguageModel, add_adapter
 from workbench.models.dequantised import let_go

@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench.artifacts.checks import check_seed
+from workbench.bench import BENCHES
 from workbench.cli.places import typed
 from workbench.cli.run import RUN_DIR
 from workbench.cli.screen import result, say, show
-
-BENCHES = (
-    *("planted", "certified", "difference", "peers", "agreement", "spectra", "kills"),
-    *("kg", "context", "imports", "train", "chain", "sweep", "doses", "card", "precision", "gpu", "size"),
-)
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -72,7 +68,7 @@ def _own(options: argparse.Namespace, *, keep: Callable[[dict], object]) -> dict
 def _compare(options: argparse.Namespace) -> int:
     """Ratios B / A, as a table and, where asked for, as JSON."""
     from workbench.artifacts.files import atomic_write_json
-    from workbench.bench.compare import compare
+    from workbench.bench.readings import compare
 
     if len(options.files) != 2:
         raise ValueError(f"bench compare takes two results, A and B, not {len(options.files)}")
