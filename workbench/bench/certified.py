@@ -27,7 +27,6 @@ from workbench.stats import Cell, bootstrap_mean, cell, kendall_stability, media
 
 LARGEST = 3  # elements of the sets that are all looked at
 BLOCK = 4096  # masks asked at once
-STEPS = (15, 30, 60, 120)  # of learning a mask with the model in the loop: when do more of them gain nothing?
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
@@ -43,14 +42,11 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
             if k % 50 == 0:
                 say(f"{share:.0%} withheld: {k} of {len(cases)} cases")
     summary = [summarised(rows, share, seed=seed) for share in (0.0, 0.3)]
-    masks = convergence(engine, cases[: 4 if quick else 24], steps=(10,) if quick else STEPS, seed=seed)
     say("every order until the toolchain changes")
-    stopped = orders(
-        engine, cases, config=explain.ExplainConfig(paper_steps=10, loop_steps=4) if quick else None, seed=seed
-    )
+    few = explain.ExplainConfig(paper_steps=10, loop_steps=4) if quick else None
+    stopped = orders(engine, cases, config=few, seed=seed)
     noisy = certificates(certified=10 if quick else 2000, seed=seed, progress=say)
-    table = {"table": [flat(one) for one in summary], "summary": summary}
-    return {**table, "masks_in_the_loop": masks, **stopped, "under_noise": noisy, "rows": rows}
+    return {"table": [flat(one) for one in summary], "summary": summary, **stopped, "under_noise": noisy, "rows": rows}
 
 
 def measured(engine: Engine, case: Case, *, seed: int) -> dict:
@@ -133,29 +129,8 @@ def orders(engine: Engine, cases: Sequence[Case], *, config: explain.ExplainConf
 
 def flat(summary: dict) -> dict:
     """A line of the table: shares, means and medians without their intervals."""
-    plain = {
-        k: v.get("share", v.get("mean", v.get("median"))) if isinstance(v, dict) else v for k, v in summary.items()
-    }
-    return plain
-
-
-def convergence(engine: Engine, cases: Sequence[Case], *, steps: Sequence[int], seed: int) -> list[dict]:
-    """Masks learned with the model in the loop for unlike numbers of steps: the share of cases in which the verified
-    set flips the toolchain on the rendered text, its size, and the seconds for all cases at once."""
-    rows = []
-    for count in steps:
-        config, started = explain.ExplainConfig(loop_steps=count), time.perf_counter()
-        found = explain.explain(engine, cases, "in_loop", seed=seed, config=config)
-        rng = np.random.default_rng(seed)
-        rows.append(
-            {
-                "steps": count,
-                "flipped": proportion([one.flipped for one in found])._asdict(),
-                "removed": bootstrap_mean([len(one.removed) for one in found], rng=rng)._asdict(),
-                "seconds": time.perf_counter() - started,
-            }
-        )
-    return rows
+    middles = {k: v.get("share", v.get("mean", v.get("median"))) for k, v in summary.items() if isinstance(v, dict)}
+    return {**summary, **middles}
 
 
 ORDERS = 10  # of the facts, for the stability of scores

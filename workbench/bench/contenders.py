@@ -1,13 +1,16 @@
-"""Who is compared in `bench peers`, and how good scores of fact lines are on prompts written without the lines."""
+"""Who is compared in `bench peers`; how good scores of fact lines are, on prompts written without the lines, and what
+they cost: forward passes counted from outside, whoever makes them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import torch
 
 from workbench.attribution import METHODS, fit_surrogate, logit_of_logprob
 from workbench.attribution.faithfulness import measured
@@ -16,6 +19,7 @@ from workbench.cases import Case
 from workbench.explain import ElementSet, first_flips, minimal_flip_set, smallest_flip_set
 from workbench.explain.smallest import gradient_order
 from workbench.game import Engine, Game, Restricted
+from workbench.models import LanguageModel
 from workbench.stats import ranking
 
 OURS = "workbench"
@@ -91,9 +95,9 @@ def captum(name: str, asked: Asked, **call) -> Given:
     return Given(captum_scores(asked.engine.lm, asked.case, asked.answer, method=name, seed=asked.seed, **call))
 
 
-def cited(asked: Asked, *, each: Callable[[], None] | None = None) -> Given:
+def cited(asked: Asked) -> Given:
     """context-cite with its defaults; it generates the answer itself."""
-    found = context_cite_scores(asked.engine.lm, asked.case, None if asked.own else asked.answer, each=each)
+    found = context_cite_scores(asked.engine.lm, asked.case, None if asked.own else asked.answer)
     return Given(found.scores, masks=found.masks)
 
 
@@ -180,3 +184,44 @@ def largest_difference(asked: Asked, given: Given, ours: Given) -> float:
     target = logit_of_logprob(asked.part()(given.masks))
     again = fit_surrogate(given.masks, target, tokens=len(asked.answer))
     return float(np.abs(given.scores - again.scores).max())
+
+
+@dataclass
+class Passes:
+    """Forward calls, rows of their batches, tokens without padding, and seconds."""
+
+    calls: int = 0
+    rows: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+class Counter:
+    """Counts what a language model computes while a block runs, at whose end `spent` is complete.
+
+    The hook sits on the input embeddings: a package that calls `model.forward` passes by the hooks of the model itself.
+    """
+
+    def __init__(self, lm: LanguageModel):
+        self.lm, self.spent = lm, Passes()
+
+    def __enter__(self) -> Self:
+        self.hook = self.lm.model.get_input_embeddings().register_forward_pre_hook(self._see)
+        self.began = self._now()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.spent.seconds = self._now() - self.began
+        self.hook.remove()
+
+    def _see(self, _module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
+        ids = inputs[0]
+        self.spent.calls += 1
+        self.spent.rows += len(ids)
+        self.spent.tokens += int((ids != self.lm.tokenizer.pad_token_id).sum())
+
+    def _now(self) -> float:
+        """Seconds, once the device has done what it was asked."""
+        if self.lm.device.type == "cuda":
+            torch.cuda.synchronize(self.lm.device)
+        return time.perf_counter()

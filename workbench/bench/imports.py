@@ -22,7 +22,6 @@ from workbench.kg.importers.core import quiet
 
 RECORDS, FEW = 10_000, 200  # damaged records per importer
 TOOLS, COMMANDS = 4_240, 7_755  # of a grown registry, as many as the real tables had when the goal was set
-SECONDS, MEMORY = 20.0, 1.5 * 2**30  # goals: seconds and bytes
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
@@ -67,7 +66,7 @@ def fuzz(name: str, *, records: int, rng: np.random.Generator) -> dict:
 
 
 def registry(*, quick: bool, seed: int) -> dict:
-    """Seconds and peak memory (bytes) of `kg import tables` in a process of its own; goals met or not.
+    """Seconds and peak memory (bytes) of `kg import tables` in a process of its own.
 
     Where other processes want the same cores, the processor's seconds say what the import itself took.
     """
@@ -81,8 +80,7 @@ def registry(*, quick: bool, seed: int) -> dict:
         started = time.perf_counter()
         commands, peak, busy = apart(imported, str(folder), str(Path(place, "graph.json")))
         seconds = time.perf_counter() - started
-    met = seconds <= SECONDS and peak <= MEMORY
-    figures = {"seconds": seconds, "processor seconds": busy, "bytes": peak, "goals met": met}
+    figures = {"seconds": seconds, "processor seconds": busy, "bytes": peak}
     return {"given": bool(given), "commands": commands, **figures}
 
 

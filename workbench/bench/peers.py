@@ -17,12 +17,12 @@ from workbench.bench.contenders import (
     QUALITY,
     Asked,
     Contender,
+    Counter,
     Given,
     Quality,
     available,
     largest_difference,
 )
-from workbench.bench.costs import Counter, certified_explanation, element_ablation
 from workbench.bench.packages import installed
 from workbench.cases import Case
 from workbench.game import Engine
@@ -35,7 +35,7 @@ DEAR_CASES = 2  # of the calls that take hundreds of passes a case
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
-    """Rows of every case and contender, their figures with intervals, a table of these, and two costs.
+    """Rows of every case and contender, their figures with intervals, and a table of these.
 
     MissingStage: the run has no finished adapter; the message names the notebook to run.
     """
@@ -45,17 +45,10 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     contenders = available(versions, dear=not quick)
     rows = compare(cases, contenders, say=say)
     figures = summarise(rows, seed=seed)
-    here = [name for name, version in versions.items() if version]
-    size = {"facts": 12, "tokens": 8, "repeats": 1} if quick else {}
-    say("costs of one ablation and of one certified explanation")
     return {
         "table": table(figures),
         "figures": figures,
         "rows": rows,
-        "goals": {
-            "element_ablation": element_ablation(engine, here, seed=seed, say=say, **size),
-            "certified_explanation": certified_explanation(engine, held_out, count=1 if quick else 9),
-        },
         "model": engine.lm.name,
         "device": str(engine.lm.device),
         "threads": torch.get_num_threads(),

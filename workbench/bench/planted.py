@@ -13,7 +13,7 @@ import numpy as np
 from workbench.attribution import METHODS
 from workbench.bench import Say
 from workbench.bench.adapters import RULES, AdapterConfig, World, planted_adapters, summary, tune, zero_adapter
-from workbench.bench.oracles import FORMULAS, SEARCHES, PlantedGame, certificates, planted_game
+from workbench.bench.oracles import FORMULAS, SEARCHES, PlantedGame, planted_game
 from workbench.explain import minimal_flip_set
 from workbench.game import Engine, Game, Restricted
 from workbench.meter import Meter
@@ -21,8 +21,7 @@ from workbench.stats import auroc, bootstrap_mean, median_interval, proportion
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
-    """Rows of all three, a table of the set games at their middle size, certificates under noise. run_dir is not used:
-    nothing is read."""
+    """Rows of all three, a table of the set games at their middle size. run_dir is not used: nothing is read."""
     sizes, seeds, searches = ((16,), 4, 12) if quick else ((16, 64, 256), 20, 200)
     oracles = set_games(sizes=sizes, seeds=seeds, search_seeds=searches, seed=seed, progress=say)
     config = AdapterConfig(training_cases=200, steps=20, cases=3, worlds=(0,)) if quick else AdapterConfig()
@@ -33,7 +32,6 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     return {
         "table": table(oracles, n=sizes[len(sizes) // 2]),
         "oracles": oracles,
-        "under_noise": certificates(certified=10 if quick else 2000, seed=seed, progress=say),
         "adapters": {"rows": adapters, "summary": summary(adapters)},
         "zero_adapter": {"rows": zero, "largest_change": max(row["largest_change"] for row in zero)},
         "switched_off": off,

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from workbench import models
-from workbench.bench.costs import Counter
+from workbench.bench.contenders import Counter
 from workbench.bench.gpu.shared import Bench, Row, Steps, summary
 from workbench.bench.gpu.subject import HELD, SEVEN, Subject, random_lm, smollm2_config, tiny_config
 from workbench.bench.oracles import PlantedGame, planted_game
