@@ -12,7 +12,7 @@ from tiny_chain import write_notebooks
 
 import workbench
 from workbench.artifacts import runs
-from workbench.artifacts.extras import this_command
+from workbench.artifacts.origin import this_command
 from workbench.cli import main, screen
 from workbench.headless import chain
 from workbench.report import write

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_chain import write_notebooks
 
+from workbench.artifacts.checks import Rule
 from workbench.artifacts.parameters import Parameter, ParameterError, assign_parameters, parse_value, read_parameters
-from workbench.artifacts.rules import Rule
 from workbench.cases.sampling import SamplingConfig
 from workbench.explain import ExplainConfig, Weights
 from workbench.train import TrainConfig

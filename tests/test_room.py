@@ -6,8 +6,7 @@ import pytest
 
 from workbench.artifacts.parameters import ParameterError
 from workbench.artifacts.steps import plan
-from workbench.headless.chain import find_notebooks, run_chain
-from workbench.headless.room import check_room
+from workbench.headless.chain import check_room, find_notebooks, run_chain
 
 ROOT = Path(__file__).resolve().parent.parent
 

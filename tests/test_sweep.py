@@ -18,12 +18,11 @@ from tiny_chain import write_notebooks
 
 from workbench import cli
 from workbench.cli import exit, main
-from workbench.sweep import tasks, worker
+from workbench.sweep import explaining, tasks
 from workbench.sweep.dispatch import shares
 from workbench.sweep.explaining import plan_explanations
 from workbench.sweep.grid import read_grid
-from workbench.sweep.results import Results
-from workbench.sweep.tables import axes, measures, summary
+from workbench.sweep.results import Results, axes, measures, summary
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +43,9 @@ def orders(folder: Path, text: str) -> list[dict]:
 @pytest.fixture
 def loads(monkeypatch) -> list[tuple]:
     """What `models.load` was called with, and no models held."""
-    seen, load = [], worker.models.load
-    monkeypatch.setattr(worker.models, "load", lambda *a, **k: seen.append((a, k)) or load(*a, **k))
-    worker._engines.clear()
+    seen, load = [], explaining.models.load
+    monkeypatch.setattr(explaining.models, "load", lambda *a, **k: seen.append((a, k)) or load(*a, **k))
+    explaining._engines.clear()
     return seen
 
 
@@ -55,7 +54,7 @@ def test_a_worker_loads_a_model_once_and_holds_two_at_most(tmp_path, run, loads)
     many = orders(tmp_path, grid_text(run, **how))
     assert len(many) == 8
     answers = [tasks.perform(one) for one in many]
-    assert len(loads) == len(worker._engines) == 2 <= worker.KEPT
+    assert len(loads) == len(explaining._engines) == 2 <= explaining.KEPT
     assert sum(answer["loading"] > 0.01 for answer in answers) <= 4  # the rest found it held
     outcomes = [one for answer in answers for one in answer["outcomes"]]
     assert len({one["id"] for one in outcomes}) == 16 and not any("error" in one for one in outcomes)

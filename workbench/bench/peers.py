@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from workbench import models
-from workbench.artifacts.extras import install_command
+from workbench.artifacts.origin import install_command
 from workbench.bench import Say, load
 from workbench.bench.contenders import (
     CONTENDERS,

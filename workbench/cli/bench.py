@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.artifacts.checks import check_seed
+from workbench.artifacts.files import typed
 from workbench.bench import BENCHES
-from workbench.cli.places import typed
 from workbench.cli.run import RUN_DIR
 from workbench.cli.screen import result, say, show
 
@@ -86,7 +86,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _file(given: str, *, reads: Sequence[Path]) -> Path:
-    from workbench.artifacts.outputs import check_outputs, check_place
+    from workbench.artifacts.files import check_outputs, check_place
 
     file = typed(given)
     check_place("--json", file)
