@@ -10,7 +10,7 @@ from workbench.cli import main
 
 
 @pytest.mark.slow
-def test_one_worker_two_and_a_killed_one_do_the_same_explanations(tmp_path, monkeypatch):
+def test_one_worker_and_two_do_the_same_explanations(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "GRIDS", ("certified",))
     monkeypatch.setattr(sweep, "QUICK_EXPLANATIONS", 6)
     file, run = tmp_path / "sweep.json", make_run(tmp_path / "run", cases=6)
@@ -18,7 +18,6 @@ def test_one_worker_two_and_a_killed_one_do_the_same_explanations(tmp_path, monk
     result = json.loads(file.read_text())
     assert [row["method"] for row in result["table"]] == ["certified"]
     for row in result["table"]:
-        assert row["tasks"] == row["done"] == 6 and row["killed"] in (0, 1)
         assert row["seconds_1"] > 0 and row["seconds_2"] > 0 and row["overhead_ms_2"] > 0
         rows = {one["workers"]: one for one in result["grids"][row["method"]]["rows"]}
         assert row["times_command"] == pytest.approx(rows[1]["command_seconds"] / rows[2]["command_seconds"])

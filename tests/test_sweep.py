@@ -110,13 +110,13 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-@pytest.fixture
-def cluster(tmp_path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory) -> Iterator[tuple[str, list[subprocess.Popen]]]:
     """A scheduler and two workers, each a process of its own; the workers offer a GPU tag."""
-    address, started = f"tcp://127.0.0.1:{free_port()}", []
+    address, started, folder = f"tcp://127.0.0.1:{free_port()}", [], tmp_path_factory.mktemp("cluster")
 
     def start(*words: str) -> subprocess.Popen:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
         started.append(subprocess.Popen([sys.executable, "-m", "dask", *words], **quiet, env=dict(os.environ)))
         return started[-1]
 
@@ -152,6 +152,23 @@ def stop_after(monkeypatch, *, batches: int) -> None:
     monkeypatch.setattr(Results, "add", added)
 
 
+def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path, run, cluster):
+    file, out = grid(tmp_path, grid_text(run, batch="1", methods="paper", seeds="3")), tmp_path / "out"
+    command = ["sweep", str(file), "--out", str(out), "--scheduler", cluster[0]]
+    with subprocess.Popen([sys.executable, "-m", "workbench", *command], stdout=subprocess.DEVNULL) as one:
+        while len(rows_of(out)) < 2 and one.poll() is None:
+            time.sleep(0.01)
+        one.kill()
+    first = b"".join(line + b"\n" for line in (out / "rows.jsonl").read_bytes().split(b"\n")[:-1])
+    assert one.returncode == -signal.SIGKILL and 2 <= first.count(b"\n") < 18
+    assert main(command) == 0
+    assert (out / "rows.jsonl").read_bytes().startswith(first)
+    rows = rows_of(out)
+    assert len(rows) == 18 == len({row["id"] for row in rows}) and {row["status"] for row in rows} == {"done"}
+    assert {p.name for p in tmp_path.iterdir()} == {"grid.yaml", "out"}
+    assert {p.name for p in out.iterdir()} == {".lock", "rows.jsonl", "results.parquet", "sweep.json"}
+
+
 def test_stopping_a_sweep_and_killing_a_worker_lose_nothing(tmp_path, run, cluster, capsys, monkeypatch):
     address, workers = cluster
     text = grid_text(run, seeds="2", batch="1", resources="{GPU: 1}")
@@ -183,23 +200,6 @@ def test_stopping_a_sweep_and_killing_a_worker_lose_nothing(tmp_path, run, clust
     assert main(command) == 0
     assert "24 done before, 0 to do" in capsys.readouterr().out
     assert (out / "rows.jsonl").read_bytes() == before
-
-
-def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path, run):
-    file, out = grid(tmp_path, grid_text(run, batch="1", methods="paper")), tmp_path / "out"
-    command = ["sweep", str(file), "--out", str(out), "--workers", "1"]
-    with subprocess.Popen([sys.executable, "-m", "workbench", *command], stdout=subprocess.DEVNULL) as one:
-        while len(rows_of(out)) < 2 and one.poll() is None:
-            time.sleep(0.01)
-        one.kill()
-    first = b"".join(line + b"\n" for line in (out / "rows.jsonl").read_bytes().split(b"\n")[:-1])
-    assert one.returncode == -signal.SIGKILL and 2 <= first.count(b"\n") < 6
-    assert main(command) == 0
-    assert (out / "rows.jsonl").read_bytes().startswith(first)
-    rows = rows_of(out)
-    assert len(rows) == 6 == len({row["id"] for row in rows}) and {row["status"] for row in rows} == {"done"}
-    assert {p.name for p in tmp_path.iterdir()} == {"grid.yaml", "out"}
-    assert {p.name for p in out.iterdir()} == {".lock", "rows.jsonl", "results.parquet", "sweep.json"}
 
 
 @pytest.mark.slow

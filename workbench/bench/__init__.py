@@ -113,14 +113,6 @@ def command(*words: str) -> float:
     return time.perf_counter() - started
 
 
-def begun(*words: str, session: bool = False) -> subprocess.Popen:
-    """`workbench WORDS`, silent, while this process goes on. session: in a session of its own."""
-    nowhere = subprocess.DEVNULL
-    return subprocess.Popen(
-        [*PROGRAM, *words], env=environment(), start_new_session=session, stdout=nowhere, stderr=nowhere
-    )
-
-
 def peak_mib() -> float:
     """The most memory that this process has held (MiB); 0 where the system does not tell."""
     return (peak_bytes() or 0) / 2**20
