@@ -84,7 +84,7 @@ def test_every_method_plays_every_game(monkeypatch):
 
 def test_an_adapter_that_does_nothing_changes_nothing_and_facts_switched_off_get_nothing(tmp_path: Path):
     config = adapters.AdapterConfig(steps=0, cases=1, worlds=(0,))
-    rows = adapters.zero_adapter(config, folder=tmp_path)
+    rows = adapters.planted_adapters(["and"], config, folder=tmp_path)
     assert len(rows) == 1 and rows[0]["largest_change"] == 0
     off = planted.switched_off(tmp_path, config, seed=0)
     nothing = {row["method"] for row in off if row["off"] == 0}

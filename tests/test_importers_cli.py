@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from damaged_records import BIOTOOLS
 
-from workbench.bench.import_records import BIOTOOLS
 from workbench.cli import main
 from workbench.cli.kg import FORMATS
 from workbench.kg import from_json

@@ -18,6 +18,7 @@ import types
 import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral, Real
 from typing import Any
 
@@ -100,13 +101,16 @@ class Rule:
 
     def __post_init__(self) -> None:
         try:
-            parts = _parts(self.text, self.name)
+            _ = self._compared
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ValueError(
                 f"the rule of {self.name} must compare {self.name}, each or len({self.name}) with literals, such as "
                 f"`0 ≤ {self.name} ≤ 1`; it is `{self.text[:200]}`"
             ) from error
-        object.__setattr__(self, "_compared", parts)
+
+    @cached_property
+    def _compared(self) -> list[tuple[ast.Compare, str]]:
+        return _parts(self.text, self.name)
 
     @property
     def python(self) -> str:
@@ -116,8 +120,7 @@ class Rule:
     def holds(self, value: Any) -> bool:
         """Whether a value keeps to the rule. TypeError: it cannot be compared so."""
         about = {self.name: lambda: [value], EACH: lambda: value, f"len({self.name})": lambda: [len(value)]}
-        parts: list[tuple[ast.Compare, str]] = self.__dict__["_compared"]
-        return all(_holds(part, item) for part, subject in parts for item in about[subject]())
+        return all(_holds(part, item) for part, subject in self._compared for item in about[subject]())
 
 
 def _parts(text: str, name: str) -> list[tuple[ast.Compare, str]]:
@@ -191,7 +194,7 @@ class Parameter:
         fitted = self._typed(value)
         if self.rule and fitted is not None and not self._keeps(fitted):
             raise ParameterError(
-                f"{self.name} must keep to `{self.rule.text}`, and {_short(value)} does not; nothing was changed. "
+                f"{self.name} must keep to `{self.rule.text}`, and {shown(value)} does not; nothing was changed. "
                 f"Give another with -p {self.name}."
             )
         return fitted
@@ -213,14 +216,14 @@ class Parameter:
         expected = " or ".join(sorted(self.kinds))
         quote = f" To give text, quote it: '\"{value}\"'." if "str" in self.kinds else ""
         raise ParameterError(
-            f"{self.name} must be {expected} (default {self.default!r}), not {_short(value)} ({kind}).{quote}"
+            f"{self.name} must be {expected} (default {self.default!r}), not {shown(value)} ({kind}).{quote}"
         )
 
     def _as_float(self, value: int) -> float:
         try:
             return float(value)
         except OverflowError:
-            raise ParameterError(f"{self.name} must be a finite number, and {_short(value)} is too large") from None
+            raise ParameterError(f"{self.name} must be a finite number, and {shown(value)} is too large") from None
 
     def _keeps(self, value: Value) -> bool:
         assert self.rule is not None
@@ -228,14 +231,6 @@ class Parameter:
             return self.rule.holds(value)
         except TypeError:  # an item of a list that is no number
             return False
-
-
-def _short(value: Value, limit: int = 80) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # a whole number of more digits than Python writes
-        return "a number of thousands of digits"
-    return text if len(text) <= limit else f"{text[:limit]}..."
 
 
 def is_text(value: str) -> bool:

@@ -36,7 +36,6 @@ BENCHES = {
     "kills": "kills.run",
     "kg": "kg.run",
     "context": "answers.context",
-    "imports": "imports.run",
     "train": "train.run",
     "chain": "readings.chain",
     "sweep": "sweep.run",

@@ -183,26 +183,19 @@ def planted_adapters(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[dict]:
-    """Rows of `explain_case` over rules, worlds and held-out cases, and over a control whose adapter does nothing."""
-    rows = []
+    """Rows of `explain_case` over rules, worlds and held-out cases. `adapter`: whether it was tuned, or does nothing,
+    after 0 steps: then every difference must be 0."""
+    rows, adapter = [], "tuned" if config.steps else "zero"
     for name in rules:
         for world in (World(RULES[name], seed=s) for s in config.worlds):
             place = folder / f"{name}-{world.seed}"
             engine = Engine(tune(world, config, folder=place, seed=seed))
             rng = np.random.default_rng([seed, world.seed, 1])
             for case in world.held_out(rng, config.cases):
-                rows.append(explain_case(engine, world, case, rng=rng) | {"adapter": "tuned"})
+                rows.append(explain_case(engine, world, case, rng=rng) | {"adapter": adapter})
             if progress:
                 progress(f"{name}, world {world.seed}")
     return rows
-
-
-def zero_adapter(config: AdapterConfig, *, folder: Path, seed: int = 0) -> list[dict]:
-    """The same with adapters that do nothing: every difference must be 0."""
-    world = World(RULES["and"], seed=config.worlds[0])
-    engine = Engine(tune(world, replace(config, steps=0), folder=folder, seed=seed))
-    rng = np.random.default_rng([seed, 2])
-    return [explain_case(engine, world, c, rng=rng) | {"adapter": "zero"} for c in world.held_out(rng, config.cases)]
 
 
 def summary(rows: Sequence[dict]) -> dict[str, dict]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench.attribution import METHODS
 from workbench.bench import Say
-from workbench.bench.adapters import RULES, AdapterConfig, World, planted_adapters, summary, tune, zero_adapter
+from workbench.bench.adapters import RULES, AdapterConfig, World, planted_adapters, summary, tune
 from workbench.bench.oracles import FORMULAS, SEARCHES, PlantedGame, planted_game
 from workbench.explain import minimal_flip_set
 from workbench.game import Engine, Game, Restricted
@@ -27,7 +27,8 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     config = AdapterConfig(training_cases=200, steps=20, cases=3, worlds=(0,)) if quick else AdapterConfig()
     with tempfile.TemporaryDirectory() as folder:
         adapters = planted_adapters(list(RULES), config, folder=Path(folder), seed=seed, progress=say)
-        zero = zero_adapter(config, folder=Path(folder) / "zero", seed=seed)
+        nothing = replace(config, steps=0, worlds=config.worlds[:1])
+        zero = planted_adapters(["and"], nothing, folder=Path(folder) / "zero", seed=seed)
         off = switched_off(Path(folder) / "off", config, seed=seed)
     return {
         "table": table(oracles, n=sizes[len(sizes) // 2]),

@@ -71,7 +71,7 @@ def _add_version(commands: argparse._SubParsersAction, common: argparse.Argument
 
 def _version(_options: argparse.Namespace) -> int:
     result(__version__)
-    return 0
+    return exit.DONE
 
 
 def _add_completion(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:

@@ -26,9 +26,6 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     bench.add_argument("--seed", type=int, default=0)
     bench.add_argument("--seconds", metavar="S", type=float, help="gpu: the most it may take (default 480)")
     bench.add_argument("--parts", metavar="A,B", help="gpu: some of its parts")
-    bench.add_argument(
-        "--smollm2", metavar="D", help="gpu: folder of SmolLM2-135M (default: a random model of its shape)"
-    )
 
 
 def _bench(options: argparse.Namespace) -> int:
@@ -56,7 +53,7 @@ def _bench(options: argparse.Namespace) -> int:
 def _own(options: argparse.Namespace, *, keep: Callable[[dict], object]) -> dict[str, Any]:
     """What `gpu` alone takes. ValueError: it was given to another."""
     parts = options.parts.split(",") if options.parts else None
-    given = {"seconds": options.seconds, "parts": parts, "smollm2": options.smollm2}
+    given = {"seconds": options.seconds, "parts": parts}
     own = {name: value for name, value in given.items() if value is not None}
     if options.name == "gpu":
         return own | {"keep": keep}

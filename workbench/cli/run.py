@@ -22,6 +22,12 @@ RUN_DIR = "runs/demo"
 OPTIONS = {"-p", "--run-dir", "--model", "--timeout", "--fresh", "--notebooks", "--debug", "--quiet", "--log"}
 """What is no value of a parameter, wherever it stands."""
 
+ASKED = (
+    *("model", "adapter", "against", "out", "decision", "budget", "max_new_tokens", "four_bit", "redact"),
+    *("endpoint", "requests", "tokens"),
+)
+"""Options of `explain` that `explain_log` takes as they are."""
+
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
     run = commands.add_parser("run", parents=[common], help="run the notebooks in order and write a report")
@@ -108,7 +114,9 @@ def _seconds(text: str) -> float:
 def add_explain(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
     explain = commands.add_parser("explain", parents=[common], help="on which facts the answers of a log hang")
     explain.set_defaults(command=_explain)
-    explain.add_argument("log", metavar="LOG", help="JSON lines: question, facts, and optionally answer, prompt, id")
+    explain.add_argument(
+        "records", metavar="LOG", help="JSON lines: question, facts, and optionally answer, prompt, id"
+    )
     explain.add_argument("--model", metavar="M", required=True, help="reader, smollm2, a Hugging Face id or a folder")
     explain.add_argument("--adapter", metavar="A", help="folder of a PEFT adapter; compared with the model without it")
     explain.add_argument("--against", metavar="M2", help="compare with this model, or adapter on the same model")
@@ -121,11 +129,18 @@ def add_explain(commands: argparse._SubParsersAction, common: argparse.ArgumentP
     )
     explain.add_argument("--template", metavar="FILE", help="Jinja template of the prompt, for all records")
     explain.add_argument("--budget", metavar="N", type=int, default=300, help="most answers asked for one set")
-    explain.add_argument("--tokens", metavar="N", type=int, default=32, help="most tokens of an answer (default 32)")
-    explain.add_argument("--full", action="store_true", help="weights as they are, not in 4 bits")
+    explain.add_argument(
+        "--tokens",
+        dest="max_new_tokens",
+        metavar="N",
+        type=int,
+        default=32,
+        help="most tokens of an answer (default 32)",
+    )
+    explain.add_argument("--full", dest="four_bit", action="store_false", help="weights as they are, not in 4 bits")
     explain.add_argument("--endpoint", metavar="URL", help="OpenAI-compatible server of M; key in WORKBENCH_API_KEY")
     explain.add_argument("--requests", metavar="N", type=int, help="most requests to the endpoint")
-    explain.add_argument("--spend", metavar="N", type=int, help="most tokens spent at the endpoint")
+    explain.add_argument("--spend", dest="tokens", metavar="N", type=int, help="most tokens spent at the endpoint")
     explain.add_argument("--redact", action="store_true", help="leave nothing with a text of the log in it")
 
 
@@ -134,23 +149,9 @@ def _explain(options: argparse.Namespace) -> int:
     from workbench.logs.summary import EXPLAINED
     from workbench.report.write import write_report
 
-    found = explain_log(
-        options.log,
-        model=options.model,
-        adapter=options.adapter,
-        against=options.against,
-        out=options.out,
-        decision=options.decision,
-        template=Path(options.template).read_text("utf-8") if options.template else None,
-        budget=options.budget,
-        max_new_tokens=options.tokens,
-        four_bit=not options.full,
-        redact=options.redact,
-        endpoint=options.endpoint,
-        requests=options.requests,
-        tokens=options.spend,
-        progress=lambda done, of: say(f"{done} of {of} records"),
-    )
+    given = {name: value for name, value in vars(options).items() if name in ASKED}
+    given["template"] = Path(options.template).read_text("utf-8") if options.template else None
+    found = explain_log(options.records, **given, progress=lambda done, of: say(f"{done} of {of} records"))
     counts = found.metrics["records"]
     for state, number in counts.items():
         if number or state == EXPLAINED:

@@ -129,14 +129,13 @@ def run(
     say: Say,
     seconds: float = SECONDS,
     parts: Sequence[str] = (),
-    smollm2: str | None = None,
     keep: Callable[[dict], None] = lambda figures: None,
 ) -> dict:
     """Figures of the parts, by name: `rows` of what was measured, `errors`, seconds. run_dir is not used.
 
     quick: a model of two layers, to see whether everything runs. seconds: for all parts together. parts: none means
-    all; the model is made where one needs it. smollm2: folder of SmolLM2-135M; without it a random model of its shape.
-    keep: is given the figures so far whenever there are new ones. ValueError: no such part, or no time.
+    all; the model is made where one needs it. keep: is given the figures so far whenever there are new ones.
+    ValueError: no such part, or no time.
     """
     todo = chosen(parts)
     if not seconds > 0:
@@ -144,7 +143,7 @@ def run(
     ends = time.monotonic() + seconds
     done: dict[str, dict] = {name: {"rows": [], "errors": []} for name in todo}
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(quick=quick, seed=seed, folder=Path(folder), smollm2=smollm2)
+        bench = Bench(quick=quick, seed=seed, folder=Path(folder))
         for number, name in enumerate(todo):
             weights = [PARTS[one].weight for one in todo[number:]]
             budget = max(0.0, ends - time.monotonic()) * weights[0] / sum(weights)

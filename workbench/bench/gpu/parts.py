@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench import models
 from workbench.bench.contenders import Counter
 from workbench.bench.gpu.shared import Bench, Row, Steps, summary
 from workbench.bench.gpu.subject import HELD, SEVEN, Subject, random_lm, smollm2_config, tiny_config
@@ -188,14 +187,11 @@ def qlora(bench: Bench) -> Steps:
 
 
 def smollm2(bench: Bench) -> Steps:
-    """SmolLM2-135M with an adapter on all seven projections: of a folder, or a random model of its shape."""
+    """A random model of the shape of SmolLM2-135M with an adapter on all seven projections."""
     bench.subject = None
     release()
-    if bench.smollm2:
-        lm = models.load(bench.smollm2, names=bench.world.names)
-    else:
-        shape = tiny_config() if bench.quick else smollm2_config()
-        lm = random_lm(shape, bench.world.names, name="random-smollm2", folder=bench.folder / "small", seed=bench.seed)
+    shape = tiny_config() if bench.quick else smollm2_config()
+    lm = random_lm(shape, bench.world.names, name="random-smollm2", folder=bench.folder / "small", seed=bench.seed)
     small = Subject.of(lm, bench.world, facts=bench.size.facts)
     yield from trainings(bench, small, ("packed", "padded"), title="SmolLM2", learning_rate=1e-3, modules=SEVEN)
 

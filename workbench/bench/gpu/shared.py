@@ -154,7 +154,6 @@ class Bench:
     quick: bool
     seed: int
     folder: Path  # for files that are needed meanwhile
-    smollm2: str | None = None
     rate: float | None = None
     subject: Subject | None = None
 

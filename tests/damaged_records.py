@@ -4,7 +4,6 @@ nested, huge, unprintable; and the files they are written to."""
 from __future__ import annotations
 
 import copy
-import importlib.resources
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -102,7 +101,7 @@ DAMAGES: tuple[Callable[[Any, Any, np.random.Generator], None], ...] = (
 )  # fmt: skip
 
 
-RECORDS = importlib.resources.files("workbench") / "data" / "records"
+RECORDS = Path(__file__).parent / "data" / "records"
 NFCORE, BIOTOOLS, WORKFLOW, TOOL, COMMAND, TRIPLE = (
     json.loads((RECORDS / f"{name}.json").read_bytes())
     for name in ("nfcore", "biotools", "workflow", "tool", "command", "triple")
