@@ -36,7 +36,7 @@ def damaged(tree: Tree, rng: np.random.Generator, *, times: int = 3) -> Tree:
         if not places:
             return HOSTILE[int(rng.integers(len(HOSTILE)))]
         holder, key = places[int(rng.integers(len(places)))]
-        DAMAGES[int(rng.integers(len(DAMAGES)))](holder, key, rng)
+        _damage(holder, key, rng)
     return tree
 
 
@@ -68,37 +68,24 @@ def _places(tree: Tree) -> list[tuple[Any, Any]]:
     return found
 
 
-def _delete(holder: Any, key: Any, rng: np.random.Generator) -> None:
-    del holder[key]
-
-
-def _replace(holder: Any, key: Any, rng: np.random.Generator) -> None:
-    holder[key] = copy.deepcopy(HOSTILE[int(rng.integers(len(HOSTILE)))])
-
-
-def _nest(holder: Any, key: Any, rng: np.random.Generator) -> None:
-    for _ in range(int(rng.choice([1, 2, 30]))):
-        holder[key] = [holder[key]] if rng.random() < 0.5 else {"x": holder[key]}
-
-
-def _double(holder: Any, key: Any, rng: np.random.Generator) -> None:
-    holder[key] = [holder[key], copy.deepcopy(holder[key])]
-
-
-def _rename(holder: Any, key: Any, rng: np.random.Generator) -> None:
-    if isinstance(holder, dict):
-        holder[str(HOSTILE[int(rng.integers(len(HOSTILE)))])[:50]] = holder.pop(key)
-
-
-def _swap(holder: Any, key: Any, rng: np.random.Generator) -> None:
-    other = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
-    mate = other[int(rng.integers(len(other)))]
-    holder[key], holder[mate] = holder[mate], holder[key]
-
-
-DAMAGES: tuple[Callable[[Any, Any, np.random.Generator], None], ...] = (
-    _delete, _replace, _replace, _nest, _double, _rename, _swap,
-)  # fmt: skip
+def _damage(holder: Any, key: Any, rng: np.random.Generator) -> None:
+    """One value is lost, replaced, nested, doubled, called otherwise, or exchanged for its neighbour."""
+    hostile, kind = HOSTILE[int(rng.integers(len(HOSTILE)))], int(rng.integers(7))
+    if kind == 0:
+        del holder[key]
+    elif kind <= 2:
+        holder[key] = copy.deepcopy(hostile)
+    elif kind == 3:
+        for _ in range(int(rng.choice([1, 2, 30]))):
+            holder[key] = [holder[key]] if rng.random() < 0.5 else {"x": holder[key]}
+    elif kind == 4:
+        holder[key] = [holder[key], copy.deepcopy(holder[key])]
+    elif kind == 5 and isinstance(holder, dict):
+        holder[str(hostile)[:50]] = holder.pop(key)
+    else:
+        others = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
+        mate = others[int(rng.integers(len(others)))]
+        holder[key], holder[mate] = holder[mate], holder[key]
 
 
 RECORDS = Path(__file__).parent / "data" / "records"

@@ -1,7 +1,6 @@
 """Benchmarks: the planted truth is the truth, figures are those of what was found, the command writes them."""
 
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +8,11 @@ import pytest
 from dosed_models import with_adapter
 from tiny import chain_case
 
-from workbench import bench, models
+from workbench import models
 from workbench.bench import adapters, certified, planted
 from workbench.bench.adapters import RULES, World, X
 from workbench.bench.oracles import planted_game
 from workbench.cases import toolchain
-from workbench.cli import main
 from workbench.explain import METHODS, ExplainConfig
 from workbench.game import Difference, Engine, Game
 
@@ -101,25 +99,6 @@ def test_a_planted_adapter_is_tuned_and_scored(tmp_path: Path):
     lm = adapters.tune(World(RULES["or"]), config, folder=tmp_path / "again")
     case = World(RULES["or"]).held_out(np.random.default_rng(0), 1)[0]
     assert Game.of(Engine(lm), case).path[0] == case.source
-
-
-def test_the_command_writes_the_figures(tmp_path: Path, monkeypatch, capsys):
-    monkeypatch.setattr(
-        planted, "run", lambda **how: {"table": [{"method": "m", "recall": 0.5}], "how": str(how["quick"])}
-    )
-    file = tmp_path / "figures.json"
-    assert main(["bench", "planted", "--json", str(file), "--quick"]) == 0
-    figures = json.loads(file.read_text())
-    assert figures["how"] == "True" and figures["benchmark"] == "planted" and figures["seconds"] >= 0
-    assert "torch" in figures["versions"] and "recall" in capsys.readouterr().out
-
-
-def test_the_command_names_what_is_wrong(tmp_path: Path, capsys):
-    assert main(["bench", "speed", "--json", str(tmp_path / "f.json")]) == 2
-    assert "no benchmark is called 'speed'; there are planted, certified, difference" in capsys.readouterr().err
-    assert main(["bench", "planted", "--json", str(tmp_path / "no" / "f.json")]) == 2
-    assert "does not exist; create it first" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir()) and callable(bench.measure)
 
 
 def test_certified_sets_of_a_case_are_compared_with_every_small_set():

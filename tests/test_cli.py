@@ -33,7 +33,7 @@ def test_version_is_printed_without_loading_anything_heavy() -> None:
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     version, modules = output.splitlines()
     assert version == workbench.__version__
-    assert not {"torch", "papermill", "matplotlib"} & set(modules.split())
+    assert not {"torch", "papermill", "matplotlib", "distributed", "pyarrow", "yaml", "pandas"} & set(modules.split())
 
 
 def test_options_reach_the_chain(handed: dict, capsys: pytest.CaptureFixture) -> None:

@@ -16,7 +16,6 @@ import pytest
 from sweep_runs import grid_text, make_run
 from tiny_chain import write_notebooks
 
-from workbench import cli
 from workbench.cli import exit, main
 from workbench.sweep import explaining, tasks
 from workbench.sweep.dispatch import shares
@@ -216,30 +215,3 @@ def test_whole_runs_are_swept_and_a_failure_stops_no_other(tmp_path):
     assert {p.name for p in (out / "runs").iterdir()} == {row["id"] for row in rows.values()}
     assert (out / "runs" / rows[0]["id"] / "adapter" / "result.txt").read_text().startswith("seed 0")
     assert main([*command, "--dry-run"]) == exit.DONE
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--scheduler", "http://x"], "--scheduler must be an address such as tcp://"),
-        (["--scheduler", "tcp://127.0.0.1:1", "--workers", "2"], "give one of the two"),
-        (["--workers", "0"], "--workers must be 1 or more"),
-    ],
-)
-def test_workers_that_cannot_be_had_are_refused(tmp_path, run, capsys, words, said):
-    file = grid(tmp_path, grid_text(run, cases="held_out[:1]", methods="paper"))
-    assert main(["sweep", str(file), "--out", str(tmp_path / "o"), *words]) == exit.REFUSED
-    assert said in capsys.readouterr().err
-
-
-def test_a_grid_for_gpus_says_that_this_machine_has_none(tmp_path, run, capsys, monkeypatch):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    file = grid(tmp_path, grid_text(run, resources="{GPU: 1}"))
-    assert main(["sweep", str(file), "--out", str(tmp_path / "o")]) == exit.REFUSED
-    assert "this machine offers no GPU. Start a scheduler" in capsys.readouterr().err
-
-
-def test_help_loads_nothing_heavy():
-    code = "import sys; from workbench.cli import build_parser; build_parser(); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"torch", "distributed", "pyarrow", "yaml"} & set(done.stdout.split()) and cli

@@ -112,11 +112,6 @@ class Rule:
     def _compared(self) -> list[tuple[ast.Compare, str]]:
         return _parts(self.text, self.name)
 
-    @property
-    def python(self) -> str:
-        """The rule as Python."""
-        return _python(self.text)
-
     def holds(self, value: Any) -> bool:
         """Whether a value keeps to the rule. TypeError: it cannot be compared so."""
         about = {self.name: lambda: [value], EACH: lambda: value, f"len({self.name})": lambda: [len(value)]}
@@ -125,7 +120,7 @@ class Rule:
 
 def _parts(text: str, name: str) -> list[tuple[ast.Compare, str]]:
     """The comparisons of a rule, each with what it is about. ValueError: one is more than that."""
-    parsed = ast.parse(_python(text), mode="eval").body
+    parsed = ast.parse(text.strip().replace("≤", "<=").replace("≥", ">="), mode="eval").body
     joined = parsed.values if isinstance(parsed, ast.BoolOp) and isinstance(parsed.op, ast.And) else [parsed]
     parts = []
     for part in joined:
@@ -136,10 +131,6 @@ def _parts(text: str, name: str) -> list[tuple[ast.Compare, str]]:
             raise ValueError(text)
         parts.append((part, about[0]))
     return parts
-
-
-def _python(text: str) -> str:
-    return text.strip().replace("≤", "<=").replace("≥", ">=")
 
 
 def _is_literal(node: ast.expr) -> bool:
