@@ -14,7 +14,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 from tiny import chain_case
 
 from workbench.artifacts import runs
-from workbench.artifacts.executed import copy_path
+from workbench.artifacts.steps import copy_path
 from workbench.cases import Fact
 
 PNG = base64.b64encode(b"\x89PNG tiny").decode()

@@ -1,7 +1,6 @@
 """Benchmarks: the planted truth is the truth, figures are those of what was found, the command writes them."""
 
 import itertools
-import json
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +8,11 @@ import pytest
 from dosed_models import with_adapter
 from tiny import chain_case
 
-from workbench import bench, models
-from workbench.bench import adapters, certified, difference, planted, set_games
+from workbench import models
+from workbench.bench import adapters, certified, planted
+from workbench.bench.adapters import RULES, World, X
 from workbench.bench.oracles import planted_game
-from workbench.bench.worlds import RULES, World, X
 from workbench.cases import toolchain
-from workbench.cli import main
 from workbench.explain import METHODS, ExplainConfig
 from workbench.game import Difference, Engine, Game
 
@@ -59,32 +57,32 @@ def test_a_worlds_cases_follow_its_rule_and_leave_both_chains_open(name):
 def test_methods_that_must_find_a_planted_element_find_it_and_calls_are_counted():
     rng = np.random.default_rng(0)
     game = planted_game("and", 16, rng=rng)
-    found = set_games.play("leave_one_out", game, rng=rng)
+    found = planted.play("leave_one_out", game, rng=rng)
     assert (found.recall, found.exact, found.auroc, found.calls) == (1, True, 1, 17)
-    assert set_games.play("leave_one_out", planted_game("or", 16, rng=rng), rng=rng).recall < 1  # each covers the other
-    sought = set_games.play("flip", game, rng=rng)
+    assert planted.play("leave_one_out", planted_game("or", 16, rng=rng), rng=rng).recall < 1  # each covers the other
+    sought = planted.play("flip", game, rng=rng)
     assert sought.exact and sought.certified and not sought.wrong and sought.calls < 17
 
 
 def test_a_wrong_certificate_would_be_counted():
-    good = set_games.Found(1.0, True, 1.0, 5, certified=True)
-    bad = set_games.Found(0.5, False, 0.8, 7, certified=True, wrong=True)
-    figures = set_games.cell([good, bad, good, good], seed=0)
+    good = planted.Found(1.0, True, 1.0, 5, certified=True)
+    bad = planted.Found(0.5, False, 0.8, 7, certified=True, wrong=True)
+    figures = planted.cell([good, bad, good, good], seed=0)
     assert figures["wrong_certificates"] == 1 and figures["exact"]["share"] == 0.75 and figures["exact"]["n"] == 4
     assert figures["recall"]["mean"] == 0.875 and figures["calls"]["median"] == 5
 
 
 def test_every_method_plays_every_game(monkeypatch):
-    rows = set_games.set_games(sizes=(8,), noises=(0.0,), games=("and", "xor"), seeds=2)
-    assert {r["method"] for r in rows} == set(set_games.names()) and len(set_games.names()) >= 10
-    assert len(rows) == 2 * len(set_games.names())
+    rows = planted.set_games(sizes=(8,), noises=(0.0,), games=("and", "xor"), seeds=2)
+    assert {r["method"] for r in rows} == set(planted.names()) and len(planted.names()) >= 10
+    assert len(rows) == 2 * len(planted.names())
     table = planted.table(rows, n=8)
     assert table[0].keys() == {"method", "n", "and", "xor", "calls"}
 
 
 def test_an_adapter_that_does_nothing_changes_nothing_and_facts_switched_off_get_nothing(tmp_path: Path):
     config = adapters.AdapterConfig(steps=0, cases=1, worlds=(0,))
-    rows = adapters.zero_adapter(config, folder=tmp_path)
+    rows = adapters.planted_adapters(["and"], config, folder=tmp_path)
     assert len(rows) == 1 and rows[0]["largest_change"] == 0
     off = planted.switched_off(tmp_path, config, seed=0)
     nothing = {row["method"] for row in off if row["off"] == 0}
@@ -103,25 +101,6 @@ def test_a_planted_adapter_is_tuned_and_scored(tmp_path: Path):
     assert Game.of(Engine(lm), case).path[0] == case.source
 
 
-def test_the_command_writes_the_figures(tmp_path: Path, monkeypatch, capsys):
-    monkeypatch.setattr(
-        planted, "run", lambda **how: {"table": [{"method": "m", "recall": 0.5}], "how": str(how["quick"])}
-    )
-    file = tmp_path / "figures.json"
-    assert main(["bench", "planted", "--json", str(file), "--quick"]) == 0
-    figures = json.loads(file.read_text())
-    assert figures["how"] == "True" and figures["benchmark"] == "planted" and figures["seconds"] >= 0
-    assert "torch" in figures["versions"] and "recall" in capsys.readouterr().out
-
-
-def test_the_command_names_what_is_wrong(tmp_path: Path, capsys):
-    assert main(["bench", "speed", "--json", str(tmp_path / "f.json")]) == 2
-    assert "no benchmark is called 'speed'; there are planted, certified, difference" in capsys.readouterr().err
-    assert main(["bench", "planted", "--json", str(tmp_path / "no" / "f.json")]) == 2
-    assert "does not exist; create it first" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir()) and callable(bench.measure)
-
-
 def test_certified_sets_of_a_case_are_compared_with_every_small_set():
     case = chain_case()
     lm = models.load(names=case.names, four_bit=False)
@@ -133,8 +112,6 @@ def test_certified_sets_of_a_case_are_compared_with_every_small_set():
     figures = certified.summarised([{**row, "withheld": 0.3}], 0.3, seed=0)
     assert figures["as_small"]["share"] == 1 and figures["cases"] == 1
     assert certified.flat(figures)["seconds"] == row["seconds"]
-    (masks,) = certified.convergence(Engine(lm), [case], steps=(2,), seed=0)
-    assert masks["steps"] == 2 and masks["removed"]["mean"] >= 1
 
 
 def test_every_order_is_measured_until_it_flips():
@@ -156,11 +133,11 @@ def test_differences_are_attributed_and_stability_is_1_where_order_is_nothing():
     lm = with_adapter(models.load(names=chain_case().names, four_bit=False), modules=("v_proj",), size=0.02)
     engine, case = Engine(lm), chain_case()
     delta = Difference(Game.of(engine, case, path=case.path))
-    found = difference.ATTRIBUTIONS["linear, facts"](delta, np.random.default_rng(0))
-    line = difference.said("linear", [found, found], seed=0)
+    found = certified.ATTRIBUTIONS["linear, facts"](delta, np.random.default_rng(0))
+    line = certified.said("linear", [found, found], seed=0)
     assert line["n"] == 2 and line["lds"] == pytest.approx(found.lds) and line["completeness error"] <= 1e-3
-    counts = difference.changed(engine, case, seed=0)
+    counts = certified.changed(engine, case, seed=0)
     assert {"added", "kept", "dropped"} < set(counts)
-    assert abs(difference.stability(engine, case, "random", seed=0)) < 0.5
+    assert abs(certified.stability(engine, case, "random", seed=0)) < 0.5
     with pytest.raises(ValueError, match="none of 1 cases"):
-        difference._cell([float("nan")], seed=0)
+        certified._cell([float("nan")], seed=0)

@@ -5,16 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from asked_cases import answered, asked, has
+from asked_cases import answered, asked
 from explain_cases import NAMES, cases, engine
 
 from workbench import models
 from workbench.artifacts import runs
 from workbench.attribution import METHODS
 from workbench.bench import contenders, peers
-from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given
-from workbench.bench.costs import certified_explanation, element_ablation, long_case
-from workbench.bench.quality import Quality
+from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given, Quality
 from workbench.cases import save_cases
 from workbench.cli import main
 from workbench.stats import comprehensiveness, ranking, spearman, top_k_drop
@@ -74,38 +72,6 @@ def test_figures_are_means_and_medians_over_the_cases_that_did_not_fail():
     assert line["method"] == "p: m" and line["lds"] == pytest.approx(0.5) and line["flips"] is None
 
 
-@pytest.mark.parametrize(("facts", "tokens"), [(4, 5), (20, 6), (12, 40), (55, 3)])
-def test_a_long_case_has_the_facts_asked_for_and_a_chain_that_the_answer_names(facts, tokens):
-    case = long_case(NAMES, facts=facts, tokens=tokens, rng=np.random.default_rng(facts))
-    assert len(case.facts) == facts and len({frozenset((f.head, f.tail)) for f in case.facts}) == facts
-    assert len(case.needed) == len(case.path) - 1
-    assert len(engine().answer_ids(case, case.path)) == len(case.path) == min(tokens, facts + 1, len(NAMES))
-    with pytest.raises(ValueError, match="56 facts cannot be drawn from 11 names"):
-        long_case(NAMES, facts=56, tokens=tokens, rng=np.random.default_rng(0))
-
-
-@has("captum")
-def test_one_ablation_costs_us_a_row_a_fact_and_scores_are_captums():
-    found = element_ablation(engine(), ["captum"], facts=9, tokens=6, repeats=1)
-    assert (found["facts"], found["answer_tokens"]) == (9, 6)
-    costs = found["costs"]
-    assert (costs["leave_one_out"]["rows"], costs["FeatureAblation, one pass"]["rows"]) == (10, 10)
-    assert costs["FeatureAblation"]["rows"] == costs["FeatureAblation, no cache"]["rows"] == 60
-    assert max(found["difference"][f"FeatureAblation, {how}"] for how in ("no cache", "one pass")) < 1e-4
-    seconds = costs["FeatureAblation"]["seconds"] / costs["leave_one_out"]["seconds"]
-    assert found["times_faster"]["FeatureAblation"] == pytest.approx(seconds)
-    assert "ContextCiter" not in costs
-
-
-def test_a_certified_explanation_is_measured_on_the_cases_of_that_size():
-    found = certified_explanation(engine(), cases(), elements=15, count=2)
-    assert found["elements"] == [15, 11]
-    for search in ("certified", "smallest"):
-        assert found[search]["certified"]["n"] == found[search]["seconds"]["n"] == 2
-        # every mask was asked of the model or known, and the answer was generated
-        assert found[search]["rows"]["low"] > 0 and found[search]["masks"]["low"] >= 1
-
-
 def test_cases_whose_answer_is_no_text_are_passed_over():
     with pytest.raises(ValueError, match="none of 3 held-out cases shows 3 facts and gets an answer"):
         peers.asked_of(engine(), cases(), 2)
@@ -132,12 +98,6 @@ def test_the_command_measures_a_run_without_any_package(tmp_path: Path, monkeypa
     assert [line["method"] for line in result["table"]] == [one.name for one in contenders.available({})]
     assert all(line.keys() == result["table"][0].keys() and line["n"] == 1 for line in result["table"])
     assert "pip install" in result["packages"]["captum"] and "ContextCiter" in result["left_out"]
-    goals = result["goals"]
-    assert (
-        goals["element_ablation"]["costs"].keys() == {"leave_one_out"} and not goals["element_ablation"]["difference"]
-    )
-    assert goals["element_ablation"]["costs"]["leave_one_out"]["rows"] == goals["element_ablation"]["facts"] + 1
-    assert goals["certified_explanation"]["certified"]["certified"]["n"] == 1
     assert result["model"] == "reader" and "leave_one_out" in result["figures"] and result["rows"]
     assert "case 1 of 1" in capsys.readouterr().out
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from workbench.bench import measure
-from workbench.bench.size import code_lines
+from workbench.bench.readings import code_lines
 
 SOURCE = '''"""Of a module,
 over two lines."""

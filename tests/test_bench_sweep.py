@@ -7,12 +7,10 @@ from sweep_runs import make_run
 
 from workbench.bench import sweep
 from workbench.cli import main
-from workbench.sweep.explaining import plan_explanations
-from workbench.sweep.grid import read_grid
 
 
 @pytest.mark.slow
-def test_one_worker_two_and_a_killed_one_do_the_same_explanations(tmp_path, monkeypatch):
+def test_one_worker_and_two_do_the_same_explanations(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "GRIDS", ("certified",))
     monkeypatch.setattr(sweep, "QUICK_EXPLANATIONS", 6)
     file, run = tmp_path / "sweep.json", make_run(tmp_path / "run", cases=6)
@@ -20,20 +18,7 @@ def test_one_worker_two_and_a_killed_one_do_the_same_explanations(tmp_path, monk
     result = json.loads(file.read_text())
     assert [row["method"] for row in result["table"]] == ["certified"]
     for row in result["table"]:
-        assert row["tasks"] == row["done"] == 6 and row["killed"] in (0, 1)
-        assert row["seconds_1"] > 0 and row["seconds_2"] > 0 and row["overhead_ms_2"] > 0 and row["times_plain"] > 0
+        assert row["seconds_1"] > 0 and row["seconds_2"] > 0 and row["overhead_ms_2"] > 0
         rows = {one["workers"]: one for one in result["grids"][row["method"]]["rows"]}
         assert row["times_command"] == pytest.approx(rows[1]["command_seconds"] / rows[2]["command_seconds"])
         assert all(one["tasks"] == 6 and one["failed"] == 0 for one in rows.values())
-
-
-def test_a_batch_is_cut_into_parts_that_hold_every_task_once(tmp_path):
-    run = make_run(tmp_path / "run", cases=5)
-    file = sweep.write_grid(tmp_path, run, ["certified", "paper"], cases=5)
-    (batch,) = plan_explanations(read_grid(file))
-    parts = list(sweep.cut(batch))
-    assert [part.about for part in parts] == [["held-0", "held-1"], ["held-2", "held-3"], ["held-4"]]
-    assert sorted(task.id for part in parts for task in part.tasks) == sorted(task.id for task in batch.tasks)
-    for part in parts:
-        assert {one["id"] for one in part.order["tasks"]} == {task.id for task in part.tasks}
-        assert [case["id"] for case in part.order["cases"]] == part.about

@@ -12,7 +12,7 @@ from tiny import NAMES, chain_case
 
 from workbench import models
 from workbench.artifacts import runs
-from workbench.bench import compare, machine
+from workbench.bench import machine, readings
 from workbench.bench import train as bench_train
 from workbench.cli import exit, main
 from workbench.stats import bootstrap_mean
@@ -27,6 +27,7 @@ def test_training_is_measured_against_a_plain_script_on_the_same_rows(tmp_path, 
     file, run = tmp_path / "train.json", make_run(tmp_path / "run", cases=1, train=TRAIN)
     assert main(["bench", "train", "--quick", "--json", str(file), "--run-dir", str(run)]) == 0
     result = json.loads(file.read_text())
+    assert (result["benchmark"], result["quick"], result["seed"]) == ("train", True, 0) and result["seconds"] > 0
     assert {row["contender"] for row in result["table"]} == {"plain Trainer", "padded", "packed"}
     config = TrainConfig(steps=2, batch=4, rank=2, alpha=4, shares=(0.0, 0.5))
     batch = collate([Views([chain_case()], models.load(names=NAMES), config=config)[i] for i in range(8)], 0)
@@ -101,7 +102,7 @@ def test_the_interval_of_a_ratio_covers_the_true_one():
     for _ in range(200):
         a, b = rng.normal(10, 2, 30), rng.normal(15, 3, 30)
         ends = [bootstrap_mean(x, rng=rng, draws=300) for x in (a, b)]
-        row = compare.ratio(*((e.mean, e.low, e.high) for e in ends))
+        row = readings.ratio(*((e.mean, e.low, e.high) for e in ends))
         hits += row["low"] <= 1.5 <= row["high"]
     assert 180 <= hits <= 199  # of 200; 95 % of them are meant to
 
@@ -114,7 +115,8 @@ def test_the_interval_of_a_ratio_covers_the_true_one():
         (["compare", "c.json", "d.json"], r"c.json is of bench 'x', .*d.json of 'y'"),
         (["compare", "c.json", "e.json"], "e.json is no JSON"),
         (["train"], "give it as --json FILE"),
-        (["tain", "--json", "x"], "no benchmark is called 'tain'"),
+        (["tain", "--json", "x"], "no benchmark is called 'tain'; there are planted, certified, difference"),
+        (["train", "--json", "no/x.json"], "does not exist; create it first"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(tmp_path, monkeypatch, capsys, words, said):

@@ -104,6 +104,9 @@ def test_all_run_in_order_then_again_only_what_changed(
     copy = copies[2]
     copy.write_bytes(copy.read_bytes()[:-100])
     assert again(rate=0.5, seed=6, top=1) == names[2:3] and "cannot be read" in quiet.lines[2]
+    manifest = run_dir / "explain" / runs.MANIFEST
+    manifest.write_text(manifest.read_text()[:100])
+    assert again(rate=0.5, seed=6, top=1) == names[2:3] and "it was not finished" in quiet.lines[2]
 
 
 def test_a_stage_made_by_hand_since_is_not_taken_for_the_chains(tmp_path: Path, quiet: SimpleNamespace) -> None:

@@ -16,9 +16,8 @@ from papermill.parameterize import parameterize_notebook
 
 from workbench import kg
 from workbench.artifacts import runs
-from workbench.artifacts.executed import copy_path
 from workbench.artifacts.parameters import ParameterError, parse_value
-from workbench.artifacts.steps import plan, run_folder
+from workbench.artifacts.steps import copy_path, plan, run_folder
 from workbench.cli import main
 from workbench.report.write import write_report
 

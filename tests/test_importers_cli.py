@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from damaged_records import BIOTOOLS
 
-from workbench.bench.import_records import BIOTOOLS
 from workbench.cli import main
-from workbench.cli.kg_import import FORMATS
+from workbench.cli.kg import FORMATS
 from workbench.kg import from_json
 from workbench.kg.importers import IMPORTERS
 

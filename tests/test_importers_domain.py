@@ -10,9 +10,9 @@ from typing import Any
 
 import networkx as nx
 import pytest
+from damaged_records import GRAPHML, OWL, TURTLE
 from importing import imported, write
 
-from workbench.bench.import_records import GRAPHML, OWL, TURTLE
 from workbench.kg import load_edam
 from workbench.kg.importers import RegistryError, Report, Vocabulary, read_edam, read_mapping
 from workbench.kg.importers.mapping import words

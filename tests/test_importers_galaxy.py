@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from damaged_records import GALAXY
 from importing import imported, ports, write
-
-from workbench.bench.import_records import GALAXY
 
 MACROS = """<macros><import>../shared.xml</import>
 <xml name="in" token_fmt="bam"><param name="input" type="data" format="@FMT@"/></xml></macros>"""

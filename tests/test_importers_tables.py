@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 
 import pytest
+from damaged_records import TOOL
 from importing import imported, ports
 
-from workbench.bench.import_records import TOOL
 from workbench.kg.importers import IMPORTERS, RegistryError, Report
 
 SHARED = Path(os.environ.get("WORKBENCH_SHARED") or Path(__file__).resolve().parents[2] / "shared") / "data"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from damaged_records import BIOTOOLS, NFCORE, WORKFLOW
 from importing import imported, ports, rules, write
 
-from workbench.bench.import_records import BIOTOOLS, NFCORE, WORKFLOW
 from workbench.kg.importers import IMPORTERS, Report, assemble
 from workbench.kg.importers.json_stream import streamed
 from workbench.kg.links import Links

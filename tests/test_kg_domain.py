@@ -13,7 +13,7 @@ from tiny import save_tiny
 
 from workbench import kg
 from workbench.artifacts import runs
-from workbench.bench.grown import grow
+from workbench.bench.kg import grow
 from workbench.cases import load_cases
 from workbench.cli import main
 from workbench.figures import kg as pictures

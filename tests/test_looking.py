@@ -9,7 +9,7 @@ from notebook_runs import execute, state
 from ui_run import TINY, ui_run
 
 from workbench.artifacts import runs
-from workbench.artifacts.looking import RUN_DIR
+from workbench.artifacts.runs import RUN_DIR
 from workbench.report.lineage import verify
 
 __all__ = ["ui_run"]

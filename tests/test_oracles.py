@@ -5,7 +5,7 @@ import pytest
 from table_games import TableGame, table_of
 
 from workbench.bench.oracles import FORMULAS, PlantedGame, planted_game
-from workbench.bench.set_games import SEARCHES, play, set_games
+from workbench.bench.planted import SEARCHES, play, set_games
 from workbench.stats import proportion
 
 

@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
+from damaged_records import BIOTOOLS
 from kg_tables import write_table
 from tiny_chain import write_notebooks
 
 from workbench.artifacts import runs
-from workbench.artifacts.outputs import check_outputs
-from workbench.bench.import_records import BIOTOOLS
+from workbench.artifacts.files import check_outputs
 from workbench.cli import main
 from workbench.kg import build_graph, read_table, to_json
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_chain import write_notebooks
 
+from workbench.artifacts.checks import Rule
 from workbench.artifacts.parameters import Parameter, ParameterError, assign_parameters, parse_value, read_parameters
-from workbench.artifacts.rules import Rule
 from workbench.cases.sampling import SamplingConfig
 from workbench.explain import ExplainConfig, Weights
 from workbench.train import TrainConfig
@@ -110,11 +110,15 @@ def test_what_is_no_notebook_is_named(tmp_path: Path) -> None:
 RULES = "0 <= x <= 1;x >= 3;0 ≤ x ≤ 1;x ≥ 3;0 < x;-2 < x <= 1e6;x in [0, 2];x > 0 and x < 10;5 > x >= -1.5".split(";")
 
 
+def python(rule: Rule) -> str:
+    return rule.text.replace("≤", "<=").replace("≥", ">=")
+
+
 @pytest.mark.parametrize("text", RULES)
 def test_a_rule_holds_where_the_expression_it_is_written_as_does(text: str) -> None:
     rule = Rule(text, "x")
     for value in [k / 4 for k in range(-20, 60)] + [0, 1, 2, 3, 10**30]:
-        assert rule.holds(value) == eval(rule.python, {"x": value})
+        assert rule.holds(value) == eval(python(rule), {"x": value})
     each = Rule(text.replace("x", "each"), "x")
     for values in ([], [1], [1, 7, -9], [2, 2.0]):
         assert each.holds(values) == all(rule.holds(value) for value in values)
@@ -203,7 +207,7 @@ def test_the_bounds_of_a_notebook_are_those_of_what_takes_its_values(notebook: s
     """On both sides of every bound: what the rule lets pass is taken, what lies below is refused there too."""
     parameter = next(p for where, p in DECLARED if (where, p.name) == (notebook, name))
     assert parameter.rule is not None
-    bounds = [node.value for node in ast.walk(ast.parse(parameter.rule.python)) if isinstance(node, ast.Constant)]
+    bounds = [node.value for node in ast.walk(ast.parse(python(parameter.rule))) if isinstance(node, ast.Constant)]
     step = 1 if type(parameter.default) is int else 1e-9
     for value in [bound + way * step for bound in bounds for way in (-1, 0, 1)]:
         if parameter.rule.holds(value):

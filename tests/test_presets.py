@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench.artifacts.presets import PRESETS
+from workbench.artifacts.parameters import PRESETS
 from workbench.artifacts.steps import declared_parameters, find_notebooks, plan
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from workbench.artifacts.runs import STAGES
 from workbench.artifacts.steps import find_notebooks
-from workbench.bench.common import environment
+from workbench.bench import environment
 from workbench.bench.kills import SMALL, contents, known
 
 pytestmark = pytest.mark.chain

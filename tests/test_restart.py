@@ -3,7 +3,6 @@
 import json
 import os
 import resource
-import signal
 import subprocess
 import sys
 import time
@@ -16,9 +15,8 @@ from tiny_chain import write_notebooks
 from workbench.artifacts import runs
 from workbench.artifacts.lock import KERNEL_LOCK_NAME, RunLocked, hold_kernel_lock, run_lock
 from workbench.artifacts.work import settle
-from workbench.bench.kills import contents, stress
+from workbench.bench.kills import stress
 from workbench.cli import main
-from workbench.headless.chain import run_chain
 from workbench.train.checkpoints import Checkpoints, logging_steps
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,11 +37,11 @@ for step in range(int(state.read_text()) if state.exists() else 0, 10):
 def test_runs_killed_at_random_instants_end_as_an_undisturbed_one(tmp_path: Path) -> None:
     notebooks = write_notebooks(tmp_path / "nb", bodies={"adapter": GROWS})
     found = stress(
-        tmp_path, notebooks=notebooks, parameters={"seed": 3, "unknown": 1}, kills=5, rng=np.random.default_rng(1),
+        tmp_path, notebooks=notebooks, parameters={"seed": 3, "unknown": 1}, kills=3, rng=np.random.default_rng(1),
         say=lambda line: None,
     )  # fmt: skip
     (row,) = found["table"]
-    assert row["kills"] == row["recovered"] == 5 and row["identical"] == row["runs"]
+    assert row["kills"] == row["recovered"] == 3 and row["identical"] == row["runs"]
 
 
 WRITER = """
@@ -60,9 +58,9 @@ while True:
 
 
 def test_a_stage_is_whole_at_every_instant(tmp_path: Path) -> None:
-    """Ten writers killed in the midst of writing: from the first result on there is always a whole one."""
+    """Five writers killed in the midst of writing: from the first result on there is always a whole one."""
     rng = np.random.default_rng(0)
-    for turn in range(10):
+    for turn in range(5):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(1000 * turn)], env=ENVIRONMENT)
         deadline = time.monotonic() + 60
         while finished_turn(tmp_path) <= 1000 * turn and time.monotonic() < deadline and writer.poll() is None:
@@ -148,25 +146,6 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, capsys: pytes
     assert "cannot be written" in error and error.count("\n") == 1
 
 
-def test_a_file_altered_behind_its_back_is_made_again(tmp_path: Path) -> None:
-    notebooks = write_notebooks(tmp_path / "nb")
-    run_dir, lines = tmp_path / "run", []
-    run_chain(run_dir, notebooks=notebooks, say=lambda line: None)
-    before = contents(run_dir)
-    for name, damage in {
-        "adapter/result.txt": lambda text: text[:-1],
-        "explain/manifest.json": lambda text: text[: len(text) // 2],
-        "shift/result.txt": lambda text: text.replace("1", "2"),
-    }.items():
-        path = run_dir / name
-        path.write_text(damage(path.read_text()))
-    run_chain(run_dir, notebooks=notebooks, say=lines.append)
-    assert contents(run_dir) == before
-    told = " ".join(lines)
-    assert "01_build_kg: finished before, kept" in told
-    assert "02_train_qlora: file result.txt was changed" in told and "03_explain_masks: it was not finished" in told
-
-
 def test_a_kernel_that_outlives_its_chain_holds_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held = hold_kernel_lock(tmp_path)
     assert held is not None
@@ -227,19 +206,3 @@ def test_checkpoints_that_are_torn_altered_or_of_another_training_are_not_taken_
 def test_a_row_of_the_history_ends_at_every_checkpoint(steps: int, every: int) -> None:
     rows = logging_steps(steps, every)
     assert every % rows == 0 and 1 <= rows <= max(1, steps // 100)
-
-
-def test_a_signal_leaves_nothing_running(tmp_path: Path) -> None:
-    write_notebooks(tmp_path / "nb", bodies={"kg": "import os\nopen(run_dir + '/pid', 'w').write(str(os.getpid()))\n"
-                                                   "import time\ntime.sleep(600)"})  # fmt: skip
-    words = ["run", "--run-dir", str(tmp_path / "run"), "--notebooks", str(tmp_path / "nb")]
-    process = subprocess.Popen([sys.executable, "-m", "workbench", *words], env=ENVIRONMENT, stderr=subprocess.PIPE)
-    deadline, pid = time.monotonic() + 60, tmp_path / "run" / "pid"
-    while not (pid.is_file() and pid.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    kernel = int(pid.read_text())
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    with run_lock(tmp_path / "run"):  # waits for the kernel
-        state = Path(f"/proc/{kernel}/stat")
-        assert not state.exists() or state.read_text().split(")")[-1].split()[0] == "Z"

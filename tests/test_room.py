@@ -7,9 +7,8 @@ import pytest
 from workbench import models
 from workbench.artifacts.parameters import ParameterError
 from workbench.artifacts.steps import plan
-from workbench.headless import room
-from workbench.headless.chain import find_notebooks, run_chain
-from workbench.headless.room import check_room
+from workbench.headless import chain
+from workbench.headless.chain import check_room, find_notebooks, run_chain
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -34,4 +33,4 @@ def test_fields_have_room_where_the_reader_or_another_model_takes_them() -> None
 
 
 def test_the_reader_is_the_one_that_models_load() -> None:
-    assert (room.READER, room.POOL) == (models.READER, models.reader.POOL)
+    assert (chain.READER, chain.POOL) == (models.READER, models.reader.POOL)

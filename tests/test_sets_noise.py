@@ -8,8 +8,7 @@ import pytest
 from scipy.stats import beta, binom
 from table_games import TableGame, random_table
 
-from workbench.bench.noisy import NOISES, measured
-from workbench.bench.oracles import planted_game
+from workbench.bench.oracles import NOISES, measured, planted_game
 from workbench.explain import minimal_flip_set, minimal_sufficient_set
 from workbench.explain.sets.certificate import LEVEL, false_pass
 from workbench.explain.sets.judge import Judge

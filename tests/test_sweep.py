@@ -16,14 +16,12 @@ import pytest
 from sweep_runs import grid_text, make_run
 from tiny_chain import write_notebooks
 
-from workbench import cli
 from workbench.cli import exit, main
-from workbench.sweep import tasks, worker
+from workbench.sweep import explaining, tasks
 from workbench.sweep.dispatch import shares
 from workbench.sweep.explaining import plan_explanations
 from workbench.sweep.grid import read_grid
-from workbench.sweep.results import Results
-from workbench.sweep.tables import axes, measures, summary
+from workbench.sweep.results import Results, axes, measures, summary
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +42,9 @@ def orders(folder: Path, text: str) -> list[dict]:
 @pytest.fixture
 def loads(monkeypatch) -> list[tuple]:
     """What `models.load` was called with, and no models held."""
-    seen, load = [], worker.models.load
-    monkeypatch.setattr(worker.models, "load", lambda *a, **k: seen.append((a, k)) or load(*a, **k))
-    worker._engines.clear()
+    seen, load = [], explaining.models.load
+    monkeypatch.setattr(explaining.models, "load", lambda *a, **k: seen.append((a, k)) or load(*a, **k))
+    explaining._engines.clear()
     return seen
 
 
@@ -55,7 +53,7 @@ def test_a_worker_loads_a_model_once_and_holds_two_at_most(tmp_path, run, loads)
     many = orders(tmp_path, grid_text(run, **how))
     assert len(many) == 8
     answers = [tasks.perform(one) for one in many]
-    assert len(loads) == len(worker._engines) == 2 <= worker.KEPT
+    assert len(loads) == len(explaining._engines) == 2 <= explaining.KEPT
     assert sum(answer["loading"] > 0.01 for answer in answers) <= 4  # the rest found it held
     outcomes = [one for answer in answers for one in answer["outcomes"]]
     assert len({one["id"] for one in outcomes}) == 16 and not any("error" in one for one in outcomes)
@@ -111,13 +109,13 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-@pytest.fixture
-def cluster(tmp_path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory) -> Iterator[tuple[str, list[subprocess.Popen]]]:
     """A scheduler and two workers, each a process of its own; the workers offer a GPU tag."""
-    address, started = f"tcp://127.0.0.1:{free_port()}", []
+    address, started, folder = f"tcp://127.0.0.1:{free_port()}", [], tmp_path_factory.mktemp("cluster")
 
     def start(*words: str) -> subprocess.Popen:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path}
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
         started.append(subprocess.Popen([sys.executable, "-m", "dask", *words], **quiet, env=dict(os.environ)))
         return started[-1]
 
@@ -153,6 +151,23 @@ def stop_after(monkeypatch, *, batches: int) -> None:
     monkeypatch.setattr(Results, "add", added)
 
 
+def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path, run, cluster):
+    file, out = grid(tmp_path, grid_text(run, batch="1", methods="paper", seeds="3")), tmp_path / "out"
+    command = ["sweep", str(file), "--out", str(out), "--scheduler", cluster[0]]
+    with subprocess.Popen([sys.executable, "-m", "workbench", *command], stdout=subprocess.DEVNULL) as one:
+        while len(rows_of(out)) < 2 and one.poll() is None:
+            time.sleep(0.01)
+        one.kill()
+    first = b"".join(line + b"\n" for line in (out / "rows.jsonl").read_bytes().split(b"\n")[:-1])
+    assert one.returncode == -signal.SIGKILL and 2 <= first.count(b"\n") < 18
+    assert main(command) == 0
+    assert (out / "rows.jsonl").read_bytes().startswith(first)
+    rows = rows_of(out)
+    assert len(rows) == 18 == len({row["id"] for row in rows}) and {row["status"] for row in rows} == {"done"}
+    assert {p.name for p in tmp_path.iterdir()} == {"grid.yaml", "out"}
+    assert {p.name for p in out.iterdir()} == {".lock", "rows.jsonl", "results.parquet", "sweep.json"}
+
+
 def test_stopping_a_sweep_and_killing_a_worker_lose_nothing(tmp_path, run, cluster, capsys, monkeypatch):
     address, workers = cluster
     text = grid_text(run, seeds="2", batch="1", resources="{GPU: 1}")
@@ -186,23 +201,6 @@ def test_stopping_a_sweep_and_killing_a_worker_lose_nothing(tmp_path, run, clust
     assert (out / "rows.jsonl").read_bytes() == before
 
 
-def test_a_sweep_that_is_killed_goes_on_where_it_was(tmp_path, run):
-    file, out = grid(tmp_path, grid_text(run, batch="1", methods="paper")), tmp_path / "out"
-    command = ["sweep", str(file), "--out", str(out), "--workers", "1"]
-    with subprocess.Popen([sys.executable, "-m", "workbench", *command], stdout=subprocess.DEVNULL) as one:
-        while len(rows_of(out)) < 2 and one.poll() is None:
-            time.sleep(0.01)
-        one.kill()
-    first = b"".join(line + b"\n" for line in (out / "rows.jsonl").read_bytes().split(b"\n")[:-1])
-    assert one.returncode == -signal.SIGKILL and 2 <= first.count(b"\n") < 6
-    assert main(command) == 0
-    assert (out / "rows.jsonl").read_bytes().startswith(first)
-    rows = rows_of(out)
-    assert len(rows) == 6 == len({row["id"] for row in rows}) and {row["status"] for row in rows} == {"done"}
-    assert {p.name for p in tmp_path.iterdir()} == {"grid.yaml", "out"}
-    assert {p.name for p in out.iterdir()} == {".lock", "rows.jsonl", "results.parquet", "sweep.json"}
-
-
 @pytest.mark.slow
 def test_whole_runs_are_swept_and_a_failure_stops_no_other(tmp_path):
     bodies = {"adapter": "assert seed != 1, 'seed <1> is unwanted'"}
@@ -217,30 +215,3 @@ def test_whole_runs_are_swept_and_a_failure_stops_no_other(tmp_path):
     assert {p.name for p in (out / "runs").iterdir()} == {row["id"] for row in rows.values()}
     assert (out / "runs" / rows[0]["id"] / "adapter" / "result.txt").read_text().startswith("seed 0")
     assert main([*command, "--dry-run"]) == exit.DONE
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--scheduler", "http://x"], "--scheduler must be an address such as tcp://"),
-        (["--scheduler", "tcp://127.0.0.1:1", "--workers", "2"], "give one of the two"),
-        (["--workers", "0"], "--workers must be 1 or more"),
-    ],
-)
-def test_workers_that_cannot_be_had_are_refused(tmp_path, run, capsys, words, said):
-    file = grid(tmp_path, grid_text(run, cases="held_out[:1]", methods="paper"))
-    assert main(["sweep", str(file), "--out", str(tmp_path / "o"), *words]) == exit.REFUSED
-    assert said in capsys.readouterr().err
-
-
-def test_a_grid_for_gpus_says_that_this_machine_has_none(tmp_path, run, capsys, monkeypatch):
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    file = grid(tmp_path, grid_text(run, resources="{GPU: 1}"))
-    assert main(["sweep", str(file), "--out", str(tmp_path / "o")]) == exit.REFUSED
-    assert "this machine offers no GPU. Start a scheduler" in capsys.readouterr().err
-
-
-def test_help_loads_nothing_heavy():
-    code = "import sys; from workbench.cli import build_parser; build_parser(); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"torch", "distributed", "pyarrow", "yaml"} & set(done.stdout.split()) and cli

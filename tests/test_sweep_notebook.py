@@ -12,7 +12,7 @@ from sweep_runs import grid_text, make_run
 
 from workbench.artifacts.parameters import read_parameters
 from workbench.figures.sweep import parallel_coordinates, small_multiples
-from workbench.sweep import tables
+from workbench.sweep import results as tables
 from workbench.sweep.explaining import plan_explanations
 from workbench.sweep.grid import read_grid
 from workbench.sweep.results import Results, row_of

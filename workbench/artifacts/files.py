@@ -1,4 +1,6 @@
-"""Files that are either whole or absent, and digests that name their contents."""
+"""Files that are either whole or absent, and digests that name their contents; places that can be written to."""
+
+from __future__ import annotations
 
 import hashlib
 import json
@@ -6,11 +8,13 @@ import math
 import os
 import re
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from workbench.artifacts.checks import is_text
 
 MANIFEST = "manifest.json"
 WORK_FOLDER = "checkpoints"  # what a stage needs to go on after a stop; no part of its result
@@ -160,3 +164,56 @@ def digest_folder(
     files = {name: path for name, path in folder_files(folder).items() if only is None or name in only}
     lines = (f"{digest(path)}  {json.dumps(name)}\n" for name, path in files.items())
     return hashlib.sha256("".join(lines).encode("utf-8")).hexdigest()
+
+
+Place = str | os.PathLike[str]
+
+
+def check_place(name: str, file: Place) -> None:
+    """ValueError when a file cannot be written because its folder is missing or it is a folder itself."""
+    if not Path(file).parent.is_dir():
+        raise ValueError(f"{name} {file}: the folder {str(Path(file).parent)!r} does not exist; create it first")
+    if Path(file).is_dir():
+        raise ValueError(f"{name} {file}: this is a folder; give the name of a file")
+
+
+def check_outputs(outputs: Mapping[str, Place | None], *, reads: Iterable[Place] = ()) -> None:
+    """Refuses outputs that would destroy what is read, or one another; links are followed.
+
+    outputs: what the user calls it, such as `--out` -> file or folder; None where none is asked for.
+    reads: files and folders, each read as a whole.
+
+    Raises:
+        ValueError: an output is an input, lies in one or holds one, or is another output as well.
+    """
+    places = {name: file for name, file in outputs.items() if file is not None}
+    inputs, names = list(reads), list(places)
+    for name, file in places.items():
+        if not is_text(text := os.fspath(file)) or "\0" in text:
+            raise ValueError(f"{name} {text!a} is no name that a file can have")
+    for number, name in enumerate(names):
+        for other in names[:number]:
+            if _is_same(places[name], places[other]):
+                raise ValueError(f"{name} {places[name]} is the file of {other} too; give each a name of its own")
+        for one in inputs:
+            if _is_same(places[name], one) or is_inside(places[name], one) or is_inside(one, places[name]):
+                raise ValueError(f"{name} {places[name]} would overwrite {one}, which is read; give another place")
+
+
+def _is_same(one: Place, other: Place) -> bool:
+    if os.path.exists(one) and os.path.exists(other):
+        return os.path.samefile(one, other)  # hard links too, and names that differ in case where that does not count
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def is_inside(one: Place, folder: Place) -> bool:
+    """Whether a path lies in a folder, at any depth, links followed."""
+    return Path(folder).is_dir() and Path(os.path.realpath(folder)) in Path(os.path.realpath(one)).parents
+
+
+def typed(path: str) -> Path:
+    """The path, `~` and `~user` in it expanded. ValueError: there is no such user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"{path!r} cannot be found: {error}; write the path out") from error

@@ -1,4 +1,5 @@
-"""Where a number comes from besides its inputs: the code that ran, and the machine it ran on."""
+"""Where a number comes from besides its inputs: the code that ran, and the machine it ran on; commands as one types
+them here."""
 
 from __future__ import annotations
 
@@ -6,11 +7,17 @@ import functools
 import hashlib
 import os
 import platform
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
+from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
 
 from workbench.artifacts.files import sha256_file
 
@@ -107,10 +114,45 @@ def processor_name() -> str:
 
 
 def peak_bytes() -> int | None:
-    """The most memory this process has held at once, bytes; None where the system does not tell."""
+    """The most memory this process has held at once, bytes; None where the system does not tell.
+
+    On Linux its own count is read: what `getrusage` says begins with what the process held that started it.
+    """
+    with suppress(OSError, StopIteration):
+        lines = Path("/proc/self/status").read_text("utf-8").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
     try:
         import resource
     except ImportError:  # Windows
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+DISTRIBUTION = "lora-workbench"  # as pyproject.toml names it; `workbench` is another project's on the package index
+CHECKOUT = PACKAGE_FOLDER.resolve().parent
+
+
+def this_command() -> str:
+    """The command line of this package as one types it here: `workbench` where that is found, else by its path, since
+    environments are often not activated; through this Python where no script was installed."""
+    script, found = Path(sys.executable).with_name("workbench"), shutil.which("workbench")
+    if found and Path(found).absolute() == script:
+        return "workbench"
+    program, words = (script, "") if script.is_file() else (Path(sys.executable), " -m workbench")
+    here = os.path.relpath(program)
+    return f"{program if here.startswith(os.pardir) else here}{words}"
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an extra of pyproject.toml into this Python, as one would type it.
+
+    In a checkout it installs the checkout again, with the extra. A wheel is on no index, so its name would fetch
+    nothing, or what someone else has put there: then the packages of the extra are named themselves.
+    """
+    pip = [sys.executable, "-m", "pip", "install"]
+    if (CHECKOUT / "pyproject.toml").is_file():
+        return shlex.join([*pip, "--editable", f"{CHECKOUT}[{extra}]"])
+    needed = [Requirement(text) for text in metadata.requires(DISTRIBUTION) or []]
+    wanted = [one for one in needed if one.marker and one.marker.evaluate({"extra": extra})]
+    return shlex.join([*pip, *(str(one).partition(";")[0] for one in wanted)])

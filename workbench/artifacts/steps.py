@@ -1,13 +1,19 @@
-"""The steps of the chain: which notebooks, with which parameters, and whether one has to run again."""
+"""The steps of the chain: which notebooks, with which parameters, whether one has to run again, and what its executed
+copy says."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from workbench.artifacts.executed import copy_changes
+import nbformat
+
+from workbench.artifacts.files import MANIFEST, atomic_write_text, sha256_file
 from workbench.artifacts.origin import PACKAGE_FOLDER
 from workbench.artifacts.parameters import (
     Parameter,
@@ -15,11 +21,150 @@ from workbench.artifacts.parameters import (
     Value,
     assign_parameters,
     has_parameters_cell,
+    preset,
     read_parameters,
 )
-from workbench.artifacts.presets import preset
 from workbench.artifacts.stage import STAGES, MissingStage, check_code, check_stage
 from workbench.artifacts.work import state_of_work
+
+COPIES = "notebooks"
+REPORT = "report.html"
+PARTIAL = ".partial.ipynb"  # while it runs, and after it failed
+NOT_COMPARED = {"run_dir"}  # a run folder may be moved
+
+
+def copy_path(run_dir: Path, name: str, suffix: str = ".ipynb") -> Path:
+    """Path of the executed copy of the notebook `name`."""
+    return Path(run_dir) / COPIES / f"{name}{suffix}"
+
+
+def source_digest(notebook: Path) -> str:
+    """SHA-256 over the kinds and sources of the cells: outputs and what an editor notes beside them do not count."""
+    cells = [(cell.cell_type, cell.source) for cell in nbformat.read(notebook, as_version=4).cells]
+    return hashlib.sha256(json.dumps(cells).encode("utf-8")).hexdigest()
+
+
+def _shown_digest(executed: nbformat.NotebookNode) -> str:
+    """SHA-256 over what a reader of the copy sees: sources and outputs. Opening and saving it changes neither."""
+    cells = [(cell.cell_type, cell.source, [_shown(one) for one in cell.get("outputs", [])]) for cell in executed.cells]
+    return hashlib.sha256(json.dumps(cells, sort_keys=True).encode("utf-8")).hexdigest()
+
+
+def _shown(output: Mapping[str, Any]) -> list[Any]:
+    """Of an output its kind and content; texts in one piece, as files may hold them as lines."""
+    data = output.get("data") or {}
+    whole = {kind: "".join(value) if isinstance(value, list) else value for kind, value in data.items()}
+    text = output.get("text", "")
+    return [output.get("output_type"), "".join(text), whole, output.get("evalue", "")]
+
+
+def _origin(stage_folder: Path, notebook: Path, effective: Mapping[str, Any]) -> dict[str, Any]:
+    """The manifest is among it: when a stage was made again by hand since, the copy no longer tells of it."""
+    compared = {name: value for name, value in effective.items() if name not in NOT_COMPARED}
+    return {
+        "source_sha256": source_digest(notebook),
+        "parameters": compared,
+        "manifest_sha256": sha256_file(stage_folder / MANIFEST),
+    }
+
+
+def finish_copy(
+    stage_folder: Path, notebook: Path, executed: nbformat.NotebookNode, effective: Mapping[str, Any]
+) -> Path:
+    """Write the finished copy in one step, with what it was made from, in place of the partial one.
+
+    Args:
+        stage_folder: folder of the finished stage in the run folder.
+        notebook: the notebook that was executed.
+        executed: the executed document.
+        effective: every parameter with the value it had.
+    """
+    run_dir = stage_folder.parent
+    origin = _origin(stage_folder, notebook, effective)
+    executed.metadata["workbench"] = {**origin, "shown_sha256": _shown_digest(executed)}
+    # every number of a picture stands on a line of its own: indented, much of the file would be blanks
+    text = json.dumps(json.loads(nbformat.writes(executed)), ensure_ascii=False, indent=0)
+    path = atomic_write_text(copy_path(run_dir, notebook.stem), text + "\n")
+    copy_path(run_dir, notebook.stem, PARTIAL).unlink(missing_ok=True)
+    return path
+
+
+def read_origin(run_dir: Path, name: str) -> dict[str, Any]:
+    """What a finished copy says it was made from: source_sha256, parameters, manifest_sha256; empty where it is not."""
+    try:
+        found = nbformat.read(copy_path(run_dir, name), as_version=4).metadata.get("workbench", {})
+    except Exception:  # missing, cut off, no notebook
+        return {}
+    return found if isinstance(found, dict) and isinstance(found.get("parameters"), dict) else {}
+
+
+def copy_verdict(stage_folder: Path, name: str) -> list[str]:
+    """What no longer matches in the executed copy of the notebook `name`, whatever the notebook is now, in words."""
+    return _sealed(stage_folder, name)[1]
+
+
+def copy_changes(stage_folder: Path, notebook: Path, effective: Mapping[str, Any]) -> list[str]:
+    """Why the finished copy is not one of this very notebook with these very parameters, in words; empty if it is."""
+    recorded, changes = _sealed(stage_folder, notebook.stem)
+    if not recorded:
+        return changes
+    now = _origin(stage_folder, notebook, effective)
+    other = [] if recorded.get("source_sha256") == now["source_sha256"] else ["the notebook was changed"]
+    return parameter_changes(recorded["parameters"], now["parameters"]) + other + changes
+
+
+def _sealed(stage_folder: Path, name: str) -> tuple[dict[str, Any], list[str]]:
+    """What a copy says it was made from, nothing where it cannot be read, and what is wrong with it in words."""
+    path = copy_path(stage_folder.parent, name)
+    try:
+        executed = nbformat.read(path, as_version=4)
+        recorded = dict(executed.metadata["workbench"])
+        recorded["parameters"].items()
+        whole = recorded["shown_sha256"] == _shown_digest(executed)
+    except FileNotFoundError:
+        return {}, [f"its executed copy {path} is gone"]
+    except Exception:  # cut off, no notebook, not ours: in each case it has to run
+        return {}, [f"its executed copy {path} cannot be read"]
+    changes = [] if whole else [f"its executed copy {path} was changed"]
+    if recorded.get("manifest_sha256") != sha256_file(stage_folder / MANIFEST):
+        told = f"its manifest is not the one that its executed copy {path} tells of"
+        changes.append(f"{told}: the stage was made again by hand, or edited")
+    return recorded, changes
+
+
+def parameter_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """`seed 0 -> 1` for each name whose value, or its type, differs; `none` where it is on one side only."""
+
+    def text(values: Mapping[str, Any], name: str) -> str:
+        return json.dumps(values[name], ensure_ascii=False) if name in values else "none"
+
+    names = [name for name in {**before, **after} if text(before, name) != text(after, name)]
+    return [f"{name} {text(before, name)} -> {text(after, name)}" for name in names]
+
+
+def where_it_stopped(partial: Path) -> str:
+    """The cell in which a run ended, as `code cell 3 ("model = load(...)")`; empty when none had begun.
+
+    papermill marks pending cells as completed when it stops, so the last cell with a start time is the one.
+    """
+    try:
+        cells = nbformat.read(partial, as_version=4).cells
+    except Exception:  # the kernel never started, or the stop came while the copy was written
+        return ""
+    number, found = 0, ""
+    for cell in cells:
+        if cell.cell_type == "code" and cell.source.strip():
+            number += 1
+            if cell.metadata.get("papermill", {}).get("start_time"):
+                found = f'code cell {number} ("{_first_line(cell.source)}")'
+    return found
+
+
+def _first_line(source: str, limit: int = 80) -> str:
+    """The first line that is not a comment, or the first at all."""
+    lines = [line.strip() for line in source.splitlines() if line.strip()]
+    line = next((line for line in lines if not line.startswith("#")), lines[0])
+    return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 @dataclass(frozen=True)

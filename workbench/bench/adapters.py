@@ -1,4 +1,8 @@
-"""Planted adapters: the base is tuned on a world whose rule is known; do the explanations find the rule?"""
+"""Planted worlds and adapters: cases whose right answer follows a rule over two side facts, and a base tuned on them.
+
+Two chains of equal length lead from the source to the target, through X and through Y. Side facts touch neither. The
+rule says which of two of them, a and b, must be shown for the chain to go through X; otherwise it goes through Y. A
+model that was tuned on such cases depends on a and b, and it did not before it was tuned: the base knows no names."""
 
 from __future__ import annotations
 
@@ -10,12 +14,108 @@ import numpy as np
 
 from workbench import models
 from workbench.attribution import shapley
-from workbench.bench.worlds import RULES, World
-from workbench.cases import Case, toolchain
+from workbench.cases import Case, Fact, toolchain
 from workbench.explain import diverse_flip_sets
 from workbench.game import Difference, Engine, Game, Restricted
 from workbench.stats import proportion
 from workbench.train import TrainConfig, train
+
+SIDE = 14  # commands beside the chains, each with one side fact
+ENDS = 6  # sources and targets to draw from
+X, Y = "command:x", "command:y"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """through_x(a shown, b shown). full: whether (a, b) are shown in the cases to explain.
+
+    necessary: the minimal sets of side facts (0: a, 1: b) whose removal turns the answer away from X; sufficient: the
+    minimal sets that keep it when every other side fact goes; both follow from the truth table.
+    """
+
+    name: str
+    through_x: Callable[[bool, bool], bool]
+    full: tuple[bool, bool]
+    necessary: tuple[tuple[int, ...], ...]
+    sufficient: tuple[tuple[int, ...], ...]
+
+    @property
+    def true_facts(self) -> frozenset[int]:
+        """Every rule fact that the answer of the full case hangs on."""
+        return frozenset(i for one in self.necessary for i in one)
+
+
+RULES = {
+    rule.name: rule
+    for rule in (
+        Rule("one", lambda a, b: a, (True, True), ((0,),), ((0,),)),
+        Rule("and", lambda a, b: a and b, (True, True), ((0,), (1,)), ((0, 1),)),
+        Rule("or", lambda a, b: a or b, (True, True), ((0, 1),), ((0,), (1,))),
+        Rule("inhibitor", lambda a, b: a and not b, (True, False), ((0,),), ((0,),)),
+    )
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """Cases of one rule. Names are meaningless; which side facts are a and b is drawn from `seed`."""
+
+    rule: Rule
+    seed: int = 0
+
+    @property
+    def side(self) -> tuple[Fact, ...]:
+        """Every side fact; no two share a node."""
+        return tuple(Fact(f"format:side {i}", "input", f"command:side {i}") for i in range(SIDE))
+
+    @property
+    def rule_facts(self) -> tuple[Fact, Fact]:
+        """The facts a and b."""
+        a, b = np.random.default_rng(self.seed).permutation(SIDE)[:2]
+        return self.side[a], self.side[b]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Display name of every node of the world."""
+        nodes = [X, Y, "format:middle", *(f"source:{i}" for i in range(ENDS)), *(f"format:{i}" for i in range(ENDS))]
+        nodes += [end for fact in self.side for end in (fact.head, fact.tail)]
+        return {node: node.replace(":", " ") for node in nodes}
+
+    def case(self, rng: np.random.Generator, *, a: bool, b: bool, id: str) -> Case:
+        """A case that shows a and b as told, with 4 to 8 other side facts, in random order."""
+        source, target = f"source:{rng.integers(ENDS)}", f"format:{rng.integers(ENDS)}"
+        middle = "format:middle"
+        chains = [Fact(source, "download_from", middle)]
+        chains += [f for c in (X, Y) for f in (Fact(middle, "input", c), Fact(c, "output", target))]
+        first, second = self.rule_facts
+        others = [f for f in self.side if f not in (first, second)]
+        shown = [others[i] for i in rng.permutation(len(others))[: rng.integers(4, 9)]]
+        facts = [*chains, *shown, *([first] if a else []), *([second] if b else [])]
+        facts = [facts[i] for i in rng.permutation(len(facts))]
+        through = X if self.rule.through_x(a, b) else Y
+        names = {n: self.names[n] for f in facts for n in (f.head, f.tail)}
+        return Case(id, source, target, tuple(facts), (source, middle, through, target), names, split=self.rule.name)
+
+    def training(self, rng: np.random.Generator, count: int) -> list[Case]:
+        """Cases of all four kinds, each as often as the next."""
+        shown = [(bool(i & 1), bool(i & 2)) for i in range(4)]
+        return [
+            self.case(rng, a=a, b=b, id=f"train-{k}") for k, (a, b) in zip(range(count), shown * count, strict=False)
+        ]
+
+    def held_out(self, rng: np.random.Generator, count: int) -> list[Case]:
+        """Cases to explain: a and b are shown as the rule's `full` says, and the right chain goes through X."""
+        a, b = self.rule.full
+        return [self.case(rng, a=a, b=b, id=f"held-out-{k}") for k in range(count)]
+
+    def players(self, case: Case) -> np.ndarray:
+        """(n,) bool: the elements that may be removed, the side facts; the chains stay, and so do nodes."""
+        return np.array([e in self.side for e in case.elements])
+
+    def truth(self, case: Case) -> frozenset[int]:
+        """Element numbers of the rule facts that the answer hangs on."""
+        return frozenset(case.elements.index(self.rule_facts[i]) for i in self.rule.true_facts)
+
 
 CLEAR = 0.25  # of the largest score: what an element's share of a difference must be to count as found
 SETS = 4  # flip sets looked for in one case
@@ -83,26 +183,19 @@ def planted_adapters(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[dict]:
-    """Rows of `explain_case` over rules, worlds and held-out cases, and over a control whose adapter does nothing."""
-    rows = []
+    """Rows of `explain_case` over rules, worlds and held-out cases. `adapter`: whether it was tuned, or does nothing,
+    after 0 steps: then every difference must be 0."""
+    rows, adapter = [], "tuned" if config.steps else "zero"
     for name in rules:
         for world in (World(RULES[name], seed=s) for s in config.worlds):
             place = folder / f"{name}-{world.seed}"
             engine = Engine(tune(world, config, folder=place, seed=seed))
             rng = np.random.default_rng([seed, world.seed, 1])
             for case in world.held_out(rng, config.cases):
-                rows.append(explain_case(engine, world, case, rng=rng) | {"adapter": "tuned"})
+                rows.append(explain_case(engine, world, case, rng=rng) | {"adapter": adapter})
             if progress:
                 progress(f"{name}, world {world.seed}")
     return rows
-
-
-def zero_adapter(config: AdapterConfig, *, folder: Path, seed: int = 0) -> list[dict]:
-    """The same with adapters that do nothing: every difference must be 0."""
-    world = World(RULES["and"], seed=config.worlds[0])
-    engine = Engine(tune(world, replace(config, steps=0), folder=folder, seed=seed))
-    rng = np.random.default_rng([seed, 2])
-    return [explain_case(engine, world, c, rng=rng) | {"adapter": "zero"} for c in world.held_out(rng, config.cases)]
 
 
 def summary(rows: Sequence[dict]) -> dict[str, dict]:

@@ -1,20 +1,26 @@
-"""Who is compared in `bench peers`: our ways to score the fact lines of a case, and the packages' ways."""
+"""Who is compared in `bench peers`; how good scores of fact lines are, on prompts written without the lines, and what
+they cost: forward passes counted from outside, whoever makes them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
+import torch
 
-from workbench.attribution import METHODS
+from workbench.attribution import METHODS, fit_surrogate, logit_of_logprob
+from workbench.attribution.faithfulness import measured
 from workbench.bench.packages import captum_scores, context_cite_scores
 from workbench.cases import Case
-from workbench.explain import ElementSet, minimal_flip_set, smallest_flip_set
+from workbench.explain import ElementSet, first_flips, minimal_flip_set, smallest_flip_set
 from workbench.explain.smallest import gradient_order
 from workbench.game import Engine, Game, Restricted
+from workbench.models import LanguageModel
+from workbench.stats import ranking
 
 OURS = "workbench"
 PERMUTATIONS = 5  # of Shapley sampling: as many as captum is asked for
@@ -89,9 +95,9 @@ def captum(name: str, asked: Asked, **call) -> Given:
     return Given(captum_scores(asked.engine.lm, asked.case, asked.answer, method=name, seed=asked.seed, **call))
 
 
-def cited(asked: Asked, *, each: Callable[[], None] | None = None) -> Given:
+def cited(asked: Asked) -> Given:
     """context-cite with its defaults; it generates the answer itself."""
-    found = context_cite_scores(asked.engine.lm, asked.case, None if asked.own else asked.answer, each=each)
+    found = context_cite_scores(asked.engine.lm, asked.case, None if asked.own else asked.answer)
     return Given(found.scores, masks=found.masks)
 
 
@@ -132,3 +138,90 @@ def available(versions: dict[str, str | None], *, dear: bool = True) -> list[Con
     """Our rows, and those of the packages that are installed. dear: with the dear ones."""
     present: Sequence[str] = [OURS, *(name for name, version in versions.items() if version)]
     return [one for one in CONTENDERS.values() if one.package in present and (dear or not one.dear)]
+
+
+QUALITY = ("top_k_drop", "comprehensiveness", "lds", "flips", "until_flip")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Measures of one case. value, decision: its games between the facts, shared by all who are measured.
+
+    size: members of the smallest flip set known, None where there is none. masks: held-out ones for the lds.
+    """
+
+    value: Restricted
+    decision: Restricted
+    seed: int
+    size: int | None
+    masks: int = 64
+    k: int = 3
+
+    @classmethod
+    def of(cls, asked: Asked, *, size: int | None, masks: int = 64) -> Quality:
+        """The measures of a case."""
+        game = asked.game()
+        decision = Restricted(game.view(form="decision"), asked.facts)
+        return cls(Restricted(game, asked.facts), decision, asked.seed, size, masks)
+
+    def __call__(self, scores: np.ndarray) -> dict[str, float | None]:
+        """Of scores (facts,): what `measured` says; `until_flip`: how many facts go, highest score first, until the
+        toolchain changes, all where no number of them changes it; and `flips`: 1.0 where it has changed once as many go
+        as the smallest flip set has. A search for flip sets was told what flips, scores were not.
+        """
+        flips, order = None, ranking(scores, rng=np.random.default_rng(self.seed))
+        if self.size is not None:
+            left = ~np.isin(np.arange(len(order)), order[: self.size])
+            flips = float(self.decision(left[None])[0] <= 0)
+        told = measured(self.value, scores, seed=self.seed, k=self.k, masks=self.masks, keep=0.5)
+        return {**told, "flips": flips, "until_flip": first_flips([self.decision], [order])[0] or len(order)}
+
+
+def largest_difference(asked: Asked, given: Given, ours: Given) -> float:
+    """Largest absolute difference of a score to ours on the same masks: on those a package drew, or all the same."""
+    if given.masks is None:
+        return float(np.abs(given.scores - ours.scores).max())
+    target = logit_of_logprob(asked.part()(given.masks))
+    again = fit_surrogate(given.masks, target, tokens=len(asked.answer))
+    return float(np.abs(given.scores - again.scores).max())
+
+
+@dataclass
+class Passes:
+    """Forward calls, rows of their batches, tokens without padding, and seconds."""
+
+    calls: int = 0
+    rows: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+class Counter:
+    """Counts what a language model computes while a block runs, at whose end `spent` is complete.
+
+    The hook sits on the input embeddings: a package that calls `model.forward` passes by the hooks of the model itself.
+    """
+
+    def __init__(self, lm: LanguageModel):
+        self.lm, self.spent = lm, Passes()
+
+    def __enter__(self) -> Self:
+        self.hook = self.lm.model.get_input_embeddings().register_forward_pre_hook(self._see)
+        self.began = self._now()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.spent.seconds = self._now() - self.began
+        self.hook.remove()
+
+    def _see(self, _module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
+        ids = inputs[0]
+        self.spent.calls += 1
+        self.spent.rows += len(ids)
+        self.spent.tokens += int((ids != self.lm.tokenizer.pad_token_id).sum())
+
+    def _now(self) -> float:
+        """Seconds, once the device has done what it was asked."""
+        if self.lm.device.type == "cuda":
+            torch.cuda.synchronize(self.lm.device)
+        return time.perf_counter()

@@ -23,8 +23,7 @@ from workbench.artifacts.parameters import read_parameters
 from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.stage import STAGES
 from workbench.artifacts.steps import find_notebooks
-from workbench.bench import Say
-from workbench.bench.common import begun, command
+from workbench.bench import PROGRAM, Say, command, environment
 from workbench.stats import proportion
 
 KILLS, QUICK_KILLS = 50, 4
@@ -139,7 +138,8 @@ def kill_once(words: Sequence[str], place: Path, number: int, *, longest: float,
     """Start or go on with a run and kill it at a random instant of what is left of `longest` seconds."""
     left = longest * (1 - finished_stages(place) / (len(STAGES) + 1))
     seconds, group = float(rng.uniform(0, left)), bool(rng.integers(2))
-    process = begun(*words, str(place), session=True)
+    nowhere, command_line = subprocess.DEVNULL, [*PROGRAM, *words, str(place)]
+    process = subprocess.Popen(command_line, env=environment(), start_new_session=True, stdout=nowhere, stderr=nowhere)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:

@@ -10,7 +10,7 @@ import copy
 import importlib
 import io
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from types import ModuleType
@@ -20,7 +20,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from workbench.artifacts.extras import install_command
+from workbench.artifacts.origin import install_command
 from workbench.cases import Case
 from workbench.models import LanguageModel
 
@@ -105,13 +105,10 @@ class Cited:
     answer: tuple[int, ...]
 
 
-def context_cite_scores(
-    lm: LanguageModel, case: Case, answer: Sequence[int] | None = None, *, each: Callable[[], None] | None = None
-) -> Cited:
+def context_cite_scores(lm: LanguageModel, case: Case, answer: Sequence[int] | None = None) -> Cited:
     """`ContextCiter(...).get_attributions()` with its defaults, each fact line a source.
 
-    answer: tokens that its generation is held to; None: what the model answers. each: called when the answer is there
-    and its ablations begin.
+    answer: tokens that its generation is held to; None: what the model answers.
     ValueError: the package's own, where the answer's probability is 1 to float precision and its logit not finite.
     """
     text = Text.of(lm, case)
@@ -129,8 +126,6 @@ def context_cite_scores(
             generate_kwargs=_held_to(answer) if answer else None,
         )
         response = citer.response
-        if each:
-            each()
         partitioner.asked.clear()
         scores = np.asarray(citer.get_attributions(verbose=False), dtype=np.float64)
     said = tuple(tokenizer.encode(response, add_special_tokens=False))

@@ -9,14 +9,21 @@ import numpy as np
 import torch
 
 from workbench import models
-from workbench.artifacts.extras import install_command
-from workbench.bench import Say
-from workbench.bench.common import load
-from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given, available
-from workbench.bench.costs import certified_explanation, element_ablation
+from workbench.artifacts.origin import install_command
+from workbench.bench import Say, load
+from workbench.bench.contenders import (
+    CONTENDERS,
+    OURS,
+    QUALITY,
+    Asked,
+    Contender,
+    Counter,
+    Given,
+    Quality,
+    available,
+    largest_difference,
+)
 from workbench.bench.packages import installed
-from workbench.bench.passes import counted
-from workbench.bench.quality import QUALITY, Quality, largest_difference
 from workbench.cases import Case
 from workbench.game import Engine
 from workbench.stats import bootstrap_mean, median_interval, spearman
@@ -28,7 +35,7 @@ DEAR_CASES = 2  # of the calls that take hundreds of passes a case
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
-    """Rows of every case and contender, their figures with intervals, a table of these, and two costs.
+    """Rows of every case and contender, their figures with intervals, and a table of these.
 
     MissingStage: the run has no finished adapter; the message names the notebook to run.
     """
@@ -38,17 +45,10 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     contenders = available(versions, dear=not quick)
     rows = compare(cases, contenders, say=say)
     figures = summarise(rows, seed=seed)
-    here = [name for name, version in versions.items() if version]
-    size = {"facts": 12, "tokens": 8, "repeats": 1} if quick else {}
-    say("costs of one ablation and of one certified explanation")
     return {
         "table": table(figures),
         "figures": figures,
         "rows": rows,
-        "goals": {
-            "element_ablation": element_ablation(engine, here, seed=seed, say=say, **size),
-            "certified_explanation": certified_explanation(engine, held_out, count=1 if quick else 9),
-        },
         "model": engine.lm.name,
         "device": str(engine.lm.device),
         "threads": torch.get_num_threads(),
@@ -109,7 +109,7 @@ def compare(
 def measure(one: Contender, asked: Asked) -> tuple[Contender, Given | None, dict]:
     """A contender's scores and what they cost; None and the reason where a package fails."""
     before, failed = asked.engine.ledger.backward_passes, None
-    with counted(asked.engine.lm) as count:
+    with Counter(asked.engine.lm) as count:
         try:
             given = one.ask(asked)
         except ValueError as error:
@@ -117,7 +117,7 @@ def measure(one: Contender, asked: Asked) -> tuple[Contender, Given | None, dict
                 raise
             given, failed = None, models.first_line(error)
     spent = asked.engine.ledger.backward_passes - before
-    return one, given, {**count.spent.to_dict(), "backward_passes": spent, "failed": failed}
+    return one, given, {**vars(count.spent), "backward_passes": spent, "failed": failed}
 
 
 def judged(asked: Asked, mine: Sequence[tuple[Contender, Given | None, dict]], *, masks: int) -> list[dict]:

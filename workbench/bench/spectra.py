@@ -14,11 +14,9 @@ import torch
 from safetensors.torch import save_file
 
 from workbench import models, shift
-from workbench.bench import Say
-from workbench.bench.common import apart, peak_mib
+from workbench.bench import Say, apart, peak_mib
 from workbench.models.adapter_folder import CONFIG, WEIGHTS
 from workbench.models.lora import LoraConfig
-from workbench.shift.intruders import resemblance
 
 RANKS = (16, 64)
 MODULES = ("q_proj", "v_proj")
@@ -41,9 +39,6 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
                 error = worst if what == "spectra" else None
                 rows.append(dict.fromkeys(TABLE) | {"what": what, "rank": rank, "error": error})
                 rows[-1].update(measured(what, *given))
-    if not quick:
-        say("intruders in one module")
-        rows.append(dict.fromkeys(TABLE) | {"what": "intruders", "rank": RANKS[0], **one_large_module(rng)})
     return {"table": rows}
 
 
@@ -92,15 +87,3 @@ def largest_error(folder: Path) -> float:
     # the smaller Gram matrix would lose half the digits, so the product itself is decomposed
     expected = np.linalg.svd(factors.scaling * factors.B @ factors.A, compute_uv=False)[: factors.rank]
     return float(np.max(np.abs(shift.singular_values(factors) / expected - 1)))
-
-
-def one_large_module(rng: np.random.Generator) -> dict:
-    """Seconds of the leading vectors of one 4096 x 4096 weight with a change, against its 80 leading ones: the least
-    kind case, random values, whose spectrum is flat."""
-    size, rank = models.deepseek_8b_config().hidden_size, RANKS[0]
-    weight = rng.standard_normal((size, size)) / size**0.5
-    a, b = rng.standard_normal((rank, size)), rng.standard_normal((size, rank))
-    change = shift.Factors("q_proj", -1, "q_proj", rank, 1.0 / size, a, b)
-    started = time.perf_counter()
-    ((cosines, _),) = resemblance(weight, [change], k=10, against=None)
-    return {"rows": len(cosines), "seconds": time.perf_counter() - started}

@@ -1,42 +1,26 @@
-"""`bench sweep`: the same explanations by one local worker and by two, and by two of which one is killed.
+"""`bench sweep`: the same explanations by one local worker and by two.
 
-Every sweep is the command that a user gives, in a process of its own. A part of its cases by plain processes, with
-nothing that schedules them, says what this machine has to give: two of its cores are not always twice one.
+Every sweep is the command that a user gives, in a process of its own.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import signal
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing.synchronize import Barrier
+from collections.abc import Sequence
 from pathlib import Path
 
-from workbench.bench import Say
-from workbench.bench.common import begun, command, means
-from workbench.sweep.explaining import plan_explanations
-from workbench.sweep.grid import read_grid
-from workbench.sweep.results import DONE, ROWS, Results
-from workbench.sweep.tasks import Batch, perform
+from workbench.bench import Say, command, means
 
 EXPLANATIONS, QUICK_EXPLANATIONS = 200, 10
 ROUNDS, QUICK_ROUNDS = 2, 1
 GRIDS = ("in_loop", "certified")  # a method that takes its time, and the quickest, which shows what surrounds it
 WORKERS = (1, 2)
-PLAIN_SHARE = 5  # one of so many cases is done by plain processes too
-CASES = 2  # that a plain process takes at a time
-LOOK_SECONDS = 0.05  # between two looks at the rows that came in
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
-    """For each method, seconds with one worker and with two, their ratio by round with 95 % intervals, beside that of
-    plain processes; what a worker spends an explanation on neither explaining nor loading; and what is left of a sweep
-    that loses a worker.
+    """For each method, seconds with one worker and with two, their ratio by round with 95 % intervals; and what a
+    worker spends an explanation on neither explaining nor loading.
 
     MissingStage: the run has no finished adapter.
     """
@@ -47,15 +31,11 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
             folder = Path(place) / method
             folder.mkdir()
             file = write_grid(folder, run_dir, [method], cases=count)
-            plain = plain_times(file)
-            say(f"{method}: {WORKERS[1]} plain processes are {plain:.2f} times as fast as one")
             rows = measured(file, rounds=rounds, say=lambda text, of=method: say(f"{of}: {text}"))  # type: ignore[misc]
             figures = figures_of(rows, seed=seed)
-            killed = with_a_kill(file, folder / "killed")
-            say(f"{method}: {killed['killed']} worker killed, {killed['done']} of {killed['tasks']} done")
-            grids[method] = {"figures": figures, "times_plain": plain, "killed": killed, "rows": rows}
+            grids[method] = {"figures": figures, "rows": rows}
             middles = {name: figure["mean"] for name, figure in figures.items()}
-            table.append({"method": method, **middles, "times_plain": plain, **killed})
+            table.append({"method": method, **middles})
     return {"table": table, "grids": grids}
 
 
@@ -81,68 +61,9 @@ def measured(file: Path, *, rounds: int, say: Say) -> list[dict]:
 
 def swept(file: Path, out: Path, workers: int) -> dict:
     """One sweep to its end: what it noted of itself, and `command_seconds` from the start of the interpreter."""
-    seconds = command(*words_of(file, out, workers))
+    seconds = command("sweep", str(file), "--out", str(out), "--workers", str(workers), "--quiet")
     spent = json.loads((out / "sweep.json").read_text(encoding="utf-8"))["spent"]
     return {"command_seconds": seconds, **spent}
-
-
-def words_of(file: Path, out: Path, workers: int) -> list[str]:
-    """Of the command."""
-    return ["sweep", str(file), "--out", str(out), "--workers", str(workers), "--quiet"]
-
-
-def plain_times(file: Path) -> float:
-    """How many times as fast two plain processes are as one of them, at a part of the cases, loading left out."""
-    orders = [one.order for batch in plan_explanations(read_grid(file)) for one in cut(batch)]
-    orders = orders[: max(len(orders) // PLAIN_SHARE, *WORKERS)]
-    context = multiprocessing.get_context("spawn")
-    gate = context.Barrier(max(WORKERS) + 1)
-    with ProcessPoolExecutor(max(WORKERS), context, initializer=_prepare, initargs=(orders[0], gate)) as pool:
-        for _ in range(max(WORKERS)):
-            pool.submit(int)  # starts a process
-        gate.wait()
-        started = time.perf_counter()
-        for order in orders:
-            pool.submit(perform, order).result()
-        turned = time.perf_counter()
-        list(pool.map(perform, orders))
-        return (turned - started) / (time.perf_counter() - turned)
-
-
-def _prepare(order: dict, gate: Barrier) -> None:
-    perform(order)
-    gate.wait()
-
-
-def cut(batch: Batch) -> Iterator[Batch]:
-    """A batch as parts of `CASES` cases."""
-    while batch.tasks:
-        part, batch = batch.parted(CASES)
-        yield part
-
-
-def with_a_kill(file: Path, out: Path) -> dict[str, int]:
-    """How many tasks a sweep with two workers has, and how many are done, when one is killed after its first rows."""
-    process, killed = begun(*words_of(file, out, max(WORKERS))), 0
-    while process.poll() is None and not killed:
-        killed = kill_one(out / ROWS)
-        time.sleep(LOOK_SECONDS)
-    process.wait()
-    rows = Results(out).rows.values()
-    tasks = sum(len(batch.tasks) for batch in plan_explanations(read_grid(file)))
-    return {"tasks": tasks, "done": sum(row["status"] == DONE for row in rows), "killed": killed}
-
-
-def kill_one(rows: Path) -> int:
-    """Kill the worker that the first row names: 1; 0 where there is no row yet, or no such process any more."""
-    lines = rows.read_bytes().split(b"\n")[:-1] if rows.exists() else []
-    if not lines:
-        return 0
-    try:
-        os.kill(int(json.loads(lines[0])["worker"].rpartition(":")[2]), signal.SIGKILL)
-    except ProcessLookupError:
-        return 0
-    return 1
 
 
 def figures_of(rows: Sequence[dict], *, seed: int) -> dict[str, dict]:

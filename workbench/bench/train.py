@@ -10,21 +10,18 @@ import copy
 import ctypes
 import gc
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import psutil
 import torch
 from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, TrainingArguments
 
 from workbench import Run, models
 from workbench.artifacts import runs
-from workbench.bench import Say
-from workbench.bench.common import means
+from workbench.artifacts.origin import peak_bytes
+from workbench.bench import Say, means
 from workbench.cases import Case, load_cases
 from workbench.models import LanguageModel, add_adapter
 from workbench.models.dequantised import let_go
@@ -32,7 +29,6 @@ from workbench.train import TrainConfig, Views, train
 
 ROUNDS, STEPS = 5, 150  # so many steps that what is done once weighs little
 QUICK_ROUNDS, QUICK_STEPS = 2, 4
-SAMPLED_SECONDS = 0.02  # between two looks at the memory
 PLAIN = "plain Trainer"
 
 Contender = Callable[[LanguageModel, Sequence[Case], TrainConfig, Path], None]
@@ -115,13 +111,7 @@ def real_tokens(lm: LanguageModel, cases: Sequence[Case], config: TrainConfig) -
 
 
 def measured(
-    load: Callable[[], LanguageModel],
-    cases: Sequence[Case],
-    config: TrainConfig,
-    *,
-    rounds: int,
-    tokens: int,
-    say: Say,
+    load: Callable[[], LanguageModel], cases: Sequence[Case], config: TrainConfig, *, rounds: int, tokens: int, say: Say
 ) -> list[dict]:
     """A row a contender and round; the order turns from round to round, and a short round before them warms up."""
     rows = []
@@ -150,45 +140,27 @@ class Cost:
 
 def timed(work: Callable[[LanguageModel], None], lm: LanguageModel) -> Cost:
     """What `work` costs on a model that is loaded already."""
-    give_back()
-    with peak_memory(lm) as peak:
-        started, cpu = time.perf_counter(), time.process_time()
-        work(lm)
-        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-    return Cost(seconds, cpu, peak[0])
-
-
-def give_back() -> None:
-    """Hand freed memory back to the system, as far as can be: an earlier round must not hide this one's peak."""
     gc.collect()
-    with contextlib.suppress(OSError, AttributeError):  # the GNU C library alone has it
-        ctypes.CDLL(None).malloc_trim(0)
+    before = most_bytes(lm, anew=True)
+    started, cpu = time.perf_counter(), time.process_time()
+    work(lm)
+    return Cost(time.perf_counter() - started, time.process_time() - cpu, most_bytes(lm) - before)
 
 
-@contextmanager
-def peak_memory(lm: LanguageModel) -> Iterator[list[int]]:
-    """The most bytes held while the block runs, less those at its start: the GPU's, or this process's own."""
-    peak = [0]
+def most_bytes(lm: LanguageModel, *, anew: bool = False) -> int:
+    """The most bytes held so far: the GPU's, or this process's own. anew: from now on.
+
+    Where a process cannot begin to count anew, as beside Linux, an earlier peak hides a lower one.
+    """
     if lm.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        yield peak
-        peak[0] = torch.cuda.max_memory_allocated() - before
-        return
-    me, stop = psutil.Process(), threading.Event()
-    before = me.memory_info().rss
-
-    def look() -> None:
-        while not stop.wait(SAMPLED_SECONDS):
-            peak[0] = max(peak[0], me.memory_info().rss - before)
-
-    watcher = threading.Thread(target=look, daemon=True)
-    watcher.start()
-    try:
-        yield peak
-    finally:
-        stop.set()
-        watcher.join()
+        if anew:
+            torch.cuda.reset_peak_memory_stats()
+        return torch.cuda.max_memory_allocated()
+    if anew:
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)  # the GNU C library keeps what was freed
+            Path("/proc/self/clear_refs").write_text("5", "ascii")  # see proc(5)
+    return peak_bytes() or 0
 
 
 def figures_of(rows: Sequence[dict], name: str, *, seed: int) -> dict[str, dict]:

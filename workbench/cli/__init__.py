@@ -1,6 +1,6 @@
-"""The command line: `workbench COMMAND`, one file a command.
+"""The command line: `workbench COMMAND`.
 
-A command's file has `add(commands, common)`, which declares its words and sets what runs; whatever is slow to import is
+For each command an `add(commands, common)` declares its words and sets what runs; whatever is slow to import is
 imported there, when it runs.
 """
 
@@ -13,11 +13,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from workbench import __version__
-from workbench.artifacts.extras import this_command
-from workbench.cli import app, bench, exit, explain, kg, models, origins, run, sweep
+from workbench.artifacts.origin import this_command
+from workbench.cli import bench, exit, kg, origins, run, sweep
 from workbench.cli.screen import OutputError, complain, flush, result, settle
-
-COMMANDS = (run, explain, origins, app, bench, sweep, kg, models)
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -58,7 +56,10 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--quiet", action="store_true", help="print errors and results only")
     common.add_argument("--log", choices=("text", "json"), default="text", help="json: one JSON object a line")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (*(command.add for command in COMMANDS), _add_version, _add_completion):
+    for add in (
+        *(run.add, run.add_explain, origins.add, run.add_app, bench.add, sweep.add, kg.add, origins.add_models),
+        *(_add_version, _add_completion),
+    ):
         add(commands, common)
     return parser
 
@@ -70,7 +71,7 @@ def _add_version(commands: argparse._SubParsersAction, common: argparse.Argument
 
 def _version(_options: argparse.Namespace) -> int:
     result(__version__)
-    return 0
+    return exit.DONE
 
 
 def _add_completion(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:

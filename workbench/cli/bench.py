@@ -9,14 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench.artifacts.checks import check_seed
-from workbench.cli.places import typed
+from workbench.artifacts.files import typed
+from workbench.bench import BENCHES
 from workbench.cli.run import RUN_DIR
 from workbench.cli.screen import result, say, show
-
-BENCHES = (
-    *("planted", "certified", "difference", "peers", "agreement", "spectra", "kills"),
-    *("kg", "context", "imports", "train", "chain", "sweep", "doses", "card", "precision", "gpu", "size"),
-)
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -30,9 +26,6 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     bench.add_argument("--seed", type=int, default=0)
     bench.add_argument("--seconds", metavar="S", type=float, help="gpu: the most it may take (default 480)")
     bench.add_argument("--parts", metavar="A,B", help="gpu: some of its parts")
-    bench.add_argument(
-        "--smollm2", metavar="D", help="gpu: folder of SmolLM2-135M (default: a random model of its shape)"
-    )
 
 
 def _bench(options: argparse.Namespace) -> int:
@@ -60,7 +53,7 @@ def _bench(options: argparse.Namespace) -> int:
 def _own(options: argparse.Namespace, *, keep: Callable[[dict], object]) -> dict[str, Any]:
     """What `gpu` alone takes. ValueError: it was given to another."""
     parts = options.parts.split(",") if options.parts else None
-    given = {"seconds": options.seconds, "parts": parts, "smollm2": options.smollm2}
+    given = {"seconds": options.seconds, "parts": parts}
     own = {name: value for name, value in given.items() if value is not None}
     if options.name == "gpu":
         return own | {"keep": keep}
@@ -72,7 +65,7 @@ def _own(options: argparse.Namespace, *, keep: Callable[[dict], object]) -> dict
 def _compare(options: argparse.Namespace) -> int:
     """Ratios B / A, as a table and, where asked for, as JSON."""
     from workbench.artifacts.files import atomic_write_json
-    from workbench.bench.compare import compare
+    from workbench.bench.readings import compare
 
     if len(options.files) != 2:
         raise ValueError(f"bench compare takes two results, A and B, not {len(options.files)}")
@@ -90,7 +83,7 @@ def _compare(options: argparse.Namespace) -> int:
 
 
 def _file(given: str, *, reads: Sequence[Path]) -> Path:
-    from workbench.artifacts.outputs import check_outputs, check_place
+    from workbench.artifacts.files import check_outputs, check_place
 
     file = typed(given)
     check_place("--json", file)

@@ -1,4 +1,5 @@
-"""`workbench show|verify|diff`: where results come from, whether they still match, how two runs differ."""
+"""`workbench show|verify|diff|models`: where results come from, whether they still match, how two runs differ; the
+named models and shipped adapters of this machine."""
 
 from __future__ import annotations
 
@@ -7,9 +8,9 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from workbench.artifacts.extras import this_command
+from workbench.artifacts.origin import this_command
 from workbench.cli.exit import DIFFERENT, DONE
-from workbench.cli.screen import answer, draw, printable
+from workbench.cli.screen import answer, draw, printable, result, say, tell
 
 LONGEST = 140  # characters of a line
 HEAD = ("finished", "seconds", "seed", "device", "python", "platform")
@@ -112,7 +113,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    from workbench.artifacts.outputs import check_outputs, check_place
+    from workbench.artifacts.files import check_outputs, check_place
     from workbench.artifacts.stage import stages
     from workbench.artifacts.steps import run_folder
     from workbench.report.lineage import compare
@@ -163,3 +164,74 @@ def text(line: str, style: str = "") -> Any:
 
     shown = printable(line)
     return Text(shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}...", style=style)
+
+
+ACTIONS = ("list", "check", "fetch", "empty")
+
+
+def add_models(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    models = commands.add_parser("models", parents=[common], help="list, check, fetch or remove the named models")
+    models.set_defaults(command=_models)
+    models.add_argument(
+        "action",
+        metavar="ACTION",
+        nargs="?",
+        choices=ACTIONS,
+        default="list",
+        help="list: what is there, with sizes (default); check: every digest, code 1 when one differs; "
+        "fetch: smollm2 into the user's cache; empty: take out of the cache what was fetched",
+    )
+
+
+def _models(options: argparse.Namespace) -> int:
+    return {"list": _list, "check": _check, "fetch": _fetch, "empty": _empty}[options.action]()
+
+
+def _list() -> int:
+    from workbench.artifacts import cache
+    from workbench.models import reader
+    from workbench.models.shipped_adapters import ADAPTERS, shipped
+    from workbench.models.smollm2 import NAME
+
+    fetched = cache.folder_of(NAME)
+    places = [("reader", "model", reader.folder()), (NAME, "model", fetched)]
+    places += [(f"{NAME}, {name}", "adapter", shipped(name)) for name in ADAPTERS]
+    for name, kind, place in places:
+        state = "not fetched" if not place.is_dir() else "in the cache" if place == fetched else "in the package"
+        result(f"{name}: {kind}, {state}, {cache.size_of(place) / 1e6:.1f} MB, {place}")
+    return DONE
+
+
+def _check() -> int:
+    from workbench.artifacts import cache
+    from workbench.artifacts.files import sha256_file
+    from workbench.models.shipped_adapters import ADAPTERS, card, shipped
+    from workbench.models.smollm2 import NAME
+
+    faults: dict[str, list[str]] = {}
+    if cache.folder_of(NAME).is_dir():
+        faults[NAME] = cache.changes(cache.folder_of(NAME))
+    for folder in map(shipped, ADAPTERS):
+        due = card(folder).get("sha256", {})
+        changed = [file for file in due if not (folder / file).is_file() or sha256_file(folder / file) != due[file]]
+        faults[f"{NAME}, {folder.name}"] = [f"{file} was changed" for file in changed] or [] if due else ["no card"]
+    for name, said in faults.items():
+        result(f"{name}: {'; '.join(said) or 'as it was made'}")
+    return DIFFERENT if any(faults.values()) else DONE
+
+
+def _fetch() -> int:
+    from workbench.headless.watch import Event
+    from workbench.models.smollm2 import NAME, ready
+
+    result(f"{NAME} lies in {ready(lambda line: tell(Event('progress', line)))}")
+    return DONE
+
+
+def _empty() -> int:
+    from workbench.artifacts import cache
+    from workbench.models.smollm2 import NAME
+
+    freed = cache.empty(NAME, say=lambda: say(f"{NAME}: another process makes it; waiting"))
+    result(f"{freed / 1e6:.1f} MB were set free in {cache.folder_of(NAME).parent}")
+    return DONE

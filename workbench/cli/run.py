@@ -1,21 +1,32 @@
-"""`workbench run`: the notebooks in order, and the report."""
+"""`workbench run|explain|app`: the notebooks in order, and the report; a log; the mask explorer as a page."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.cli.screen import say, tell
+from workbench.artifacts.files import typed
+from workbench.cli.exit import DONE, FAILED
+from workbench.cli.screen import result, say, tell
 
 if TYPE_CHECKING:
     from workbench.artifacts.parameters import Value
 
+
 RUN_DIR = "runs/demo"
 OPTIONS = {"-p", "--run-dir", "--model", "--timeout", "--fresh", "--notebooks", "--debug", "--quiet", "--log"}
 """What is no value of a parameter, wherever it stands."""
+
+ASKED = (
+    *("model", "adapter", "against", "out", "decision", "budget", "max_new_tokens", "four_bit", "redact"),
+    *("endpoint", "requests", "tokens"),
+)
+"""Options of `explain` that `explain_log` takes as they are."""
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -40,7 +51,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 def _run(options: argparse.Namespace) -> int:
     from workbench.artifacts.steps import run_folder
     from workbench.headless.chain import run_chain  # the imports take a second; `version` and `--help` do without
-    from workbench.headless.ending import ENDS_WITH, end_with
+    from workbench.headless.kernel import ENDS_WITH, end_with
     from workbench.report.write import current_report
 
     started = time.monotonic()
@@ -98,3 +109,124 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, 0 or more")
     return seconds
+
+
+def add_explain(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    explain = commands.add_parser("explain", parents=[common], help="on which facts the answers of a log hang")
+    explain.set_defaults(command=_explain)
+    explain.add_argument(
+        "records", metavar="LOG", help="JSON lines: question, facts, and optionally answer, prompt, id"
+    )
+    explain.add_argument("--model", metavar="M", required=True, help="reader, smollm2, a Hugging Face id or a folder")
+    explain.add_argument("--adapter", metavar="A", help="folder of a PEFT adapter; compared with the model without it")
+    explain.add_argument("--against", metavar="M2", help="compare with this model, or adapter on the same model")
+    explain.add_argument("--out", metavar="DIR", required=True, help="folder for the results")
+    explain.add_argument(
+        "--decision",
+        metavar="D",
+        default="text",
+        help="what of an answer counts: chain, option[:a|b], entities, yesno, text, regex:..., json (default text)",
+    )
+    explain.add_argument("--template", metavar="FILE", help="Jinja template of the prompt, for all records")
+    explain.add_argument("--budget", metavar="N", type=int, default=300, help="most answers asked for one set")
+    explain.add_argument(
+        "--tokens",
+        dest="max_new_tokens",
+        metavar="N",
+        type=int,
+        default=32,
+        help="most tokens of an answer (default 32)",
+    )
+    explain.add_argument("--full", dest="four_bit", action="store_false", help="weights as they are, not in 4 bits")
+    explain.add_argument("--endpoint", metavar="URL", help="OpenAI-compatible server of M; key in WORKBENCH_API_KEY")
+    explain.add_argument("--requests", metavar="N", type=int, help="most requests to the endpoint")
+    explain.add_argument("--spend", dest="tokens", metavar="N", type=int, help="most tokens spent at the endpoint")
+    explain.add_argument("--redact", action="store_true", help="leave nothing with a text of the log in it")
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from workbench.logs.run import explain_log
+    from workbench.logs.summary import EXPLAINED
+    from workbench.report.write import write_report
+
+    given = {name: value for name, value in vars(options).items() if name in ASKED}
+    given["template"] = Path(options.template).read_text("utf-8") if options.template else None
+    found = explain_log(options.records, **given, progress=lambda done, of: say(f"{done} of {of} records"))
+    counts = found.metrics["records"]
+    for state, number in counts.items():
+        if number or state == EXPLAINED:
+            result(f"{state}: {number:,}")
+    result(f"the report is {os.path.relpath(write_report(found.folder))}")
+    return DONE if counts[EXPLAINED] else FAILED
+
+
+MOST_PORTS = 65_535
+PAGE = Path("app") / "explorer.ipynb"
+
+
+def add_app(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    app = commands.add_parser("app", parents=[common], help="serve the mask explorer of a run as a page")
+    app.set_defaults(command=_app)
+    app.add_argument("--run-dir", metavar="D", default=RUN_DIR, help=f"run to explore (default {RUN_DIR})")
+    app.add_argument("--port", metavar="N", type=_port, default=8866, help="port on this machine (default 8866)")
+    app.add_argument("--dark", action="store_true", help="light letters on a dark page")
+    app.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    app.add_argument("--notebooks", metavar="D", help="folder of the notebooks (default: the package's own)")
+
+
+def _port(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
+    if not 1 <= number <= MOST_PORTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port, a whole number from 1 to {MOST_PORTS}")
+    return number
+
+
+def _app(options: argparse.Namespace) -> int:
+    from workbench.artifacts import runs
+    from workbench.headless.chain import find_notebooks
+    from workbench.panel.page import RUN_DIR as VARIABLE
+
+    folder = typed(options.run_dir).resolve()
+    runs.require_stage(folder, "adapter")
+    page = find_notebooks(options.notebooks) / PAGE
+    if not page.is_file():
+        raise FileNotFoundError(f"{page} does not exist; give the folder of the notebooks with --notebooks")
+    say("the page asks for a token; the address that is printed and opened holds it. Stop with Ctrl-C.")
+    environment = os.environ | {VARIABLE: str(folder), "JUPYTER_PATH": _jupyter_path(), "JUPYTER_PREFER_ENV_PATH": "1"}
+    sys.stdout.flush()
+    os.execve(sys.executable, _command(page, options), environment)  # in our place: a signal to us is one to the server
+
+
+def _command(page: Path, options: argparse.Namespace) -> list[str]:
+    settings = {
+        "Voila.ip": "127.0.0.1",
+        "Voila.auto_token": True,
+        "VoilaConfiguration.template": "explorer",
+        "VoilaConfiguration.allow_template_override": "NO",
+        "VoilaConfiguration.allow_theme_override": "NO",
+        "VoilaConfiguration.theme": "dark" if options.dark else "light",
+        "VoilaConfiguration.strip_sources": True,
+        "VoilaConfiguration.file_allowlist": "a^",  # matches no file; `[]` is deprecated there
+    }
+    given = [f"--{name}={value}" for name, value in settings.items()]
+    quiet = ["--no-browser"] if options.no_browser else []
+    return [
+        sys.executable,
+        "-W",
+        "ignore::DeprecationWarning",
+        "-m",
+        "voila",
+        str(page),
+        f"--port={options.port}",
+        *quiet,
+        *given,
+    ]
+
+
+def _jupyter_path() -> str:
+    """Where Voila finds the page's template, before what the user has set."""
+    from importlib.resources import files
+
+    own = str(files("workbench") / "data" / "jupyter")
+    before = os.environ.get("JUPYTER_PATH")
+    return os.pathsep.join([own, *([before] if before else [])])

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench.artifacts.files import typed
 from workbench.cli import exit
-from workbench.cli.places import typed
 from workbench.cli.screen import say, tell
 
 if TYPE_CHECKING:
@@ -34,11 +34,10 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from workbench.artifacts.files import atomic_write_json
+    from workbench.artifacts.files import atomic_write_json, check_outputs
     from workbench.artifacts.lock import run_lock
-    from workbench.artifacts.outputs import check_outputs
     from workbench.artifacts.provenance import package_versions
-    from workbench.headless.hints import writable
+    from workbench.headless.watch import writable
     from workbench.sweep.grid import read_grid
     from workbench.sweep.results import PARQUET, ROWS, Results
 
@@ -108,7 +107,7 @@ def _swept(
 ) -> dict[str, Any]:
     """Does what is left; the rows of a batch are on the disk before another is handed out in its place. What it cost;
     `overhead`: seconds of a worker a task that went into neither tasks nor loading."""
-    from workbench.headless.ending import signals_as_exceptions
+    from workbench.headless.kernel import signals_as_exceptions
     from workbench.sweep.dispatch import answers, connected
     from workbench.sweep.results import rows_of
 

@@ -11,27 +11,55 @@ import logging
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import networkx as nx
 import papermill
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from workbench.artifacts.executed import COPIES, PARTIAL, REPORT, copy_path, finish_copy, where_it_stopped
+from workbench.artifacts.files import check_outputs, is_inside
 from workbench.artifacts.lock import run_lock
-from workbench.artifacts.outputs import check_outputs, is_inside
-from workbench.artifacts.parameters import Value
+from workbench.artifacts.parameters import ParameterError, Value
 from workbench.artifacts.stage import MissingStage, check_inside, check_stage
-from workbench.artifacts.steps import Step, find_notebooks, plan, run_folder, why_again
+from workbench.artifacts.steps import (
+    COPIES,
+    PARTIAL,
+    REPORT,
+    Step,
+    copy_path,
+    find_notebooks,
+    finish_copy,
+    plan,
+    run_folder,
+    where_it_stopped,
+    why_again,
+)
 from workbench.artifacts.work import check_stage_links, renew, settle
-from workbench.headless.ending import signals_as_exceptions
-from workbench.headless.hints import HINTS, hint_for, not_written, one_line, writable
-from workbench.headless.kernel import own_kernel
-from workbench.headless.watch import ENGINE, Event, Tell, Watch, cell_seconds, clock
+from workbench.headless.kernel import own_kernel, signals_as_exceptions
+from workbench.headless.watch import (
+    ENGINE,
+    HINTS,
+    Event,
+    Tell,
+    Watch,
+    cell_seconds,
+    clock,
+    hint_for,
+    not_written,
+    one_line,
+    writable,
+)
+from workbench.kg import field, flow_graph, load_graph
+from workbench.kg.store import SHIPPED
+
+READER, POOL = "reader", 1024  # as `workbench.models` has them, which takes torch with it: seconds of every start
 
 # it warns of `name: str | None` as of an unknown name; names are checked here
 logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -119,8 +147,6 @@ def check_first(run_dir: Path, steps: Sequence[Step], *, tell: Tell) -> None:
 
         GivenAdapter.chosen(str(values["adapter"]), str(values["model"]))
     if {"model", "topics", "table"} <= values.keys():
-        from workbench.headless.room import check_room
-
         check_room(values)
 
 
@@ -206,3 +232,43 @@ def _message(step: Step, partial: Path, what: str, hint: str) -> str:
     where = where_it_stopped(partial)
     place = f"{step.name}, {where}" if where else step.name
     return f"{place}: {one_line(what)}. {hint.format(partial=partial, python=sys.executable)}"
+
+
+def check_room(values: Mapping[str, Value]) -> None:
+    """Refuse a table that cannot be read, and a field with more names than the reader has tokens.
+
+    values: parameters of the notebooks.
+
+    Raises:
+        ParameterError: a broken table, a topic that no tool of the graph has, or more names than tokens.
+    """
+    topics, table = list(map(str, values["topics"])), values["table"]  # type: ignore[arg-type]
+    try:
+        graph = load_graph(None if table is None else str(table)).graph
+    except (OSError, ValueError):
+        if table is not None and not Path(str(table)).exists():
+            error = FileNotFoundError(
+                f"{table} does not exist; give a folder of tables or triples, a graph file, or one that ships: "
+                f"{', '.join(SHIPPED)}"
+            )
+        raise ParameterError(f"table: {error}") from error
+    try:
+        names = len(flow_graph(field(graph, topics)))
+    except ValueError as error:
+        raise ParameterError(f"topics: {error}") from error
+    if values["model"] == READER and names > POOL:
+        raise ParameterError(
+            f"topics: {', '.join(topics) or 'all of the graph'} has {names:,} names, and the reader has tokens for "
+            f"{POOL:,}. Choose topics that have fewer, such as {_smaller(graph)}; or a model that reads any name, "
+            "such as --model smollm2"
+        )
+
+
+def _smaller(graph: nx.MultiDiGraph, at_most: int = 3) -> str:
+    """Topics of the most tools among those that fit, with their numbers of names."""
+    tools = Counter(tail for _, tail, key in graph.edges(keys=True) if key == "has_topic")
+    sizes = ((topic, len(flow_graph(field(graph, [topic])))) for topic, _ in tools.most_common())
+    fitting = islice(((topic, size) for topic, size in sizes if size <= POOL), at_most)
+    return (
+        ", ".join(f"{graph.nodes[topic]['name']} ({size:,})" for topic, size in fitting) or "those of a smaller graph"
+    )

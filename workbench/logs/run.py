@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.artifacts import runs
-from workbench.artifacts.files import WORK_FOLDER, atomic_write_text, plain
+from workbench.artifacts.files import WORK_FOLDER, atomic_write_text, check_outputs, plain
 from workbench.artifacts.lock import run_lock
-from workbench.artifacts.outputs import check_outputs
 from workbench.artifacts.provenance import describe_input
 from workbench.artifacts.stage import stages
 from workbench.artifacts.steps import run_folder

@@ -15,7 +15,7 @@ from typing import Any
 
 from IPython.display import DisplayHandle
 
-from workbench.artifacts.looking import by_hand as by_hand
+from workbench.artifacts.runs import by_hand as by_hand
 from workbench.figures.core import Figure
 from workbench.figures.training import loss_curve
 from workbench.headless.watch import clock

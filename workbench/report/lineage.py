@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.artifacts.executed import copy_verdict, parameter_changes, read_origin
-from workbench.artifacts.looking import recorded_parameters
 from workbench.artifacts.provenance import load_manifest
+from workbench.artifacts.runs import recorded_parameters
 from workbench.artifacts.stage import (
     LOG,
     STAGES,
@@ -21,6 +20,7 @@ from workbench.artifacts.stage import (
     stage_folder,
 )
 from workbench.artifacts.stage import stages as stages_of
+from workbench.artifacts.steps import copy_verdict, parameter_changes, read_origin
 from workbench.artifacts.work import state_of_work, work_folder
 
 TIMES = ("seconds", "calls_per_second")  # ends of the names of metrics that differ between any two runs

@@ -7,10 +7,10 @@ import os
 import re
 from pathlib import Path
 
-from workbench.artifacts.executed import REPORT, copy_path
 from workbench.artifacts.files import MANIFEST, sha256_file
 from workbench.artifacts.origin import PACKAGE_FOLDER
 from workbench.artifacts.stage import stage_folder, stages
+from workbench.artifacts.steps import REPORT, copy_path
 
 SEAL = re.compile(rb"\n<!-- made from ([0-9a-f]{64}), sha256 ([0-9a-f]{64}) -->\n\Z")
 STATIC = PACKAGE_FOLDER / "report" / "static"

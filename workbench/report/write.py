@@ -14,12 +14,12 @@ import nbformat
 from jinja2 import Environment, FileSystemLoader
 from pygments.formatters import HtmlFormatter
 
-from workbench.artifacts.executed import REPORT, copy_path, read_origin
-from workbench.artifacts.extras import this_command
 from workbench.artifacts.files import atomic_write_text
+from workbench.artifacts.origin import this_command
 from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.runs import STAGES, MissingStage, read_manifest
 from workbench.artifacts.stage import LOG, stages
+from workbench.artifacts.steps import REPORT, copy_path, read_origin
 from workbench.narrative import glossary
 from workbench.report import finding, log_page
 from workbench.report.evidence import figure_note, stage_record

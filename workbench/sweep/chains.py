@@ -20,7 +20,7 @@ from workbench.artifacts.parameters import ParameterError, assign_parameters
 from workbench.artifacts.stage import check_inside
 from workbench.artifacts.steps import declared_parameters, find_notebooks
 from workbench.cli.exit import IN_USE
-from workbench.headless.ending import ENDS_WITH
+from workbench.headless.kernel import ENDS_WITH
 from workbench.sweep.grid import Grid
 from workbench.sweep.tasks import Batch, Task, product, told
 

@@ -24,7 +24,7 @@ from typing import Any
 
 import yaml
 
-from workbench.artifacts.parameter import is_text
+from workbench.artifacts.checks import is_text
 
 LARGEST = 1 << 20  # bytes of a grid file
 MOST_TASKS = 1_000_000

@@ -7,20 +7,27 @@ is handed to `keep` at once, so that a command that is ended early leaves what i
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import torch
+
+from workbench import models
 from workbench.artifacts.files import plain
+from workbench.artifacts.provenance import package_versions
 from workbench.bench import Say
-from workbench.bench.gpu.clock import OutOfTime, within
-from workbench.bench.gpu.device import card, model
-from workbench.bench.gpu.engine import certified, decisions, gates, generation, rows
-from workbench.bench.gpu.shared import Bench, Row, Steps
-from workbench.bench.gpu.training import qlora, smollm2
+from workbench.bench.gpu.parts import certified, decisions, gates, generation, qlora, rows, smollm2
+from workbench.bench.gpu.shared import Bench, OutOfTime, Row, Steps, within
+from workbench.bench.gpu.subject import Subject, random_lm, tiny_config
+from workbench.game import Engine
 from workbench.game.memory import release
 
 SECONDS = 480.0
@@ -34,6 +41,71 @@ class Part(NamedTuple):
     steps: Callable[[Bench], Steps]
     weight: float
     of_8b: bool = True
+
+
+def card(bench: Bench) -> Steps:
+    """The device, and what it does by itself: a bf16 matrix product of random data, a copy of its memory."""
+    yield "device", partial(described, bench)
+    yield "bf16 product", partial(product, bench)
+    yield "memory copy", partial(copy, bench)
+
+
+def described(bench: Bench) -> Row:
+    """Name, memory, driver, versions."""
+    gpu = torch.cuda.get_device_properties(bench.device) if bench.device.type == "cuda" else None
+    asked = ("nvidia-smi", "--query-gpu=driver_version,clocks.max.sm,power.limit", "--format=csv,noheader")
+    said = subprocess.run(asked, capture_output=True, text=True, timeout=20).stdout if shutil.which(asked[0]) else ""
+    return {
+        "name": gpu.name if gpu else "processor",
+        "memory_gib": gpu.total_memory / 2**30 if gpu else None,
+        "driver_clock_power": said.strip(),
+        "cuda": torch.version.cuda,
+        "threads": torch.get_num_threads(),
+        "versions": package_versions(),
+    }
+
+
+def product(bench: Bench) -> Row:
+    """The rate that shares are told of."""
+    side, count = bench.size.side, bench.size.products
+    a, b = (torch.randn(side, side, device=bench.device, dtype=torch.bfloat16) for _ in range(2))
+    out = torch.empty_like(a)
+    spent = bench.clock.timed(lambda: [torch.mm(a, b, out=out) for _ in range(count)])
+    bench.rate = 2 * side**3 * count / spent["seconds"]
+    return {"side": side, "products": count, **spent, "rate": bench.rate / 1e12, "unit": "TFLOP/s"}
+
+
+def copy(bench: Bench) -> Row:
+    """Bytes a second, read and written."""
+    source = torch.empty(bench.size.copied, dtype=torch.uint8, device=bench.device)
+    target = torch.empty_like(source)
+    spent = bench.clock.timed(lambda: [target.copy_(source) for _ in range(10)])
+    moved = 20 * bench.size.copied
+    return {"bytes": moved, **spent, "rate": moved / spent["seconds"] / 1e12, "unit": "TB/s"}
+
+
+def model(bench: Bench) -> Steps:
+    """The 8B model with a random adapter."""
+    yield "made", partial(made, bench)
+
+
+def made(bench: Bench) -> Row:
+    """Seconds of making it, and what it is."""
+    config = tiny_config() if bench.quick else models.deepseek_8b_config()
+    world, folder = bench.world, bench.folder / "8b"
+
+    def make() -> None:
+        lm = random_lm(config, world.names, name="random-8b", folder=folder, seed=bench.seed)
+        bench.subject = Subject.of(lm, world, facts=bench.size.facts)
+        bench.subject.adapt(seed=bench.seed)
+
+    bench.clock.forget_peak()
+    seconds = bench.clock.seconds(make)
+    prompts, answer, _ = bench.asked(np.ones((1, len(bench.model.case.facts)), bool))
+    shape = {"prompt_tokens": len(prompts[0].ids), "answer_tokens": len(answer), "facts": len(bench.model.case.facts)}
+    sizes = {"parameters": bench.model.parameters, "matrices": bench.model.matrices}
+    default = {"default_batch_tokens": Engine(bench.model.lm).batch_tokens, "threads": torch.get_num_threads()}
+    return {"seconds": seconds, "n": 1, **bench.clock.memory(), **shape, **sizes, **default}
 
 
 PARTS = {
@@ -57,14 +129,13 @@ def run(
     say: Say,
     seconds: float = SECONDS,
     parts: Sequence[str] = (),
-    smollm2: str | None = None,
     keep: Callable[[dict], None] = lambda figures: None,
 ) -> dict:
     """Figures of the parts, by name: `rows` of what was measured, `errors`, seconds. run_dir is not used.
 
     quick: a model of two layers, to see whether everything runs. seconds: for all parts together. parts: none means
-    all; the model is made where one needs it. smollm2: folder of SmolLM2-135M; without it a random model of its shape.
-    keep: is given the figures so far whenever there are new ones. ValueError: no such part, or no time.
+    all; the model is made where one needs it. keep: is given the figures so far whenever there are new ones.
+    ValueError: no such part, or no time.
     """
     todo = chosen(parts)
     if not seconds > 0:
@@ -72,7 +143,7 @@ def run(
     ends = time.monotonic() + seconds
     done: dict[str, dict] = {name: {"rows": [], "errors": []} for name in todo}
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(quick=quick, seed=seed, folder=Path(folder), smollm2=smollm2)
+        bench = Bench(quick=quick, seed=seed, folder=Path(folder))
         for number, name in enumerate(todo):
             weights = [PARTS[one].weight for one in todo[number:]]
             budget = max(0.0, ends - time.monotonic()) * weights[0] / sum(weights)

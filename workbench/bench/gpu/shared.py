@@ -2,12 +2,16 @@
 
 FLOP are those of the products with the weights: 2 a parameter and token forward, 4 with gradients. `share` is of the
 card's own bf16 rate and counts all parameters, embeddings included; `share_of_matrices` counts the 4-bit matrices
-alone, which is what a row without logits at its prompt computes.
-"""
+alone, which is what a row without logits at its prompt computes."""
 
 from __future__ import annotations
 
+import math
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +19,96 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from workbench.bench.gpu.clock import Clock
 from workbench.bench.gpu.subject import Subject, World
 from workbench.game import Engine
 from workbench.models.prompts import Prompt
+
+RINGS_AGAIN = 5.0  # seconds: a library may swallow the first
+
+
+class OutOfTime(BaseException):
+    """The time of a part is over. No `Exception`: what libraries catch would hide it."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Raises OutOfTime in its block after so many seconds, and before it where there are none; outside the main thread,
+    where no signal arrives, it cuts nothing off."""
+    if seconds <= 0:
+        raise OutOfTime("there was no time left for it")
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(_number: int, _frame: object) -> None:
+        raise OutOfTime(f"its {seconds:.1f} s were over")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds, RINGS_AGAIN)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@dataclass
+class Clock:
+    """Times work on a device. repeats: calls that are timed where time allows; ends: when the part at hand has to be
+    done, by `time.monotonic`."""
+
+    device: torch.device
+    repeats: int
+    ends: float = math.inf
+    before: int = 0  # bytes held when `memory` began to count
+
+    def seconds(self, work: Callable[[], object]) -> float:
+        """Of one call, from an idle device to an idle device."""
+        self.wait()
+        started = time.perf_counter()
+        work()
+        self.wait()
+        return time.perf_counter() - started
+
+    def wait(self) -> None:
+        """Until the device has done what it was asked."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def timed(self, work: Callable[[], object]) -> dict:
+        """Median seconds of the calls after one that warms up, as `summary` tells them, and the most memory held.
+
+        Fewer than `repeats`, one at least, where the part's time would not do.
+        """
+        self.forget_peak()
+        spent = [self.seconds(work)]
+        while len(spent) <= self.repeats and (len(spent) < 2 or time.monotonic() + 1.5 * spent[-1] < self.ends):
+            spent.append(self.seconds(work))
+        return {**summary(spent[1:]), "first_seconds": spent[0], **self.memory()}
+
+    def forget_peak(self) -> None:
+        """From here on `memory` counts."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+            self.before = torch.cuda.memory_allocated(self.device)
+
+    def memory(self) -> dict[str, float]:
+        """GiB held on the GPU, weights included: before the work, and the most; nothing on a processor."""
+        if self.device.type != "cuda":
+            return {}
+        peak = torch.cuda.max_memory_allocated(self.device)
+        return {"before_gib": self.before / 2**30, "peak_gib": peak / 2**30}
+
+
+def summary(seconds: list[float]) -> dict:
+    """Median, smallest and largest, and how many."""
+    return {
+        "seconds": float(np.median(seconds)),
+        "seconds_low": min(seconds),
+        "seconds_high": max(seconds),
+        "n": len(seconds),
+    }
+
 
 Row = dict
 Steps = Iterator[tuple[str, Callable[[], Row]]]
@@ -64,7 +154,6 @@ class Bench:
     quick: bool
     seed: int
     folder: Path  # for files that are needed meanwhile
-    smollm2: str | None = None
     rate: float | None = None
     subject: Subject | None = None
 

@@ -15,7 +15,7 @@ from typing import Any
 import networkx as nx
 from defusedxml.ElementTree import parse
 
-from workbench.artifacts.extras import install_command
+from workbench.artifacts.origin import install_command
 from workbench.kg.importers.core import quiet
 from workbench.kg.importers.items import RegistryError
 from workbench.kg.importers.reading import XML_ERRORS

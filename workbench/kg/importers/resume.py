@@ -16,8 +16,7 @@ from tempfile import TemporaryDirectory
 
 import networkx as nx
 
-from workbench.artifacts.files import atomic_write_text, sha256_file
-from workbench.artifacts.outputs import check_outputs, is_inside
+from workbench.artifacts.files import atomic_write_text, check_outputs, is_inside, sha256_file
 from workbench.kg.importers.assemble import assemble
 from workbench.kg.importers.core import Importer, Options
 from workbench.kg.importers.extensions import FILE as ENDINGS

@@ -1,19 +1,29 @@
-"""What the engine does at 8B: rows, generated tokens, gradients, decisions, certified sets."""
+"""The parts of `bench gpu` at the size of an 8B model: rows, tokens, gradients, decisions, certified sets; QLoRA beside
+a plain Trainer on the same rows, and SmolLM2-135M."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
-from workbench.bench.gpu.clock import summary
-from workbench.bench.gpu.shared import Bench, Row, Steps
-from workbench.bench.gpu.subject import HELD
+from workbench.bench.contenders import Counter
+from workbench.bench.gpu.shared import Bench, Row, Steps, summary
+from workbench.bench.gpu.subject import HELD, SEVEN, Subject, random_lm, smollm2_config, tiny_config
 from workbench.bench.oracles import PlantedGame, planted_game
+from workbench.bench.train import CONTENDERS, PLAIN, real_tokens
 from workbench.explain import ElementSet, minimal_flip_set, minimal_sufficient_set
 from workbench.game import Game
+from workbench.game.memory import release
 from workbench.meter import Ledger
+from workbench.models import LanguageModel
+from workbench.train import TrainConfig
 
 
 def rows(bench: Bench) -> Steps:
@@ -148,3 +158,78 @@ class Asked:
         masks[:, : self.planted.n] = keep
         prompts, answer, _ = self.bench.asked(masks)
         self.engine.logprobs(prompts, [answer] * len(prompts))
+
+
+class StepCounter(Counter):
+    """Seconds and real tokens of every step of a training, as its input embeddings see them.
+
+    A step lasts until the next one begins, so the last has no end here. Counting the tokens waits for the device.
+    """
+
+    def __init__(self, lm: LanguageModel):
+        super().__init__(lm)
+        self.began_at: list[tuple[float, int]] = []
+
+    def _see(self, module: torch.nn.Module, inputs: tuple) -> None:
+        before = self.spent.tokens
+        super()._see(module, inputs)
+        self.began_at.append((time.perf_counter(), self.spent.tokens - before))
+
+    def steps(self) -> list[dict]:
+        """`seconds` and `tokens` of each."""
+        pairs = zip(self.began_at, self.began_at[1:], strict=False)
+        return [{"seconds": after - before, "tokens": tokens} for (before, tokens), (after, _) in pairs]
+
+
+def qlora(bench: Bench) -> Steps:
+    """A plain script with the transformers Trainer, and the project's training, packed and padded."""
+    yield from trainings(bench, bench.model, (PLAIN, "packed", "padded"), title="QLoRA", learning_rate=1e-4)
+
+
+def smollm2(bench: Bench) -> Steps:
+    """A random model of the shape of SmolLM2-135M with an adapter on all seven projections."""
+    bench.subject = None
+    release()
+    shape = tiny_config() if bench.quick else smollm2_config()
+    lm = random_lm(shape, bench.world.names, name="random-smollm2", folder=bench.folder / "small", seed=bench.seed)
+    small = Subject.of(lm, bench.world, facts=bench.size.facts)
+    yield from trainings(bench, small, ("packed", "padded"), title="SmolLM2", learning_rate=1e-3, modules=SEVEN)
+
+
+def trainings(bench: Bench, subject: Subject, names: Sequence[str], *, title: str, **settings: Any) -> Steps:
+    """Trainings of one model, without a checkpoint on the way. names: of `CONTENDERS`."""
+    steps, plain = bench.size.steps, dict[str, float]()
+    common: dict[str, Any] = {"steps": steps, "checkpoint_every": steps, "batch": bench.size.batch, "seed": bench.seed}
+    config = TrainConfig(**common, **settings)
+    for name in names:
+        yield f"{title}, {name}, 4-bit", partial(trained, bench, subject, name, config, plain)
+
+
+def trained(bench: Bench, subject: Subject, name: str, config: TrainConfig, plain: dict[str, float]) -> Row:
+    """Median tokens and rows a second of the steps after the first few; the ratio is to the plain script, where there
+    is one. plain: the rate of that script is kept here."""
+    subject.bare()
+    weights = subject.hold(False)
+    bench.clock.forget_peak()
+    counter = StepCounter(subject.lm)
+    try:
+        with counter, tempfile.TemporaryDirectory() as folder:
+            CONTENDERS[name](subject.lm, subject.world.cases, config, Path(folder))
+    finally:
+        subject.bare()
+    tokens, steps = real_tokens(subject.lm, subject.world.cases, config), counter.steps()
+    row = step_rates(steps[bench.size.unsteady :], a_row=tokens / (config.steps * config.batch))
+    if name == PLAIN:
+        plain[name] = row["rate"]
+    ratio = row["rate"] / plain[PLAIN] if plain else None
+    how = {"model": subject.lm.name, "weights": weights, "batch": config.batch, "parameters": subject.parameters}
+    return {**how, **row, "ratio": ratio, **bench.clock.memory(), "steps": steps}
+
+
+def step_rates(steps: list[dict], *, a_row: float) -> Row:
+    """Median tokens a second of steps, and their spread. a_row: real tokens of a row, in the mean."""
+    rates = [step["tokens"] / step["seconds"] for step in steps]
+    middle = float(np.median(rates))
+    seconds = {"seconds": float(np.median([step["seconds"] for step in steps])), "n": len(steps)}
+    rate = {"rate": middle, "unit": "tokens/s", "rate_low": min(rates), "rate_high": max(rates)}
+    return {**seconds, **rate, "rows_per_second": middle / a_row, "tokens_a_row": a_row}
