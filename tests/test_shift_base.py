@@ -18,7 +18,7 @@ from workbench import models
 from workbench.models import ModelError, reader
 from workbench.shift import AdapterError, Factors, base_shares, base_weights, read_factors
 from workbench.shift import leading as leading_module
-from workbench.shift.leading import leading
+from workbench.shift.base import leading
 
 Q = one_module()
 
@@ -159,7 +159,7 @@ def test_a_change_of_the_base_itself_lies_inside_it(tmp_path: Path) -> None:
 def test_random_changes_lie_inside_by_chance() -> None:
     rng = np.random.default_rng(0)
     weight, found = rng.standard_normal((24, 16)), []
-    from workbench.shift.share import _shares
+    from workbench.shift.base import _shares
 
     for _ in range(300):
         change = Factors(Q, 0, "q_proj", 3, 1.0, rng.standard_normal((3, 16)), rng.standard_normal((24, 3)))

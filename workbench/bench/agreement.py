@@ -24,7 +24,7 @@ from workbench.shift import (
     read_factors,
     separation,
 )
-from workbench.shift.pairs import KINDS
+from workbench.shift.validity import KINDS
 
 CASES, DRAWS = 200, 4999  # so many permutations, that the strictest correction of all pairs can go below 0.05
 TOP = 3

@@ -17,7 +17,7 @@ from workbench.bench import Say
 from workbench.bench.common import load
 from workbench.bench.noisy import certificates
 from workbench.cases import Case, withhold
-from workbench.explain.smallest import gradient_order, smallest_flip_set
+from workbench.explain.sets.minimal import gradient_order, smallest_flip_set
 from workbench.game import Engine, Game
 from workbench.keeps import without
 from workbench.narrative.explained import sooner

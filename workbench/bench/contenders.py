@@ -13,7 +13,7 @@ from workbench.attribution import METHODS
 from workbench.bench.packages import captum_scores, context_cite_scores
 from workbench.cases import Case
 from workbench.explain import ElementSet, minimal_flip_set, smallest_flip_set
-from workbench.explain.smallest import gradient_order
+from workbench.explain.sets.minimal import gradient_order
 from workbench.game import Engine, Game, Restricted
 
 OURS = "workbench"

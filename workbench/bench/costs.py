@@ -12,7 +12,7 @@ from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, cited
 from workbench.bench.passes import Passes, counted
 from workbench.cases import Case, Fact
 from workbench.explain import ElementSet, minimal_flip_set, smallest_flip_set
-from workbench.explain.smallest import gradient_order
+from workbench.explain.sets.minimal import gradient_order
 from workbench.game import Engine, Game
 from workbench.stats import median_interval, proportion
 

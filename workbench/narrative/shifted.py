@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.narrative.names import between, count
-from workbench.shift.carried import MEMORY, READING, gain_shares
 from workbench.shift.intruders import at_threshold
+from workbench.shift.saliency import MEMORY, READING, gain_shares
 from workbench.shift.switches import ALL
 from workbench.stats import spearman
 
@@ -243,7 +243,7 @@ def reduced(accuracy: pd.DataFrame, *, unit: str, enough: float) -> str:
 def two_adapters(sides: pd.DataFrame, gains: pd.DataFrame) -> str:
     """Their directions, their sizes, and what carries reading and memory in each.
 
-    sides: rows of `workbench.shift.compare`; gains: rows of `workbench.shift.carried` with the column `adapter`.
+    sides: rows of `workbench.shift.compare`; gains: rows of `workbench.shift.saliency` with the column `adapter`.
     """
     said = [_directions(sides)]
     for name, rows in gains.groupby("adapter", sort=False):

@@ -13,7 +13,7 @@ from workbench.cases import Case
 from workbench.narrative.names import SHIFT, terms
 from workbench.panel.parts import Access, Board, Graph, Held, named
 from workbench.panel.view import options
-from workbench.shift.setting import HIGHEST
+from workbench.shift.dose import HIGHEST
 
 WIDE = {"width": "auto"}
 ROOM = {"width": "min(46em, 100%)"}
