@@ -6,10 +6,11 @@ each ask: discrete, one-sided, of another size for every mask. Two equal values 
 wrong in ten, two are mostly equal. So with repeats a game is noisy.
 
 What a certificate claims of a mask has to stand two sequential sign tests. It **passes** when it rejects that a value
-lies on the claimed side in a share `NEAR` of the asks, or less. `NEAR` is above a half on purpose: a false claim, of a share of a half or less, then passes the less
-often the more asks there are. The test is exact: the chance to pass at any ask, spent over the asks (Lan and DeMets,
-Biometrika 1983), is counted over the binomial paths. Its **doubt** is the posterior chance that it is false, as though
-`PRIOR` answers had been heard on either side before: the doubts of all claims together tell how sure they jointly are.
+lies on the claimed side in a share `NEAR` of the asks, or less. `NEAR` is above a half on purpose: a false claim, of a
+share of a half or less, then passes the less often the more asks there are. The test is exact: the chance to pass at
+any ask, spent over the asks (Lan and DeMets, Biometrika 1983), is counted over the binomial paths. Its **doubt** is the
+posterior chance that it is false, as though `PRIOR` answers had been heard on either side before: the doubts of all
+claims together tell how sure they jointly are.
 """
 
 from __future__ import annotations
