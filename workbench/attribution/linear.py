@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.linear_model import Lasso, LassoCV, Ridge, RidgeCV
 
 from workbench.attribution.oracle import Oracle, answer_tokens, inner
 from workbench.attribution.result import Attribution, Features, attribution
@@ -95,6 +94,8 @@ def fit(
         raise ValueError(f"a line needs {least} or more masks to be fitted on, not {len(values)}")
     if np.ptp(values) == 0:
         return np.zeros(design.shape[1])
+    from sklearn.linear_model import Lasso, LassoCV, Ridge, RidgeCV  # a second, which most starts do not need
+
     if penalty == "ridge":
         model = RidgeCV(STRENGTHS) if alpha is None else Ridge(alpha)
     else:

@@ -42,7 +42,7 @@ def shapley(
         >>> shapley(both, 3).scores.tolist()
         [3.0, 3.0, 1.0]
     """
-    meter = Meter(game, n)
+    meter, line = Meter(game, n), dict[str, Any]()
     if permutations is None:
         if n > EXACT_UP_TO:
             raise ValueError(
@@ -50,7 +50,7 @@ def shapley(
             )
         kind, unseen = "exact", all_masks(n)
         values = tried = meter(unseen)
-        full, scores, stderr = values[-1], shapley_values(values), np.zeros(n)
+        full, scores, line["stderr"] = values[-1], shapley_values(values), np.zeros(n)
     else:
         if permutations < 1 or rng is None:
             raise ValueError(f"permutations must be 1 or more, drawn with rng, not {permutations!r} with {rng!r}")
@@ -59,9 +59,9 @@ def shapley(
         walks = np.argsort(orders, axis=1)[:, None, :] < np.arange(n + 1)[:, None]  # (orders, n + 1, n): the first k
         kind, unseen = "sampled", draw_masks(held_out, n, rng=rng, keep=keep)
         values, tried = np.split(meter(np.vstack([walks.reshape(-1, n), unseen])), [len(orders) * (n + 1)])
-        full, (scores, stderr) = values[n], mean_gains(values.reshape(-1, n + 1), orders)
-    line: dict[str, Any] = {"difference": full - values[0], "held_out": (unseen, tried), "stderr": stderr}
-    return attribution(f"shapley, {kind}", Features.of_elements(n), scores, values[0], meter=meter, **line)
+        full, (scores, line["stderr"]) = values[n], mean_gains(values.reshape(-1, n + 1), orders)
+    line |= {"difference": full - values[0], "held_out": (unseen, tried), "meter": meter}
+    return attribution(f"shapley, {kind}", Features.of_elements(n), scores, values[0], **line)
 
 
 def shapley_values(values: np.ndarray) -> np.ndarray:

@@ -4,26 +4,23 @@ with their TF-IDF weights, as scikit-learn's TfidfVectorizer has them by default
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cache
 from itertools import groupby, takewhile
 
 import numpy as np
-from sklearn.feature_extraction.text import CountVectorizer
 
 from workbench.cases import Case
 from workbench.models.prompts import Template
 
 
-@cache
-def _analyser():
-    return CountVectorizer().build_analyzer()
+WORD = re.compile(r"\b\w\w+\b")  # scikit-learn's own: to import all of it for one expression takes a second
 
 
 def words(text: str) -> Counter[str]:
     """How often each word occurs: lower case, two or more letters, digits or underscores."""
-    return Counter(_analyser()(text))
+    return Counter(WORD.findall(text.lower()))
 
 
 def tfidf(documents: Sequence[Counter[str]]) -> np.ndarray:
