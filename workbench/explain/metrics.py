@@ -14,7 +14,6 @@ import numpy as np
 from workbench.cases import Case
 from workbench.models.prompts import Template
 
-
 WORD = re.compile(r"\b\w\w+\b")  # scikit-learn's own: to import all of it for one expression takes a second
 
 
