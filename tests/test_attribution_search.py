@@ -10,8 +10,7 @@ from peer_games import Counted, Smooth, additive, conjunction, disjunction, tabl
 from tiny import chain_case
 
 from workbench.attribution import METHODS, LimaWeights, cf_search
-from workbench.attribution.lima import Objective, bidirectional
-from workbench.attribution.tracllm import SCORERS, search
+from workbench.attribution.perturbation import SCORERS, Objective, bidirectional, search
 from workbench.keeps import without
 
 

@@ -13,8 +13,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from workbench.cases import Fact
 from workbench.explain import PRESETS, TERMS, Layout, Sample, Term, Weights, contributions, evaluate, total
 from workbench.explain import terms as module
-from workbench.explain.layout import neighbours
-from workbench.explain.text import relevance
+from workbench.explain.metrics import relevance
+from workbench.explain.terms import neighbours
 from workbench.models.prompts import ReaderTemplate
 
 

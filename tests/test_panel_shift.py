@@ -15,9 +15,8 @@ from tiny import NAMES, chain_case
 from workbench.figures.setting import linked
 from workbench.game import Engine, Game, Memory, adapted_modules
 from workbench.panel.shift import ShiftPanel
-from workbench.shift.agreement import element_rows, with_measures
-from workbench.shift.dose import GRID
-from workbench.shift.setting import Settings
+from workbench.shift.dose import GRID, Settings
+from workbench.shift.elements import element_rows, with_measures
 
 CASE = chain_case()
 OTHER = replace(CASE, id="other", facts=CASE.facts[::-1])

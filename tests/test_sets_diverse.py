@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from table_games import TableGame, random_table, table_of
 
 from workbench.explain import disjoint_pairs, diverse_flip_sets, minimal_flip_set, minimal_sufficient_set
-from workbench.explain.sets.hitting import cheapest_hitting_set
+from workbench.explain.sets.diverse import cheapest_hitting_set
 
 terms = st.lists(st.sets(st.integers(0, 5), min_size=1), min_size=1, max_size=4)
 

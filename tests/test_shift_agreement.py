@@ -18,8 +18,8 @@ from workbench.shift import (
     by_entity,
     masks_by_case,
     measures_of,
-    pairs,
     separation,
+    validity,
 )
 from workbench.stats import benjamini_hochberg, holm, spearman
 
@@ -147,7 +147,7 @@ def test_every_kind_and_statistic_is_tested_and_corrected() -> None:
 def test_blocks_of_permutations_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     table = table_of(np.random.default_rng(7).random((5, 9, 3)))
     whole = rank_agreement(table, kind="node", rng=np.random.default_rng(0), draws=300, statistic="kendall")
-    monkeypatch.setattr(pairs, "BLOCK", 7)
+    monkeypatch.setattr(validity, "BLOCK", 7)
     parts = rank_agreement(table, kind="node", rng=np.random.default_rng(0), draws=300, statistic="kendall")
     np.testing.assert_allclose(parts["mean"], whole["mean"])
     np.testing.assert_allclose(parts["random_high"], whole["random_high"], atol=0.1)

@@ -17,8 +17,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from workbench import models
 from workbench.models import ModelError, reader
 from workbench.shift import AdapterError, Factors, base_shares, base_weights, read_factors
-from workbench.shift import leading as leading_module
-from workbench.shift.leading import leading
+from workbench.shift import base as base_module
+from workbench.shift.base import leading
 
 Q = one_module()
 
@@ -118,7 +118,7 @@ def test_another_base_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(20, 30, 3), (30, 20, 25), (16, 16, 16)])
 @pytest.mark.parametrize("dense", [True, False])
 def test_shares_are_those_of_the_dense_matrices(tmp_path: Path, monkeypatch, shape: tuple, dense: bool) -> None:
-    monkeypatch.setattr(leading_module, "DENSE", 256 if dense else 1)
+    monkeypatch.setattr(base_module, "DENSE", 256 if dense else 1)
     save_adapter(tmp_path, {Q: shape}, r=shape[2])
     weight = np.random.default_rng(1).standard_normal(shape[:2])
     (factors,) = read_factors(tmp_path)
@@ -159,7 +159,7 @@ def test_a_change_of_the_base_itself_lies_inside_it(tmp_path: Path) -> None:
 def test_random_changes_lie_inside_by_chance() -> None:
     rng = np.random.default_rng(0)
     weight, found = rng.standard_normal((24, 16)), []
-    from workbench.shift.share import _shares
+    from workbench.shift.base import _shares
 
     for _ in range(300):
         change = Factors(Q, 0, "q_proj", 3, 1.0, rng.standard_normal((3, 16)), rng.standard_normal((24, 3)))
@@ -176,7 +176,7 @@ def test_leading_directions_by_lanczos_are_the_dense_ones(out: int, into: int, r
     weight = rng.standard_normal((out, into)) * 0.8 ** np.arange(into)  # values that stand apart
     change = Factors(Q, 0, "q_proj", rank, 0.5, rng.standard_normal((rank, into)), rng.standard_normal((out, rank)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(leading_module, "DENSE", 1)
+        patch.setattr(base_module, "DENSE", 1)
         for update, matrix in ((None, weight), (change, weight + 0.5 * change.B @ change.A)):
             found = leading(weight, k, update=update)
             u, s, vt = np.linalg.svd(matrix, full_matrices=False)

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from shift_adapters import one_module, save_adapter
 
 from workbench.shift import AdapterError, Factors, Intruders, intruder_dimensions, read_factors
-from workbench.shift import leading as leading_module
+from workbench.shift import base as base_module
 from workbench.shift.intruders import resemblance
 
 NAMES = [one_module(layer, p) for layer in (0, 1) for p in ("q_proj", "v_proj")]
@@ -37,7 +37,7 @@ def found_by(folder: Path, weights: dict[str, np.ndarray], **options) -> Intrude
 @pytest.mark.parametrize("shape", [(20, 30), (30, 20), (16, 16)])
 @pytest.mark.parametrize("dense", [True, False])
 def test_counts_are_those_of_brute_force(tmp_path: Path, monkeypatch, shape: tuple[int, int], dense: bool) -> None:
-    monkeypatch.setattr(leading_module, "DENSE", 256 if dense else 1)
+    monkeypatch.setattr(base_module, "DENSE", 256 if dense else 1)
     save_adapter(tmp_path, dict.fromkeys(NAMES, (*shape, 4)))
     weights = weights_like(shape)
     found = found_by(tmp_path, weights)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.explain.smallest import smallest_flip_set
+from workbench.explain.sets.minimal import smallest_flip_set
 
 
 def exhaustive(game, n, allowed):

@@ -25,7 +25,7 @@ from ui_browser import (
 from ui_run import ui_run
 
 from workbench.cases import load_cases
-from workbench.narrative.glossary import GLOSSARY, MASKS
+from workbench.narrative.names import GLOSSARY, MASKS
 
 __all__ = ["browser_type_launch_args", "ui_run", "watch"]
 

@@ -16,8 +16,7 @@ from workbench.artifacts.files import atomic_write_json
 from workbench.artifacts.origin import this_command
 from workbench.cases import Fact
 from workbench.explain import CERTIFIED, LEARNED, ExplainConfig, Weights
-from workbench.explain.counterfactual import Element
-from workbench.explain.result import to_lists
+from workbench.explain.counterfactual import Element, to_lists
 
 FORMAT = "mask explorer 1"
 CHOICES = (*LEARNED, CERTIFIED)  # methods that can be explored

@@ -4,12 +4,10 @@ scores (n,) a higher one says that the element matters more for keeping the deci
 """
 
 from workbench.attribution import faithfulness
-from workbench.attribution.cf_gnn import CfSearch, cf_search
-from workbench.attribution.features import Features
-from workbench.attribution.lima import LimaWeights
+from workbench.attribution.inside import CfSearch, cf_search
 from workbench.attribution.linear import completed, fit, fit_surrogate, linear_surrogate, logit_of_logprob
-from workbench.attribution.method import Method
+from workbench.attribution.method import METHODS, Method
 from workbench.attribution.oracle import Oracle
-from workbench.attribution.registry import METHODS
-from workbench.attribution.result import Attribution
+from workbench.attribution.perturbation import LimaWeights
+from workbench.attribution.result import Attribution, Features
 from workbench.attribution.shapley import kernel_masks, shapley, shapley_values

@@ -15,6 +15,11 @@ Reference = Iterable[int | str | Fact]
 """Elements of a case: their indices, or node ids and facts."""
 
 
+def uniform(game: Oracle, case: Case | None = None, *, rng: np.random.Generator) -> np.ndarray:
+    """Scores drawn from [0, 1)."""
+    return rng.random(game.n)
+
+
 def aligned(
     game: Oracle, case: Case, *, rng: np.random.Generator, reference: Reference, apart: bool = False
 ) -> np.ndarray:

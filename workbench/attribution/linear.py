@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.attribution.features import Features
 from workbench.attribution.oracle import Oracle, answer_tokens, inner
-from workbench.attribution.result import Attribution, attribution
+from workbench.attribution.result import Attribution, Features, attribution
 from workbench.cases import Case
 from workbench.keeps import draw_masks
 from workbench.meter import Meter

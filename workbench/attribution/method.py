@@ -1,4 +1,4 @@
-"""A method as an object: a named function and what a reader must know before calling it."""
+"""A method as an object, a named function and what a reader must know before calling it, and all methods by name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.attribution import chance, inside, linear, perturbation, shapley
 from workbench.attribution.oracle import inner, player_indices
 from workbench.attribution.result import Attribution
 from workbench.cases import Case
@@ -149,3 +150,46 @@ def spread(scores: np.ndarray, players: np.ndarray, case: Case | None, n: int) -
         for i, node in enumerate(case.nodes):
             out[i] = sum(s for f, s in zip(case.facts, facts, strict=True) if node in (f.head, f.tail))
     return out
+
+
+THE_PAPER = "Wang, Chen, Kabir 2025, arXiv:2509.21241"
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method("random", chance.uniform, "chance", "0", stochastic=True),
+        Method("random_aligned", chance.aligned, THE_PAPER, "0", needs=("case", "reference"), stochastic=True),
+        Method("random_degree", chance.degree_matched, "chance", "0", needs=("case", "reference"), stochastic=True),
+        Method("attention_highest", inside.attention_highest, THE_PAPER, "1", needs=("attention",)),
+        Method("attention_lowest", inside.attention_lowest, THE_PAPER, "1", needs=("attention",)),
+        Method("gradient_gate", inside.gradient_gate, "Shrikumar et al. 2016, arXiv:1605.01713", "1",
+               needs=("gradients",)),
+        Method("integrated_gradients", inside.integrated_gradients, "Sundararajan, Taly, Yan 2017, arXiv:1703.01365",
+               "steps", needs=("gradients",)),
+        Method("leave_one_out", perturbation.leave_one_out, "Li, Monroe, Jurafsky 2016, arXiv:1612.08220", "n + 1"),
+        Method("feature_ablation", perturbation.leave_one_out, "Captum, Kokhlikyan et al. 2020, arXiv:2009.07896",
+               "n + 1"),
+        Method("single_fact", perturbation.single_fact, "AttriBoT, Liu, Kandpal, Raffel 2024, arXiv:2411.15102",
+               "n + 1", plays="facts"),
+        Method("context_cite", linear.context_cite, "Cohen-Wang et al. 2024, arXiv:2409.00729", "masks",
+               stochastic=True, plays="facts"),
+        Method("kernel_shap", shapley.kernel_shap,
+               "Lundberg, Lee 2017, arXiv:1705.07874; Covert, Lee 2021, arXiv:2012.01536", "samples + 2",
+               stochastic=True),
+        Method("shapley_sampling", shapley.shapley_sampling,
+               "Castro et al. 2009; Mitchell et al. 2022, arXiv:2104.12199",
+               "permutations * (n - 1) + 2 at most", stochastic=True),
+        Method("tracllm", perturbation.tracllm, "Wang, Zou, Geng, Jia 2025, arXiv:2506.04202",
+               "(2 + 4 groups + 2 groups * permutations) * (log2(n / groups) + 1)", stochastic=True, plays="facts"),
+        Method("attn_trace", inside.attn_trace, "Wang, Geng, Chen, Jia 2025, arXiv:2508.03793", "draws",
+               needs=("case", "attention"), stochastic=True),
+        Method("reagent", perturbation.reagent, "Zhao, Shan 2024, arXiv:2402.00794", "2 probes * steps + 2 at most",
+               stochastic=True, plays="facts"),
+        Method("lima", perturbation.lima, "Chen et al. 2025, arXiv:2504.00470", "n^2 / 2 + n * candidates",
+               plays="facts"),
+        Method("cf_gnn", inside.cf_gnn, "Lucic et al. 2022, arXiv:2102.03322", "2 steps", needs=("gradients",)),
+        Method("paper_masks", inside.paper_masks, THE_PAPER, "0", needs=("case", "prompt"), stochastic=True),
+        Method("loop_masks", inside.loop_masks, "this project: the paper's objective with the model in the loop",
+               "steps", needs=("case", "prompt", "gradients"), stochastic=True),
+    )
+}  # fmt: skip

@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from workbench.attribution.features import Features
 from workbench.attribution.oracle import Oracle, ends
-from workbench.attribution.result import Attribution, attribution
+from workbench.attribution.result import Attribution, Features, attribution
 from workbench.cases import Case
 from workbench.keeps import all_masks, draw_masks
 from workbench.meter import Meter
@@ -43,39 +42,26 @@ def shapley(
         >>> shapley(both, 3).scores.tolist()
         [3.0, 3.0, 1.0]
     """
+    meter, line = Meter(game, n), dict[str, Any]()
     if permutations is None:
-        return _exact(game, n)
-    if permutations < 1 or rng is None:
-        raise ValueError(f"permutations must be 1 or more, drawn with rng, not {permutations!r} with {rng!r}")
-    half = np.array([rng.permutation(n) for _ in range((permutations + 1) // 2)])
-    orders = np.stack([half, half[:, ::-1]], axis=1).reshape(-1, n)
-    walks = np.argsort(orders, axis=1)[:, None, :] < np.arange(n + 1)[:, None]  # (orders, n + 1, n): the first k kept
-    unseen, meter = draw_masks(held_out, n, rng=rng, keep=keep), Meter(game, n)
-    values, tried = np.split(meter(np.vstack([walks.reshape(-1, n), unseen])), [len(orders) * (n + 1)])
-    scores, stderr = mean_gains(values.reshape(-1, n + 1), orders)
-    how: dict[str, Any] = {
-        "difference": values[n] - values[0],
-        "held_out": (unseen, tried),
-        "meter": meter,
-        "stderr": stderr,
-    }
-    return attribution("shapley, sampled", Features.of_elements(n), scores, values[0], **how)
-
-
-def _exact(game: Oracle, n: int) -> Attribution:
-    if n > EXACT_UP_TO:
-        raise ValueError(
-            f"all masks are asked of {EXACT_UP_TO} elements at most, not of {n}; give permutations and rng"
-        )
-    masks, meter = all_masks(n), Meter(game, n)
-    values = meter(masks)
-    how: dict[str, Any] = {
-        "difference": values[-1] - values[0],
-        "held_out": (masks, values),
-        "meter": meter,
-        "stderr": np.zeros(n),
-    }
-    return attribution("shapley, exact", Features.of_elements(n), shapley_values(values), values[0], **how)
+        if n > EXACT_UP_TO:
+            raise ValueError(
+                f"all masks are asked of {EXACT_UP_TO} elements at most, not of {n}; give permutations and rng"
+            )
+        kind, unseen = "exact", all_masks(n)
+        values = tried = meter(unseen)
+        full, scores, line["stderr"] = values[-1], shapley_values(values), np.zeros(n)
+    else:
+        if permutations < 1 or rng is None:
+            raise ValueError(f"permutations must be 1 or more, drawn with rng, not {permutations!r} with {rng!r}")
+        half = np.array([rng.permutation(n) for _ in range((permutations + 1) // 2)])
+        orders = np.stack([half, half[:, ::-1]], axis=1).reshape(-1, n)
+        walks = np.argsort(orders, axis=1)[:, None, :] < np.arange(n + 1)[:, None]  # (orders, n + 1, n): the first k
+        kind, unseen = "sampled", draw_masks(held_out, n, rng=rng, keep=keep)
+        values, tried = np.split(meter(np.vstack([walks.reshape(-1, n), unseen])), [len(orders) * (n + 1)])
+        full, (scores, line["stderr"]) = values[n], mean_gains(values.reshape(-1, n + 1), orders)
+    line |= {"difference": full - values[0], "held_out": (unseen, tried), "meter": meter}
+    return attribution(f"shapley, {kind}", Features.of_elements(n), scores, values[0], **line)
 
 
 def shapley_values(values: np.ndarray) -> np.ndarray:
@@ -104,15 +90,20 @@ def shapley_values(values: np.ndarray) -> np.ndarray:
     return scores
 
 
+def gains(values: np.ndarray, orders: np.ndarray) -> np.ndarray:
+    """What every element gains in every walk, (walks, n); arguments as in `mean_gains`."""
+    found = np.empty(orders.shape)
+    np.put_along_axis(found, orders, np.diff(values, axis=1), axis=1)
+    return found
+
+
 def mean_gains(values: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     """Mean gain (n,) of every element over walks, and its standard error over pairs of walks (None: one pair).
 
     values (walks, n + 1): with none, one, ... all elements. orders (walks, n): who came when; a walk and the same
     backwards stand together.
     """
-    gains = np.empty(orders.shape)
-    np.put_along_axis(gains, orders, np.diff(values, axis=1), axis=1)
-    pairs = gains.reshape(-1, 2, orders.shape[1]).mean(axis=1)
+    pairs = gains(values, orders).reshape(-1, 2, orders.shape[1]).mean(axis=1)
     stderr = pairs.std(axis=0, ddof=1) / np.sqrt(len(pairs)) if len(pairs) > 1 else None
     return pairs.mean(axis=0), stderr
 

@@ -19,7 +19,7 @@ from workbench.bench import Say, load
 from workbench.bench.oracles import certificates
 from workbench.cases import Case, withhold
 from workbench.explain import changed_sets, reordered
-from workbench.explain.smallest import gradient_order, smallest_flip_set
+from workbench.explain.sets.minimal import gradient_order, smallest_flip_set
 from workbench.game import Difference, Engine, Game
 from workbench.keeps import without
 from workbench.narrative.explained import sooner

@@ -17,7 +17,7 @@ from workbench.attribution.faithfulness import measured
 from workbench.bench.packages import captum_scores, context_cite_scores
 from workbench.cases import Case
 from workbench.explain import ElementSet, first_flips, minimal_flip_set, smallest_flip_set
-from workbench.explain.smallest import gradient_order
+from workbench.explain.sets.minimal import gradient_order
 from workbench.game import Engine, Game, Restricted
 from workbench.models import LanguageModel
 from workbench.stats import ranking

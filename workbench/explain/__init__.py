@@ -1,26 +1,36 @@
 """Explaining an answer by the smallest change of the graph: masks, counterfactuals, metrics, baselines."""
 
 from workbench.explain.answered import answered, hanging, proved_set, second_case
-from workbench.explain.baselines import BASELINES
+from workbench.explain.baselines import BASELINES, CERTIFIED, LEARNED, METHODS, ExplainConfig
 from workbench.explain.changed import ChangedSets, changed_sets
-from workbench.explain.compare import UNTIL_FLIP, against, by_case, explain, records, summarise
-from workbench.explain.config import CERTIFIED, LEARNED, METHODS, ExplainConfig
+from workbench.explain.compare import (
+    UNTIL_FLIP,
+    OtherOrders,
+    against,
+    by_case,
+    explain,
+    order_shares,
+    other_orders,
+    records,
+    reordered,
+    summarise,
+)
 from workbench.explain.counterfactual import (
     FLAGS,
     Change,
     Element,
+    Explanation,
     certified_change,
     first_flips,
+    load,
     removed_elements,
+    save,
     verified_changes,
     without,
 )
 from workbench.explain.divergence import LoopDivergence, TextDivergence, jensen_shannon
-from workbench.explain.layout import Layout
 from workbench.explain.masks import Masks, learn_masks, loop_masks, paper_masks
 from workbench.explain.metrics import METRICS, cosine, edit_distance, jaccard, path_overlap
-from workbench.explain.orders import OtherOrders, order_shares, other_orders, reordered
-from workbench.explain.result import Explanation, load, save
 from workbench.explain.session import Session
 from workbench.explain.sets import (
     ElementSet,
@@ -29,5 +39,5 @@ from workbench.explain.sets import (
     minimal_flip_set,
     minimal_sufficient_set,
 )
-from workbench.explain.smallest import smallest_flip_set
-from workbench.explain.terms import PRESETS, TERMS, Sample, Term, Weights, contributions, evaluate, total
+from workbench.explain.sets.minimal import smallest_flip_set
+from workbench.explain.terms import PRESETS, TERMS, Layout, Sample, Term, Weights, contributions, evaluate, total

@@ -10,8 +10,7 @@ import numpy as np
 
 from workbench.cases import Case, toolchain
 from workbench.explain.changed import ChangedSets
-from workbench.explain.counterfactual import without
-from workbench.explain.result import Explanation
+from workbench.explain.counterfactual import Explanation, without
 from workbench.explain.sets import ElementSet
 from workbench.explain.trial import MODELS
 from workbench.game import Engine, ForcedChoice, Game

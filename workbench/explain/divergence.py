@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 
 from workbench.cases import Case
-from workbench.explain.text import fact_words, frame_words
+from workbench.explain.metrics import fact_words, frame_words
 from workbench.game import Engine
 from workbench.models.prompts import Template
 

@@ -13,8 +13,7 @@ import torch
 from workbench.artifacts.checks import check_number, check_seed, check_whole
 from workbench.cases import Case
 from workbench.explain.divergence import Divergence, LoopDivergence, TextDivergence
-from workbench.explain.layout import Layout
-from workbench.explain.terms import Sample, Weights, evaluate, total
+from workbench.explain.terms import Layout, Sample, Weights, evaluate, total
 from workbench.game import Engine
 from workbench.models.prompts import Template
 

@@ -12,10 +12,10 @@ import numpy as np
 
 from workbench.artifacts.files import untimed
 from workbench.cases import Case, Fact, toolchain
-from workbench.explain.baselines import BASELINES
-from workbench.explain.config import CERTIFIED, LEARNED, METHODS, ExplainConfig
+from workbench.explain.baselines import BASELINES, CERTIFIED, LEARNED, METHODS, ExplainConfig
 from workbench.explain.counterfactual import (
     Change,
+    Explanation,
     certified_change,
     change,
     removed_elements,
@@ -24,9 +24,8 @@ from workbench.explain.counterfactual import (
 )
 from workbench.explain.masks import Listener, Masks, loop_masks, paper_masks
 from workbench.explain.metrics import METRICS
-from workbench.explain.result import Explanation
 from workbench.explain.sets import ElementSet
-from workbench.explain.smallest import smallest_flip_set
+from workbench.explain.sets.minimal import smallest_flip_set
 from workbench.game import Engine, Game, attention_received
 
 Progress = Callable[[str, dict[str, float]], None]

@@ -6,11 +6,11 @@ from types import ModuleType
 from workbench.figures.core import Figure
 
 __all__ = ["Figure"]
-_PARTS = ("attribution", "explain", "objective")
+_PARTS = "agreement attribution dose explain kg neighbourhood objective spectra tokens training".split()
 
 
 def __getattr__(name: str) -> ModuleType:
-    """The parts of the third notebook, imported when they are first asked for."""
+    """The parts that notebooks draw with, imported when they are first asked for."""
     if name not in _PARTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return import_module(f"{__name__}.{name}")

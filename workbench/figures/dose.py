@@ -13,7 +13,7 @@ from workbench.figures.core import Figure, Tip, house_style, short
 from workbench.figures.forest import cases, forest
 from workbench.figures.palette import GREY
 from workbench.figures.panels import cells, label, legend, line, row
-from workbench.shift.carried import MEMORY, READING, gain_shares
+from workbench.shift.saliency import MEMORY, READING, gain_shares
 from workbench.shift.switches import ALL
 
 FEW_TICKS = 9  # of the columns of three maps side by side
@@ -85,7 +85,7 @@ def adapter_maps(sides: pd.DataFrame, gains: pd.DataFrame) -> Figure:
     """Two adapters of one base, layer by projection: how alike their changes are, and for each how much more of its
     gain a module carries where names are made up (purple), or where needed facts are withheld (orange).
 
-    sides: rows of `workbench.shift.compare`; gains: rows of `workbench.shift.carried` with the column `adapter`.
+    sides: rows of `workbench.shift.compare`; gains: rows of `workbench.shift.saliency` with the column `adapter`.
     """
     title = "Two adapters of one base, module by module"
     said = [f"{m}\noverlap {o:.2f}, chance {c:.2f}" for m, o, c in sides[["module", *SHARED]].to_numpy()]

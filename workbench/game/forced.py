@@ -12,7 +12,7 @@ import numpy as np
 
 from workbench.cases import Case, toolchain
 from workbench.game.case_game import TIE, Game
-from workbench.meter import Ledger
+from workbench.game.derived import Derived
 
 MOST_CHAINS = 64  # of one case, the shortest
 
@@ -54,7 +54,7 @@ def chosen(answers: Sequence[Sequence[int]], scores: Sequence[np.ndarray]) -> in
 
 
 @dataclass(frozen=True)
-class ForcedChoice:
+class ForcedChoice(Derived):
     """v(keep): by how many nats a model's first choice among chains leads at its closest fork to another toolchain.
 
     (m, n) masks -> (m,) float64; above 0 where the choice names the same toolchain. It is made as the model writes,
@@ -77,7 +77,6 @@ class ForcedChoice:
         [inf]
     """
 
-    game: Game
     offered: Mapping[tuple[int, ...], tuple[str, ...]]
     written: str = ""
 
@@ -99,24 +98,9 @@ class ForcedChoice:
         return [answer for answer, path in self.offered.items() if toolchain(path) != toolchain(self.path)]
 
     @property
-    def n(self) -> int:
-        """Number of elements."""
-        return self.game.n
-
-    @property
-    def case(self) -> Case:
-        """The case played on."""
-        return self.game.case
-
-    @property
     def path(self) -> tuple[str, ...]:
         """The first choice as node ids."""
         return self.game.path
-
-    @property
-    def ledger(self) -> Ledger:
-        """What the engine has spent so far."""
-        return self.game.ledger
 
     def __call__(self, keep: np.ndarray) -> np.ndarray:
         """Leads (m,) float64, nats, of masks (m, n)."""

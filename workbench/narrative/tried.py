@@ -10,8 +10,7 @@ import pandas as pd
 from workbench.explain.trial import Carriers, Check, Outcome
 from workbench.narrative.explained import removal
 from workbench.narrative.names import SMALL, chain, clean, count, element, listed
-from workbench.shift.dose import GRID
-from workbench.shift.setting import Answered, Settings
+from workbench.shift.dose import GRID, Answered, Settings
 
 ALONE = "Facts that stand in for one another do not show."
 ANSWER = {

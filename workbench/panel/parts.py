@@ -20,8 +20,7 @@ from workbench.figures.case_graph import drawing, tall
 from workbench.figures.core import short
 from workbench.figures.palette import kind_of
 from workbench.figures.prompt import lines
-from workbench.narrative.glossary import GLOSSARY
-from workbench.narrative.names import SMALL
+from workbench.narrative.names import GLOSSARY, SMALL
 from workbench.panel.drawn import drawn
 from workbench.panel.work import kernel_loop
 

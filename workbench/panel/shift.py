@@ -27,9 +27,8 @@ from workbench.panel.shift_showing import ShiftShown
 from workbench.panel.shift_view import ShiftView
 from workbench.panel.tables import answer_table, element_table
 from workbench.panel.work import Cancelled, Debounced, Job, Worker
-from workbench.shift.agreement import element_rows, measures_of
-from workbench.shift.dose import GRID
-from workbench.shift.setting import Answered, Settings
+from workbench.shift.dose import GRID, Answered, Settings
+from workbench.shift.elements import element_rows, measures_of
 
 
 class ShiftPanel(ShiftShown):

@@ -17,8 +17,7 @@ from workbench.game import Engine
 from workbench.narrative import tried
 from workbench.panel import export as files
 from workbench.panel.shift_view import ShiftView
-from workbench.shift.dose import GRID
-from workbench.shift.setting import Answered, Settings
+from workbench.shift.dose import GRID, Answered, Settings
 
 TRAINED = "every module on"
 

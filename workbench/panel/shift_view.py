@@ -10,10 +10,10 @@ import ipywidgets as widgets
 import numpy as np
 
 from workbench.cases import Case
-from workbench.narrative.glossary import SHIFT, terms
+from workbench.narrative.names import SHIFT, terms
 from workbench.panel.parts import Access, Board, Graph, Held, named
 from workbench.panel.view import options
-from workbench.shift.setting import HIGHEST
+from workbench.shift.dose import HIGHEST
 
 WIDE = {"width": "auto"}
 ROOM = {"width": "min(46em, 100%)"}

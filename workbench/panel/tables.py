@@ -12,7 +12,7 @@ from workbench.cases import aligned
 from workbench.explain import Weights, contributions
 from workbench.figures.objective import added as decades
 from workbench.narrative.names import clean
-from workbench.shift.setting import Answered, Settings
+from workbench.shift.dose import Answered, Settings
 
 BAR = 100  # units of a bar's picture
 

@@ -12,7 +12,7 @@ from workbench.artifacts.state import CHOICES
 from workbench.cases import Case
 from workbench.explain import CERTIFIED
 from workbench.figures.core import short
-from workbench.narrative.glossary import MASKS, terms
+from workbench.narrative.names import MASKS, terms
 from workbench.panel.parts import Access, Chains, Graph, Held, Prompt, named
 from workbench.panel.sliders import WeightSliders
 

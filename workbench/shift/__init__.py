@@ -1,40 +1,38 @@
 """Where an adapter sits: the size and shape of its change of weights, and what it adds to the tokens of a prompt."""
 
 from workbench.models.adapter_folder import AdapterError, Factors, read_factors
-from workbench.shift.agreement import (
-    as_records,
-    element_rows,
-    masks_by_case,
-    measures_of,
-    separation,
-    with_measures,
-)
-from workbench.shift.base import base_weights
-from workbench.shift.carried import carried, gain_shares
-from workbench.shift.causal import causal_check, deletions
+from workbench.shift.base import base_shares, base_weights
 from workbench.shift.dose import contests, dose_effects, dose_path, dose_values, over_cases
-from workbench.shift.groups import (
+from workbench.shift.elements import (
+    as_records,
     by_element,
     by_entity,
     by_group,
     element_layers,
     element_name,
+    element_rows,
+    masks_by_case,
+    measures_of,
     saliency_shift,
+    separation,
+    with_measures,
 )
 from workbench.shift.intruders import Intruders, at_threshold, intruder_dimensions
 from workbench.shift.measures import MEASURES, Measurement
-from workbench.shift.pairs import agreement_tests
 from workbench.shift.reduced import (
+    SmallestPart,
+    exact_at,
     factors_of,
+    kept_accuracy,
+    ladder,
     part_energies,
     reduced,
     save_adapter,
     singular_parts,
+    smallest_part,
     to_singular_parts,
 )
-from workbench.shift.saliency import module_saliency
-from workbench.shift.share import base_shares
-from workbench.shift.smallest import SmallestPart, exact_at, kept_accuracy, ladder, smallest_part
+from workbench.shift.saliency import carried, gain_shares, module_saliency
 from workbench.shift.spectrum import (
     Directions,
     checkpoints,
@@ -50,7 +48,7 @@ from workbench.shift.spectrum import (
     spectral_norm,
     stable_rank,
 )
-from workbench.shift.subspaces import compare, overlap, principal_angles, update_cosine
+from workbench.shift.subspaces import compare, drift, overlap, principal_angles, update_cosine
 from workbench.shift.switches import (
     delta_share,
     differences,
@@ -63,4 +61,4 @@ from workbench.shift.switches import (
     top_units,
 )
 from workbench.shift.tokens import element_tokens, token_shift
-from workbench.shift.training import drift
+from workbench.shift.validity import agreement_tests, causal_check, deletions

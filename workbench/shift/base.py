@@ -1,4 +1,6 @@
-"""The weights that an adapter was put on, one module at a time: from a loaded model, dequantised, or from its files."""
+"""The weights that an adapter was put on, one module at a time: from a loaded model, dequantised, or from its files,
+and an adapter's change beside them: how large, and in which of the base's own directions.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
+from scipy.sparse.linalg import LinearOperator, svds
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -18,6 +22,7 @@ from workbench.models import LanguageModel
 from workbench.models.adapter_folder import AdapterError, AdapterFolder, Factors
 from workbench.models.checkpoint import ModelError, headers
 from workbench.models.lora import BaseTunerLayer, dequantize_4bit, dequantize_module_weight, quantize_4bit
+from workbench.shift.spectrum import Directions, directions, frobenius_norm, spectral_norm
 
 Weights: TypeAlias = Callable[[str], np.ndarray]
 """module -> W0 (out, in), float64."""
@@ -110,3 +115,91 @@ def rounded_to_nf4(weight: torch.Tensor) -> torch.Tensor:
         weight, quant_type=settings.bnb_4bit_quant_type, compress_statistics=settings.bnb_4bit_use_double_quant
     )
     return dequantize_4bit(packed, state)
+
+
+DENSE = 256  # the smaller side up to which a dense decomposition is as quick
+
+
+def leading(weight: np.ndarray, k: int | None = None, *, update: Factors | None = None) -> Directions:
+    """The `k` largest singular triplets of W0 (out, in), or of W0 + s B A; None: all, dense.
+
+    Dense up to a smaller side of `DENSE`, else by Lanczos: there the sum W0 + s B A is only ever multiplied with
+    vectors, so nothing of the layer's size is made beside W0. Both are exact to float64 for values that stand apart
+    from the next. Values that are 0 in float64 have no direction of their own and are left out.
+    """
+    size = min(weight.shape)
+    if k is None or k >= size or size <= DENSE:
+        whole = weight if update is None else weight + update.scaling * update.B @ update.A
+        left, values, right = np.linalg.svd(whole, full_matrices=False)
+    else:
+        # Lanczos starts anywhere; a fixed start gives the same last digits every time
+        left, values, right = svds(_operator(weight, update), k=k, rng=np.random.default_rng(0))
+        order = np.argsort(-values)
+        left, values, right = left[:, order], values[order], right[order]
+    least = float(np.max(values, initial=0.0)) * max(weight.shape) * np.finfo(np.float64).eps
+    count = min(int(np.sum(values > least)), size if k is None else k)
+    return Directions(left[:, :count], values[:count], right[:count].T)
+
+
+def _operator(weight: np.ndarray, update: Factors | None) -> LinearOperator | np.ndarray:
+    if update is None:
+        return weight
+    a, b = update.A, update.scaling * update.B
+    return LinearOperator(
+        weight.shape,
+        dtype=np.float64,
+        matvec=lambda x: weight @ x + b @ (a @ x),
+        rmatvec=lambda y: weight.T @ y + a.T @ (b.T @ y),
+        matmat=lambda x: weight @ x + b @ (a @ x),
+        rmatmat=lambda y: weight.T @ y + a.T @ (b.T @ y),
+    )
+
+
+SHARES = (
+    "base_frobenius", "base_spectral", "share_frobenius", "share_spectral", "amplification", "top",
+    "written_inside", "written_chance", "read_inside", "read_chance", "inside", "inside_chance",
+)  # fmt: skip
+
+
+def base_shares(adapter_folder: str | os.PathLike[str], base: Base, *, top: int = 16) -> pd.DataFrame:
+    """One row a module, by layer and projection: `module, layer, projection`, then the columns `SHARES`.
+
+    base: see `base_weights`; quantised weights are dequantised. `share_frobenius`: ||sBA||_F / ||W0||_F, and
+    `share_spectral` likewise. `amplification`: ||sBA||_F / ||U^T W0 V||_F, with the change's own directions U and V:
+    how much larger it is there than the base was (Hu et al. 2021, section 7.3); infinite where the base has nothing.
+    `written_inside`, `read_inside`, `inside`: share of ||sBA||_F^2 that lies within the base's `top` leading left,
+    right, or left and right singular directions; `..._chance` is its mean over random directions.
+
+    Raises `AdapterError`, `ModelError`; ValueError for a `top` below 1.
+    """
+    if top < 1:
+        raise ValueError(f"top is {top}; at least one direction of the base must be looked at")
+    adapter = AdapterFolder.open(adapter_folder)
+    weight = matching_weights(adapter, base)
+    rows = [
+        (one.module, one.layer, one.projection, *_shares(one, weight(one), top).values()) for one in adapter
+    ]  # one module in memory at a time
+    return pd.DataFrame(rows, columns=["module", "layer", "projection", *SHARES])
+
+
+def _shares(factors: Factors, weight: np.ndarray, top: int) -> dict[str, float]:
+    """The values of `SHARES`; shares of a change that is 0 are 0."""
+    change, own = directions(factors), leading(weight, top)
+    out, into = weight.shape
+    size, base_size = frobenius_norm(change.values), float(np.linalg.norm(weight))
+    met = float(np.linalg.norm(change.left.T @ weight @ change.right))
+    written = (
+        own.left.T @ change.left * change.values
+    )  # (top, k): what U_top^T s B A is in the change's right directions
+    read = own.right.T @ change.right * change.values
+    both = own.left.T @ (change.left * change.values) @ (change.right.T @ own.right)
+    inside = [_quotient(float(np.linalg.norm(part)), size) ** 2 for part in (written, read, both)]
+    chance = [len(own.values) / out, len(own.values) / into, len(own.values) ** 2 / (out * into)]
+    spectral = (spectral_norm(own.values), _quotient(spectral_norm(change.values), spectral_norm(own.values)))
+    sizes = (base_size, spectral[0], _quotient(size, base_size), spectral[1], _quotient(size, met), len(own.values))
+    return dict(zip(SHARES, (*sizes, *(x for pair in zip(inside, chance, strict=True) for x in pair)), strict=True))
+
+
+def _quotient(part: float, whole: float) -> float:
+    """part / whole; 0 for nothing of nothing, infinite for something of nothing."""
+    return part / whole if whole > 0 else float("inf") if part > 0 else 0.0

@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.models.adapter_folder import AdapterFolder, Factors
-from workbench.shift.base import Base, matching_weights
-from workbench.shift.leading import leading
+from workbench.shift.base import Base, leading, matching_weights
 from workbench.shift.spectrum import Keep, random_factors
 
 THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

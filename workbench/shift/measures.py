@@ -18,8 +18,7 @@ from workbench.explain import ExplainConfig, Session
 from workbench.explain.session import Progress
 from workbench.game import Difference, Engine, Game, attention_measures, element_attention
 from workbench.models.adapter_folder import Factors
-from workbench.shift.agreement import Values, element_rows, with_measures
-from workbench.shift.groups import by_element, saliency_shift
+from workbench.shift.elements import Values, by_element, element_rows, saliency_shift, with_measures
 from workbench.shift.tokens import token_shift
 
 

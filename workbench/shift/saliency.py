@@ -3,22 +3,32 @@
 For a module with inputs x_t and gradients g_t at its outputs, the gradient on its full weight is G = sum_t g_t x_t^T.
 It is never formed: <s B A, G> = sum_t (s A x_t) . (B^T g_t), and of two prompts
 <G, G'> = sum_tt' (g_t . g'_t') (x_t . x'_t'), from two tokens x tokens matrices.
+
+`carried` says which modules carry reading and which memory: what each adds where only the one or the other helps.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
 
-from workbench.cases import Case
-from workbench.game import Adapted, Engine, adapted_modules
+from workbench import models
+from workbench.cases import Case, load_cases, mixed, withhold
+from workbench.game import Adapted, Engine, Game, ModuleGame, adapted_modules
 from workbench.models.adapter_folder import layer_of
+from workbench.models.shipped_adapters import card
+from workbench.shift.dose import dose_path
+from workbench.shift.switches import unit_place
+from workbench.train.madeup import Names
 
 GAMMA = 1.0  # nats: stands for the curvature of the loss, Hessian = gamma I
 
@@ -109,3 +119,48 @@ def _taps(modules: Sequence[Adapted]) -> Iterator[list[tuple[torch.Tensor, torch
     finally:
         for handle in handles:
             handle.remove()
+
+
+READING, MEMORY = "reading", "memory"
+WITHHELD = 0.6  # of the needed facts, for memory: the most that adapters were trained with
+STEPS = 4  # midpoints of the path from base to tuned
+
+
+def carried(
+    model: str, adapter: Path, *, names: Mapping[str, str], cases: int, seed: int, steps: int = STEPS
+) -> pd.DataFrame:
+    """The parts of an adapter's gain in the right answer's log-probability, on held-out cases that come with it.
+
+    One row a case, kind and module: `case, kind, module, layer, projection, path` (nats, see `dose_path`). Kind
+    `reading`: every name made up and every needed fact shown, so that nothing can be remembered; `memory`: `WITHHELD`
+    of the needed facts left out, so that they cannot be read. cases: so many of each kind, `mixed`. The model is loaded
+    with that adapter and let go again. OSError: no cases come with it.
+    """
+    engine = Engine(models.load(model, names=names, adapter=adapter))
+    some = mixed(load_cases(adapter / "cases_held_out.jsonl.gz"))[:cases]
+    shown = {READING: unknown(some, engine, seed=seed)}
+    rng, always = np.random.default_rng(seed), card(adapter).get("always_shown", ())
+    shown[MEMORY] = [withhold(case, WITHHELD, rng=rng, always_shown=always) for case in some]
+    tables = []
+    for kind, asked in shown.items():
+        for case in asked:
+            game = Game.of(engine, case, path=case.path)
+            table = {"module": ModuleGame(game).names, "path": dose_path([game], steps=steps)[0]}
+            tables.append(pd.DataFrame({"case": case.id, "kind": kind, **table}))
+    found = pd.concat(tables, ignore_index=True)
+    places = [unit_place(name, "module") for name in found["module"]]
+    found[["layer", "projection"]] = pd.DataFrame(places, index=found.index)
+    return found
+
+
+def unknown(cases: Sequence[Case], engine: Engine, *, seed: int) -> list[Case]:
+    """The cases with a made-up name for every name."""
+    made_up, rng = Names.of(engine.lm), np.random.default_rng(seed)
+    return [replace(case, names=made_up.draw(case.names, rng)) for case in cases]
+
+
+def gain_shares(table: pd.DataFrame, *, by: Sequence[str]) -> pd.DataFrame:
+    """Shares of an adapter's whole gain of each kind, ratios of sums over the cases: groups of `by` -> one column a
+    kind. table: rows of `carried`."""
+    sums = table.pivot_table(values="path", index=list(by), columns="kind", aggfunc="sum", sort=False)
+    return sums / sums.sum()

@@ -5,6 +5,8 @@ sum_ij s1_i s2_j (U1^T U2)_ij (V1^T V2)_ij, and the principal angles between the
 row spaces (what they read) are those between U1 and U2, or V1 and V2: O((out + in) rank^2), no out x in matrix.
 
 Two adapters trained from the same seed start from the same A, so their row spaces agree before anything is learned.
+
+So a checkpoint of a training stands beside the adapter that the training ended with: how it came to be.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import pandas as pd
 from scipy.linalg import subspace_angles
 
 from workbench.models.adapter_folder import AdapterError, AdapterFolder, Factors
-from workbench.shift.spectrum import Directions, directions, frobenius_norm
+from workbench.shift.spectrum import Directions, checkpoints, directions, frobenius_norm, singular_values
 
 COMPARED = (
     "module", "layer", "projection", "first", "second", "norm_first", "norm_second", "cosine", "cosine_null",
@@ -168,3 +170,39 @@ def random_meetings(k1: int, k2: int, d: int, *, draws: int, rng: np.random.Gene
         root[:, np.arange(k2), np.arange(k2)] = np.sqrt(rng.chisquare(rest - np.arange(k2), (draws, k2)))
     gram = seen.transpose(0, 2, 1) @ seen + root @ root.transpose(0, 2, 1)
     return np.linalg.solve(np.linalg.cholesky(gram), seen.transpose(0, 2, 1)).transpose(0, 2, 1)
+
+
+DRIFT = (
+    "step", "module", "layer", "projection", "frobenius", "relative_norm", "cosine", "distance",
+    "column_overlap", "row_overlap", "column_angles", "row_angles",
+)  # fmt: skip
+FINAL = "final"
+
+
+def drift(adapter_folder: str | os.PathLike[str], *, top: int | None = None) -> pd.DataFrame:
+    """One row a checkpoint and module, by step, layer and projection; columns `DRIFT`. No checkpoints: no rows.
+
+    With the final change as measure: `relative_norm` is ||dW_t|| / ||dW||, `cosine` that of the two changes,
+    `distance` ||dW_t - dW|| / ||dW|| (from the factors, exact when both are near), overlaps and angles as in `compare`.
+    `frobenius` is ||dW_t||. Where the final change is 0 the quotients are NaN. top: spaces of the leading directions.
+
+    Raises `AdapterError` for a folder that is not plain LoRA, ValueError for checkpoints of other modules.
+    """
+    opened = {str(step): AdapterFolder.open(place) for step, place in checkpoints(adapter_folder).items()}
+    if not opened:
+        return pd.DataFrame(columns=list(DRIFT))
+    rows = []
+    for factors in aligned({**opened, FINAL: AdapterFolder.open(adapter_folder)}):
+        final = factors.pop(FINAL)
+        end = directions(final)
+        size = frobenius_norm(end.values) or float("nan")
+        for step, one in factors.items():
+            whole = directions(one)
+            norm, rest = frobenius_norm(whole.values), frobenius_norm(singular_values(difference(one, final)))
+            columns = principal_angles(whole.left[:, :top], end.left[:, :top])
+            read = principal_angles(whole.right[:, :top], end.right[:, :top])
+            spaces = (overlap(columns), overlap(read), columns, read)
+            measured = (norm, norm / size, update_cosine(whole, end), rest / size, *spaces)
+            rows.append((int(step), one.module, one.layer, one.projection, *measured))
+    table = pd.DataFrame(rows, columns=list(DRIFT))
+    return table.sort_values("step", kind="stable", ignore_index=True)

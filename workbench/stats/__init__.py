@@ -1,27 +1,36 @@
 """Statistics of explanations: intervals and tests, faithfulness measures, agreement with planted truth."""
 
-from workbench.stats.cell import Cell, cell
-from workbench.stats.erasure import SHARES, comprehensiveness, ranking, top_k_drop
 from workbench.stats.intervals import (
+    Cell,
     Interval,
     MedianInterval,
     PairedDifference,
     Proportion,
     bootstrap_mean,
     bootstrap_ratio,
+    cell,
     median_interval,
     paired_difference,
     proportion,
     wilson,
 )
-from workbench.stats.linear import lds, spearman
-from workbench.stats.multiple import benjamini_hochberg, holm
 from workbench.stats.permutation import (
     STATISTICS,
+    benjamini_hochberg,
     deal,
     dealt_correlations,
+    holm,
     partial,
     permutation_p,
     rank_correlations,
 )
-from workbench.stats.ranks import auroc, kendall_stability
+from workbench.stats.ranks import (
+    SHARES,
+    auroc,
+    comprehensiveness,
+    kendall_stability,
+    lds,
+    ranking,
+    spearman,
+    top_k_drop,
+)

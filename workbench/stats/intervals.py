@@ -1,4 +1,4 @@
-"""Intervals over cases, and paired differences with a sign-flip p-value.
+"""Intervals over cases, paired differences with a sign-flip p-value, and the cell that a reported number carries.
 
 Means and ratios: bootstrap-t, made to hold for few cases; medians: order statistics; shares: Wilson's.
 """
@@ -6,6 +6,7 @@ Means and ratios: bootstrap-t, made to hold for few cases; medians: order statis
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -182,7 +183,8 @@ def paired_difference(
 def _studentised(rest: np.ndarray, scale: np.ndarray, *, rng: np.random.Generator, draws: int) -> tuple[float, float]:
     """Ends, seen from the estimate, of the interval of a mean or ratio with residuals `rest` (n,), which add up to 0,
     over the mean of `scale` (n,); pairs are resampled."""
-    _check_draws(draws)
+    if draws < 1:
+        raise ValueError(f"draws must be 1 or more, not {draws!r}")
     n = len(rest)
     error = float(np.sqrt(np.mean(rest**2)) / abs(scale.mean()))  # times sqrt(n) throughout
     if not np.ptp(rest):  # nothing to resample, and a mean that is off by rounding alone
@@ -243,13 +245,67 @@ def _pair(
     return a, b
 
 
-def _check_draws(draws: int) -> None:
-    if draws < 1:
-        raise ValueError(f"draws must be 1 or more, not {draws!r}")
-
-
 def _blocks(draws: int, n: int) -> Iterator[int]:
     """Sizes of blocks of draws that fit in memory together with n values each."""
     size = max(1, CELLS // n)
     for start in range(0, draws, size):
         yield min(size, draws - start)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A mean over n cases with its 95 % interval [low, high], and its paired difference to a control, if there is one.
+
+    interval: how the interval was made, `bootstrap-t` or `wilson`.
+
+    Examples:
+        >>> right = cell([1, 1, 1, 0], share=True, rng=np.random.default_rng(0))
+        >>> right.mean, right.n, right.interval
+        (0.75, 4, 'wilson')
+    """
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    interval: str = "bootstrap-t"
+    difference: PairedDifference | None = None
+
+    def to_dict(self) -> dict:
+        """Plain JSON types; `difference` is {mean, low, high, n, p} or None."""
+        return asdict(self) | {"difference": self.difference._asdict() if self.difference else None}
+
+    def __str__(self) -> str:
+        against = f", {self.difference.mean:+.3f} to random (p {self.difference.p:.4f})" if self.difference else ""
+        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}], n {self.n}{against}"
+
+
+def cell(
+    values: Sequence[float] | np.ndarray,
+    control: Sequence[float] | Sequence[Sequence[float]] | np.ndarray | None = None,
+    *,
+    rng: np.random.Generator,
+    share: bool = False,
+    draws: int = 2000,
+) -> Cell:
+    """Mean of `values` (n,), one a case, with a bootstrap-t interval and the paired difference to matched random.
+
+    control: the same measure of matched random sets, (n,) or several a case, (n, repeats), of which the mean is taken.
+    share: values are 0 or 1; the interval is then Wilson's, which does not shrink to nothing at 0 and 1.
+    ValueError: see `bootstrap_mean`, `paired_difference`, `proportion`.
+
+    Examples:
+        >>> found = cell([2.0, 3.0, 4.0], control=[1.0, 1.0, 1.0], rng=np.random.default_rng(0))
+        >>> found.mean, found.difference.mean
+        (3.0, 2.0)
+    """
+    if share:
+        found = proportion(values)
+        mean, interval = Interval(found.share, found.low, found.high, found.n), "wilson"
+    else:
+        mean, interval = bootstrap_mean(values, rng=rng, draws=draws), "bootstrap-t"
+    difference = None
+    if control is not None:
+        each = np.asarray(control, dtype=float)
+        difference = paired_difference(values, each.mean(axis=1) if each.ndim == 2 else each, rng=rng, draws=draws)
+    return Cell(*mean, interval=interval, difference=difference)

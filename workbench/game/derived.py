@@ -1,9 +1,10 @@
-"""The module game: the players are the parts of an adapter, the graph stays as it is."""
+"""Games made from a case's game: between some of its elements, of what tuning changed, between an adapter's modules."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,117 @@ from workbench.meter import Ledger
 
 
 @dataclass(frozen=True)
-class ModuleGame:
+class Derived:
+    """What a game made from another one shares with it."""
+
+    game: Any  # an oracle with `.n`; of a case, a `Game`
+
+    @property
+    def n(self) -> int:
+        """Number of players."""
+        return self.game.n
+
+    @property
+    def case(self) -> Case:
+        """The case played on."""
+        return self.game.case
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the engine has spent so far, where the game keeps a ledger."""
+        return self.game.ledger
+
+
+@dataclass(frozen=True, eq=False)
+class Restricted(Derived):
+    """The game of `players`, (p,) element numbers: (m, p) masks -> (m,) values. Every other element stays, but for
+    those that are `off`: these are gone whatever a mask says, players among them too.
+
+    ValueError: a number that is not one of the game's n elements, or one twice.
+
+    Examples:
+        >>> def votes(keep):
+        ...     return keep @ np.array([4.0, 2.0, 1.0])
+        >>> votes.n = 3
+        >>> Restricted(votes, [0, 2], off=[2])(np.ones((1, 2), bool)).tolist()  # 1 stays, 2 is gone
+        [6.0]
+    """
+
+    players: np.ndarray
+    off: np.ndarray = field(default_factory=lambda: np.array([], int))
+
+    def __post_init__(self) -> None:
+        for name in ("players", "off"):
+            numbers = np.asarray(getattr(self, name), int)
+            if len(set(numbers)) < len(numbers) or not ((numbers >= 0) & (numbers < self.game.n)).all():
+                raise ValueError(f"{name} must be unlike numbers from 0 to {self.game.n - 1}, not {numbers.tolist()}")
+            object.__setattr__(self, name, numbers)
+
+    @property
+    def n(self) -> int:
+        """Number of players."""
+        return len(self.players)
+
+    def whole(self, keep: np.ndarray) -> np.ndarray:
+        """Masks (m, p) of the players as masks (m, n) of all elements."""
+        keep = np.asarray(keep)
+        out = np.ones((len(keep), self.game.n), keep.dtype)
+        out[:, self.players] = keep
+        out[:, self.off] = 0
+        return out
+
+    def view(self, **changes) -> Restricted:
+        """The same players in another view of the game; see `Game.view`."""
+        return replace(self, game=self.game.view(**changes))
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        """Values (m,) of masks (m, p)."""
+        return self.game(self.whole(keep))
+
+    def gradients(self, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Values (m,) and gradients (m, p) in the players' masks; 0 for those that are off."""
+        values, slopes = self.game.gradients(self.whole(np.asarray(keep, float)))
+        slopes = slopes.copy()
+        slopes[:, self.off] = 0
+        return values, slopes[:, self.players]
+
+
+@dataclass(frozen=True)
+class Difference(Derived):
+    """Delta(S) = v_tuned(S) - v_base(S): one answer, the same masks, one quantised base, the adapter on and off.
+
+    Examples:
+        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.models import load
+        >>> case = example_case()
+        >>> from workbench.game import Engine, Game
+        >>> untuned = Game.of(Engine(load(names=case.names)), case, form="logprob")
+        >>> Difference(untuned)(np.ones((1, 7), bool)).tolist()  # without an adapter nothing changed
+        [0.0]
+    """
+
+    @property
+    def tuned(self) -> Game:
+        """The game with the adapter on."""
+        return self.game.view(adapter=True)
+
+    @property
+    def base(self) -> Game:
+        """The game with the adapter off."""
+        return self.game.view(adapter=False)
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        """Delta (m,) float64 of masks (m, n)."""
+        return self.tuned(keep) - self.base(keep)
+
+    def gradients(self, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Delta (m,) of the gated games, and its gradients (m, n) in the masks."""
+        parts = [game.view(removal="gate").gradients(keep) for game in (self.tuned, self.base)]
+        return parts[0][0] - parts[1][0], parts[0][1] - parts[1][1]
+
+
+@dataclass(frozen=True)
+class ModuleGame(Derived):
     """v(keep): doses (m, p) of an adapter's units -> (m,) values of a case's answer, float64, nats.
 
     What a value is, is the element game's form. unit: `module`, `layer` or `projection`, which take many modules at
@@ -30,7 +141,6 @@ class ModuleGame:
         (('q_proj', 'v_proj'), 1)
     """
 
-    game: Game
     unit: str = "module"
 
     def __post_init__(self) -> None:
@@ -63,18 +173,8 @@ class ModuleGame:
         """The players' names, as of any game."""
         return self.names
 
-    @property
-    def case(self) -> Case:
-        """The case played on."""
-        return self.game.case
-
-    @property
-    def ledger(self) -> Ledger:
-        """What the engine has spent so far."""
-        return self.game.ledger
-
     def view(self, **changes) -> ModuleGame:
-        """The same players in another view of the element game; see `Game.view`."""
+        """The same players in another view of the game; see `Game.view`."""
         return replace(self, game=self.game.view(**changes))
 
     def __call__(self, keep: np.ndarray) -> np.ndarray:

@@ -1,0 +1,286 @@
+"""Do measures of the same elements agree, and does what they point at matter to the model?
+
+Agreement, pair by pair over many cases, stands against values dealt out by chance. Everything is compared within a
+case, by ranks: measures have different units, and how large they get differs from case to case. The case is the unit of
+the statistics; its elements are not independent of one another. That two measures rank alike says nothing about whether
+either is right. Deleting the elements that each ranks first does, on re-rendered text, and beside elements of the same
+kind drawn by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from workbench.attribution.chance import degree_matched
+from workbench.attribution.oracle import kept
+from workbench.game import Game
+from workbench.keeps import without
+from workbench.shift.elements import measures_of
+from workbench.stats import (
+    STATISTICS,
+    Cell,
+    benjamini_hochberg,
+    bootstrap_mean,
+    cell,
+    deal,
+    dealt_correlations,
+    holm,
+    partial,
+    permutation_p,
+    rank_correlations,
+    ranking,
+)
+
+KINDS = ("node", "fact")
+COLUMNS = ("mean", "low", "high", "n", "random_low", "random_high", "p")
+BLOCK = 1000  # permutations held at once
+
+
+def agreement_tests(
+    table: pd.DataFrame,
+    *,
+    rng: np.random.Generator,
+    kinds: Sequence[str] = KINDS,
+    statistics: Sequence[str] = STATISTICS,
+    draws: int = 4999,
+    control: str | None = None,
+) -> pd.DataFrame:
+    """Mean rank correlation of every two measures on the elements of each kind, with what chance would reach.
+
+    table: what `Measurement.table` gave; a case counts for a pair where both measures are known of
+    all its elements of the kind and neither is constant. statistics: `kendall` (tau-b), `spearman`.
+    control: a column, say `degree`, that is held fixed: coefficients are partial ones, and values are dealt out anew
+    among elements that are equal in it.
+
+    A row a statistic, kind and pair: `statistic, kind, first, second, mean, low, high, n` (95 % bootstrap-t over the n
+    cases), `random_low, random_high` (where 95 % of the means lie when in each case the second measure's values are
+    dealt out anew among its elements, `draws` times: what vectors of the same values would reach), `p` (two-sided, of
+    that permutation, never below 1 / (draws + 1)), and `holm`, `bh`: p adjusted for all pairs and kinds of the same
+    statistic (false alarms at all, share of false alarms). `holm` cannot fall below pairs x kinds / (draws + 1): draw
+    enough. Without a case, n is 0 and the rest NaN.
+    """
+    found = []
+    for kind in kinds:
+        for statistic, rows in _of_kind(table, kind, statistics, rng=rng, draws=draws, control=control).items():
+            found.append(rows.assign(statistic=statistic, kind=kind))
+    whole = pd.concat(found, ignore_index=True)
+    for name, adjust in (("holm", holm), ("bh", benjamini_hochberg)):
+        whole[name] = whole.groupby("statistic", sort=False)["p"].transform(lambda p, f=adjust: f(p.to_numpy()))
+    return whole[["statistic", "kind", "first", "second", *COLUMNS, "holm", "bh"]]
+
+
+def _of_kind(
+    table: pd.DataFrame,
+    kind: str,
+    statistics: Sequence[str],
+    *,
+    rng: np.random.Generator,
+    draws: int,
+    control: str | None,
+) -> dict[str, pd.DataFrame]:
+    """statistic -> a row a pair of measures."""
+    names = measures_of(table)
+    sums = {name: _Sums(len(names), draws) for name in statistics}
+    for _, group in table[table["kind"] == kind].groupby("case", sort=False):
+        values = group[names].to_numpy(float).T  # (measures, n)
+        fixed = None if control is None else group[control].to_numpy(float)
+        for block in _blocks(draws):
+            deals = deal(values.shape[1], len(block), rng=rng, strata=fixed)
+            for name, one in sums.items():
+                one.add(dealt_correlations(values, deals, statistic=name), values, fixed, name, block)
+        for name, one in sums.items():
+            one.close(values, fixed, name)
+    return {name: _rows(names, one, rng) for name, one in sums.items()}
+
+
+class _Sums:
+    """What adds up over the cases, per pair i < j of measures.
+
+    found: per case (pairs,), NaN where undefined. dealt: (pairs, draws), sums over the cases where the pair is defined.
+    """
+
+    def __init__(self, measures: int, draws: int):
+        self.pairs = np.triu_indices(measures, 1)
+        self.found: list[np.ndarray] = []
+        self.dealt = np.zeros((len(self.pairs[0]), draws))
+
+    def add(
+        self, dealt: np.ndarray, values: np.ndarray, fixed: np.ndarray | None, statistic: str, block: range
+    ) -> None:
+        """Adds a case's coefficients (measures, measures, draws) under a block of deals."""
+        rows = self._of_pairs(dealt, values, fixed, statistic)
+        self.dealt[:, block.start : block.stop] += np.nan_to_num(rows, nan=0.0)
+
+    def close(self, values: np.ndarray, fixed: np.ndarray | None, statistic: str) -> None:
+        """Ends a case: its own coefficients."""
+        own = rank_correlations(values, statistic=statistic)[..., None]
+        self.found.append(self._of_pairs(own, values, fixed, statistic)[:, 0])
+
+    def _of_pairs(self, matrix: np.ndarray, values: np.ndarray, fixed: np.ndarray | None, statistic: str) -> np.ndarray:
+        """(pairs, draws) of (measures, measures, draws), the control held fixed where there is one."""
+        i, j = self.pairs
+        if fixed is None or not np.ptp(fixed):
+            return matrix[i, j]
+        # within strata of the control no deal changes how a measure goes with it
+        with_control = rank_correlations(np.vstack([values, fixed]), statistic=statistic)[-1, :-1, None]
+        return partial(matrix[i, j], with_control[i], with_control[j])
+
+
+def _rows(names: Sequence[str], sums: _Sums, rng: np.random.Generator) -> pd.DataFrame:
+    found = np.array(sums.found).reshape(-1, len(sums.dealt))  # (cases, pairs)
+    rows = []
+    for k, (first, second) in enumerate(combinations(names, 2)):
+        known = found[~np.isnan(found[:, k]), k]
+        rows.append((first, second, *_summary(known, sums.dealt[k], rng)))
+    return pd.DataFrame(rows, columns=["first", "second", *COLUMNS])
+
+
+def _summary(values: np.ndarray, dealt: np.ndarray, rng: np.random.Generator) -> tuple[float, ...]:
+    """values (cases,), dealt (draws,), summed over the cases -> mean, low, high, n, random_low, random_high, p."""
+    if not len(values):
+        return (np.nan, np.nan, np.nan, 0, np.nan, np.nan, np.nan)
+    means = dealt / len(values)
+    mean, low, high, n = bootstrap_mean(values, rng=rng, within=(-1, 1))
+    return (mean, low, high, n, *np.quantile(means, [0.025, 0.975]), permutation_p(mean, means))
+
+
+def _blocks(draws: int) -> list[range]:
+    return [range(start, min(start + BLOCK, draws)) for start in range(0, draws, BLOCK)]
+
+
+CONTROLS = ("kind", "degree")
+OUTCOMES = ("drop", "flipped")
+
+
+def deletions(
+    games: Sequence[Game],
+    table: pd.DataFrame,
+    *,
+    rng: np.random.Generator,
+    ks: Sequence[int] = (1, 3),
+    kinds: Sequence[str] = KINDS,
+    control: str = "kind",
+    draws: int = 5,
+    progress: Callable[[int], None] | None = None,
+) -> pd.DataFrame:
+    """What deleting each measure's first k elements of a kind does to the answer, a row a case, measure, kind and k.
+
+    games: of the log-probability of the answer, one for each case of the table and in its order. table: what
+    `Measurement.table` gave. Columns: `case, measure, kind, k, drop` (nats of log-probability lost), `flipped` (whether
+    the toolchain changed), and `random_drop, random_flipped`: means over chance sets. control: `kind` = k elements of
+    the same kind, for k = 1 every element once, which is exact, else `draws` sets, the same for all measures; `degree`
+    = for each one of its kind with the nearest degree, maybe itself, `draws` times. Equal scores come in random order.
+    progress: called with the cases done. A case with fewer than k elements of the kind is left out, and for a measure
+    one in which it is not known or ranks nothing, being constant.
+    ValueError: another control, or games that are not those of the table.
+    """
+    if control not in CONTROLS:
+        raise ValueError(f"control must be one of {', '.join(CONTROLS)}, not {control!r}")
+    groups = list(table.groupby("case", sort=False))
+    if [game.case.id for game in games] != [case for case, _ in groups]:
+        raise ValueError(f"{len(games)} games must be those of the table's {len(groups)} cases, in the same order")
+    rows = []
+    for done, (game, (_, group)) in enumerate(zip(games, groups, strict=True), start=1):
+        plans = _planned(game, group, ks=ks, kinds=kinds, control=control, draws=draws, rng=rng)
+        rows += _asked(game, list(plans))
+        if progress:
+            progress(done)
+    return pd.DataFrame(rows, columns=["case", "measure", "kind", "k", *OUTCOMES, *(f"random_{o}" for o in OUTCOMES)])
+
+
+class Deletion(NamedTuple):
+    """One comparison: the sets are element numbers."""
+
+    measure: str
+    kind: str
+    k: int
+    chosen: tuple[int, ...]
+    by_chance: tuple[tuple[int, ...], ...]
+
+
+def _asked(game: Game, plans: Sequence[Deletion]) -> list[tuple]:
+    """The rows of one case: all masks are asked together."""
+    sets = {one: None for plan in plans for one in (plan.chosen, *plan.by_chance)}
+    keep = without(game.n, [*sets, ()])
+    values, same = game(keep), kept(game, keep)
+    outcome = {one: (values[-1] - v, float(not s)) for one, v, s in zip(sets, values, same, strict=False)}
+    rows = []
+    for plan in plans:
+        chance = np.mean([outcome[one] for one in plan.by_chance], axis=0)
+        rows.append((game.case.id, plan.measure, plan.kind, plan.k, *outcome[plan.chosen], *chance))
+    return rows
+
+
+def _planned(
+    game: Game,
+    group: pd.DataFrame,
+    *,
+    ks: Sequence[int],
+    kinds: Sequence[str],
+    control: str,
+    draws: int,
+    rng: np.random.Generator,
+) -> Iterator[Deletion]:
+    for kind in kinds:
+        rows = group[group["kind"] == kind]
+        pool = rows["element"].to_numpy(int)
+        for k in (k for k in ks if k <= len(pool)):
+            alike = _by_chance(pool, k, draws=draws, rng=rng)
+            for name in measures_of(group):
+                scores = rows[name].to_numpy(float)
+                if np.isfinite(scores).all() and np.ptp(scores) > 0:
+                    chosen = tuple(sorted(pool[ranking(scores, rng=rng)[:k]].tolist()))
+                    matched = control == "degree"
+                    sets = _by_degree(game, chosen, draws=draws, rng=rng) if matched else alike
+                    yield Deletion(name, kind, k, chosen, sets)
+
+
+def _by_chance(pool: np.ndarray, k: int, *, draws: int, rng: np.random.Generator) -> tuple[tuple[int, ...], ...]:
+    if k == 1:
+        return tuple((int(one),) for one in pool)
+    return tuple(tuple(sorted(rng.permutation(pool)[:k].tolist())) for _ in range(draws))
+
+
+def _by_degree(
+    game: Game, chosen: Sequence[int], *, draws: int, rng: np.random.Generator
+) -> tuple[tuple[int, ...], ...]:
+    sets = []
+    for _ in range(draws):
+        order = ranking(degree_matched(game, game.case, rng=rng, reference=chosen))
+        sets.append(tuple(sorted(order[: len(chosen)].tolist())))
+    return tuple(sets)
+
+
+def causal_check(rows: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFrame:
+    """The rows of `deletions` summed up: one for each outcome, kind, k and measure.
+
+    Columns: `outcome` (`drop`, nats; `flipped`, share of cases), `kind, k, measure, mean, low, high, n` (95 % interval
+    over cases), `random` (mean of the chance sets), `difference, difference_low, difference_high, p` (paired, with a
+    sign-flip p-value) and `holm`, p adjusted for all rows of the same outcome. No measure can drop more than `leave one
+    out` does with k = 1: it reads this drop off. As many elements go for every measure, whatever the answer does; but
+    `certified set` marks what was found by asking which removals flip, so its flips are no discovery.
+    """
+    found = []
+    for outcome in OUTCOMES:
+        for (kind, k, measure), group in rows.groupby(["kind", "k", "measure"], sort=False):
+            values, control = (group[f"{end}{outcome}"].to_numpy(float) for end in ("", "random_"))
+            one = cell(values, control, rng=rng, share=outcome == "flipped")
+            found.append((outcome, kind, k, measure, *_flat(one), control.mean(), *_difference(one)))
+    columns = ["outcome", "kind", "k", "measure", "mean", "low", "high", "n", "random"]
+    table = pd.DataFrame(found, columns=[*columns, "difference", "difference_low", "difference_high", "p"])
+    table["holm"] = table.groupby("outcome", sort=False)["p"].transform(lambda p: holm(p.to_numpy()))
+    return table
+
+
+def _flat(one: Cell) -> tuple[float, ...]:
+    return one.mean, one.low, one.high, one.n
+
+
+def _difference(one: Cell) -> tuple[float, ...]:
+    found = one.difference
+    return (np.nan,) * 4 if found is None else (found.mean, found.low, found.high, found.p)
