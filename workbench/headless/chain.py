@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import networkx as nx
 import papermill
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -56,10 +55,6 @@ from workbench.headless.watch import (
     one_line,
     writable,
 )
-from workbench.kg import field, flow_graph, load_graph
-from workbench.kg.store import SHIPPED
-from workbench.models import READER
-from workbench.models.reader import POOL
 
 # it warns of `name: str | None` as of an unknown name; names are checked here
 logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -147,8 +142,6 @@ def check_first(run_dir: Path, steps: Sequence[Step], *, tell: Tell) -> None:
 
         GivenAdapter.chosen(str(values["adapter"]), str(values["model"]))
     if {"model", "topics", "table"} <= values.keys():
-        from workbench.headless.chain import check_room
-
         check_room(values)
 
 
@@ -244,16 +237,19 @@ def check_room(values: Mapping[str, Value]) -> None:
     Raises:
         ParameterError: a broken table, a topic that no tool of the graph has, or more names than tokens.
     """
+    from workbench.kg import field, flow_graph, load_graph  # slow to import, as are models
+    from workbench.kg.store import SHIPPED
+    from workbench.models import READER
+    from workbench.models.reader import POOL
+
     topics, table = list(map(str, values["topics"])), values["table"]  # type: ignore[arg-type]
     try:
         graph = load_graph(None if table is None else str(table)).graph
-    except (OSError, ValueError):
-        if table is not None and not Path(str(table)).exists():
-            error = FileNotFoundError(
-                f"{table} does not exist; give a folder of tables or triples, a graph file, or one that ships: "
-                f"{', '.join(SHIPPED)}"
-            )
-        raise ParameterError(f"table: {error}") from error
+    except (OSError, ValueError) as error:
+        given = "a folder of tables or triples, a graph file, or one that ships"
+        absent = table is not None and not Path(str(table)).exists()
+        why = f"{table} does not exist; give {given}: {', '.join(SHIPPED)}" if absent else error
+        raise ParameterError(f"table: {why}") from error
     try:
         names = len(flow_graph(field(graph, topics)))
     except ValueError as error:
@@ -261,16 +257,18 @@ def check_room(values: Mapping[str, Value]) -> None:
     if values["model"] == READER and names > POOL:
         raise ParameterError(
             f"topics: {', '.join(topics) or 'all of the graph'} has {names:,} names, and the reader has tokens for "
-            f"{POOL:,}. Choose topics that have fewer, such as {_smaller(graph)}; or a model that reads any name, "
-            "such as --model smollm2"
+            f"{POOL:,}. Choose topics that have fewer, such as {_smaller(graph, POOL)}; or a model that reads any "
+            "name, such as --model smollm2"
         )
 
 
-def _smaller(graph: nx.MultiDiGraph, at_most: int = 3) -> str:
-    """Topics of the most tools among those that fit, with their numbers of names."""
+def _smaller(graph: Any, names: int, at_most: int = 3) -> str:
+    """Topics of the most tools among those that have so many names at most, with their numbers."""
+    from workbench.kg import field, flow_graph
+
     tools = Counter(tail for _, tail, key in graph.edges(keys=True) if key == "has_topic")
     sizes = ((topic, len(flow_graph(field(graph, [topic])))) for topic, _ in tools.most_common())
-    fitting = islice(((topic, size) for topic, size in sizes if size <= POOL), at_most)
+    fitting = islice(((topic, size) for topic, size in sizes if size <= names), at_most)
     return (
         ", ".join(f"{graph.nodes[topic]['name']} ({size:,})" for topic, size in fitting) or "those of a smaller graph"
     )
