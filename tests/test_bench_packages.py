@@ -7,11 +7,10 @@ import pytest
 import torch
 from asked_cases import asked, has
 from explain_cases import cases, engine, model
-from workbench.bench.costs import Counter
 
 from workbench.attribution import METHODS
 from workbench.bench import contenders, packages
-from workbench.bench.contenders import CONTENDERS, OURS, Given, largest_difference
+from workbench.bench.contenders import CONTENDERS, OURS, Counter, Given, largest_difference
 from workbench.bench.packages import PackageMissing, Text, captum_scores, context_cite_scores
 from workbench.models.prompts import text
 
