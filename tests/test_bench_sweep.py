@@ -3,18 +3,17 @@
 import json
 
 import pytest
-from sweep_runs import make_run
 
 from workbench.bench import sweep
 from workbench.cli import main
 
 
 @pytest.mark.slow
-def test_one_worker_and_two_do_the_same_explanations(tmp_path, monkeypatch):
+def test_one_worker_and_two_do_the_same_explanations(tmp_path, small_run, monkeypatch):
     monkeypatch.setattr(sweep, "GRIDS", ("certified",))
     monkeypatch.setattr(sweep, "QUICK_EXPLANATIONS", 6)
-    file, run = tmp_path / "sweep.json", make_run(tmp_path / "run", cases=6)
-    assert main(["bench", "sweep", "--quick", "--json", str(file), "--run-dir", str(run)]) == 0
+    file = tmp_path / "sweep.json"
+    assert main(["bench", "sweep", "--quick", "--json", str(file), "--run-dir", str(small_run)]) == 0
     result = json.loads(file.read_text())
     assert [row["method"] for row in result["table"]] == ["certified"]
     for row in result["table"]:

@@ -1,5 +1,6 @@
 """A run that was killed, starved of disk or meddled with: what was finished stays, and the end is the same."""
 
+import errno
 import json
 import os
 import resource
@@ -164,7 +165,10 @@ def test_a_kernel_that_outlives_its_chain_holds_the_folder(tmp_path: Path, monke
 def test_where_no_lock_can_be_taken_the_name_in_the_file_decides(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workbench.artifacts.lock.fcntl", None)
+    def none(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("workbench.artifacts.lock.fcntl.flock", none)
     with run_lock(tmp_path), pytest.raises(RunLocked), run_lock(tmp_path):
         pass
     for holder in ({"pid": 4194304, "host": __import__("socket").gethostname()}, {}):

@@ -21,7 +21,11 @@ def test_a_field_without_room_in_the_reader_is_refused_before_any_work(tmp_path:
         run_chain(tmp_path / "run", parameters=parameters)
     with pytest.raises(ParameterError, match=r"topics: .*'Cooking'"):
         run_chain(tmp_path / "run", parameters={"topics": ["Cooking"]})
-    assert not list(tmp_path.iterdir())
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / "tools.tsv").write_text("name\n")
+    with pytest.raises(ParameterError, match=r"table: .*\.tsv: file missing"):
+        run_chain(tmp_path / "run", parameters={"table": str(tmp_path / "table")})
+    assert not (tmp_path / "run").exists()
 
 
 def test_fields_have_room_where_the_reader_or_another_model_takes_them() -> None:

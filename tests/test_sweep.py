@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from sweep_runs import grid_text, make_run
+from sweep_runs import grid_text
 from tiny_chain import write_notebooks
 
 from workbench.cli import exit, main
@@ -24,9 +24,9 @@ from workbench.sweep.grid import read_grid
 from workbench.sweep.results import Results, axes, measures, summary
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    return make_run(tmp_path_factory.mktemp("sweep") / "run", cases=6)
+@pytest.fixture
+def run(small_run: Path) -> Path:
+    return small_run
 
 
 def grid(folder: Path, text: str) -> Path:

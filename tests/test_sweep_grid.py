@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sweep_runs import grid_text, make_run
+from sweep_runs import grid_text
 from tiny_chain import write_notebooks
 
 from workbench.sweep.chains import plan_runs
@@ -17,9 +17,9 @@ from workbench.sweep.grid import GridError, read_grid
 from workbench.sweep.results import Results, flat, row_of, table_of
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory) -> Path:
-    return make_run(tmp_path_factory.mktemp("grid") / "run")
+@pytest.fixture
+def run(small_run: Path) -> Path:
+    return small_run
 
 
 def grid(folder: Path, text: str, name: str = "grid.yaml"):

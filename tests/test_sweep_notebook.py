@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from figure_checks import check, legend
 from notebook_runs import execute
-from sweep_runs import grid_text, make_run
+from sweep_runs import grid_text
 
 from workbench.artifacts.parameters import read_parameters
 from workbench.figures.sweep import parallel_coordinates, small_multiples
@@ -22,11 +22,11 @@ PAGE = Path(__file__).resolve().parent.parent / "notebooks" / "extra" / "compare
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory) -> Path:
+def swept(tmp_path_factory, small_run) -> Path:
     """A finished sweep of two seeds, two methods and three cases, of which one failed."""
     place = tmp_path_factory.mktemp("page")
     more = {"seeds": "2", "cases": "held_out[:3]", "batch": "3"}
-    (place / "grid.yaml").write_text(grid_text(make_run(place / "run", cases=3), **more), encoding="utf-8")
+    (place / "grid.yaml").write_text(grid_text(small_run, **more), encoding="utf-8")
     results = Results(place)
     tasks = []
     for batch in plan_explanations(read_grid(place / "grid.yaml")):

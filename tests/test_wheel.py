@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+DATA = list(ROOT.glob("workbench/data/**/*"))
 NOTICES = [path for name in ("LICENSE", "NOTICE") for path in ROOT.glob(f"workbench/**/*{name}*")]
 
 
@@ -38,14 +39,15 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return scripts
 
 
-def test_the_wheel_holds_the_notebooks_and_every_notice_of_what_it_bundles(wheel: Path) -> None:
+def test_the_wheel_holds_notebooks_data_and_every_notice_of_what_it_bundles(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as opened:
         held = set(opened.namelist())
     notebooks = {f"workbench/{path.relative_to(ROOT).as_posix()}" for path in ROOT.glob("notebooks/**/*.ipynb")}
-    own = {path.relative_to(ROOT).as_posix() for path in NOTICES}
+    own, data = ({path.relative_to(ROOT).as_posix() for path in some if path.is_file()} for some in (NOTICES, DATA))
     licences = {name.partition(".dist-info/licenses/")[2] for name in held}
     assert len(notebooks) >= 6 and notebooks <= held
     assert len(own) >= 2 and own | {"LICENSE"} <= licences and own <= held
+    assert len(data) > 30 and data <= held
 
 
 def test_from_an_empty_folder_the_installed_command_runs_the_notebooks_it_carries(
@@ -57,7 +59,7 @@ def test_from_an_empty_folder_the_installed_command_runs_the_notebooks_it_carrie
     refused = subprocess.run([*command, "-p", "steps", "0"], capture_output=True, **manner)
     assert refused.returncode == 2 and "steps must keep to" in refused.stderr and not list(tmp_path.iterdir())
 
-    given = [*command, "--run-dir", "r", "-p", "shown_nodes", "30"]
+    given = [*command, "--run-dir", "r", "-p", "shown_nodes", "30", "-p", "table", "mediakg", "-p", "topics", "[]"]
     with subprocess.Popen(given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **manner) as run:
         assert run.stdout and run.stderr
         lines = []

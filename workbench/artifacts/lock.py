@@ -6,6 +6,7 @@ chain was killed, and must not write beside the next one.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -18,11 +19,6 @@ from pathlib import Path
 from typing import IO, Any
 
 from workbench.artifacts.files import open_itself, refuse_link
-
-try:
-    import fcntl
-except ImportError:  # Windows: see `_alive`
-    fcntl = None  # type: ignore[assignment]
 
 LOCK_NAME = ".lock"
 KERNEL_LOCK_NAME = ".lock.kernel"
@@ -72,8 +68,6 @@ def run_lock(
 
 def hold_kernel_lock(run_dir: Path) -> IO[str] | None:
     """Take the kernel's lock of a run folder for as long as what is returned is kept; called in the kernel."""
-    if fcntl is None:
-        return None
     opened = open_itself(run_dir / KERNEL_LOCK_NAME, "a+")
     try:
         fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -86,7 +80,7 @@ def hold_kernel_lock(run_dir: Path) -> IO[str] | None:
 def _await_kernel(run_dir: Path) -> None:
     """Return when no kernel of an earlier run is alive any more."""
     path, deadline = run_dir / KERNEL_LOCK_NAME, time.monotonic() + KERNEL_SECONDS
-    if fcntl is None or not path.exists():
+    if not path.exists():
         return
     with open_itself(path, "a+") as opened:
         while True:
@@ -106,9 +100,8 @@ def _await_kernel(run_dir: Path) -> None:
 
 def _take(opened: IO[str], holder: Mapping[str, Any]) -> bool:
     try:
-        if fcntl is not None:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks

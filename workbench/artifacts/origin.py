@@ -7,6 +7,7 @@ import functools
 import hashlib
 import os
 import platform
+import resource
 import shlex
 import shutil
 import subprocess
@@ -113,18 +114,14 @@ def processor_name() -> str:
         return platform.processor() or platform.machine()
 
 
-def peak_bytes() -> int | None:
-    """The most memory this process has held at once, bytes; None where the system does not tell.
+def peak_bytes() -> int:
+    """The most memory this process has held at once, bytes.
 
     On Linux its own count is read: what `getrusage` says begins with what the process held that started it.
     """
     with suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text("utf-8").splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

@@ -113,8 +113,8 @@ def command(*words: str) -> float:
 
 
 def peak_mib() -> float:
-    """The most memory that this process has held (MiB); 0 where the system does not tell."""
-    return (peak_bytes() or 0) / 2**20
+    """The most memory that this process has held (MiB)."""
+    return peak_bytes() / 2**20
 
 
 def means(values: Mapping[str, Sequence[float]], *, seed: int) -> dict[str, dict]:

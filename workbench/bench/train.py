@@ -160,7 +160,7 @@ def most_bytes(lm: LanguageModel, *, anew: bool = False) -> int:
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)  # the GNU C library keeps what was freed
             Path("/proc/self/clear_refs").write_text("5", "ascii")  # see proc(5)
-    return peak_bytes() or 0
+    return peak_bytes()
 
 
 def figures_of(rows: Sequence[dict], name: str, *, seed: int) -> dict[str, dict]:

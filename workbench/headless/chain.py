@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import networkx as nx
 import papermill
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -56,8 +55,6 @@ from workbench.headless.watch import (
     one_line,
     writable,
 )
-from workbench.kg import field, flow_graph, load_graph
-from workbench.kg.store import SHIPPED
 
 READER, POOL = "reader", 1024  # as `workbench.models` has them, which takes torch with it: seconds of every start
 
@@ -242,16 +239,17 @@ def check_room(values: Mapping[str, Value]) -> None:
     Raises:
         ParameterError: a broken table, a topic that no tool of the graph has, or more names than tokens.
     """
+    from workbench.kg import field, flow_graph, load_graph  # slow to import
+    from workbench.kg.store import SHIPPED
+
     topics, table = list(map(str, values["topics"])), values["table"]  # type: ignore[arg-type]
     try:
         graph = load_graph(None if table is None else str(table)).graph
-    except (OSError, ValueError):
-        if table is not None and not Path(str(table)).exists():
-            error = FileNotFoundError(
-                f"{table} does not exist; give a folder of tables or triples, a graph file, or one that ships: "
-                f"{', '.join(SHIPPED)}"
-            )
-        raise ParameterError(f"table: {error}") from error
+    except (OSError, ValueError) as error:
+        given = "a folder of tables or triples, a graph file, or one that ships"
+        absent = table is not None and not Path(str(table)).exists()
+        why = f"{table} does not exist; give {given}: {', '.join(SHIPPED)}" if absent else error
+        raise ParameterError(f"table: {why}") from error
     try:
         names = len(flow_graph(field(graph, topics)))
     except ValueError as error:
@@ -259,13 +257,15 @@ def check_room(values: Mapping[str, Value]) -> None:
     if values["model"] == READER and names > POOL:
         raise ParameterError(
             f"topics: {', '.join(topics) or 'all of the graph'} has {names:,} names, and the reader has tokens for "
-            f"{POOL:,}. Choose topics that have fewer, such as {_smaller(graph)}; or a model that reads any name, "
-            "such as --model smollm2"
+            f"{POOL:,}. Choose topics that have fewer, such as {_smaller(graph)}; or a model that reads any "
+            "name, such as --model smollm2"
         )
 
 
-def _smaller(graph: nx.MultiDiGraph, at_most: int = 3) -> str:
+def _smaller(graph: Any, at_most: int = 3) -> str:
     """Topics of the most tools among those that fit, with their numbers of names."""
+    from workbench.kg import field, flow_graph
+
     tools = Counter(tail for _, tail, key in graph.edges(keys=True) if key == "has_topic")
     sizes = ((topic, len(flow_graph(field(graph, [topic])))) for topic, _ in tools.most_common())
     fitting = islice(((topic, size) for topic, size in sizes if size <= POOL), at_most)

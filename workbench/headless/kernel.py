@@ -41,8 +41,8 @@ def signals_as_exceptions() -> Iterator[None]:
     def interrupt(signum: int, _frame: Any) -> None:
         raise Interrupted(signum)
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP") if threading.current_thread() is threading.main_thread() else ()
-    known = [number for name in names if (number := getattr(signal, name, None)) is not None]
+    main = threading.current_thread() is threading.main_thread()
+    known = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if main else ()
     # nohup stays nohup
     before = {n: signal.signal(n, interrupt) for n in known if signal.getsignal(n) is not signal.SIG_IGN}
     try:
