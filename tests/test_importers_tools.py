@@ -12,7 +12,7 @@ from importing import imported, ports, rules, write
 
 from workbench.bench.import_records import BIOTOOLS, NFCORE, WORKFLOW
 from workbench.kg.importers import IMPORTERS, Report, assemble
-from workbench.kg.importers.json_stream import streamed
+from workbench.kg.importers.reading import streamed
 from workbench.kg.links import Links
 from workbench.kg.plan import Planner
 

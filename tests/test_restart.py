@@ -19,7 +19,7 @@ from workbench.artifacts.work import settle
 from workbench.bench.kills import contents, stress
 from workbench.cli import main
 from workbench.headless.chain import run_chain
-from workbench.train.checkpoints import Checkpoints, logging_steps
+from workbench.train.config import Checkpoints, logging_steps
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -20,7 +20,7 @@ from workbench.bench.common import load
 from workbench.cases import Case, Fact
 from workbench.game import Engine
 from workbench.kg import flow_graph, focus, from_json
-from workbench.kg.context import Context, Grounding, Tokens
+from workbench.kg.plan import Context, Grounding, Tokens
 from workbench.stats import bootstrap_mean, proportion
 from workbench.train import is_valid
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from workbench import kg
 from workbench.cases import Case, toolchain
-from workbench.cases.questions import Question
-from workbench.cases.sampler import Sampler, SamplingConfig
+from workbench.cases.sampler import Question, Sampler, SamplingConfig
 from workbench.game import Engine
 
 TRIED = 50  # shortest chains looked at before a question counts as one without a single answer

@@ -16,8 +16,7 @@ import networkx as nx
 import numpy as np
 
 from workbench.cases import CHAIN, STEP, Case, toolchain
-from workbench.cases.questions import Question
-from workbench.cases.sampler import Sampler, SamplingConfig
+from workbench.cases.sampler import Question, Sampler, SamplingConfig
 
 __all__ = [
     "Sampler",

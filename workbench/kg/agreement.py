@@ -19,10 +19,9 @@ from urllib.parse import urlsplit
 
 import networkx as nx
 
-from workbench.kg import licence
 from workbench.kg.build import related
 from workbench.kg.edam import ROOTS, load_edam
-from workbench.kg.names import plain_name
+from workbench.kg.names import plain_name, same_licence
 from workbench.kg.rows import OWN_TERM
 
 Record = dict[str, Any]
@@ -225,7 +224,7 @@ def _never(ours: str, theirs: str) -> bool:
 
 
 COMPARE: dict[str, tuple[Callable[[str, str], bool], Callable[[str, str], bool]]] = {
-    "licensed_under": (licence.same, _never),
+    "licensed_under": (same_licence, _never),
     "homepage": (_same_address, _near_address),
     "download": (_same_package, _near_address),
 }

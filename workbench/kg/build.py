@@ -14,8 +14,7 @@ from typing import Any
 import networkx as nx
 
 from workbench.kg.edam import Edam, load_edam
-from workbench.kg.port import COMPANION, OPTIONAL, Port
-from workbench.kg.rows import Table, branch_of
+from workbench.kg.rows import COMPANION, OPTIONAL, Port, Table, branch_of
 
 Fact = tuple[str, str, str]  # head node, relation, tail node
 

@@ -16,10 +16,8 @@ from pathlib import Path
 import networkx as nx
 
 from workbench.kg.edam import BRANCHES, EDAM_ID, Edam, load_edam
-from workbench.kg.licence import spdx
-from workbench.kg.names import is_url, name_key
-from workbench.kg.port import MAIN
-from workbench.kg.rows import FILES, OWN_TERM, REACHES, STANDINGS, Column, Table, branch_of
+from workbench.kg.names import is_url, name_key, spdx
+from workbench.kg.rows import FILES, MAIN, OWN_TERM, REACHES, STANDINGS, Column, Table, branch_of
 from workbench.kg.tsv import RawRow, TableError, parse, read_bytes
 
 Folder = str | Path | Traversable

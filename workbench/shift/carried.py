@@ -15,7 +15,7 @@ from workbench.game import Engine, Game, ModuleGame
 from workbench.models.shipped_adapters import card
 from workbench.shift.dose import dose_path
 from workbench.shift.switches import unit_place
-from workbench.train.madeup import Names
+from workbench.train.rows import Names
 
 READING, MEMORY = "reading", "memory"
 WITHHELD = 0.6  # of the needed facts, for memory: the most that adapters were trained with

@@ -18,8 +18,7 @@ from typing import Any
 import torch
 from transformers import TrainerCallback
 
-from workbench.train.checkpoints import Checkpoints
-from workbench.train.world import is_main, wait_for_all, world
+from workbench.train.config import Checkpoints, is_main, wait_for_all, world
 
 Row = dict[str, list[int]]  # input_ids and labels of one text, as `train.Views` gives them
 Collate = Callable[[Sequence[Row]], dict[str, Any]]

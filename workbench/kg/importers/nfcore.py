@@ -231,4 +231,4 @@ def _ontologies(value: Any) -> Iterator[Any]:
         yield from one.values() if isinstance(one, dict) else [one]
 
 
-IMPORTER = Importer("nfcore", units, read_unit)
+NFCORE = Importer("nfcore", units, read_unit)

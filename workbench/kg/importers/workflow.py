@@ -207,4 +207,4 @@ def _pairs(value: object) -> list[tuple[str, Any]]:
     return [(str(index), one) for index, one in enumerate(listed(value))]
 
 
-IMPORTER = Importer("workflow", ending_in(".ga"), read_unit)
+WORKFLOW = Importer("workflow", ending_in(".ga"), read_unit)

@@ -1,4 +1,10 @@
-"""Triples made into items: what the ends of a triple are, and the facts between them."""
+"""Importers `triples` and `graphml`: typed statements of any domain, with a mapping of their words to ours.
+
+Triples are TSV, CSV or JSON lines: a table has a header with columns for head, relation and tail (or three columns and
+no header); JSON lines are objects with these keys, or lists of three. In GraphML a node's type and name are its data
+`type` and `name` (or `label`), an edge's relation is its data `relation` (or `label`, `predicate`), else its id, which
+is where networkx writes the key of a multigraph's edge. See `workbench.kg.importers.mapping` for the mapping.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +12,14 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import BRANCHES, EDAM_ID, ROOTS
-from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot
-from workbench.kg.importers.mapping import Words
+from workbench.kg.importers.core import Importer, Options, ending_in, shown
+from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot, Unit
+from workbench.kg.importers.mapping import COLUMNS, Words, words
+from workbench.kg.importers.reading import json_lines, table_rows, xml_events
 from workbench.kg.importers.vocabulary import Vocabulary, licence_id, text
 from workbench.kg.names import MAX_NAME, is_url, slug
 from workbench.kg.rows import OWN_TERM
@@ -142,3 +151,124 @@ def own_name(name: str) -> str:
 def _tail(name: str) -> str:
     """What follows the last / or # of an address; other names whole."""
     return re.split(r"[/#]", name.rstrip("/#"))[-1] if is_url(name) else name
+
+
+Data = dict[str, str]
+_KINDS = ("type", "kind", "entity_type", "category")
+_NAMES = ("name", "label", "title")
+
+
+def _graphml(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
+    """Nodes, then edges; the file is read twice, as an edge may stand before its ends."""
+    meaning = words(options.mapping)
+    entities = Entities(meaning, options.vocabulary, shown(Path(unit.path.stem))[:100])
+    edges: list[tuple[Spot, Data]] = []
+    for tag, spot, given in _elements(unit, note):
+        note.record(unit.name)
+        if tag == "edge":
+            edges.append((spot, given))
+            continue
+        kind = next((given[key] for key in (*meaning.kinds, *_KINDS) if key in given), "")
+        entities.names[given["id"]] = next((given[key] for key in (*meaning.names, *_NAMES) if key in given), "")
+        ours = meaning.type(kind) if kind else (meaning.prefix_type(given["id"]) or (None,))[0]
+        if kind and not ours:
+            spot.dropped("type that has no meaning here", kind)
+        if ours:
+            entities.types[given["id"]] = ours
+            yield from entities.node(given["id"], ours, given, spot)
+    for spot, given in edges:
+        header = [key for key in given if key not in ("source", "target", "id")]
+        triple = {ours: given.get(meaning.column(ours, header) or "") for ours in COLUMNS}
+        relation = triple["relation"] or given.get("id")
+        yield from entities.triple(
+            {**triple, "head": given.get("source"), "relation": relation, "tail": given.get("target")}, spot
+        )
+
+
+def _elements(unit: Unit, note: Report) -> Iterator[tuple[str, Spot, Data]]:
+    """(node or edge, place, attributes and data) in file order; an edge without ends or a node without id is told."""
+    keys: dict[str, str] = {}
+    counts = {"node": 0, "edge": 0}
+    for element in xml_events(unit.path, note.at(unit.name), keep=lambda e: _local(e) in ("key", "node", "edge")):
+        tag = _local(element)
+        if tag == "key":
+            keys[element.get("id", "")] = element.get("attr.name") or element.get("id", "")
+            continue
+        spot = note.at(unit.name, f"/graphml/graph/{tag}[{counts[tag] + 1}]")
+        counts[tag] += 1
+        given = _data(element, keys)
+        missing = [name for name in (("id",) if tag == "node" else ("source", "target")) if not given.get(name)]
+        if missing:
+            note.record(unit.name)
+            spot.dropped(f"{tag} without {' and '.join(missing)}")
+            continue
+        yield tag, spot, given
+
+
+def _data(element: Any, keys: Data) -> Data:
+    found = {
+        keys.get(child.get("key", ""), ""): (child.text or "").strip() for child in element if _local(child) == "data"
+    }
+    return {**{key: value for key, value in found.items() if key and value}, **element.attrib}
+
+
+def _local(element: Any) -> str:
+    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
+
+
+GRAPHML = Importer("graphml", ending_in(".graphml", ".xml"), _graphml)
+
+
+ENDS = ("head", "relation", "tail")
+_JSON = (".jsonl", ".ndjson", ".json")
+
+
+def _triples(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
+    """The items of one file."""
+    meaning = words(options.mapping)
+    entities = Entities(meaning, options.vocabulary, shown(Path(unit.path.stem))[:100])
+    rows = _objects(unit, note, meaning) if unit.path.suffix.lower() in _JSON else _rows(unit, note, meaning)
+    for spot, given in rows:
+        yield from entities.triple(given, spot)
+
+
+def _objects(unit: Unit, note: Report, meaning: Words) -> Iterator[tuple[Spot, dict[str, Any]]]:
+    for spot, value in json_lines(unit, note):
+        if isinstance(value, list) and len(value) == 3:
+            yield spot, dict(zip(ENDS, value, strict=True))
+        elif isinstance(value, dict):
+            header = [str(key) for key in value]
+            places = {ours: meaning.column(ours, header) for ours in COLUMNS}
+            yield spot, {ours: value.get(place) for ours, place in places.items() if place is not None}
+        else:
+            spot.dropped("triple is neither an object nor a list of three", value)
+
+
+def _rows(unit: Unit, note: Report, meaning: Words) -> Iterator[tuple[Spot, dict[str, Any]]]:
+    places: dict[str, int] = {}
+    quoted = unit.path.suffix.lower() == ".csv"  # else parted by tabs, without quoting
+    for spot, cells in table_rows(unit, note, quoted=quoted, by="," if quoted else "\t"):
+        if not places:
+            places, headless = _places(cells, meaning)
+            if not places:
+                return spot.dropped("columns for head, relation and tail are missing", "\t".join(cells))
+            if not headless:
+                continue
+        note.record(unit.name)
+        if len(cells) <= max(places[end] for end in ENDS):
+            spot.dropped(f"row of {len(cells)} cells", "\t".join(cells))
+            continue
+        yield spot, {ours: cells[place] for ours, place in places.items() if place < len(cells)}
+    return None
+
+
+def _places(header: list[str], meaning: Words) -> tuple[dict[str, int], bool]:
+    """Our columns -> positions, and whether the first row is a triple already, as there is no header."""
+    named = {ours: meaning.column(ours, header) for ours in COLUMNS}
+    places = {ours: header.index(name) for ours, name in named.items() if name in header}
+    if all(end in places for end in ENDS):
+        return places, False
+    return ({end: number for number, end in enumerate(ENDS)}, True) if len(header) == 3 else ({}, False)
+
+
+TRIPLES = Importer("triples", ending_in(".tsv", ".csv", ".txt", *_JSON), _triples)
