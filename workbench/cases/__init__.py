@@ -129,17 +129,10 @@ class Case:
     def to_dict(self) -> dict:
         """Plain JSON types; `Case.from_dict` reads it back."""
         # field by field: `asdict` would copy every name of every case
-        facts, withheld = ([list(fact) for fact in some] for some in (self.facts, self.withheld))
-        ends = {"id": self.id, "source": self.source, "target": self.target}
-        other = {"kind": self.kind, "whole": list(self.whole)} if self.kind != CHAIN else {}
-        return ends | {
-            "facts": facts,
-            "path": list(self.path),
-            "names": dict(self.names),
-            "withheld": withheld,
-            "split": self.split,
-            **other,
-        }
+        facts = {key: [list(fact) for fact in getattr(self, key)] for key in ("facts", "withheld")}
+        rest = {"path": list(self.path), "names": dict(self.names), "whole": list(self.whole)}
+        data = vars(self) | facts | rest
+        return data if self.kind != CHAIN else {k: v for k, v in data.items() if k not in ("kind", "whole")}
 
     @classmethod
     def from_dict(cls, data: Mapping) -> Case:

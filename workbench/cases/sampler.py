@@ -155,11 +155,7 @@ class Sampler:
         self.weight = {c: drawn(graph.nodes[c], graph.nodes[self.tool_of[c]]) for c in self.commands}
         self.starts = self.weighted_starts()
         self.steps = {n: [(c, end) for c in sorted(self.readers[n]) for end in sorted(self.writes[c])] for n in flow}
-        self.near_share, self.max_distractors, self.max_facts = (
-            config.near_share,
-            config.max_distractors,
-            config.max_facts,
-        )
+        self.config = config
 
     def commands_of_other_tools(self, tools: set[str]) -> set[str]:
         """Every command whose tool is not among `tools`."""
@@ -273,8 +269,8 @@ class Sampler:
         facts: list[Fact] = []
         near = sorted({c for f in path for c in (*self.reads[f], *self.writes[f])} & allowed - used)
         rest = [c for c in self.commands if c in allowed and c not in used]  # sorted, as `near` is
-        for _ in range(int(rng.integers(1, self.max_distractors + 1))):
-            pool = near if near and rng.random() < self.near_share else rest
+        for _ in range(int(rng.integers(1, self.config.max_distractors + 1))):
+            pool = near if near and rng.random() < self.config.near_share else rest
             command = pool[rng.integers(len(pool))]
             reads = [self.fact(f, command) for f in some(rng, self.reads[command], 2)]
             writes = [self.fact(command, f) for f in some(rng, self.writes[command], 2)]
@@ -297,7 +293,7 @@ class Sampler:
         if not self.is_unique(path, set(toolchain(question.chain)), kind):
             return None
         named = [self.fact(*step) for step in itertools.pairwise(question.chain)]
-        facts = named + self.distractors(rng, question, allowed, self.max_facts - len(named))
+        facts = named + self.distractors(rng, question, allowed, self.config.max_facts - len(named))
         shown = tuple(facts[i] for i in rng.permutation(len(facts)))
         names = {n: self.names[n] for f in shown for n in (f.head, f.tail)}
         return Case(id, path[0], path[-1], shown, path, names, split=split, kind=kind, whole=whole)

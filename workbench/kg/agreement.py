@@ -219,12 +219,8 @@ def _same_package(ours: str, theirs: str) -> bool:
     return ours.split("::")[-1].lower() == name.lower() if "::" in ours else _same_address(ours, theirs)
 
 
-def _never(ours: str, theirs: str) -> bool:
-    return False
-
-
 COMPARE: dict[str, tuple[Callable[[str, str], bool], Callable[[str, str], bool]]] = {
-    "licensed_under": (same_licence, _never),
+    "licensed_under": (same_licence, lambda ours, theirs: False),
     "homepage": (_same_address, _near_address),
     "download": (_same_package, _near_address),
 }

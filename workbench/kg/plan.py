@@ -23,7 +23,7 @@ from workbench.kg.build import Fact, related
 from workbench.kg.chains import Chain, Chains, is_a
 from workbench.kg.flows import Flows
 from workbench.kg.links import Flow, Links, fits
-from workbench.kg.paths import PathError, flow_graph
+from workbench.kg.paths import PathError, check_node, flow_graph
 from workbench.kg.rows import COMPANION, MAIN
 
 COSTS = {"standard": 1.0, "common": 1.5, "special": 3.0, "outdated": 5.0, "": 1.5}
@@ -269,18 +269,11 @@ class Grounding:
 
         Raises `PathError` for a node off the data flow.
         """
-        far: dict[str, int] = {}
         for node in (source, target):
-            if node not in self.flow:
-                raise PathError(f"node must be a source, format, command or data of the graph, got {node!r}")
-            for other, steps in nx.single_source_shortest_path_length(self.flow, node, cutoff=hops).items():
-                far[other] = min(steps, far.get(other, steps))
-        found = [
-            (max(far[head], far[tail]), head, key, tail)
-            for (head, tail), key in self.facts.items()
-            if head in far and tail in far
-        ]
-        facts = self._cut([(head, key, tail) for _, head, key, tail in sorted(found)], budget)
+            check_node(self.flow, node)
+        far = nx.multi_source_dijkstra_path_length(self.flow, {source, target}, cutoff=hops)
+        found = sorted((max(far[h], far[t]), h, key, t) for (h, t), key in self.facts.items() if h in far and t in far)
+        facts = self._cut([(head, key, tail) for _, head, key, tail in found], budget)
         reads = nx.DiGraph((head, tail) for head, _, tail in facts)
         whole = source in reads and target in reads and nx.has_path(reads, source, target)
         return Context(tuple(facts), self._sum(facts), whole)

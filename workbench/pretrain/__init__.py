@@ -1,5 +1,3 @@
 """Makes the embedded graph reader from random graphs alone."""
 
 from workbench.pretrain.training import PretrainConfig, Pretraining, Progress, held_out, is_path
-
-__all__ = ["PretrainConfig", "Pretraining", "Progress", "held_out", "is_path"]

@@ -9,18 +9,3 @@ from workbench.train.config import TrainConfig
 from workbench.train.qlora import TrainResult, train
 from workbench.train.rows import GROUP, Views, collate, held_out_rows, labelled
 from workbench.train.scores import is_valid, judged, score, shares_right
-
-__all__ = [
-    "GROUP",
-    "TrainConfig",
-    "TrainResult",
-    "Views",
-    "collate",
-    "held_out_rows",
-    "is_valid",
-    "judged",
-    "labelled",
-    "score",
-    "shares_right",
-    "train",
-]

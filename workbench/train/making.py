@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +45,7 @@ class Recipe:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
-        return {
-            "model": self.model,
-            "table": self.table,
-            "topics": list(self.topics),
-            "sampling": {name: list(v) if isinstance(v, tuple) else v for name, v in vars(self.sampling).items()},
-            "train": self.train.to_dict(),
-        }
+        return json.loads(json.dumps(asdict(self)))
 
     def with_settings(self, given: dict[str, Any]) -> Recipe:
         """Changed by settings in the form of `to_dict`, as a run's manifest has them. ValueError: there is no such

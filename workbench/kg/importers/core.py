@@ -62,13 +62,11 @@ class Importer:
         """The files to read, sorted; raises `RegistryError` for a path that is missing or holds none."""
         path = Path(path)
         try:
-            if not path.exists():
-                raise RegistryError(f"{path}: no such file or folder; give the path of a {self.name} file or folder")
-            units = self.units(path)
+            units = self.units(path) if path.exists() else None
         except (OSError, ValueError) as problem:
-            if isinstance(problem, RegistryError):
-                raise
             raise RegistryError(f"{path}: cannot be read ({problem})") from problem
+        if units is None:
+            raise RegistryError(f"{path}: no such file or folder; give the path of a {self.name} file or folder")
         if not units:
             raise RegistryError(f"{path}: holds nothing that reads as {self.name}; check the path and the format")
         return units

@@ -21,7 +21,7 @@ from defusedxml.ElementTree import parse
 from workbench.artifacts.extras import install_command
 from workbench.kg.importers.core import Importer, Options, files_below, one_file, quiet, shown
 from workbench.kg.importers.items import REGISTRIES, Item, Node, Provenance, RegistryError, Report, Spot, Unit
-from workbench.kg.importers.reading import XML_ERRORS
+from workbench.kg.importers.reading import XML_ERRORS, levels
 from workbench.kg.importers.records import (
     Command,
     Given,
@@ -110,12 +110,8 @@ def _parsed(path: Path) -> Any:
     except XML_ERRORS as problem:
         text = " ".join(str(problem).split()) or type(problem).__name__
         raise Refused(f"not XML that can be read safely: {text}") from problem
-    level, depth = [root], 0
-    while level:
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise Refused(f"XML nested deeper than {MAX_DEPTH}")
-        level = [child for element in level for child in element]
+    if any(depth > MAX_DEPTH for depth, _ in levels(root, iter)):
+        raise Refused(f"XML nested deeper than {MAX_DEPTH}")
     return root
 
 

@@ -9,7 +9,7 @@ OWL (RDF/XML), or as the table (TSV, CSV) it is published with.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from workbench.kg.edam import BRANCHES, EDAM_ID, ROOTS, Edam, terms_of
 from workbench.kg.importers.core import Importer, Options, ending_in, quiet, shown
 from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, RegistryError, Report, Spot, Unit
 from workbench.kg.importers.mapping import words
-from workbench.kg.importers.reading import MAX_DEPTH, numbered_lines, table_rows, xml_events
+from workbench.kg.importers.reading import MAX_DEPTH, levels, numbered_lines, table_rows, xml_events
 from workbench.kg.importers.statements import Entities
 from workbench.kg.importers.vocabulary import text
 
@@ -287,27 +287,25 @@ def _check_xml(unit: Unit, content: bytes, spot: Spot) -> bool:
 def _check_json(unit: Unit, content: bytes, spot: Spot) -> bool:
     """No context from elsewhere, nothing nested deeply: the reader would fetch the one and recurse into the other."""
     try:
-        level, depth = [json.loads(content)], 0
+        document = json.loads(content)
     except (ValueError, RecursionError) as problem:
         spot.dropped("not JSON", str(problem))
         return False
-    while level:
-        depth += 1
-        for one in level:
-            given = one.get("@context") if isinstance(one, dict) else None
-            contexts = given if isinstance(given, list) else [given]
-            if any(isinstance(c, str) or (isinstance(c, dict) and "@import" in c) for c in contexts):
-                spot.dropped("JSON-LD context at an address, which is not fetched; write it into the file", given)
+    for depth, level in levels(document, _inside):
+        given = [one["@context"] for one in level if isinstance(one, dict) and "@context" in one]
+        for context in given:
+            parts = context if isinstance(context, list) else [context]
+            if any(isinstance(one, str) or (isinstance(one, dict) and "@import" in one) for one in parts):
+                spot.dropped("JSON-LD context at an address, which is not fetched; write it into the file", context)
                 return False
         if depth > MAX_DEPTH:
             spot.dropped(f"JSON nested deeper than {MAX_DEPTH}")
             return False
-        level = [
-            part
-            for one in level
-            for part in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
-        ]
     return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 RDF = Importer("rdf", ending_in(*FORMATS), _items)

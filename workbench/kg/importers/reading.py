@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -143,6 +143,14 @@ def _whole(path: Path, key: str) -> list[tuple[str, Any]]:
         place = key if isinstance(value, dict) else ""
         return [(f"{place}[{index}]", one) for index, one in enumerate(inner)]
     return [("$", value)]
+
+
+def levels(root: Any, inside: Callable[[Any], Iterable[Any]]) -> Iterator[tuple[int, list[Any]]]:
+    """(depth, what lies there) of a tree from the root (1) on, without recursion. inside: the parts of one."""
+    depth, level = 1, [root]
+    while level:
+        yield depth, level
+        depth, level = depth + 1, [part for one in level for part in inside(one)]
 
 
 def read_yaml(path: Path, spot: Spot) -> Any:

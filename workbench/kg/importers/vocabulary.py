@@ -100,9 +100,8 @@ class Vocabulary:
         prefix, _, rest = name.partition(":")
         if prefix.lower() in ("ext", "extension") and branch == "format":
             return self._by_pattern(rest)
-        if branch == "format" and re.search(r"[*?{}$]", name):
-            return self._by_pattern(name)
-        if branch == "format" and (plain_key(name) in FORMATS or name.lower() in OWN):
+        known = plain_key(name) in FORMATS or name.lower() in OWN
+        if branch == "format" and (known or re.search(r"[*?{}$]", name)):
             return self._by_pattern(name)
         for other in (branch, *({"format", "data"} - {branch} if branch in ("format", "data") else ())):
             if found := self.edam.lookup(name, other):

@@ -73,7 +73,7 @@ class _Flow:
         if step.get("type") in NO_DATA:
             return self.incoming.get(_label(step, step_id), [])
         command, _ = command_of(step)
-        named = {name: kind for name, kind in _outputs(step)}
+        named = dict(_outputs(step))
         return [Origin(command, named.get(output, ""))] if command else []
 
     def given(self, output: str, visited: frozenset[tuple[int, str]]) -> list[Origin]:
