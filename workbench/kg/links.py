@@ -91,11 +91,7 @@ class Links:
         self.gives: dict[str, list[Flow]] = self._ports(graph, out, types, "output")
 
     def _ports(
-        self,
-        graph: nx.MultiDiGraph,
-        found: Mapping[tuple[str, int], set[str]],
-        types: Mapping[str, str],
-        side: str,
+        self, graph: nx.MultiDiGraph, found: Mapping[tuple[str, int], set[str]], types: Mapping[str, str], side: str
     ) -> dict[str, list[Flow]]:
         ports: defaultdict[str, list[Flow]] = defaultdict(list)
         stated = {node for node, number in found if number >= 0}

@@ -257,10 +257,4 @@ def collate(rows: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.T
         following[k, : n - 1] = torch.as_tensor(row["labels"][1:])
     kept = (following != -100).any(0).nonzero()[:, 0]
     labels = following[:, kept]
-    return {
-        "input_ids": ids,
-        "attention_mask": mask,
-        "logits_to_keep": kept,
-        "labels": labels,
-        "shift_labels": labels,
-    }
+    return {"input_ids": ids, "attention_mask": mask, "logits_to_keep": kept, "labels": labels, "shift_labels": labels}

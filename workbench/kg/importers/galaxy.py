@@ -22,16 +22,7 @@ from workbench.artifacts.extras import install_command
 from workbench.kg.importers.core import Importer, Options, files_below, one_file, quiet, shown
 from workbench.kg.importers.items import REGISTRIES, Item, Node, Provenance, RegistryError, Report, Spot, Unit
 from workbench.kg.importers.reading import XML_ERRORS, levels
-from workbench.kg.importers.records import (
-    Command,
-    Given,
-    Port,
-    Tool,
-    command_items,
-    source_items,
-    tool_id,
-    tool_items,
-)
+from workbench.kg.importers.records import Command, Given, Port, Tool, command_items, source_items, tool_id, tool_items
 from workbench.kg.importers.vocabulary import Vocabulary, licence_id, text
 from workbench.kg.names import plain_key, slug
 
