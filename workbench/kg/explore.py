@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import networkx as nx
 
-from workbench.kg.build import related
+from workbench.kg.build import Fact, facts_table, related
 from workbench.kg.links import INTO, OUT, Links
 from workbench.kg.paths import PathError, flow_graph, shortest_toolchains, showcase
 from workbench.kg.rows import OPTIONAL, STANDINGS
@@ -116,7 +116,6 @@ def standings(graph: nx.MultiDiGraph, *, at_most: int = 10) -> list[dict[str, st
     return rows
 
 
-Triple = tuple[str, str, str]  # head, relation, tail
 NAMED = 8  # of a list in words
 BY = ("flow", "facts")
 """How a way may go: along the data flow, in its direction; or over any facts, in both."""
@@ -143,7 +142,7 @@ class Part:
     """
 
     steps: dict[str, int]
-    facts: tuple[Triple, ...]
+    facts: tuple[Fact, ...]
     total_nodes: int
     total_facts: int
     where: str
@@ -275,7 +274,6 @@ def _filtered(
     )
 
 
-def _facts(graph: nx.MultiDiGraph, nodes: Collection[str], relations: Collection[str]) -> tuple[Triple, ...]:
+def _facts(graph: nx.MultiDiGraph, nodes: Collection[str], relations: Collection[str]) -> tuple[Fact, ...]:
     """The facts between some nodes, sorted."""
-    edges = graph.subgraph(nodes).edges(keys=True)
-    return tuple(sorted((head, key, tail) for head, tail, key in edges if not relations or key in relations))
+    return tuple(fact for fact in facts_table(graph.subgraph(nodes)) if not relations or fact[1] in relations)

@@ -18,7 +18,7 @@ from workbench.kg.build import ENTITY_TYPES
 from workbench.kg.identity import Identity, Place, homepage_key, identify
 from workbench.kg.importers import FactItem, Item, Node, Provenance, Report, Toolchain, assemble
 from workbench.kg.importers.items import UNKNOWN
-from workbench.kg.links import Flow, Links
+from workbench.kg.links import INTO, OUT, Flow, Links
 from workbench.kg.names import DataLicence, data_licence, family
 from workbench.kg.rows import COMPANION, OPTIONAL
 from workbench.kg.table import digest
@@ -128,7 +128,6 @@ SINGLE: dict[str, Callable[[str], str]] = {  # what a thing has one of, and the 
     "biotools_id": str.casefold,
 }
 MATCH_COLUMNS = ("made", "left", "of", "right", "and", "rule", "confidence", "note")
-_INPUTS, _OUTPUTS = ("input", "input_data"), ("output", "output_data")
 
 
 @dataclass(frozen=True)
@@ -198,8 +197,8 @@ def _items(
         ends = ids.get((number, head), head), ids.get((number, tail), tail)
         sources = [Provenance(**one) for one in attributes.get("provenance", ())]
         stated = attributes.get("ports") or [None]
-        side, command, item = ("input", ends[1], head) if relation in _INPUTS else ("output", ends[0], tail)
-        if (side, command) in ports and relation in (*_INPUTS, *_OUTPUTS):
+        side, command, item = ("input", ends[1], head) if relation in INTO else ("output", ends[0], tail)
+        if (side, command) in ports and relation in (*INTO, *OUT[:2]):
             stated = sorted(ports[side, command].numbers.get((number, item), ())) or [None]
         for source in sources or [Provenance(names[number], head, default)]:
             yield from (FactItem(ends[0], relation, ends[1], source, port) for port in stated)
@@ -247,7 +246,7 @@ def _direction_conflicts(graph: nx.MultiDiGraph) -> Iterator[Conflict]:
     """Formats that one registry has a command read only and another has it write only."""
     for head, tail, relation, attributes in graph.edges(keys=True, data=True):
         back = "output" if relation == "input" else "output_data"
-        if relation in _INPUTS and graph.has_edge(tail, head, back):
+        if relation in INTO and graph.has_edge(tail, head, back):
             reads = {one["registry"] for one in attributes["provenance"]}
             writes = {one["registry"] for one in graph.edges[tail, head, back]["provenance"]}
             if not reads & writes:

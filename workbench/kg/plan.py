@@ -15,7 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import networkx as nx
 
@@ -296,14 +296,9 @@ class Grounding:
             for low, high in [(head, tail)] if direct else pairwise(nx.shortest_path(self.is_a, head, tail)):
                 yield low, min(self.graph[low][high]), high
 
-    def _cut(self, facts: Iterable[Fact], budget: int) -> list[Fact]:
-        kept, left = [], budget
-        for fact in facts:
-            left -= self.tokens(fact)
-            if left < 0:
-                break
-            kept.append(fact)
-        return kept
+    def _cut(self, facts: Sequence[Fact], budget: int) -> list[Fact]:
+        spent = accumulate(map(self.tokens, facts))
+        return [fact for fact, tokens in zip(facts, spent, strict=True) if tokens <= budget]
 
     def _sum(self, facts: Iterable[Fact]) -> int:
         return sum(map(self.tokens, facts))

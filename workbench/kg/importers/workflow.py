@@ -64,7 +64,7 @@ class _Flow:
 
     def origins(self, step_id: str, output: str, visited: frozenset[tuple[int, str]] = frozenset()) -> list[Origin]:
         """The commands a step's output comes from; a step that hands on what it is given has several or none."""
-        step, _ = self.steps.get(step_id, ({}, None))
+        step = self.steps[step_id][0] if step_id in self.steps else {}
         mark = (id(self), step_id)
         if mark in visited:
             return []
@@ -121,7 +121,7 @@ def _walk(flow: _Flow, found: _Found) -> None:
     for step_id, (step, spot) in flow.steps.items():
         if step_id in flow.inner:
             given = _connected(flow, step, spot)
-            flow.inner[step_id].incoming.update({_port_label(key): origins for key, origins in given.items()})
+            flow.inner[step_id].incoming.update({re.sub(r"^\d+:", "", key): one for key, one in given.items()})
             _walk(flow.inner[step_id], found)
         elif step.get("type") not in NO_DATA and step.get("type") != "subworkflow":
             _step(flow, step, spot, found)
@@ -195,10 +195,6 @@ def _outputs(step: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def _label(step: dict[str, Any], step_id: str) -> str:
     label = step.get("label")
     return label if isinstance(label, str) and label else step_id
-
-
-def _port_label(key: str) -> str:
-    return re.sub(r"^\d+:", "", key)
 
 
 def _pairs(value: object) -> list[tuple[str, Any]]:
