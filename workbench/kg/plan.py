@@ -200,11 +200,6 @@ SPARE = 6  # further chains looked at where the facts of the first ones tell a s
 Tokens = Callable[[Fact], int]
 
 
-def three(_fact: Fact) -> int:
-    """Tokens of a fact where each name is one: head, tail and relation."""
-    return 3
-
-
 @dataclass(frozen=True)
 class Context:
     """Facts to show, in order, and their tokens. grounded: they hold a whole chain and, by formats alone, no shorter
@@ -218,10 +213,10 @@ class Context:
 class Grounding:
     """Finds contexts of questions about one graph.
 
-    tokens: of one fact in the prompt. A chain is that of a plan (`workbench.kg.plan`): over main inputs.
+    tokens: of one fact in the prompt; 3 where each name is one. A chain is that of a plan: over main inputs.
     """
 
-    def __init__(self, graph: nx.MultiDiGraph, *, tokens: Tokens = three):
+    def __init__(self, graph: nx.MultiDiGraph, *, tokens: Tokens = lambda _fact: 3):
         self.graph, self.tokens = graph, tokens
         self.planner = Planner(graph, costs=self._costs(graph))
         self.is_a = nx.DiGraph(related(graph, "format_is_a", "data_is_a"))

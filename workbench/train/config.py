@@ -45,12 +45,6 @@ def is_main() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
-def wait_for_all() -> None:
-    """Returns when every process has come here."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.barrier()
-
-
 def check_world(*, batch: int, seconds: float | None) -> None:
     """ValueError: so many processes cannot train in such batches, or until a time."""
     processes = world()

@@ -98,7 +98,6 @@ def _join(nodes: dict[str, dict[str, Any]], item: Node, types: Collection[str], 
         found["aliases"] = sorted({*found.get("aliases", ()), item.name})
     for key, value in item.attributes.items():
         _join_value(found, key, value)
-    return None
 
 
 def _join_value(found: dict[str, Any], key: str, value: Any) -> None:

@@ -3,9 +3,8 @@
 A wrapper is a command of the tool that its bio.tools reference or first package names. Inputs below a conditional or a
 repeat may be left out, so they are optional ports. A data source tool is a source.
 
-Galaxy's reader trusts its files: it opens any path an import names, expands entities, and macros that repeat macros can
-grow without end. So every file is checked first: no document type, imports inside the given folder and without a cycle,
-and a bound on what the expansion can give.
+Galaxy's reader trusts its files: it opens any path an import names, and macros of macros can grow without end. So every
+file is checked first: no document type, imports inside the folder and without a cycle, a bound on the expansion.
 """
 
 from __future__ import annotations
@@ -202,7 +201,6 @@ def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
     except Refused as problem:
         return spot.dropped("tool that cannot be read", str(problem))
     yield from _tool(source, unit, spot.at("tool"), options.vocabulary)
-    return None
 
 
 def _tool(source: Any, unit: Unit, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
@@ -221,16 +219,16 @@ def _tool(source: Any, unit: Unit, spot: Spot, vocabulary: Vocabulary) -> Iterat
     if not node:
         return None
     yield from tool_items(_record(source, tool, packages, references, spot), origin, spot, vocabulary)
-    outputs = _outputs(root, spot.at("outputs"))
+    outputs, name = _outputs(root, spot.at("outputs")), text(root.get("name"), spot.at("@name")) or short
     if root.get("tool_type") in ("data_source", "data_source_async"):
-        yield from _source(short, root, outputs, origin, spot, vocabulary)
+        if not slug(short):
+            return spot.dropped("source without an id", short)
+        made = Node(f"source:{slug(short)}", "source", name)
+        yield from source_items(made, outputs, origin, spot, vocabulary)
         return None
     operations = [Given(one) for one in _told(source.parse_edam_operations, spot.at("edam_operations"), [])]
-    inputs = _inputs(root, spot.at("inputs"))
-    name = text(root.get("name"), spot.at("@name")) or short
-    record = Command(short, name, operations, inputs, outputs, aliases=[short])
+    record = Command(short, name, operations, _inputs(root, spot.at("inputs")), outputs, aliases=[short])
     yield from command_items(record, node, origin, spot, vocabulary)
-    return None
 
 
 def _record(source: Any, tool: str, packages: list[str], references: list[str], spot: Spot) -> Tool:
@@ -255,17 +253,6 @@ def _own(packages: list[str], tool: str) -> list[str]:
     """The packages of the tool itself; the others are what it needs (htslib for samtools)."""
     same = [name for name in packages if plain_key(name) == plain_key(tool)]
     return same or [name for name in packages if name][:1]
-
-
-def _source(
-    short: str, root: Any, outputs: list[Port], origin: Provenance, spot: Spot, vocabulary: Vocabulary
-) -> Iterator[Item]:
-    node = f"source:{slug(short)}"
-    if node == "source:":
-        return spot.dropped("source without an id", short)
-    name = text(root.get("name"), spot.at("@name")) or short
-    yield from source_items(Node(node, "source", name), outputs, origin, spot, vocabulary)
-    return None
 
 
 def _inputs(root: Any, spot: Spot) -> list[Port]:

@@ -74,12 +74,10 @@ def _tool_of(record: Record, short: str, spot: Spot) -> Tool:
     packages = [match.groups() for url in addresses if isinstance(url, str) and (match := _PACKAGE.search(url))]
     downloads = _objects(record.get("download"), spot.at("download"))
     return Tool(
-        id=short,
-        name=record.get("name"),
+        short,
         biotools_id=short,
-        homepage=record.get("homepage"),
+        **{key: record.get(key) for key in ("name", "homepage", "license")},
         download=next((one.get("url") for _, one in downloads), None),
-        license=record.get("license"),
         packages=[f"{channel}::{name}" for channel, name in packages],
         doi=[one["doi"] for _, one in _objects(record.get("publication"), spot.at("publication")) if one.get("doi")],
         topics=[_term(one) for _, one in _objects(record.get("topic"), spot.at("topic"))],
@@ -188,14 +186,9 @@ def _tool(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Iterato
     first = sources[0] if isinstance(sources, list) and sources else None
     package = re.sub(r"^conda:|=.*$", "", text(record.get("package"), spot.at("package")))
     tool = Tool(
-        id=record.get("id"),
-        name=record.get("name"),
-        biotools_id=record.get("biotools_id"),
-        homepage=record.get("homepage"),
+        **{key: record.get(key) for key in ("id", "name", "biotools_id", "homepage", "license", "doi")},
         download=record.get("download_url"),
-        license=record.get("license"),
         packages=[f"bioconda::{package}"] if package and "::" not in package else [package],
-        doi=record.get("doi"),
         listed=[NAMES.get(name.lower(), name) for name in texts(sources, spot.at("sources"))],
         topics=_given(record.get("topics"), spot.at("topics")),
     )
@@ -218,7 +211,6 @@ def _command(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Iter
     )
     yield Node(tool, "tool", text(record["tool"], spot.at("tool")))
     yield from command_items(command, tool, source, spot, vocabulary)
-    return None
 
 
 def _source(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
@@ -232,7 +224,6 @@ def _source(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Itera
     made = Node(f"source:{node}", "source", name, {key: value for key, value in links.items() if value})
     ports = _ports(record.get("outputs"), spot.at("outputs"))
     yield from source_items(made, ports, source, spot, vocabulary)
-    return None
 
 
 def _ports(value: object, spot: Spot) -> list[Port]:

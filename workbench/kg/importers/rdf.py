@@ -8,8 +8,7 @@ OWL (RDF/XML), or as the table (TSV, CSV) it is published with.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from workbench.kg.edam import BRANCHES, EDAM_ID, ROOTS, Edam, terms_of
 from workbench.kg.importers.core import Importer, Options, ending_in, quiet, shown
 from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, RegistryError, Report, Spot, Unit
 from workbench.kg.importers.mapping import words
-from workbench.kg.importers.reading import MAX_DEPTH, levels, numbered_lines, table_rows, xml_events
+from workbench.kg.importers.reading import numbered_lines, safe_json, table_rows, xml_events
 from workbench.kg.importers.statements import Entities
 from workbench.kg.importers.vocabulary import text
 
@@ -86,7 +85,6 @@ def _table(unit: Unit, note: Report) -> Iterator[Row]:
             spot.dropped("class of none of the four branches", row.get("Class ID", ""))
             continue
         yield dict.fromkeys((*header, _OBO + "replacedBy", _OBO + "consider"), "") | row
-    return None
 
 
 def _owl(unit: Unit, note: Report) -> Iterator[Row]:
@@ -155,7 +153,6 @@ def _items(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
         yield from _fact(spot, (subject, predicate, thing), entities, told)
     for name, kind in sorted(entities.types.items()):
         yield from entities.node(name, kind, {}, note.at(unit.name, name))
-    return None
 
 
 def _learn(triples: Iterator[Triple], entities: Entities) -> None:
@@ -216,8 +213,8 @@ def _source(unit: Unit, note: Report) -> Source | None:
     except OSError as problem:
         spot.dropped("file cannot be read", problem.strerror or "")
         return None
-    check = {"xml": _check_xml, "json-ld": _check_json}.get(kind)
-    if (check and not check(unit, content, spot)) or (triples := _parsed(content, kind, spot)) is None:
+    safe = _safe_xml(unit, spot) if kind == "xml" else kind != "json-ld" or safe_json(content, spot)
+    if not safe or (triples := _parsed(content, kind, spot)) is None:
         return None
     return lambda report: _sorted(triples, report.at(unit.name))
 
@@ -275,37 +272,13 @@ def _lines(unit: Unit, note: Report) -> Iterator[Triple]:
             yield spot, subject, str(predicate), thing
 
 
-def _check_xml(unit: Unit, content: bytes, spot: Spot) -> bool:
+def _safe_xml(unit: Unit, spot: Spot) -> bool:
     scratch = Report()
     for _ in xml_events(unit.path, scratch.at(unit.name), keep=lambda element: False):
         pass
     for line in scratch.lines:
         spot.dropped(line.rule, line.value)
     return not scratch.lines
-
-
-def _check_json(unit: Unit, content: bytes, spot: Spot) -> bool:
-    """No context from elsewhere, nothing nested deeply: the reader would fetch the one and recurse into the other."""
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError) as problem:
-        spot.dropped("not JSON", str(problem))
-        return False
-    for depth, level in levels(document, _inside):
-        given = [one["@context"] for one in level if isinstance(one, dict) and "@context" in one]
-        for context in given:
-            parts = context if isinstance(context, list) else [context]
-            if any(isinstance(one, str) or (isinstance(one, dict) and "@import" in one) for one in parts):
-                spot.dropped("JSON-LD context at an address, which is not fetched; write it into the file", context)
-                return False
-        if depth > MAX_DEPTH:
-            spot.dropped(f"JSON nested deeper than {MAX_DEPTH}")
-            return False
-    return True
-
-
-def _inside(value: Any) -> Iterable[Any]:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 RDF = Importer("rdf", ending_in(*FORMATS), _items)

@@ -153,6 +153,30 @@ def levels(root: Any, inside: Callable[[Any], Iterable[Any]]) -> Iterator[tuple[
         depth, level = depth + 1, [part for one in level for part in inside(one)]
 
 
+def safe_json(content: bytes, spot: Spot) -> bool:
+    """Whether JSON-LD has no context from elsewhere, which its reader would fetch, and nothing nested deeply."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as problem:
+        spot.dropped("not JSON", str(problem))
+        return False
+    for depth, level in levels(document, _inside):
+        given = [one["@context"] for one in level if isinstance(one, dict) and "@context" in one]
+        for context in given:
+            parts = context if isinstance(context, list) else [context]
+            if any(isinstance(one, str) or (isinstance(one, dict) and "@import" in one) for one in parts):
+                spot.dropped("JSON-LD context at an address, which is not fetched; write it into the file", context)
+                return False
+        if depth > MAX_DEPTH:
+            spot.dropped(f"JSON nested deeper than {MAX_DEPTH}")
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
 def read_yaml(path: Path, spot: Spot) -> Any:
     """The value of a YAML file with every scalar as text, or None and a finding. No objects, no alias bombs."""
     try:

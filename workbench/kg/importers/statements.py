@@ -57,7 +57,6 @@ class Entities:
             return None
         yield from found[0] + found[1]
         yield self._fact(way.relation, found[0][0].id, found[1][0].id, given, spot)
-        return None
 
     def node(self, name: str, kind: str, attributes: Given, spot: Spot) -> Iterator[Item]:
         """A node of its own, without a triple."""
@@ -88,9 +87,8 @@ class Entities:
             spot.dropped("type that has no meaning here", word)
         if prefixed := self.words.prefix_type(name):
             return prefixed[0]
-        short = ((match := _EDAM_NAME.fullmatch(name)) and match[1]) or name
-        if self.words.edam and EDAM_ID.fullmatch(short):
-            return short.split("_")[0]
+        if self.words.edam and EDAM_ID.fullmatch(_short(name)):
+            return _short(name).split("_")[0]
         if found := self.types.get(name):
             return found
         met = self._met.setdefault(name, set())
@@ -117,25 +115,27 @@ class Entities:
             yield Node(f"command:{text(rest, spot)}", kind, shown)
         else:
             yield Node(f"{kind}:{slug(rest) if not is_url(rest) else own_name(rest)}", kind, shown)
-        return None
 
     def _term(self, name: str, branch: str, shown: str, spot: Spot) -> Iterator[Node]:
-        if self.words.edam:
-            short = ((match := _EDAM_NAME.fullmatch(name)) and match[1]) or name
-            if EDAM_ID.fullmatch(short) or _EDAM_NAME.fullmatch(name):
-                if short in ROOTS.values():  # says nothing of a port, but stands above terms
-                    yield Node(short, branch, self.vocabulary.edam.label(short))
-                    return None
-                if not EDAM_ID.fullmatch(short):
-                    return spot.dropped("no such EDAM id", name)
+        edam, short = self.vocabulary.edam, _short(name)
+        if self.words.edam and (EDAM_ID.fullmatch(short) or short != name):
+            if short in ROOTS.values():  # says nothing of a port, but stands above terms
+                yield Node(short, branch, edam.label(short))
+            elif not EDAM_ID.fullmatch(short):
+                spot.dropped("no such EDAM id", name)
+            else:
                 for term in self.vocabulary.terms(short, branch, spot):
-                    yield Node(term.id, term.id.split("_")[0], self.vocabulary.edam.label(term.id))
-                return None
-            if (found := self.vocabulary.edam.lookup(shown, branch)) and found != ROOTS[branch]:
-                yield Node(found, branch, self.vocabulary.edam.label(found))
-                return None
-        yield Node(name if OWN_TERM.fullmatch(name) else f"{branch}:{own_name(name)}", branch, shown)
-        return None
+                    yield Node(term.id, term.id.split("_")[0], edam.label(term.id))
+        elif self.words.edam and (found := edam.lookup(shown, branch)) and found != ROOTS[branch]:
+            yield Node(found, branch, edam.label(found))
+        else:
+            yield Node(name if OWN_TERM.fullmatch(name) else f"{branch}:{own_name(name)}", branch, shown)
+
+
+def _short(name: str) -> str:
+    """Of a name in EDAM, what follows its address or prefix."""
+    match = _EDAM_NAME.fullmatch(name)
+    return match[1] if match else name
 
 
 def own_name(name: str) -> str:
@@ -259,7 +259,6 @@ def _rows(unit: Unit, note: Report, meaning: Words) -> Iterator[tuple[Spot, dict
             spot.dropped(f"row of {len(cells)} cells", "\t".join(cells))
             continue
         yield spot, {ours: cells[place] for ours, place in places.items() if place < len(cells)}
-    return None
 
 
 def _places(header: list[str], meaning: Words) -> tuple[dict[str, int], bool]:

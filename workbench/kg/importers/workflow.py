@@ -59,7 +59,7 @@ class _Flow:
                 self.steps[str(step.get("id", key))[:40]] = (step, spot.at("steps", key))
             else:
                 spot.at("steps", key).dropped("step is not an object", step)
-        self.incoming, self.spot, self.depth = incoming, spot, depth
+        self.incoming, self.depth = incoming, depth
         self.inner: dict[str, _Flow] = {}
 
     def origins(self, step_id: str, output: str, visited: frozenset[tuple[int, str]] = frozenset()) -> list[Origin]:
@@ -71,7 +71,8 @@ class _Flow:
         if step_id in self.inner:
             return self.inner[step_id].given(output, visited | {mark})
         if step.get("type") in NO_DATA:
-            return self.incoming.get(_label(step, step_id), [])
+            label = step.get("label")
+            return self.incoming.get(label if isinstance(label, str) and label else step_id, [])
         command, _ = command_of(step)
         named = dict(_outputs(step))
         return [Origin(command, named.get(output, ""))] if command else []
@@ -125,7 +126,6 @@ def _walk(flow: _Flow, found: _Found) -> None:
             _walk(flow.inner[step_id], found)
         elif step.get("type") not in NO_DATA and step.get("type") != "subworkflow":
             _step(flow, step, spot, found)
-    return None
 
 
 def _step(flow: _Flow, step: dict[str, Any], spot: Spot, found: _Found) -> None:
@@ -140,7 +140,6 @@ def _step(flow: _Flow, step: dict[str, Any], spot: Spot, found: _Found) -> None:
                 continue
             found.links[origin.command, command] = None
             call.inputs.setdefault(re.sub(r"_\d+(?=\||$)", "", key), set()).add(origin.format)
-    return None
 
 
 def _connected(flow: _Flow, step: dict[str, Any], spot: Spot) -> dict[str, list[Origin]]:
@@ -178,7 +177,6 @@ def _call(command: str, call: _Call, source: Provenance, spot: Spot, options: Op
     outputs = [Port([Given(kind)]) for _, kind in sorted(call.outputs.items()) if _says(kind)]
     made = Command(id=command, name=command, inputs=ports, outputs=outputs)
     yield from command_items(made, f"tool:{slug(call.tool)}", source, here, options.vocabulary)
-    return None
 
 
 def _says(kind: str) -> bool:
@@ -190,11 +188,6 @@ def _outputs(step: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if isinstance(one, dict) and isinstance(one.get("name"), str):
             kind = one.get("type")
             yield one["name"], kind if isinstance(kind, str) else ""
-
-
-def _label(step: dict[str, Any], step_id: str) -> str:
-    label = step.get("label")
-    return label if isinstance(label, str) and label else step_id
 
 
 def _pairs(value: object) -> list[tuple[str, Any]]:
