@@ -9,7 +9,7 @@ import pytest
 from workbench.cases import Case, load_cases
 from workbench.cases.sampling import stretches
 from workbench.models.shipped_adapters import ADAPTERS, shipped, trained_on
-from workbench.train.given import GivenAdapter
+from workbench.train.qlora import GivenAdapter
 
 
 def case(source: str, chain: tuple[str, ...], target: str, split: str) -> Case:

@@ -116,10 +116,7 @@ this is no triple
 """
 
 
-@pytest.mark.parametrize(
-    ("file", "content"),
-    [("r.ttl", TURTLE), ("r.nt", TRIPLES), ("r.jsonld", json.dumps(JSONLD))],
-)
+@pytest.mark.parametrize(("file", "content"), [("r.ttl", TURTLE), ("r.nt", TRIPLES), ("r.jsonld", json.dumps(JSONLD))])
 def test_rdf_in_its_forms(tmp_path: Path, file: str, content: str | bytes) -> None:
     graph, note = imported("rdf", write(tmp_path / file, content))
     command = "command:http://example.org/sort"

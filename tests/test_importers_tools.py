@@ -12,7 +12,7 @@ from damaged_records import BIOTOOLS, NFCORE, WORKFLOW
 from importing import imported, ports, rules, write
 
 from workbench.kg.importers import IMPORTERS, Report, assemble
-from workbench.kg.importers.json_stream import streamed
+from workbench.kg.importers.reading import streamed
 from workbench.kg.links import Links
 from workbench.kg.plan import Planner
 
@@ -124,10 +124,7 @@ def test_a_file_that_stops_being_json_keeps_what_came_before(tmp_path: Path) -> 
 def test_a_workflow_is_a_toolchain_through_its_subworkflows(tmp_path: Path) -> None:
     graph, _ = imported("workflow", write(tmp_path / "w.ga", WORKFLOW))
     (chain,) = graph.graph["toolchains"]
-    assert chain["links"] == [
-        ["command:bwa_mem", "command:samtools_sort"],
-        ["command:samtools_sort", "command:stats"],
-    ]
+    assert chain["links"] == [["command:bwa_mem", "command:samtools_sort"], ["command:samtools_sort", "command:stats"]]
     assert chain["licence"] == "MIT" and graph.has_edge("command:bwa_mem", "tool:bwa", "command_of")
     assert ports(graph, "command:stats", "input") == {"format_2572": [0]}
 

@@ -9,12 +9,10 @@ from hypothesis import strategies as st
 from workbench.kg import load_edam
 from workbench.kg.edam import ROOTS
 from workbench.kg.importers import Report, Vocabulary
-from workbench.kg.importers.extensions import COMPRESSION, FORMATS, OWN, PACKING, SPOKEN
 from workbench.kg.importers.items import REGISTRIES
 from workbench.kg.importers.records import Given, Port, port_terms
-from workbench.kg.importers.vocabulary import licence_id, text, texts
-from workbench.kg.licence import spdx
-from workbench.kg.names import MAX_NAME, slug
+from workbench.kg.importers.vocabulary import COMPRESSION, FORMATS, OWN, PACKING, SPOKEN, licence_id, text, texts
+from workbench.kg.names import MAX_NAME, slug, spdx
 from workbench.kg.rows import OWN_TERM, branch_of
 
 VOCABULARY = Vocabulary()

@@ -10,7 +10,7 @@ from typed_worlds import FORMATS, worlds
 
 from workbench.kg import PathError, build_graph, flow_graph, read_table
 from workbench.kg.build import Fact
-from workbench.kg.context import Context, Grounding
+from workbench.kg.plan import Context, Grounding
 
 
 @pytest.fixture(scope="module")

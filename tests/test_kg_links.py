@@ -13,7 +13,7 @@ from kg_tables import PORTS, write_ports, write_table
 from workbench import kg
 from workbench.cases.sampler import Sampler, SamplingConfig
 from workbench.kg.links import TABLES, Flow, Links, fits
-from workbench.kg.port import Port, carried, parse_ports
+from workbench.kg.rows import Port, carried, parse_ports
 from workbench.kg.table import read_table
 from workbench.kg.tsv import TableError
 

@@ -15,9 +15,9 @@ from kg_tables import write_ports, write_table
 from workbench.kg import build_graph, check_graph, facts_table, read_table
 from workbench.kg.identity import homepage_key, identify, sub_command
 from workbench.kg.importers import FactItem, Item, Node, Provenance, assemble
-from workbench.kg.licence import data_licence
 from workbench.kg.links import Links
 from workbench.kg.merge import merge
+from workbench.kg.names import data_licence
 from workbench.kg.plan import Planner
 
 HERE = Provenance("here", "record 1", "CC-BY-4.0")

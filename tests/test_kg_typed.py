@@ -15,9 +15,8 @@ from workbench.cases.sampling import sample_cases
 from workbench.kg import build_graph, field, flow_graph
 from workbench.kg.links import Links
 from workbench.kg.plan import Planner
-from workbench.kg.port import MAIN
 from workbench.kg.published import known_links, links_allowed, published_links
-from workbench.kg.rows import Table
+from workbench.kg.rows import MAIN, Table
 from workbench.kg.store import load_graph
 from workbench.kg.table import default_folder, read_table
 from workbench.stats import proportion

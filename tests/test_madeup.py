@@ -7,7 +7,7 @@ from tiny import NAMES, chain_case, save_tiny, tiny_reader
 from workbench import models
 from workbench.models.prompts import encode, encode_answer
 from workbench.models.reader import FIRST_ENTITY, POOL, build_tokenizer
-from workbench.train.madeup import Names, plain, renamed
+from workbench.train.rows import Names, plain, renamed
 
 
 def chat(tmp_path):

@@ -10,9 +10,8 @@ from transformers import LlamaForCausalLM
 
 from workbench.models import reader
 from workbench.pretrain import PretrainConfig, Pretraining, held_out, is_path, training
-from workbench.pretrain.hints import Hints
-from workbench.pretrain.lessons import FORK_WEIGHT, draw, paths, recall
-from workbench.randomgraphs import (
+from workbench.pretrain.lessons import FORK_WEIGHT, Hints, draw, paths, recall
+from workbench.pretrain.randomgraphs import (
     FAR,
     FORMATS,
     HOPS,

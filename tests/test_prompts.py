@@ -14,7 +14,7 @@ from workbench.explain.counterfactual import without
 from workbench.game import Engine
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, encode, encode_answer, text
 from workbench.models.reader import EOS, FIRST_ENTITY, POOL, RESERVED, build_tokenizer, reader_word
-from workbench.randomgraphs import draw_graphs, draw_questions, path_rows
+from workbench.pretrain.randomgraphs import draw_graphs, draw_questions, path_rows
 from workbench.shift.tokens import element_tokens
 
 HOSTILE = {

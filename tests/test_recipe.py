@@ -13,8 +13,7 @@ from workbench.cases import load_cases
 from workbench.stats import proportion
 from workbench.train import TrainConfig
 from workbench.train.__main__ import add_options, main, recipe_of
-from workbench.train.making import SHARES
-from workbench.train.recipe import PRESETS, Splits
+from workbench.train.making import PRESETS, SHARES, Splits
 
 FEW = "--train-cases 300 --held-out-cases 3 --held-out-sequences 6 --held-out-tool-cases 2".split()
 TOPICS = ["--topics", "Gene transcripts", "Mapping", "Sequence assembly"]

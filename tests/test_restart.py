@@ -18,7 +18,7 @@ from workbench.artifacts.lock import KERNEL_LOCK_NAME, RunLocked, hold_kernel_lo
 from workbench.artifacts.work import settle
 from workbench.bench.kills import stress
 from workbench.cli import main
-from workbench.train.checkpoints import Checkpoints, logging_steps
+from workbench.train.config import Checkpoints, logging_steps
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}

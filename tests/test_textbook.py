@@ -7,7 +7,7 @@ from textbook import Answered, answered, any_share, commands_of, first_share, ma
 
 from workbench.kg.build import build_graph
 from workbench.kg.plan import Planner
-from workbench.kg.port import is_ports, parse_ports
+from workbench.kg.rows import is_ports, parse_ports
 from workbench.kg.table import read_table
 
 FIRST, ANY = 0.95, 0.98  # shares of the questions

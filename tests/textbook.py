@@ -17,7 +17,7 @@ from pathlib import Path
 
 from workbench.kg.links import Flow, Links
 from workbench.kg.plan import Planner
-from workbench.kg.port import is_ports, parse_ports
+from workbench.kg.rows import is_ports, parse_ports
 
 HERE = Path(__file__).parent
 ANSWERS = 3

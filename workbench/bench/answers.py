@@ -23,7 +23,7 @@ from workbench.bench import Say
 from workbench.cases import Case, Fact, load_cases, mixed, toolchain
 from workbench.game import Engine
 from workbench.kg import flow_graph, focus
-from workbench.kg.context import Context, Grounding, Tokens
+from workbench.kg.plan import Context, Grounding, Tokens
 from workbench.models import LanguageModel
 from workbench.models.adapter_folder import AdapterFolder
 from workbench.models.shipped_adapters import ADAPTERS, card, shipped

@@ -142,7 +142,7 @@ def _drawn(shared: Path, whole: int) -> dict[str, dict[str, Any]]:
     from workbench.kg import build_graph, field, flow_graph, read_table
     from workbench.kg.published import known_links, published_links
     from workbench.models import READER
-    from workbench.train.recipe import PRESETS, Splits
+    from workbench.train.making import PRESETS, Splits
 
     recipe, graph = PRESETS[READER], build_graph(read_table())
     flat = build_graph(read_table())

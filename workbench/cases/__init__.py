@@ -1,7 +1,7 @@
 """Cases: a question about the graph, the facts shown with it, and the facts withheld from it.
 
 A case asks for the toolchain that leads from a source to a target, or another kind of question
-(`workbench.cases.questions`). The shown facts hold one shortest chain and distractors that do not open a second one.
+(`workbench.cases.sampler`). The shown facts hold one shortest chain and distractors that do not open a second one.
 Withholding removes needed facts, so that the answer must come from memory.
 """
 
@@ -21,7 +21,7 @@ from workbench.artifacts.files import atomic_path
 
 CHAIN, GOAL, STEP = "chain", "goal", "step"
 QUESTIONS = (CHAIN, GOAL, STEP)
-"""Kinds of question; see `workbench.cases.questions`."""
+"""Kinds of question; see `workbench.cases.sampler`."""
 
 
 class Fact(NamedTuple):
@@ -129,17 +129,10 @@ class Case:
     def to_dict(self) -> dict:
         """Plain JSON types; `Case.from_dict` reads it back."""
         # field by field: `asdict` would copy every name of every case
-        facts, withheld = ([list(fact) for fact in some] for some in (self.facts, self.withheld))
-        ends = {"id": self.id, "source": self.source, "target": self.target}
-        other = {"kind": self.kind, "whole": list(self.whole)} if self.kind != CHAIN else {}
-        return ends | {
-            "facts": facts,
-            "path": list(self.path),
-            "names": dict(self.names),
-            "withheld": withheld,
-            "split": self.split,
-            **other,
-        }
+        facts = {key: [list(fact) for fact in getattr(self, key)] for key in ("facts", "withheld")}
+        rest = {"path": list(self.path), "names": dict(self.names), "whole": list(self.whole)}
+        data = vars(self) | facts | rest
+        return data if self.kind != CHAIN else {k: v for k, v in data.items() if k not in ("kind", "whole")}
 
     @classmethod
     def from_dict(cls, data: Mapping) -> Case:
@@ -148,6 +141,20 @@ class Case:
             raise ValueError(f"kind must be one of {', '.join(QUESTIONS)}, not {data['kind']!r}")
         facts = {key: tuple(Fact(*f) for f in data[key]) for key in ("facts", "withheld")}
         return cls(**{**data, **facts, "path": tuple(data["path"]), "whole": tuple(data.get("whole", ()))})
+
+
+def example_case() -> Case:
+    """The smallest case there is, of one command and three facts, with names for a model.
+
+    Examples:
+        >>> case = example_case()
+        >>> " -> ".join(case.names[node] for node in case.path), len(case.elements)
+        ('SRA -> FASTQ -> star -> BAM', 7)
+    """
+    names = {"source:sra": "SRA", "format_1930": "FASTQ", "command:star": "star", "format_2572": "BAM"}
+    path = tuple(names)
+    facts = tuple(map(Fact, path, ("download_from", "input", "output"), path[1:]))
+    return Case("one", path[0], path[-1], facts, path, names)
 
 
 def toolchain(path: Iterable[str]) -> tuple[str, ...]:

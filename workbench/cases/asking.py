@@ -12,8 +12,7 @@ import numpy as np
 
 from workbench import kg
 from workbench.cases import Case, toolchain
-from workbench.cases.questions import Question
-from workbench.cases.sampler import Sampler, SamplingConfig
+from workbench.cases.sampler import Question, Sampler, SamplingConfig
 from workbench.game import Engine
 
 TRIED = 50  # shortest chains looked at before a question counts as one without a single answer
@@ -33,8 +32,7 @@ class Asker:
     def __init__(self, graph: nx.MultiDiGraph, names: Mapping[str, str], *, seed: int = 0):
         whole = kg.flow_graph(graph)
         self.flow = whole.subgraph([node for node in whole if node in names])
-        self.seed, self.config = seed, SamplingConfig(seed=seed)
-        self.sampler = Sampler(graph, self.flow, config=self.config)
+        self.seed, self.sampler = seed, Sampler(graph, self.flow, config=SamplingConfig(seed=seed))
         reached = {n for n, before in self.flow.in_degree() if before and not n.startswith("command:")}
         self.sources = {names[node]: node for node in self.sampler.sources}
         self.targets = {names[node]: node for node in sorted(reached)}

@@ -1,26 +1,98 @@
-"""One case drawn from a graph: a random toolchain, and distractors that leave the answer unique.
+"""One case drawn from a graph: a question about a random toolchain, and distractors that leave the answer unique.
 
 Every step of a toolchain passes the test of a link (`workbench.kg.links`) for the data in hand, and what practitioners
 take first is drawn more often than what they rarely take. A model sees formats alone, so the answer is unique by format
 as well.
+
+Kinds of question: the chain from a source to a target; the chain toward a goal, a kind of data that the last command
+must give; and a missing step, the one command, with the formats on both sides of it, that a chain shown in the question
+lacks.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import networkx as nx
 import numpy as np
 
 from workbench.artifacts.checks import check_number, check_seed, check_several, check_whole, shown
 from workbench.cases import CHAIN, GOAL, QUESTIONS, STEP, Case, Fact, toolchain
-from workbench.cases.questions import Question, chains_by_kind, gap
-from workbench.cases.weighted import Weighted, weighted
+from workbench.kg.chains import is_a
 from workbench.kg.links import Flow, Links
+
+
+class Weighted(NamedTuple):
+    """Things to draw from, and the sums of how often each is drawn compared with the others."""
+
+    things: list[tuple[str, str]]
+    sums: np.ndarray
+
+    def drawn(self, rng: np.random.Generator, count: int) -> list[tuple[str, str]]:
+        """Up to `count` things, by their weights, one after another without replacement."""
+        if not self.things:
+            return []
+        places = np.searchsorted(self.sums, rng.random(4 * count) * self.sums[-1], side="right")
+        return [self.things[place] for place in dict.fromkeys(places.tolist())][:count]
+
+
+def weighted(pairs: Sequence[tuple[tuple[str, str], float]]) -> Weighted:
+    """Those of weight above 0."""
+    kept = [(thing, weight) for thing, weight in pairs if weight > 0]
+    return Weighted([thing for thing, _ in kept], np.cumsum([weight for _, weight in kept]))
+
+
+Nodes = tuple[str, ...]
+SENTENCES = {
+    CHAIN: "which chain leads from {source} to {target}?",
+    GOAL: "which chain makes data of the kind {target} from {source}?",
+    STEP: "which chain of one command leads from {source} to {target} in place of ? in {whole}?",
+}
+
+
+class Question(NamedTuple):
+    """What is asked. path: node ids that answer it; whole: of a missing step, the chain of which path is a stretch."""
+
+    path: Nodes
+    kind: str = CHAIN
+    whole: Nodes = ()
+
+    @property
+    def chain(self) -> Nodes:
+        """All that question and answer name in a row."""
+        return self.whole or self.path
+
+
+def gap(path: Nodes, number: int) -> Question:
+    """The question for a command of a path (source, format, command, format, ...), by its number from 0."""
+    return Question(path[2 * number + 1 : 2 * number + 4], STEP, path)
+
+
+def sentence(case: Case) -> str:
+    """The question of a case in one sentence."""
+    names = {node: " ".join(name.split()) for node, name in case.names.items()}
+    whole = " -> ".join(names[node] if node else "?" for node in case.gapped)
+    return SENTENCES[case.kind].format(source=names[case.source], target=names[case.target], whole=whole)
+
+
+def chains_by_kind(
+    given: Iterable[Flow], goal: str, commands: Set[str], after: Callable[[tuple[Flow, ...], str], tuple[Flow, ...]]
+) -> set[Nodes]:
+    """All shortest chains of some commands whose last output is, or lies below, a kind of data, by the test of a link
+    alone; the empty chain if it is given, none if no chain leads to it. after: what a command makes of flows."""
+    front: dict[Nodes, tuple[Flow, ...]] = {(): tuple(given)}
+    while front:
+        hits = {chain for chain, flows in front.items() if any(is_a(flow, goal) for flow in flows)}
+        if hits:
+            return hits
+        longer = ((chain, flows, c) for chain, flows in front.items() for c in sorted(commands - set(chain)))
+        front = {(*chain, c): made for chain, flows, c in longer if (made := after(flows, c))}
+    return set()
+
 
 DRAWN = {"standard": 1.0, "common": 0.25, "special": 0.04, "outdated": 0.01}
 """How often commands of a standing are drawn, compared with one another; 1 where the graph does not say."""
@@ -83,11 +155,7 @@ class Sampler:
         self.weight = {c: drawn(graph.nodes[c], graph.nodes[self.tool_of[c]]) for c in self.commands}
         self.starts = self.weighted_starts()
         self.steps = {n: [(c, end) for c in sorted(self.readers[n]) for end in sorted(self.writes[c])] for n in flow}
-        self.near_share, self.max_distractors, self.max_facts = (
-            config.near_share,
-            config.max_distractors,
-            config.max_facts,
-        )
+        self.config = config
 
     def commands_of_other_tools(self, tools: set[str]) -> set[str]:
         """Every command whose tool is not among `tools`."""
@@ -201,8 +269,8 @@ class Sampler:
         facts: list[Fact] = []
         near = sorted({c for f in path for c in (*self.reads[f], *self.writes[f])} & allowed - used)
         rest = [c for c in self.commands if c in allowed and c not in used]  # sorted, as `near` is
-        for _ in range(int(rng.integers(1, self.max_distractors + 1))):
-            pool = near if near and rng.random() < self.near_share else rest
+        for _ in range(int(rng.integers(1, self.config.max_distractors + 1))):
+            pool = near if near and rng.random() < self.config.near_share else rest
             command = pool[rng.integers(len(pool))]
             reads = [self.fact(f, command) for f in some(rng, self.reads[command], 2)]
             writes = [self.fact(command, f) for f in some(rng, self.writes[command], 2)]
@@ -225,7 +293,7 @@ class Sampler:
         if not self.is_unique(path, set(toolchain(question.chain)), kind):
             return None
         named = [self.fact(*step) for step in itertools.pairwise(question.chain)]
-        facts = named + self.distractors(rng, question, allowed, self.max_facts - len(named))
+        facts = named + self.distractors(rng, question, allowed, self.config.max_facts - len(named))
         shown = tuple(facts[i] for i in rng.permutation(len(facts)))
         names = {n: self.names[n] for f in shown for n in (f.head, f.tail)}
         return Case(id, path[0], path[-1], shown, path, names, split=split, kind=kind, whole=whole)

@@ -10,29 +10,14 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import networkx as nx
 import numpy as np
 
 from workbench.cases import CHAIN, STEP, Case, toolchain
-from workbench.cases.questions import Question
-from workbench.cases.sampler import Sampler, SamplingConfig
-
-__all__ = [
-    "Sampler",
-    "SamplingConfig",
-    "familiarity",
-    "leaks",
-    "lengths",
-    "sample_cases",
-    "showcase_case",
-    "split_counts",
-    "stretches",
-    "unseen_commands",
-    "unseen_tools",
-    "with_order",
-]
+from workbench.cases.sampler import Question, Sampler, SamplingConfig
 
 TRIES = 400  # random walks per wanted case before a graph counts as too small
 HELD_OUT, TRAIN = "held_out", "train"  # who owns a pair
@@ -65,7 +50,7 @@ def sample_cases(
     draw.spared.update(*map(stretches, spared))
     shares = config.length_shares
     tools = draw.split("held_out_tools", lengths(config.held_out_tools, shares), draw.needs_new_tool)
-    pairs = draw.split("held_out", lengths(config.held_out, shares), draw.asks_new_pair)
+    pairs = draw.split("held_out", lengths(config.held_out, shares), partial(draw.belongs, owner=HELD_OUT))
     sequences = draw.sequences(config.held_out_sequences, shares)
     training = draw.split("train", lengths(config.train, shares), draw.may_be_taught)
     taught = {step for case in training for step in pairwise(case.path)}
@@ -153,10 +138,6 @@ class Draw:
     def needs_new_tool(self, asked: Question) -> bool:
         """What `held_out_tools` takes."""
         return not self.seen.issuperset(toolchain(asked.path)) and self.belongs(asked, HELD_OUT)
-
-    def asks_new_pair(self, asked: Question) -> bool:
-        """What `held_out` takes."""
-        return self.belongs(asked, HELD_OUT)
 
     def has_new_sequence(self, asked: Question) -> bool:
         """What `held_out_sequences` takes."""

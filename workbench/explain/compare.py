@@ -36,7 +36,7 @@ def explain(
     ValueError: an unknown method, no cases, a case without facts, or two cases with one id.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
         >>> case = example_case()

@@ -33,7 +33,7 @@ class TextDivergence:
     hard masks this is scikit-learn's TfidfVectorizer with its defaults.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.models.prompts import ReaderTemplate
         >>> case = example_case()
         >>> differs = TextDivergence([case], ReaderTemplate())

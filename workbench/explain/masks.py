@@ -104,7 +104,7 @@ def paper_masks(
     see `learn_masks`.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.models.prompts import ReaderTemplate
         >>> case = example_case()
         >>> (masks,) = paper_masks([case], Weights(), template=ReaderTemplate(), steps=5)
@@ -130,7 +130,7 @@ def loop_masks(
     `learn_masks`, before the model is asked.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
         >>> case = example_case()

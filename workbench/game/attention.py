@@ -28,7 +28,7 @@ def attention_received(
     answers: token ids per case (teacher-forced); None: those of the model's own greedy answer.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
         >>> case = example_case()
@@ -52,7 +52,7 @@ def attention_measures(
     ValueError: a way that does not exist.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
         >>> case = example_case()
@@ -134,7 +134,7 @@ def eager_attention(engine: Engine) -> Iterator[None]:
     """Runs its block with the attention that can return its weights; the model's own setting comes back afterwards.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
         >>> case = example_case()

@@ -45,7 +45,7 @@ class Game:
     span or dose.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.models import load
         >>> case = example_case()
         >>> game = Game.of(Engine(load(names=case.names)), case, form="logprob")

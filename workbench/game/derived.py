@@ -95,7 +95,7 @@ class Difference(Derived):
     """Delta(S) = v_tuned(S) - v_base(S): one answer, the same masks, one quantised base, the adapter on and off.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.models import load
         >>> case = example_case()
         >>> from workbench.game import Engine, Game

@@ -36,7 +36,7 @@ class Engine:
     """Batched passes of one language model. batch_tokens: the most tokens, padding included, in one pass.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.models import load
         >>> case = example_case()
         >>> engine = Engine(load(names=case.names))

@@ -1,6 +1,6 @@
 """A game to try things on."""
 
-from workbench.cases.example_case import example_case
+from workbench.cases import example_case
 from workbench.game.case_game import Game
 from workbench.game.engine import Engine
 from workbench.models import add_adapter, load

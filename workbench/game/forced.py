@@ -68,7 +68,7 @@ class ForcedChoice(Derived):
     Make it with `of`.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
         >>> case = example_case()
@@ -125,7 +125,7 @@ def own_decisions(games: Sequence[Game]) -> list[Game] | list[ForcedChoice]:
     no toolchain that could change: it is asked for its forced choice. games: of that model; their answers are not used.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
         >>> case = example_case()

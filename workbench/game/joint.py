@@ -17,7 +17,7 @@ def values_together(games: Sequence[Game], keeps: Sequence[np.ndarray]) -> list[
     others, and those whose rows go on from keys and values that are kept, are asked one by one.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
         >>> case = example_case()

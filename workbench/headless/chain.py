@@ -140,7 +140,7 @@ def check_first(run_dir: Path, steps: Sequence[Step], *, tell: Tell) -> None:
         check_model(name, say=lambda line: tell(Event("progress", line)))
     values = {name: value for step in reversed(steps) for name, value in step.effective.items()}
     if values.get("adapter") is not None:
-        from workbench.train.given import GivenAdapter
+        from workbench.train.qlora import GivenAdapter
 
         GivenAdapter.chosen(str(values["adapter"]), str(values["model"]))
     if {"model", "topics", "table"} <= values.keys():

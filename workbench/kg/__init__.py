@@ -4,7 +4,7 @@
 from workbench.kg.agreement import AgreementRow, agreement, disagreements
 from workbench.kg.build import ENTITY_TYPES, RELATIONS, Fact, GraphError, build_graph, check_graph, facts_table
 from workbench.kg.edam import Edam, load_edam
-from workbench.kg.focus import field, focus, standings, tools_with_topic
+from workbench.kg.explore import field, focus, standings, tools_with_topic
 from workbench.kg.paths import FLOW_RELATIONS, PathError, chain_through, commands_of, dead_ends
 from workbench.kg.paths import flow_graph, reachable_targets, shortest_toolchains, showcase
 from workbench.kg.store import Given, commands_table, degree_statistics, from_json, load_graph, relation_counts

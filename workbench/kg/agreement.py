@@ -19,10 +19,9 @@ from urllib.parse import urlsplit
 
 import networkx as nx
 
-from workbench.kg import licence
 from workbench.kg.build import related
 from workbench.kg.edam import ROOTS, load_edam
-from workbench.kg.names import plain_name
+from workbench.kg.names import plain_name, same_licence
 from workbench.kg.rows import OWN_TERM
 
 Record = dict[str, Any]
@@ -220,12 +219,8 @@ def _same_package(ours: str, theirs: str) -> bool:
     return ours.split("::")[-1].lower() == name.lower() if "::" in ours else _same_address(ours, theirs)
 
 
-def _never(ours: str, theirs: str) -> bool:
-    return False
-
-
 COMPARE: dict[str, tuple[Callable[[str, str], bool], Callable[[str, str], bool]]] = {
-    "licensed_under": (licence.same, _never),
+    "licensed_under": (same_licence, lambda ours, theirs: False),
     "homepage": (_same_address, _near_address),
     "download": (_same_package, _near_address),
 }

@@ -14,8 +14,7 @@ from typing import Any
 import networkx as nx
 
 from workbench.kg.edam import Edam, load_edam
-from workbench.kg.port import COMPANION, OPTIONAL, Port
-from workbench.kg.rows import Table, branch_of
+from workbench.kg.rows import COMPANION, OPTIONAL, Port, Table, branch_of
 
 Fact = tuple[str, str, str]  # head node, relation, tail node
 
@@ -45,17 +44,17 @@ class GraphError(ValueError):
 
 def build_graph(table: Table, *, edam: Edam | None = None) -> nx.MultiDiGraph:
     """The graph of a checked table, with every term's is_a links up to the root of its branch."""
-    edam = edam or load_edam()
-    facts, ports = set(_table_facts(table)), _table_ports(table)
-    terms = {end for head, _, tail in facts for end in (head, tail) if branch_of(end)}
-    terms.update(term.term for term in table.terms)
-    facts.update(is_a_facts(terms, {term.term: term.is_a for term in table.terms}, edam))
-    terms.update(end for head, _, tail in facts for end in (head, tail) if branch_of(end))
-    nodes = {**_table_nodes(table), **_term_nodes(terms, table, edam)}
+    edam, facts = edam or load_edam(), _table_facts(table)
+    own = {term.term: term for term in table.terms}
+    terms = {end for head, _, tail in facts for end in (head, tail) if branch_of(end)} | own.keys()
+    is_a = list(is_a_facts(terms, {term: row.is_a for term, row in own.items()}, edam))
+    nodes = _table_nodes(table)
+    for term in terms.union(tail for *_, tail in is_a):
+        nodes[term] = {"type": branch_of(term), "name": own[term].name if term in own else edam.label(term)}
     graph = nx.MultiDiGraph(name="BioToolKG", table_digest=table.digest, edam=edam.version)
     graph.add_nodes_from(sorted(nodes.items()))
-    for head, relation, tail in sorted(facts):
-        stated = {"ports": sorted(numbers)} if (numbers := ports.get((head, relation, tail))) else {}
+    for (head, relation, tail), ports in sorted((facts | {fact: set() for fact in is_a}).items()):
+        stated = {"ports": sorted(ports)} if ports else {}
         graph.add_edge(head, tail, relation, **{"relation": relation, **stated})
     if table.states:
         graph.graph["states"] = {one.state: one.axis for one in table.states}
@@ -131,40 +130,38 @@ def facts_table(graph: nx.MultiDiGraph) -> list[Fact]:
     return sorted((head, relation, tail) for head, tail, relation in graph.edges(keys=True))
 
 
-def _table_facts(table: Table) -> Iterator[Fact]:
+def _table_facts(table: Table) -> dict[Fact, set[int]]:
+    """Every fact, with the numbers of the ports that it belongs to, on its command's side or its source's."""
+    found: defaultdict[Fact, set[int]] = defaultdict(set)
+
+    def say(heads: Iterable[str], relation: str, tails: Iterable[str], *port: int) -> None:
+        for head, tail in product(heads, tails):
+            found[head, relation, tail].update(port)
+
     for tool in table.tools:
-        yield f"tool:{tool.tool}", "licensed_under", f"license:{tool.license}"
-        yield from _pairs([f"tool:{tool.tool}"], "has_topic", tool.topics)
+        say([f"tool:{tool.tool}"], "licensed_under", [f"license:{tool.license}"])
+        say([f"tool:{tool.tool}"], "has_topic", tool.topics)
     for command in table.commands:
         node = [f"command:{command.command}"]
-        yield from _pairs(node, "command_of", [f"tool:{command.tool}"])
-        yield from _pairs(node, "performs", command.operations)
-        yield from _pairs(command.inputs, "input", node)
-        yield from _pairs(node, "output", command.outputs)
-        yield from _pairs(command.input_data, "input_data", node)
-        yield from _pairs(node, "output_data", command.output_data)
-    for source in table.sources:
-        yield from _pairs([f"source:{source.source}"], "download_from", source.formats + source.data)
-    for row in table.formats:
-        yield from _pairs([row.format], "encodes", row.encodes)
-
-
-def _table_ports(table: Table) -> dict[Fact, set[int]]:
-    """The numbers of the ports that a fact belongs to, on its command's side or its source's."""
-    found: defaultdict[Fact, set[int]] = defaultdict(set)
-    for command in table.commands:
-        node = f"command:{command.command}"
+        say(node, "command_of", [f"tool:{command.tool}"])
+        say(node, "performs", command.operations)
+        say(command.inputs, "input", node)
+        say(node, "output", command.outputs)
+        say(command.input_data, "input_data", node)
+        say(node, "output_data", command.output_data)
         for number, port in enumerate(command.needs):
-            for item, relation in (*product(port.formats, ["input"]), *product(port.kinds, ["input_data"])):
-                found[item, relation, node].add(number)
+            say(port.formats, "input", node, number)
+            say(port.kinds, "input_data", node, number)
         for number, port in enumerate(command.gives):
-            kinds = () if port.carries else port.kinds  # data that was there before is nothing that a command makes
-            for item, relation in (*product(port.formats, ["output"]), *product(kinds, ["output_data"])):
-                found[node, relation, item].add(number)
+            say(node, "output", port.formats, number)
+            # data that was there before is nothing that a command makes
+            say(node, "output_data", () if port.carries else port.kinds, number)
     for source in table.sources:
+        say([f"source:{source.source}"], "download_from", source.formats + source.data)
         for number, port in enumerate(source.gives):
-            for item in (*port.formats, *port.kinds):
-                found[f"source:{source.source}", "download_from", item].add(number)
+            say([f"source:{source.source}"], "download_from", port.formats + port.kinds, number)
+    for row in table.formats:
+        say([row.format], "encodes", row.encodes)
     return found
 
 
@@ -178,10 +175,6 @@ def _port_attributes(needs: Sequence[Port], gives: Sequence[Port]) -> dict[str, 
         "output_states": {str(n): list(port.states) for n, port in enumerate(gives) if port.states},
     }
     return {name: value for name, value in found.items() if value}
-
-
-def _pairs(heads: Iterable[str], relation: str, tails: Iterable[str]) -> Iterator[Fact]:
-    return ((head, relation, tail) for head, tail in product(heads, tails))
 
 
 def is_a_facts(terms: Iterable[str], own: Mapping[str, Iterable[str]], edam: Edam) -> Iterator[Fact]:
@@ -200,12 +193,11 @@ def is_a_facts(terms: Iterable[str], own: Mapping[str, Iterable[str]], edam: Eda
 
 def _table_nodes(table: Table) -> dict[str, dict[str, Any]]:
     nodes: dict[str, dict[str, Any]] = {}
-    nodes.update((f"license:{tool.license}", {"type": "license", "name": tool.license}) for tool in table.tools)
     for tool in table.tools:
         place = {"homepage": tool.homepage, "download": tool.download, "biotools_id": tool.biotools_id}
-        nodes[f"tool:{tool.tool}"] = {"type": "tool", "name": tool.name, "license": tool.license, **place}
-        if tool.reach:
-            nodes[f"tool:{tool.tool}"]["reach"] = int(tool.reach)
+        reach = {"reach": int(tool.reach)} if tool.reach else {}
+        nodes[f"license:{tool.license}"] = {"type": "license", "name": tool.license}
+        nodes[f"tool:{tool.tool}"] = {"type": "tool", "name": tool.name, "license": tool.license, **place, **reach}
     for source in table.sources:
         what = {"type": "source", "name": source.name, "homepage": source.homepage}
         nodes[f"source:{source.source}"] = what | _port_attributes((), source.gives)
@@ -213,8 +205,3 @@ def _table_nodes(table: Table) -> dict[str, dict[str, Any]]:
         what = {"type": "command", "name": command.command} | _port_attributes(command.needs, command.gives)
         nodes[f"command:{command.command}"] = what | ({"standing": command.standing} if command.standing else {})
     return nodes
-
-
-def _term_nodes(terms: Iterable[str], table: Table, edam: Edam) -> dict[str, dict[str, str]]:
-    own = {term.term: term.name for term in table.terms}
-    return {t: {"type": branch_of(t), "name": own[t] if t in own else edam.label(t)} for t in sorted(terms)}

@@ -52,11 +52,11 @@ class Groups:
 
     def __init__(self) -> None:
         self.union: nx.utils.UnionFind = nx.utils.UnionFind()
-        self.graphs: dict[Place, Counter[int]] = {}
+        self.graphs: dict[Place, set[int]] = {}
 
     def root(self, place: Place) -> Place:
         found: Place = self.union[place]
-        self.graphs.setdefault(found, Counter({place[0]: 1}))
+        self.graphs.setdefault(found, {place[0]})
         return found
 
     def join(self, left: Place, right: Place, *, within: bool = False) -> bool:
@@ -64,11 +64,10 @@ class Groups:
         one, other = self.root(left), self.root(right)
         if one == other:
             return True
-        if not within and self.graphs[one].keys() & self.graphs[other].keys():
+        if not within and self.graphs[one] & self.graphs[other]:
             return False
-        both = self.graphs[one] + self.graphs[other]
         self.union.union(one, other)
-        self.graphs[self.union[one]] = both
+        self.graphs[self.union[one]] = self.graphs[one] | self.graphs[other]
         return True
 
     def stands_for(self) -> dict[Place, Place]:

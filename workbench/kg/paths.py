@@ -25,6 +25,12 @@ class PathError(ValueError):
     """A toolchain that the graph does not hold: names the step, the rule and what to do."""
 
 
+def check_node(flow: nx.Graph, node: str) -> None:
+    """PathError: the node does not lie on the data flow."""
+    if node not in flow:
+        raise PathError(f"node must be a source, format, command or data of the graph, got {node!r}")
+
+
 def flow_graph(graph: nx.MultiDiGraph) -> nx.DiGraph:
     """The data flow alone: sources, formats, commands and data that the edges of `FLOW_RELATIONS` join.
 
@@ -72,7 +78,7 @@ def shortest_toolchains(flow: nx.DiGraph, source: str, target: str, *, limit: in
         [('source:sra', 'f:FASTQ', 'command:star', 'f:BAM')]
     """
     for node in (source, target):
-        _check_node(flow, node)
+        check_node(flow, node)
     if not nx.has_path(flow, source, target):
         return []
     return sorted(map(tuple, islice(nx.all_shortest_paths(flow, source, target), limit)))
@@ -90,7 +96,7 @@ def chain_through(flow: nx.DiGraph, stops: Sequence[str]) -> Path:
         ('source:sra', 'f:FASTQ', 'command:star')
     """
     for stop in stops:
-        _check_node(flow, stop)
+        check_node(flow, stop)
     path = [stops[0]]
     for here, there in pairwise(stops):
         if not flow.has_edge(here, there):
@@ -149,11 +155,6 @@ def dead_ends(flow: nx.DiGraph) -> list[str]:
     """
     reached = set().union(*(nx.descendants(flow, s) for s, kind in flow.nodes(data="type") if kind == "source"))
     return sorted(node for node, kind in flow.nodes(data="type") if kind == "command" and node not in reached)
-
-
-def _check_node(flow: nx.DiGraph, node: str) -> None:
-    if node not in flow:
-        raise PathError(f"node must be a source, format, command or data of the graph, got {node!r}")
 
 
 def _gap(flow: nx.DiGraph, here: str, there: str) -> str:

@@ -141,10 +141,10 @@ class Plausibility:
         return any(self.links.accepts(*ends) for ends in product(*(self.commands_of.get(t, [t]) for t in pair)))
 
 
-def known_as(graph: nx.MultiDiGraph, commands: Iterable[str], *, prefer: str = "galaxy") -> dict[str, str]:
+def known_as(graph: nx.MultiDiGraph, commands: Iterable[str]) -> dict[str, str]:
     """What the graph calls the commands of workflows: the same id, else the same name or alias without punctuation.
 
-    prefer: registry whose command is taken where several have the name.
+    Where several have the name, Galaxy's is taken.
     """
     names: defaultdict[str, set[str]] = defaultdict(set)
     for node, attributes in graph.nodes(data=True):
@@ -157,7 +157,7 @@ def known_as(graph: nx.MultiDiGraph, commands: Iterable[str], *, prefer: str = "
         if command in graph:
             found[command] = command
         elif here:
-            found[command] = min(here, key=lambda node: (f":{prefer}:" not in node, node))
+            found[command] = min(here, key=lambda node: (":galaxy:" not in node, node))
     return found
 
 

@@ -67,10 +67,13 @@ def from_json(path: str | Path) -> nx.MultiDiGraph:
             json.dumps(document, ensure_ascii=False).encode()  # what cannot be written again is refused here
         graph = nx.MultiDiGraph()
         graph.graph.update(document["graph"])
-        for node in document["nodes"]:
-            _add_node(graph, node)
-        for edge in document["edges"]:
-            _add_edge(graph, edge)
+        for about in document["nodes"]:
+            if (node := _text(about, "id")) in graph:
+                raise ValueError(f"node {node!r} is listed twice")
+            graph.add_nodes_from([(node, about)])
+        for about in document["edges"]:
+            head, tail, key = (_text(about, name) for name in ("source", "target", "key"))
+            _add_edge(graph, head, tail, key, about)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise GraphError(
             f"{path}: not a node-link JSON graph ({problem}). Write it with workbench.kg.to_json"
@@ -79,27 +82,19 @@ def from_json(path: str | Path) -> nx.MultiDiGraph:
     return graph
 
 
-def _add_node(graph: nx.MultiDiGraph, node: dict[str, Any]) -> None:
-    if _text(node, "id") in graph:
-        raise ValueError(f"node {node['id']!r} is listed twice")
-    graph.add_node(node["id"])
-    graph.nodes[node["id"]].update((key, value) for key, value in node.items() if key != "id")
-
-
-def _add_edge(graph: nx.MultiDiGraph, edge: dict[str, Any]) -> None:
-    head, tail, key = _text(edge, "source"), _text(edge, "target"), _text(edge, "key")
+def _add_edge(graph: nx.MultiDiGraph, head: str, tail: str, key: str, about: dict[str, Any]) -> None:
     if head not in graph or tail not in graph:
         raise ValueError(f"edge {head!r} -> {tail!r} ends at a node that is not listed")
     if graph.has_edge(head, tail, key):
         raise ValueError(f"edge {head!r} -{key}-> {tail!r} is listed twice")
-    graph.add_edge(head, tail, key)
-    graph.edges[head, tail, key].update((k, v) for k, v in edge.items() if k not in ("source", "target", "key"))
+    graph.add_edges_from([(head, tail, key, about)])
 
 
 def _text(record: dict[str, Any], key: str) -> str:
+    """The text at a key, which is taken out."""
     if not isinstance(record[key], str):
         raise ValueError(f"{key} must be a text, got {record[key]!r}")
-    return record[key]
+    return str(record.pop(key))
 
 
 def summary(graph: nx.MultiDiGraph) -> dict[str, int]:
@@ -156,14 +151,10 @@ def degree_statistics(graph: nx.MultiDiGraph) -> list[dict[str, Any]]:
     return rows
 
 
-COLUMNS = {  # relation -> (column, is the command its tail?)
-    "command_of": ("tool", False),
-    "performs": ("operations", False),
-    "input": ("inputs", True),
-    "output": ("outputs", False),
-    "input_data": ("input_data", True),
-    "output_data": ("output_data", False),
-}
+COLUMNS = {  # relation -> column of the table of commands
+    "command_of": "tool", "performs": "operations", "input": "inputs", "output": "outputs",
+    "input_data": "input_data", "output_data": "output_data",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -196,12 +187,9 @@ def load_graph(place: str | Path | Traversable | None = None) -> Given:
         >>> load_graph("mediakg").kind
         'triples'
     """
-    shipped = Path(str(default_folder())).parent
-    if place is None:
-        path = shipped / "biotoolkg"
-    else:
-        named = isinstance(place, str) and place in SHIPPED and not Path(place).exists()
-        path = shipped / str(place) if named else Path(str(place))
+    name = SHIPPED[0] if place is None else str(place)
+    named = place is None or (isinstance(place, str) and name in SHIPPED and not Path(name).exists())
+    path = Path(str(default_folder())).parent / name if named else Path(name)
     if path.is_file():
         return Given(from_json(path), "graph", hashlib.sha256(path.read_bytes()).hexdigest(), path)
     if (path / SCHEMA_FILE).is_file():
@@ -221,15 +209,13 @@ def commands_table(graph: nx.MultiDiGraph) -> list[dict[str, str]]:
         >>> "pandoc -t latex" in {row["command"] for row in commands_table(load_graph("mediakg").graph)}
         True
     """
-    cells: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     names = dict(graph.nodes(data="name"))
+    cells: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for head, tail, relation in graph.edges(keys=True):
         if relation in COLUMNS:
-            column, turned = COLUMNS[relation]
-            command, other = (tail, head) if turned else (head, tail)
-            cells[command][column].add(names[other])
-    columns = [column for column, _ in COLUMNS.values()]
+            command, other = (tail, head) if relation.startswith("input") else (head, tail)
+            cells[command][relation].add(names[other])
     return [
-        {"command": names[command], **{column: " | ".join(sorted(row[column])) for column in columns}}
+        {"command": names[command], **{column: " | ".join(sorted(row[key])) for key, column in COLUMNS.items()}}
         for command, row in sorted(cells.items())
     ]

@@ -16,10 +16,8 @@ from pathlib import Path
 import networkx as nx
 
 from workbench.kg.edam import BRANCHES, EDAM_ID, Edam, load_edam
-from workbench.kg.licence import spdx
-from workbench.kg.names import is_url, name_key
-from workbench.kg.port import MAIN
-from workbench.kg.rows import FILES, OWN_TERM, REACHES, STANDINGS, Column, Table, branch_of
+from workbench.kg.names import is_url, name_key, spdx
+from workbench.kg.rows import FILES, MAIN, OWN_TERM, REACHES, STANDINGS, Column, Table, branch_of
 from workbench.kg.tsv import RawRow, TableError, parse, read_bytes
 
 Folder = str | Path | Traversable
@@ -95,43 +93,37 @@ def _place(folder: Folder | None) -> Path | Traversable:
 def first_error(rows: Rows, edam: Edam) -> TableError | None:
     """The first broken rule, by file (in the order of `FILES`) and row, or None."""
     order = list(FILES)
-    checks = (
-        _values(rows, edam), _keys(rows), _cycles(rows), _own_names(rows, edam), _names(rows, edam), _ports(rows)
-    )  # fmt: skip
+    found = [*_values(rows, edam), *_keys(rows), *_cycles(rows), *_names(rows, edam), *_ports(rows)]
     # a tool without commands may be the echo of a mistyped tool id, so it is told only when all else is well
-    found = [error for check in checks for error in check] or list(_idle_tools(rows))
+    found = found or list(_idle_tools(rows))
     return min(found, key=lambda error: (order.index(error.file), error.row), default=None)
 
 
-def _values(rows: Rows, edam: Edam) -> Iterator[TableError]:
-    own = {row.one("term") for row in rows["terms.tsv"]}
-    tools = {row.one("tool") for row in rows["tools.tsv"]}
+def _cells(rows: Rows) -> Iterator[tuple[RawRow, Column, str]]:
+    """Every value, in the order of `FILES`."""
     for file, columns in FILES.items():
         for row in rows[file]:
-            for column in columns:
-                for value in row.cells[column.name]:
-                    yield from _value(row, column, value, own=own, tools=tools, edam=edam)
+            yield from ((row, column, value) for column in columns for value in row.cells[column.name])
 
 
-def _value(
-    row: RawRow, column: Column, value: str, *, own: set[str], tools: set[str], edam: Edam
-) -> Iterator[TableError]:
-    broken: tuple[str, str] | None = None
-    if column.kind in (*BRANCHES, "term"):
-        # a term of one's own may hang directly below a root; nothing else may point to one
+def _values(rows: Rows, edam: Edam) -> Iterator[TableError]:
+    own, tools = ({row.one(key) for row in rows[f"{key}s.tsv"]} for key in ("term", "tool"))
+    plain = PLAIN | {"tool": (tools.__contains__, "unknown tool", "Add it to tools.tsv or correct the id")}
+    for row, column, value in _cells(rows):
+        broken: tuple[str, str] | None = None
         branch = branch_of(row.one("term")) if column.kind == "term" else column.kind
-        broken = _term(value, branch, own=own, edam=edam, allow_root=column.kind == "term") if branch else None
-    elif column.kind == "tool" and value not in tools:
-        broken = ("unknown tool", "Add it to tools.tsv or correct the id")
-    elif column.kind == "id":
-        broken = _id(value, column.name)
-    elif column.kind == "license" and spdx(value) != value:
-        better = spdx(value) or "MIT, GPL-3.0-or-later, ... or LicenseRef-..."
-        broken = ("not one SPDX licence id", f"Write {better} (see https://spdx.org/licenses)")
-    elif column.kind in PLAIN and not PLAIN[column.kind][0](value):
-        broken = PLAIN[column.kind][1:]
-    if broken:
-        yield row.error(column.name, *broken, value=value)
+        if branch in BRANCHES:
+            # a term of one's own may hang directly below a root; nothing else may point to one
+            broken = _term(value, branch, own=own, edam=edam, allow_root=column.kind == "term")
+        elif column.kind == "id":
+            broken = _id(value, column.name)
+        elif column.kind == "license" and spdx(value) != value:
+            better = spdx(value) or "MIT, GPL-3.0-or-later, ... or LicenseRef-..."
+            broken = ("not one SPDX licence id", f"Write {better} (see https://spdx.org/licenses)")
+        elif column.kind in plain and not plain[column.kind][0](value):
+            broken = plain[column.kind][1:]
+        if broken:
+            yield row.error(column.name, *broken, value=value)
 
 
 def _term(value: str, branch: str, *, own: set[str], edam: Edam, allow_root: bool) -> tuple[str, str] | None:
@@ -181,15 +173,12 @@ def _cycles(rows: Rows) -> Iterator[TableError]:
             return
 
 
-def _own_names(rows: Rows, edam: Edam) -> Iterator[TableError]:
-    """An own term must not repeat what EDAM has."""
+def _names(rows: Rows, edam: Edam) -> Iterator[TableError]:
+    """An own term must not repeat what EDAM has; and names that a prompt could not tell apart: one name space for all
+    that lies on paths, one per other type."""
     for row in rows["terms.tsv"]:
         if found := edam.find(row.one("name"), branch_of(row.one("term"))):
             yield row.error("name", "EDAM has a term of this name", f"Use {found} in place of an own term")
-
-
-def _names(rows: Rows, edam: Edam) -> Iterator[TableError]:
-    """Names that a prompt could not tell apart: one name space for all that lies on paths, one per other type."""
     seen: dict[tuple[str, str], tuple[str, str]] = {}
     for space, node, name, row, column in _named(rows, edam):
         other, place = seen.setdefault((space, name_key(name)), (node, f"{row.file} row {row.row}"))
@@ -203,12 +192,9 @@ def _named(rows: Rows, edam: Edam) -> Iterator[tuple[str, str, str, RawRow, str]
     """(name space, node, name, row, column) of everything a row names; what stands above an own term does not count."""
     for row in rows["terms.tsv"]:
         yield _space(row.one("term")), row.one("term"), row.one("name"), row, "name"
-    for file, columns in FILES.items():
-        for row in rows[file]:
-            for column in columns:
-                for value in row.cells[column.name] if column.kind in BRANCHES else ():
-                    if value in edam:
-                        yield _space(value), value, edam.label(value), row, column.name
+    for row, column, value in _cells(rows):
+        if column.kind in BRANCHES and value in edam:
+            yield _space(value), value, edam.label(value), row, column.name
     for row in rows["tools.tsv"]:
         yield "tool", f"tool:{row.one('tool')}", row.one("name"), row, "name"
     for row in rows["commands.tsv"]:

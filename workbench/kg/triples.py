@@ -105,19 +105,13 @@ def read_schema(path: str | Path) -> Schema:
             str(word): Relation(_words(how["head"]), _words(how["tail"]), how.get("as"))
             for word, how in document["relations"].items()
         }
-        return Schema(
-            name=str(document["name"]),
-            entities={str(word): role for word, role in document["entities"].items()},
-            relations=relations,
-            licence=str(document.get("licence", Schema.licence)),
-            showcase=_words(document.get("showcase", [])),
-            source=str(path),
-        )
-    except GraphError:
-        raise
+        entities = {str(word): role for word, role in document["entities"].items()}
+        name, licence = str(document["name"]), str(document.get("licence", Schema.licence))
+        showcase = _words(document.get("showcase", []))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         keys = "name, entities {word: type or null}, relations {word: {head, tail, as}}"
         raise GraphError(f"{path}: not a schema ({problem!r}); it needs {keys}") from problem
+    return Schema(name, entities, relations, licence, showcase, source=str(path))
 
 
 def _words(value: Any) -> tuple[str, ...]:
@@ -153,7 +147,13 @@ def read_triples(folder: str | Path | Traversable) -> nx.MultiDiGraph:
     for (word, name), node in sorted(ids.items(), key=lambda pair: pair[1]):
         graph.add_node(node, type=schema.type_of(word), name=name, kind=word)
     for row in sorted(rows, key=lambda row: tuple(ids[end] for end in things[row.row])):
-        _add(graph, row, [ids[end] for end in things[row.row]], schema)
+        head, tail, relation = *(ids[end] for end in things[row.row]), schema.relation_of(row.relation)
+        if not graph.has_edge(head, tail, relation):
+            source = {"registry": schema.name, "record": f"row {row.row}", "licence": schema.licence}
+            graph.add_edge(head, tail, relation, relation=relation, provenance=[source])
+        if row.port is not None:
+            edge = graph.edges[head, tail, relation]
+            edge["ports"] = sorted({*edge.get("ports", ()), row.port})
     names = {name: node for (word, name), node in ids.items() if schema.entities[word] in ON_PATHS}
     if missing := [name for name in schema.showcase if name not in names]:
         raise GraphError(f"{folder / SCHEMA_FILE}: showcase: no triple names {missing[0]!r}")
@@ -161,17 +161,6 @@ def read_triples(folder: str | Path | Traversable) -> nx.MultiDiGraph:
         graph.graph["showcase"] = [[names[name]] for name in schema.showcase]
     check_graph(graph)
     return graph
-
-
-def _add(graph: nx.MultiDiGraph, row: Triple, ends: list[str], schema: Schema) -> None:
-    relation = schema.relation_of(row.relation)
-    if not graph.has_edge(*ends, relation):
-        source = {"registry": schema.name, "record": f"row {row.row}", "licence": schema.licence}
-        graph.add_edge(*ends, relation)
-        graph.edges[ends[0], ends[1], relation].update(relation=relation, provenance=[source])
-    if row.port is not None:
-        edge = graph.edges[ends[0], ends[1], relation]
-        edge["ports"] = sorted({*edge.get("ports", ()), row.port})
 
 
 def _rows(content: bytes, schema: Schema, path: Path) -> Iterator[Triple]:

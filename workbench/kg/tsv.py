@@ -2,21 +2,19 @@
 
 A file is UTF-8 text, one header line, cells parted by tabs, several values in a cell parted by `|`. There is no
 quoting, so a cell can hold neither a tab nor a line break. What commands read and write, and what sources deliver, is
-stated as ports (`workbench.kg.port`), or as plain lists of formats and kinds of data, which say less.
+stated as ports (`workbench.kg.rows`), or as plain lists of formats and kinds of data, which say less.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 from workbench.kg.names import MAX_NAME, MAX_URL, shorten
-from workbench.kg.port import Port, carried, is_ports, parse_ports
-from workbench.kg.rows import FILES, ROWS, Column
+from workbench.kg.rows import FILES, ROWS, Column, Port, carried, is_ports, parse_ports
 
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of Unicode
 MAY_BE_BARE = ("terms.tsv", "formats.tsv", "states.tsv")  # a header and no rows is fine
@@ -120,10 +118,9 @@ def _columns(file: str, line: str) -> list[Column]:
         if name not in found and not column.absent:
             raise TableError(file, "missing column", advice, row=1, value=name)
     for index, name in enumerate(found):
-        if name not in known:
-            raise TableError(file, "unknown column", advice, row=1, value=name)
-        if name in found[:index]:
-            raise TableError(file, "column given twice", advice, row=1, value=name)
+        if name not in known or name in found[:index]:
+            rule = "column given twice" if name in known else "unknown column"
+            raise TableError(file, rule, advice, row=1, value=name)
     return [known[name] for name in found]
 
 
@@ -135,8 +132,8 @@ def _row(file: str, columns: list[Column], number: int, line: str) -> RawRow:
         rule = f"wrong number of cells, {len(cells)} for {len(columns)}"
         advice = f"Give the cells {', '.join(c.name for c in columns)}, parted by single tabs"
         raise TableError(file, rule, advice, row=number, value=line)
-    given = {column.name: cell for column, cell in zip(columns, cells, strict=True)}
-    row = RawRow(file, number, {c.name: tuple(_values(c, given.get(c.name, ""))) for c in FILES[file]})
+    given = dict(zip((column.name for column in columns), cells, strict=True))
+    row = RawRow(file, number, {c.name: _values(c, given.get(c.name, "")) for c in FILES[file]})
     for column in FILES[file]:
         if column.data and is_ports(given[column.name]):
             _read_ports(row, column, given[column.name])
@@ -160,9 +157,9 @@ def _read_ports(row: RawRow, column: Column, cell: str) -> None:
     row.cells[column.data] = tuple(dict.fromkeys(one for port in ports if not port.carries for one in port.kinds))
 
 
-def _values(column: Column, cell: str) -> Iterator[str]:
-    if cell.strip():
-        yield from (value.strip() for value in (cell.split("|") if column.many else [cell]))
+def _values(column: Column, cell: str) -> tuple[str, ...]:
+    values = cell.split("|") if column.many else [cell]
+    return tuple(value.strip() for value in values) if cell.strip() else ()
 
 
 def _check_values(row: RawRow, column: Column) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from workbench.cases import Case, Fact
-from workbench.cases.questions import sentence
+from workbench.cases.sampler import sentence
 from workbench.models.chat import CLOSED, frame, opens_thought
 from workbench.models.reader import reader_word
 

@@ -11,9 +11,8 @@ import torch
 from tqdm.auto import tqdm
 
 from workbench.artifacts.files import atomic_write_json
-from workbench.pretrain.held_out import held_out
 from workbench.pretrain.lessons import LESSONS
-from workbench.pretrain.training import PretrainConfig, Pretraining, Progress
+from workbench.pretrain.training import PretrainConfig, Pretraining, Progress, held_out
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -50,7 +49,7 @@ def main(argv: list[str] | None = None) -> None:
         out / "card.json",
         {
             "name": "graph reader",
-            "data": "random tool graphs with random names (workbench.randomgraphs); no graph of the project is used",
+            "data": "random tool graphs with random names (pretrain.randomgraphs); no graph of the project is used",
             "config": asdict(config),
             "parameters": sum(p.numel() for p in model.parameters()),
             "recall_steps_taken": training.progress.took,

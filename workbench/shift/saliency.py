@@ -28,7 +28,7 @@ from workbench.models.adapter_folder import layer_of
 from workbench.models.shipped_adapters import card
 from workbench.shift.dose import dose_path
 from workbench.shift.switches import unit_place
-from workbench.train.madeup import Names
+from workbench.train.rows import Names
 
 GAMMA = 1.0  # nats: stands for the curvature of the loss, Hessian = gamma I
 

@@ -39,7 +39,7 @@ def element_tokens(case: Case, lm: LanguageModel) -> list[tuple[int, ...]]:
         ValueError: the tokenizer cannot say which characters a token stands for, or a name is empty.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.models import load
         >>> case = example_case()
         >>> tokens = element_tokens(case, load(names=case.names))

@@ -6,7 +6,7 @@
     python -m workbench.train --model smollm2 --draw-only --out cases                  # here; and then elsewhere:
     python -m workbench.train --model smollm2 --cases cases --seconds 300 --out runs/smollm2
 
-By several processes, one a GPU: see `workbench.train.world`.
+By several processes, one a GPU: see `workbench.train.config`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ from typing import Any
 
 from workbench import models
 from workbench.cases import QUESTIONS
-from workbench.train.config import TrainConfig
-from workbench.train.making import Making
-from workbench.train.recipe import PRESETS, Recipe, Splits, made_again
-from workbench.train.world import is_main
+from workbench.train.config import TrainConfig, is_main
+from workbench.train.making import PRESETS, Making, Recipe, Splits, made_again
 
 COUNTS = {  # options for the numbers of cases
     "train_cases": "train",

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from accelerate.utils import wait_for_everyone
 from transformers import TrainerCallback
 
-from workbench.train.checkpoints import Checkpoints
-from workbench.train.world import is_main, wait_for_all, world
+from workbench.train.config import Checkpoints, is_main, world
 
 Row = dict[str, list[int]]  # input_ids and labels of one text, as `train.Views` gives them
 Collate = Callable[[Sequence[Row]], dict[str, Any]]
@@ -185,7 +185,7 @@ class Watch(TrainerCallback):
             self._tell(state)
 
     def on_save(self, args, state, control, **kwargs):
-        wait_for_all()
+        wait_for_everyone()
         if is_main():
             self.checkpoints.note(state.global_step, self.seconds)
 

@@ -12,7 +12,7 @@ import numpy as np
 from workbench.cases import Case, toolchain, withhold
 from workbench.game import Engine
 from workbench.stats import proportion
-from workbench.train.madeup import renamed
+from workbench.train.rows import renamed
 
 
 def is_valid(path: Sequence[str], case: Case, edges: set[tuple[str, str]]) -> bool:
@@ -44,7 +44,7 @@ def score(
     The same seed withholds the same facts, so that base and tuned are compared on the same prompts.
 
     Examples:
-        >>> from workbench.cases.example_case import example_case
+        >>> from workbench.cases import example_case
         >>> from workbench.game import Engine
         >>> from workbench.models import load
         >>> case = example_case()

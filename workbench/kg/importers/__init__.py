@@ -9,17 +9,19 @@ node are needed together. What was wrong in the registry is in the report, line 
 """
 
 # ruff: noqa: I001  what is imported here is what the package offers
-from workbench.kg.importers import biotools, galaxy, graphml, nfcore, ontology, rdf, tables, triples, workflow
 from workbench.kg.importers.assemble import assemble
-from workbench.kg.importers.core import Importer, Options
+from workbench.kg.importers.core import Imported, Importer, Options, import_registry
+from workbench.kg.importers.galaxy import GALAXY
 from workbench.kg.importers.items import FactItem, Item, Line, Node, Provenance, RegistryError, Report, Toolchain
 from workbench.kg.importers.items import Unit, write_report
+from workbench.kg.importers.listings import BIOTOOLS, TABLES
 from workbench.kg.importers.mapping import read_mapping
-from workbench.kg.importers.ontology import read_edam
-from workbench.kg.importers.resume import Imported, import_registry
+from workbench.kg.importers.nfcore import NFCORE
+from workbench.kg.importers.rdf import EDAM, RDF, read_edam
+from workbench.kg.importers.statements import GRAPHML, TRIPLES
 from workbench.kg.importers.vocabulary import Vocabulary
+from workbench.kg.importers.workflow import WORKFLOW
 
 IMPORTERS: dict[str, Importer] = {
-    module.IMPORTER.name: module.IMPORTER
-    for module in (nfcore, biotools, galaxy, workflow, ontology, rdf, triples, graphml, tables)
+    one.name: one for one in (NFCORE, BIOTOOLS, GALAXY, WORKFLOW, EDAM, RDF, TRIPLES, GRAPHML, TABLES)
 }

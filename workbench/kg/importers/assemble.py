@@ -57,8 +57,8 @@ def assemble(
             known = facts[item.head, item.relation, item.tail]
             known.sources.add(item.source)
             known.ports.update(() if item.port is None else (item.port,))
-        else:
-            _add_chain(chains, item, spot)
+        elif chains.setdefault(item.id, item) != item:
+            spot.dropped("toolchain of an id that another has", item.id)
     _add_terms(nodes, facts, edam)
     _drop_broken(nodes, facts, relations, spot)
     _drop_cycles(facts, spot)
@@ -74,30 +74,17 @@ def _filled(
     graph.graph["licences"] = sorted(licences)
     if chains:
         graph.graph["toolchains"] = [_chain(chains[key]) for key in sorted(chains)]
-    for node in sorted(nodes):
-        graph.add_node(node)
-        graph.nodes[node].update(nodes[node])
-    for head, relation, tail in sorted(facts):
-        graph.add_edge(head, tail, relation)
-        graph.edges[head, tail, relation].update(_attributes(relation, facts[head, relation, tail]))
+    graph.add_nodes_from((node, nodes[node]) for node in sorted(nodes))
+    for (head, relation, tail), known in sorted(facts.items(), key=lambda pair: pair[0]):
+        about = {"relation": relation, "provenance": [source._asdict() for source in sorted(known.sources)]}
+        graph.add_edge(head, tail, relation, **about, **({"ports": sorted(known.ports)} if known.ports else {}))
     check_graph(graph)
     return graph
-
-
-def _attributes(relation: str, known: _Facts) -> dict[str, Any]:
-    attributes: dict[str, Any] = {"relation": relation, "provenance": [s._asdict() for s in sorted(known.sources)]}
-    return {**attributes, "ports": sorted(known.ports)} if known.ports else attributes
 
 
 def _chain(chain: Toolchain) -> dict[str, Any]:
     what = {"id": chain.id, "name": chain.name, "commands": list(chain.commands)}
     return {**what, "links": [list(link) for link in chain.links], **chain.source._asdict()}
-
-
-def _add_chain(chains: dict[str, Toolchain], chain: Toolchain, spot: Spot) -> None:
-    if chain.id in chains and chains[chain.id] != chain:
-        spot.dropped("toolchain of an id that another has", chain.id)
-    chains.setdefault(chain.id, chain)
 
 
 def _join(nodes: dict[str, dict[str, Any]], item: Node, types: Collection[str], spot: Spot) -> None:
@@ -111,7 +98,6 @@ def _join(nodes: dict[str, dict[str, Any]], item: Node, types: Collection[str], 
         found["aliases"] = sorted({*found.get("aliases", ()), item.name})
     for key, value in item.attributes.items():
         _join_value(found, key, value)
-    return None
 
 
 def _join_value(found: dict[str, Any], key: str, value: Any) -> None:

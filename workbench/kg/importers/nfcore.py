@@ -17,7 +17,7 @@ from workbench.kg.importers.core import Importer, Options, files_below, shown
 from workbench.kg.importers.items import REGISTRIES, Item, Provenance, Report, Spot, Toolchain, Unit
 from workbench.kg.importers.reading import read_yaml
 from workbench.kg.importers.records import Command, Given, Port, Tool, command_items, tool_id, tool_items
-from workbench.kg.importers.vocabulary import text, texts
+from workbench.kg.importers.vocabulary import listed, text, texts
 from workbench.kg.names import plain_key
 
 META = ("meta.yml", "meta.yaml")
@@ -80,7 +80,6 @@ def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
             aliases=[name],
         )
         yield from command_items(command, node, source, spot, options.vocabulary)
-    return None
 
 
 def _words(name: str, unit: Unit) -> list[str]:
@@ -94,13 +93,12 @@ def _words(name: str, unit: Unit) -> list[str]:
 
 def _subworkflow(name: str, meta: dict[str, Any], source: Provenance, spot: Spot) -> Iterator[Item]:
     given = meta.get("components")
-    names = [next(iter(one), "") if isinstance(one, dict) else one for one in given] if isinstance(given, list) else []
+    names = [next(iter(one), "") if isinstance(one, dict) else one for one in listed(given)]
     commands = [f"command:{one.replace('/', ' ')}" for one in texts(names, spot.at("components"))]
     if not commands:
         return spot.dropped("subworkflow without components", given)
     spot.kept("subworkflow: a toolchain whose links are not stated", name)
     yield Toolchain(f"nf-core:{name}", name, (), tuple(commands), source)
-    return None
 
 
 def _tool(
@@ -124,13 +122,14 @@ def _tool(
         name = words[0]  # modules call a tool by one of its commands (bcftools: view)
     if plain_key(alias) != plain_key(name):
         spot.at(first).repaired(f"tool of another name, called {name} after its package", alias)
+    licence = said.get("licence") or said.get("license")
     record = Tool(
         id=name,
         name=name,
         biotools_id=identifier,
         aliases=[alias],
         homepage=said.get("homepage") or said.get("tool_dev_url"),
-        license=_first(said.get("licence") or said.get("license")),
+        license=next(iter(licence), None) if isinstance(licence, list) else licence,
         packages=packages,
         doi=_doi(said.get("doi")),
     )
@@ -147,10 +146,6 @@ def _tools(value: Any, spot: Spot) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield clean, said if isinstance(said, dict) else {}
 
 
-def _first(value: Any) -> Any:
-    return next(iter(value), None) if isinstance(value, list) else value
-
-
 def _doi(value: Any) -> Any:
     """A DOI, a list of them, or words to say that there is none."""
     return [one for one in value if "10." in str(one)] if isinstance(value, list) else [value] * ("10." in str(value))
@@ -161,11 +156,9 @@ def _packages(unit: Unit, tools: tuple[str, ...], note: Report) -> list[str]:
     for path in unit.beside:
         spot = note.at(f"{unit.name.rpartition('/')[0] or '.'}/{path.name}")
         found = read_yaml(path, spot)
-        given = found.get("dependencies") if isinstance(found, dict) else None
-        names = [
-            re.sub(r"[=<> \[].*$", "", one)
-            for one in texts([d for d in given if not isinstance(d, dict)], spot)
-        ] if isinstance(given, list) else []  # fmt: skip
+        given = listed(found.get("dependencies") if isinstance(found, dict) else None)
+        plain = texts([one for one in given if not isinstance(one, dict)], spot)
+        names = [re.sub(r"[=<> \[].*$", "", one) for one in plain]
         same = [name for name in names if plain_key(name.split("::")[-1]) in map(plain_key, tools)]
         return same or names * (len(names) == 1)
     return []
@@ -231,4 +224,4 @@ def _ontologies(value: Any) -> Iterator[Any]:
         yield from one.values() if isinstance(one, dict) else [one]
 
 
-IMPORTER = Importer("nfcore", units, read_unit)
+NFCORE = Importer("nfcore", units, read_unit)

@@ -1,24 +1,120 @@
-"""Importer `rdf`: RDF, JSON-LD and OWL files through rdflib, with a mapping of classes and properties.
+"""Importers `rdf`, of RDF, JSON-LD and OWL files through rdflib, and `edam`, of EDAM in any version or branch.
 
 Without a mapping, properties and classes are known by their last name (`.../output`, `.../Tool`), `rdfs:subClassOf` and
 `skos:broader` are is_a, and a restriction (`subClassOf some property class`) is a triple. Nothing is fetched: a JSON-LD
-context that is an address is refused, `owl:imports` are not followed. N-Triples are read line by line.
+context that is an address is refused, `owl:imports` are not followed. N-Triples are read line by line. EDAM is read as
+OWL (RDF/XML), or as the table (TSV, CSV) it is published with.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.edam import BRANCHES, EDAM_ID
+from workbench.kg.edam import BRANCHES, EDAM_ID, ROOTS, Edam, terms_of
 from workbench.kg.importers.core import Importer, Options, ending_in, quiet, shown
-from workbench.kg.importers.entities import Entities
-from workbench.kg.importers.items import Item, Report, Spot, Unit
-from workbench.kg.importers.json_stream import MAX_DEPTH
+from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, RegistryError, Report, Spot, Unit
 from workbench.kg.importers.mapping import words
-from workbench.kg.importers.reading import numbered_lines, xml_events
+from workbench.kg.importers.reading import numbered_lines, safe_json, table_rows, xml_events
+from workbench.kg.importers.statements import Entities
+from workbench.kg.importers.vocabulary import text
+
+Row = dict[str, str]
+COLUMNS = ("Class ID", "Preferred Label", "Obsolete", "Parents")
+_OBO = "http://www.geneontology.org/formats/oboInOwl#"
+_OWL = "{http://www.w3.org/2002/07/owl#}"
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_RDFS = "{http://www.w3.org/2000/01/rdf-schema#}"
+_EXTENSION = "{http://edamontology.org/}file_extension"
+MAX_CELL = 20_000  # characters that are kept of a cell
+
+
+def _ontology(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
+    """Nodes and is_a facts of one file."""
+    spot = note.at(unit.name)
+    terms = _read(unit, note)
+    if not terms:
+        spot.dropped("no EDAM classes in it")
+    source = REGISTRIES["EDAM"]
+    for term_id, term in sorted(terms.items()):
+        branch = term_id.split("_")[0]
+        name = text(term.label, spot.at(term_id))
+        if term.obsolete or not name:
+            spot.at(term_id).dropped("obsolete class" if term.obsolete else "class without a label", term.label)
+            continue
+        yield Node(term_id, branch, name)
+        for parent in term.parents:
+            yield FactItem(term_id, f"{branch}_is_a", parent, Provenance("EDAM", term_id, source))
+
+
+def read_edam(path: str | Path, note: Report | None = None) -> Edam:
+    """EDAM from a file in place of the installed one, for looking terms up; its version is what the file says.
+
+    Raises `RegistryError` when there is no such file or no EDAM class in it.
+    """
+    note = note or Report()
+    found: dict[str, Any] = {}
+    for unit in EDAM.find(path):
+        found.update(_read(unit, note))
+    missing = [root for root in ROOTS.values() if root not in found]
+    if missing:
+        raise RegistryError(f"{path}: no complete EDAM, the branch roots {', '.join(missing)} are missing")
+    return Edam(found, version=Path(path).stem)
+
+
+def _read(unit: Unit, note: Report) -> dict[str, Any]:
+    table = unit.path.suffix.lower() in (".tsv", ".csv")
+    rows = list(_table(unit, note) if table else _owl(unit, note))
+    return dict(terms_of(rows))
+
+
+def _table(unit: Unit, note: Report) -> Iterator[Row]:
+    """The rows of the table, with a cell for every column."""
+    header: list[str] = []
+    by = "," if unit.path.suffix.lower() == ".csv" else "\t"
+    for spot, cells in table_rows(unit, note, quoted=True, by=by):
+        if not header:
+            header = cells
+            if missing := [column for column in COLUMNS if column not in header]:
+                return note.at(unit.name).dropped(f"columns missing: {', '.join(missing)}")
+            continue
+        note.record(unit.name)
+        row = dict(zip(header, (cell[:MAX_CELL] for cell in cells), strict=False))
+        if not EDAM_ID.fullmatch(row.get("Class ID", "").rsplit("/", 1)[-1]):
+            spot.dropped("class of none of the four branches", row.get("Class ID", ""))
+            continue
+        yield dict.fromkeys((*header, _OBO + "replacedBy", _OBO + "consider"), "") | row
+
+
+def _owl(unit: Unit, note: Report) -> Iterator[Row]:
+    """The classes of an OWL file as rows of the table."""
+    for element in xml_events(unit.path, note.at(unit.name), keep=lambda e: e.tag == f"{_OWL}Class"):
+        identifier = element.get(f"{_RDF}about", "")
+        if not EDAM_ID.fullmatch(identifier.rsplit("/", 1)[-1]):
+            continue
+        note.record(unit.name)
+        obsolete = [e.text for e in element.iterfind(f"{_OWL}deprecated")]
+        yield {
+            "Class ID": identifier,
+            "Preferred Label": next((e.text or "" for e in element.iterfind(f"{_RDFS}label")), "")[:MAX_CELL],
+            "Obsolete": "TRUE" if any((text or "").strip().lower() == "true" for text in obsolete) else "FALSE",
+            "Parents": _joined(element, f"{_RDFS}subClassOf"),
+            "Synonyms": _joined(element, *(f"{{{_OBO}}}has{kind}Synonym" for kind in ("Exact", "Narrow", "Related"))),
+            "File extension": _joined(element, _EXTENSION),
+            _OBO + "replacedBy": _joined(element, f"{{{_OBO}}}replacedBy"),
+            _OBO + "consider": _joined(element, f"{{{_OBO}}}consider"),
+        }
+
+
+def _joined(element: Any, *tags: str) -> str:
+    """The values of child elements, addresses or texts, as one cell."""
+    values = [child.get(f"{_RDF}resource") or child.text or "" for tag in tags for child in element.iterfind(tag)]
+    return "|".join(value.strip().replace("|", "/") for value in values if value.strip())[:MAX_CELL]
+
+
+EDAM = Importer("edam", ending_in(".owl", ".rdf", ".xml", ".tsv", ".csv"), _ontology)
+
 
 Triple = tuple[Spot, Any, str, Any]  # subject and object are terms of rdflib
 Source = Callable[[Report], Iterator[Triple]]
@@ -41,7 +137,7 @@ NAMES = (
 )
 
 
-def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
+def _items(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
     """The items of one file: types and names first, then the facts."""
     source = _source(unit, note)
     if source is None:
@@ -57,7 +153,6 @@ def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
         yield from _fact(spot, (subject, predicate, thing), entities, told)
     for name, kind in sorted(entities.types.items()):
         yield from entities.node(name, kind, {}, note.at(unit.name, name))
-    return None
 
 
 def _learn(triples: Iterator[Triple], entities: Entities) -> None:
@@ -118,8 +213,8 @@ def _source(unit: Unit, note: Report) -> Source | None:
     except OSError as problem:
         spot.dropped("file cannot be read", problem.strerror or "")
         return None
-    check = {"xml": _check_xml, "json-ld": _check_json}.get(kind)
-    if (check and not check(unit, content, spot)) or (triples := _parsed(content, kind, spot)) is None:
+    safe = _safe_xml(unit, spot) if kind == "xml" else kind != "json-ld" or safe_json(content, spot)
+    if not safe or (triples := _parsed(content, kind, spot)) is None:
         return None
     return lambda report: _sorted(triples, report.at(unit.name))
 
@@ -177,7 +272,7 @@ def _lines(unit: Unit, note: Report) -> Iterator[Triple]:
             yield spot, subject, str(predicate), thing
 
 
-def _check_xml(unit: Unit, content: bytes, spot: Spot) -> bool:
+def _safe_xml(unit: Unit, spot: Spot) -> bool:
     scratch = Report()
     for _ in xml_events(unit.path, scratch.at(unit.name), keep=lambda element: False):
         pass
@@ -186,30 +281,4 @@ def _check_xml(unit: Unit, content: bytes, spot: Spot) -> bool:
     return not scratch.lines
 
 
-def _check_json(unit: Unit, content: bytes, spot: Spot) -> bool:
-    """No context from elsewhere, nothing nested deeply: the reader would fetch the one and recurse into the other."""
-    try:
-        level, depth = [json.loads(content)], 0
-    except (ValueError, RecursionError) as problem:
-        spot.dropped("not JSON", str(problem))
-        return False
-    while level:
-        depth += 1
-        for one in level:
-            given = one.get("@context") if isinstance(one, dict) else None
-            contexts = given if isinstance(given, list) else [given]
-            if any(isinstance(c, str) or (isinstance(c, dict) and "@import" in c) for c in contexts):
-                spot.dropped("JSON-LD context at an address, which is not fetched; write it into the file", given)
-                return False
-        if depth > MAX_DEPTH:
-            spot.dropped(f"JSON nested deeper than {MAX_DEPTH}")
-            return False
-        level = [
-            part
-            for one in level
-            for part in (one.values() if isinstance(one, dict) else one if isinstance(one, list) else ())
-        ]
-    return True
-
-
-IMPORTER = Importer("rdf", ending_in(*FORMATS), read_unit)
+RDF = Importer("rdf", ending_in(*FORMATS), _items)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import ijson
 import yaml
@@ -14,7 +14,41 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import DefusedXMLParser, ParseError, iterparse
 
 from workbench.kg.importers.items import Report, Spot, Unit
-from workbench.kg.importers.json_stream import MAX_DEPTH, streamed
+
+MAX_DEPTH = 100  # of nesting
+
+
+def streamed(stream: BinaryIO, key: str) -> Iterator[tuple[str, Any]]:
+    """(place, record) of every record: of a list, of the list at `key` of an object, or the value itself (place `$`).
+
+    Several values may follow each other. Raises `ValueError` for what is nested deeper than `MAX_DEPTH` and
+    `ijson.JSONError` where the file stops being JSON; the records before are given first.
+    """
+    if stream.read(3) != b"\xef\xbb\xbf":
+        stream.seek(0)
+    depth = level = number = 0  # level: the depth at which records start, 0 outside the list of them
+    whole, record = ijson.ObjectBuilder(), None
+    for prefix, event, what in ijson.parse(stream, multiple_values=True, use_float=True):
+        starts, ends = event.startswith("start"), event.startswith("end")
+        if level and depth == level and record is None and not ends:
+            record = ijson.ObjectBuilder()
+        (record or whole).event(event, what)
+        depth += starts - ends
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH}")
+        if record is not None:
+            if depth == level:
+                yield f"{key if level == 2 else ''}[{number}]", record.value
+                record, number = None, number + 1
+        elif event == "start_array" and (depth, prefix) in ((1, ""), (2, key)):
+            level = depth
+        elif ends and depth < level:
+            level = 0
+        if not depth:
+            if not number and event != "end_array":
+                yield "$", whole.value
+            whole, number = ijson.ObjectBuilder(), 0
+
 
 MAX_LINE = 16 * 2**20  # bytes of one line
 MAX_WHOLE = 64 * 2**20  # bytes of a JSON file that is read at once
@@ -109,6 +143,38 @@ def _whole(path: Path, key: str) -> list[tuple[str, Any]]:
         place = key if isinstance(value, dict) else ""
         return [(f"{place}[{index}]", one) for index, one in enumerate(inner)]
     return [("$", value)]
+
+
+def levels(root: Any, inside: Callable[[Any], Iterable[Any]]) -> Iterator[tuple[int, list[Any]]]:
+    """(depth, what lies there) of a tree from the root (1) on, without recursion. inside: the parts of one."""
+    depth, level = 1, [root]
+    while level:
+        yield depth, level
+        depth, level = depth + 1, [part for one in level for part in inside(one)]
+
+
+def safe_json(content: bytes, spot: Spot) -> bool:
+    """Whether JSON-LD has no context from elsewhere, which its reader would fetch, and nothing nested deeply."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError) as problem:
+        spot.dropped("not JSON", str(problem))
+        return False
+    for depth, level in levels(document, _inside):
+        given = [one["@context"] for one in level if isinstance(one, dict) and "@context" in one]
+        for context in given:
+            parts = context if isinstance(context, list) else [context]
+            if any(isinstance(one, str) or (isinstance(one, dict) and "@import" in one) for one in parts):
+                spot.dropped("JSON-LD context at an address, which is not fetched; write it into the file", context)
+                return False
+        if depth > MAX_DEPTH:
+            spot.dropped(f"JSON nested deeper than {MAX_DEPTH}")
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
 
 
 def read_yaml(path: Path, spot: Spot) -> Any:

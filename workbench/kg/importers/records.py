@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from workbench.kg.importers.extensions import COMPRESSION, SPOKEN
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot
-from workbench.kg.importers.vocabulary import Term, Vocabulary, licence_id, text, texts
+from workbench.kg.importers.vocabulary import COMPRESSION, SPOKEN, Term, Vocabulary, licence_id, text, texts
 from workbench.kg.names import MAX_URL, is_url, slug
 from workbench.kg.rows import branch_of
 

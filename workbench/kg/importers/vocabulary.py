@@ -1,7 +1,14 @@
-"""Reading what registries write where a term is meant: ids, labels, file endings and glob patterns, right or wrong."""
+"""Reading what registries write where a term is meant: ids, labels, file endings and glob patterns, right or wrong.
+
+What endings and datatype names mean where EDAM does not say so itself stands in `data/registries/endings.tsv`: a name
+stands for an EDAM format (`format`), for nothing (`any`: any format at all), or for an own term `format:<name>` below
+the EDAM term given (`own`); endings that stand nowhere in it become own terms below the root of the formats.
+"""
 
 from __future__ import annotations
 
+import csv
+import importlib.resources
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -9,10 +16,26 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from workbench.kg.edam import BRANCHES, ROOTS, Edam, load_edam
-from workbench.kg.importers.extensions import ANY, FORMATS, OWN, PACKING
 from workbench.kg.importers.items import UNKNOWN, Spot
-from workbench.kg.licence import family, spdx
-from workbench.kg.names import MAX_NAME, plain_key, slug
+from workbench.kg.names import MAX_NAME, family, plain_key, slug, spdx
+
+FILE = importlib.resources.files("workbench") / "data" / "registries" / "endings.tsv"
+
+
+def _named(kind: str) -> dict[str, str]:
+    """Ending or datatype name -> EDAM format, of one kind of rows."""
+    with FILE.open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["kind"] == kind]
+    return {name: row["term"] for row in rows for name in row["names"].split()}
+
+
+FORMATS = _named("format")
+OWN = _named("own")  # endings without an EDAM format of their own -> the EDAM format they are a kind of
+ANY = frozenset(_named("any"))
+SPOKEN = frozenset(_named("spoken"))  # formats people name in prose; others are words as well (dat, raw, map)
+PACKING = _named("packing")  # ending -> the format it is when nothing else is left of the name
+COMPRESSION = frozenset({"format_3989", "format_4006", "format_3615"})  # says how content is packed, not what it is
+
 
 MAX_ALTERNATIVES = 64  # of one glob pattern
 INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
@@ -77,9 +100,8 @@ class Vocabulary:
         prefix, _, rest = name.partition(":")
         if prefix.lower() in ("ext", "extension") and branch == "format":
             return self._by_pattern(rest)
-        if branch == "format" and re.search(r"[*?{}$]", name):
-            return self._by_pattern(name)
-        if branch == "format" and (plain_key(name) in FORMATS or name.lower() in OWN):
+        known = plain_key(name) in FORMATS or name.lower() in OWN
+        if branch == "format" and (known or re.search(r"[*?{}$]", name)):
             return self._by_pattern(name)
         for other in (branch, *({"format", "data"} - {branch} if branch in ("format", "data") else ())):
             if found := self.edam.lookup(name, other):

@@ -59,21 +59,22 @@ class _Flow:
                 self.steps[str(step.get("id", key))[:40]] = (step, spot.at("steps", key))
             else:
                 spot.at("steps", key).dropped("step is not an object", step)
-        self.incoming, self.spot, self.depth = incoming, spot, depth
+        self.incoming, self.depth = incoming, depth
         self.inner: dict[str, _Flow] = {}
 
     def origins(self, step_id: str, output: str, visited: frozenset[tuple[int, str]] = frozenset()) -> list[Origin]:
         """The commands a step's output comes from; a step that hands on what it is given has several or none."""
-        step, _ = self.steps.get(step_id, ({}, None))
+        step = self.steps[step_id][0] if step_id in self.steps else {}
         mark = (id(self), step_id)
         if mark in visited:
             return []
         if step_id in self.inner:
             return self.inner[step_id].given(output, visited | {mark})
         if step.get("type") in NO_DATA:
-            return self.incoming.get(_label(step, step_id), [])
+            label = step.get("label")
+            return self.incoming.get(label if isinstance(label, str) and label else step_id, [])
         command, _ = command_of(step)
-        named = {name: kind for name, kind in _outputs(step)}
+        named = dict(_outputs(step))
         return [Origin(command, named.get(output, ""))] if command else []
 
     def given(self, output: str, visited: frozenset[tuple[int, str]]) -> list[Origin]:
@@ -121,11 +122,10 @@ def _walk(flow: _Flow, found: _Found) -> None:
     for step_id, (step, spot) in flow.steps.items():
         if step_id in flow.inner:
             given = _connected(flow, step, spot)
-            flow.inner[step_id].incoming.update({_port_label(key): origins for key, origins in given.items()})
+            flow.inner[step_id].incoming.update({re.sub(r"^\d+:", "", key): one for key, one in given.items()})
             _walk(flow.inner[step_id], found)
         elif step.get("type") not in NO_DATA and step.get("type") != "subworkflow":
             _step(flow, step, spot, found)
-    return None
 
 
 def _step(flow: _Flow, step: dict[str, Any], spot: Spot, found: _Found) -> None:
@@ -140,7 +140,6 @@ def _step(flow: _Flow, step: dict[str, Any], spot: Spot, found: _Found) -> None:
                 continue
             found.links[origin.command, command] = None
             call.inputs.setdefault(re.sub(r"_\d+(?=\||$)", "", key), set()).add(origin.format)
-    return None
 
 
 def _connected(flow: _Flow, step: dict[str, Any], spot: Spot) -> dict[str, list[Origin]]:
@@ -178,7 +177,6 @@ def _call(command: str, call: _Call, source: Provenance, spot: Spot, options: Op
     outputs = [Port([Given(kind)]) for _, kind in sorted(call.outputs.items()) if _says(kind)]
     made = Command(id=command, name=command, inputs=ports, outputs=outputs)
     yield from command_items(made, f"tool:{slug(call.tool)}", source, here, options.vocabulary)
-    return None
 
 
 def _says(kind: str) -> bool:
@@ -192,19 +190,10 @@ def _outputs(step: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield one["name"], kind if isinstance(kind, str) else ""
 
 
-def _label(step: dict[str, Any], step_id: str) -> str:
-    label = step.get("label")
-    return label if isinstance(label, str) and label else step_id
-
-
-def _port_label(key: str) -> str:
-    return re.sub(r"^\d+:", "", key)
-
-
 def _pairs(value: object) -> list[tuple[str, Any]]:
     if isinstance(value, dict):
         return [(str(key)[:200], one) for key, one in value.items()]
     return [(str(index), one) for index, one in enumerate(listed(value))]
 
 
-IMPORTER = Importer("workflow", ending_in(".ga"), read_unit)
+WORKFLOW = Importer("workflow", ending_in(".ga"), read_unit)
