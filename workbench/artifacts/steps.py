@@ -9,9 +9,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import nbformat
+from typing import TYPE_CHECKING, Any
 
 from workbench.artifacts.files import MANIFEST, atomic_write_text, sha256_file
 from workbench.artifacts.origin import PACKAGE_FOLDER
@@ -27,6 +25,9 @@ from workbench.artifacts.parameters import (
 from workbench.artifacts.stage import STAGES, MissingStage, check_code, check_stage
 from workbench.artifacts.work import state_of_work
 
+if TYPE_CHECKING:
+    from nbformat import NotebookNode
+
 COPIES = "notebooks"
 REPORT = "report.html"
 PARTIAL = ".partial.ipynb"  # while it runs, and after it failed
@@ -38,13 +39,24 @@ def copy_path(run_dir: Path, name: str, suffix: str = ".ipynb") -> Path:
     return Path(run_dir) / COPIES / f"{name}{suffix}"
 
 
+def _nbformat() -> Any:
+    """It takes two seconds to load, which a kernel that only opens a stage does not need."""
+    import nbformat
+
+    return nbformat
+
+
+def _read(path: Path) -> NotebookNode:
+    return _nbformat().read(path, as_version=4)
+
+
 def source_digest(notebook: Path) -> str:
     """SHA-256 over the kinds and sources of the cells: outputs and what an editor notes beside them do not count."""
-    cells = [(cell.cell_type, cell.source) for cell in nbformat.read(notebook, as_version=4).cells]
+    cells = [(cell.cell_type, cell.source) for cell in _read(notebook).cells]
     return hashlib.sha256(json.dumps(cells).encode("utf-8")).hexdigest()
 
 
-def _shown_digest(executed: nbformat.NotebookNode) -> str:
+def _shown_digest(executed: NotebookNode) -> str:
     """SHA-256 over what a reader of the copy sees: sources and outputs. Opening and saving it changes neither."""
     cells = [(cell.cell_type, cell.source, [_shown(one) for one in cell.get("outputs", [])]) for cell in executed.cells]
     return hashlib.sha256(json.dumps(cells, sort_keys=True).encode("utf-8")).hexdigest()
@@ -68,9 +80,7 @@ def _origin(stage_folder: Path, notebook: Path, effective: Mapping[str, Any]) ->
     }
 
 
-def finish_copy(
-    stage_folder: Path, notebook: Path, executed: nbformat.NotebookNode, effective: Mapping[str, Any]
-) -> Path:
+def finish_copy(stage_folder: Path, notebook: Path, executed: NotebookNode, effective: Mapping[str, Any]) -> Path:
     """Write the finished copy in one step, with what it was made from, in place of the partial one.
 
     Args:
@@ -83,7 +93,7 @@ def finish_copy(
     origin = _origin(stage_folder, notebook, effective)
     executed.metadata["workbench"] = {**origin, "shown_sha256": _shown_digest(executed)}
     # every number of a picture stands on a line of its own: indented, much of the file would be blanks
-    text = json.dumps(json.loads(nbformat.writes(executed)), ensure_ascii=False, indent=0)
+    text = json.dumps(json.loads(_nbformat().writes(executed)), ensure_ascii=False, indent=0)
     path = atomic_write_text(copy_path(run_dir, notebook.stem), text + "\n")
     copy_path(run_dir, notebook.stem, PARTIAL).unlink(missing_ok=True)
     return path
@@ -92,7 +102,7 @@ def finish_copy(
 def read_origin(run_dir: Path, name: str) -> dict[str, Any]:
     """What a finished copy says it was made from: source_sha256, parameters, manifest_sha256; empty where it is not."""
     try:
-        found = nbformat.read(copy_path(run_dir, name), as_version=4).metadata.get("workbench", {})
+        found = json.loads(copy_path(run_dir, name).read_text("utf-8"))["metadata"].get("workbench", {})
     except Exception:  # missing, cut off, no notebook
         return {}
     return found if isinstance(found, dict) and isinstance(found.get("parameters"), dict) else {}
@@ -117,7 +127,7 @@ def _sealed(stage_folder: Path, name: str) -> tuple[dict[str, Any], list[str]]:
     """What a copy says it was made from, nothing where it cannot be read, and what is wrong with it in words."""
     path = copy_path(stage_folder.parent, name)
     try:
-        executed = nbformat.read(path, as_version=4)
+        executed = _read(path)
         recorded = dict(executed.metadata["workbench"])
         recorded["parameters"].items()
         whole = recorded["shown_sha256"] == _shown_digest(executed)
@@ -148,7 +158,7 @@ def where_it_stopped(partial: Path) -> str:
     papermill marks pending cells as completed when it stops, so the last cell with a start time is the one.
     """
     try:
-        cells = nbformat.read(partial, as_version=4).cells
+        cells = _read(partial).cells
     except Exception:  # the kernel never started, or the stop came while the copy was written
         return ""
     number, found = 0, ""
