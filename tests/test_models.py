@@ -71,6 +71,41 @@ def test_weights_held_dequantised_give_the_same_bits(tmp_path, monkeypatch, kind
     assert all(torch.equal(*both) for both in zip(held, plain, strict=True))
 
 
+@pytest.mark.parametrize("kind", ["llama", "qwen"])
+@pytest.mark.parametrize("four_bit", [True, False])
+def test_an_adapter_in_one_product_says_the_same_and_can_be_dosed_changed_and_switched(
+    tmp_path, monkeypatch, kind, four_bit
+):
+    monkeypatch.setattr(models, "ALONE_UP_TO", 0)  # whatever a model's size
+    folder = str(save_tiny(tmp_path / kind, kind))
+    tuned = with_adapter(models.load(folder, names=NAMES, four_bit=four_bit), modules=("q_proj", "up_proj"))
+    tuned.model.save_pretrained(tmp_path / "adapter", safe_serialization=True)
+    apart, whole = (
+        models.load(folder, names=NAMES, adapter=tmp_path / "adapter", four_bit=four_bit, trainable=trainable)
+        for trainable in (True, False)
+    )
+    case = chain_case()
+    doses = [torch.full((4,), dose) for dose in (0.0, 0.5, 1.0)]
+
+    def said(lm) -> list[torch.Tensor]:
+        engine = Engine(lm)
+        prompts, answers = [engine.prompt(case)] * 3, [engine.answer_ids(case, case.path)] * 3
+        gates = [torch.full((len(case.facts),), 0.5)] * 3
+        ways = {"doses": doses}, {"adapter": False}, {"gates": gates}, {}
+        return [torch.stack(engine.logits(prompts, answers, **how)).detach() for how in ways]
+
+    for _ in range(2):
+        both = list(zip(said(apart), said(whole), strict=True))
+        assert all(torch.allclose(*pair, atol=1e-4) for pair in both)
+        assert not torch.allclose(both[1][1], both[3][1], atol=1e-2), "the adapter does something"
+        assert not any(weight.requires_grad for weight in whole.model.parameters())
+        assert any(isinstance(vars(m).get("forward"), dequantised.Merged) for m in whole.model.modules())
+        for name, factor in [*apart.model.named_parameters(), *whole.model.named_parameters()]:
+            if "lora_A" in name:
+                with torch.no_grad():
+                    factor.mul_(-1.0)
+
+
 def test_training_on_held_weights_gives_the_same_bits(tmp_path, monkeypatch):
     folder = str(save_tiny(tmp_path / "llama", "llama"))
 

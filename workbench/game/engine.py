@@ -24,10 +24,11 @@ from workbench.game.doses import dosed, rows_of
 from workbench.game.gates import beneath, gate_mask
 from workbench.game.memory import fitting
 from workbench.meter import Ledger
-from workbench.models import LanguageModel
+from workbench.models import ALONE_UP_TO, LanguageModel
 from workbench.models.context import check_context
 from workbench.models.prompts import Prompt, encode, encode_answer
 
+CPU_TOKENS = 1024  # of a large model in one pass on a processor: more gain nothing there, and rows as long are rarer
 KEPT_BYTES = 2**30  # of what a backward pass needs, at once, where it is the machine's own memory that holds it
 
 
@@ -256,7 +257,8 @@ class Engine:
         model's context.
         """
         check_context(self.lm.model, lengths)
-        most = min(self.batch_tokens, self._kept_tokens(max(lengths, default=1))) if gradients else self.batch_tokens
+        most = min(self.batch_tokens, CPU_TOKENS) if self.slow else self.batch_tokens
+        most = min(most, self._kept_tokens(max(lengths, default=1))) if gradients else most
         batches: list[list[int]] = []
         for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
             if batches and (len(batches[-1]) + 1) * lengths[i] <= most:
@@ -264,6 +266,11 @@ class Engine:
             else:
                 batches.append([i])
         return batches
+
+    @property
+    def slow(self) -> bool:
+        """Whether tokens cost so much that none is read twice or for nothing: a large model on a processor."""
+        return self.lm.device.type == "cpu" and self.lm.model.num_parameters() > ALONE_UP_TO
 
     def _kept_tokens(self, length: int) -> int:
         """So many tokens, in rows of a length, have what a gradient needs of them fit into KEPT_BYTES on a processor.

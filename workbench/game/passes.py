@@ -18,7 +18,6 @@ from workbench.cases import Case, toolchain
 from workbench.game.engine import Engine
 from workbench.game.prefix import PAYS_FROM, SharedPrefix
 from workbench.game.rows import Row, named_path, row_of
-from workbench.models import ALONE_UP_TO
 from workbench.models.prompts import Prompt
 
 
@@ -124,9 +123,8 @@ class Passes:
         """Whether the full prompt's keys and values are kept and used again."""
         if self.shared_prefix is not None:
             return self.shared_prefix
-        large = self.engine.lm.model.num_parameters() > ALONE_UP_TO
-        pays = large or len(self.engine.prompt(self.case).ids) >= PAYS_FROM
-        return pays and self.engine.lm.device.type == "cpu"
+        long = len(self.engine.prompt(self.case).ids) >= PAYS_FROM
+        return self.engine.slow or (long and self.engine.lm.device.type == "cpu")
 
     def rows(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None = None) -> list[Row]:
         """One `Row` a mask; what is known, or equal to another, costs nothing."""

@@ -18,7 +18,6 @@ from workbench.game.prefix import PAYS_FROM
 from workbench.game.rows import token_margins
 from workbench.logs.asked import Asked
 from workbench.meter import Ledger
-from workbench.models import ALONE_UP_TO
 from workbench.models.prompts import Prompt, tokenised
 
 LEAST = 1e-9  # stands for a margin of 0, which has no sign
@@ -94,9 +93,7 @@ class Local:
     def _shared(self, asked: Asked, full: Prompt) -> SharedPrefix | None:
         """The whole prompt's keys and values, of the record that is asked last; None where they save nothing."""
         assert self.engine is not None
-        lm = self.engine.lm
-        large = lm.model.num_parameters() > ALONE_UP_TO or len(full.ids) >= PAYS_FROM
-        if not large or lm.device.type != "cpu":
+        if not self.engine.slow and (len(full.ids) < PAYS_FROM or self.engine.lm.device.type != "cpu"):
             return None
         if self._prefix is None or self._prefix[0] is not asked:
             self._prefix = asked, SharedPrefix(self.engine, full, adapter=self.adapter)

@@ -28,7 +28,7 @@ from workbench.models import checkpoint, reader, smollm2
 from workbench.models.adapter_check import check_base, check_loaded
 from workbench.models.adapter_folder import AdapterError, AdapterFolder
 from workbench.models.checkpoint import ModelError, first_line, load_config, load_tokenizer, loading
-from workbench.models.dequantised import hold_dequantised
+from workbench.models.dequantised import hold_dequantised, hold_merged
 from workbench.models.lora import LoraConfig, PeftModel, get_peft_model
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, Template
 from workbench.models.shipped_adapters import other_values
@@ -70,8 +70,13 @@ class LanguageModel:
             if on or not isinstance(self.model, PeftModel):
                 yield
             else:
-                with self.model.disable_adapter():
-                    yield
+                learning = {id(one) for one in self.model.parameters() if one.requires_grad}
+                try:
+                    with self.model.disable_adapter():
+                        yield
+                finally:  # peft, as it switches an adapter on, lets it learn
+                    for one in self.model.parameters():
+                        one.requires_grad_(id(one) in learning)
 
 
 def quantisation() -> BitsAndBytesConfig:
@@ -126,6 +131,8 @@ def load(
         parameter.requires_grad_(False)
     if adapter is not None:
         model = with_adapter(model, Path(adapter), name, trainable=trainable)
+        if not trainable and model.device.type == "cpu" and model.num_parameters() > ALONE_UP_TO:
+            hold_merged(model)
     return LanguageModel(model.eval(), tokenizer, template, dict(names), name)
 
 

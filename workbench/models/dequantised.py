@@ -1,19 +1,24 @@
-"""4-bit weights that are kept dequantised beside their 4 bits, where the memory allows it: a pass then costs less."""
+"""Weights that are kept as passes use them, where the memory allows it: dequantised, and with an adapter's update."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import psutil
 import torch
+from torch import nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from workbench.models.lora import Linear4bit, PeftModel, dequantize_4bit
+from workbench.models.lora import Linear4bit, LoraLayer, PeftModel, dequantize_4bit
 
 HELD_UP_TO = 0.25  # of the free memory: the rest is for passes, their keys and values, and a training's gradients
+TURNED_FROM = (
+    100_000  # numbers of a matrix: on a CPU a few tokens times a larger one are faster if columns lie together
+)
 
 
 def hold_dequantised(model: PreTrainedModel | PeftModel) -> None:
@@ -28,7 +33,7 @@ def hold_dequantised(model: PreTrainedModel | PeftModel) -> None:
     if size <= HELD_UP_TO * free_memory(model.device):
         for module in layers:
             weight = dequantize_4bit(module.weight.data, module.weight.quant_state).to(_compute_dtype(module))
-            module.forward = partial(_linear, weight=weight, bias=module.bias)
+            module.forward = partial(_linear, weight=_laid(weight), bias=module.bias)
 
 
 def held_weights(model: torch.nn.Module) -> list[torch.Tensor]:
@@ -42,6 +47,62 @@ def let_go(model: torch.nn.Module) -> None:
     for module in model.modules():
         if isinstance(module, Linear4bit):
             vars(module).pop("forward", None)
+
+
+class Merged:
+    """The forward of a LoRA layer as one product with W0 + s B A, which is kept, and made anew where a factor changed.
+
+    The layer's own forward is taken where one product is not what is asked for: the adapter is off or not plain, the
+    factors learn, or something listens to them, as doses do.
+    """
+
+    def __init__(self, layer: LoraLayer):
+        self.layer, self.apart, self.key = layer, layer.forward, ()
+        self.weight: torch.Tensor | None = None
+
+    def __call__(self, x: torch.Tensor, *given: Any, **how: Any) -> torch.Tensor:
+        """As the layer's own, up to rounding."""
+        name = self._one_adapter()
+        if name is None or given or how:
+            return self.apart(x, *given, **how)
+        factors = self.layer.lora_A[name].weight, self.layer.lora_B[name].weight
+        key = self.layer.scaling[name], *((id(one), one.data_ptr(), one._version) for one in factors)
+        if key != self.key:
+            update = self.layer.scaling[name] * (factors[1] @ factors[0]).detach()
+            self.key, self.weight = key, _laid(_held(self.layer.base_layer) + update)
+        return functional.linear(x, self.weight, self.layer.base_layer.bias)
+
+    def _one_adapter(self) -> str | None:
+        layer = self.layer
+        active = [name for name in layer.active_adapters if name in layer.lora_A]
+        if layer.disable_adapters or layer.merged or layer.training or len(active) != 1 or layer.lora_variant:
+            return None
+        pair = layer.lora_A[active[0]], layer.lora_B[active[0]]
+        listened = any(one._forward_hooks or one.weight.requires_grad or one.bias is not None for one in pair)
+        return None if listened else active[0]
+
+
+def hold_merged(model: PeftModel) -> None:
+    """Lets LoRA layers whose base weights are there in full compute one product in the place of three, if the sums of
+    weights and updates take `HELD_UP_TO` of the free memory at most; they are made at the first pass."""
+    layers = [one for one in model.modules() if isinstance(one, LoraLayer) and _held(one.base_layer) is not None]
+    if sum(_held(one.base_layer).nbytes for one in layers) <= HELD_UP_TO * free_memory(model.device):
+        for layer in layers:
+            layer.forward = Merged(layer)
+
+
+def _held(base: nn.Module) -> torch.Tensor | None:
+    """A linear layer's weight in full; None where it is not at hand."""
+    forward = vars(base).get("forward")
+    if isinstance(forward, partial) and forward.func is _linear:
+        return forward.keywords["weight"]
+    return base.weight if type(base) is nn.Linear else None
+
+
+def _laid(weight: torch.Tensor) -> torch.Tensor:
+    """The same matrix as it lies best, see `TURNED_FROM`."""
+    turned = weight.device.type == "cpu" and weight.numel() >= TURNED_FROM
+    return weight.t().contiguous().t() if turned else weight
 
 
 @contextlib.contextmanager
