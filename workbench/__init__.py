@@ -4,7 +4,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from workbench.version import __version__ as __version__
+__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from workbench.logs.run import explain_log as explain_log

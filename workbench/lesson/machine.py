@@ -8,12 +8,12 @@ import platform
 import pandas as pd
 import psutil
 
+from workbench import __version__
 from workbench.artifacts import cache
 from workbench.artifacts.origin import PACKAGE_FOLDER
 from workbench.artifacts.provenance import package_versions
 from workbench.artifacts.runs import STAGES, MissingStage, StaleStage, require_stage
 from workbench.bench import machine
-from workbench.version import __version__
 
 TOLD = ("torch", "transformers", "peft", "bitsandbytes")
 NEEDED = 2.0  # GB that the reader's notebooks take at most, beside the browser
