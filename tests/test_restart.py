@@ -160,6 +160,7 @@ def test_a_kernel_that_outlives_its_chain_holds_the_folder(tmp_path: Path, monke
         assert "process 4194304 on h, since long ago: c <b>" in lines[0]
         with pytest.raises(RunLocked, match=f"process {os.getpid()} on"), run_lock(tmp_path):
             pass
+    assert (tmp_path / ".lock").read_text() == ""
 
 
 def test_where_no_lock_can_be_taken_the_name_in_the_file_decides(
