@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kg_tables import PORTS, write_ports
-from typed_worlds import FORMATS, KINDS, all_chains, worlds
+from typed_worlds import FORMATS, HERE, KINDS, all_chains, described, worlds
 
 from workbench import kg
 from workbench.kg.chains import WORTH
 from workbench.kg.flows import VAGUE
-from workbench.kg.importers import FactItem, Item, Node, Provenance, Toolchain, assemble
+from workbench.kg.importers import Item, Toolchain, assemble
 from workbench.kg.links import Links, fits
 from workbench.kg.plan import COSTS, Plan, Planner
 
@@ -118,11 +118,8 @@ def test_numbers_out_of_range_are_named(planner: Planner) -> None:
 
 
 def test_a_registry_s_references_and_indexes_are_companions() -> None:
-    here = Provenance("here", "1", "MIT")
-    items: list[Item] = [Node("command:call", "command", "call")]
-    inputs = (("format_3327", 0), ("format_2572", 1), ("format_1929", 2), ("format_1930", 3))
-    items += [FactItem(item, "input", "command:call", here, number) for item, number in inputs]
-    ports = Links(assemble(items)).takes["command:call"]
+    inputs = [["format_3327"], ["format_2572"], ["format_1929"], ["format_1930"]]
+    ports = Links(assemble(described("call", "caller", inputs, []))).takes["command:call"]
     assert [port.need for port in ports] == ["companion", "main", "companion", "main"]
 
 
@@ -154,14 +151,10 @@ def test_what_takes_a_flow_is_found_as_by_testing_each(data: st.DataObject) -> N
 
 def _chain(*steps: tuple[str, str, str], uses: tuple[str, ...] = (), listed: tuple[str, ...] = ()) -> nx.MultiDiGraph:
     """Commands of one input and one output; those that a published toolchain uses, those that two registries list."""
-    here, items = Provenance("here", "1", "MIT"), []
+    items: list[Item] = []
     for name, takes, gives in steps:
-        node = f"command:{name}"
-        about = {"listed": ["here", "there"]} if name in listed else {}
-        items += [Node(node, "command", name), Node(f"tool:{name}", "tool", name, about)]
-        items.append(FactItem(node, "command_of", f"tool:{name}", here))
-        items += [FactItem(takes, "input", node, here, 0), FactItem(node, "output", gives, here, 0)]
-    return assemble([*items, *(Toolchain(one, one, (), (f"command:{one}",), here) for one in uses)])
+        items += described(name, name, [[takes]], [[gives]], listed=["here", "there"] if name in listed else [])
+    return assemble([*items, *(Toolchain(one, one, (), (f"command:{one}",), HERE) for one in uses)])
 
 
 @pytest.mark.parametrize("voice", ["uses", "listed"])

@@ -7,30 +7,18 @@ from pathlib import Path
 
 import networkx as nx
 import pytest
+from typed_worlds import described
 
 from workbench.kg import build_graph, read_table
-from workbench.kg.importers import IMPORTERS, FactItem, Item, Node, Provenance, Report, assemble
+from workbench.kg.importers import IMPORTERS, Report, assemble
 from workbench.kg.published import Plausibility, check, known_as
 
-HERE = Provenance("here", "1", "MIT")
 SHARED = Path(os.environ.get("WORKBENCH_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
 def world(**commands: tuple[str, list[list[str]], list[list[str]]]) -> nx.MultiDiGraph:
     """Commands by name: (tool, what each input takes, what each output gives), ids of EDAM formats and data."""
-    items: list[Item] = []
-    for name, (tool, inputs, outputs) in commands.items():
-        items += [Node(f"command:{name}", "command", name), Node(f"tool:{tool}", "tool", tool)]
-        items.append(FactItem(f"command:{name}", "command_of", f"tool:{tool}", HERE))
-        for number, port in enumerate(inputs):
-            for one in port:
-                kind = "input_data" if one.startswith("data") else "input"
-                items.append(FactItem(one, kind, f"command:{name}", HERE, number))
-        for number, port in enumerate(outputs):
-            for one in port:
-                kind = "output_data" if one.startswith("data") else "output"
-                items.append(FactItem(f"command:{name}", kind, one, HERE, number))
-    return assemble(items)
+    return assemble(item for name, said in commands.items() for item in described(name, *said))
 
 
 def accepted(graph: nx.MultiDiGraph, head: str, tail: str, level: str = "command") -> bool:

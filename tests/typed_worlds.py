@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import networkx as nx
 from hypothesis import strategies as st
 
+from workbench.kg.importers import FactItem, Item, Node, Provenance
 from workbench.kg.links import Flow, Links, fits, lasting
 from workbench.kg.plan import COSTS
 
+HERE = Provenance("here", "1", "MIT")
 FORMATS, KINDS = [f"format:{letter}" for letter in "abcd"], ["data:k", "data:k1", "data:k2"]
 STATES = {"rna": "assay", "dna": "assay", "sorted": "order"}
 PORT = st.tuples(st.sampled_from(FORMATS), st.sampled_from(KINDS), st.sampled_from(["", *STATES]))
@@ -53,6 +56,19 @@ def _ports(draw: st.DrawFn, graph: nx.MultiDiGraph, node: str) -> None:
             ends = (item, node) if side == "input" else (node, item)
             graph.add_edge(*ends, relation, ports=numbers)
     graph.nodes[node].update(companion_ports=[1], carrying_ports=[0] if carries else [])
+
+
+def described(
+    name: str, tool: str, inputs: Sequence[Iterable[str]], outputs: Sequence[Iterable[str]], **about: Any
+) -> Iterator[Item]:
+    """A command of a tool, as an importer gives it: what each input takes and each output gives. about: the tool."""
+    node = f"command:{name}"
+    yield from (Node(node, "command", name), Node(f"tool:{tool}", "tool", tool, about))
+    yield FactItem(node, "command_of", f"tool:{tool}", HERE)
+    for side, ports in (("input", inputs), ("output", outputs)):
+        for number, item in ((number, item) for number, port in enumerate(ports) for item in port):
+            ends = (item, node) if side == "input" else (node, item)
+            yield FactItem(ends[0], f"{side}_data" if item.startswith("data") else side, ends[1], HERE, number)
 
 
 def all_chains(graph: nx.MultiDiGraph, target: str) -> Iterator[tuple[float, tuple[str, ...]]]:

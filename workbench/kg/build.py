@@ -18,6 +18,7 @@ from workbench.kg.rows import COMPANION, OPTIONAL, Port, Table, branch_of
 
 Fact = tuple[str, str, str]  # head node, relation, tail node
 
+ON_PATHS = ("source", "format", "command", "data")
 ENTITY_TYPES = ("tool", "command", "format", "data", "operation", "topic", "source", "license")
 Ends = dict[str, tuple[tuple[str, ...], tuple[str, ...]]]
 RELATIONS: Ends = {  # relation -> (head types, tail types)
@@ -111,6 +112,11 @@ def _check_edge(graph: nx.MultiDiGraph, fact: Fact, relation: object, relations:
         if graph.nodes[end]["type"] not in types:
             found = graph.nodes[end]["type"]
             raise GraphError(f"edge {head!r} -{key}-> {tail!r}: {place} must be a {' or '.join(types)}, got a {found}")
+
+
+def name_space(kind: str) -> str:
+    """Within which a name must be another: a prompt must tell apart all that lies on paths, else things of a type."""
+    return "path" if kind in ON_PATHS else kind
 
 
 def related(graph: nx.MultiDiGraph, *relations: str) -> list[tuple[str, str]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import networkx as nx
 
+from workbench.kg.build import name_space
 from workbench.kg.edam import BRANCHES, EDAM_ID, Edam, load_edam
 from workbench.kg.names import is_url, name_key, spdx
 from workbench.kg.rows import FILES, MAIN, OWN_TERM, REACHES, STANDINGS, Column, Table, branch_of
@@ -191,21 +192,16 @@ def _names(rows: Rows, edam: Edam) -> Iterator[TableError]:
 def _named(rows: Rows, edam: Edam) -> Iterator[tuple[str, str, str, RawRow, str]]:
     """(name space, node, name, row, column) of everything a row names; what stands above an own term does not count."""
     for row in rows["terms.tsv"]:
-        yield _space(row.one("term")), row.one("term"), row.one("name"), row, "name"
+        yield name_space(branch_of(row.one("term"))), row.one("term"), row.one("name"), row, "name"
     for row, column, value in _cells(rows):
         if column.kind in BRANCHES and value in edam:
-            yield _space(value), value, edam.label(value), row, column.name
+            yield name_space(branch_of(value)), value, edam.label(value), row, column.name
     for row in rows["tools.tsv"]:
         yield "tool", f"tool:{row.one('tool')}", row.one("name"), row, "name"
     for row in rows["commands.tsv"]:
         yield "path", f"command:{row.one('command')}", row.one("command"), row, "command"
     for row in rows["sources.tsv"]:
         yield "path", f"source:{row.one('source')}", row.one("name"), row, "name"
-
-
-def _space(term_id: str) -> str:
-    branch = branch_of(term_id)
-    return "path" if branch in ("format", "data") else branch
 
 
 def _ports(rows: Rows) -> Iterator[TableError]:

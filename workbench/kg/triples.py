@@ -18,12 +18,11 @@ from typing import Any, NamedTuple
 
 import networkx as nx
 
-from workbench.kg.build import ENTITY_TYPES, RELATIONS, GraphError, check_graph
+from workbench.kg.build import ENTITY_TYPES, ON_PATHS, RELATIONS, GraphError, check_graph, name_space
 from workbench.kg.names import MAX_NAME, name_key, slug
 
 FILE, SCHEMA_FILE = "triples.tsv", "schema.json"
 COLUMNS = ["head", "relation", "tail", "port"]
-ON_PATHS = ("source", "format", "command", "data")  # one name space: a prompt must tell these apart
 
 Thing = tuple[str, str]  # the domain's word for its type, name
 
@@ -217,8 +216,7 @@ def _ids(things: set[Thing], schema: Schema, path: Path) -> dict[Thing, str]:
     for word, name in sorted(things):
         kind = schema.type_of(word)
         ids[word, name] = f"{kind}:{name if kind == 'command' else slug(name).replace('.', '-')}"
-        space = "on a path" if kind in ON_PATHS else kind
-        for key in (ids[word, name], f"{space}: {name_key(name)}"):
+        for key in (ids[word, name], f"{name_space(kind)}: {name_key(name)}"):
             if taken.setdefault(key, (word, name)) != (word, name):
                 other = " ".join(taken[key])
                 raise GraphError(f"{path}: {f'{word} {name}'!r} and {other!r} cannot be told apart; rename one")

@@ -9,14 +9,11 @@ from typing import Any
 
 import networkx as nx
 
-from workbench.kg.build import Ends, Fact, check_graph, is_a_facts, vocabulary
+from workbench.kg.build import Ends, Fact, check_graph, is_a_facts, name_space, vocabulary
 from workbench.kg.edam import Edam, load_edam
-from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot, Toolchain
+from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, Report, Spot, Toolchain
 from workbench.kg.names import name_key
 from workbench.kg.rows import branch_of
-
-SHARED_NAMES = {"format": "path", "data": "path", "command": "path", "source": "path"}  # one name space, as in a table
-OF_EDAM = ("EDAM", "CC-BY-SA-4.0")
 
 
 @dataclass
@@ -121,7 +118,7 @@ def _add_terms(nodes: dict[str, dict[str, Any]], facts: dict[Fact, _Facts], edam
     parents |= {term: [] for term in terms if term not in edam and term not in parents}
     for head, relation, tail in is_a_facts(terms, parents, edam):
         if (head, relation, tail) not in facts:
-            facts[head, relation, tail].sources.add(Provenance(OF_EDAM[0], head, OF_EDAM[1]))
+            facts[head, relation, tail].sources.add(Provenance("EDAM", head, REGISTRIES["EDAM"]))
         terms.add(tail)
     for term in terms - nodes.keys():
         nodes[term] = {"type": branch_of(term), "name": edam.label(term)}
@@ -174,7 +171,7 @@ def _part_names(nodes: dict[str, dict[str, Any]], spot: Spot) -> None:
     first = {node: (not branch_of(node), ids[node] != a["name"].lower(), node) for node, a in nodes.items()}
     for node in sorted(nodes, key=first.__getitem__):
         attributes = nodes[node]
-        space = SHARED_NAMES.get(attributes["type"], attributes["type"])
+        space = name_space(attributes["type"])
         key = (space, name_key(attributes["name"]))
         if taken.setdefault(key, node) != node and not branch_of(node):
             attributes["aliases"] = sorted({*attributes.get("aliases", ()), attributes["name"]})
