@@ -1,11 +1,12 @@
-"""What the words mean that explorers and report use: one glossary, and terms that show their meaning."""
+"""What the words mean that explorers and report use: one glossary, shown where a word of it stands in a sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
 from html import escape
 
 GLOSSARY = {
+    "node": "what facts join: a source, format, command, kind of data, tool, operation, topic or licence",
     "fact": "one edge of the graph, one line of the prompt",
     "G": "the graph of the case: every fact that the prompt shows",
     "Gc": "the counterfactual graph: G without what is taken out",
@@ -30,16 +31,27 @@ GLOSSARY = {
 }
 """Term -> its meaning, in plain words."""
 
-MASKS = ("G", "Gc", "toolchain", "needed", "mask", "m", "flip set", "certified", "lead", "nat", "base", "tuned")
-SHIFT = ("adapter", "module", "dose", "Delta", "log p", "lead", "nat", "base", "tuned", "toolchain")
-REPORT = ("fact", "toolchain", "exact", "withheld", "flip set", "sufficient set", "certified", "log p", "module")
+_WORD = re.compile(rf"(?<![\w-])({'|'.join(map(re.escape, sorted(GLOSSARY, key=len, reverse=True)))})(?=s?(?![\w-]))")
 
 
-def terms(names: Iterable[str]) -> str:
-    """A line of terms as HTML, each with its meaning where mouse, finger or keyboard are on it. KeyError: an unknown
-    term."""
-    shown = (
-        f'<span class="term" tabindex="0">{escape(name)}<span role="tooltip">{escape(GLOSSARY[name])}</span></span>'
-        for name in names
-    )
-    return f'<div class="terms">Words: {" · ".join(shown)}</div>'
+def glossed(text: str) -> str:
+    """A text as HTML: the first of each word of the glossary in it shows its meaning to mouse, finger and keyboard.
+
+    The text that can be read stays as it was; the style sheets of explorers and report draw the meaning.
+
+    Examples:
+        >>> glossed("2 modules < 3")
+        '2 <dfn class="term" tabindex="0" data-means="one weight matrix ... of the adapter">module</dfn>s &lt; 3'
+    """
+    parts, seen = _WORD.split(text), set[str]()
+    for i, part in enumerate(parts):
+        parts[i] = escape(part)
+        if i % 2 and part not in seen:
+            seen.add(part)
+            parts[i] = f'<dfn class="term" tabindex="0" data-means="{escape(GLOSSARY[part])}">{escape(part)}</dfn>'
+    return "".join(parts)
+
+
+def paragraph(text: str) -> str:
+    """The same as a paragraph."""
+    return f"<p>{glossed(text)}</p>"
