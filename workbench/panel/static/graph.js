@@ -163,6 +163,8 @@ export default {
     tip.hidden = true;
     walk(face);
     let cy;
+    const found = () => cy?.renderer().invalidateContainerClientCoordsCache(); // what stands above may have grown
+    for (const kind of ["pointermove", "pointerdown"]) stage.addEventListener(kind, found, { capture: true });
     const zoom = (by) => {
       const level = by && Math.max(1, cy.zoom() * by);
       if (level > 1) cy.zoom({ level, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
