@@ -3,9 +3,11 @@
 import gc
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch or numpy are imported: models this small run faster alone
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and some tests send it
@@ -45,14 +47,30 @@ def small(tmp_path: Path):
     return build_graph(read_table(write_table(tmp_path / "table")))
 
 
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that all processes of one run of the tests share: the first that comes makes it, the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / f"once-{name}"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "made").exists():
+            make(folder)
+            (folder / "made").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def made_kg(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the first notebook on the shipped table; tests copy it."""
     from notebook_runs import execute
 
-    run = tmp_path_factory.mktemp("graph") / "run"
-    execute("01_build_kg", run_dir=str(run), shown_nodes=30)
-    return run
+    return (
+        made_once(
+            tmp_path_factory,
+            "graph",
+            lambda run: execute("01_build_kg", run_dir=str(run / "run"), shown_nodes=30) and None,
+        )
+        / "run"
+    )
 
 
 @pytest.fixture(scope="session")

@@ -80,3 +80,8 @@ def rows(figure: Figure) -> list[str]:
 def legend(figure: Figure) -> list[str]:
     """What the legend names."""
     return [text.get_text() for text in figure.still.legends[0].get_texts()]
+
+
+def plain(shown: str) -> str:
+    """The text of a paragraph."""
+    return html.unescape(re.sub("<[^>]*>", "", shown))

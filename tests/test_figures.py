@@ -212,8 +212,9 @@ def test_the_neighbourhood_says_how_much_it_shows() -> None:
 
 def test_columns_run_from_source_to_target() -> None:
     case = small.case(small.CHAIN + small.MORE)
-    column = case_graph.columns(case)
-    assert [column[node] for node in case.path] == list(range(len(case.path)))
+    column = {node: spot.x for node, spot in zip(case.nodes, case_graph.drawing(case)[0], strict=True)}
+    along = [column[node] for node in case.path]
+    assert along == sorted(set(along)) and min(column.values()) == along[0]
 
 
 def test_a_line_ends_at_the_rims() -> None:

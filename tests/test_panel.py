@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import explain_cases as small
 import pytest
+from figure_checks import plain
 from PIL import Image
 
 from workbench.cases import Case
@@ -19,7 +20,7 @@ from workbench.panel.sliders import OWN, WeightSliders
 
 QUICK = ExplainConfig(paper_steps=4, loop_steps=2)
 HARMLESS = {"scope", "class", "viewbox", "preserveaspectratio", "aria-hidden", "x", "y", "width", "height"}
-HARMLESS |= {"x1", "x2", "y1", "y2"}
+HARMLESS |= {"tabindex", "data-means", "x1", "x2", "y1", "y2"}
 HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y}"
 
 
@@ -69,7 +70,7 @@ def test_both_models_answer_at_once_and_nothing_is_learned_before_recompute() ->
         tuned, base = (one.engine.answers([one.case], adapter=on)[0] for on in (True, False))
         assert one.outcome is not None and one.outcome.answers["tuned_full"] == tuned
         assert one.outcome.answers["base_full"] == base
-        assert "The tuned model answers" in one.view.words.value and "The base model answers" in one.sentences()
+        assert "The tuned model answers" in plain(one.view.words.value) and "The base model answers" in one.sentences()
         assert [row["model"] for row in one.view.chains.part.rows] == ["right answer", "tuned", "base"]
 
 
@@ -226,7 +227,7 @@ def test_hostile_names_are_text() -> None:
     )
     one.select(HOSTILE, method="in_loop")
     for shown in (one.view.words, one.view.carried, one.view.status, one.view.cost, one.view.links):
-        assert tags(shown.value) <= {"p"}
+        assert tags(shown.value) <= {"p", "dfn"}
     assert "&lt;img" in one.view.words.value
     assert tags(one.view.table.value) <= {"table", "tr", "th", "td", "p", "svg", "rect", "line"}
     assert one.png()

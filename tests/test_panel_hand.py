@@ -11,6 +11,7 @@ from itertools import chain
 import explain_cases as small
 import numpy as np
 import pytest
+from figure_checks import plain
 from PIL import Image
 from test_panel import HOSTILE, QUICK, panel
 
@@ -133,7 +134,7 @@ def test_a_method_shown_again_forgets_the_hand() -> None:
     one.view.again.click()
     assert one.removed == found.removed and one.state.removed is None
     one.view.back.click()
-    assert one.removed == () and "Nothing is taken out" in one.view.words.value
+    assert one.removed == () and "Nothing is taken out" in plain(one.view.words.value)
 
 
 def test_by_hand_begins_with_the_whole_graph_and_what_is_out_comes_back() -> None:
@@ -278,7 +279,7 @@ def test_answers_at_hand_are_shown_with_what_changed_marked() -> None:
         steps = [(chip["node"], chip["mark"]) for chip in rows[model]["changed"]]
         before, after = ({node for node, mark in steps if mark != other} for other in ("new", "lost"))
         assert before == set(found.toolchains[f"{model}_full"]) and after == set(found.toolchains[f"{model}_changed"])
-    assert not one.stale and one.sentences() in one.view.words.value.replace("&#x27;", "'").replace("&gt;", ">")
+    assert not one.stale and one.sentences() in plain(one.view.words.value)
 
 
 def test_facts_are_told_by_the_line_that_states_them() -> None:

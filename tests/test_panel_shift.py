@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from dosed_models import MODULES, tiny
+from figure_checks import plain
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 from tiny import NAMES, chain_case
@@ -89,10 +90,10 @@ def test_slider_and_switches_lead_to_the_answer_and_the_margin(engine) -> None:
     before = one.view.response.value
     one.view.dose.value = 0.5
     assert one.answered == one.settings.at(0.5) and one.view.response.value != before
-    assert f"{one.settings.at(0.5).value:+.2f} nats" in one.view.words.value
+    assert f"{one.settings.at(0.5).value:+.2f} nats" in plain(one.view.words.value)
     one.view.board.part.heard({"switch": 3})
     assert one.answered == one.settings.at(0.5, [3]) and one.off == (3,)
-    assert one.view.board.part.cells[3]["text"] == "✕ off" and "1 of 4 modules off" in one.view.words.value
+    assert one.view.board.part.cells[3]["text"] == "✕ off" and "1 of 4 modules off" in plain(one.view.words.value)
     one.view.board.part.heard({"switch": 4})
     assert one.off == (3,), "there is no fifth module"
     one.view.trained.click()
@@ -116,10 +117,10 @@ def test_one_element_is_marked_everywhere(engine) -> None:
     one.view.element.value = 2
     assert one.picked == 2 and one.view.measured.value.count("▶") == 1
     drawn = one.view.graph.part.drawing
-    assert [s["key"] for s in drawn["spots"] if s["label"][0].startswith("▶")] == [2]
+    assert [s["key"] for s in drawn["spots"] if s["label"].startswith("▶")] == [2]
     row = one.rows[one.rows["element"] == 2].iloc[0]
     for measure in one.measures:
-        assert f"{measure} {row[measure]:.3g}" in one.view.picked.value
+        assert f"{measure} {row[measure]:.3g}" in plain(one.view.picked.value)
     assert f"Picked: mask (in loop): {row['mask (in loop)']:.3g}" in one.pictures()[-1].alt
     one.view.graph.part.heard({"toggle": len(CASE.nodes)})
     assert one.picked == len(CASE.nodes) == one.view.element.value and "facts, the highest" in one.pictures()[-1].alt
@@ -191,6 +192,6 @@ def test_hostile_names_are_text_and_the_still_face_is_a_picture(engine) -> None:
     one.view.export.click()
     view = one.view
     for shown in (view.words, view.picked, view.status, view.answers, view.measured):
-        assert tags(shown.value) <= {"p", "table", "tr", "th", "td", "b"}
+        assert tags(shown.value) <= {"p", "dfn", "table", "tr", "th", "td", "b"}
     assert tags(view.response.value) == {"svg", "polyline", "polygon", "text"} and "<img" not in view.response.value
     assert one._repr_mimebundle_()["image/png"]

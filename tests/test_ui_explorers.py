@@ -12,7 +12,9 @@ from ui_browser import (
     check_access,
     expect,
     lab,
+    names_of,
     needs_browser,
+    press,
     run_notebook,
     watch,
 )
@@ -79,7 +81,7 @@ def lab_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def opened(page, url: str, name: str):
     run_notebook(page, url, name)
     panel = page.locator(".wb-panel")
-    expect(panel.locator(".wb-graph svg.wb-picture")).to_be_visible()
+    expect(panel.locator(".wb-graph .wb-spot").first).to_be_visible()
     return panel
 
 
@@ -90,8 +92,20 @@ def test_searching_and_clicking_walk_through_the_graph(lab_url: str, page, watch
     expect(panel.locator(".wb-hits select option")).to_have_count(4)
     panel.locator(".wb-hits select").select_option(index=0)
     expect(panel.locator(".wb-shown")).to_contain_text("within 1 step of <img")
-    panel.locator(".wb-spot[data-key='1'] .wb-body").click()
-    expect(panel.locator(".wb-spot[data-key='0']")).to_be_visible()
+    press(page, panel.locator(".wb-spot[data-key='1']"))
+    expect(panel.locator(".wb-shown")).not_to_contain_text("of <img src=x onerror=alert(1)> $x$ %{y}align")
+    node = panel.locator(".wb-spot[tabindex='0']")
+    node.focus()
+    expect(panel.locator(".wb-tip")).to_contain_text("facts in")
+    page.keyboard.press("ArrowLeft")  # to a fact, and over it to a node
+    page.keyboard.press("ArrowLeft")
+    other = panel.locator(".wb-face :focus")
+    expect(other).not_to_have_attribute("data-key", "0")
+    said = other.get_attribute("aria-label")
+    page.keyboard.press("Enter")
+    expect(panel.locator(".wb-spot[data-key='0']")).to_have_attribute("aria-label", said)
+    names = names_of(panel)
+    assert names["out"] == 0 and names["least"] >= 11, names
     expect(panel.locator(".wb-status")).to_have_text("")
     assert panel.locator("img").count() == 0
     check_access(page, ".wb-panel")
@@ -111,9 +125,9 @@ def test_dose_switch_and_element_are_reached_by_keyboard(lab_url: str, page, wat
     page.keyboard.press("Space")
     expect(panel.locator(".wb-words")).to_contain_text("1 of 4 modules off")
     expect(module).to_have_attribute("aria-label", re.compile("layer 1, q_proj, off"))
-    panel.locator(".wb-spot[data-key='2'] .wb-body").click()
+    press(page, panel.locator(".wb-spot[data-key='2']"))
     expect(panel.locator(".wb-picked")).to_contain_text("attention")
-    expect(panel.locator(".wb-spot[data-key='2'] text").first).to_contain_text("▶")
+    expect(panel.locator(".wb-spot[data-key='2']")).to_have_attribute("aria-current", "true")
     check_access(page, ".wb-panel")
     page.screenshot(path=tmp_path / "shift.png", full_page=True)
 

@@ -11,6 +11,7 @@ from ui_browser import (
     WAIT,
     Watch,
     browser_type_launch_args,
+    check_access,
     expect,
     explorer,
     lab,
@@ -59,6 +60,7 @@ def test_sliders_recompute_cancel_and_errors_in_the_lab(lab_url: str, page, watc
         page.keyboard.press("ArrowLeft")
     expect(marker).to_contain_text("other settings")
     expect(bars).not_to_have_attribute("width", before)
+    check_access(page, ".wb-panel")
     expect(handle).to_have_attribute("aria-valuetext", panel.locator(".wb-weight-alpha .widget-readout").inner_text())
     picture(page, tmp_path, "lab")
     button, status = panel.locator("button.wb-recompute"), panel.locator(".wb-status")
@@ -118,7 +120,8 @@ def test_names_that_mean_harm_are_shown_and_run_nothing(lab_url: str, page, watc
     panel.locator(".wb-prompt input:checked").first.uncheck()
     expect(panel.locator(".wb-words")).to_contain_text("Taken out")
     expect(panel.locator(".wb-prompt")).to_contain_text("<img")
-    expect(panel.locator(".wb-drawing")).to_contain_text("<img")
+    expect(panel.locator(".wb-drawing .wb-title")).to_contain_text("<img")
+    expect(panel.locator(".wb-spot").first).to_have_attribute("aria-label", re.compile(r"<img|javascript"))
     panel.get_by_text("state: save, load, export").click()
     panel.locator("button.wb-export").click()
     expect(panel.locator(".wb-links a")).to_have_count(4)

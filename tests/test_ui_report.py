@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 from report_runs import finish, live_case, whole_run
-from ui_browser import browser_type_launch_args, check_access, needs_browser  # noqa: F401
+from ui_browser import browser_type_launch_args, check_access, meaning, needs_browser  # noqa: F401
 
-from workbench.narrative.names import GLOSSARY, REPORT
+from workbench.narrative.glossary import GLOSSARY
 from workbench.report.write import write_beside, write_report
 
 pytestmark = [pytest.mark.ui, needs_browser]
@@ -89,16 +89,17 @@ def test_a_fact_that_is_taken_out_shows_what_was_asked(quiet, report: str) -> No
 def test_a_term_says_what_it_means_to_mouse_and_keyboard(quiet, report: str) -> None:
     quiet.set_viewport_size({"width": 390, "height": 844})
     quiet.goto(report)
-    meanings = quiet.locator(".term [role=tooltip]")
-    assert meanings.count() == len(REPORT)
-    expect(meanings.nth(2)).not_to_be_visible()
-    quiet.locator(".term").nth(1).focus()
-    quiet.keyboard.press("Tab")
-    expect(meanings.nth(2)).to_be_visible()
-    expect(meanings.nth(2)).to_have_text(GLOSSARY[REPORT[2]])
-    quiet.locator(".term").last.hover()
-    expect(meanings.last).to_be_visible()
-    assert quiet.evaluate("document.documentElement.scrollWidth") <= 390
+    terms = quiet.locator("p .term:visible")
+    assert {"certified", "module"} <= set(terms.all_inner_texts())
+    terms.first.focus()
+    for one in (terms.first, terms.nth(1)):
+        expect(one).to_be_focused()
+        assert meaning(one) == f'"{GLOSSARY[one.inner_text()]}"'
+        assert quiet.evaluate("document.documentElement.scrollWidth") <= 390
+        quiet.keyboard.press("Tab")
+    assert meaning(terms.first) == "none"
+    terms.first.hover()
+    assert meaning(terms.first) != "none"
     check_access(quiet)
 
 

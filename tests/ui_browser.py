@@ -155,7 +155,7 @@ class Watch:
     def check(self) -> None:
         """Nothing left the machine, nothing went wrong."""
         assert self.outside == []
-        assert self.errors == []
+        assert not self.errors, self.errors
 
 
 @pytest.fixture(scope="session")
@@ -176,10 +176,42 @@ def watch(page) -> Iterator[Watch]:
 def explorer(page):
     """The explorer, once everything of it is drawn."""
     panel = page.locator(".wb-panel")
-    expect(panel.locator(".wb-graph svg.wb-picture")).to_be_visible()
+    expect(panel.locator(".wb-graph .wb-spot").first).to_be_visible()
     expect(panel.locator(".wb-prompt input[type=checkbox]").first).to_be_visible()
     expect(panel.locator(".wb-weight-alpha .noUi-handle")).to_have_attribute("aria-label", re.compile("alpha"))
     return panel
+
+
+def press(page, one) -> None:
+    """A click of the mouse on a node of a graph, which its canvas takes."""
+    one.scroll_into_view_if_needed()
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")  # it has scrolled
+    box = one.bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+# names of a graph as they stand on the canvas: what runs out of it, what meets another, and their least size in pixels
+NAMES = """stage => {
+    const cy = stage.querySelector(".wb-canvas")._cyreg.cy;
+    const boxes = cy.nodes().map((one) => one.renderedBoundingBox({ includeLabels: true, includeOverlays: false }));
+    const met = (a, b) => a.x1 < b.x2 - 2 && b.x1 < a.x2 - 2 && a.y1 < b.y2 - 3 && b.y1 < a.y2 - 3;
+    const [wide, high] = [stage.clientWidth + 2, stage.clientHeight + 2];
+    return {
+        out: boxes.filter((one) => one.x1 < -2 || one.x2 > wide || one.y2 > high).length,
+        met: boxes.flatMap((one, i) => boxes.slice(i + 1).filter((other) => met(one, other))).length,
+        least: Math.min(...cy.nodes().map((one) => one.numericStyle("font-size") * cy.zoom())),
+    };
+}"""
+
+
+def names_of(panel) -> dict[str, float]:
+    """How the names of a graph stand."""
+    return panel.locator(".wb-stage").first.evaluate(NAMES)
+
+
+def meaning(term) -> str:
+    """What a word of the glossary shows of its meaning now."""
+    return term.evaluate("one => getComputedStyle(one, '::after').content")
 
 
 def picture(page, tmp_path: Path, name: str) -> None:

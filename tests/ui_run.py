@@ -5,12 +5,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import made_once
 from nbformat.v4 import new_code_cell, new_notebook
 from notebook_runs import execute
 
 TINY = {
     "train_cases": 40, "held_out_cases": 6, "held_out_sequences": 6, "held_out_tool_cases": 4, "steps": 4, "batch": 2,
-    "checkpoint_every": 4,
+    "checkpoint_every": 4, "scored_cases": 1, "base_cases": 1, "shares": [0.0],
 }  # fmt: skip
 
 OPEN = """
@@ -62,6 +63,9 @@ def write_notebook(path: Path, code: str) -> Path:
 @pytest.fixture(scope="session")
 def ui_run(made_kg: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with a graph and an adapter on the embedded model, as notebooks 1 and 2 leave it."""
-    run = Path(shutil.copytree(made_kg, tmp_path_factory.mktemp("ui") / "run"))
-    execute("02_train_qlora", run_dir=str(run), **TINY)
-    return run
+
+    def make(folder: Path) -> None:
+        shutil.copytree(made_kg, folder / "run")
+        execute("02_train_qlora", run_dir=str(folder / "run"), **TINY)
+
+    return made_once(tmp_path_factory, "ui", make) / "run"

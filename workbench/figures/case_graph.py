@@ -10,11 +10,9 @@ import numpy as np
 from workbench.cases import Case, Fact
 from workbench.figures.answers import draw_answers, tall_answers
 from workbench.figures.core import WIDTH, Figure, wrapped
-from workbench.figures.drawing import Link, Mark, Spot, draw
+from workbench.figures.drawing import Link, Mark, Spot, columns, draw, places, tall
 from workbench.figures.palette import BLACK, GREY, RED, kind_of
 
-ROW = 0.72  # inches between two nodes of a column
-BOW = 0.5  # rows that every other column stands higher: neighbouring labels would meet on one height
 LINES = 3  # of a label, the most that fits between two rows
 LETTER = 0.064  # inches, of a label
 FAINT = 0.05  # degrees of removal below this are not drawn
@@ -55,23 +53,19 @@ def drawing(
 ) -> tuple[list[Spot], list[Link]]:
     """Nodes and facts as they are drawn; `key` is the number of the element in `case.elements`."""
     m = dict(zip(case.elements, np.zeros(len(case.elements)) if degrees is None else degrees, strict=True))
-    column = columns(case)
-    places = _places(case, column)
+    facts = [(fact.head, fact.tail) for fact in case.facts]
+    column = columns(case.nodes, facts, {node: i for i, node in enumerate(case.path) if node in case.nodes})
+    at = places(column, facts, case.path)
     number = {node: i for i, node in enumerate(case.nodes)}
     step = (WIDTH - 1.1) / max(max(column.values(), default=0), 1)
     fewer = int(np.clip(step / LETTER, 9, 18))  # characters a line
-    spots = [_spot(case, node, places[node], float(m[node]), node in removed, fewer) for node in case.nodes]
+    spots = [_spot(case, node, at[node], float(m[node]), node in removed, fewer) for node in case.nodes]
     links = [
         _link(case, fact, number, float(m[fact]), removed, level=column[fact.head] == column[fact.tail])
         for fact in case.facts
     ]
     spots = [replace(spot, key=i) for i, spot in enumerate(spots)]
     return spots, [replace(link, key=len(spots) + i) for i, link in enumerate(links)]
-
-
-def tall(spots: Sequence[Spot]) -> float:
-    """Inches that a drawing of these nodes needs, labels included."""
-    return max(spot.y for spot in spots) + 0.2
 
 
 def named(case: Case, element: str | Fact) -> str:
@@ -85,46 +79,6 @@ def needed(case: Case, i: int) -> bool:
     """Whether the right answer runs through the element with this number."""
     element = case.elements[i]
     return element in case.needed if isinstance(element, Fact) else element in case.path
-
-
-def columns(case: Case) -> dict[str, int]:
-    """Node -> column, 0 for the leftmost: the right answer in order, every other node beside its neighbours."""
-    column = {node: i for i, node in enumerate(case.path) if node in case.nodes}
-    left = [node for node in case.nodes if node not in column]
-    while left:
-        found = {}
-        for node in left:
-            after = [column[f.head] + 1 for f in case.facts if f.tail == node and f.head in column]
-            before = [column[f.tail] - 1 for f in case.facts if f.head == node and f.tail in column]
-            if after or before:
-                found[node] = min(after) if after else max(before)
-        column |= found or {left[0]: 0}
-        left = [node for node in left if node not in column]
-    first = min(column.values(), default=0)
-    return {node: i - first for node, i in column.items()}
-
-
-def _places(case: Case, column: dict[str, int]) -> dict[str, tuple[float, float]]:
-    """Inches: the right answer on a line, the other nodes of a column above and below it, near to their neighbours."""
-    last = max(column.values(), default=0)
-    rows: dict[str, float] = {}
-    for i in range(last + 1):
-        spine = [node for node in case.path if column.get(node) == i]
-        rest = [node for node in case.nodes if column[node] == i and node not in spine]
-        rest.sort(key=lambda node: (-_height(case, node, rows), node))
-        above = (len(rest) + 1) // 2 if i % 2 else len(rest) // 2
-        slots = [0] * len(spine) + [k - above for k in range(len(rest) + bool(spine)) if k != above or not spine]
-        rows |= {node: BOW * (i % 2) - slot for node, slot in zip([*spine, *rest], slots, strict=True)}
-    lowest = min(rows.values(), default=0)
-    step = (WIDTH - 1.1) / max(last, 1)
-    return {node: (0.55 + column[node] * step, 0.6 + (row - lowest) * ROW) for node, row in rows.items()}
-
-
-def _height(case: Case, node: str, rows: dict[str, float]) -> float:
-    """Mean row of the neighbours that have one."""
-    others = [f.tail if f.head == node else f.head for f in case.facts if node in (f.head, f.tail)]
-    known = [rows[other] for other in others if other in rows]
-    return float(np.mean(known)) if known else 0.0
 
 
 def _spot(case: Case, node: str, place: tuple[float, float], degree: float, removed: bool, width: int) -> Spot:

@@ -5,7 +5,7 @@ What is removed is red, dashed and crossed out, so that it is told apart without
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ GAP = 0.05  # inches between a link's end and its spot
 HEAD, KEY = 0.3, 0.24  # inches: for the title above what is drawn, and for a line of the legend below it
 KEYS = 5  # entries in a line of the legend
 DASHED: Any = (0, (3, 2))
+ROW = 0.72  # inches between two nodes of a column
+BOW = 0.5  # rows that every other column stands higher: neighbouring labels would meet on one height
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,64 @@ def curve(link: Link, spots: Sequence[Spot]) -> Points:
     off = np.hypot(*(points - a).T) > here.radius + GAP
     off &= np.hypot(*(points - b).T) > there.radius + GAP
     return points[off] if off.sum() > 2 else points
+
+
+def columns(nodes: Sequence[str], facts: Collection[tuple[str, str]], spine: Mapping[str, int]) -> dict[str, int]:
+    """Node -> column, 0 for the leftmost: those of the spine in theirs, every other node beside its neighbours.
+
+    facts: (head, tail), head before tail along the flow.
+    """
+    column = dict(spine)
+    before: dict[str, list[str]] = {node: [] for node in nodes}
+    after: dict[str, list[str]] = {node: [] for node in nodes}
+    for head, tail in facts:
+        before[tail].append(head)
+        after[head].append(tail)
+    left = [node for node in nodes if node not in column]
+    while left:
+        found = {}
+        for node in left:
+            heads = [column[one] + 1 for one in before[node] if one in column]
+            tails = [column[one] - 1 for one in after[node] if one in column]
+            if heads or tails:
+                found[node] = min(heads) if heads else max(tails)
+        column |= found or {left[0]: 0}
+        left = [node for node in left if node not in column]
+    first = min(column.values(), default=0)
+    return {node: i - first for node, i in column.items()}
+
+
+def places(
+    column: Mapping[str, int], facts: Collection[tuple[str, str]], spine: Collection[str]
+) -> dict[str, tuple[float, float]]:
+    """Inches: the spine on a line, the other nodes of a column above and below it, near to their neighbours."""
+    last = max(column.values(), default=0)
+    beside: dict[str, list[str]] = {node: [] for node in column}
+    for head, tail in facts:
+        beside[head].append(tail)
+        beside[tail].append(head)
+    rows: dict[str, float] = {}
+    for i in range(last + 1):
+        held = [node for node in spine if column.get(node) == i]
+        rest = [node for node in column if column[node] == i and node not in held]
+        rest.sort(key=lambda node: (-_height(beside[node], rows), node))
+        above = (len(rest) + 1) // 2 if i % 2 else len(rest) // 2
+        slots = [0] * len(held) + [k - above for k in range(len(rest) + bool(held)) if k != above or not held]
+        rows |= {node: BOW * (i % 2) - slot for node, slot in zip([*held, *rest], slots, strict=True)}
+    lowest = min(rows.values(), default=0)
+    step = (WIDTH - 1.1) / max(last, 1)
+    return {node: (0.55 + column[node] * step, 0.6 + (row - lowest) * ROW) for node, row in rows.items()}
+
+
+def _height(others: Sequence[str], rows: Mapping[str, float]) -> float:
+    """Mean row of the neighbours that have one."""
+    known = [rows[other] for other in others if other in rows]
+    return float(np.mean(known)) if known else 0.0
+
+
+def tall(spots: Sequence[Spot]) -> float:
+    """Inches that a drawing of these nodes needs, labels included."""
+    return max(spot.y for spot in spots) + 0.2
 
 
 @core.house_style()

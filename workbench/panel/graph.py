@@ -17,11 +17,11 @@ from typing import Any
 import networkx as nx
 
 from workbench.figures.core import Figure, short
-from workbench.figures.explored import HEIGHT, drawing, explored
+from workbench.figures.explored import View, collapsed, drawing, explored
 from workbench.kg.explore import BY, ExploreError, Hits, Part, around, commanded, known, search, ways
 from workbench.kg.paths import PathError
+from workbench.narrative.glossary import paragraph
 from workbench.panel import export as files
-from workbench.panel.drawn import drawn
 from workbench.panel.graph_view import GraphView, fact_csv, fact_table
 from workbench.panel.work import Debounced
 
@@ -50,7 +50,9 @@ class GraphPanel:
         self.widget = self.view.widget
         self.node: str | None = None
         self.between: tuple[str, str] | None = None
+        self.opened: tuple[str, ...] = ()  # bundles whose members are shown apart
         self.part: Part
+        self.seen: View
         self._still = False
         self._typed = Debounced(lambda: self._listed(self._hits()))
         self._wire()
@@ -76,7 +78,7 @@ class GraphPanel:
             known(self.graph, node)
         if hops is not None:
             self._set(hops=hops)
-        self.node, self.between = node, None
+        self.node, self.between, self.opened = node, None, ()
         return self._again()
 
     def ways(self, start: str, end: str, *, by: str = BY[0]) -> Part:
@@ -101,6 +103,7 @@ class GraphPanel:
             "node": self.node,
             "between": list(self.between) if self.between else None,
             "by": view.by.value,
+            "opened": list(self.opened),
         }
 
     @state.setter
@@ -114,6 +117,9 @@ class GraphPanel:
         self.go(told["node"])
         if told["between"]:
             self.ways(*told["between"], by=told["by"])
+        if told["opened"]:
+            self.opened = tuple(map(str, told["opened"]))
+            self._again()
 
     @property
     def title(self) -> str:
@@ -125,7 +131,7 @@ class GraphPanel:
     @property
     def figure(self) -> Figure:
         """What is shown, as a figure of its own."""
-        return explored(self.graph, self.part, title=self.title)
+        return explored(self.graph, self.seen, title=self.title, told=self.part.told(self.graph))
 
     def sentences(self) -> str:
         """What is shown, in words: how much of the graph, and what the command in the middle needs and gives."""
@@ -173,8 +179,13 @@ class GraphPanel:
             self._guarded(self._again)
 
     def _clicked(self, key: int) -> None:
-        nodes = list(self.part.steps)
-        if 0 <= key < len(nodes):
+        nodes = list(self.seen.part.steps)
+        if not 0 <= key < len(nodes):
+            return
+        if nodes[key] in self.seen.bundles:
+            self.opened = (*self.opened, nodes[key])
+            self._guarded(self._again)
+        else:
             self._guarded(lambda: self.go(nodes[key]))
 
     def _chosen(self, node: str | None) -> None:
@@ -215,7 +226,8 @@ class GraphPanel:
             part = self._ways(*self.between, view.by.value)
         else:
             how = {"kinds": view.kinds.value, "relations": view.relations.value, "hops": view.hops.value}
-            part = around(self.graph, self.node, at_most=view.at_most.value, **how)
+            most = view.at_most.value if self.node is None else len(self.graph)
+            part = around(self.graph, self.node, at_most=most, **how)
         self._show(part)
         return part
 
@@ -223,13 +235,12 @@ class GraphPanel:
         return ways(self.graph, start, end, by=by, kinds=self.view.kinds.value, relations=self.view.relations.value)
 
     def _show(self, part: Part) -> None:
-        self.part, view = part, self.view
-        spots, links = drawing(self.graph, part)
-        said = self.sentences()
-        view.graph.part.drawing = drawn(spots, links, title=self.title, alt=said, height=HEIGHT)
-        view.shown.value = f"<p>{escape(part.told(self.graph))}</p>"
-        view.about.value = f"<p>{escape(self._command())}</p>"
-        view.facts.value = fact_table(self.graph, part)
+        view = self.view
+        self.seen, self.part = collapsed(self.graph, part, at_most=view.at_most.value, opened=self.opened)
+        view.graph.part.show(*drawing(self.graph, self.seen), title=self.title, alt=self.sentences())
+        view.shown.value = paragraph(self.part.told(self.graph))
+        view.about.value = paragraph(self._command())
+        view.facts.value = fact_table(self.graph, self.part)
 
     def _command(self) -> str:
         return "" if self.node is None or self.between else commanded(self.graph, self.node)

@@ -13,8 +13,10 @@ import networkx as nx
 
 from workbench.figures.core import short
 from workbench.kg.explore import Part
+from workbench.narrative.glossary import paragraph
+from workbench.panel.drawn import Graph
 from workbench.panel.export import neutral
-from workbench.panel.parts import Access, Graph, Held, named
+from workbench.panel.parts import Access, Held, named
 
 WIDE = {"width": "auto"}
 ROOM = {"width": "min(32em, 100%)"}
@@ -71,7 +73,7 @@ class GraphView:
         way = widgets.VBox([self.start, self.end, flow(self.by, self.find)])
         filters = [self.kinds, self.relations, self.hops, self.at_most, flow(self.whole)]
         left = widgets.VBox([self.search, self.hits, *filters, way, self.status]).add_class("wb-controls")
-        hint = widgets.HTML(f"<p>{HINT}</p>")
+        hint = widgets.HTML(paragraph(HINT))
         right = widgets.VBox([self.shown, self.graph, hint, self.about]).add_class("wb-views")
         more = widgets.Accordion([self.facts, widgets.VBox([self.export, self.links])])
         more.titles = ("the facts shown", "export")

@@ -16,12 +16,11 @@ import numpy as np
 import traitlets
 
 from workbench.cases import Case, Fact, aligned, toolchain
-from workbench.figures.case_graph import drawing, tall
 from workbench.figures.core import short
 from workbench.figures.palette import kind_of
 from workbench.figures.prompt import lines
-from workbench.narrative.names import GLOSSARY, SMALL
-from workbench.panel.drawn import drawn
+from workbench.narrative.glossary import GLOSSARY
+from workbench.narrative.names import SMALL
 from workbench.panel.work import kernel_loop
 
 if TYPE_CHECKING:
@@ -80,31 +79,6 @@ class Held(widgets.Box):
         self.part.on_lost = self.renew
         self.children = (self.part,)
         old.close()
-
-
-class Graph(Part):
-    """The graph of a case, drawn by its script. on_toggle: called with the number of the element that was clicked."""
-
-    _esm = script("graph.js")
-    drawing: Any = traitlets.Dict().tag(sync=True)
-
-    def __init__(self, on_toggle: Callable[[int], Any]):
-        super().__init__(lambda content: on_toggle(int(content["toggle"])))
-
-    def show(
-        self,
-        case: Case,
-        *,
-        title: str,
-        alt: str,
-        removed: Collection[str | Fact],
-        degrees: Sequence[float] | None = None,
-    ) -> None:
-        """Shows the facts of a case; what is removed is crossed out, what goes with it dashed."""
-        spots, links = drawing(case, degrees=degrees, removed=removed)
-        needed = {link.key for link in links if case.facts[link.key - len(spots)] in case.needed}
-        m = {} if degrees is None else {i: float(degree) for i, degree in enumerate(degrees)}
-        self.drawing = drawn(spots, links, title=title, alt=alt, height=tall(spots), strong=needed, degrees=m)
 
 
 class Prompt(Part):

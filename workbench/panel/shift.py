@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 
 from workbench.cases import Case, Fact
-from workbench.figures.case_graph import drawing, tall
+from workbench.figures.case_graph import drawing
 from workbench.game import Engine
 from workbench.narrative import tried
+from workbench.narrative.glossary import paragraph
 from workbench.panel import export as files
-from workbench.panel.drawn import drawn
 from workbench.panel.setting_curve import curve_svg
 from workbench.panel.shift_showing import ShiftShown
 from workbench.panel.shift_view import ShiftView
@@ -209,7 +209,7 @@ class ShiftPanel(ShiftShown):
     def _show(self, found: Answered) -> None:
         self.answered, view, settings = found, self.view, self.settings
         view.show_switches(settings.losses, found.off)
-        view.words.value = f"<p>{escape(tried.setting(settings, found))}</p>"
+        view.words.value = paragraph(tried.setting(settings, found))
         view.answers.value = answer_table(settings, found)
         view.response.value = curve_svg(
             GRID, self.curves(), dose=found.dose, value=found.value, alt=tried.setting(settings, found)
@@ -225,10 +225,10 @@ class ShiftPanel(ShiftShown):
         spots, links = drawing(case)
         title = f"{case.id}: rims by {measure}" if measure else case.id
         strong = {link.key for link, fact in zip(links, case.facts, strict=True) if fact in case.needed}
-        view.graph.part.drawing = drawn(
-            spots, links, title=title, alt=self.sentences(), height=tall(spots), strong=strong, picked=self.picked,
+        view.graph.part.show(
+            spots, links, title=title, alt=self.sentences(), strong=strong, picked=self.picked,
             degrees=dict(enumerate((degrees / (float(np.abs(degrees).max(initial=0)) or 1.0)).tolist())),
         )  # fmt: skip
-        view.picked.value = f"<p>{escape(self._picked())}</p>"
+        view.picked.value = paragraph(self._picked())
         view.measured.value = element_table(self.rows, self.measures, picked=self.picked)
         view.saved.value = json.dumps(self.state, ensure_ascii=False)

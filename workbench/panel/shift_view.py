@@ -10,8 +10,9 @@ import ipywidgets as widgets
 import numpy as np
 
 from workbench.cases import Case
-from workbench.narrative.names import SHIFT, terms
-from workbench.panel.parts import Access, Board, Graph, Held, named
+from workbench.narrative.glossary import paragraph
+from workbench.panel.drawn import Graph
+from workbench.panel.parts import Access, Board, Held, named
 from workbench.panel.view import options
 from workbench.shift.dose import HIGHEST
 
@@ -88,9 +89,9 @@ class ShiftView:
             if isinstance(part, widgets.DOMWidget):
                 part.add_class(f"wb-{name}")
         flow = lambda *parts: widgets.HBox(parts).add_class("wb-flow")  # noqa: E731
-        said = widgets.HTML(f"<p>{SWITCHES}</p>")
+        said = widgets.HTML(paragraph(SWITCHES))
         left = [self.dose, flow(self.trained), said, self.board, self.status, self.response]
-        hint = widgets.HTML(f"{terms(SHIFT)}<p>{HINT}</p>")
+        hint = widgets.HTML(paragraph(HINT))
         right = [self.words, self.answers, self.graph, hint, self.element, self.picked]
         columns = widgets.HBox(
             [widgets.VBox(left).add_class("wb-controls"), widgets.VBox(right).add_class("wb-views")]

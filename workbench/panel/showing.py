@@ -15,12 +15,13 @@ from workbench.explain import CERTIFIED, ExplainConfig, Explanation, Weights
 from workbench.explain.counterfactual import Element
 from workbench.explain.trial import Carriers, Check, Outcome, Trial
 from workbench.figures.answers import answers
-from workbench.figures.case_graph import case_graph
+from workbench.figures.case_graph import case_graph, drawing
 from workbench.figures.core import Figure, stacked, stacked_svg
 from workbench.figures.objective import balance
 from workbench.figures.prompt import prompt
 from workbench.game import Engine
 from workbench.narrative import explained, tried
+from workbench.narrative.glossary import paragraph
 from workbench.panel import export as files
 from workbench.panel.controls import Controls
 from workbench.panel.sliders import WeightSliders
@@ -175,7 +176,7 @@ class Shown:
         self._clear()
         self._draw()
         self.view.chains.part.show(self.case, found.answers if found else {}, self.engine.lm.names)
-        self.view.cost.value = f"<p>{explained.ledger(found.ledger)}</p>" if found else ""
+        self.view.cost.value = paragraph(explained.ledger(found.ledger)) if found else ""
         self.show_weights()
         self._say()
         if found is None:
@@ -196,12 +197,12 @@ class Shown:
 
     def show_check(self, found: Check) -> None:
         """Whether what is taken out is minimal."""
-        self.view.checked.value = f"<p>{escape(tried.check(found))}</p>"
+        self.view.checked.value = paragraph(tried.check(found))
 
     def show_carriers(self, found: Carriers) -> None:
         """Which facts carry a command."""
         self.carriers = found
-        self.view.carried.value = f"<p>{escape(tried.carriers(found, self.engine.lm.names))}</p>"
+        self.view.carried.value = paragraph(tried.carriers(found, self.engine.lm.names))
         self._draw_prompt()
         self._settings()
 
@@ -222,10 +223,11 @@ class Shown:
         """Graph and prompt, with what is taken out."""
         case, found = self.case, self.explanation
         degrees = found.degrees if found else None
-        alt = self.sentences()
-        self.view.graph.part.show(
-            case, title=f"{case.id}: {self._by()}", alt=alt, removed=self.removed, degrees=degrees
-        )
+        spots, links = drawing(case, degrees=degrees, removed=self.removed)
+        needed = {link.key for link, fact in zip(links, case.facts, strict=True) if fact in case.needed}
+        m = dict(enumerate(map(float, degrees))) if degrees else {}
+        title = f"{case.id}: {self._by()}"
+        self.view.graph.part.show(spots, links, title=title, alt=self.sentences(), strong=needed, degrees=m)
         self._draw_prompt()
 
     def _draw_prompt(self) -> None:
@@ -236,7 +238,7 @@ class Shown:
         self.view.chains.part.picked = [picked.row, picked.node] if picked else ["", ""]
 
     def _say(self) -> None:
-        self.view.words.value = f"<p>{escape(self.sentences())}</p>"
+        self.view.words.value = paragraph(self.sentences())
 
     def _settings(self) -> None:
         state, view = self.chosen, self.view

@@ -12,8 +12,9 @@ from workbench.artifacts.state import CHOICES
 from workbench.cases import Case
 from workbench.explain import CERTIFIED
 from workbench.figures.core import short
-from workbench.narrative.names import MASKS, terms
-from workbench.panel.parts import Access, Chains, Graph, Held, Prompt, named
+from workbench.narrative.glossary import paragraph
+from workbench.panel.drawn import Graph
+from workbench.panel.parts import Access, Chains, Held, Prompt, named
 from workbench.panel.sliders import WeightSliders
 
 WIDE = {"width": "auto"}
@@ -123,8 +124,8 @@ class MaskView:
         flow = lambda *parts: widgets.HBox(parts).add_class("wb-flow")  # noqa: E731
         asked = [flow(self.source, self.target, self.ask, self.asked)] if self.source.options else []
         work = [flow(self.method, self.recompute, self.cancel), self.progress, self.status, self.marker]
-        answers = [self.chains, self.words, self.carried, widgets.HTML(terms(MASKS))]
-        hand = [widgets.HTML(f"<p>{HINT}</p>"), flow(self.check, self.back, self.again), self.checked]
+        answers = [self.chains, self.words, self.carried]
+        hand = [widgets.HTML(paragraph(HINT)), flow(self.check, self.back, self.again), self.checked]
         left = widgets.VBox([self.graph, *hand, *work]).add_class("wb-views")
         right = widgets.VBox([self.prompt, self.cost]).add_class("wb-reading")
         columns = widgets.HBox([left, right]).add_class("wb-columns")

@@ -20,7 +20,7 @@ from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.runs import STAGES, MissingStage, read_manifest
 from workbench.artifacts.stage import LOG, stages
 from workbench.artifacts.steps import REPORT, copy_path, read_origin
-from workbench.narrative import names
+from workbench.narrative.glossary import glossed
 from workbench.report import finding, log_page
 from workbench.report.evidence import figure_note, stage_record
 from workbench.report.lineage import compare
@@ -77,10 +77,10 @@ def _page(template: str, runs: Sequence[Mapping[str, Any]], **values: Any) -> st
     """The page of runs; one that shows no case to be tried holds no script."""
     room = Environment(loader=FileSystemLoader(STATIC), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     room.filters |= {"shown": _shown, "dictvalues": lambda row: list(row.values())}
+    room.filters["glossed"] = glossed
     code = [HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("default", "github-dark")]
     style = f"{(STATIC / 'report.css').read_text('utf-8')}{code[0]}@media (prefers-color-scheme: dark) {{{code[1]}}}"
     made = {"policy": POLICY, "style": style, "script": SCRIPT, "live": any(run["live"] for run in runs)}
-    made["terms"] = names.terms(names.REPORT)
     return room.get_template(template).render(made | values, runs=runs)
 
 

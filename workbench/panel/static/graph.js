@@ -1,77 +1,155 @@
-// The graph of a case as SVG. A click takes a node or fact out or puts it back; the prompt's checkboxes do the same by
-// keyboard. Lengths come in inches, y upwards; names are set as text alone.
-const SVG = "http://www.w3.org/2000/svg";
-const INCH = 96;
-const CORNERS = { diamond: [4, 0], square: [4, 45], "triangle-up": [3, 0], "triangle-down": [3, 60], pentagon: [5, 0], hexagon: [6, 0] };
+// A graph drawn by cytoscape.js along its flow: left to right where names have room, else from top to bottom. A click
+// takes a node or fact out or puts it back. Over the canvas lies its face: a button a node and a fact, for keyboard and
+// screen reader, and for fingers. Names are text alone.
+const ROOM = 78, LEAST = 69, EDGE = 10, LINE = 80, HALF = 26; // px: width of a name, of a column, left free at the sides, a node with its name, above it
+const POINTS = { "triangle-down": "-1 -1 1 -1 0 1", cross: "-.3 -1 .3 -1 .3 -.3 1 -.3 1 .3 .3 .3 .3 1 -.3 1 -.3 .3 -1 .3 -1 -.3 -.3 -.3" };
+const SHAPES = { circle: "ellipse", square: "rectangle", "triangle-up": "triangle", "triangle-down": "polygon", cross: "polygon" };
+const STEPS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
 
-function made(tag, attributes, text) {
-  const node = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+function made(tag, name, text) {
+  const node = document.createElement(tag);
+  if (name) node.className = name;
   if (text) node.textContent = text;
   return node;
 }
 
-function shape(symbol, x, y, radius) {
-  if (symbol === "cross") {
-    const a = radius / 3;
-    const points = [[-a, -radius], [a, -radius], [a, -a], [radius, -a], [radius, a], [a, a], [a, radius], [-a, radius], [-a, a], [-radius, a], [-radius, -a], [-a, -a]];
-    return made("polygon", { points: points.map(([dx, dy]) => `${x + dx},${y + dy}`).join(" ") });
+function button(name, said, text, act) {
+  const one = made("button", name, text);
+  one.type = "button";
+  one.setAttribute("aria-label", said);
+  one.addEventListener("click", act);
+  return one;
+}
+
+// lines of nodes one after another along the flow, none with more than `most` nodes
+function lined(spots, most) {
+  const ranks = [...new Set(spots.map((one) => one.x))].sort((a, b) => a - b);
+  return ranks.flatMap((x) => {
+    const rank = spots.filter((one) => one.x === x).sort((a, b) => a.row - b.row);
+    const size = Math.ceil(rank.length / Math.max(1, Math.ceil(rank.length / most)));
+    return Array.from({ length: Math.ceil(rank.length / size) }, (_, i) => rank.slice(i * size, (i + 1) * size));
+  });
+}
+
+// key -> place in px, the height of all, and of letters
+function placed(spots, whole_width) {
+  const wide = whole_width - 2 * EDGE;
+  const ranks = lined(spots, Infinity);
+  const down = ranks.length * LEAST > wide;
+  const rows = spots.map((one) => one.row);
+  const [first, span] = [Math.min(...rows), Math.max(...rows) - Math.min(...rows) + 1];
+  const whole = !down || span * ROOM * 0.8 <= wide; // the rows that came with the nodes fit
+  const lines = whole ? ranks : lined(spots, Math.max(1, Math.floor(wide / ROOM)));
+  const along = down ? LINE + 12 : wide / lines.length;
+  const places = {};
+  lines.forEach((line, k) =>
+    line.forEach((one, i) => {
+      const share = whole ? (one.row - first + 0.5) / span : (i + 0.5 + (k % 2 ? 0.12 : -0.12)) / line.length;
+      const beside = down && whole && i % 2 ? 15 : 0; // names of neighbours do not meet
+      places[one.key] = down
+        ? { x: EDGE + share * wide, y: k * along + HALF + beside }
+        : { x: EDGE + (k + 0.5) * along, y: share * span * LINE };
+    }),
+  );
+  const height = down ? lines.length * along + HALF : span * LINE + 24;
+  return { places, height, font: !down && along < ROOM ? 11 : 12 };
+}
+
+function elements({ spots, links }, places) {
+  const nodes = spots.map((one) => ({ data: { ...one, id: `${one.key}` }, position: places[one.key], classes: one.state }));
+  const rank = new Map(spots.map((one) => [one.key, one.x]));
+  const lines = links.map((one) => {
+    const bowed = rank.get(one.source) === rank.get(one.target) && one.source !== one.target;
+    const data = { ...one, id: `f${one.key}`, source: `${one.source}`, target: `${one.target}` };
+    return { data, classes: `${one.state}${bowed ? " bowed" : ""}` };
+  });
+  return [...nodes, ...lines];
+}
+
+function looks(el, font) {
+  const css = getComputedStyle(el);
+  const colour = (name) => css.getPropertyValue(`--wb-${name}`).trim() || css.color;
+  const [ink, paper, red, blue] = ["ink", "paper", "red", "blue"].map(colour);
+  return [
+    { selector: "node", style: {
+      "background-color": "data(colour)", width: "data(size)", height: "data(size)", label: "data(label)", color: ink,
+      shape: (one) => SHAPES[one.data("symbol")] ?? one.data("symbol"), "border-color": (one) => (one.data("degree") > 0.05 ? red : ink),
+      "shape-polygon-points": (one) => POINTS[one.data("symbol")] ?? POINTS.cross, "border-width": (one) => 0.7 + 4 * one.data("degree"),
+      "font-size": font, "font-family": css.fontFamily, "text-valign": "bottom", "text-margin-y": 2, "text-wrap": "wrap",
+      "text-max-width": 200, "text-outline-color": paper, "text-outline-width": 2, "line-height": 1.1,
+    } },
+    { selector: "edge", style: {
+      width: (one) => one.data("width") + (one.data("picked") ? 4 : 0), "curve-style": "bezier", "control-point-step-size": 24, "target-arrow-shape": (one) => (one.data("arrow") ? "triangle" : "none"), "arrow-scale": 0.9,
+      "line-color": (one) => (one.data("needed") ? ink : one.data("colour")), "target-arrow-color": (one) => (one.data("needed") ? ink : one.data("colour")),
+    } },
+    { selector: "edge.bowed", style: { "curve-style": "unbundled-bezier", "control-point-distances": 34, "control-point-weights": 0.5 } },
+    { selector: "edge[degree > 0.05]", style: { "line-color": red, "target-arrow-color": red, "line-opacity": (one) => 0.4 + 0.6 * one.data("degree") } },
+    { selector: "edge.removed, edge.gone", style: { "line-style": "dashed", "line-color": red, "target-arrow-color": red } },
+    { selector: "node.removed", style: { "background-opacity": 0.45 } },
+    { selector: ".far", style: { opacity: 0.2 } },
+    { selector: ".here", style: { "border-color": blue, "border-width": 4, "overlay-color": blue, "overlay-opacity": 0.15, "overlay-padding": 3 } },
+  ];
+}
+
+// what stands over the canvas, in its places
+function faced(face, cy, drawing, act) {
+  const here = face.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  const items = [...drawing.spots, ...drawing.links].map((one) => {
+    const sort = one.source === undefined ? "wb-spot" : `wb-link${one.needed ? " wb-on-path" : ""}`;
+    const said = `${one.hover.replaceAll("\n", ", ")}${one.state === "kept" ? "" : `, ${one.state}`}`;
+    const item = button(`${sort} wb-${one.state}`, said, one.state === "removed" ? "✕" : "", () => act.click(one.key));
+    item.dataset.key = `${one.key}`;
+    item.tabIndex = -1;
+    if (one.picked) item.setAttribute("aria-current", "true");
+    item.addEventListener("focus", () => act.near(cy.$id(item.dataset.id)));
+    item.addEventListener("blur", act.away);
+    item.dataset.id = one.source === undefined ? `${one.key}` : `f${one.key}`;
+    return item;
+  });
+  face.replaceChildren(...items);
+  const stop = items.find((one) => one.dataset.key === here) ?? items[0];
+  if (stop) stop.tabIndex = 0;
+  if (here !== undefined) stop?.focus({ preventScroll: true });
+}
+
+function settled(face, cy) {
+  for (const item of face.children) {
+    const one = cy.$id(item.dataset.id);
+    if (!one.length) continue; // of a drawing that is just leaving
+    const { x, y } = (one.isEdge() && one.renderedMidpoint()) || (one.isEdge() ? one.source() : one).renderedPosition();
+    const size = one.isNode() ? Math.max(24, one.renderedOuterWidth()) : 20;
+    item.style.cssText = `left:${x - size / 2}px;top:${y - size / 2}px;width:${size}px;height:${size}px`;
   }
-  if (!CORNERS[symbol]) return made("circle", { cx: x, cy: y, r: radius });
-  const [count, turn] = CORNERS[symbol];
-  const corners = Array.from({ length: count }, (_, i) => {
-    const angle = ((i * 360) / count + turn - 90) * (Math.PI / 180);
-    return `${x + radius * Math.cos(angle)},${y + radius * Math.sin(angle)}`;
+}
+
+// arrow keys go to what is nearest in their direction; all together are one stop of the tab key
+function walk(face) {
+  const at = (one) => [one.offsetLeft + one.offsetWidth / 2, one.offsetTop + one.offsetHeight / 2];
+  face.addEventListener("keydown", (event) => {
+    const step = STEPS[event.key];
+    const from = event.target;
+    if (!step || !from.dataset.key) return;
+    event.preventDefault();
+    const [x, y] = at(from);
+    const far = (one) => {
+      const [dx, dy] = [at(one)[0] - x, at(one)[1] - y];
+      const ahead = dx * step[0] + dy * step[1];
+      return ahead > 2 ? ahead + 2 * Math.abs(dx * step[1] + dy * step[0]) : Infinity;
+    };
+    const next = [...face.children].reduce((best, one) => (far(one) < far(best) ? one : best), from);
+    [from.tabIndex, next.tabIndex] = [-1, 0];
+    next.focus();
   });
-  return made("polygon", { points: corners.join(" ") });
-}
-
-function cross(x, y, size) {
-  const d = `M${x - size},${y - size}L${x + size},${y + size}M${x - size},${y + size}L${x + size},${y - size}`;
-  return made("path", { d, class: "wb-cross" });
-}
-
-function link(one, at, click) {
-  const group = made("g", { class: `wb-link wb-${one.state}${one.needed ? " wb-on-path" : ""}`, "data-key": one.key });
-  const d = `M${one.points.map(([x, y]) => at(x, y).join(",")).join("L")}`;
-  const line = made("path", { d, class: "wb-stroke", "stroke-width": one.width, "marker-end": "url(#wb-arrow)" });
-  line.style.setProperty("--m", `${Math.round(100 * one.degree)}%`);
-  line.style.setProperty("--ink", one.needed ? "var(--wb-ink)" : one.colour);
-  group.append(made("title", {}, one.hover), line, made("path", { d, class: "wb-reach" }));
-  if (one.state === "removed") group.append(cross(...at(...one.points[one.points.length >> 1]), 6));
-  group.addEventListener("click", click);
-  return group;
-}
-
-function spot(one, at, click) {
-  const [x, y] = at(one.x, one.y);
-  const group = made("g", { class: `wb-spot wb-${one.state}`, "data-key": one.key });
-  const body = shape(one.symbol, x, y, one.radius * INCH);
-  body.setAttribute("fill", one.colour);
-  body.setAttribute("class", "wb-body");
-  body.style.setProperty("--ring", `${0.7 + 4 * one.degree}px`);
-  if (one.degree > 0.05) body.classList.add("wb-ringed");
-  group.append(made("title", {}, one.hover), body);
-  if (one.state === "removed") group.append(cross(x, y, one.radius * INCH + 2));
-  one.label.forEach((text, i) => {
-    const below = y + one.radius * INCH + 13 + 14 * i;
-    group.append(made("text", { x, y: below, "text-anchor": "middle", class: "wb-label" }, text));
-  });
-  group.addEventListener("click", click);
-  return group;
 }
 
 function legend(kinds) {
-  const list = document.createElement("ul");
-  list.className = "wb-kinds";
+  const list = made("ul", "wb-kinds");
   for (const { name, symbol, colour } of kinds) {
-    const item = document.createElement("li");
-    const picture = made("svg", { width: 16, height: 16, viewBox: "0 0 16 16", "aria-hidden": "true" });
-    const body = symbol === "removed" ? cross(8, 8, 5) : shape(symbol, 8, 8, 6.5);
-    if (colour) body.setAttribute("fill", colour);
-    if (colour) body.setAttribute("class", "wb-body");
-    picture.append(body);
-    item.append(picture, ` ${name}`);
+    const item = made("li", "", symbol === "removed" ? "✕ " : "");
+    const sign = made("span", `wb-sign wb-${symbol}`);
+    sign.style.background = colour;
+    if (colour) item.append(sign, " ");
+    item.append(name);
     list.append(item);
   }
   return list;
@@ -80,26 +158,83 @@ function legend(kinds) {
 export default {
   render({ model, el }) {
     el.classList.add("wb-drawing");
-    const draw = () => {
-      const { title, alt, width, height, spots, links, kinds } = model.get("drawing");
-      const at = (x, y) => [x * INCH, (height - y) * INCH];
-      const box = `0 0 ${width * INCH} ${height * INCH + 8}`;
-      const picture = made("svg", { viewBox: box, role: "img", "aria-label": alt, class: "wb-picture" });
-      const arrow = made("marker", { id: "wb-arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 8, markerHeight: 8, orient: "auto", markerUnits: "userSpaceOnUse" });
-      arrow.append(made("path", { d: "M0,0L8,4L0,8z", class: "wb-head" }));
-      const known = made("defs", {});
-      known.append(arrow);
-      picture.append(known);
-      const click = (key) => () => model.send({ toggle: key });
-      for (const one of links) picture.append(link(one, at, click(one.key)));
-      for (const one of spots) picture.append(spot(one, at, click(one.key)));
-      const head = document.createElement("div");
-      head.className = "wb-title";
-      head.textContent = title;
-      el.replaceChildren(head, picture, legend(kinds));
+    const [head, stage, canvas, face, tip, kinds] = ["wb-title", "wb-stage", "wb-canvas", "wb-face", "wb-tip", ""].map((name) => made("div", name));
+    stage.setAttribute("role", "group");
+    tip.hidden = true;
+    walk(face);
+    let cy;
+    const found = () => cy?.renderer().invalidateContainerClientCoordsCache(); // what stands above may have grown
+    for (const kind of ["pointermove", "pointerdown"]) stage.addEventListener(kind, found, { capture: true });
+    const zoom = (by) => {
+      const level = by && Math.max(1, cy.zoom() * by);
+      if (level > 1) cy.zoom({ level, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
+      else cy.reset();
+      cy.userPanningEnabled(cy.zoom() > 1);
+      stage.classList.toggle("wb-zoomed", cy.zoom() > 1);
     };
+    const tools = made("div", "wb-tools");
+    tools.append(button("wb-in", "larger", "+", () => zoom(1.4)), button("wb-out", "smaller", "−", () => zoom(1 / 1.4)), button("wb-fit", "as at the start", "⟲", () => zoom(0)));
+    stage.append(canvas, face, tip);
+    el.replaceChildren(head, tools, stage, kinds);
+    const away = () => {
+      cy.elements().removeClass("far here");
+      tip.hidden = true;
+    };
+    const near = (one) => {
+      away();
+      if (!one.length) return;
+      const kept = one.isNode() ? one.closedNeighborhood() : one.union(one.connectedNodes());
+      cy.elements().not(kept).addClass("far");
+      one.addClass("here");
+      tip.textContent = one.data("hover");
+      tip.hidden = false;
+    };
+    const click = (key) => model.send({ toggle: key });
+    let wide = 0, last = "";
+    const draw = () => {
+      const drawing = model.get("drawing");
+      if (!wide || !drawing.spots) return;
+      const { places, height, font } = placed(drawing.spots, wide);
+      const shown = JSON.stringify([wide, drawing.spots.map((one) => [one.x, one.row, one.hover.split("\n")[0]])]);
+      const kept = shown === last;
+      last = shown;
+      if (kept) cy.nodes().forEach((one) => (places[one.id()] = { ...one.position() })); // where a hand has put it
+      head.textContent = drawing.title;
+      stage.setAttribute("aria-label", drawing.alt);
+      stage.style.height = `${height}px`;
+      cy.elements().remove();
+      cy.resize();
+      if (!kept) zoom(0);
+      cy.style(looks(el, font));
+      cy.add(elements(drawing, places));
+      faced(face, cy, drawing, { click, near, away });
+      settled(face, cy);
+      kinds.replaceChildren(legend(drawing.kinds));
+    };
+    const begun = () => {
+      // not before the page holds it: it listens to whatever scrolls around it
+      cy = cytoscape({ container: canvas, layout: { name: "null" }, autoungrabify: matchMedia("(pointer: coarse)").matches, maxZoom: 4, boxSelectionEnabled: false, userZoomingEnabled: false, userPanningEnabled: false });
+      cy.on("tap", "node, edge", (event) => click(event.target.data("key")));
+      cy.on("mouseover", "node, edge", (event) => near(event.target));
+      cy.on("mouseout", "node, edge", () => near(cy.$id(face.querySelector(":focus")?.dataset.id ?? "")));
+      cy.on("pan zoom position", () => settled(face, cy));
+    };
+    const size = new ResizeObserver(() => {
+      if (Math.abs(stage.clientWidth - wide) < 2) return;
+      wide = stage.clientWidth;
+      if (!cy) begun();
+      draw();
+    });
+    size.observe(stage);
+    const theme = new MutationObserver(draw); // JupyterLab changes it on the page's body
+    theme.observe(document.body, { attributeFilter: ["data-jp-theme-name"] });
     model.on("change:drawing", draw);
-    draw();
-    return heart(model);
+    const rest = heart(model);
+    return () => {
+      rest();
+      size.disconnect();
+      theme.disconnect();
+      cy?.destroy();
+    };
   },
 };
