@@ -13,7 +13,13 @@ from workbench.cli.screen import result, say
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
     explain = commands.add_parser("explain", parents=[common], help="on which facts the answers of a log hang")
     explain.set_defaults(command=_explain)
-    explain.add_argument("log", metavar="LOG", help="JSON lines: question, facts, and optionally answer, prompt, id")
+    explain.add_argument("log", metavar="LOG", help="JSON lines of question, facts, ...; see --from")
+    explain.add_argument(
+        "--from",
+        dest="reader",
+        metavar="NAME",
+        help="whose output LOG is: graphrag, lightrag, llamaindex, langchain, workbench (default: told by its shape)",
+    )
     explain.add_argument("--model", metavar="M", required=True, help="reader, smollm2, a Hugging Face id or a folder")
     explain.add_argument("--adapter", metavar="A", help="folder of a PEFT adapter; compared with the model without it")
     explain.add_argument("--against", metavar="M2", help="compare with this model, or adapter on the same model")
@@ -45,6 +51,7 @@ def _explain(options: argparse.Namespace) -> int:
         adapter=options.adapter,
         against=options.against,
         out=options.out,
+        reader=options.reader,
         decision=options.decision,
         template=Path(options.template).read_text("utf-8") if options.template else None,
         budget=options.budget,

@@ -22,7 +22,8 @@ from workbench.logs.asked import CHAIN, Asked, asked, chain_names
 from workbench.logs.decisions import maker
 from workbench.logs.endpoint import Served
 from workbench.logs.hanging import hangs
-from workbench.logs.records import Fault, Record, Refused, read_log
+from workbench.logs.readers import file_of, read
+from workbench.logs.records import Fault, Record, Refused
 from workbench.logs.speakers import TUNED, Source, Turn, adapter_account, in_turn, other_source, served, turns
 from workbench.logs.summary import EXPLAINED, FAILED, REFUSED, UNREAD, redacted, summary
 from workbench.meter import Ledger, whole
@@ -50,6 +51,7 @@ def explain_log(
     out: str | os.PathLike[str],
     adapter: str | os.PathLike[str] | None = None,
     against: str | None = None,
+    reader: str | None = None,
     decision: str = "text",
     template: str | None = None,
     budget: int | None = 300,
@@ -64,7 +66,8 @@ def explain_log(
 ) -> Explained:
     """On which facts each answer of a log hangs, with certificates, and what of that an adapter or another model adds.
 
-    log: JSON lines, see `workbench.logs.records`. model, adapter: as for `models.load`. against: a model, or the folder
+    log: JSON lines, see `workbench.logs.records`, or another system's output, see `workbench.logs.readers`; reader: its
+    name there; None: told by its shape. model, adapter: as for `models.load`. against: a model, or the folder
     of an adapter on the same model, to compare with; None: the model without its adapter, where it has one. out: the
     run's folder; what was answered there before is not asked again. decision: what of an answer counts, `chain` or a
     name of `workbench.logs.decisions`. template: Jinja, for all records. budget: most answers asked for one set.
@@ -73,7 +76,7 @@ def explain_log(
 
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
     """
-    folder = run_folder(out)
+    folder, log = run_folder(out), file_of(log)
     source = Source(model, Path(adapter) if adapter is not None else None, four_bit)
     whole("max_new_tokens", max_new_tokens, least=1)
     if decision != CHAIN:
@@ -87,8 +90,8 @@ def explain_log(
         raise ValueError(f"{folder} holds a run of the notebooks; give the log another folder")
     config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
     config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
-    config |= {"endpoint": endpoint}
-    lines = list(read_log(log))
+    config |= {"endpoint": endpoint, "reader": reader}
+    lines = list(read(log, reader))
     with run_lock(folder, option="--out"):
         if (kept := _finished(folder, config, inputs)) is not None:
             return kept
