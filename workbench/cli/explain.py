@@ -28,7 +28,8 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
         "--decision",
         metavar="D",
         default="text",
-        help="what of an answer counts: chain, option[:a|b], entities, yesno, text, regex:..., json (default text)",
+        help="what of an answer counts: chain, option[:a|b], entities, yesno, text, regex:..., json; record: what its "
+        "field `decision` names (default text)",
     )
     explain.add_argument("--template", metavar="FILE", help="Jinja template of the prompt, for all records")
     explain.add_argument("--budget", metavar="N", type=int, default=300, help="most answers asked for one set")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from workbench.cli import kg_ask, kg_import, kg_merge
+from workbench.cli import kg_ask, kg_import, kg_merge, kg_questions
 
-PARTS = (kg_import, kg_merge, kg_ask)
+PARTS = (kg_import, kg_merge, kg_ask, kg_questions)
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from workbench.artifacts.provenance import describe_input
 from workbench.artifacts.stage import LOG, stages
 from workbench.artifacts.steps import run_folder
 from workbench.logs.answers import Answers, Away, Local
-from workbench.logs.asked import CHAIN, Asked, asked, chain_names
+from workbench.logs.asked import CHAIN, RECORD, Asked, asked, chain_names, decision_of
 from workbench.logs.decisions import maker
 from workbench.logs.endpoint import Served
 from workbench.logs.hanging import hangs
@@ -69,8 +69,9 @@ def explain_log(
     log: JSON lines, see `workbench.logs.records`, or another system's output, see `workbench.logs.readers`; reader: its
     name there; None: told by its shape. model, adapter: as for `models.load`. against: a model, or the folder
     of an adapter on the same model, to compare with; None: the model without its adapter, where it has one. out: the
-    run's folder; what was answered there before is not asked again. decision: what of an answer counts, `chain` or a
-    name of `workbench.logs.decisions`. template: Jinja, for all records. budget: most answers asked for one set.
+    run's folder; what was answered there before is not asked again. decision: what of an answer counts, `chain`, a name
+    of `workbench.logs.decisions`, or `record`, for the one that each record's field `decision` names. template: Jinja,
+    for all records. budget: most answers asked for one set.
     redact: nothing that is left has a text of the log. endpoint: address of an OpenAI-compatible server that has the
     models, asked for answers alone, with the key in WORKBENCH_API_KEY; requests, tokens: the most spent on a model.
 
@@ -79,7 +80,7 @@ def explain_log(
     folder, log = run_folder(out), file_of(log)
     source = Source(model, Path(adapter) if adapter is not None else None, four_bit)
     whole("max_new_tokens", max_new_tokens, least=1)
-    if decision != CHAIN:
+    if decision not in (CHAIN, RECORD):
         maker(decision.partition(":")[0])
     inputs = {"log": Path(log), **_inputs(source, against, endpoint)}
     if endpoint and (decision == CHAIN or adapter is not None):
@@ -116,7 +117,7 @@ def _inputs(source: Source, against: str | None, endpoint: str | None) -> Mappin
 
 def _names(source: Source, decision: str, lines: Sequence[Record | Refused]) -> dict[str, str]:
     """Node id -> name, of what chains may name: the adapter's where it tells, else of the whole log."""
-    if decision != CHAIN:
+    if decision not in (CHAIN, RECORD):
         return {}
     told = source.adapter / "names.json" if source.adapter else None
     if told and told.is_file():
@@ -125,7 +126,7 @@ def _names(source: Source, decision: str, lines: Sequence[Record | Refused]) -> 
     for record in lines:
         if isinstance(record, Record):
             try:
-                found |= chain_names(record)
+                found |= chain_names(record) if decision_of(record, decision) == CHAIN else {}
             except Fault:
                 continue  # its own line says so
     return found
@@ -193,7 +194,7 @@ class _Work:
         return self.open[key]
 
     def _asked(self, record: Record, speaker: Local | Served, same: Asked | None) -> Asked:
-        decision = self.config["decision"]
+        decision = decision_of(record, self.config["decision"])
         if decision != CHAIN:
             return same or asked(record, decision, template=self.config["template"])
         if not isinstance(speaker, Local) or speaker.engine is None:
