@@ -38,6 +38,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     explain.add_argument("--endpoint", metavar="URL", help="OpenAI-compatible server of M; key in WORKBENCH_API_KEY")
     explain.add_argument("--requests", metavar="N", type=int, help="most requests to the endpoint")
     explain.add_argument("--spend", metavar="N", type=int, help="most tokens spent at the endpoint")
+    explain.add_argument("--repeats", metavar="N", type=int, help="most asks of one prompt (default: found out)")
     explain.add_argument("--redact", action="store_true", help="leave nothing with a text of the log in it")
 
 
@@ -62,6 +63,7 @@ def _explain(options: argparse.Namespace) -> int:
         endpoint=options.endpoint,
         requests=options.requests,
         tokens=options.spend,
+        repeats=options.repeats,
         progress=lambda done, of: say(f"{done} of {of} records"),
     )
     counts = found.metrics["records"]

@@ -61,6 +61,7 @@ def explain_log(
     endpoint: str | None = None,
     requests: int | None = None,
     tokens: int | None = None,
+    repeats: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Explained:
@@ -73,7 +74,8 @@ def explain_log(
     of `workbench.logs.decisions`, or `record`, for the one that each record's field `decision` names. template: Jinja,
     for all records. budget: most answers asked for one set.
     redact: nothing that is left has a text of the log. endpoint: address of an OpenAI-compatible server that has the
-    models, asked for answers alone, with the key in WORKBENCH_API_KEY; requests, tokens: the most spent on a model.
+    models, asked for answers alone, with the key in WORKBENCH_API_KEY; requests, tokens: the most spent on a model;
+    repeats: most asks of one prompt of a server whose answers scatter, None: found out by asking the first one again.
 
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
     """
@@ -91,20 +93,23 @@ def explain_log(
         raise ValueError(f"{folder} holds a run of the notebooks; give the log another folder")
     config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
     config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
-    config |= {"endpoint": endpoint, "reader": reader}
+    config |= {"endpoint": endpoint, "repeats": repeats, "reader": reader}
     lines = list(read(log, reader))
     with run_lock(folder, option="--out"):
         if (kept := _finished(folder, config, inputs)) is not None:
             return kept
         who: tuple[Sequence[Turn], Mapping[str, Local | Served]]
         if endpoint:
-            who = served(endpoint, model, against, longest=max_new_tokens, requests=requests, tokens=tokens)
+            how = {"requests": requests, "tokens": tokens, "repeats": repeats}
+            who = served(endpoint, model, against, longest=max_new_tokens, **how)
         else:
             check_model(model)
             who = turns(source, against, _names(source, decision, lines), longest=max_new_tokens)
-        account = {"adapter": adapter_account(source.adapter)} if source.adapter else {}
+        account: dict[str, Any] = {"adapter": adapter_account(source.adapter)} if source.adapter else {}
         work = _Work(runs.open_stage(folder, STAGE), lines, config, progress)
         ledger, device = work.through(*who)
+        if endpoint:
+            account = {"served": {name: one.told for name, one in who[1].items() if isinstance(one, Served)}}
         return _written(folder, work, inputs, account=account, ledger=ledger, device=device)
 
 
