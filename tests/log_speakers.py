@@ -16,6 +16,9 @@ class Planted:
     def __init__(self, rule: Callable[[frozenset[int]], str], key: str = "planted"):
         self.rule, self.key, self.ledger, self.rows = rule, key, Ledger(), 0
 
+    def repeats(self, answers: Answers) -> int:
+        return 1
+
     def say(self, asked: Asked, keeps: np.ndarray, expected: Said | None) -> list[Said]:
         self.rows += len(keeps)
         return [Said(self.rule(frozenset(np.flatnonzero(keep).tolist()))) for keep in keeps]

@@ -1,7 +1,10 @@
 """Served models: a real server on this machine a real model behind it, busy or of another kind at times."""
 
+import itertools
 import json
+import re
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -11,8 +14,10 @@ from tiny import save_tiny
 
 from workbench import explain_log, models
 from workbench.game import Engine
-from workbench.logs.endpoint import KEY, EndpointError, Served
+from workbench.logs.answers import AGAIN
+from workbench.logs.endpoint import KEY, NOISY, EndpointError, Served
 from workbench.models.prompts import Segment, tokenised
+from workbench.report.write import write_report
 
 LONGEST, SECRET = 5, "sk-very-secret"
 LOG = [{"question": f"q {i}", "facts": [f"fact {i}{j}" for j in range(4)]} for i in range(3)]
@@ -34,9 +39,15 @@ class Handler(BaseHTTPRequestHandler):
         if busy(count):
             self._send(429, {"error": f"come again, {self.headers.get('Authorization')}"})
             return
+        if server.refuses & order.keys():
+            self._send(422, {"error": "unknown field"})
+            return
         with server.lock:
-            text, tokens = server.answer(order["messages"][0]["content"], order["max_tokens"])
+            text, tokens, leads = server.answer(order["messages"][0]["content"], order["max_tokens"])
         told = {"choices": [{"message": {"content": text}}], "usage": {"total_tokens": tokens}}
+        if leads and order.get("logprobs"):
+            content = [{"top_logprobs": [{"logprob": -0.5}, {"logprob": -0.5 - lead}]} for lead in leads]
+            told["choices"][0]["logprobs"] = {"content": content}
         self._send(200, told if self.path == "/v1/chat/completions" else {"choices": []})
 
     def _send(self, status: int, told: dict) -> None:
@@ -53,34 +64,40 @@ def model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def server(model, monkeypatch):
+def serving(monkeypatch):
+    """Starts the server of a rule f(text, tokens) -> answer, tokens spent, leads of its tokens."""
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    made.lock, made.asked, made.keys, made.refuses = threading.Lock(), [], set(), set()
+    made.busy = lambda count: count == 3
+    thread = threading.Thread(target=made.serve_forever, daemon=True)
+    thread.start()
+    monkeypatch.setattr(Served._posted.retry, "wait", wait_none())
+    monkeypatch.setenv(KEY, SECRET)
+
+    def start(answer) -> ThreadingHTTPServer:
+        made.answer = answer
+        return made
+
+    yield start
+    made.shutdown()
+    made.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def server(model, serving):
     engine = Engine(models.load(str(model), names={}))
     lm = engine.lm
 
-    def answer(text: str, longest: int) -> tuple[str, int]:
+    def answer(text: str, longest: int) -> tuple[str, int, list[float]]:
         frame = [Segment(one, markup=True) for one in (lm.template.opening, lm.template.closing)]
         # facts as tokens of their own, as the local model is given them
         parts = [Segment(line) for line in text.splitlines(keepends=True)]
         prompt = tokenised([frame[0], *_joined(parts), frame[1]], lm.tokenizer)
         (said,) = engine.generate([prompt], max_new_tokens=longest)
-        return lm.tokenizer.decode(list(said), skip_special_tokens=True), len(prompt.ids) + len(said)
+        return lm.tokenizer.decode(list(said), skip_special_tokens=True), len(prompt.ids) + len(said), []
 
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    made.lock, made.asked, made.keys, made.busy, made.answer = (
-        threading.Lock(),
-        [],
-        set(),
-        lambda count: count == 3,
-        answer,
-    )
-    thread = threading.Thread(target=made.serve_forever, daemon=True)
-    thread.start()
-    monkeypatch.setattr(Served._posted.retry, "wait", wait_none())
-    monkeypatch.setenv(KEY, SECRET)
-    yield made
-    made.shutdown()
-    made.server_close()
-    thread.join()
+    return serving(answer)
 
 
 def _joined(parts: list[Segment]) -> list[Segment]:
@@ -111,7 +128,11 @@ def test_a_served_model_gives_the_sets_of_the_same_model_here_and_is_asked_once(
         assert (a["answer"], a["decision"], a["alone"]) == (b["answer"], b["decision"], b["alone"])
         assert all(found["certified"] for found in b["flips"])
     texts = [json.dumps(order) for order in server.asked]
-    assert len(texts) == len(set(texts)) + 1 and len(texts) > 9  # the one that was told to come again
+    again = 1 + (AGAIN - 1)  # the one that was told to come again, and the first, asked to see whether answers scatter
+    assert len(texts) == len(set(texts)) + again and len(texts) > 9
+    assert there.metrics["served"] == {
+        "tuned": {"repeats": 1, "log_probabilities": False, "asked_again": AGAIN, "different_answers": 1}
+    }
     assert server.keys == {f"Bearer {SECRET}"}
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
@@ -122,9 +143,9 @@ def test_a_served_model_gives_the_sets_of_the_same_model_here_and_is_asked_once(
 
 def test_a_budget_a_refusal_and_a_server_of_another_kind_are_a_records_own_end(server, log, tmp_path):
     how = {"decision": "regex:(?s).+", "max_new_tokens": LONGEST, "model": "served"}
-    few = explain_log(log, out=tmp_path / "few", endpoint=_address(server), requests=8, **how)
-    assert sum(not server.busy(i + 1) for i in range(len(server.asked))) <= 8
-    assert few.records[-1]["state"] == "failed" and "budget of 8" in few.records[-1]["why"]
+    few = explain_log(log, out=tmp_path / "few", endpoint=_address(server), requests=12, **how)
+    assert sum(not server.busy(i + 1) for i in range(len(server.asked))) <= 12
+    assert few.records[-1]["state"] == "failed" and "budget of 12" in few.records[-1]["why"]
     server.busy = lambda count: True
     refused = explain_log(log, out=tmp_path / "refused", endpoint=_address(server), **how)
     assert {one["state"] for one in refused.records} == {"failed"}
@@ -137,3 +158,77 @@ def test_a_budget_a_refusal_and_a_server_of_another_kind_are_a_records_own_end(s
             explain_log(log, out=tmp_path / "bad", endpoint=_address(server), **(how | bad))
     with pytest.raises(EndpointError, match="must be an address"):
         Served("file:///etc/passwd", "m")
+
+
+MANY = 30  # facts
+
+
+def _many(tmp_path) -> Path:
+    path = tmp_path / "many.jsonl"
+    path.write_text(json.dumps({"question": "q?", "facts": [f"fact {i}." for i in range(MANY)]}) + "\n")
+    return path
+
+
+def _shown(text: str) -> set[int]:
+    return {int(number) for number in re.findall(r"fact (\d+)\.", text)}
+
+
+def test_log_probabilities_order_the_search_and_prove_nothing(serving, tmp_path):
+    """The answer hangs on facts 11 and 23 together; its tokens' lead is smaller where one of them is gone."""
+
+    def rule(text, _longest):
+        left = len({11, 23} & _shown(text))
+        return "yes" if left else "no", 9, [3.0, 1.0 + left] if told else []
+
+    server, found = serving(rule), {}
+    for name in ("told", "not", "refused"):
+        told = name != "not"
+        server.asked.clear()
+        server.refuses = {"logprobs"} if name == "refused" else set()
+        one = explain_log(_many(tmp_path), out=tmp_path / name, model="m", endpoint=_address(server), decision="yesno")
+        (flip,) = one.records[0]["models"]["tuned"]["flips"]
+        assert flip["certified"] and sorted(flip["facts"]) == [11, 23]
+        assert one.metrics["served"]["tuned"]["log_probabilities"] == (name == "told")
+        found[name] = len(server.asked)
+    assert found["told"] < found["not"] <= found["refused"]
+
+
+def test_a_server_that_answers_the_same_prompt_differently_is_asked_until_a_set_is_proved(serving, tmp_path):
+    """Of each prompt's answers every tenth is the other one: the sets are those of the rule, and are certified."""
+    asks = Counter()
+
+    def rule(text, _longest):
+        asks[text] += 1
+        kept = {0, 3} <= _shown(text)
+        return ("yes" if kept != (asks[text] % 10 == 4) else "no"), 9, []
+
+    server = serving(rule)
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({"question": "q?", "facts": [f"fact {i}." for i in range(5)]}) + "\n")
+    how = {"model": "m", "endpoint": _address(server), "decision": "yesno", "budget": 4000}
+    found = explain_log(path, out=tmp_path / "a", repeats=NOISY, **how)
+    one = found.records[0]["models"]["tuned"]
+    assert one["decision"] == "yes" and one["asked"] > NOISY
+    assert len(one["flips"]) == 1 and one["flips"][0]["certified"] and set(one["flips"][0]["facts"]) <= {0, 3}
+    assert one["sufficient"]["certified"] and sorted(one["sufficient"]["facts"]) == [0, 3]
+    asked = len(server.asked)
+    (tmp_path / "a" / "log" / "records.jsonl").unlink()
+    assert explain_log(path, out=tmp_path / "a", repeats=NOISY, **how).records == found.records
+    assert len(server.asked) == asked  # what was answered is given again in the same order
+
+
+def test_whether_answers_scatter_is_found_out_on_the_first_prompt(serving, tmp_path):
+    turns = itertools.count()
+
+    def rule(text, _longest):
+        return f"yes, {next(turns)}" if _shown(text) else "no", 9, []
+
+    server = serving(rule)
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps({"question": "q?", "facts": ["fact 0.", "fact 1."]}) + "\n")
+    found = explain_log(path, out=tmp_path / "a", model="m", endpoint=_address(server), decision="yesno")
+    told = found.metrics["served"]["tuned"]
+    assert (told["repeats"], told["asked_again"], told["different_answers"]) == (NOISY, AGAIN, AGAIN)
+    assert found.records[0]["models"]["tuned"]["flips"][0]["certified"]
+    page = write_report(found.folder).read_text("utf-8")
+    assert f"asked {AGAIN} times, in {AGAIN} ways: prompts were asked up to {NOISY} times" in page

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from workbench import __version__
 from workbench.artifacts.origin import this_command
-from workbench.cli import bench, exit, kg, origins, run, sweep
+from workbench.cli import bench, exit, explain, kg, origins, run, sweep
 from workbench.cli.screen import OutputError, complain, flush, result, settle
 
 Command = Callable[[argparse.Namespace], int]
@@ -57,7 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--log", choices=("text", "json"), default="text", help="json: one JSON object a line")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in (
-        *(run.add, run.add_explain, origins.add, run.add_app, bench.add, sweep.add, kg.add, origins.add_models),
+        *(run.add, explain.add, origins.add, run.add_app, bench.add, sweep.add, kg.add, origins.add_models),
         *(_add_version, _add_completion),
     ):
         add(commands, common)

@@ -1,4 +1,4 @@
-"""`workbench run|explain|app`: the notebooks in order, and the report; a log; the mask explorer as a page."""
+"""`workbench run|app`: the notebooks in order, and the report; the mask explorer as a page."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.artifacts.files import typed
-from workbench.cli.exit import DONE, FAILED
-from workbench.cli.screen import result, say, tell
+from workbench.cli.screen import say, tell
 
 if TYPE_CHECKING:
     from workbench.artifacts.parameters import Value
@@ -21,12 +20,6 @@ if TYPE_CHECKING:
 RUN_DIR = "runs/demo"
 OPTIONS = {"-p", "--run-dir", "--model", "--timeout", "--fresh", "--notebooks", "--debug", "--quiet", "--log"}
 """What is no value of a parameter, wherever it stands."""
-
-ASKED = (
-    *("model", "adapter", "against", "out", "decision", "budget", "max_new_tokens", "four_bit", "redact"),
-    *("endpoint", "requests", "tokens"),
-)
-"""Options of `explain` that `explain_log` takes as they are."""
 
 
 def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
@@ -109,55 +102,6 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, 0 or more")
     return seconds
-
-
-def add_explain(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    explain = commands.add_parser("explain", parents=[common], help="on which facts the answers of a log hang")
-    explain.set_defaults(command=_explain)
-    explain.add_argument(
-        "records", metavar="LOG", help="JSON lines: question, facts, and optionally answer, prompt, id"
-    )
-    explain.add_argument("--model", metavar="M", required=True, help="reader, smollm2, a Hugging Face id or a folder")
-    explain.add_argument("--adapter", metavar="A", help="folder of a PEFT adapter; compared with the model without it")
-    explain.add_argument("--against", metavar="M2", help="compare with this model, or adapter on the same model")
-    explain.add_argument("--out", metavar="DIR", required=True, help="folder for the results")
-    explain.add_argument(
-        "--decision",
-        metavar="D",
-        default="text",
-        help="what of an answer counts: chain, option[:a|b], entities, yesno, text, regex:..., json (default text)",
-    )
-    explain.add_argument("--template", metavar="FILE", help="Jinja template of the prompt, for all records")
-    explain.add_argument("--budget", metavar="N", type=int, default=300, help="most answers asked for one set")
-    explain.add_argument(
-        "--tokens",
-        dest="max_new_tokens",
-        metavar="N",
-        type=int,
-        default=32,
-        help="most tokens of an answer (default 32)",
-    )
-    explain.add_argument("--full", dest="four_bit", action="store_false", help="weights as they are, not in 4 bits")
-    explain.add_argument("--endpoint", metavar="URL", help="OpenAI-compatible server of M; key in WORKBENCH_API_KEY")
-    explain.add_argument("--requests", metavar="N", type=int, help="most requests to the endpoint")
-    explain.add_argument("--spend", dest="tokens", metavar="N", type=int, help="most tokens spent at the endpoint")
-    explain.add_argument("--redact", action="store_true", help="leave nothing with a text of the log in it")
-
-
-def _explain(options: argparse.Namespace) -> int:
-    from workbench.logs.run import explain_log
-    from workbench.logs.summary import EXPLAINED
-    from workbench.report.write import write_report
-
-    given = {name: value for name, value in vars(options).items() if name in ASKED}
-    given["template"] = Path(options.template).read_text("utf-8") if options.template else None
-    found = explain_log(options.records, **given, progress=lambda done, of: say(f"{done} of {of} records"))
-    counts = found.metrics["records"]
-    for state, number in counts.items():
-        if number or state == EXPLAINED:
-            result(f"{state}: {number:,}")
-    result(f"the report is {os.path.relpath(write_report(found.folder))}")
-    return DONE if counts[EXPLAINED] else FAILED
 
 
 MOST_PORTS = 65_535

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -20,6 +21,7 @@ from workbench.logs.asked import Asked
 from workbench.meter import Ledger
 from workbench.models.prompts import Prompt, tokenised
 
+AGAIN = 5  # times that a prompt is asked to see whether answers scatter, or which of them most are
 LEAST = 1e-9  # stands for a margin of 0, which has no sign
 
 
@@ -40,6 +42,9 @@ class Speaker(Protocol):
     """What answers. key: tells its answers from those of any other model and setting."""
 
     key: str
+
+    def repeats(self, answers: Answers) -> int:
+        """How often a prompt may have to be asked: 1 where it is always answered alike. answers: to the first."""
 
     @property
     def ledger(self) -> Ledger:
@@ -64,6 +69,10 @@ class Local:
     def ledger(self) -> Ledger:
         """What its engine has spent."""
         return self.engine.ledger if self.engine else Ledger()
+
+    def repeats(self, answers: Answers) -> int:
+        """See `Speaker`."""
+        return 1
 
     def say(self, asked: Asked, keeps: np.ndarray, expected: Said | None) -> list[Said]:
         """See `Speaker`. Away: it is not loaded."""
@@ -101,52 +110,82 @@ class Local:
 
 
 class Answers:
-    """The answers of one speaker to one record, by keep-mask. folder: where they are kept; None: in memory alone."""
+    """The answers of one speaker to one record, by keep-mask. folder: where they are kept; None: in memory alone.
+
+    Each mask is asked once, or where answers scatter (`repeats` above 1) once more for each time it is wanted.
+    """
 
     def __init__(self, speaker: Speaker, asked: Asked, folder: Path | None = None):
-        self.speaker, self.asked, self.n = speaker, asked, asked.n
+        self.speaker, self.asked, self.n, self.whole = speaker, asked, asked.n, "1" * asked.n
         name = json.dumps([speaker.key, [tuple(one) for one in asked.segments]])
         self.file = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:40]}.jsonl" if folder else None
-        self.known: dict[str, Said] = dict(_kept(self.file)) if self.file else {}
+        self.known, self.given = defaultdict[str, list[Said]](list), Counter[str]()
+        for key, said in _kept(self.file) if self.file else ():
+            self.known[key].append(said)
+        self.repeats = speaker.repeats(self)
 
     def __call__(self, keep: np.ndarray) -> list[Said]:
         """One answer a mask (m, n); those not known yet are asked together. Away: see `Local`."""
         keys = ["".join("01"[int(k)] for k in row) for row in np.asarray(keep, bool)]
-        full = "1" * self.n
-        if full in keys and full not in self.known:
-            self._ask([full], None)
-        new = list(dict.fromkeys(key for key in keys if key not in self.known))
-        if new:
-            self._ask(new, self.full)
-        return [self.known[key] for key in keys]
+        places = [self._place(key) for key in keys]
+        wanted = Counter[str]()
+        for key, place in zip(keys, places, strict=True):
+            wanted[key] = max(wanted[key], place + 1)
+        self.ask(wanted)
+        return [self.known[key][place] for key, place in zip(keys, places, strict=True)]
 
-    def _ask(self, keys: Sequence[str], expected: Said | None) -> None:
+    def _place(self, key: str) -> int:
+        """Which of a mask's answers is next: the only one, or one that was not given yet."""
+        place = self.given[key]
+        self.given[key] += self.repeats > 1
+        return place
+
+    def ask(self, wanted: Mapping[str, int]) -> None:
+        """Asks, together, until each mask has as many answers as are wanted of it."""
+        new = [key for key, count in wanted.items() for _ in range(count - len(self.known[key]))]
+        if self.whole in new and not self.known[self.whole]:
+            self._say([self.whole], None)
+            new.remove(self.whole)
+        if new:
+            self._say(new, self.full)
+
+    def _say(self, keys: Sequence[str], expected: Said | None) -> None:
         masks = np.array([[mark == "1" for mark in key] for key in keys], bool).reshape(len(keys), self.n)
-        found = dict(zip(keys, self.speaker.say(self.asked, masks, expected), strict=True))
+        found = list(zip(keys, self.speaker.say(self.asked, masks, expected), strict=True))
         if self.file:
             with open_itself(self.file, "a") as file:
                 # on a line of its own, whatever a stop has left of the last one
-                file.writelines("\n" + json.dumps([key, *one]) + "\n" for key, one in found.items())
-        self.known |= found
+                file.writelines("\n" + json.dumps([key, *one]) + "\n" for key, one in found)
+        for key, one in found:
+            self.known[key].append(one)
 
     @property
     def full(self) -> Said:
-        """The answer to all facts."""
-        return self(np.ones((1, self.n), bool))[0]
+        """The answer to all facts, the first that decides what most do."""
+        self.ask({self.whole: 1})
+        return self.known[self.whole][0]
 
     @cached_property
     def decision(self) -> str | None:
         """What the answer to all facts decides; None where it cannot be read."""
-        return self.asked.parse(self.full.text)
+        return self.decisions(np.ones((1, self.n), bool))[0]
 
     def decisions(self, keep: np.ndarray) -> list[str | None]:
-        """What is decided with some facts (m, n) alone."""
-        return [self.asked.parse(one.text) for one in self(keep)]
+        """What is decided with some facts (m, n) alone, where answers scatter by most of them."""
+        keys = ["".join("01"[int(k)] for k in row) for row in np.asarray(keep, bool)]
+        self.ask(dict.fromkeys(keys, min(self.repeats, AGAIN)))
+        read = ([self.asked.parse(one.text) for one in self.known[key]] for key in keys)
+        return [Counter(found).most_common(1)[0][0] for found in read]
 
     @property
     def unread(self) -> int:
         """How many of the answers so far cannot be read."""
-        return sum(self.asked.parse(one.text) is None for one in self.known.values())
+        return sum(self.asked.parse(one.text) is None for said in self.known.values() for one in said)
+
+    @property
+    def count(self) -> int:
+        """How many answers there are so far."""
+        return sum(map(len, self.known.values()))
 
 
 class AnswerGame:
@@ -167,7 +206,8 @@ class AnswerGame:
     def __call__(self, keep: np.ndarray) -> np.ndarray:
         """See the class."""
         answers = self.answers
-        decided, said = answers.decisions(keep), answers(keep)
+        said = answers(keep)
+        decided = [answers.asked.parse(one.text) for one in said]
         signs = [self.unread if one is None else 1 if one == answers.decision else -1 for one in decided]
         return np.array([sign * max(abs(one.margin), LEAST) for sign, one in zip(signs, said, strict=True)])
 

@@ -16,6 +16,7 @@ from workbench.models.prompts import ChatTemplate, Segment
 from workbench.models.reader import RESERVED, reader_word
 
 CHAIN = "chain"
+RECORD = "record"  # each record's own field `decision` names it
 ENDS = {
     "download_from": ("source", "format"),
     "input": ("format", "command"),
@@ -43,6 +44,16 @@ class Asked:
             raise Fault("the decision", f"be {CHAIN!r} for the model {lm.name!r}", do="give another --model")
         frame = [Segment(text, markup=True) for text in (lm.template.opening, lm.template.closing)]
         return [frame[0], *self.segments, frame[1]]
+
+
+def decision_of(record: Record, name: str) -> str:
+    """The name of a record's decision, where `name` is what was asked for. Fault: the record names none."""
+    own = record.more.get("decision") if name == RECORD else name
+    if not isinstance(own, str) or own == RECORD:
+        raise Fault(
+            "decision", "be the name of one", own, do="add `decision` to the record, or give another --decision"
+        )
+    return own
 
 
 def asked(record: Record, name: str, *, template: str | None = None, lm: LanguageModel | None = None) -> Asked:

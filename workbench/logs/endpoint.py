@@ -5,6 +5,7 @@ The key comes from the environment and goes into a header of each request, and n
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -16,7 +17,7 @@ import numpy as np
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from workbench.game import Engine
-from workbench.logs.answers import Said
+from workbench.logs.answers import AGAIN, Answers, Said
 from workbench.logs.asked import Asked
 from workbench.meter import BudgetSpent, Ledger
 
@@ -24,6 +25,8 @@ KEY = "WORKBENCH_API_KEY"  # of the environment
 AT_ONCE = 4  # requests
 ATTEMPTS, LONGEST_WAIT = 6, 30  # of one request; seconds between two
 SECONDS = 300.0  # for one answer
+NOISY = 25  # most asks of one prompt where answers scatter: proves sets where one answer in ten is another
+REFUSED = {400, 404, 422, 501}  # of a server that gives no log-probabilities
 BUSY = {408, 409, 425, 429, 500, 502, 503, 504}
 
 
@@ -39,22 +42,45 @@ def _passes(error: BaseException) -> bool:
 
 class Served:
     """A served model, a `workbench.logs.answers.Speaker`. requests, tokens: the most that may be spent by all records
-    together; None: no limit."""
+    together; None: no limit. repeats: most asks of one prompt; None: 1, or more where the first prompt, asked again, is
+    answered in another way.
+
+    Log-probabilities, where the server gives them, tell how close an answer was: they order the search, and prove
+    nothing."""
 
     def __init__(
-        self, url: str, model: str, *, longest: int = 32, requests: int | None = None, tokens: int | None = None
+        self,
+        url: str,
+        model: str,
+        *,
+        longest: int = 32,
+        requests: int | None = None,
+        tokens: int | None = None,
+        repeats: int | None = None,
     ):
         """EndpointError: no address of a server."""
         if not url.startswith(("http://", "https://")):
             raise EndpointError(f"the endpoint must be an address that begins with http:// or https://, not {url!r}")
         self.url, self.model, self.longest = url.rstrip("/"), model, longest
         self.requests, self.tokens, self.ledger = requests, tokens, Ledger()
+        self.most = repeats
+        self.told: dict[str, Any] = {"repeats": repeats, "log_probabilities": False}
+        self.more: dict[str, Any] = {"logprobs": True, "top_logprobs": 2}
         self.key, self._lock = f"{self.url} {model} {longest}", threading.Lock()
         key = os.environ.get(KEY)
         self.client = httpx.Client(timeout=SECONDS, headers={"Authorization": f"Bearer {key}"} if key else {})
 
     def take(self, engine: Engine | None) -> None:
         """Nothing of it is on this machine."""
+
+    def repeats(self, answers: Answers) -> int:
+        """See `Speaker`. BudgetSpent, EndpointError: as `say`."""
+        if self.most is None:
+            answers.ask({answers.whole: AGAIN})
+            different = len({one.text for one in answers.known[answers.whole]})
+            self.most = 1 if different == 1 else NOISY
+            self.told |= {"repeats": self.most, "asked_again": AGAIN, "different_answers": different}
+        return self.most
 
     def say(self, asked: Asked, keeps: np.ndarray, expected: Said | None) -> list[Said]:
         """See `Speaker`. BudgetSpent: more would have to be asked than is left. EndpointError: see there."""
@@ -66,9 +92,9 @@ class Served:
         texts = ["".join(s.text for s in asked.segments if s.fact < 0 or keep[s.fact]) for keep in keeps]
         self.ledger.calls += 1
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return [Said(text) for text in pool.map(self._answer, texts)]
+            return list(pool.map(self._answer, texts))
 
-    def _answer(self, text: str) -> str:
+    def _answer(self, text: str) -> Said:
         order = {
             "model": self.model,
             "messages": [{"role": "user", "content": text}],
@@ -78,8 +104,9 @@ class Served:
         }
         started = time.perf_counter()
         try:
-            told = self._posted(order)
+            told = self._told(order)
             said = told["choices"][0]["message"]["content"]
+            margin = _margin(told["choices"][0].get("logprobs"))
             spent = int((told.get("usage") or {}).get("total_tokens", 0))
         except httpx.HTTPError as error:
             raise EndpointError(f"{self.url} gave no answer: {_reason(error)}") from None
@@ -87,7 +114,18 @@ class Served:
             raise EndpointError(f"{self.url} gave no answer that an OpenAI-compatible server gives") from None
         with self._lock:
             self.ledger += Ledger(rows=1, tokens=spent, seconds=time.perf_counter() - started)
-        return said if isinstance(said, str) else ""
+            self.told["log_probabilities"] |= margin is not None
+        return Said(said if isinstance(said, str) else "", 1.0 if margin is None else margin)
+
+    def _told(self, order: dict[str, Any]) -> Any:
+        """The server's answer, without log-probabilities where it will not hear of them."""
+        try:
+            return self._posted(order | self.more)
+        except httpx.HTTPStatusError as error:
+            if not self.more or error.response.status_code not in REFUSED:
+                raise
+            self.more = {}
+            return self._posted(order)
 
     @retry(
         retry=retry_if_exception(_passes),
@@ -99,6 +137,16 @@ class Served:
         answer = self.client.post(f"{self.url}/chat/completions", json=order)
         answer.raise_for_status()
         return answer.json()
+
+
+def _margin(told: Any) -> float | None:
+    """The smallest lead of an answer's tokens over the next best, nats; None where the server does not tell it."""
+    try:
+        best = ([float(one["logprob"]) for one in token["top_logprobs"]] for token in told["content"])
+        leads = [max(two) - min(two) for two in best if len(two) == 2]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return min(leads) if leads and math.isfinite(sum(leads)) else None
 
 
 def _reason(error: httpx.HTTPError) -> str:

@@ -49,8 +49,9 @@ class _Searched:
         self.first = alone(self.n) if self.readable and self.n <= MOST_ALONE else []
         values = self.turns(without(self.n, self.first)) if self.first else np.zeros(self.n)
         self.order = np.argsort(values, kind="stable") if self.first else None
-        meter = Meter(self.turns if self.readable else _nothing, self.n, budget=budget)
-        self.side = Side(name, meter, order=self.order, repeats=1, rng=None)
+        once = answers.repeats == 1
+        meter = Meter(self.turns if self.readable else _nothing, self.n, budget=budget, cache=once)
+        self.side = Side(name, meter, order=self.order, repeats=answers.repeats, rng=None)
         self.sufficient: ElementSet | None = None
         self.breaks: ElementSet | None = None
         self.without_any = answers.decisions(np.zeros((1, self.n), bool))[0]
@@ -64,19 +65,22 @@ class _Searched:
         """Flip sets, and the sufficient set. Where the decision stays with no fact shown, single facts alone."""
         if not self.readable:
             return
-        if self.first:
+        if self.first and self.answers.repeats == 1:
             self.side.ask_alone(None)
         if not self.side.certified and not self.memory:
             if self.without_any is not None:
                 self.side.search(1, allowed=None)
             if not self.side.sets:
                 self._break()
-        how: dict[str, Any] = {"order": self.order, "budget": self.budget}
-        self.sufficient = minimal_sufficient_set(self.keeps, self.n, **how)
+        self.sufficient = minimal_sufficient_set(self.keeps, self.n, **self._how)
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        return {"order": self.order, "budget": self.budget, "repeats": self.answers.repeats}
 
     def _break(self) -> None:
         """Looks for a set without which the answer is another one or cannot be read, and notes which of the two."""
-        found = minimal_flip_set(self.keeps, self.n, order=self.order, budget=self.budget)
+        found = minimal_flip_set(self.keeps, self.n, **self._how)
         if found.found and self.answers.decisions(without(self.n, [found.elements]))[0] is not None:
             self.side.add([found])  # its members alone keep the decision, so the certificate holds here too
         else:
@@ -96,7 +100,7 @@ class _Searched:
             "sufficient": self._set(self.sufficient) if self.sufficient else None,
             "notes": list(self.side.notes),
             "unread": answers.unread,
-            "asked": len(answers.known),
+            "asked": answers.count,
         }
 
     def _set(self, one: ElementSet) -> dict[str, Any]:

@@ -4,7 +4,8 @@
      "prompt": "a Jinja template", "id": "..."}
 
 `question` and `facts` must be there. A fact is a text, or a triple: three texts in a list, or an object with `subject`,
-`relation`, `object`. Any other field is kept. All of it is data, whatever it looks like.
+`relation`, `object`. Any other field is kept. All of it is data, whatever it looks like. A file `*.json` is one record,
+or a list of them.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
 SAMPLE = Path(__file__).parent.parent / "data" / "logs" / "sample.jsonl"  # of the embedded reader
 LONGEST = 4 << 20  # bytes of a line
+LARGEST = 256 << 20  # bytes of a file that is read as a whole
 MOST_FACTS = 1000
 DEEPEST = 50  # levels of lists and objects
 TRIPLE = ("subject", "relation", "object")
@@ -71,19 +74,22 @@ class Refused:
     fault: Fault
 
 
-def read_log(path: str | os.PathLike[str]) -> Iterator[Record | Refused]:
+def read_log(
+    path: str | os.PathLike[str], *, made: Callable[[Any], Any] = lambda given: given
+) -> Iterator[Record | Refused]:
     """The records of a log, one at a time, in order; blank lines are passed over.
 
-    ValueError: there is no such file, or it holds no line. What is wrong with a single line comes as a `Refused`.
+    made: f(what a line holds) -> a record's fields. ValueError: there is no such file, it holds no line, or is no JSON.
+    What is wrong with a single line comes as a `Refused`.
     """
     if not Path(path).is_file():
         raise ValueError(f"the log {os.fspath(path)!r} is not there, or no file; give a file of JSON lines")
     name, ids, number = Path(path).name, dict[str, int](), 0
     with open(path, "rb") as file:
-        for number, line in _lines(file):
+        for number, given in _objects(Path(path), file):
             id = f"line {number}"
             try:
-                record = record_of(_parsed(line), line=number)
+                record = record_of(made(given()), line=number)
                 id = record.id
                 if (first := ids.setdefault(id, number)) != number:
                     raise Fault("id", f"be of one record, and line {first} has it", id, do="give each record its own")
@@ -93,6 +99,20 @@ def read_log(path: str | os.PathLike[str]) -> Iterator[Record | Refused]:
                 yield Refused(number, id, fault)
     if not number:
         raise ValueError(f"the log {os.fspath(path)!r} holds no record; write one JSON object a line")
+
+
+def _objects(path: Path, file: BinaryIO) -> Iterator[tuple[int, Callable[[], Any]]]:
+    """Number and content of each line, or of each member of the list that a `.json` file holds."""
+    if path.suffix != ".json":
+        yield from ((number, partial(_parsed, line)) for number, line in _lines(file))
+        return
+    whole = file.read(LARGEST + 1)
+    try:
+        found = _parsed(whole if len(whole) <= LARGEST else None, longest=LARGEST)
+    except Fault as fault:
+        raise ValueError(f"the log {os.fspath(path)!r}: {str(fault).replace('the line', 'the file')}") from None
+    for number, one in enumerate(found if isinstance(found, list) else [found], 1):
+        yield number, lambda one=one: one  # type: ignore[misc]
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
@@ -107,9 +127,9 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None]]:
             yield number, line.removeprefix(b"\xef\xbb\xbf" if number == 1 else b"") if whole else None
 
 
-def _parsed(line: bytes | None) -> Any:
+def _parsed(line: bytes | None, *, longest: int = LONGEST) -> Any:
     if line is None:
-        raise Fault("the line", f"be at most {LONGEST:,} bytes long", do="cut its passages, or leave fields out")
+        raise Fault("the line", f"be at most {longest:,} bytes long", do="cut its passages, or leave fields out")
     how: dict[str, Any] = {"parse_constant": _no_number, "parse_float": _number, "object_pairs_hook": _object}
     try:
         return json.loads(line.decode("utf-8"), **how)

@@ -17,11 +17,12 @@ from workbench.artifacts.provenance import describe_input
 from workbench.artifacts.stage import stages
 from workbench.artifacts.steps import run_folder
 from workbench.logs.answers import Answers, Away, Local
-from workbench.logs.asked import CHAIN, Asked, asked, chain_names
+from workbench.logs.asked import CHAIN, RECORD, Asked, asked, chain_names, decision_of
 from workbench.logs.decisions import maker
 from workbench.logs.endpoint import Served
 from workbench.logs.hanging import hangs
-from workbench.logs.records import Fault, Record, Refused, read_log
+from workbench.logs.readers import file_of, read
+from workbench.logs.records import Fault, Record, Refused
 from workbench.logs.speakers import Source, Turn, adapter_account, in_turn, other_source, served, turns
 from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, redacted, stored, summary
 from workbench.meter import Ledger, whole
@@ -47,6 +48,7 @@ def explain_log(
     out: str | os.PathLike[str],
     adapter: str | os.PathLike[str] | None = None,
     against: str | None = None,
+    reader: str | None = None,
     decision: str = "text",
     template: str | None = None,
     budget: int | None = 300,
@@ -56,24 +58,28 @@ def explain_log(
     endpoint: str | None = None,
     requests: int | None = None,
     tokens: int | None = None,
+    repeats: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Explained:
     """On which facts each answer of a log hangs, with certificates, and what of that an adapter or another model adds.
 
-    log: JSON lines, see `workbench.logs.records`. model, adapter: as for `models.load`. against: a model, or the folder
+    log: JSON lines, see `workbench.logs.records`, or another system's output, see `workbench.logs.readers`; reader: its
+    name there; None: told by its shape. model, adapter: as for `models.load`. against: a model, or the folder
     of an adapter on the same model, to compare with; None: the model without its adapter, where it has one. out: the
-    run's folder; what was answered there before is not asked again. decision: what of an answer counts, `chain` or a
-    name of `workbench.logs.decisions`. template: Jinja, for all records. budget: most answers asked for one set.
+    run's folder; what was answered there before is not asked again. decision: what of an answer counts, `chain`, a name
+    of `workbench.logs.decisions`, or `record`, for the one that each record's field `decision` names. template: Jinja,
+    for all records. budget: most answers asked for one set.
     redact: nothing that is left has a text of the log. endpoint: address of an OpenAI-compatible server that has the
-    models, asked for answers alone, with the key in WORKBENCH_API_KEY; requests, tokens: the most spent on a model.
+    models, asked for answers alone, with the key in WORKBENCH_API_KEY; requests, tokens: the most spent on a model;
+    repeats: most asks of one prompt of a server whose answers scatter, None: found out by asking the first one again.
 
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
     """
-    folder = run_folder(out)
+    folder, log = run_folder(out), file_of(log)
     source = Source(model, Path(adapter) if adapter is not None else None, four_bit)
     whole("max_new_tokens", max_new_tokens, least=1)
-    if decision != CHAIN:
+    if decision not in (CHAIN, RECORD):
         maker(decision.partition(":")[0])
     inputs = {"log": Path(log), **_inputs(source, against, endpoint)}
     if endpoint and (decision == CHAIN or adapter is not None):
@@ -84,20 +90,23 @@ def explain_log(
         raise ValueError(f"{folder} holds a run of the notebooks; give the log another folder")
     config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
     config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
-    config |= {"endpoint": endpoint}
-    lines = list(read_log(log))
+    config |= {"endpoint": endpoint, "repeats": repeats, "reader": reader}
+    lines = list(read(log, reader))
     with run_lock(folder, option="--out"):
         if (kept := _finished(folder, config, inputs)) is not None:
             return kept
         who: tuple[Sequence[Turn], Mapping[str, Local | Served]]
         if endpoint:
-            who = served(endpoint, model, against, longest=max_new_tokens, requests=requests, tokens=tokens)
+            how = {"requests": requests, "tokens": tokens, "repeats": repeats}
+            who = served(endpoint, model, against, longest=max_new_tokens, **how)
         else:
             check_model(model)
             who = turns(source, against, _names(source, decision, lines), longest=max_new_tokens)
-        account = {"adapter": adapter_account(source.adapter)} if source.adapter else {}
+        account: dict[str, Any] = {"adapter": adapter_account(source.adapter)} if source.adapter else {}
         work = _Work(runs.open_stage(folder, STAGE), lines, config, progress)
         ledger, device = work.through(*who)
+        if endpoint:
+            account = {"served": {name: one.told for name, one in who[1].items() if isinstance(one, Served)}}
         return _written(folder, work, inputs, account=account, ledger=ledger, device=device)
 
 
@@ -110,7 +119,7 @@ def _inputs(source: Source, against: str | None, endpoint: str | None) -> Mappin
 
 def _names(source: Source, decision: str, lines: Sequence[Record | Refused]) -> dict[str, str]:
     """Node id -> name, of what chains may name: the adapter's where it tells, else of the whole log."""
-    if decision != CHAIN:
+    if decision not in (CHAIN, RECORD):
         return {}
     told = source.adapter / "names.json" if source.adapter else None
     if told and told.is_file():
@@ -119,7 +128,7 @@ def _names(source: Source, decision: str, lines: Sequence[Record | Refused]) -> 
     for record in lines:
         if isinstance(record, Record):
             try:
-                found |= chain_names(record)
+                found |= chain_names(record) if decision_of(record, decision) == CHAIN else {}
             except Fault:
                 continue  # its own line says so
     return found
@@ -187,7 +196,7 @@ class _Work:
         return self.open[key]
 
     def _asked(self, record: Record, speaker: Local | Served, same: Asked | None) -> Asked:
-        decision = self.config["decision"]
+        decision = decision_of(record, self.config["decision"])
         if decision != CHAIN:
             return same or asked(record, decision, template=self.config["template"])
         if not isinstance(speaker, Local) or speaker.engine is None:

@@ -92,11 +92,18 @@ def turns(
 
 
 def served(
-    url: str, model: str, against: str | None, *, longest: int, requests: int | None, tokens: int | None
+    url: str,
+    model: str,
+    against: str | None,
+    *,
+    longest: int,
+    requests: int | None,
+    tokens: int | None,
+    repeats: int | None,
 ) -> tuple[list[Turn], dict[str, Served]]:
     """As `turns`, of models that a server has; a budget is of each."""
     names = {TUNED: model} | ({BASE: against} if against else {})
-    how: dict[str, Any] = {"longest": longest, "requests": requests, "tokens": tokens}
+    how: dict[str, Any] = {"longest": longest, "requests": requests, "tokens": tokens, "repeats": repeats}
     speakers = {name: Served(url, one, **how) for name, one in names.items()}
     return [Turn(lambda: None, tuple(speakers.values()))], speakers
 

@@ -61,6 +61,11 @@ def finding(metrics: Mapping[str, Any]) -> str:
         and metrics["adapter"]["unchanged"] == metrics["adapter"]["modules"]
     ):
         said.append("The adapter changes nothing: every module of it is zero.")
+    for one in metrics.get("served", {}).values():
+        if one.get("different_answers", 1) > 1:
+            ways = f"asked {one['asked_again']} times, in {one['different_answers']} ways"
+            most = f"prompts were asked up to {one['repeats']} times, and a certificate holds at 95 %"
+            said.append(f"The server answered one prompt, {ways}: {most}.")
     return " ".join(said)
 
 

@@ -75,13 +75,22 @@ def _log(folder: Path, run: Mapping[str, Any], manifest: Mapping[str, Any]) -> s
 
 def _page(template: str, runs: Sequence[Mapping[str, Any]], **values: Any) -> str:
     """The page of runs; one that shows no case to be tried holds no script."""
-    room = Environment(loader=FileSystemLoader(STATIC), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    room.filters |= {"shown": _shown, "dictvalues": lambda row: list(row.values())}
-    room.filters["glossed"] = glossed
     code = [HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("default", "github-dark")]
     style = f"{(STATIC / 'report.css').read_text('utf-8')}{code[0]}@media (prefers-color-scheme: dark) {{{code[1]}}}"
     made = {"policy": POLICY, "style": style, "script": SCRIPT, "live": any(run["live"] for run in runs)}
-    return room.get_template(template).render(made | values, runs=runs)
+    return _room().get_template(template).render(made | values, runs=runs)
+
+
+def log_records(folder: str | os.PathLike[str]) -> str:
+    """The records of an explained log as HTML without a page around it, everything in it escaped."""
+    return _room().get_template("records.html").render(cards=log_page.cards(Path(folder)))
+
+
+def _room() -> Environment:
+    room = Environment(loader=FileSystemLoader(STATIC), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    room.filters |= {"shown": _shown, "dictvalues": lambda row: list(row.values())}
+    room.filters["glossed"] = glossed
+    return room
 
 
 def _run(folder: Path, manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""Logs of other systems: samples that their own packages made, read by name and by shape, whatever else they hold."""
+
+import importlib.metadata
+import json
+from pathlib import Path
+
+import pytest
+from explain_cases import case
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from workbench.cases import Fact
+from workbench.explain.counterfactual import Explanation, save
+from workbench.logs import readers
+from workbench.logs.records import Fault, Record, Refused
+
+SAMPLES = Path(__file__).parent / "data" / "logs"
+READS, WRITES = "minimap2 reads FASTQ and writes PAF or SAM.", "samtools sort reads BAM and writes BAM."
+# file -> (answer, facts as texts) of each of its records; each was made by the package that it is named after
+FOUND = {
+    "graphrag": [
+        (
+            "FASTQ [Data: Relationships (0)].",
+            [
+                "MINIMAP2: minimap2 aligns long reads",
+                "FASTQ: FASTQ holds reads with qualities",
+                "MINIMAP2 - FASTQ: minimap2 reads FASTQ",
+                "MINIMAP2 - PAF: minimap2 writes PAF",
+                READS,
+            ],
+        )
+    ],
+    "lightrag": [
+        ("FASTQ", ["minimap2: minimap2 aligns long reads", "minimap2 - FASTQ: minimap2 reads FASTQ", READS]),
+        ("FASTQ", [READS, "minimap2 is under the MIT licence."]),
+    ],
+    "llamaindex": [
+        ("text text text text text text", [READS, WRITES]),
+        (None, ["Minimap2 writes PAF", "Minimap2 reads FASTQ"]),
+    ],
+    "langchain": [("FASTQ", [READS, WRITES]), ("FASTQ", [READS, WRITES])],
+}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_a_sample_of_the_real_package_is_read_by_name_and_by_shape_and_by_no_other_reader(name):
+    file = SAMPLES / f"{name}.jsonl"
+    for source in (name, None):
+        found = list(readers.read(file, source))
+        assert [(one.answer, [fact.text for fact in one.facts]) for one in found] == FOUND[name]
+        assert {one.question for one in found} == {"Which format does minimap2 read?"}
+    for other in set(FOUND) - {name}:
+        assert all(f"have the shape of {other!r}" in str(one.fault) for one in readers.read(file, other))
+
+
+def test_the_rows_of_a_graph_are_triples_and_rows_outside_the_prompt_are_left_out(tmp_path):
+    (graph,) = readers.read(SAMPLES / "graphrag.jsonl")
+    assert [fact.triple for fact in graph.facts][2] == ("MINIMAP2", "minimap2 reads FASTQ", "FASTQ")
+    assert list(readers.read(SAMPLES / "llamaindex.jsonl"))[1].facts[0].triple == ("Minimap2", "writes", "PAF")
+    rows = [{"text": "in", "in_context": True}, {"text": "out", "in_context": False}]
+    found = readers.graphrag({"query": "q", "context_data": {"sources": rows}, "run": 7})
+    assert found == {"question": "q", "answer": None, "facts": ["in"], "run": 7}
+    with pytest.raises(Fault, match="question: it must be there"):
+        readers.graphrag({"context_data": {"sources": rows}})
+
+
+def test_a_whole_file_of_json_holds_records_too(tmp_path):
+    rows = [json.loads(line) for line in (SAMPLES / "langchain.jsonl").read_text().splitlines()]
+    (file := tmp_path / "a.json").write_text(json.dumps([*rows, 3], indent=2))
+    one, two, bad = readers.read(file)
+    assert isinstance(one, Record) and one.facts == two.facts
+    assert isinstance(bad, Refused) and "a.json, line 3, the line: it must be a JSON object, not 3" in str(bad.fault)
+    file.write_text("[{]")
+    with pytest.raises(ValueError, match="the file: it must be one JSON object"):
+        list(readers.read(file))
+
+
+def test_cases_and_explanations_of_a_run_are_questions_of_chains(tmp_path):
+    one = case()
+    names = one.names
+    (folder := tmp_path / "run" / "adapter").mkdir(parents=True)
+    (folder / "cases_held_out.jsonl").write_text(f"{json.dumps(one.to_dict())}\n")
+    answers = {"tuned_full": one.path, "tuned_changed": one.path[:1]}
+    explained = save(tmp_path / "b.json", Explanation(one, "by hand", (), (), (), answers, answers, {}, {}, seed=0))
+    for path in (readers.file_of(tmp_path / "run"), explained):
+        (found,) = readers.read(path)
+        assert found.answer == " -> ".join(names[node] for node in one.path[1:])
+        assert (found.more["source"], found.more["target"]) == (names[one.source], names[one.target])
+        back = {name: node for node, name in names.items()}
+        assert tuple(Fact(back[h], r, back[t]) for h, r, t in (fact.triple for fact in found.facts)) == one.facts
+
+
+def test_another_package_adds_a_reader_and_an_unknown_one_is_refused(monkeypatch):
+    def mine(given):
+        return {"question": given["q"], "facts": given["f"]} if "q" in given else None
+
+    entry = importlib.metadata.EntryPoint("mine", "m:f", readers.GROUP)
+    monkeypatch.setattr(importlib.metadata.EntryPoint, "load", lambda _self: mine)
+    monkeypatch.setattr(readers, "entry_points", lambda group: [entry] if group == readers.GROUP else [])
+    assert readers.reader("mine")({"q": "a", "f": ["b"]}) == {"question": "a", "facts": ["b"]}
+    with pytest.raises(ValueError, match=r"no reader is called 'nay'; there are graphrag, .*workbench, mine"):
+        readers.reader("nay")
+
+
+FIELDS = st.sampled_from(
+    "query facts case path names source target nodes node source_nodes context data context_data entities relationships"
+    " sources references content kwargs type response".split()
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just("constructor"),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(FIELDS, inside, max_size=6),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.dictionaries(FIELDS, JSON, max_size=8), st.sampled_from([None, *readers.READERS]))
+def test_whatever_an_object_holds_it_is_a_record_or_a_refusal(tmp_path_factory, row, source):
+    path = tmp_path_factory.mktemp("log") / "a.jsonl"
+    path.write_text(f"{json.dumps(row)}\n", "utf-8")
+    assert all(isinstance(one, Record | Refused) for one in readers.read(path, source))

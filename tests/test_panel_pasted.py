@@ -1,0 +1,67 @@
+"""Records pasted into the panel: what is found of them, and where it says what is wrong, without a browser."""
+
+import json
+
+import pytest
+from tiny import save_tiny
+
+from workbench import explain_log, models
+from workbench.panel.pasted import NOTHING, RecordPanel
+
+GOOD = {
+    "question": "Which <b>tool</b>?",
+    "facts": ["<script>alert(1)</script>", ["a", "reads", "b"], "c"],
+    "answer": "x",
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("models") / "llama", "llama")
+
+
+@pytest.fixture
+def panel(model, tmp_path):
+    lm = models.load(str(model), names={}, four_bit=False)
+    models.add_adapter(lm, rank=2, alpha=4, modules=("q_proj",), dropout=0.0, seed=0)
+    lm.model.save_pretrained(tmp_path / "adapter")
+    return RecordPanel(tmp_path / "pasted", model=str(model), adapter=tmp_path / "adapter", decision="regex:(?s).+")
+
+
+def test_what_is_pasted_is_explained_of_both_models_and_faults_stand_below_the_box(panel, model, tmp_path):
+    panel.text.value = f"{json.dumps(GOOD)}\n{json.dumps({'question': 'q'})}"
+    panel.explain.click()
+    assert "line 2, facts: it must be a list of 1 to 1,000 facts" in panel.faults.value
+    assert "1 of 2 records" in panel.status.value and not panel.explain.disabled
+    log = tmp_path / "log.jsonl"
+    log.write_text(json.dumps(GOOD))
+    how = {"decision": "regex:(?s).+", "budget": 300}
+    said = explain_log(log, model=str(model), adapter=tmp_path / "adapter", out=tmp_path / "run", **how).records[0]
+    for name in ("tuned", "base"):
+        assert f'class="model {name}"' in panel.result.value
+    facts = ", ".join(str(i + 1) for i in said["models"]["tuned"]["flips"][0]["facts"])
+    assert f"Without fact{'s' if ', ' in facts else ''} {facts}:" in panel.result.value
+    assert "<script>" not in panel.result.value and "&lt;script&gt;" in panel.result.value
+    still = panel._repr_mimebundle_()["text/html"]
+    assert panel.result.value in still and "&lt;b&gt;tool" in still and "<b>tool" not in still
+
+
+def test_one_record_over_several_lines_is_taken_and_what_cannot_be_asked_says_why(panel):
+    assert NOTHING in panel.status.value
+    panel.text.value = json.dumps(GOOD, indent=2)
+    panel.recompute()
+    assert panel.faults.value == "" and "1 of 1 records" in panel.status.value
+    for name, value, why in (
+        ("text", "", "holds no record"),
+        ("text", "{", "Nothing"),
+        ("decision", "nay", "no decision is called &#x27;nay&#x27;"),
+        ("model", "/none/<i>such", "&lt;i&gt;such"),
+    ):
+        before, widget = getattr(panel, name).value, getattr(panel, name)
+        widget.value = value
+        panel.recompute()
+        if why == "Nothing":
+            assert "line 1, the line: it must be one JSON object" in panel.faults.value
+        else:
+            assert why in panel.faults.value and "Nothing was asked" in panel.status.value
+        widget.value = before
