@@ -19,7 +19,7 @@ from workbench.artifacts import cache
 from workbench.artifacts.files import sha256_file
 from workbench.artifacts.provenance import describe_input, input_change
 from workbench.artifacts.runs import STAGES
-from workbench.bench.answers import measured, told
+from workbench.bench.accuracy import measured, told
 from workbench.bench.kills import SMALL
 from workbench.cases import Case, load_cases
 from workbench.game import Engine, ForcedChoice, Game, allowed_chains, own_decisions
