@@ -93,8 +93,9 @@ class Local:
             drafts=[ids] * len(prompts),
             adapter=self.adapter,
             max_new_tokens=self.longest,
+            enough=asked.over and (lambda i, tokens: asked.over(lm.tokenizer.decode(list(tokens)))),
             read=read,
-            prefix=self._shared(asked, tokenised(framed, lm.tokenizer)) if expected else None,
+            prefix=self._shared(asked, tokenised(framed, lm.tokenizer)) if expected or self.engine.slow else None,
         )
         texts = (lm.tokenizer.decode(list(one), skip_special_tokens=True) for one in answers)
         return [Said(*one) for one in zip(texts, margins, answers, strict=True)]

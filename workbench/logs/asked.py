@@ -29,12 +29,14 @@ ENDS = {
 @dataclass(frozen=True)
 class Asked:
     """What is asked. segments: of the user's message, or of a whole prompt where `whole`. parse: an answer's decision,
-    None where it cannot be read."""
+    None where it cannot be read. over: whether an answer that is being written decides the same however it goes on;
+    None: that cannot be told."""
 
     segments: tuple[Segment, ...]
     parse: Callable[[str], str | None]
     n: int
     whole: bool = False
+    over: Callable[[str], bool] | None = None
 
     def framed(self, lm: LanguageModel) -> list[Segment]:
         """The segments of the model's prompt. Fault: the model reads no free text."""
@@ -101,7 +103,7 @@ def _chain(record: Record, lm: LanguageModel) -> Asked:
         path = lm.template.parse(case, text, whole)
         return " -> ".join(names.get(node, lm.names.get(node, node)) for node in toolchain(path)) or None
 
-    return Asked(tuple(lm.template.segments(case)), parse, len(facts), whole=True)
+    return Asked(tuple(lm.template.segments(case)), parse, len(facts), whole=True, over=lm.template.over)
 
 
 def _check_known(names: Mapping[str, str], lm: LanguageModel) -> None:
