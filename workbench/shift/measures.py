@@ -115,7 +115,7 @@ def scored(method: str, measured: Measurement) -> Values:
     return [METHODS[method](game).scores for game in measured.games]
 
 
-def delta(measured: Measurement) -> Values:
+def delta(measured: Measurement) -> list[np.ndarray]:
     """What is lost without the element in the difference game, nats: above 0 where the tuned model depends on it more
     than the base model does, below 0 where it depends on it less.
     """
