@@ -88,12 +88,15 @@ class Local:
         def read(i: int, logits: torch.Tensor) -> None:
             margins[i] = float(token_margins(logits[None, : len(draft)], draft).min()) if expected else 1.0
 
+        def enough(i: int, tokens: Sequence[int]) -> bool:
+            return bool(asked.over and asked.over(lm.tokenizer.decode(list(tokens))))
+
         answers = self.engine.generate(
             prompts,
             drafts=[ids] * len(prompts),
             adapter=self.adapter,
             max_new_tokens=self.longest,
-            enough=asked.over and (lambda i, tokens: asked.over(lm.tokenizer.decode(list(tokens)))),
+            enough=enough if asked.over else None,
             read=read,
             prefix=self._shared(asked, tokenised(framed, lm.tokenizer)) if expected or self.engine.slow else None,
         )
