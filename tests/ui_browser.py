@@ -175,7 +175,7 @@ def watch(page) -> Iterator[Watch]:
 
 def explorer(page):
     """The explorer, once everything of it is drawn."""
-    panel = page.locator(".wb-panel:not(.wb-records)")
+    panel = page.locator(".wb-panel")
     expect(panel.locator(".wb-graph svg.wb-picture")).to_be_visible()
     expect(panel.locator(".wb-prompt input[type=checkbox]").first).to_be_visible()
     expect(panel.locator(".wb-weight-alpha .noUi-handle")).to_have_attribute("aria-label", re.compile("alpha"))

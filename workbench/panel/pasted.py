@@ -67,7 +67,7 @@ class RecordPanel:
         ]
         inputs = (self.text, self.faults, self.model, self.adapter, self.decision, self.explain)
         box = widgets.VBox([self._access, *inputs, self.status, self.result])
-        self.widget = box.add_class("wb-panel").add_class("wb-records")
+        self.widget = box.add_class("wb-records")
 
     def recompute(self) -> None:
         """Explains what stands in the box; what is wrong with it is said below the box."""
