@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -81,27 +81,30 @@ class Local:
         lm = self.engine.lm
         framed, end = asked.framed(lm), int(lm.tokenizer.eos_token_id)
         prompts = [tokenised(framed, lm.tokenizer, keep) for keep in keeps]
-        ids = expected.ids if expected else ()
-        draft = (*ids, end) if len(ids) < self.longest else ids
+        ids, over = expected.ids if expected else (), self._over(asked)
+        draft = ids if len(ids) >= self.longest or (over and over(0, ids)) else (*ids, end)
         margins = [0.0] * len(prompts)
 
         def read(i: int, logits: torch.Tensor) -> None:
             margins[i] = float(token_margins(logits[None, : len(draft)], draft).min()) if expected else 1.0
-
-        def enough(i: int, tokens: Sequence[int]) -> bool:
-            return bool(asked.over and asked.over(lm.tokenizer.decode(list(tokens))))
 
         answers = self.engine.generate(
             prompts,
             drafts=[ids] * len(prompts),
             adapter=self.adapter,
             max_new_tokens=self.longest,
-            enough=enough if asked.over else None,
+            enough=over,
             read=read,
             prefix=self._shared(asked, tokenised(framed, lm.tokenizer)) if expected or self.engine.slow else None,
         )
         texts = (lm.tokenizer.decode(list(one), skip_special_tokens=True) for one in answers)
         return [Said(*one) for one in zip(texts, margins, answers, strict=True)]
+
+    def _over(self, asked: Asked) -> Callable[[int, Sequence[int]], bool] | None:
+        """Whether an answer has come to where it decides the same however it goes on; see `Engine.generate`."""
+        assert self.engine is not None
+        over, text = asked.over, self.engine.text
+        return None if over is None else lambda i, tokens: over(text([tokens])[0])
 
     def _shared(self, asked: Asked, full: Prompt) -> SharedPrefix | None:
         """The whole prompt's keys and values, of the record that is asked last; None where they save nothing."""
