@@ -7,7 +7,7 @@ import numpy as np
 from workbench.logs.answers import Answers, Said
 from workbench.logs.asked import Asked, asked
 from workbench.logs.records import record_of
-from workbench.meter import Ledger
+from workbench.stats.meter import Ledger
 
 
 class Planted:

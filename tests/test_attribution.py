@@ -14,7 +14,7 @@ from workbench.attribution.oracle import inner, player_indices, whole_masks
 from workbench.cases import Fact
 from workbench.explain.baselines import element_type
 from workbench.game import Restricted
-from workbench.meter import Meter
+from workbench.stats.meter import Meter
 
 VALUES_ALONE = sorted(name for name, m in METHODS.items() if not m.needs)
 LEFT_OUT = {"random"}

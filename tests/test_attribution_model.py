@@ -13,9 +13,9 @@ from workbench.explain import Weights
 from workbench.explain import loop_masks as learn_in_loop
 from workbench.explain import paper_masks as learn_on_texts
 from workbench.game import Difference, Engine, Game, Restricted
-from workbench.keeps import without
-from workbench.meter import Meter
 from workbench.models import load
+from workbench.stats.keeps import without
+from workbench.stats.meter import Meter
 
 CASE = case(CHAIN + MORE)
 NODES, FACTS = len(CASE.nodes), len(CASE.facts)

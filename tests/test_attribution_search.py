@@ -11,7 +11,7 @@ from tiny import chain_case
 
 from workbench.attribution import METHODS, LimaWeights, cf_search
 from workbench.attribution.perturbation import SCORERS, Objective, bidirectional, search
-from workbench.keeps import without
+from workbench.stats.keeps import without
 
 
 def rng(seed: int = 0) -> np.random.Generator:

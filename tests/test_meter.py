@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.meter import BudgetSpent, Ledger, Meter
+from workbench.stats.meter import BudgetSpent, Ledger, Meter
 
 
 class Counting:

@@ -8,7 +8,7 @@ from tiny import chain_case
 from workbench.attribution import METHODS, linear_surrogate, shapley
 from workbench.explain import minimal_flip_set, minimal_sufficient_set, smallest_flip_set
 from workbench.game import Engine, Game, ModuleGame, Restricted
-from workbench.keeps import alone, without
+from workbench.stats.keeps import alone, without
 
 CASE = chain_case()
 

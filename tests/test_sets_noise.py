@@ -12,7 +12,7 @@ from workbench.bench.oracles import NOISES, measured, planted_game
 from workbench.explain import minimal_flip_set, minimal_sufficient_set
 from workbench.explain.sets.certificate import LEVEL, false_pass
 from workbench.explain.sets.judge import NEAR, PRIOR, Claim, Judge, doubt, most_against, passes
-from workbench.meter import BudgetSpent, Meter
+from workbench.stats.meter import BudgetSpent, Meter
 
 SEARCHES = {"flip": minimal_flip_set, "sufficient": minimal_sufficient_set}
 

@@ -9,7 +9,6 @@ import torch
 from dosed_models import MODULES, shipped, tiny
 from tiny import chain_case
 
-from workbench import keeps
 from workbench.cases import Fact, toolchain
 from workbench.explain.counterfactual import without
 from workbench.game import Engine, ForcedChoice, Game, ModuleGame, adapted_modules
@@ -30,6 +29,7 @@ from workbench.shift import (
     switch_shares,
     top_units,
 )
+from workbench.stats import keeps
 
 CASE = chain_case()
 

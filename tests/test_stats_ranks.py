@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from workbench.keeps import all_masks, alone, draw_masks, losses, only, without, without_first
 from workbench.stats import SHARES, auroc, comprehensiveness, kendall_stability, lds, ranking, spearman, top_k_drop
+from workbench.stats.keeps import all_masks, alone, draw_masks, losses, only, without, without_first
 
 weights = st.lists(st.floats(-5, 5, width=32), min_size=2, max_size=24).map(np.array)
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from workbench.artifacts.run_folder import Run as Run
     from workbench.logs.run import explain_log as explain_log
-    from workbench.run_folder import Run as Run
 
 # Threads that wait for each other by spinning take the core away from the one they wait for, wherever there are fewer
 # free cores than threads: small models then run a hundred times slower. Read by OpenMP when torch is first imported.
@@ -21,7 +21,7 @@ logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 def __getattr__(name: str) -> object:
     """`Run` and `explain_log` bring torch with them: they are loaded when they are first asked for."""
     if name == "Run":
-        from workbench.run_folder import Run
+        from workbench.artifacts.run_folder import Run
 
         return Run
     if name == "explain_log":

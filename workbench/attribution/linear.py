@@ -7,8 +7,8 @@ import numpy as np
 from workbench.attribution.oracle import Oracle, answer_tokens, inner
 from workbench.attribution.result import Attribution, Features, attribution
 from workbench.cases import Case
-from workbench.keeps import draw_masks
-from workbench.meter import Meter
+from workbench.stats.keeps import draw_masks
+from workbench.stats.meter import Meter
 
 PENALTIES = ("ridge", "lasso")
 STRENGTHS = np.logspace(-3, 3, 13)  # of the ridge penalty; columns are 0 and 1, and not scaled

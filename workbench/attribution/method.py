@@ -14,7 +14,7 @@ from workbench.attribution.oracle import inner, player_indices
 from workbench.attribution.result import Attribution
 from workbench.cases import Case
 from workbench.game import Restricted
-from workbench.meter import Ledger
+from workbench.stats.meter import Ledger
 
 NEEDS = ("case", "prompt", "attention", "gradients", "reference")
 PLAYERS = ("elements", "facts", "nodes")

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from workbench.game import Game, Restricted
-from workbench.meter import Meter
+from workbench.stats.meter import Meter
 
 
 class Oracle(Protocol):

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from workbench.cases import Case
-from workbench.meter import Ledger, Meter
 from workbench.stats import spearman
+from workbench.stats.meter import Ledger, Meter
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 from workbench.attribution.oracle import Oracle, ends
 from workbench.attribution.result import Attribution, Features, attribution
 from workbench.cases import Case
-from workbench.keeps import all_masks, draw_masks
-from workbench.meter import Meter
+from workbench.stats.keeps import all_masks, draw_masks
+from workbench.stats.meter import Meter
 
 EXACT_UP_TO = 16  # elements: all 65,536 masks are asked
 RIDGE = 1e-9  # of the mean diagonal: defines the solution where there are fewer masks than players

@@ -21,9 +21,9 @@ from workbench.cases import Case, withhold
 from workbench.explain import changed_sets, reordered
 from workbench.explain.sets.minimal import gradient_order, smallest_flip_set
 from workbench.game import Difference, Engine, Game
-from workbench.keeps import without
 from workbench.narrative.explained import sooner
 from workbench.stats import Cell, bootstrap_mean, cell, kendall_stability, median_interval, proportion
+from workbench.stats.keeps import without
 
 LARGEST = 3  # elements of the sets that are all looked at
 BLOCK = 4096  # masks asked at once

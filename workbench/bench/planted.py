@@ -16,8 +16,8 @@ from workbench.bench.adapters import RULES, AdapterConfig, World, planted_adapte
 from workbench.bench.oracles import FORMULAS, SEARCHES, PlantedGame, planted_game
 from workbench.explain import minimal_flip_set
 from workbench.game import Engine, Game, Restricted
-from workbench.meter import Meter
 from workbench.stats import auroc, bootstrap_mean, median_interval, proportion
+from workbench.stats.meter import Meter
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:

@@ -30,7 +30,7 @@ def _questions(options: argparse.Namespace) -> int:
     from workbench.artifacts.files import atomic_write_text, check_outputs
     from workbench.kg import load_graph
     from workbench.kg.asked_log import log_of
-    from workbench.meter import whole
+    from workbench.stats.meter import whole
 
     for name in ("n", "facts"):
         whole(f"--{name}", getattr(options, name), least=1)

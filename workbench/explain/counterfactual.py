@@ -17,7 +17,7 @@ from workbench.cases import Case, Fact
 from workbench.explain.masks import Masks
 from workbench.explain.sets import ElementSet
 from workbench.game import Game, Restricted, values_together
-from workbench.keeps import without_first
+from workbench.stats.keeps import without_first
 
 BATCH = 2  # numbers of elements tried at once: what is tried beyond the first change is lost
 

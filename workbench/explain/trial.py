@@ -8,11 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from workbench import keeps
 from workbench.cases import Case, toolchain
 from workbench.explain.counterfactual import Element, without
 from workbench.game import Engine, Game
 from workbench.game.rows import MAX_NEW_TOKENS
+from workbench.stats import keeps
 
 MODELS = {"tuned": True, "base": False}
 """Model -> whether the adapter is on."""

@@ -28,4 +28,4 @@ from workbench.game.gates import gate_mask
 from workbench.game.joint import values_together
 from workbench.game.passes import Memory
 from workbench.game.prefix import SharedPrefix
-from workbench.meter import Ledger
+from workbench.stats.meter import Ledger

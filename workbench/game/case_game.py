@@ -21,7 +21,7 @@ from workbench.game.doses import dose_row
 from workbench.game.engine import Engine
 from workbench.game.passes import Memory, Passes
 from workbench.game.rows import MAX_NEW_TOKENS, named_path, runner_up, token_logprobs, token_margins
-from workbench.meter import Ledger
+from workbench.stats.meter import Ledger
 
 FORMS = ("logprob", "margin", "decision")
 REMOVALS = ("delete", "gate")

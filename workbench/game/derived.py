@@ -11,7 +11,7 @@ import numpy as np
 from workbench.cases import Case
 from workbench.game.case_game import Game
 from workbench.game.doses import Adapted, adapted_modules, unit_doses, unit_index, unit_names, unit_parameters
-from workbench.meter import Ledger
+from workbench.stats.meter import Ledger
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from workbench.game.doses import dosed, rows_of
 from workbench.game.gates import beneath, gate_mask
 from workbench.game.memory import fitting, kept_tokens
 from workbench.game.prefix import Heads, SharedPrefix
-from workbench.meter import Ledger
 from workbench.models import ALONE_UP_TO, LanguageModel
 from workbench.models.context import check_context
 from workbench.models.prompts import Prompt, encode, encode_answer
+from workbench.stats.meter import Ledger
 
 CPU_TOKENS = 1024  # of a large model in one pass on a processor: more gain nothing there, and rows as long are rarer
 

@@ -17,7 +17,6 @@ import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 
-from workbench import keeps
 from workbench.cases import Case, Fact
 from workbench.explain import CERTIFIED, ExplainConfig, Explanation, explain
 from workbench.explain.counterfactual import Element
@@ -27,6 +26,7 @@ from workbench.game import Engine
 from workbench.narrative.names import count
 from workbench.panel.parts import Access, Held, Prompt, named
 from workbench.panel.view import options
+from workbench.stats import keeps
 
 READER, ALONE, PROOF = "you", "leave one out", "certificate"
 COLUMNS = ["cases", "facts", "turns it", "minimal", "found"]

@@ -18,8 +18,8 @@ from workbench.game import Engine, SharedPrefix
 from workbench.game.prefix import PAYS_FROM
 from workbench.game.rows import token_margins
 from workbench.logs.asked import Asked
-from workbench.meter import Ledger
 from workbench.models.prompts import Prompt, tokenised
+from workbench.stats.meter import Ledger
 
 AGAIN = 5  # times that a prompt is asked to see whether answers scatter, or which of them most are
 LEAST = 1e-9  # stands for a margin of 0, which has no sign

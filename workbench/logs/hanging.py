@@ -10,9 +10,9 @@ import numpy as np
 from workbench.artifacts.files import untimed
 from workbench.explain import ElementSet, minimal_flip_set, minimal_sufficient_set
 from workbench.explain.changed import Side, compared
-from workbench.keeps import alone, without
 from workbench.logs.answers import AnswerGame, Answers
-from workbench.meter import Meter
+from workbench.stats.keeps import alone, without
+from workbench.stats.meter import Meter
 
 MOST_ALONE = 64  # facts of which each is taken out alone first; more are halved at once
 

@@ -25,8 +25,8 @@ from workbench.logs.readers import file_of, read
 from workbench.logs.records import Fault, Record, Refused
 from workbench.logs.speakers import Source, Turn, adapter_account, in_turn, other_source, served, turns
 from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, redacted, stored, summary
-from workbench.meter import Ledger, whole
 from workbench.models import check_model
+from workbench.stats.meter import Ledger, whole
 
 Progress = Callable[[int, int], object]
 """f(records done, of all)."""

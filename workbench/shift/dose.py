@@ -18,10 +18,10 @@ from workbench.attribution.inside import path_gradients
 from workbench.cases import Case, toolchain
 from workbench.game import Engine, ForcedChoice, Game, Memory, ModuleGame, own_decisions
 from workbench.game.rows import MAX_NEW_TOKENS
-from workbench.keeps import alone, losses, without
 from workbench.shift.elements import element_rows
 from workbench.shift.switches import unit_place
 from workbench.stats import bootstrap_mean
+from workbench.stats.keeps import alone, losses, without
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # doses of every module at once
 STEPS = 8  # midpoints of a path from base to tuned; the sum is then within a per cent of the difference

@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 
 from workbench.game import Game, ModuleGame
-from workbench.keeps import losses
 from workbench.models.adapter_folder import layer_of
 from workbench.stats import Interval, bootstrap_ratio
+from workbench.stats.keeps import losses
 
 ALL = "all"  # layers, or projections
 TRIES = 200  # permutations looked at for one random set of the wanted size

@@ -18,7 +18,6 @@ import pandas as pd
 from workbench.attribution.chance import degree_matched
 from workbench.attribution.oracle import kept
 from workbench.game import Game
-from workbench.keeps import without
 from workbench.shift.elements import measures_of
 from workbench.stats import (
     STATISTICS,
@@ -34,6 +33,7 @@ from workbench.stats import (
     rank_correlations,
     ranking,
 )
+from workbench.stats.keeps import without
 
 KINDS = ("node", "fact")
 COLUMNS = ("mean", "low", "high", "n", "random_low", "random_high", "p")

@@ -13,8 +13,8 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import kendalltau, rankdata
 
-from workbench.keeps import ask, draw_masks, without_first
-from workbench.meter import Oracle
+from workbench.stats.keeps import ask, draw_masks, without_first
+from workbench.stats.meter import Oracle
 
 SHARES = (0.01, 0.05, 0.10, 0.20, 0.50)  # of the elements: the bins of ERASER
 

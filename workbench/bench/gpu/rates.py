@@ -21,8 +21,8 @@ from workbench.bench.train import CONTENDERS, PLAIN, real_tokens
 from workbench.explain import ElementSet, minimal_flip_set, minimal_sufficient_set
 from workbench.game import Game
 from workbench.game.memory import release
-from workbench.meter import Ledger
 from workbench.models import LanguageModel
+from workbench.stats.meter import Ledger
 from workbench.train import TrainConfig
 
 

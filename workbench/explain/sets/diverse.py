@@ -19,7 +19,7 @@ from workbench.explain.sets.certificate import certify, narrow
 from workbench.explain.sets.judge import Judge
 from workbench.explain.sets.minimal import SPENT, ElementSet, concluded, search
 from workbench.explain.sets.question import Question, Unproved, ranking
-from workbench.meter import BudgetSpent, Meter, Oracle, whole
+from workbench.stats.meter import BudgetSpent, Meter, Oracle, whole
 
 SHUFFLES = 6  # searches in random orders, once no hitting set is left
 

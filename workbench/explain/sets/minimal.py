@@ -19,8 +19,8 @@ from workbench.explain.sets.certificate import CONFIDENCE, certify, narrow
 from workbench.explain.sets.judge import Judge
 from workbench.explain.sets.question import Question, Unproved, probe, ranking
 from workbench.game import Game, Restricted
-from workbench.keeps import without
-from workbench.meter import BudgetSpent, Ledger, Mark, Meter, Oracle
+from workbench.stats.keeps import without
+from workbench.stats.meter import BudgetSpent, Ledger, Mark, Meter, Oracle
 
 
 @dataclass(frozen=True)

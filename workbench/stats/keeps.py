@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
-from workbench.meter import Meter, Oracle
+from workbench.stats.meter import Meter, Oracle
 
 
 def without(n: int, sets: Iterable[Collection[int]]) -> np.ndarray:
