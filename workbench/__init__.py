@@ -4,7 +4,7 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from workbench.artifacts.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from workbench.artifacts.run_folder import Run as Run

@@ -20,7 +20,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench import __version__
 from workbench.artifacts.files import (  # noqa: F401  taken from here
     MANIFEST,
     WORK_FOLDER,
@@ -48,6 +47,7 @@ from workbench.artifacts.stage import (  # noqa: F401  taken from here
     stage_folder,
 )
 from workbench.artifacts.steps import NOT_COMPARED, find_notebooks, parameter_changes, read_origin
+from workbench.artifacts.version import __version__
 from workbench.artifacts.work import begin, bring_checkpoints, opened_at, settle, work_folder
 
 RUN_DIR = "WORKBENCH_KERNEL_RUN_DIR"  # environment variable of a headless run's kernel: its run folder

@@ -8,11 +8,11 @@ import platform
 import pandas as pd
 import psutil
 
-from workbench import __version__
 from workbench.artifacts import cache
 from workbench.artifacts.origin import PACKAGE_FOLDER
 from workbench.artifacts.provenance import package_versions
 from workbench.artifacts.runs import STAGES, MissingStage, StaleStage, require_stage
+from workbench.artifacts.version import __version__
 from workbench.bench import machine
 
 TOLD = ("torch", "transformers", "peft", "bitsandbytes")
