@@ -33,5 +33,5 @@ def test_rooms_add_up_to_the_package(tmp_path: Path) -> None:
     rows = {row["room"]: row for row in measure("size", run_dir=tmp_path, quick=True, seed=0, say=print)["table"]}
     rooms = [row for name, row in rows.items() if name not in ("workbench", "tests")]
     for column in ("files", "lines"):
-        assert sum(row[column] for row in rooms) == rows["workbench"][column] > 300
+        assert sum(row[column] for row in rooms) == rows["workbench"][column] > 200
     assert rows["kg"]["lines"] > rows["narrative"]["lines"] > 0 and rows["tests"]["files"] > 100

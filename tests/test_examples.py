@@ -41,7 +41,7 @@ WITHOUT = {
     ),
     "models": (
         "AdapterError ChatTemplate LanguageModel ModelError Template base_model chat_template check_base "
-        "check_loaded hold_dequantised keep_gradients load_config load_tokenizer loading other_values "
+        "check_loaded hold_dequantised hold_merged keep_gradients load_config load_tokenizer loading other_values "
         "suit_threads with_adapter"
     ),
     "pretrain": "Pretraining Progress held_out is_path",
