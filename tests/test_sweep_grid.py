@@ -158,7 +158,7 @@ def test_whole_runs_of_too_many_combinations_are_refused_before_any_is_listed(tm
 
 def test_notebooks_are_read_once_for_all_runs_of_a_grid(tmp_path, monkeypatch):
     read, opened = Path.read_text, []
-    monkeypatch.setattr(Path, "read_text", lambda path, *how: opened.append(path) or read(path, *how))
+    monkeypatch.setattr(Path, "read_text", lambda path, *a, **b: opened.append(path) or read(path, *a, **b))
     notebooks = write_notebooks(tmp_path / "nb")
     assert len(plan_runs(grid(tmp_path, f"what: chain\nnotebooks: {notebooks}\nseeds: 50"), tmp_path / "out")) == 50
     opened = [path for path in opened if path.suffix == ".ipynb"]
