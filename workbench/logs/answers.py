@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -16,8 +19,9 @@ from workbench.artifacts.files import open_itself
 from workbench.game import Engine, SharedPrefix
 from workbench.game.prefix import PAYS_FROM
 from workbench.game.rows import token_margins
+from workbench.keeps import only
 from workbench.logs.asked import Asked
-from workbench.meter import Ledger
+from workbench.meter import BudgetSpent, Ledger
 from workbench.models import ALONE_UP_TO
 from workbench.models.prompts import Prompt, tokenised
 
@@ -47,7 +51,7 @@ class Speaker(Protocol):
         """What it has spent."""
 
     def say(self, asked: Asked, keeps: np.ndarray, expected: Said | None) -> list[Said]:
-        """Answers to a record without the facts whose keep (m, facts) is False. expected: what most will be."""
+        """Answers to a record without the units whose keep (m, units) is False. expected: what most will be."""
 
 
 class Local:
@@ -72,7 +76,7 @@ class Local:
             raise Away
         lm = self.engine.lm
         framed, end = asked.framed(lm), int(lm.tokenizer.eos_token_id)
-        prompts = [tokenised(framed, lm.tokenizer, keep) for keep in keeps]
+        prompts = [tokenised(asked.kept(framed, keep), lm.tokenizer) for keep in keeps]
         ids = expected.ids if expected else ()
         draft = (*ids, end) if len(ids) < self.longest else ids
         margins = [0.0] * len(prompts)
@@ -104,18 +108,50 @@ class Local:
 
 
 class Answers:
-    """The answers of one speaker to one record, by keep-mask. folder: where they are kept; None: in memory alone."""
+    """The answers of one speaker to one record, by keep-mask. folder: where they are kept; None: in memory alone.
+
+    Masks are of the record's units, or of groups of them (`grouped`): each goes with all its units.
+    """
 
     def __init__(self, speaker: Speaker, asked: Asked, folder: Path | None = None):
-        self.speaker, self.asked, self.n = speaker, asked, asked.n
+        self.speaker, self.asked = speaker, asked
         name = json.dumps([speaker.key, [tuple(one) for one in asked.segments]])
         self.file = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:40]}.jsonl" if folder else None
         self.known: dict[str, Said] = dict(_kept(self.file)) if self.file else {}
+        self.groups = np.eye(asked.n, dtype=bool)
+        self.allowance = Allowance()
+
+    @property
+    def n(self) -> int:
+        """What masks are of: units, or groups of them."""
+        return len(self.groups)
+
+    def grouped(self, groups: Sequence[Collection[int]]) -> Answers:
+        """The same answers by masks of groups of what masks are of now."""
+        found = copy.copy(self)
+        found.groups = only(self.n, groups) @ self.groups
+        return found
+
+    def read_as(self, parse: Callable[[str], str | None]) -> Answers:
+        """The same answers with another decision."""
+        found = copy.copy(self)
+        found.asked = replace(self.asked, parse=parse)
+        found.__dict__.pop("decision", None)
+        return found
+
+    def within(self, characters: float) -> Answers:
+        """The same answers, of prompts of so many characters in all: then BudgetSpent."""
+        found = copy.copy(self)
+        found.allowance = Allowance(characters)
+        return found
 
     def __call__(self, keep: np.ndarray) -> list[Said]:
-        """One answer a mask (m, n); those not known yet are asked together. Away: see `Local`."""
-        keys = ["".join("01"[int(k)] for k in row) for row in np.asarray(keep, bool)]
-        full = "1" * self.n
+        """One answer a mask (m, n); those not known yet are asked together. Away: see `Local`. BudgetSpent: `within`"""
+        keys = ["".join("01"[int(k)] for k in row) for row in np.asarray(keep, bool) @ self.groups]
+        if math.isfinite(self.allowance.left):
+            new_to_it = set(keys) - self.allowance.taken
+            self.allowance.take({key: self.asked.length(_mask(key)) for key in new_to_it})
+        full = "1" * self.asked.n
         if full in keys and full not in self.known:
             self._ask([full], None)
         new = list(dict.fromkeys(key for key in keys if key not in self.known))
@@ -124,13 +160,12 @@ class Answers:
         return [self.known[key] for key in keys]
 
     def _ask(self, keys: Sequence[str], expected: Said | None) -> None:
-        masks = np.array([[mark == "1" for mark in key] for key in keys], bool).reshape(len(keys), self.n)
-        found = dict(zip(keys, self.speaker.say(self.asked, masks, expected), strict=True))
+        found = dict(zip(keys, self.speaker.say(self.asked, np.array(list(map(_mask, keys))), expected), strict=True))
         if self.file:
             with open_itself(self.file, "a") as file:
                 # on a line of its own, whatever a stop has left of the last one
                 file.writelines("\n" + json.dumps([key, *one]) + "\n" for key, one in found.items())
-        self.known |= found
+        self.known.update(found)
 
     @property
     def full(self) -> Said:
@@ -150,6 +185,24 @@ class Answers:
     def unread(self) -> int:
         """How many of the answers so far cannot be read."""
         return sum(self.asked.parse(one.text) is None for one in self.known.values())
+
+
+def _mask(key: str) -> np.ndarray:
+    return np.array([mark == "1" for mark in key], bool)
+
+
+class Allowance:
+    """How much may be read: characters of prompts, each counted once, whether or not its answer was kept before."""
+
+    def __init__(self, most: float = math.inf):
+        self.left, self.taken = most, set[str]()
+
+    def take(self, lengths: Mapping[str, int]) -> None:
+        """Counts prompts by their keys. BudgetSpent: they are more than is left; nothing is counted."""
+        if (needed := sum(lengths.values())) > self.left:
+            raise BudgetSpent(f"prompts of {needed:,} more characters, where {self.left:,.0f} are left")
+        self.left -= needed
+        self.taken |= lengths.keys()
 
 
 class AnswerGame:
