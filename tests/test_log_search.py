@@ -7,7 +7,9 @@ import pytest
 from log_speakers import Planted, planted, question
 
 from workbench.logs.answers import Answers
+from workbench.logs.asked import asked
 from workbench.logs.hanging import hangs
+from workbench.logs.records import record_of
 from workbench.stats import proportion
 
 
@@ -91,6 +93,74 @@ def test_many_facts_are_halved_and_a_budget_is_kept():
     assert answers.speaker.rows < 60
     short = hangs({"tuned": planted(200, rule)}, budget=3)["models"]["tuned"]
     assert not any(one["certified"] for one in short["flips"]) and "budget of 3" in " ".join(short["notes"])
+
+
+@pytest.mark.parametrize("documents", [False, True])
+def test_sets_are_found_over_documents_then_facts_then_sentences(documents):
+    """100 planted rules on sentences of 200 passages (of 50 documents): over the first level the flip set is a smallest
+    one, below it is minimal within the set above, all by brute force over the few that matter, and each is certified."""
+    passages = [
+        {"text": f"It is so {i}. And so {i}! Is it {i}?"[: (12, 25, None)[i % 3]].strip()}
+        | ({"document": f"d{i // 4}"} if documents else {})
+        for i in range(200)
+    ]
+    put = asked(record_of({"question": "q?", "facts": passages}), "yesno", sentences=True)
+    fact_of = [unit.fact for unit in put.units]
+    lifts = {"documents": lambda u: fact_of[u] // 4, "facts": lambda u: fact_of[u], "sentences": lambda u: u}
+    rng, hits, rows = np.random.default_rng(1), [], []
+    for number in range(100):
+        members = rng.permutation(put.n)[: int(rng.integers(2, 5))].tolist()
+        cut = int(rng.integers(1, len(members)))
+        rule = _rule([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
+        speaker = Planted(rule)
+        found = hangs({"tuned": Answers(speaker, put)})["models"]["tuned"]
+        whole, above, right = frozenset(range(put.n)), set(members), True
+        for level in found["levels"]:
+            lift, told = lifts[level["level"]], [level["flip"], level["sufficient"]]
+            said = [{lift(u) for u in range(put.n) if _named(one, put.units[u], put.units_of)} for one in told]
+            yes = lambda gone: rule(whole - {u for u in members if lift(u) in gone}) == "Yes."  # noqa: B023, E731
+            every = [set(s) for k in range(1, 5) for s in combinations({lift(u) for u in members}, k)]
+            flips = [s for s in every if not yes(s) and all(yes(s - {e}) for e in s)]
+            enough = [s for s in every if yes({lift(u) for u in members} - s)]
+            right &= said[0] in flips and said[1] in enough and not any(s < said[1] for s in enough)
+            right &= all(one["certified"] for one in told) and {u for u in members if lift(u) in said[0]} <= above
+            if level is found["levels"][0]:
+                right &= len(said[0]) == min(map(len, flips)) and "no smaller set" in level["said"]
+            above = {u for u in members if lift(u) in said[0]}
+        hits.append(right and [one["level"] for one in found["levels"]] == list(lifts)[not documents :])
+        rows.append(speaker.rows)
+    assert all(hits) and np.median(rows) < 120
+
+
+def _named(one, unit, units_of):
+    """Whether a set that is told of has this sentence, or the whole fact."""
+    spots = one.get("spots", [[fact] for fact in one["facts"]])
+    begin = unit.begin - min(2, unit.begin)  # of the text, behind the mark of its line
+    whole = len(units_of[unit.fact]) == 1
+    return [unit.fact] in spots or (not whole and [unit.fact, begin, unit.end - 2] in spots)
+
+
+def test_a_long_record_keeps_its_budget_by_the_length_of_its_prompts():
+    """A budget of 9 answers is one of 18,432 characters: of a record of 90,000, some short prompts."""
+    put = asked(record_of({"question": "q?", "facts": ["x" * 500] * 180}), "yesno")
+    rule = lambda kept: "yes" if {3, 170} <= kept else "no"  # noqa: E731
+    speaker = Planted(rule)
+    found = hangs({"tuned": Answers(speaker, put)}, budget=9)["models"]["tuned"]
+    assert found["decision"] == "yes" and not any(one["certified"] for one in found["flips"])
+    assert "no certificate: prompts of" in found["levels"][0]["flip"]["note"] and 2 < speaker.rows <= 9
+    stays = hangs({"tuned": Answers(Planted(lambda kept: "yes"), put)}, budget=30)["models"]["tuned"]
+    assert stays["memory"] and stays["sufficient"]["certified"] and stays["asked"] == 2
+    assert "no fact was taken out alone" in stays["notes"][0]
+
+
+def test_of_few_facts_the_sentences_are_told_too():
+    facts = ["A is so. B is so. C is so.", ["bwa", "reads", "FASTQ"], "D."]
+    put = asked(record_of({"question": "q?", "facts": facts}), "yesno", sentences=True)
+    found = hangs({"tuned": Answers(Planted(lambda kept: "yes" if {1, 3} <= kept else "no"), put)})["models"]["tuned"]
+    assert found["alone"] == [0, 1] and found["sufficient"]["facts"] == [0, 1]
+    (_, told) = found["levels"]
+    assert told["flip"]["spots"] == [[0, 8, 17]] and facts[0][8:17] == " B is so." and told["flip"]["certified"]
+    assert sorted(told["sufficient"]["spots"]) == [[0, 8, 17], [1]]
 
 
 def test_what_was_answered_is_kept_and_not_asked_again(tmp_path):

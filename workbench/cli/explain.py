@@ -25,6 +25,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
         help="what of an answer counts: chain, option[:a|b], entities, yesno, text, regex:..., json (default text)",
     )
     explain.add_argument("--template", metavar="FILE", help="Jinja template of the prompt, for all records")
+    explain.add_argument("--sentences", action="store_true", help="search within texts too, sentence by sentence")
     explain.add_argument("--budget", metavar="N", type=int, default=300, help="most answers asked for one set")
     explain.add_argument("--tokens", metavar="N", type=int, default=32, help="most tokens of an answer (default 32)")
     explain.add_argument("--full", action="store_true", help="weights as they are, not in 4 bits")
@@ -51,6 +52,7 @@ def _explain(options: argparse.Namespace) -> int:
         max_new_tokens=options.tokens,
         four_bit=not options.full,
         redact=options.redact,
+        sentences=options.sentences,
         endpoint=options.endpoint,
         requests=options.requests,
         tokens=options.spend,

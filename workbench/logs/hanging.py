@@ -54,7 +54,7 @@ class _Searched:
         facts = units.asked.facts
         self.dear = facts > MOST_ALONE or facts * length > MOST_READ
         if self.dear and budget is not None:
-            units = units.within(budget * ANSWER)
+            units = units.within(2 * length + budget * ANSWER)  # with every fact and with none it is always asked
         self.levels = levels_of(units, documents=self.dear)
         self.answers = answers = next(one.answers for one in self.levels if one.name == "facts")
         self.budget, self.n = budget, facts
@@ -102,6 +102,7 @@ class _Searched:
     def _by_levels(self) -> None:
         """Documents first, where the record has them."""
         self.found = list(down(self.levels, budget=self.budget))
+        self.side.notes |= {one.flip.note: None for one in self.found if not one.flip.certified}
         facts = [one.name for one in self.levels].index("facts")
         if len(self.found) > facts:
             found = self.found[facts]

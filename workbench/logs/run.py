@@ -59,6 +59,7 @@ def explain_log(
     endpoint: str | None = None,
     requests: int | None = None,
     tokens: int | None = None,
+    sentences: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Explained:
@@ -70,6 +71,7 @@ def explain_log(
     name of `workbench.logs.decisions`. template: Jinja, for all records. budget: most answers asked for one set.
     redact: nothing that is left has a text of the log. endpoint: address of an OpenAI-compatible server that has the
     models, asked for answers alone, with the key in WORKBENCH_API_KEY; requests, tokens: the most spent on a model.
+    sentences: whether sets are searched within texts too, sentence by sentence.
 
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
     """
@@ -87,7 +89,7 @@ def explain_log(
         raise ValueError(f"{folder} holds a run of the notebooks; give the log another folder")
     config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
     config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
-    config |= {"endpoint": endpoint}
+    config |= {"endpoint": endpoint, "sentences": sentences}
     lines = list(read_log(log))
     with run_lock(folder, option="--out"):
         if (kept := _finished(folder, config, inputs)) is not None:
@@ -192,7 +194,8 @@ class _Work:
     def _asked(self, record: Record, speaker: Local | Served, same: Asked | None) -> Asked:
         decision = self.config["decision"]
         if decision != CHAIN:
-            return same or asked(record, decision, template=self.config["template"])
+            how = {name: self.config[name] for name in ("template", "sentences")}
+            return same or asked(record, decision, **how)
         if not isinstance(speaker, Local) or speaker.engine is None:
             raise Away
         return asked(record, decision, lm=speaker.engine.lm)

@@ -12,7 +12,7 @@ ABBREVIATIONS = (
 
 END = re.compile(
     r"""(?P<mark>[.!?]+["'\)\]\N{RIGHT DOUBLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}]*)(?=\s+\S)"""
-    r"|[\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH EXCLAMATION MARK}\N{FULLWIDTH QUESTION MARK}]+(?=.)"
+    r"|[\N{IDEOGRAPHIC FULL STOP}\N{FULLWIDTH EXCLAMATION MARK}\N{FULLWIDTH QUESTION MARK}]+(?=\s*\S)"
     r"|(?=\s*\n\s*\n\s*\S)"
 )
 WORD = re.compile(r"[^\s(\[\"']*\Z")

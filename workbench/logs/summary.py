@@ -122,6 +122,10 @@ def redacted(record: Mapping[str, Any]) -> dict[str, Any]:
             "flips": [bare(found) for found in one["flips"]],
             "breaks": bare(one["breaks"]),
             "sufficient": bare(one["sufficient"]),
+            "levels": [
+                {**level, "flip": bare(level["flip"]), "sufficient": bare(level["sufficient"])}
+                for level in one["levels"]
+            ],
         }
         for name, one in record.get("models", {}).items()
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -117,8 +118,30 @@ def _model(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
         "memory": told["memory"],
         "sets": sets,
         "enough": _set_words(kept) if kept and kept["found"] else "",
+        "levels": [_level(one) for one in told["levels"] if one["level"] != "facts" or one["said"]],
         "notes": told["notes"],
     }
+
+
+def _level(told: Mapping[str, Any]) -> str:
+    """The sets of documents, facts or sentences in a sentence."""
+    sets = {"the answer goes without": told["flip"], "it stays with": told["sufficient"]}
+    said = [f"{words} those of {_set_words(one)}" for words, one in sets.items() if one and one["found"]]
+    return f"Over {told['level']}: {', '.join([*said, *filter(None, [told['said']])])}" if said else ""
+
+
+def _spots(record: Mapping[str, Any]) -> dict[int, list[tuple[int, int]]]:
+    """Fact -> the sentences of it, as characters of its text, in a set that was found."""
+    levels = record.get("models", {}).get(TUNED, {}).get("levels", [])
+    found = [one for level in levels for one in (level["flip"], level["sufficient"]) if one and one["found"]]
+    spots = sorted({tuple(spot) for one in found for spot in one.get("spots", [])})
+    return {fact: [(s[1], s[2]) for s in spots if s[0] == fact and len(s) > 1] for fact in {s[0] for s in spots}}
+
+
+def _parted(text: str, spots: Sequence[tuple[int, int]]) -> list[tuple[str, bool]]:
+    """A text in pieces, each with whether a set has it."""
+    ends = sorted({0, len(text), *(end for spot in spots for end in spot)})
+    return [(text[a:b], (a, b) in spots) for a, b in pairwise(ends)]
 
 
 def _set_words(found: Mapping[str, Any]) -> str:
@@ -132,7 +155,11 @@ def _marked(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     changed = record.get("changed") or {}
     roles = {i: role for role, numbers in changed.items() for i in numbers}
     rows: Sequence[str] = record["facts"]
-    return [{"text": text, "used": i in members, "role": roles.get(i, "")} for i, text in enumerate(rows)]
+    spots = _spots(record)
+    return [
+        {"parts": _parted(text, spots.get(i, [])), "used": i in members, "role": roles.get(i, "")}
+        for i, text in enumerate(rows)
+    ]
 
 
 def unused(folder: Path) -> list[str]:

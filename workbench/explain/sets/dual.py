@@ -89,7 +89,8 @@ class _Dual:
         free = self.flips.free
         while True:
             to_hit = [set(one) & set(free) for one in self.sets]
-            hits = cheapest_hitting_set(free, to_hit, [], [1.0] * len(free))
+            some = [element for element in free if any(element in one for one in to_hit)]
+            hits = cheapest_hitting_set(some, to_hit, [], [1.0] * len(some))
             if hits is None:
                 return None, NONE, 0
             if self.flips.holds([hits])[0]:
