@@ -124,7 +124,7 @@ def test_segments_are_the_text_and_pieces_hold_the_facts_whatever_they_say(facts
     assert frame == ["Facts:\n", f"Question: {record.question}\n"]
 
 
-@given(st.text(alphabet=". !?ab\n\u3002A1\"(", max_size=60))
+@given(st.text(alphabet='. !?ab\n\u3002A1"(', max_size=60))
 def test_sentences_follow_one_another_and_leave_nothing_out(text):
     spans = sentences_of(text)
     assert [begin for begin, _ in spans] == [0, *(end for _, end in spans[:-1])] and spans[-1][1] == len(text)

@@ -26,6 +26,13 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     )
     explain.add_argument("--template", metavar="FILE", help="Jinja template of the prompt, for all records")
     explain.add_argument("--sentences", action="store_true", help="search within texts too, sentence by sentence")
+    explain.add_argument(
+        "--span",
+        metavar="S",
+        action="append",
+        default=[],
+        help="also ask which facts hold this piece of the answer: a text, regex:... or json:path (may be repeated)",
+    )
     explain.add_argument("--budget", metavar="N", type=int, default=300, help="most answers asked for one set")
     explain.add_argument("--tokens", metavar="N", type=int, default=32, help="most tokens of an answer (default 32)")
     explain.add_argument("--full", action="store_true", help="weights as they are, not in 4 bits")
@@ -53,6 +60,7 @@ def _explain(options: argparse.Namespace) -> int:
         four_bit=not options.full,
         redact=options.redact,
         sentences=options.sentences,
+        spans=options.span,
         endpoint=options.endpoint,
         requests=options.requests,
         tokens=options.spend,

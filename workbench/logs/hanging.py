@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,27 +14,31 @@ from workbench.explain.sets.dual import DualSets
 from workbench.keeps import alone, without
 from workbench.logs.answers import AnswerGame, Answers
 from workbench.logs.levels import down, levels_of, relevance, spots, told_level
+from workbench.logs.spans import spans_of
 from workbench.meter import Meter
 
 MOST_ALONE = 64  # facts of which each is taken out alone first, where that is
 MOST_READ = 256 << 10  # characters of prompts at most
 ANSWER = 2048  # characters of a prompt that a budget's answer stands for where a record is longer
+OF_A_SPAN = ("decision", "without_any", "memory", "alone", "flips", "breaks", "sufficient", "levels", "notes")
 NOT_ALONE = "with nothing shown the answer is the same; no fact was taken out alone: {:,} prompts of {:,} characters"
 
 
-def hangs(sides: Mapping[str, Answers], *, budget: int | None = None) -> dict[str, Any]:
+def hangs(sides: Mapping[str, Answers], *, budget: int | None = None, spans: Sequence[str] = ()) -> dict[str, Any]:
     """What is found of one record, as plain JSON types.
 
     sides: name -> answers of one model, or of two that are compared. budget: most answers asked of a model for one set.
     Where taking out each fact alone would be dear, sets are searched by documents, facts and sentences (`levels`), and
-    an answer counts in the budget by the length of its prompt.
+    an answer counts in the budget by the length of its prompt. spans: pieces of the answer, as in `spans_of`.
 
     Returns:
         `models`: name -> `answer`, `decision` (None: it cannot be read), `without_any`, that with no fact shown,
         `memory`, whether that is the same, `alone`, numbers of facts of which each turns the decision by itself,
         `flips`, sets that turn it, with `to`, what they turn it to, `breaks`, a set without which the answer cannot be
         read, where none turns it, `sufficient`, `unread` and `asked`, numbers of answers, `levels`, what was found
-        over documents, facts and sentences, where these were searched. `changed`, of two: `added`, `kept`, `dropped`, `unsure`, numbers of facts, as in `explain.ChangedSets`.
+        over documents, facts and sentences, where these were searched, `spans`: of each piece of the answer its name
+        as `span`, what it says as `decision`, None where it is not there, and the same. `changed`, of two:
+        `added`, `kept`, `dropped`, `unsure`, numbers of facts, as in `explain.ChangedSets`.
     """
     made = {name: _Searched(name, answers, budget) for name, answers in sides.items()}
     for one in made.values():
@@ -43,7 +47,23 @@ def hangs(sides: Mapping[str, Answers], *, budget: int | None = None) -> dict[st
     if len(made) == 2 and all(one.side.decides for one in made.values()):
         found = compared(*(one.side for one in made.values()))
         changed = {name: list(getattr(found, name)) for name in ("added", "kept", "dropped", "unsure")}
-    return {"models": {name: one.told() for name, one in made.items()}, "changed": changed}
+    told = {name: one.told() | {"spans": _spans(name, sides[name], budget, spans)} for name, one in made.items()}
+    return {"models": told, "changed": changed}
+
+
+def _spans(name: str, answers: Answers, budget: int | None, spans: Sequence[str]) -> list[dict[str, Any]]:
+    """What is found of each piece of an answer that can be read."""
+    found = []
+    for span in spans_of(answers.full.text, spans) if answers.decision is not None else ():
+        read = answers.read_as(span.read(answers.asked.parse))
+        if not read.decision:
+            found.append({"span": span.name, "decision": None})
+            continue
+        one = _Searched(name, read, budget)
+        one.search()
+        told = one.told()
+        found.append({"span": span.name} | {key: told[key] for key in OF_A_SPAN})
+    return found
 
 
 class _Searched:
@@ -145,7 +165,10 @@ class _Searched:
     def _level(self, k: int) -> dict[str, Any]:
         """The sets of one level, by the facts that they are of; sentences also by where they stand."""
         level, found = self.levels[k], self.found[k]
-        sets = [("flip", found.flip), ("sufficient", min(found.sufficient, key=lambda s: len(s.elements), default=None))]
+        sets = [
+            ("flip", found.flip),
+            ("sufficient", min(found.sufficient, key=lambda s: len(s.elements), default=None)),
+        ]
         said = told_level(level.name, found, within=self.levels[k - 1].name if k else "")
         told = {name: self._set(one, level.answers) if one else None for name, one in sets}
         return {"level": level.name, "said": said if self.dear or k else "", **told}

@@ -93,6 +93,4 @@ def spots(answers: Answers, one: ElementSet) -> list[list[int]]:
     asked = answers.asked
     units = [(asked.units[i], asked.units_of[asked.units[i].fact]) for i in one.elements]
     start = {u.fact: asked.units[of[0]].begin for u, of in units}
-    return [
-        [u.fact, u.begin - start[u.fact], u.end - start[u.fact]] if len(of) > 1 else [u.fact] for u, of in units
-    ]
+    return [[u.fact, u.begin - start[u.fact], u.end - start[u.fact]] if len(of) > 1 else [u.fact] for u, of in units]

@@ -23,6 +23,7 @@ from workbench.logs.decisions import maker
 from workbench.logs.endpoint import Served
 from workbench.logs.hanging import hangs
 from workbench.logs.records import Fault, Record, Refused, read_log
+from workbench.logs.spans import EACH, check_spans
 from workbench.logs.speakers import TUNED, Source, Turn, adapter_account, in_turn, other_source, served, turns
 from workbench.logs.summary import EXPLAINED, FAILED, REFUSED, UNREAD, redacted, summary
 from workbench.meter import Ledger, whole
@@ -60,6 +61,7 @@ def explain_log(
     requests: int | None = None,
     tokens: int | None = None,
     sentences: bool = False,
+    spans: Sequence[str] = (),
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Explained:
@@ -71,7 +73,8 @@ def explain_log(
     name of `workbench.logs.decisions`. template: Jinja, for all records. budget: most answers asked for one set.
     redact: nothing that is left has a text of the log. endpoint: address of an OpenAI-compatible server that has the
     models, asked for answers alone, with the key in WORKBENCH_API_KEY; requests, tokens: the most spent on a model.
-    sentences: whether sets are searched within texts too, sentence by sentence.
+    sentences: whether sets are searched within texts too, sentence by sentence. spans:
+    pieces of an answer that are asked about too, as in `logs.spans`; of JSON, each argument if none is named.
 
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
     """
@@ -89,7 +92,7 @@ def explain_log(
         raise ValueError(f"{folder} holds a run of the notebooks; give the log another folder")
     config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
     config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
-    config |= {"endpoint": endpoint, "sentences": sentences}
+    config |= {"endpoint": endpoint, "sentences": sentences, "spans": _pieces(spans, decision)}
     lines = list(read_log(log))
     with run_lock(folder, option="--out"):
         if (kept := _finished(folder, config, inputs)) is not None:
@@ -104,6 +107,11 @@ def explain_log(
         work = _Work(runs.open_stage(folder, STAGE), lines, config, progress)
         ledger, device = work.through(*who)
         return _written(folder, work, inputs, account=account, ledger=ledger, device=device)
+
+
+def _pieces(spans: Sequence[str], decision: str) -> list[str]:
+    check_spans(spans)
+    return list(spans) or ([EACH] if decision == "json" else [])
 
 
 def _inputs(source: Source, against: str | None, endpoint: str | None) -> Mapping[str, str | Path]:
@@ -201,7 +209,7 @@ class _Work:
         return asked(record, decision, lm=speaker.engine.lm)
 
     def _explained(self, record: Record, sides: Mapping[str, Answers]) -> dict[str, Any]:
-        found = hangs(sides, budget=self.config["budget"])
+        found = hangs(sides, budget=self.config["budget"], spans=self.config["spans"])
         first = sides[TUNED]
         logged = None if record.answer is None else first.asked.parse(record.answer)
         row = {"line": record.line, "id": record.id, "state": EXPLAINED if first.decision is not None else UNREAD}
@@ -243,6 +251,7 @@ def _written(
 def _recorded(config: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as the manifest has them: no text of a private log's template or options."""
     private = {"template": config["template"] and "redacted", "decision": config["decision"].partition(":")[0]}
+    private["spans"] = [name for name in config["spans"] if name == EACH]
     return {**config, **(private if config["redact"] else {})}
 
 

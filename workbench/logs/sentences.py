@@ -44,6 +44,6 @@ def _goes_on(text: str, end: re.Match[str]) -> bool:
         return False
     rest = text[end.end() :].lstrip()
     word = WORD.search(text[: end.start()][-40:])
-    before = word[0].lower() if word else ""
-    shortens = mark == "." and (before in ABBREVIATIONS or (len(before) == 1 and before.isalpha()))
+    before = word[0] if word else ""
+    shortens = mark == "." and (before.lower() in ABBREVIATIONS or (len(before) == 1 and before.isupper()))
     return rest[0].islower() or shortens

@@ -113,20 +113,15 @@ def redacted(record: Mapping[str, Any]) -> dict[str, Any]:
 
     kept = {**record, "id": f"line {record['line']}", "question": "", "answer": None, "more": {}}
     kept["facts"] = [f"line {record['line']}, fact {i + 1}" for i in range(len(record["facts"]))]
+
+    def private(one: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        levels = [{**x, "flip": bare(x["flip"]), "sufficient": bare(x["sufficient"])} for x in one.get("levels", [])]
+        found: dict[str, Any] = {name: letter(one[name]) for name in ("decision", "without_any") if name in one}
+        found |= {name: bare(one[name]) for name in ("breaks", "sufficient") if name in one}
+        return {**one, **found, "flips": [bare(x) for x in one.get("flips", [])], "levels": levels, **more}
+
     kept["models"] = {
-        name: {
-            **one,
-            "answer": "",
-            "decision": letter(one["decision"]),
-            "without_any": letter(one["without_any"]),
-            "flips": [bare(found) for found in one["flips"]],
-            "breaks": bare(one["breaks"]),
-            "sufficient": bare(one["sufficient"]),
-            "levels": [
-                {**level, "flip": bare(level["flip"]), "sufficient": bare(level["sufficient"])}
-                for level in one["levels"]
-            ],
-        }
+        name: private(one, answer="", spans=[private(x, span=f"span {i + 1}") for i, x in enumerate(one["spans"])])
         for name, one in record.get("models", {}).items()
     }
     return kept

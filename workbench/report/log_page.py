@@ -105,22 +105,33 @@ def cards(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _model(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
-    sets = [(_set_words(one), one["to"] or "an answer that cannot be read") for one in told["flips"]]
-    if told["breaks"]:
-        sets.append((_set_words(told["breaks"]), told["breaks"]["to"] or "an answer that cannot be read"))
-    kept = told["sufficient"]
-    return {
+    return _found(told) | {
         "name": {TUNED: "model", BASE: "compared with"}[name],
         "kind": name,
         "answer": told["answer"],
+        "spans": [{"name": one["span"]} | _found(one) for one in told["spans"]],
+    }
+
+
+def _found(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found of an answer, or of a piece of it."""
+    if told["decision"] is None and "flips" not in told:
+        return {"decision": ""}
+    sets = [(_set_words(one), _to(one["to"])) for one in (*told["flips"], *filter(None, [told["breaks"]]))]
+    kept = told["sufficient"]
+    return {
         "decision": told["decision"] or "cannot be read",
-        "none": told["without_any"] or "an answer that cannot be read",
+        "none": _to(told["without_any"]),
         "memory": told["memory"],
         "sets": sets,
         "enough": _set_words(kept) if kept and kept["found"] else "",
         "levels": [_level(one) for one in told["levels"] if one["level"] != "facts" or one["said"]],
         "notes": told["notes"],
     }
+
+
+def _to(decision: str | None) -> str:
+    return "an answer that cannot be read" if decision is None else decision or "it is gone"
 
 
 def _level(told: Mapping[str, Any]) -> str:
