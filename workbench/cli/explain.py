@@ -39,6 +39,8 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     explain.add_argument("--endpoint", metavar="URL", help="OpenAI-compatible server of M; key in WORKBENCH_API_KEY")
     explain.add_argument("--requests", metavar="N", type=int, help="most requests to the endpoint")
     explain.add_argument("--spend", metavar="N", type=int, help="most tokens spent at the endpoint")
+    explain.add_argument("--workers", metavar="N", type=int, help="so many processes; a log of any length is streamed")
+    explain.add_argument("--scheduler", metavar="ADDRESS", help="the workers of a Dask scheduler, tcp://host:8786")
     explain.add_argument("--redact", action="store_true", help="leave nothing with a text of the log in it")
 
 
@@ -61,6 +63,8 @@ def _explain(options: argparse.Namespace) -> int:
         redact=options.redact,
         sentences=options.sentences,
         spans=options.span,
+        workers=options.workers,
+        scheduler=options.scheduler,
         endpoint=options.endpoint,
         requests=options.requests,
         tokens=options.spend,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from workbench.artifacts import runs
-from workbench.artifacts.files import WORK_FOLDER, atomic_write_text, plain
+from workbench.artifacts.files import WORK_FOLDER, atomic_path, plain
 from workbench.artifacts.lock import run_lock
 from workbench.artifacts.outputs import check_outputs
 from workbench.artifacts.provenance import describe_input
@@ -25,7 +25,8 @@ from workbench.logs.hanging import hangs
 from workbench.logs.records import Fault, Record, Refused, read_log
 from workbench.logs.spans import EACH, check_spans
 from workbench.logs.speakers import TUNED, Source, Turn, adapter_account, in_turn, other_source, served, turns
-from workbench.logs.summary import EXPLAINED, FAILED, REFUSED, UNREAD, redacted, summary
+from workbench.logs.streamed import Rows, streamed
+from workbench.logs.summary import EXPLAINED, FAILED, REFUSED, UNREAD, bare, redacted, summary
 from workbench.meter import Ledger, whole
 from workbench.models import check_model
 
@@ -40,7 +41,7 @@ class Explained:
     """An explained log. folder: of the run; records: as in its `log/records.jsonl`; metrics: see `summary`."""
 
     folder: Path
-    records: list[dict[str, Any]]
+    records: Sequence[dict[str, Any]]
     metrics: dict[str, Any]
 
 
@@ -62,6 +63,8 @@ def explain_log(
     tokens: int | None = None,
     sentences: bool = False,
     spans: Sequence[str] = (),
+    workers: int | None = None,
+    scheduler: str | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Explained:
@@ -75,6 +78,8 @@ def explain_log(
     models, asked for answers alone, with the key in WORKBENCH_API_KEY; requests, tokens: the most spent on a model.
     sentences: whether sets are searched within texts too, sentence by sentence. spans:
     pieces of an answer that are asked about too, as in `logs.spans`; of JSON, each argument if none is named.
+    workers, scheduler: so many of this machine's processes, or those of a Dask scheduler, explain the records; the log
+    is then read, and what is found written, as they go: it may be of any length, and so the records come from disk.
 
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
     """
@@ -93,20 +98,35 @@ def explain_log(
     config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
     config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
     config |= {"endpoint": endpoint, "sentences": sentences, "spans": _pieces(spans, decision)}
-    lines = list(read_log(log))
+    streams = workers is not None or scheduler is not None
+    if streams and (requests or tokens):
+        raise ValueError("a budget of requests or tokens is of one process; leave out workers and scheduler, or it")
+    lines = [] if streams else list(read_log(log))
     with run_lock(folder, option="--out"):
         if (kept := _finished(folder, config, inputs)) is not None:
-            return kept
+            return kept if streams else replace(kept, records=list(kept.records))
         who: tuple[Sequence[Turn], Mapping[str, Local | Served]]
         if endpoint:
             who = served(endpoint, model, against, longest=max_new_tokens, requests=requests, tokens=tokens)
         else:
             check_model(model)
-            who = turns(source, against, _names(source, decision, lines), longest=max_new_tokens)
+            names = _names(source, decision, read_log(log) if streams else lines)
+            who = turns(source, against, names, longest=max_new_tokens)
+        stage = runs.open_stage(folder, STAGE)
+        if streams:
+            told: dict[str, Any] = {"model": model, "against": against, "endpoint": endpoint, "four_bit": four_bit}
+            told |= {"adapter": source.adapter and str(source.adapter.resolve()), "longest": max_new_tokens}
+            told |= {"names": {} if endpoint else names, "keys": [one.key for one in who[1].values()]}
+            records: Sequence[dict[str, Any]]
+            failed = Work(None, [], config, None).failed
+            how = {"workers": workers, "scheduler": scheduler, "progress": progress}
+            records, ledger, device = streamed(stage / WORK_FOLDER, log, told, config, failed=failed, **how)
+        else:
+            work = Work(stage, lines, config, progress)
+            ledger, device = work.through(*who)
+            records = work.records
         account = {"adapter": adapter_account(source.adapter)} if source.adapter else {}
-        work = _Work(runs.open_stage(folder, STAGE), lines, config, progress)
-        ledger, device = work.through(*who)
-        return _written(folder, work, inputs, account=account, ledger=ledger, device=device)
+        return _written(folder, stage, records, config, inputs, account=account, ledger=ledger, device=device)
 
 
 def _pieces(spans: Sequence[str], decision: str) -> list[str]:
@@ -121,7 +141,7 @@ def _inputs(source: Source, against: str | None, endpoint: str | None) -> Mappin
     return source.inputs() | (other_source(source, against).inputs("against_") if against else {})
 
 
-def _names(source: Source, decision: str, lines: Sequence[Record | Refused]) -> dict[str, str]:
+def _names(source: Source, decision: str, lines: Iterable[Record | Refused]) -> dict[str, str]:
     """Node id -> name, of what chains may name: the adapter's where it tells, else of the whole log."""
     if decision != CHAIN:
         return {}
@@ -138,20 +158,26 @@ def _names(source: Source, decision: str, lines: Sequence[Record | Refused]) -> 
     return found
 
 
-class _Work:
-    """The records that are done, and those that are not. folder: of the stage, in which answers are kept."""
+class Work:
+    """The records that are done, and those that are not. folder: of the stage, in which answers are kept; None: they
+    are not."""
 
     def __init__(
-        self, folder: Path, lines: Sequence[Record | Refused], config: Mapping[str, Any], progress: Progress | None
+        self,
+        folder: Path | None,
+        lines: Sequence[Record | Refused],
+        config: Mapping[str, Any],
+        progress: Progress | None,
     ):
-        self.folder, self.lines, self.config, self.progress = folder, lines, config, progress
-        self.kept = folder / WORK_FOLDER
-        self.kept.mkdir(exist_ok=True)
+        self.lines, self.config, self.progress = lines, config, progress
+        self.kept = folder / WORK_FOLDER if folder else None
+        if self.kept:
+            self.kept.mkdir(exist_ok=True)
         self.done: dict[int, dict[str, Any]] = {}
         self.open: dict[tuple[int, str], Answers] = {}
         for one in lines:
             if isinstance(one, Refused):
-                self.done[one.line] = self._failed(one.line, one.id, REFUSED, one.fault)
+                self.done[one.line] = self.failed(one.line, one.id, REFUSED, one.fault)
 
     def through(self, order: Sequence[Turn], speakers: Mapping[str, Local | Served]) -> tuple[Ledger, str]:
         """Explains every record; models that take turns go on from what the other has answered."""
@@ -162,7 +188,7 @@ class _Work:
             with turn.loaded() as engine:
                 device = str(engine.lm.device) if engine else "a server"
                 for record in self.pending:
-                    self._take(record, speakers)
+                    self.take(record, speakers)
                     if engine and self.done.get(record.line, {}).get("state") == FAILED:
                         engine.forget()
                 for spent in [engine.ledger] if engine else [one.ledger for one in turn.speakers]:
@@ -175,16 +201,17 @@ class _Work:
         """Records that are not done."""
         return [one for one in self.lines if isinstance(one, Record) and one.line not in self.done]
 
-    def _take(self, record: Record, speakers: Mapping[str, Local | Served]) -> None:
+    def take(self, record: Record, speakers: Mapping[str, Local | Served]) -> None:
+        """Explains a record, unless who would have to answer is away; then it stays pending."""
         try:
             found = self._explained(record, {name: self._answers(record, name, speakers[name]) for name in speakers})
         except Away:
             return
         except Fault as fault:
             fault.where = f"line {record.line}, {fault.where}"
-            found = self._failed(record.line, record.id, REFUSED, fault)
+            found = self.failed(record.line, record.id, REFUSED, fault)
         except Exception as error:  # whatever it is, it is this record's, and the others go on
-            found = self._failed(record.line, record.id, FAILED, error)
+            found = self.failed(record.line, record.id, FAILED, error)
         self.done[record.line] = found
         for name in speakers:
             self.open.pop((record.line, name), None)
@@ -217,7 +244,8 @@ class _Work:
         same = None if logged is None else logged == first.decision
         return self._shown(row | texts | {"more": dict(record.more), "as_logged": same} | found)
 
-    def _failed(self, line: int, id: str, state: str, error: Exception) -> dict[str, Any]:
+    def failed(self, line: int, id: str, state: str, error: Exception) -> dict[str, Any]:
+        """The row of a record that could not be explained."""
         private = self.config["redact"]
         if isinstance(error, Fault):
             why = error.told(private=private)
@@ -235,17 +263,28 @@ class _Work:
 
 
 def _written(
-    folder: Path, work: _Work, inputs: Mapping[str, Any], *, account: dict[str, Any], ledger: Ledger, device: str
+    folder: Path,
+    stage: Path,
+    records: Sequence[dict[str, Any]],
+    config: Mapping[str, Any],
+    inputs: Mapping[str, Any],
+    *,
+    account: dict[str, Any],
+    ledger: Ledger,
+    device: str,
 ) -> Explained:
     """The finished stage."""
-    if work.config["redact"]:
-        shutil.rmtree(work.kept)
-    lines = (json.dumps(plain(one, where=f"line {one['line']}"), ensure_ascii=False) for one in work.records)
-    atomic_write_text(work.folder / RECORDS, "".join(f"{line}\n" for line in lines))
-    metrics = summary(work.records, seed=work.config["seed"]) | account
-    made: dict[str, Any] = {"config": _recorded(work.config), "inputs": inputs, "metrics": metrics, "ledger": ledger}
-    runs.write_manifest(folder, STAGE, seed=work.config["seed"], device=device, **made)
-    return Explained(folder, work.records, metrics)
+    with atomic_path(stage / RECORDS) as path, open(path, "w", encoding="utf-8") as out:
+        for one in records:
+            out.write(json.dumps(plain(one, where=f"line {one['line']}"), ensure_ascii=False) + "\n")
+    metrics = summary([bare(one) for one in records], seed=config["seed"]) | account
+    if isinstance(records, Rows):
+        records.file.unlink(missing_ok=True)
+    if config["redact"]:
+        shutil.rmtree(stage / WORK_FOLDER)
+    made: dict[str, Any] = {"config": _recorded(config), "inputs": inputs, "metrics": metrics, "ledger": ledger}
+    runs.write_manifest(folder, STAGE, seed=config["seed"], device=device, **made)
+    return Explained(folder, Rows(folder / STAGE / RECORDS) if isinstance(records, Rows) else records, metrics)
 
 
 def _recorded(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,7 +302,7 @@ def _finished(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any]
     now = {name: describe_input(folder, name, value) for name, value in inputs.items()}
     if (manifest["config"], manifest["inputs"]) != (plain(_recorded(config), where="config"), now):
         return None
-    return Explained(folder, list(stored(folder)), manifest["metrics"])
+    return Explained(folder, Rows(folder / STAGE / RECORDS), manifest["metrics"])
 
 
 def stored(folder: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:

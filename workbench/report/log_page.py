@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ HANGS = {
     "one": "one fact", "two": "two facts", "more": "three or more", "unreadable": "facts, else unreadable",
     "nothing": "nothing shown", "unknown": "no set found",
 }  # fmt: skip
+MOST_CARDS = 500  # records that a page shows: more would be slow to open
 STATE_WORDS = dict(zip(STATES, ("explained", "unreadable", "refused", "failed"), strict=True))
 ROLE_KINDS = dict(zip(ROLES, ("tuned", "both", "base"), strict=True))
 
@@ -92,7 +93,7 @@ def _sound(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def cards(folder: Path) -> Iterator[dict[str, Any]]:
     """A section a record: `title`, `hint`, `why` it was not explained, and its `models` and `facts` with marks."""
-    for one in stored(folder):
+    for one in islice(stored(folder), MOST_CARDS):
         yield {
             "title": f"{one['id']}: {one['question']}" if one["question"] else one["id"],
             "hint": HANGS[hangs_on(one)] if one["state"] == EXPLAINED else STATE_WORDS[one["state"]],
@@ -175,5 +176,5 @@ def _marked(record: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def unused(folder: Path) -> list[str]:
     """Facts that are in no set, with how often they were shown; the most often shown first."""
-    never = [(shown, text) for text, (shown, hits) in fact_uses(list(stored(folder))).items() if not hits]
+    never = [(shown, text) for text, (shown, hits) in fact_uses(stored(folder)).items() if not hits]
     return [f"{text} ({shown:,})" for shown, text in sorted(never, key=lambda one: (-one[0], one[1]))]
