@@ -32,6 +32,15 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
         "field `decision` names (default text)",
     )
     explain.add_argument("--template", metavar="FILE", help="Jinja template of the prompt, for all records")
+    explain.add_argument("--sentences", action="store_true", help="search within texts too, sentence by sentence")
+    explain.add_argument(
+        "--span",
+        dest="spans",
+        metavar="S",
+        action="append",
+        default=[],
+        help="also ask which facts hold this piece of the answer: a text, regex:... or json:path (may be repeated)",
+    )
     explain.add_argument("--budget", metavar="N", type=int, default=300, help="most answers asked for one set")
     explain.add_argument(
         "--tokens",
@@ -46,6 +55,8 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     explain.add_argument("--requests", metavar="N", type=int, help="most requests to the endpoint")
     explain.add_argument("--spend", dest="tokens", metavar="N", type=int, help="most tokens spent at the endpoint")
     explain.add_argument("--repeats", metavar="N", type=int, help="most asks of one prompt (default: found out)")
+    explain.add_argument("--workers", metavar="N", type=int, help="so many processes; a log of any length is streamed")
+    explain.add_argument("--scheduler", metavar="ADDRESS", help="the workers of a Dask scheduler, tcp://host:8786")
     explain.add_argument("--redact", action="store_true", help="leave nothing with a text of the log in it")
 
 
