@@ -8,7 +8,7 @@ import pytest
 
 from workbench import models
 from workbench.bench import gpu
-from workbench.bench.gpu.parts import searched, step_rates
+from workbench.bench.gpu.rates import searched, step_rates
 from workbench.bench.gpu.shared import TINY, Bench
 from workbench.bench.gpu.subject import Subject, random_lm, tiny_config
 from workbench.cli import exit, main

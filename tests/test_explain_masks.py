@@ -41,7 +41,7 @@ def test_little_memory_makes_batches_of_one_and_the_same_masks(monkeypatch: pyte
     lengths = [len(run.prompt(c).ids) for c in cases()]
     assert len(run.batches(lengths, gradients=True)) == 1 < len(lengths)
     together = loop_masks(run, cases(), Weights(), **how)
-    monkeypatch.setattr("workbench.game.engine.KEPT_BYTES", 1)
+    monkeypatch.setattr("workbench.game.memory.KEPT_BYTES", 1)
     assert sorted(run.batches(lengths, gradients=True)) == [[i] for i in range(len(lengths))]
     assert len(run.batches(lengths)) == 1, "passes without gradients keep nothing"
     for one, other in zip(together, loop_masks(run, cases(), Weights(), **how), strict=True):

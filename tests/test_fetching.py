@@ -18,7 +18,7 @@ from tiny import NAMES, save_tiny
 from workbench import models
 from workbench.artifacts import cache
 from workbench.artifacts.files import sha256_file
-from workbench.bench.answers import told
+from workbench.bench.accuracy import told
 from workbench.cli import main
 from workbench.models import ModelError, smollm2
 from workbench.models import shipped_adapters as shipped

@@ -13,7 +13,7 @@ from PIL import Image
 
 from workbench.cases import Case, aligned
 from workbench.explain import METHODS, TERMS, Weights
-from workbench.figures import Figure, case_graph, core, explain, kg, neighbourhood, objective, palette, training
+from workbench.figures import Figure, case_graph, core, explain, explored, kg, objective, palette, training
 from workbench.figures.drawing import Link, Spot, curve
 from workbench.kg import ENTITY_TYPES, RELATIONS, AgreementRow
 
@@ -94,7 +94,7 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "degree_statistics": lambda: kg.degree_statistics(hostile_graph()),
     "path": lambda: kg.path(flow(), [PATH], title=HOSTILE),
     "registry_agreement": lambda: kg.registry_agreement(ROWS),
-    "neighbourhood": lambda: neighbourhood.neighbourhood(flow(), [PATH], at_most=3),
+    "neighbourhood": lambda: explored.neighbourhood(flow(), [PATH], at_most=3),
     "loss_curve": lambda: training.loss_curve([{"step": i, "loss": 3 / i} for i in range(1, 30)], steps=40),
     "loss_curve_empty": lambda: training.loss_curve([]),
     "scores": lambda: training.scores(SCORES),

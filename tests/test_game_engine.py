@@ -1,7 +1,11 @@
 """The engine: padding, batches and open gates change nothing, the ledger counts every pass."""
 
+import dataclasses
+import itertools
+
 import numpy as np
 import torch
+from dosed_models import sharp
 from tiny import chain_case, tiny_reader
 
 from workbench.cases.sampling import with_order
@@ -43,3 +47,35 @@ def test_the_ledger_counts_rows_and_tokens():
     assert engine.ledger.seconds > 0 and set(engine.ledger.to_dict()) == {
         "calls", "rows", "tokens", "backward_passes", "seconds"
     }  # fmt: skip
+
+
+def test_what_prompts_begin_like_is_read_once_and_says_the_same_under_gates_and_gradients(monkeypatch):
+    monkeypatch.setattr("workbench.game.prefix.HEAD_FROM", 2)  # the reader's questions are short
+    lm, case = sharp(), chain_case()
+    other = dataclasses.replace(case, facts=case.facts[2:])
+    plain, heads = Engine(lm), Engine(lm)
+    heads.slow = True  # whatever its size
+    prompts, answer = [plain.prompt(one) for one in (case, other)], plain.answer_ids(case, case.path)
+    degrees = [torch.linspace(low, 1, len(one.facts)).double() for low, one in ((0, case), (0.2, other))]
+
+    def said(engine, *, gates: bool, adapter: bool, rows: tuple[int, ...] = (0, 1)) -> list[torch.Tensor]:
+        own = [degrees[i].clone().requires_grad_(gates) for i in rows]
+        how = {"gates": own} if gates else {}
+        logits = engine.logits([prompts[i] for i in rows], [answer] * len(rows), adapter=adapter, **how)
+        slopes = engine.backward(sum(z.log_softmax(-1)[:, 7].sum() for z in logits), own) if gates else ()
+        return [*(z.detach() for z in logits), *slopes]
+
+    for gates, adapter, rows in itertools.product((True, False), (True, False), ((0,), (0, 1))):
+        how = {"gates": gates, "adapter": adapter, "rows": rows}
+        for one, same in zip(said(plain, **how), said(heads, **how), strict=True):
+            assert torch.allclose(one, same, atol=1e-4, rtol=1e-4), how
+        assert plain.generate(prompts, adapter=how["adapter"]) == heads.generate(prompts, adapter=how["adapter"])
+    known, before = set(heads.heads.known), [engine.ledger.tokens for engine in (plain, heads)]
+    for engine in (plain, heads):
+        said(engine, gates=False, adapter=True)
+    spent = [engine.ledger.tokens - was for engine, was in zip((plain, heads), before, strict=True)]
+    assert set(heads.heads.known) == known and spent[1] < spent[0]
+    with torch.no_grad():
+        next(w for name, w in lm.model.named_parameters() if "lora_B" in name).mul_(-1)
+    pairs = zip(said(plain, gates=False, adapter=True), said(heads, gates=False, adapter=True), strict=True)
+    assert all(torch.allclose(*pair, atol=1e-4) for pair in pairs), "no head of the weights as they were"

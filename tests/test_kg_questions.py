@@ -20,7 +20,7 @@ from workbench.logs.records import record_of
 ENDS = ("subject", "relation", "object")
 
 
-@pytest.fixture(scope="module", params=[("biotoolkg", 500), ("mediakg", 300)], ids=["tools", "media"])
+@pytest.fixture(scope="module", params=[("biotoolkg", 500), ("mediakg", 200)], ids=["tools", "media"])
 def asked(request):
     graph = load_graph(request.param[0]).graph
     return graph, list(log_of(graph, request.param[1], rng=np.random.default_rng(1))), request.param[1]
@@ -37,12 +37,12 @@ def answer(record, facts) -> str | None:
         ends = record["source"], record["target"]
         paths = list(nx.all_simple_paths(flow, *ends)) if all(end in flow for end in ends) else []
         return " -> ".join(paths[0][1:]) if len(paths) == 1 else None
-    names = {end for head, _, tail in facts for end in (head, tail)}
+    names, true = {end for head, _, tail in facts for end in (head, tail)}, set(facts)
     unknown = sorted({part for fact in record["pattern"] for part in fact if part.startswith("?")})
     found = set()
     for values in product(names, repeat=len(unknown)):
         stands = dict(zip(unknown, values, strict=True))
-        if all(tuple(stands.get(part, part) for part in fact) in set(facts) for fact in record["pattern"]):
+        if all(tuple(stands.get(part, part) for part in fact) in true for fact in record["pattern"]):
             found.add(stands["?"])
     if record["decision"] == "yesno":
         return "yes" if found == {record["claim"]} else "no" if found else None
@@ -92,8 +92,8 @@ def test_an_answer_is_read_as_itself_and_a_wrong_option_as_another(asked):
 def test_yes_and_no_and_the_options_places_are_about_as_often_right(asked):
     said = [one["answer"] == "yes" for one in asked[1] if one["decision"] == "yesno"]
     places = [one["options"].index(one["answer"]) for one in asked[1] if len(one.get("options", [])) == 4]
-    assert len(said) > 60 and abs(np.mean(said) - 0.5) < 0.2
-    assert len(places) > 60 and np.bincount(places, minlength=4).min() > len(places) / 8
+    assert len(said) > 40 and abs(np.mean(said) - 0.5) < 0.2
+    assert len(places) > 40 and np.bincount(places, minlength=4).min() > len(places) / 8
 
 
 def test_sizes_kinds_and_seed_are_as_asked_for_and_a_small_graph_gives_what_it_has(tmp_path, capsys):

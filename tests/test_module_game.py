@@ -140,7 +140,7 @@ def test_gradients_that_do_not_fit_together_are_the_same_row_by_row(game, monkey
     element_game, keep = game.game.view(removal="gate"), np.random.default_rng(1).uniform(0.2, 1, (5, game.game.n))
     whole, gated = game.gradients(at), element_game.gradients(keep)
     assert game.ledger.backward_passes == 2
-    monkeypatch.setattr("workbench.game.engine.KEPT_BYTES", 1)
+    monkeypatch.setattr("workbench.game.memory.KEPT_BYTES", 1)
     for found, together in ((game.gradients(at), whole), (element_game.gradients(keep), gated)):
         assert found[0] == pytest.approx(together[0], abs=1e-5) and found[1] == pytest.approx(together[1], abs=1e-4)
     assert game.ledger.backward_passes == 2 + 10

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.text import Text
 from tiny import NAMES, chain_case
 
-from workbench.figures.setting import linked
+from workbench.figures.dose import linked
 from workbench.game import Engine, Game, Memory, adapted_modules
 from workbench.panel.shift import ShiftPanel
 from workbench.shift.dose import GRID, Settings

@@ -244,13 +244,15 @@ def test_aligned_answers_hold_each_answer_in_its_order(full: list[str], now: lis
 
 
 def test_two_runs_stand_side_by_side(tmp_path: Path) -> None:
-    first = finish(tmp_path / "one", case=live_case("x"))
+    several = live_case("y") | {"words": "Both must go."}
+    first = finish(tmp_path / "one", case=live_case("x") | {"more": [several]})
     second = finish(tmp_path / "two", n=2, rate=0.5)
     (second / "shift" / runs.MANIFEST).unlink()
     page = write_beside(first, second, tmp_path / "page.html").read_text("utf-8")
     elements = Elements(page[page.index("<body>") :])
     assert [tag for tag, _ in elements.found].count("header") == 2 and page.count("<script>") == 1
     assert "rate" in elements.text and "was not made" in elements.text
+    assert page.count("<p>Both must go.</p>") == page.count("No case of this run has a certified set") == 1
     assert re.search(r"<td>n</td><td class=\"number\">6,815,744</td><td class=\"number\">2</td>", page)
 
 

@@ -9,7 +9,7 @@ import pytest
 from tiny import chain_case
 
 from workbench.cases import Fact
-from workbench.shift import Factors, by_element, by_group, element_layers, element_name, saliency_shift
+from workbench.shift import Factors, by_element, by_group, element_layers, saliency_shift
 
 CASES = [chain_case(), replace(chain_case(), id="other", facts=chain_case().facts[:5])]
 PLACES = [(0, "q_proj"), (0, "v_proj"), (1, "q_proj"), (1, "v_proj")]
@@ -97,10 +97,3 @@ def test_one_case_layer_by_layer() -> None:
     np.testing.assert_allclose(bare.loc[4], [mine.embedding.mean(), *mine.context])
     with pytest.raises(ValueError, match="no 'k_proj' of case 'other'"):
         element_layers(rows, CASES[1], "k_proj")
-
-
-def test_elements_have_names() -> None:
-    case = CASES[0]
-    assert element_name(case, 0) == case.names[case.nodes[0]]
-    fact = case.facts[2]
-    assert element_name(case, len(case.nodes) + 2) == f"{case.names[fact.head]} → {case.names[fact.tail]}"

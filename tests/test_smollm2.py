@@ -19,9 +19,10 @@ from workbench.artifacts import cache
 from workbench.artifacts.files import sha256_file
 from workbench.artifacts.provenance import describe_input, input_change
 from workbench.artifacts.runs import STAGES
-from workbench.bench.answers import measured, told
+from workbench.bench.accuracy import measured, told
 from workbench.bench.kills import SMALL
 from workbench.cases import Case, load_cases
+from workbench.cli import main
 from workbench.game import Engine, ForcedChoice, Game, allowed_chains, own_decisions
 from workbench.models import LanguageModel, smollm2
 from workbench.models.checkpoint import load_tokenizer
@@ -173,3 +174,37 @@ def test_all_four_notebooks_run_on_the_real_tokenizer(tiny_model: Path, tmp_path
     assert run.metrics["explain"]["hanging"]["base_forced"]["share"] == 1, "random weights write no toolchain"
     asked = json.loads((run.folder / "explain" / "answers.json").read_text("utf-8"))
     assert asked["forced"][0] == asked["case"]["source"] and len(asked["forced"]) > 2
+
+
+def test_a_log_is_explained_with_the_shipped_adapter_by_sets_that_hold_on_whole_prompts(
+    engine: Engine, smollm2_cache: Path, tmp_path: Path
+) -> None:
+    cases = load_cases(models.shipped("whole") / "cases_held_out.jsonl.gz")
+    some = {case.id: case for case in sorted(cases, key=lambda case: len(case.facts))[:3]}
+    rows = []
+    for case in some.values():
+        named = {name: case.names[node] for name, node in (("source", case.source), ("target", case.target))}
+        facts = [[case.names[fact.head], fact.relation, case.names[fact.tail]] for fact in case.facts]
+        rows.append({"id": case.id, "question": "Which toolchain?", "facts": facts, **named})
+    (tmp_path / "log.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), "utf-8")
+    given = ["--model", "smollm2", "--adapter", str(models.shipped("whole")), "--decision", "chain"]
+    assert main(["explain", str(tmp_path / "log.jsonl"), *given, "--out", str(tmp_path / "run")]) in (0, None)
+    records = [
+        json.loads(line) for line in (tmp_path / "run" / "log" / "records.jsonl").read_text("utf-8").splitlines()
+    ]
+    assert [(one["id"], one["state"]) for one in records] == [(name, "explained") for name in some]
+    for one in records:
+        case, tuned = some[one["id"]], one["models"]["tuned"]
+        assert tuned["decision"] and tuned["sufficient"]["certified"]
+        game = Game.of(engine, case, form="decision", shared_prefix=False)
+
+        def stays(facts: list[int], game: Game = game) -> bool:
+            keep = np.ones((1, game.n), bool)
+            keep[0, len(game.case.nodes) + np.array(facts, int)] = False
+            return bool(game(keep)[0] > 0)
+
+        for found in (flip["facts"] for flip in tuned["flips"] if flip["certified"]):
+            assert not stays(found) and all(stays([f for f in found if f != back]) for back in found)
+        enough = tuned["sufficient"]["facts"]
+        assert stays([f for f in range(len(case.facts)) if f not in enough])
+    assert any(one["models"]["tuned"]["flips"] for one in records)

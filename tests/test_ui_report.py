@@ -90,7 +90,7 @@ def test_a_term_says_what_it_means_to_mouse_and_keyboard(quiet, report: str) -> 
     quiet.set_viewport_size({"width": 390, "height": 844})
     quiet.goto(report)
     terms = quiet.locator("p .term:visible")
-    assert {"certified", "module"} <= set(terms.all_inner_texts())
+    assert {"certified", "adapter"} <= set(terms.all_inner_texts())
     terms.first.focus()
     for one in (terms.first, terms.nth(1)):
         expect(one).to_be_focused()

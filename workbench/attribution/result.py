@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -40,7 +39,9 @@ class Features:
     @classmethod
     def of_facts(cls, case: Case) -> Features:
         """One column a fact, shown where its edge and both ends are kept: all that the model sees of a mask."""
-        return cls(len(case.elements), tuple(fact_groups(case)))
+        number = {node: i for i, node in enumerate(case.nodes)}
+        groups = ({number[fact.head], number[fact.tail], i} for i, fact in enumerate(case.facts, start=len(number)))
+        return cls(len(case.elements), tuple(tuple(sorted(group)) for group in groups))
 
     @property
     def half(self) -> float:
@@ -62,15 +63,6 @@ class Features:
         for group, coefficient in zip(self.groups, coefficients, strict=True):
             scores[list(group)] += coefficient / len(group)
         return scores
-
-
-def fact_groups(case: Case) -> list[tuple[int, ...]]:
-    """Per fact the numbers of the elements it needs: its ends and its edge."""
-    number = {node: i for i, node in enumerate(case.nodes)}
-    needed: Iterable[set[int]] = (
-        {number[fact.head], number[fact.tail], i} for i, fact in enumerate(case.facts, start=len(number))
-    )
-    return [tuple(sorted(group)) for group in needed]
 
 
 @dataclass(frozen=True, eq=False)

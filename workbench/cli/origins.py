@@ -70,8 +70,7 @@ def _tree(told: Mapping[str, Any]) -> Any:
 
 
 def _parts(recorded: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    from workbench.report.evidence import code_line, input_line
-    from workbench.report.lineage import flat
+    from workbench.report.lineage import code_line, flat, input_line
 
     yield "made", [f"{name}: {recorded.get(name)}" for name in HEAD] + _named(recorded.get("machine", {}))
     yield "code", [code_line(recorded)]

@@ -47,6 +47,7 @@ def answered(
     number = {path: i for i, path in enumerate(dict.fromkeys(path for paths in told.values() for path in paths))}
     named = zip(sets, gone, strict=True)
     silent = not any(map(toolchain, told["base"]))
+    forced = ForcedChoice.of(Game.of(engine, case, path=case.path, adapter=False)) if silent else None
     return {
         "case": case.to_dict(),
         "paired": sorted(first),
@@ -57,13 +58,8 @@ def answered(
             {"without": list(row)} | {model: number[paths[k]] for model, paths in told.items()}
             for k, row in enumerate(rows)
         ],
-        "forced": _forced(engine, case) if silent else [],
+        "forced": [*forced.path] if forced else [],
     }
-
-
-def _forced(engine: Engine, case: Case) -> list[str]:
-    choice = ForcedChoice.of(Game.of(engine, case, path=case.path, adapter=False))
-    return [*choice.path] if choice else []
 
 
 def _facts_gone(case: Case, found: ElementSet) -> tuple[int, ...]:
@@ -111,7 +107,9 @@ def hanging(certified: Sequence[Explanation], changed: Sequence[ChangedSets], *,
     if proved:
         found = {name: proportion(sizes == size) for size, name in enumerate(("one", "two", "more"), start=1)}
     if any(one.toolchains["base_full"] for one in proved):  # a base that names no command has no answer that stays
-        found["tuned_alone"] = proportion([_same(one) for one in proved])
+        found["tuned_alone"] = proportion(
+            [one.toolchains["base_full"] == one.toolchains["base_changed"] for one in proved]
+        )
     if any(one.forced for one in changed):
         found["base_forced"] = proportion([one.forced for one in changed])
     counts = {role: [len(getattr(one, role)) for one in changed] for role in ROLES}
@@ -122,7 +120,3 @@ def hanging(certified: Sequence[Explanation], changed: Sequence[ChangedSets], *,
         rng = np.random.default_rng(seed)
         found["dropped_over_added"] = paired_difference(counts["dropped"], counts["added"], rng=rng)
     return {name: one._asdict() for name, one in found.items()}
-
-
-def _same(one: Explanation) -> bool:
-    return one.toolchains["base_full"] == one.toolchains["base_changed"]

@@ -13,9 +13,10 @@ set found on one model is put to the other, and where it flips that one too, is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,8 @@ class ChangedSets:
 
     def to_dict(self) -> dict:
         """Plain JSON types."""
-        sets = {name: [list(one) for one in getattr(self, name)] for name in ("tuned_only", "base_only", "shared")}
-        elements = {name: list(getattr(self, name)) for name in ("added", "kept", "dropped", "unsure", "notes")}
         found = {name: [one.to_dict() for one in getattr(self, name)] for name in ("tuned", "base")}
-        rest = {"calls": self.calls, "forced": self.forced, "ledger": self.ledger.to_dict()}
-        return untimed(found | sets | elements | rest)
+        return untimed(json.loads(json.dumps(asdict(self) | found)))
 
 
 def changed_sets(

@@ -107,8 +107,7 @@ def by_case(
 
 def _mean(name: str, values: Sequence[float], seed: int) -> dict[str, float]:
     if name == "flipped":
-        share = proportion(values)
-        return {"mean": share.share, "low": share.low, "high": share.high, "n": share.n}
+        return proportion(values).as_mean()._asdict()
     within = (0, 1) if name in METRICS else (0, np.inf) if name.startswith("facts") else (1, np.inf)
     return bootstrap_mean(values, rng=np.random.default_rng(seed), within=within)._asdict()
 
@@ -173,8 +172,7 @@ def order_shares(found: Sequence[OtherOrders], *, seed: int = 0) -> dict[str, Ma
 def _share(values: Sequence[float], *, seed: int) -> Mapping[str, float]:
     """Mean of shares; where all are 0, or all 1, resampling knows no doubt, and Wilson's interval of cases is given."""
     if set(values) in ({0.0}, {1.0}):
-        found = proportion(values)
-        return {"mean": found.share, "low": found.low, "high": found.high, "n": found.n}
+        return proportion(values).as_mean()._asdict()
     return bootstrap_mean(values, rng=np.random.default_rng(seed), within=(0, 1))._asdict()
 
 

@@ -219,11 +219,8 @@ class Explanation:
 
     def to_dict(self) -> dict:
         """Plain JSON types."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        paths = {name: {k: list(v) for k, v in plain[name].items()} for name in ("answers", "toolchains")}
-        numbers = {name: dict(plain[name]) for name in ("metrics", "weights", "ledger", "certificate", "thoughts")}
-        lists = {name: list(plain[name]) for name in ("degrees", "flags", "history")}
-        return plain | paths | numbers | lists | {"case": self.case.to_dict(), "removed": to_lists(self.removed)}
+        plain = {f.name: getattr(self, f.name) for f in fields(self)} | {"case": self.case.to_dict()}
+        return json.loads(json.dumps(plain))  # a fact is [head, relation, tail]
 
     @classmethod
     def from_dict(cls, data: Mapping) -> Explanation:

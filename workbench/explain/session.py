@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from workbench.explain.counterfactual import (
     verified_changes,
     without,
 )
-from workbench.explain.masks import Listener, Masks, loop_masks, paper_masks
+from workbench.explain.masks import Masks, loop_masks, paper_masks
 from workbench.explain.metrics import METRICS
 from workbench.explain.sets import ElementSet
 from workbench.explain.sets.minimal import smallest_flip_set
@@ -140,18 +140,15 @@ class Session:
     def masks(self, method: str) -> list[Masks]:
         """Masks of a learned method."""
         if method not in self._masks:
-            listen: Listener = lambda row: self.progress(method, row)  # noqa: E731
-            self._masks[method] = self._learn(method, listen)
+            config, how = self.config, dict[str, Any](seed=self.seed, listen=partial(self.progress, method))
+            if method == "paper":
+                how |= {"steps": config.paper_steps, "learning_rate": config.paper_learning_rate}
+                found = paper_masks(self.cases, config.weights, template=self.engine.lm.template, **how)
+            else:
+                how |= {"steps": config.loop_steps, "learning_rate": config.loop_learning_rate}
+                found = loop_masks(self.engine, self.cases, config.weights, answers=self.full_ids, **how)
+            self._masks[method] = found
         return self._masks[method]
-
-    def _learn(self, method: str, listen: Listener) -> list[Masks]:
-        config = self.config
-        how: dict[str, Any] = {"seed": self.seed, "listen": listen}
-        if method == "paper":
-            how |= {"steps": config.paper_steps, "learning_rate": config.paper_learning_rate}
-            return paper_masks(self.cases, config.weights, template=self.engine.lm.template, **how)
-        how |= {"steps": config.loop_steps, "learning_rate": config.loop_learning_rate, "answers": self.full_ids}
-        return loop_masks(self.engine, self.cases, config.weights, **how)
 
     @cached_property
     def games(self) -> list[Game]:
@@ -177,24 +174,14 @@ class Session:
         """The tuned model's greedy answers to G as tokens."""
         return self.engine.greedy_answers(self.cases, max_new_tokens=self.config.max_new_tokens)
 
-    @cached_property
-    def full(self) -> list[tuple[str, ...]]:
-        """The same answers as node paths."""
-        return self.engine.parsed(self.cases, self.full_texts)
-
     @property
     def full_texts(self) -> list[str]:
         """The same answers as written."""
         return self.engine.text(self.full_ids)
 
     @cached_property
-    def base_full(self) -> list[tuple[str, ...]]:
-        """The base model's greedy answers to G as node paths."""
-        return self.engine.parsed(self.cases, self.base_texts)
-
-    @cached_property
     def base_texts(self) -> list[str]:
-        """The same answers as written."""
+        """The base model's greedy answers to G, as written."""
         return self.engine.written(self.cases, adapter=False, max_new_tokens=self.config.max_new_tokens)
 
     @cached_property

@@ -6,7 +6,7 @@ from types import ModuleType
 from workbench.figures.core import Figure
 
 __all__ = ["Figure"]
-_PARTS = "agreement attribution dose explain kg neighbourhood objective spectra tokens training".split()
+_PARTS = "agreement attribution dose explain explored kg objective spectra tokens training".split()
 
 
 def __getattr__(name: str) -> ModuleType:

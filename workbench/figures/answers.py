@@ -1,16 +1,20 @@
-"""Answers of both models as rows of boxes: before and after one below the other, what changed marked at its place."""
+"""A prompt, line by line, and the answers before and after something is taken out of it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 
-from workbench.cases import Case, aligned
+from workbench.cases import Case, Fact, aligned
 from workbench.figures.core import SMALL, WIDTH, Figure, house_style, short, still_text
 from workbench.figures.palette import GREY, INK, RED
 from workbench.figures.panels import row
+
+if TYPE_CHECKING:
+    from workbench.models.prompts import Segment
 
 ROOM = 0.84 * WIDTH  # inches for the boxes of a row
 MORE = 0.8  # of these, for how many are not shown
@@ -20,6 +24,10 @@ STRUCK = 0.055  # inches of the line through a letter
 LOOKS = {"": ("", GREY, "-"), "other": ("≠ ", RED, "--"), "new": ("+ ", RED, "--"), "lost": ("− ", RED, ":")}
 """Mark -> what stands before the name, colour and line of the rim."""
 KEY = "≠ not in the right answer    + new on Gc    − struck: no longer there"
+LINE = 0.17  # inches
+LONGEST = 84  # characters of a line
+MONO, WIDE = "DejaVu Sans Mono", 0.602  # the font, width of a letter over its size
+FRAME = 6  # lines of the frame that are shown
 
 
 @house_style()
@@ -86,3 +94,41 @@ def _box(axes: Axes, x: float, y: int, text: str, mark: str) -> None:
     if mark == "lost":
         end = x + 0.05 + STRUCK * len(f"{sign}{text}")
         axes.plot([x + 0.05, end], [y, y], color=RED, lw=0.8, zorder=4)
+
+
+def lines(segments: Sequence[Segment]) -> list[tuple[str, int]]:
+    """The prompt's lines: their text and the number of the fact they state, -1 for the frame."""
+    out: list[tuple[str, int]] = []
+    frame = ""
+    for segment in segments:
+        if segment.fact < 0:
+            frame += segment.text
+            continue
+        out += [(frame.strip("\n"), -1)] if frame.strip() else []
+        out.append((segment.text.strip("\n"), segment.fact))
+        frame = ""
+    return [*out, *([(frame.strip("\n"), -1)] if frame.strip() else [])]
+
+
+@house_style()
+def prompt(case: Case, segments: Sequence[Segment], *, title: str, removed: Collection[str | Fact] = ()) -> Figure:
+    """The prompt as a picture. A struck line is taken out itself; `gone` stands where it goes with one of its nodes."""
+    rows: list[tuple[str, bool]] = []
+    for text, fact in lines(segments):
+        if fact < 0:
+            rows += [(line, False) for line in text.split("\n")[:FRAME]]
+            continue
+        one = case.facts[fact]
+        lost, gone = one in removed, one.head in removed or one.tail in removed
+        rows.append((f"{'✕ ' if lost else '✕ gone: ' if gone else '   '}{text}", lost or gone))
+    still, (axes,) = row([""], title=title, height=0.55 + LINE * len(rows))
+    axes.set_axis_off()
+    axes.set(xlim=(0, 1), ylim=(len(rows) - 0.4, -0.6))
+    for y, (text, lost) in enumerate(rows):
+        ink = RED if lost else INK
+        axes.text(0, y, still_text(text, LONGEST), size=SMALL, va="center", color=ink, family=MONO)
+        if lost:
+            line = {"arrowstyle": "-", "color": ink, "lw": 1, "shrinkA": 0, "shrinkB": 0}
+            across = (WIDE * SMALL * len(short(text, LONGEST)), 0)
+            axes.annotate("", (0, y), across, textcoords="offset points", arrowprops=line)
+    return Figure(still, f"{title}: {sum(lost for _, lost in rows)} of {len(case.facts)} facts are left out.")

@@ -14,7 +14,6 @@ from workbench.figures.core import SMALL, Figure, Tip, house_style
 from workbench.figures.forest import cases, forest
 from workbench.figures.palette import GREY, INK
 from workbench.figures.panels import SEQUENTIAL, cells, label, name_rows, row
-from workbench.shift import element_name
 
 LONGEST = 34  # characters of an element's name
 MARK = "\u25cf "  # stands before an element that the answer needs
@@ -30,7 +29,7 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
     """
     title = f"Relative shift {RELATIVE} of the elements; ● needed, e: embedding"
     numbers = list(next(iter(maps.values())).index)
-    names = [f"{MARK if needed(case, i) else ''}{element_name(case, i)}" for i in numbers]
+    names = [f"{MARK if needed(case, i) else ''}{case.label(case.elements[i])}" for i in numbers]
     still, panels = row(list(maps), title=title, height=1.3 + 0.17 * len(names))
     tips: list[Tip] = []
     for axes, grid in zip(panels, maps.values(), strict=True):

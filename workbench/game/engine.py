@@ -12,7 +12,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property, partial
 
 import numpy as np
 import torch
@@ -22,14 +22,14 @@ from workbench.cases import Case
 from workbench.game.decoding import Decoders, Past, Texts
 from workbench.game.doses import dosed, rows_of
 from workbench.game.gates import beneath, gate_mask
-from workbench.game.memory import fitting
+from workbench.game.memory import fitting, kept_tokens
+from workbench.game.prefix import Heads, SharedPrefix
 from workbench.meter import Ledger
 from workbench.models import ALONE_UP_TO, LanguageModel
 from workbench.models.context import check_context
 from workbench.models.prompts import Prompt, encode, encode_answer
 
 CPU_TOKENS = 1024  # of a large model in one pass on a processor: more gain nothing there, and rows as long are rarer
-KEPT_BYTES = 2**30  # of what a backward pass needs, at once, where it is the machine's own memory that holds it
 
 
 @dataclass
@@ -51,6 +51,10 @@ class Engine:
     batch_tokens: int = 8192
     ledger: Ledger = field(default_factory=Ledger)
     decoders: Decoders = field(default_factory=Decoders, repr=False, compare=False)
+    heads: Heads = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.heads = Heads(self)
 
     def prompt(self, case: Case, keep: np.ndarray | None = None) -> Prompt:
         """The case as tokens, without the facts whose keep (facts,) is False."""
@@ -98,23 +102,22 @@ class Engine:
         doses: Sequence[torch.Tensor] | torch.Tensor | None,
     ) -> list[torch.Tensor]:
         """The same, but for gates `beneath` the floor of gradients, which are held at it."""
-        out: list[torch.Tensor | None] = [None] * len(prompts)
+        out: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
         asked = any(x.requires_grad for given in (gates, doses) if given is not None for x in given)
         for attempt in fitting(self, [len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]):
             with attempt as rows:
                 started = time.perf_counter()
                 longest = max(len(answers[i]) for i in rows)
-                mask = None
-                if gates is not None:
-                    facts = [(*prompts[i].fact, *[-1] * (len(answers[i]) - 1)) for i in rows]
-                    mask = gate_mask(facts, [gates[i] for i in rows], max(map(len, facts)), dtype=self.lm.model.dtype)
-                fed = [(*prompts[i].ids, *answers[i][:-1]) for i in rows]
+                fed = [prompts[i] for i in rows], [answers[i][:-1] for i in rows]
+                how: dict = {"gates": gates and [gates[i] for i in rows], "logits_to_keep": longest}
+                head = None if doses is not None else self.heads.of(fed[0], adapter=adapter, again=gates is not None)
                 with self.switched(adapter, rows_of(doses, rows)), torch.set_grad_enabled(asked):
-                    result, real = self.forward(fed, mask=mask, logits_to_keep=longest, use_cache=False)
+                    result, real = head.read_on(*fed, **how) if head else self._read(*fed, **how, use_cache=False)
                 for k, i in enumerate(rows):
                     out[i] = result.logits[k, longest - len(answers[i]) :].float()
-                self.book(rows=len(rows), tokens=int(real.sum()), started=started)
-        return [t for t in out if t is not None]
+                tokens = int(real.sum()) - (len(rows) * len(head.prompt.ids) if head else 0)
+                self.book(rows=len(rows), tokens=tokens, started=started)
+        return out
 
     def logprobs(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], **how) -> list[torch.Tensor]:
         """Log-probability (nats) of every answer token: per row (len(answer),). `how` as in `logits`."""
@@ -124,14 +127,21 @@ class Engine:
             for z, a in zip(rows, answers, strict=True)
         ]
 
-    def forward(
-        self, rows: Sequence[Sequence[int]], *, mask: torch.Tensor | None = None, **how
+    def _read(
+        self,
+        prompts: Sequence[Prompt],
+        answers: Sequence[Sequence[int]],
+        gates: Sequence[torch.Tensor] | None = None,
+        **how,
     ) -> tuple[CausalLMOutputWithPast, torch.Tensor]:
-        """One pass over rows of token ids, padded on the left: what the model returns, and the mask of real tokens
-        (rows, width). mask: attention's, in its place. how: of the model's forward."""
+        """One pass, padded on the left: what the model returns, and the mask (rows, width) of real tokens."""
+        rows = [(*p.ids, *a) for p, a in zip(prompts, answers, strict=True)]
         ids, real = self.padded(rows, max(map(len, rows)))
+        mask = real
+        if gates is not None:
+            facts = [(*p.fact, *[-1] * len(a)) for p, a in zip(prompts, answers, strict=True)]
+            mask = gate_mask(facts, gates, ids.shape[1], dtype=self.lm.model.dtype).to(ids.device)
         positions = (real.cumsum(1) - 1).clamp(min=0)
-        mask = real if mask is None else mask.to(self.lm.device)
         return self.lm.model(input_ids=ids, attention_mask=mask, position_ids=positions, **how), real
 
     @torch.no_grad()
@@ -146,10 +156,9 @@ class Engine:
         enough: Callable[[int, Sequence[int]], bool] | None = None,
         read: Callable[[int, torch.Tensor], None] | None = None,
         progress: Callable[[int], None] | None = None,
-        prefix: Any = None,
+        prefix: SharedPrefix | None = None,
     ) -> list[tuple[int, ...]]:
-        """Greedy continuations, without padding and end-of-sequence. doses: as in `logits`. prefix: keys and values of
-        a prompt that all of these begin like, of the same model.
+        """Greedy continuations, without padding and end-of-sequence. doses: as in `logits`. prefix: of the same model.
 
         drafts: per row tokens that it may well begin with. They are read in the pass that reads the prompt, and as far
         as they are what greedy choice gives they need not be generated (Leviathan et al. 2023, section 2); with any
@@ -160,6 +169,7 @@ class Engine:
         drafts = drafts or [()] * len(prompts)
         ends = {self.lm.tokenizer.eos_token_id, self.lm.tokenizer.pad_token_id}
         texts = Texts(drafts, ends=ends, longest=max_new_tokens, enough=enough)
+        prefix = prefix or (None if doses is not None else self.heads.of(prompts, adapter=adapter))
         held = len(prefix.prompt.ids) if prefix else 0  # stands beside what is left to read of a prompt
         read_on = [len(p.ids) - (prefix.shared(p) - held if prefix else 0) for p in prompts]
         room = [n + max(len(d) + 1, max_new_tokens) for n, d in zip(read_on, drafts, strict=True)]
@@ -183,16 +193,13 @@ class Engine:
         return texts.whole()
 
     def _drafted(
-        self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]], prefix: Any
+        self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]], prefix: SharedPrefix | None
     ) -> tuple[Past, list[torch.Tensor]]:
         """One pass over prompts with their drafts: what it leaves behind, and per row the logits that say what stands
         in the draft's places and in the one behind it."""
         keep = 1 + max(map(len, drafts))
-        if prefix:
-            result, real = prefix.read_on(prompts, drafts, logits_to_keep=keep)
-        else:
-            fed = [(*p.ids, *d) for p, d in zip(prompts, drafts, strict=True)]
-            result, real = self.forward(fed, logits_to_keep=keep, use_cache=True)
+        read = prefix.read_on if prefix else partial(self._read, use_cache=True)
+        result, real = read(prompts, drafts, logits_to_keep=keep)
         past = Past(result.past_key_values, real)
         return past, [result.logits[k, keep - 1 - len(draft) :] for k, draft in enumerate(drafts)]
 
@@ -205,11 +212,11 @@ class Engine:
     def written(
         self, cases: Sequence[Case], *, keeps: Sequence[np.ndarray | None] | None = None, adapter: bool = True, **how
     ) -> list[str]:
-        """What the model writes greedily: answers as text, with the thought of a model that reasons first, up to where
-        nothing more can be named."""
+        """What the model writes greedily, thoughts included, up to where nothing more can be named."""
         prompts = [self.prompt(c, k) for c, k in zip(cases, keeps or [None] * len(cases), strict=True)]
         over = self.lm.template.over
-        how |= {"drafts": self._guesses(cases), "enough": lambda i, tokens: over(self.text([tokens])[0])}
+        drafts = [self.answer_ids(case, case.path)[:-1] for case in cases]  # the right answers, as a guess
+        how |= {"drafts": drafts, "enough": lambda i, tokens: over(self.text([tokens])[0])}
         return self.text(self.generate(prompts, adapter=adapter, **how))
 
     def text(self, answers: Iterable[Sequence[int]]) -> list[str]:
@@ -225,14 +232,11 @@ class Engine:
         self, cases: Sequence[Case], *, adapter: bool = True, max_new_tokens: int = 32
     ) -> list[tuple[int, ...]]:
         """Token ids of the greedy answers to the whole cases, end-of-sequence included where the model came to it."""
-        how = {"drafts": self._guesses(cases), "adapter": adapter, "max_new_tokens": max_new_tokens}
+        drafts = [self.answer_ids(case, case.path)[:-1] for case in cases]
+        how = {"drafts": drafts, "adapter": adapter, "max_new_tokens": max_new_tokens}
         answers = self.generate([self.prompt(c) for c in cases], **how)
         end = (int(self.lm.tokenizer.eos_token_id),)
         return [answer if len(answer) == max_new_tokens else answer + end for answer in answers]
-
-    def _guesses(self, cases: Sequence[Case]) -> list[tuple[int, ...]]:
-        """Drafts: the right answers."""
-        return [self.answer_ids(case, case.path)[:-1] for case in cases]
 
     @contextlib.contextmanager
     def switched(self, adapter: bool, doses: torch.Tensor | None = None) -> Iterator[None]:
@@ -258,7 +262,8 @@ class Engine:
         """
         check_context(self.lm.model, lengths)
         most = min(self.batch_tokens, CPU_TOKENS) if self.slow else self.batch_tokens
-        most = min(most, self._kept_tokens(max(lengths, default=1))) if gradients else most
+        if gradients and self.lm.device.type == "cpu":
+            most = min(most, kept_tokens(self.lm.model.config, max(lengths, default=1)))
         batches: list[list[int]] = []
         for i in sorted(range(len(lengths)), key=lambda i: lengths[i]):
             if batches and (len(batches[-1]) + 1) * lengths[i] <= most:
@@ -267,22 +272,10 @@ class Engine:
                 batches.append([i])
         return batches
 
-    @property
+    @cached_property
     def slow(self) -> bool:
         """Whether tokens cost so much that none is read twice or for nothing: a large model on a processor."""
         return self.lm.device.type == "cpu" and self.lm.model.num_parameters() > ALONE_UP_TO
-
-    def _kept_tokens(self, length: int) -> int:
-        """So many tokens, in rows of a length, have what a gradient needs of them fit into KEPT_BYTES on a processor.
-
-        A layer keeps some 16 vectors of the hidden size, 8 of the inner one, and every head's weights on the row.
-        """
-        config = self.lm.model.config
-        if self.lm.device.type != "cpu":
-            return self.batch_tokens
-        wide = 16 * config.hidden_size + 8 * getattr(config, "intermediate_size", 4 * config.hidden_size)
-        layer = wide + 3 * length * config.num_attention_heads
-        return KEPT_BYTES // (4 * layer * config.num_hidden_layers)
 
     def padded(self, rows: Sequence[Sequence[int]], width: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Left-padded ids and the mask of real tokens, both (rows, width) int64 on the model's device."""
@@ -294,8 +287,9 @@ class Engine:
         return ids.to(self.lm.device), real.to(self.lm.device)
 
     def forget(self) -> None:
-        """Gives back the memory that is kept to be faster the next time."""
+        """Gives back what is kept to be faster."""
         self.decoders.kept.clear()
+        self.heads.known.clear()
 
     def book(self, *, rows: int, tokens: int, started: float) -> None:
         """Adds one model call that began at `started` (seconds of `time.perf_counter`) to the ledger."""

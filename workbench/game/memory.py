@@ -9,9 +9,12 @@ from types import TracebackType
 from typing import Protocol
 
 import torch
+from transformers import PretrainedConfig
 
 LOG = logging.getLogger(__name__)
 ON_A_CPU = "can't allocate memory"  # what torch says where there is no error of its own for it
+
+KEPT_BYTES = 2**30  # of what a backward pass needs, at once, where it is the machine's own memory that holds it
 
 
 class MemoryShort(RuntimeError):
@@ -49,6 +52,16 @@ class Attempt:
             ) from error
         self.failed = True
         return True
+
+
+def kept_tokens(config: PretrainedConfig, length: int) -> int:
+    """So many tokens, in rows of a length, have what a gradient needs of them fit into KEPT_BYTES on a processor.
+
+    A layer keeps some 16 vectors of the hidden size, 8 of the inner one, and every head's weights on the row.
+    """
+    wide = 16 * config.hidden_size + 8 * getattr(config, "intermediate_size", 4 * config.hidden_size)
+    layer = wide + 3 * length * config.num_attention_heads
+    return KEPT_BYTES // (4 * layer * config.num_hidden_layers)
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:

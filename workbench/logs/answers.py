@@ -85,8 +85,8 @@ class Local:
         lm = self.engine.lm
         framed, end = asked.framed(lm), int(lm.tokenizer.eos_token_id)
         prompts = [tokenised(asked.kept(framed, keep), lm.tokenizer) for keep in keeps]
-        ids = expected.ids if expected else ()
-        draft = (*ids, end) if len(ids) < self.longest else ids
+        ids, over = expected.ids if expected else (), self._over(asked)
+        draft = ids if len(ids) >= self.longest or (over and over(0, ids)) else (*ids, end)
         margins = [0.0] * len(prompts)
 
         def read(i: int, logits: torch.Tensor) -> None:
@@ -97,18 +97,25 @@ class Local:
             drafts=[ids] * len(prompts),
             adapter=self.adapter,
             max_new_tokens=self.longest,
+            enough=over,
             read=read,
-            prefix=self._shared(asked, tokenised(framed, lm.tokenizer)) if expected else None,
+            prefix=self._shared(asked, tokenised(framed, lm.tokenizer)) if expected or self.engine.slow else None,
         )
         texts = (lm.tokenizer.decode(list(one), skip_special_tokens=True) for one in answers)
         return [Said(*one) for one in zip(texts, margins, answers, strict=True)]
+
+    def _over(self, asked: Asked) -> Callable[[int, Sequence[int]], bool] | None:
+        """Whether an answer has come to where it decides the same however it goes on; see `Engine.generate`."""
+        assert self.engine is not None
+        over, text = asked.over, self.engine.text
+        return None if over is None else lambda i, tokens: over(text([tokens])[0])
 
     def _shared(self, asked: Asked, full: Prompt) -> SharedPrefix | None:
         """The whole prompt's keys and values, of the record that is asked last; None where they save nothing."""
         assert self.engine is not None
         if not self.engine.slow and (len(full.ids) < PAYS_FROM or self.engine.lm.device.type != "cpu"):
             return None
-        if self._prefix is None or self._prefix[0] is not asked:
+        if self._prefix is None or self._prefix[0].segments is not asked.segments:
             self._prefix = asked, SharedPrefix(self.engine, full, adapter=self.adapter)
         return self._prefix[1]
 

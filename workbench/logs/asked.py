@@ -42,13 +42,15 @@ class Unit(NamedTuple):
 @dataclass(frozen=True)
 class Asked:
     """What is asked. segments: of the user's message, or of a whole prompt where `whole`. parse: an answer's decision,
-    None where it cannot be read. facts: how many. cut: the sentences of facts that have several, in order; every other
+    None where it cannot be read. over: whether an answer that is being written decides the same however it goes on;
+    None: that cannot be told. facts: how many. cut: the sentences of facts that have several, in order; every other
     fact is a unit of its own. documents: numbers of the facts of each, where the log says so."""
 
     segments: tuple[Segment, ...]
     parse: Callable[[str], str | None]
     facts: int
     whole: bool = False
+    over: Callable[[str], bool] | None = None
     cut: tuple[Unit, ...] = ()
     documents: tuple[tuple[int, ...], ...] = ()
 
@@ -179,7 +181,7 @@ def _chain(record: Record, lm: LanguageModel) -> Asked:
         path = lm.template.parse(case, text, whole)
         return " -> ".join(names.get(node, lm.names.get(node, node)) for node in toolchain(path)) or None
 
-    return Asked(tuple(lm.template.segments(case)), parse, len(facts), whole=True)
+    return Asked(tuple(lm.template.segments(case)), parse, len(facts), whole=True, over=lm.template.over)
 
 
 def _check_known(names: Mapping[str, str], lm: LanguageModel) -> None:

@@ -85,9 +85,9 @@ class Merged:
 def hold_merged(model: PeftModel) -> None:
     """Lets LoRA layers whose base weights are there in full compute one product in the place of three, if the sums of
     weights and updates take `HELD_UP_TO` of the free memory at most; they are made at the first pass."""
-    held = [(one, _held(one.base_layer)) for one in model.modules() if isinstance(one, LoraLayer)]
-    layers = [one for one, base in held if base is not None]
-    if sum(base.nbytes for _, base in held if base is not None) <= HELD_UP_TO * free_memory(model.device):
+    found = [(one, _held(one.base_layer)) for one in model.modules() if isinstance(one, LoraLayer)]
+    layers = {one: weight.nbytes for one, weight in found if weight is not None}
+    if sum(layers.values()) <= HELD_UP_TO * free_memory(model.device):
         for layer in layers:
             layer.forward = Merged(layer)
 

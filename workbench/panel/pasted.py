@@ -59,14 +59,15 @@ class RecordPanel:
             "decision": "decision",
         }
         for name in (*parts, "faults", "status", "result", "explain"):
-            getattr(self, name).add_class(f"wb-{name}")
+            getattr(self, name).add_class(f"wb-pasted-{name}")
         self._access.parts = [
-            *(named(f".wb-{name} :is(input, textarea)", label) for name, label in parts.items()),
-            named(".wb-faults", role="alert"),
-            named(".wb-status", role="status"),
+            *(named(f".wb-pasted-{name} :is(input, textarea)", label) for name, label in parts.items()),
+            named(".wb-pasted-faults", role="alert"),
+            named(".wb-pasted-status", role="status"),
         ]
         inputs = (self.text, self.faults, self.model, self.adapter, self.decision, self.explain)
-        self.widget = widgets.VBox([self._access, *inputs, self.status, self.result])
+        box = widgets.VBox([self._access, *inputs, self.status, self.result])
+        self.widget = box.add_class("wb-records")
 
     def recompute(self) -> None:
         """Explains what stands in the box; what is wrong with it is said below the box."""

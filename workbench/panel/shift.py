@@ -22,10 +22,8 @@ from workbench.game import Engine
 from workbench.narrative import tried
 from workbench.narrative.glossary import paragraph
 from workbench.panel import export as files
-from workbench.panel.setting_curve import curve_svg
-from workbench.panel.shift_showing import ShiftShown
-from workbench.panel.shift_view import ShiftView
-from workbench.panel.tables import answer_table, element_table
+from workbench.panel.shift_view import ShiftShown, ShiftView
+from workbench.panel.tables import answer_table, curve_svg, element_table
 from workbench.panel.work import Cancelled, Debounced, Job, Worker
 from workbench.shift.dose import GRID, Answered, Settings
 from workbench.shift.elements import element_rows, measures_of

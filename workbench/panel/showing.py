@@ -14,11 +14,10 @@ from workbench.cases.asking import ASKED
 from workbench.explain import CERTIFIED, ExplainConfig, Explanation, Weights
 from workbench.explain.counterfactual import Element
 from workbench.explain.trial import Carriers, Check, Outcome, Trial
-from workbench.figures.answers import answers
+from workbench.figures.answers import answers, prompt
 from workbench.figures.case_graph import case_graph, drawing
 from workbench.figures.core import Figure, stacked, stacked_svg
 from workbench.figures.objective import balance
-from workbench.figures.prompt import prompt
 from workbench.game import Engine
 from workbench.narrative import explained, tried
 from workbench.narrative.glossary import paragraph

@@ -9,7 +9,6 @@ from workbench.shift.elements import (
     by_entity,
     by_group,
     element_layers,
-    element_name,
     element_rows,
     masks_by_case,
     measures_of,

@@ -15,10 +15,11 @@ import pandas as pd
 import torch
 
 from workbench.attribution.inside import path_gradients
-from workbench.cases import Case, Fact, toolchain
+from workbench.cases import Case, toolchain
 from workbench.game import Engine, ForcedChoice, Game, Memory, ModuleGame, own_decisions
 from workbench.game.rows import MAX_NEW_TOKENS
 from workbench.keeps import alone, losses, without
+from workbench.shift.elements import element_rows
 from workbench.shift.switches import unit_place
 from workbench.stats import bootstrap_mean
 
@@ -47,14 +48,10 @@ def _against(game: Game, base: Game | ForcedChoice) -> Game | None:
     """The contest with the base's answer, or with the strongest other one; None where nothing has another toolchain."""
     theirs = base.game.answer if isinstance(base, ForcedChoice) else base.answer
     contest = replace(game, memory=Memory(other=theirs if toolchain(base.path) != toolchain(game.path) else ()))
-    return contest if _has_other(contest) else None
-
-
-def _has_other(game: Game) -> bool:
     try:
-        return bool(game.other)
+        return contest if contest.other else None
     except ValueError:
-        return False
+        return None
 
 
 def dose_values(games: Iterable[Game], *, grid: Sequence[float] = GRID) -> pd.DataFrame:
@@ -95,20 +92,11 @@ def dose_effects(games: Iterable[Game], *, grid: Sequence[float] = GRID) -> pd.D
         units = ModuleGame(game).n
         doses = np.repeat(np.repeat(np.asarray(grid, float), n + 1)[:, None], units, axis=1)
         values = game.values(np.tile(facts, (len(grid), 1)), doses).reshape(len(grid), n + 1)
-        effects = values[:, :1] - values[:, 1:]  # (doses, n)
-        kinds = ["fact" if isinstance(e, Fact) else "node" for e in case.elements]
-        needed = [e in (case.needed if isinstance(e, Fact) else case.path) for e in case.elements]
-        columns = {
-            "case": case.id,
-            "dose": np.repeat(np.asarray(grid, float), n),
-            "element": np.tile(np.arange(n), len(grid)),
-            "kind": kinds * len(grid),
-            "needed": needed * len(grid),
-            "effect": effects.ravel(),
-        }
-        tables.append(pd.DataFrame(columns))
+        rows = element_rows([case])
+        effects = zip(grid, values[:, :1] - values[:, 1:], strict=True)  # (n,) a dose
+        tables += [rows.assign(dose=float(dose), effect=effect) for dose, effect in effects]
     names = ["case", "dose", "element", "kind", "needed", "effect"]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=names)
+    return pd.concat(tables, ignore_index=True)[names] if tables else pd.DataFrame(columns=names)
 
 
 def over_cases(

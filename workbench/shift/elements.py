@@ -53,7 +53,15 @@ def element_rows(cases: Sequence[Case]) -> pd.DataFrame:
         >>> element_rows([case])["kind"].tolist()
         ['node', 'node', 'fact']
     """
-    rows = [row for case in cases for row in _descriptions(case)]
+    rows: list[tuple] = []
+    for case in cases:
+        degree = Counter(end for fact in case.facts for end in (fact.head, fact.tail))
+        for i, one in enumerate(case.elements):
+            if isinstance(one, Fact):
+                own = "fact", "", case.label(one), one in case.needed, degree[one.head] + degree[one.tail]
+            else:
+                own = "node", one, case.label(one), one in case.path, degree[one]
+            rows.append((case.id, i, *own))
     return pd.DataFrame(rows, columns=list(DESCRIPTION))
 
 
@@ -72,19 +80,6 @@ def with_measures(table: pd.DataFrame, cases: Sequence[Case], measures: Mapping[
             parts.append(part)
         columns[name] = np.concatenate(parts)
     return table.assign(**columns)
-
-
-def _descriptions(case: Case) -> list[tuple]:
-    degree = Counter(end for fact in case.facts for end in (fact.head, fact.tail))
-    rows: list[tuple] = []
-    for i, element in enumerate(case.elements):
-        if isinstance(element, Fact):
-            kind, node, needed = "fact", "", element in case.needed
-            size = degree[element.head] + degree[element.tail]
-        else:
-            kind, node, needed, size = "node", element, element in case.path, degree[element]
-        rows.append((case.id, i, kind, node, element_name(case, i), needed, size))
-    return rows
 
 
 def measures_of(table: pd.DataFrame) -> list[str]:
@@ -241,19 +236,3 @@ def element_layers(table: pd.DataFrame, case: Case, projection: str, *, relative
     layers = rows.pivot(index="element", columns="layer", values=f"context{end}")
     bare = rows.groupby("element")[f"embedding{end}"].mean().rename(EMBEDDING)
     return pd.concat([bare, layers], axis=1)
-
-
-def element_name(case: Case, i: int) -> str:
-    """An element as a reader knows it: the node's name, or head → tail of the fact.
-
-    Examples:
-        >>> fact = Fact("source:sra", "download_from", "format_1930")
-        >>> names = {"source:sra": "SRA", "format_1930": "FASTQ"}
-        >>> case = Case("one", "source:sra", "format_1930", (fact,), ("source:sra", "format_1930"), names)
-        >>> [element_name(case, i) for i in range(3)]
-        ['SRA', 'FASTQ', 'SRA → FASTQ']
-    """
-    element = case.elements[i]
-    if isinstance(element, Fact):
-        return f"{case.names[element.head]} → {case.names[element.tail]}"
-    return case.names[element]

@@ -53,7 +53,9 @@ class Intruders:
                 certain = int((among["at_most"] < threshold).sum())
                 undecided = int((among["cosine"] < threshold).sum()) - certain
                 null = (self.drawn[:, :, :k] < threshold).sum(axis=(1, 2))  # NaN is below nothing
-                rows.append((k, threshold, len(among), certain, undecided, *_beside(certain, null)))
+                low, high = np.quantile(null, [0.025, 0.975])
+                p = (1 + (null >= certain).sum()) / (1 + len(null))
+                rows.append((k, threshold, len(among), certain, undecided, null.mean(), low, high, p))
         return pd.DataFrame(rows, columns=list(SWEPT))
 
 
@@ -116,12 +118,6 @@ def resemblance(
         largest = np.minimum(cosines.max(axis=0, initial=0.0), 1)
         rest = np.sqrt(np.clip(1 - (cosines**2).sum(axis=0), 0, None))
         yield largest, largest if complete else np.maximum(largest, rest)
-
-
-def _beside(count: int, null: np.ndarray) -> tuple[float, float, float, float]:
-    """Mean and 95 % of the random counts, and p of as many or more."""
-    low, high = np.quantile(null, [0.025, 0.975])
-    return float(null.mean()), float(low), float(high), float((1 + (null >= count).sum()) / (1 + len(null)))
 
 
 def at_threshold(sweep: pd.DataFrame, *, k: int, threshold: float) -> pd.Series:

@@ -110,31 +110,16 @@ def certified_set(measured: Measurement) -> Values:
     ]
 
 
-def left_out(measured: Measurement) -> Values:
-    """What the tuned model's answer loses without the element, nats."""
-    return [METHODS["leave_one_out"](game).scores for game in measured.games]
+def scored(method: str, measured: Measurement) -> Values:
+    """Scores of the tuned model's answer by one of `workbench.attribution.METHODS`, nats."""
+    return [METHODS[method](game).scores for game in measured.games]
 
 
-def delta(measured: Measurement) -> Values:
-    """The same of the difference game, nats: above 0 where the tuned model depends on the element more than the base
-    model does, below 0 where it depends on it less.
+def delta(measured: Measurement) -> list[np.ndarray]:
+    """What is lost without the element in the difference game, nats: above 0 where the tuned model depends on it more
+    than the base model does, below 0 where it depends on it less.
     """
     return [METHODS["leave_one_out"](Difference(game)).scores for game in measured.games]
-
-
-def delta_size(measured: Measurement) -> Values:
-    """How much tuning changed there, whichever way."""
-    return [np.abs(METHODS["leave_one_out"](Difference(game)).scores) for game in measured.games]
-
-
-def gradient(measured: Measurement) -> Values:
-    """Slope of the answer's log-probability in the gate of the element."""
-    return [METHODS["gradient_gate"](game).scores for game in measured.games]
-
-
-def attention(way: str, measured: Measurement) -> Values:
-    """Attention that the answer pays to the element, see `workbench.game.attention`."""
-    return measured.attention[way]
 
 
 def projection_shift(projection: str, measured: Measurement) -> Values:
@@ -159,12 +144,12 @@ PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "
 MEASURES: dict[str, Callable[[Measurement], Values]] = {
     **{name: partial(learned_mask, method) for name, method in LEARNED_MASKS.items()},
     "certified set": certified_set,
-    "leave one out": left_out,
+    "leave one out": partial(scored, "leave_one_out"),
     "delta": delta,
-    "size of delta": delta_size,
-    "gradient": gradient,
-    "attention": partial(attention, "mean"),
-    "attention rollout": partial(attention, "rollout"),
+    "size of delta": lambda measured: [np.abs(one) for one in delta(measured)],
+    "gradient": partial(scored, "gradient_gate"),
+    "attention": lambda measured: measured.attention["mean"],
+    "attention rollout": lambda measured: measured.attention["rollout"],
     **{f"{name} shift": partial(projection_shift, name) for name in PROJECTIONS},
     SALIENCY: module_shift,
 }

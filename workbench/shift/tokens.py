@@ -7,7 +7,7 @@ tuned model while it reads the case's prompt.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -22,6 +22,7 @@ from workbench.game import Engine
 from workbench.models import LanguageModel, base_of
 from workbench.models.adapter_folder import Factors
 from workbench.models.prompts import Segment, Template, unmarked
+from workbench.shift.elements import element_rows
 
 MARKER = "\u27e6\u00a7\u27e7"  # stands in for a name to find where a template writes it
 PLACES = ("case", "element", "kind", "node", "layer", "projection")
@@ -147,21 +148,10 @@ def _mean_over(owners: Sequence[Sequence[int]], tokens: int) -> np.ndarray:
 
 def _places(cases: Sequence[Case], factors: Sequence[Factors]) -> pd.DataFrame:
     """What the rows of `token_shift` are of: case by case, module by module, element by element."""
-    counts, modules = [len(case.elements) for case in cases], len(factors)
-
-    def rows(values: Callable[[Case], Sequence]) -> list:
-        return [value for case in cases for value in [*values(case)] * modules]
-
-    each = np.repeat(np.arange(len(cases) * modules) % modules, np.repeat(counts, modules))
-    columns = (
-        np.repeat([case.id for case in cases], np.array(counts) * modules),
-        rows(lambda case: range(len(case.elements))),
-        rows(lambda case: ["node"] * len(case.nodes) + ["fact"] * len(case.facts)),
-        rows(lambda case: [*case.nodes, *[""] * len(case.facts)]),
-        np.array([one.layer for one in factors])[each],
-        np.array([one.projection for one in factors])[each],
-    )
-    return pd.DataFrame(dict(zip(PLACES, columns, strict=True)))
+    modules = pd.DataFrame({name: [getattr(one, name) for one in factors] for name in ("layer", "projection")})
+    numbers = np.repeat(np.arange(len(cases)), [len(case.elements) for case in cases])
+    both = element_rows(cases).assign(number=numbers).merge(modules.reset_index(names="module"), how="cross")
+    return both.sort_values(["number", "module"], kind="stable", ignore_index=True)[list(PLACES)]
 
 
 class _Meter:

@@ -9,9 +9,8 @@ kind drawn by chance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,15 +22,15 @@ from workbench.keeps import without
 from workbench.shift.elements import measures_of
 from workbench.stats import (
     STATISTICS,
-    Cell,
     benjamini_hochberg,
     bootstrap_mean,
-    cell,
     deal,
     dealt_correlations,
     holm,
+    paired_difference,
     partial,
     permutation_p,
+    proportion,
     rank_correlations,
     ranking,
 )
@@ -45,7 +44,7 @@ def agreement_tests(
     table: pd.DataFrame,
     *,
     rng: np.random.Generator,
-    kinds: Sequence[str] = KINDS,
+    kinds: Iterable[str] = KINDS,
     statistics: Sequence[str] = STATISTICS,
     draws: int = 4999,
     control: str | None = None,
@@ -85,72 +84,46 @@ def _of_kind(
 ) -> dict[str, pd.DataFrame]:
     """statistic -> a row a pair of measures."""
     names = measures_of(table)
-    sums = {name: _Sums(len(names), draws) for name in statistics}
+    pairs = len(names) * (len(names) - 1) // 2
+    found: dict[str, list[np.ndarray]] = {name: [] for name in statistics}  # a case, (pairs,), NaN where undefined
+    sums = {name: np.zeros((pairs, draws)) for name in statistics}  # over the cases where a pair is defined
     for _, group in table[table["kind"] == kind].groupby("case", sort=False):
         values = group[names].to_numpy(float).T  # (measures, n)
         fixed = None if control is None else group[control].to_numpy(float)
-        for block in _blocks(draws):
-            deals = deal(values.shape[1], len(block), rng=rng, strata=fixed)
-            for name, one in sums.items():
-                one.add(dealt_correlations(values, deals, statistic=name), values, fixed, name, block)
-        for name, one in sums.items():
-            one.close(values, fixed, name)
-    return {name: _rows(names, one, rng) for name, one in sums.items()}
+        for start in range(0, draws, BLOCK):
+            deals = deal(values.shape[1], min(BLOCK, draws - start), rng=rng, strata=fixed)
+            for name in statistics:
+                dealt = _of_pairs(dealt_correlations(values, deals, statistic=name), values, fixed, name)
+                sums[name][:, start : start + len(deals)] += np.nan_to_num(dealt, nan=0.0)
+        for name in statistics:
+            own = rank_correlations(values, statistic=name)[..., None]
+            found[name].append(_of_pairs(own, values, fixed, name)[:, 0])
+    return {name: _rows(names, np.array(found[name]).reshape(-1, pairs), sums[name], rng) for name in statistics}
 
 
-class _Sums:
-    """What adds up over the cases, per pair i < j of measures.
-
-    found: per case (pairs,), NaN where undefined. dealt: (pairs, draws), sums over the cases where the pair is defined.
-    """
-
-    def __init__(self, measures: int, draws: int):
-        self.pairs = np.triu_indices(measures, 1)
-        self.found: list[np.ndarray] = []
-        self.dealt = np.zeros((len(self.pairs[0]), draws))
-
-    def add(
-        self, dealt: np.ndarray, values: np.ndarray, fixed: np.ndarray | None, statistic: str, block: range
-    ) -> None:
-        """Adds a case's coefficients (measures, measures, draws) under a block of deals."""
-        rows = self._of_pairs(dealt, values, fixed, statistic)
-        self.dealt[:, block.start : block.stop] += np.nan_to_num(rows, nan=0.0)
-
-    def close(self, values: np.ndarray, fixed: np.ndarray | None, statistic: str) -> None:
-        """Ends a case: its own coefficients."""
-        own = rank_correlations(values, statistic=statistic)[..., None]
-        self.found.append(self._of_pairs(own, values, fixed, statistic)[:, 0])
-
-    def _of_pairs(self, matrix: np.ndarray, values: np.ndarray, fixed: np.ndarray | None, statistic: str) -> np.ndarray:
-        """(pairs, draws) of (measures, measures, draws), the control held fixed where there is one."""
-        i, j = self.pairs
-        if fixed is None or not np.ptp(fixed):
-            return matrix[i, j]
-        # within strata of the control no deal changes how a measure goes with it
-        with_control = rank_correlations(np.vstack([values, fixed]), statistic=statistic)[-1, :-1, None]
-        return partial(matrix[i, j], with_control[i], with_control[j])
+def _of_pairs(matrix: np.ndarray, values: np.ndarray, fixed: np.ndarray | None, statistic: str) -> np.ndarray:
+    """(pairs, draws), i < j, of (measures, measures, draws), the control held fixed where there is one."""
+    i, j = np.triu_indices(len(values), 1)
+    if fixed is None or not np.ptp(fixed):
+        return matrix[i, j]
+    # within strata of the control no deal changes how a measure goes with it
+    with_control = rank_correlations(np.vstack([values, fixed]), statistic=statistic)[-1, :-1, None]
+    return partial(matrix[i, j], with_control[i], with_control[j])
 
 
-def _rows(names: Sequence[str], sums: _Sums, rng: np.random.Generator) -> pd.DataFrame:
-    found = np.array(sums.found).reshape(-1, len(sums.dealt))  # (cases, pairs)
-    rows = []
+def _rows(names: Sequence[str], found: np.ndarray, dealt: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
+    """A row a pair. found: (cases, pairs); dealt: (pairs, draws), summed over the cases that are known."""
+    rows: list[tuple] = []
     for k, (first, second) in enumerate(combinations(names, 2)):
-        known = found[~np.isnan(found[:, k]), k]
-        rows.append((first, second, *_summary(known, sums.dealt[k], rng)))
+        values = found[~np.isnan(found[:, k]), k]
+        if len(values):
+            mean, low, high, n = bootstrap_mean(values, rng=rng, within=(-1, 1))
+            means = dealt[k] / n
+            chance = (*np.quantile(means, [0.025, 0.975]), permutation_p(mean, means))
+            rows.append((first, second, mean, low, high, n, *chance))
+        else:
+            rows.append((first, second, *[np.nan] * 3, 0, *[np.nan] * 3))
     return pd.DataFrame(rows, columns=["first", "second", *COLUMNS])
-
-
-def _summary(values: np.ndarray, dealt: np.ndarray, rng: np.random.Generator) -> tuple[float, ...]:
-    """values (cases,), dealt (draws,), summed over the cases -> mean, low, high, n, random_low, random_high, p."""
-    if not len(values):
-        return (np.nan, np.nan, np.nan, 0, np.nan, np.nan, np.nan)
-    means = dealt / len(values)
-    mean, low, high, n = bootstrap_mean(values, rng=rng, within=(-1, 1))
-    return (mean, low, high, n, *np.quantile(means, [0.025, 0.975]), permutation_p(mean, means))
-
-
-def _blocks(draws: int) -> list[range]:
-    return [range(start, min(start + BLOCK, draws)) for start in range(0, draws, BLOCK)]
 
 
 CONTROLS = ("kind", "degree")
@@ -193,26 +166,20 @@ def deletions(
     return pd.DataFrame(rows, columns=["case", "measure", "kind", "k", *OUTCOMES, *(f"random_{o}" for o in OUTCOMES)])
 
 
-class Deletion(NamedTuple):
-    """One comparison: the sets are element numbers."""
-
-    measure: str
-    kind: str
-    k: int
-    chosen: tuple[int, ...]
-    by_chance: tuple[tuple[int, ...], ...]
+Deletion = tuple[tuple[str, str, int], tuple[int, ...], tuple[tuple[int, ...], ...]]
+"""One comparison: measure, kind and k; the element numbers chosen; those of the sets by chance."""
 
 
 def _asked(game: Game, plans: Sequence[Deletion]) -> list[tuple]:
     """The rows of one case: all masks are asked together."""
-    sets = {one: None for plan in plans for one in (plan.chosen, *plan.by_chance)}
+    sets = {one: None for _, chosen, by_chance in plans for one in (chosen, *by_chance)}
     keep = without(game.n, [*sets, ()])
     values, same = game(keep), kept(game, keep)
     outcome = {one: (values[-1] - v, float(not s)) for one, v, s in zip(sets, values, same, strict=False)}
     rows = []
-    for plan in plans:
-        chance = np.mean([outcome[one] for one in plan.by_chance], axis=0)
-        rows.append((game.case.id, plan.measure, plan.kind, plan.k, *outcome[plan.chosen], *chance))
+    for place, chosen, by_chance in plans:
+        chance = np.mean([outcome[one] for one in by_chance], axis=0)
+        rows.append((game.case.id, *place, *outcome[chosen], *chance))
     return rows
 
 
@@ -237,7 +204,7 @@ def _planned(
                     chosen = tuple(sorted(pool[ranking(scores, rng=rng)[:k]].tolist()))
                     matched = control == "degree"
                     sets = _by_degree(game, chosen, draws=draws, rng=rng) if matched else alike
-                    yield Deletion(name, kind, k, chosen, sets)
+                    yield (name, kind, k), chosen, sets
 
 
 def _by_chance(pool: np.ndarray, k: int, *, draws: int, rng: np.random.Generator) -> tuple[tuple[int, ...], ...]:
@@ -269,18 +236,10 @@ def causal_check(rows: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFram
     for outcome in OUTCOMES:
         for (kind, k, measure), group in rows.groupby(["kind", "k", "measure"], sort=False):
             values, control = (group[f"{end}{outcome}"].to_numpy(float) for end in ("", "random_"))
-            one = cell(values, control, rng=rng, share=outcome == "flipped")
-            found.append((outcome, kind, k, measure, *_flat(one), control.mean(), *_difference(one)))
+            mean = proportion(values).as_mean() if outcome == "flipped" else bootstrap_mean(values, rng=rng)
+            apart = paired_difference(values, control, rng=rng)
+            found.append((outcome, kind, k, measure, *mean, control.mean(), *apart[:3], apart.p))
     columns = ["outcome", "kind", "k", "measure", "mean", "low", "high", "n", "random"]
     table = pd.DataFrame(found, columns=[*columns, "difference", "difference_low", "difference_high", "p"])
     table["holm"] = table.groupby("outcome", sort=False)["p"].transform(lambda p: holm(p.to_numpy()))
     return table
-
-
-def _flat(one: Cell) -> tuple[float, ...]:
-    return one.mean, one.low, one.high, one.n
-
-
-def _difference(one: Cell) -> tuple[float, ...]:
-    found = one.difference
-    return (np.nan,) * 4 if found is None else (found.mean, found.low, found.high, found.p)

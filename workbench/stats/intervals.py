@@ -47,6 +47,10 @@ class Proportion(NamedTuple):
     low: float
     high: float
 
+    def as_mean(self) -> Interval:
+        """The same under the names of any mean."""
+        return Interval(self.share, self.low, self.high, self.n)
+
 
 class PairedDifference(NamedTuple):
     """Mean of a - b with its 95 % bootstrap-t interval and the two-sided p-value of a sign-flip permutation test."""
@@ -300,8 +304,7 @@ def cell(
         (3.0, 2.0)
     """
     if share:
-        found = proportion(values)
-        mean, interval = Interval(found.share, found.low, found.high, found.n), "wilson"
+        mean, interval = proportion(values).as_mean(), "wilson"
     else:
         mean, interval = bootstrap_mean(values, rng=rng, draws=draws), "bootstrap-t"
     difference = None

@@ -24,7 +24,7 @@ from workbench import models
 from workbench.artifacts.files import plain
 from workbench.artifacts.provenance import package_versions
 from workbench.bench import Say
-from workbench.bench.gpu.parts import certified, decisions, gates, generation, qlora, rows, smollm2
+from workbench.bench.gpu.rates import certified, decisions, gates, generation, qlora, rows, smollm2
 from workbench.bench.gpu.shared import Bench, OutOfTime, Row, Steps, within
 from workbench.bench.gpu.subject import Subject, random_lm, tiny_config
 from workbench.game import Engine

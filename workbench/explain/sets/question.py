@@ -143,7 +143,8 @@ def probe(question: Question, *, rng: np.random.Generator) -> tuple[list[int] | 
     free = question.free
     whole = len(free) <= SMALL_GAME and not question.judge.noisy
     asked = 0
-    for batch in _by_size(free) if whole else _samples(free, rng):
+    by_size = ([*combinations(free, size)] for size in range(1, len(free)))
+    for batch in by_size if whole else _samples(free, rng):
         held = question.holds(batch)
         if True in held:
             return list(batch[held.index(True)]), "the game is not monotone: removing everything allowed does not flip"
@@ -151,11 +152,6 @@ def probe(question: Question, *, rng: np.random.Generator) -> tuple[list[int] | 
     if whole:
         return None, "no set of allowed elements flips: all were asked"
     return None, f"removing everything allowed does not flip, nor does any of {asked} smaller sets asked"
-
-
-def _by_size(free: Sequence[int]) -> Iterator[list[tuple[int, ...]]]:
-    for size in range(1, len(free)):
-        yield list(combinations(free, size))
 
 
 def _samples(free: Sequence[int], rng: np.random.Generator) -> Iterator[list[tuple[int, ...]]]:

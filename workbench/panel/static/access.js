@@ -17,7 +17,7 @@ export default {
   render({ model, el }) {
     let observer;
     const start = () => {
-      const root = el.closest(".wb-panel");
+      const root = el.closest(".wb-panel, .wb-records");
       if (!root) return void (timer = setTimeout(start, 50));
       const again = () => apply(root, model.get("parts"));
       again();
