@@ -23,7 +23,7 @@ from workbench.logs.decisions import maker
 from workbench.logs.endpoint import Served
 from workbench.logs.hanging import hangs
 from workbench.logs.records import Fault, Record, Refused, read_log
-from workbench.logs.spans import EACH, check_spans
+from workbench.logs.spans import EACH, checked_spans
 from workbench.logs.speakers import TUNED, Source, Turn, adapter_account, in_turn, other_source, served, turns
 from workbench.logs.streamed import Rows, streamed
 from workbench.logs.summary import EXPLAINED, FAILED, REFUSED, UNREAD, bare, redacted, summary
@@ -97,7 +97,7 @@ def explain_log(
         raise ValueError(f"{folder} holds a run of the notebooks; give the log another folder")
     config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
     config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
-    config |= {"endpoint": endpoint, "sentences": sentences, "spans": _pieces(spans, decision)}
+    config |= {"endpoint": endpoint, "sentences": sentences, "spans": checked_spans(spans, decision)}
     streams = workers is not None or scheduler is not None
     if streams and (requests or tokens):
         raise ValueError("a budget of requests or tokens is of one process; leave out workers and scheduler, or it")
@@ -105,6 +105,7 @@ def explain_log(
     with run_lock(folder, option="--out"):
         if (kept := _finished(folder, config, inputs)) is not None:
             return kept if streams else replace(kept, records=list(kept.records))
+        records: Sequence[dict[str, Any]]
         who: tuple[Sequence[Turn], Mapping[str, Local | Served]]
         if endpoint:
             who = served(endpoint, model, against, longest=max_new_tokens, requests=requests, tokens=tokens)
@@ -117,21 +118,15 @@ def explain_log(
             told: dict[str, Any] = {"model": model, "against": against, "endpoint": endpoint, "four_bit": four_bit}
             told |= {"adapter": source.adapter and str(source.adapter.resolve()), "longest": max_new_tokens}
             told |= {"names": {} if endpoint else names, "keys": [one.key for one in who[1].values()]}
-            records: Sequence[dict[str, Any]]
-            failed = Work(None, [], config, None).failed
-            how = {"workers": workers, "scheduler": scheduler, "progress": progress}
-            records, ledger, device = streamed(stage / WORK_FOLDER, log, told, config, failed=failed, **how)
+            how: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "progress": progress}
+            how["failed"] = Work(None, [], config, None).failed
+            records, ledger, device = streamed(stage / WORK_FOLDER, log, told, config, **how)
         else:
             work = Work(stage, lines, config, progress)
             ledger, device = work.through(*who)
             records = work.records
         account = {"adapter": adapter_account(source.adapter)} if source.adapter else {}
-        return _written(folder, stage, records, config, inputs, account=account, ledger=ledger, device=device)
-
-
-def _pieces(spans: Sequence[str], decision: str) -> list[str]:
-    check_spans(spans)
-    return list(spans) or ([EACH] if decision == "json" else [])
+        return _written(folder, records, config, inputs, account=account, ledger=ledger, device=device)
 
 
 def _inputs(source: Source, against: str | None, endpoint: str | None) -> Mapping[str, str | Path]:
@@ -263,27 +258,20 @@ class Work:
 
 
 def _written(
-    folder: Path,
-    stage: Path,
-    records: Sequence[dict[str, Any]],
-    config: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    *,
-    account: dict[str, Any],
-    ledger: Ledger,
-    device: str,
+    folder: Path, records: Sequence[dict[str, Any]], config: Mapping[str, Any], inputs: Mapping[str, Any], **made: Any
 ) -> Explained:
-    """The finished stage."""
+    """The finished stage. made: `device` and `ledger`, for the manifest, and `account`, of the adapter."""
+    stage = runs.work_folder(folder, STAGE)
     with atomic_path(stage / RECORDS) as path, open(path, "w", encoding="utf-8") as out:
         for one in records:
             out.write(json.dumps(plain(one, where=f"line {one['line']}"), ensure_ascii=False) + "\n")
-    metrics = summary([bare(one) for one in records], seed=config["seed"]) | account
+    metrics = summary([bare(one) for one in records], seed=config["seed"]) | made.pop("account")
     if isinstance(records, Rows):
         records.file.unlink(missing_ok=True)
     if config["redact"]:
         shutil.rmtree(stage / WORK_FOLDER)
-    made: dict[str, Any] = {"config": _recorded(config), "inputs": inputs, "metrics": metrics, "ledger": ledger}
-    runs.write_manifest(folder, STAGE, seed=config["seed"], device=device, **made)
+    made |= {"config": _recorded(config), "inputs": inputs, "metrics": metrics}
+    runs.write_manifest(folder, STAGE, seed=config["seed"], **made)
     return Explained(folder, Rows(folder / STAGE / RECORDS) if isinstance(records, Rows) else records, metrics)
 
 
