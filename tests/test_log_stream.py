@@ -1,6 +1,7 @@
 """A log of any length: streamed through Dask's workers, whatever single records do, and gone on with after a stop."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,10 @@ from tiny import save_tiny
 from workbench import explain_log
 from workbench.logs.records import Record, read_log, record_of
 from workbench.logs.run import Work
-from workbench.logs.streamed import Rows, swept
+from workbench.logs.streamed import Rows
 from workbench.report.lineage import verify
 from workbench.report.write import write_report
+from workbench.sweep.log_records import streamed, swept
 
 
 @pytest.fixture(scope="module")
@@ -74,15 +76,18 @@ def test_streamed_or_not_a_log_is_explained_alike(tmp_path, scheduler):
     )
     how = {"model": model, "max_new_tokens": 4, "budget": 20, "decision": "regex:(?s).+", "sentences": True}
     one, other = (
-        explain_log(log, out=tmp_path / name, scheduler=where, **how)
-        for name, where in (("one", None), ("two", scheduler))
+        explain_log(log, out=tmp_path / name, through=where, **how)
+        for name, where in (("one", None), ("two", partial(streamed, scheduler=scheduler)))
     )
     assert list(other.records) == one.records and other.metrics == one.metrics
     write_report(other.folder)
     assert verify(other.folder)["log"]["broken"] == []
-    assert list(explain_log(log, out=tmp_path / "two", scheduler=scheduler, **how).records) == one.records
+    assert (
+        list(explain_log(log, out=tmp_path / "two", through=partial(streamed, scheduler=scheduler), **how).records)
+        == one.records
+    )
     with pytest.raises(ValueError, match="of one process"):
-        explain_log(log, out=tmp_path / "three", workers=1, requests=3, **how)
+        explain_log(log, out=tmp_path / "three", through=streamed, requests=3, **how)
 
 
 def test_a_record_sent_to_a_worker_is_the_same_there():

@@ -39,18 +39,18 @@ def run(
     seed: int,
     say: Say,
     model: str = "smollm2",
-    log: str | None = None,
+    records: str | None = None,
     n: int = 20,
 ) -> dict:
     """Figures of up to n records of a log; None: made from the packaged graph. run_dir: not used."""
     count = 2 if quick else n
-    lines = list(read_log(log)) if log else made_records(count, seed=seed)
-    records = [one for one in lines if not isinstance(one, Refused)][:count]
+    lines = list(read_log(records)) if records else made_records(count, seed=seed)
+    chosen = [one for one in lines if not isinstance(one, Refused)][:count]
     engine = Engine(load(model, names={}))
     version = installed()["context-cite"]
     rows = []
-    for k, record in enumerate(records):
-        say(f"record {k + 1} of {len(records)}: {len(record.facts)} passages")
+    for k, record in enumerate(chosen):
+        say(f"record {k + 1} of {len(chosen)}: {len(record.facts)} passages")
         rows.append(compared(engine, record, package=version is not None))
     figures = summarised(rows)
     return {
@@ -58,7 +58,7 @@ def run(
         "figures": figures,
         "rows": rows,
         "model": model,
-        "log": log or "passages made from the packaged graph",
+        "log": records or "passages made from the packaged graph",
         "packages": {"context-cite": version or f"not installed; {install_command('bench')}"},
     }
 

@@ -29,7 +29,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     bench.add_argument("--quick", "--tiny", action="store_true", help="a small part of it, to see whether it runs")
     bench.add_argument("--seed", type=int, default=0)
     bench.add_argument("--model", metavar="M", help="cited: who answers (default smollm2)")
-    bench.add_argument("--log", metavar="FILE", help="cited: its records (default: made from the packaged graph)")
+    bench.add_argument("--records", metavar="FILE", help="cited: a log (default: made from the packaged graph)")
     bench.add_argument("-n", metavar="N", type=int, help="cited: how many records (default 20)")
     bench.add_argument("--seconds", metavar="S", type=float, help="gpu: the most it may take (default 480)")
     bench.add_argument("--parts", metavar="A,B", help="gpu: some of its parts")
@@ -65,7 +65,7 @@ def _own(options: argparse.Namespace, *, keep: Callable[[dict], object]) -> dict
     parts = options.parts.split(",") if options.parts else None
     of = {
         "gpu": {"seconds": options.seconds, "parts": parts, "smollm2": options.smollm2},
-        "cited": {"model": options.model, "log": options.log, "n": options.n},
+        "cited": {"model": options.model, "records": options.records, "n": options.n},
     }
     for bench, given in of.items():
         own = {name: value for name, value in given.items() if value is not None}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from workbench.cli.exit import DONE, FAILED
@@ -44,6 +46,14 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     explain.add_argument("--redact", action="store_true", help="leave nothing with a text of the log in it")
 
 
+def _through(workers: int | None, scheduler: str | None) -> Callable | None:
+    if workers is None and scheduler is None:
+        return None
+    from workbench.sweep.log_records import streamed
+
+    return partial(streamed, workers=workers, scheduler=scheduler)
+
+
 def _explain(options: argparse.Namespace) -> int:
     from workbench.logs.run import explain_log
     from workbench.logs.summary import EXPLAINED
@@ -63,8 +73,7 @@ def _explain(options: argparse.Namespace) -> int:
         redact=options.redact,
         sentences=options.sentences,
         spans=options.span,
-        workers=options.workers,
-        scheduler=options.scheduler,
+        through=_through(options.workers, options.scheduler),
         endpoint=options.endpoint,
         requests=options.requests,
         tokens=options.spend,

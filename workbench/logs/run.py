@@ -25,7 +25,7 @@ from workbench.logs.hanging import hangs
 from workbench.logs.records import Fault, Record, Refused, read_log
 from workbench.logs.spans import EACH, checked_spans
 from workbench.logs.speakers import TUNED, Source, Turn, adapter_account, in_turn, other_source, served, turns
-from workbench.logs.streamed import Rows, streamed
+from workbench.logs.streamed import Rows
 from workbench.logs.summary import EXPLAINED, FAILED, REFUSED, UNREAD, bare, redacted, summary
 from workbench.meter import Ledger, whole
 from workbench.models import check_model
@@ -63,8 +63,7 @@ def explain_log(
     tokens: int | None = None,
     sentences: bool = False,
     spans: Sequence[str] = (),
-    workers: int | None = None,
-    scheduler: str | None = None,
+    through: Callable[..., tuple[Rows, Ledger, str]] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Explained:
@@ -78,8 +77,8 @@ def explain_log(
     models, asked for answers alone, with the key in WORKBENCH_API_KEY; requests, tokens: the most spent on a model.
     sentences: whether sets are searched within texts too, sentence by sentence. spans:
     pieces of an answer that are asked about too, as in `logs.spans`; of JSON, each argument if none is named.
-    workers, scheduler: so many of this machine's processes, or those of a Dask scheduler, explain the records; the log
-    is then read, and what is found written, as they go: it may be of any length, and so the records come from disk.
+    through: who explains the records elsewhere, `partial(workbench.sweep.log_records.streamed, workers=2)`; the log is
+    then read, and what is found written, as they go: it may be of any length, and so the records come from disk.
 
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
     """
@@ -98,29 +97,27 @@ def explain_log(
     config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
     config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
     config |= {"endpoint": endpoint, "sentences": sentences, "spans": checked_spans(spans, decision)}
-    streams = workers is not None or scheduler is not None
-    if streams and (requests or tokens):
-        raise ValueError("a budget of requests or tokens is of one process; leave out workers and scheduler, or it")
-    lines = [] if streams else list(read_log(log))
+    if through and (requests or tokens):
+        raise ValueError("a budget of requests or tokens is of one process; leave out the workers, or it")
+    lines = [] if through else list(read_log(log))
     with run_lock(folder, option="--out"):
         if (kept := _finished(folder, config, inputs)) is not None:
-            return kept if streams else replace(kept, records=list(kept.records))
+            return kept if through else replace(kept, records=list(kept.records))
         records: Sequence[dict[str, Any]]
         who: tuple[Sequence[Turn], Mapping[str, Local | Served]]
         if endpoint:
             who = served(endpoint, model, against, longest=max_new_tokens, requests=requests, tokens=tokens)
         else:
             check_model(model)
-            names = _names(source, decision, read_log(log) if streams else lines)
+            names = _names(source, decision, read_log(log) if through else lines)
             who = turns(source, against, names, longest=max_new_tokens)
         stage = runs.open_stage(folder, STAGE)
-        if streams:
+        if through:
             told: dict[str, Any] = {"model": model, "against": against, "endpoint": endpoint, "four_bit": four_bit}
             told |= {"adapter": source.adapter and str(source.adapter.resolve()), "longest": max_new_tokens}
             told |= {"names": {} if endpoint else names, "keys": [one.key for one in who[1].values()]}
-            how: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "progress": progress}
-            how["failed"] = Work(None, [], config, None).failed
-            records, ledger, device = streamed(stage / WORK_FOLDER, log, told, config, **how)
+            how: dict[str, Any] = {"progress": progress, "failed": Work(None, [], config, None).failed}
+            records, ledger, device = through(stage / WORK_FOLDER, log, told, config, **how)
         else:
             work = Work(stage, lines, config, progress)
             ledger, device = work.through(*who)
