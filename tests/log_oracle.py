@@ -1,7 +1,4 @@
-"""What a worker of a sweep does where a rule answers: yes while the first fact is there; `fails` is an error, `dies`
-the worker's end."""
-
-import os
+"""What a worker of a sweep does where a rule answers: yes while the first fact is there; `fails` is an error."""
 
 from log_speakers import Planted
 
@@ -11,8 +8,6 @@ from workbench.logs.held import explained
 class Known(Planted):
     def say(self, asked, keeps, expected):
         said = asked.segments[-1].text
-        if "dies" in said:
-            os._exit(1)
         if "fails" in said:
             raise OSError("no answer")
         return super().say(asked, keeps, expected)

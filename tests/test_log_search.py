@@ -10,7 +10,7 @@ from workbench.logs.answers import Answers, Said
 from workbench.logs.asked import asked
 from workbench.logs.hanging import hangs
 from workbench.logs.records import record_of
-from workbench.logs.spans import check_spans
+from workbench.logs.spans import checked_spans
 from workbench.meter import BudgetSpent
 from workbench.stats import proportion
 
@@ -248,7 +248,7 @@ def test_planted_pieces_of_an_answer_are_held_by_exactly_their_facts():
 @pytest.mark.parametrize("span", ["", "json:", "regex:(", "  ", "!"])
 def test_a_span_that_can_be_in_no_answer_is_refused(span):
     with pytest.raises(ValueError, match=r"span|regular expression"):
-        check_spans([span])
+        checked_spans([span], "text")
 
 
 class Scattering(Planted):

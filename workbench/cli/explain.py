@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from workbench.cli.exit import DONE, FAILED
@@ -60,6 +62,14 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     explain.add_argument("--redact", action="store_true", help="leave nothing with a text of the log in it")
 
 
+def _through(workers: int | None, scheduler: str | None) -> Callable | None:
+    if workers is None and scheduler is None:
+        return None
+    from workbench.sweep.log_records import streamed
+
+    return partial(streamed, workers=workers, scheduler=scheduler)
+
+
 def _explain(options: argparse.Namespace) -> int:
     from inspect import signature
 
@@ -69,7 +79,8 @@ def _explain(options: argparse.Namespace) -> int:
 
     asked = vars(options).keys() & signature(explain_log).parameters.keys() - {"log"}  # there, how messages are written
     given = {name: getattr(options, name) for name in asked} | {
-        "template": Path(options.template).read_text("utf-8") if options.template else None
+        "template": Path(options.template).read_text("utf-8") if options.template else None,
+        "through": _through(options.workers, options.scheduler),
     }
     found = explain_log(options.records, **given, progress=lambda done, of: say(f"{done} of {of} records"))
     counts = found.metrics["records"]

@@ -25,9 +25,9 @@ from workbench.logs.endpoint import Served
 from workbench.logs.hanging import hangs
 from workbench.logs.readers import file_of, read
 from workbench.logs.records import Fault, Record, Refused
-from workbench.logs.spans import EACH, check_spans
+from workbench.logs.spans import EACH, checked_spans
 from workbench.logs.speakers import Source, Turn, adapter_account, in_turn, other_source, served, served_account, turns
-from workbench.logs.streamed import Rows, streamed
+from workbench.logs.streamed import Rows
 from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, bare, redacted, summary
 from workbench.meter import Ledger, whole
 from workbench.models import check_model
@@ -65,8 +65,7 @@ def explain_log(
     repeats: int | None = None,
     sentences: bool = False,
     spans: Sequence[str] = (),
-    workers: int | None = None,
-    scheduler: str | None = None,
+    through: Callable[..., tuple[Rows, Ledger, str, dict[str, Any]]] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Explained:
@@ -83,8 +82,8 @@ def explain_log(
     repeats: most asks of one prompt of a server whose answers scatter, None: found out by asking the first one again.
     sentences: whether sets are searched within texts too, sentence by sentence. spans: pieces of an answer that are
     asked about too, as in `logs.spans`; of JSON, each argument if none is named.
-    workers, scheduler: so many of this machine's processes, or those of a Dask scheduler, explain the records; the log
-    is then read, and what is found written, as they go: it may be of any length, and so the records come from disk.
+    through: who explains the records elsewhere, `partial(workbench.sweep.log_records.streamed, workers=2)`; the log is
+    then read, and what is found written, as they go: it may be of any length, and so the records come from disk.
 
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
     """
@@ -102,40 +101,38 @@ def explain_log(
         raise ValueError(f"{folder} holds a run of the notebooks; give the log another folder")
     config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
     config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
-    config |= {"endpoint": endpoint, "repeats": repeats, "reader": reader, "sentences": sentences, "spans": list(spans)}
-    check_spans(spans)
-    streams = workers is not None or scheduler is not None
-    if streams and (requests or tokens):
-        raise ValueError("a budget of requests or tokens is of one process; leave out workers and scheduler, or it")
+    config |= {"endpoint": endpoint, "repeats": repeats, "reader": reader, "sentences": sentences}
+    config["spans"] = checked_spans(spans, decision)
+    if through and (requests or tokens):
+        raise ValueError("a budget of requests or tokens is of one process; leave out the workers, or it")
     records_of = partial(read, log, reader)
-    lines = list(islice(records_of(), 1 if streams else None))
+    lines = list(islice(records_of(), 1 if through else None))
     with run_lock(folder, option="--out"):
         if (kept := _finished(folder, config, inputs)) is not None:
-            return kept if streams else replace(kept, records=list(kept.records))
+            return kept if through else replace(kept, records=list(kept.records))
+        records: Sequence[dict[str, Any]]
         who: tuple[Sequence[Turn], Mapping[str, Local | Served]]
         if endpoint:
             how = {"requests": requests, "tokens": tokens, "repeats": repeats}
             who = served(endpoint, model, against, longest=max_new_tokens, **how)
         else:
             check_model(model)
-            names = _names(source, decision, records_of() if streams else lines)
+            names = _names(source, decision, records_of() if through else lines)
             who = turns(source, against, names, longest=max_new_tokens)
         stage = runs.open_stage(folder, STAGE)
-        records: Sequence[dict[str, Any]]
-        if streams:
+        if through:
             told: dict[str, Any] = {"model": model, "against": against, "endpoint": endpoint, "four_bit": four_bit}
             told |= {"adapter": source.adapter and str(source.adapter.resolve()), "longest": max_new_tokens}
             told |= {"names": {} if endpoint else names, "repeats": repeats}
             told["keys"] = [one.key for one in who[1].values()]
-            failed = Work(None, [], config, None).failed
-            on: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "progress": progress, "failed": failed}
-            records, ledger, device, account = streamed(stage / WORK_FOLDER, records_of, told, config, **on)
+            on: dict[str, Any] = {"progress": progress, "failed": Work(None, [], config, None).failed}
+            records, ledger, device, account = through(stage / WORK_FOLDER, records_of, told, config, **on)
         else:
             work = Work(stage, lines, config, progress)
             ledger, device = work.through(*who)
             records, account = work.records, served_account(who[1])
         account |= {"adapter": adapter_account(source.adapter)} if source.adapter else {}
-        return _written(folder, stage, records, config, inputs, account=account, ledger=ledger, device=device)
+        return _written(folder, records, config, inputs, account=account, ledger=ledger, device=device)
 
 
 def _inputs(source: Source, against: str | None, endpoint: str | None) -> Mapping[str, str | Path]:
@@ -240,8 +237,8 @@ class Work:
         return asked(record, decision, lm=speaker.engine.lm)
 
     def _explained(self, record: Record, sides: Mapping[str, Answers]) -> dict[str, Any]:
-        each = [EACH] if decision_of(record, self.config["decision"]) == "json" else []
-        found = hangs(sides, budget=self.config["budget"], spans=self.config["spans"] or each)
+        spans = self.config["spans"] or checked_spans([], decision_of(record, self.config["decision"]))
+        found = hangs(sides, budget=self.config["budget"], spans=spans)
         first = sides[TUNED]
         logged = None if record.answer is None else first.asked.parse(record.answer)
         row = {"line": record.line, "id": record.id, "state": EXPLAINED if first.decision is not None else UNREAD}
@@ -268,27 +265,20 @@ class Work:
 
 
 def _written(
-    folder: Path,
-    stage: Path,
-    records: Sequence[dict[str, Any]],
-    config: Mapping[str, Any],
-    inputs: Mapping[str, Any],
-    *,
-    account: dict[str, Any],
-    ledger: Ledger,
-    device: str,
+    folder: Path, records: Sequence[dict[str, Any]], config: Mapping[str, Any], inputs: Mapping[str, Any], **made: Any
 ) -> Explained:
-    """The finished stage."""
+    """The finished stage. made: `device` and `ledger`, for the manifest, and `account`, of the adapter or a server."""
+    stage = runs.work_folder(folder, STAGE)
     with atomic_path(stage / RECORDS) as path, open(path, "w", encoding="utf-8") as out:
         for one in records:
             out.write(json.dumps(plain(one, where=f"line {one['line']}"), ensure_ascii=False) + "\n")
-    metrics = summary([bare(one) for one in records], seed=config["seed"]) | account
+    metrics = summary([bare(one) for one in records], seed=config["seed"]) | made.pop("account")
     if isinstance(records, Rows):
         records.file.unlink(missing_ok=True)
     if config["redact"]:
         shutil.rmtree(stage / WORK_FOLDER)
-    made: dict[str, Any] = {"config": _recorded(config), "inputs": inputs, "metrics": metrics, "ledger": ledger}
-    runs.write_manifest(folder, STAGE, seed=config["seed"], device=device, **made)
+    made |= {"config": _recorded(config), "inputs": inputs, "metrics": metrics}
+    runs.write_manifest(folder, STAGE, seed=config["seed"], **made)
     return Explained(folder, Rows(folder / STAGE / RECORDS) if isinstance(records, Rows) else records, metrics)
 
 

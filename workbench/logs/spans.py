@@ -41,12 +41,14 @@ def spans_of(answer: str, asked_for: Sequence[str]) -> Iterator[Span]:
             yield Span(name, lambda text, name=name: next(iter(decisions.found_names(text, [name])), None))  # type: ignore[misc]
 
 
-def check_spans(asked_for: Sequence[str]) -> None:
-    """ValueError: a span that can be in no answer."""
+def checked_spans(asked_for: Sequence[str], decision: str) -> list[str]:
+    """The spans to ask about: those asked for, else each argument of a JSON answer. ValueError: one that can be in no
+    answer."""
     for name in asked_for:
         if not decisions.plain(name.removeprefix("regex:").removeprefix("json:")) and name != EACH:
             raise ValueError(f"the span {name!r} must hold a letter or digit; give a text, regex:..., or json:path")
     list(spans_of("", asked_for))
+    return list(asked_for) or ([EACH] if decision == "json" else [])
 
 
 NO_RECORD = Record(0, "", "", ())
