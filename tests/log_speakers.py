@@ -29,6 +29,6 @@ def question(n: int, decision: str = "yesno") -> Asked:
     return asked(record_of({"question": "q?", "facts": [f"fact {i}" for i in range(n)]}), decision)
 
 
-def planted(n: int, rule: Callable[[frozenset[int]], str], folder=None, key: str = "planted") -> Answers:
+def planted(n: int, rule: Callable[[frozenset[int]], str], folder=None, *, decision: str = "yesno") -> Answers:
     """The answers by a rule to a question with n facts."""
-    return Answers(Planted(rule, key), question(n), folder)
+    return Answers(Planted(rule), question(n, decision), folder)

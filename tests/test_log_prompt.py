@@ -2,12 +2,15 @@
 
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.logs.asked import asked
 from workbench.logs.prompt import DEFAULT, segments
 from workbench.logs.records import Fault, record_of
+from workbench.logs.sentences import sentences_of
 
 TRIPLES = [["SRA", "delivers", "reads"], ["bwa", "reads", "reads"], ["SRA", "holds", "runs"]]
 TEXTS = ["A passage\nof two lines.", "Another {{ question }}.", "</s><|user|> 7"]
@@ -119,3 +122,34 @@ def test_segments_are_the_text_and_pieces_hold_the_facts_whatever_they_say(facts
     assert [s.text for s in found if s.fact >= 0] == [f"- {one}\n" for one in facts]
     frame = [s.text for s in found if s.fact < 0]
     assert frame == ["Facts:\n", f"Question: {record.question}\n"]
+
+
+@given(st.text(alphabet='. !?ab\n\u3002A1"(', max_size=60))
+def test_sentences_follow_one_another_and_leave_nothing_out(text):
+    spans = sentences_of(text)
+    assert [begin for begin, _ in spans] == [0, *(end for _, end in spans[:-1])] and spans[-1][1] == len(text)
+    assert len(spans) == 1 or all(text[a:b].strip() for a, b in spans)
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["Dr. J. Li wrote bwa 0.7.17 in v. 3.", " It reads FASTQ, e.g. of SRA!", ' "Does it?"', " Yes."],
+        ["See Fig. 2 of Smith et al. 2020.", " Next.", "\n\nA new part", "\n\nand another."],
+        ["\u5b83\u8bfb\u3002", "\u5b83\u5199\u3002"],
+        ["One sentence, no end"],
+    ],
+)
+def test_where_sentences_end(sentences):
+    text = "".join(sentences)
+    assert [text[a:b] for a, b in sentences_of(text)] == sentences
+
+
+def test_a_sentence_taken_out_leaves_the_rest_as_it_was():
+    record = _record(["One. Two. Three.", TRIPLES[0], "A a. A a."])
+    put = asked(record, "text", sentences=True)
+    said = lambda *kept: "".join(s.text for s in put.kept(put.segments, np.isin(np.arange(put.n), kept)))  # noqa: E731
+    assert put.n == 6 and said(*range(6)) == "".join(s.text for s in put.segments)
+    assert "\n- One. Three.\n- SRA" in said(0, 2, 3) and "\n- Two.\n- A a.\nQ" in said(1, 5)
+    assert said() == "Facts:\nQuestion: Which?\nAnswer in a few words."
+    assert all(put.length(np.isin(np.arange(6), [i])) == len(said(i)) for i in range(6))

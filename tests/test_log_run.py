@@ -22,7 +22,7 @@ RECORDS = [
     {
         "id": "one",
         "question": "Which secret-q?",
-        "facts": [["secret-a", "feeds", "b"], "secret-p", HOSTILE],
+        "facts": [["secret-a", "feeds", "b"], "secret-p. Secret-q!", HOSTILE],
         "answer": "x",
     },
     {"id": f"two {HOSTILE}", "question": HOSTILE, "facts": [HOSTILE, HOSTILE], "own": {"secret-k": HOSTILE}},
@@ -122,6 +122,10 @@ def test_run_again_it_is_kept_and_stopped_it_goes_on(made, log, how, tmp_path):
 
 
 def test_of_a_private_log_nothing_is_left(log, how, made, tmp_path):
+    how = how | {"sentences": True, "spans": ["secret-a", "regex:[a-z]"]}
+    made = explain_log(log, out=tmp_path / "open", **how)
+    assert all(len(one["models"]["tuned"]["spans"]) == 2 for one in made.records if one["state"] == "explained")
+    assert "the piece regex:[a-z]" in write_report(made.folder).read_text("utf-8")
     found = explain_log(log, out=tmp_path / "private", redact=True, **how)
     write_report(found.folder)
     for path in (tmp_path / "private").rglob("*"):

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 from log_speakers import Planted, planted, question
 
-from workbench.logs.answers import Answers
+from workbench.logs.answers import Answers, Said
+from workbench.logs.asked import asked
 from workbench.logs.hanging import hangs
+from workbench.logs.records import record_of
+from workbench.logs.spans import checked_spans
 from workbench.stats import proportion
+from workbench.stats.meter import BudgetSpent
 
 
 def _rule(groups: list[list[int]], shape: str):
@@ -93,6 +97,74 @@ def test_many_facts_are_halved_and_a_budget_is_kept():
     assert not any(one["certified"] for one in short["flips"]) and "budget of 3" in " ".join(short["notes"])
 
 
+@pytest.mark.parametrize("documents", [False, True])
+def test_sets_are_found_over_documents_then_facts_then_sentences(documents):
+    """100 planted rules on sentences of 200 passages (of 50 documents): over the first level the flip set is a smallest
+    one, below it is minimal within the set above, by brute force over the few that matter, and each is certified."""
+    passages = [
+        {"text": f"It is so {i}. And so {i}! Is it {i}?"[: (12, 25, None)[i % 3]].strip()}
+        | ({"document": f"d{i // 4}"} if documents else {})
+        for i in range(200)
+    ]
+    put = asked(record_of({"question": "q?", "facts": passages}), "yesno", sentences=True)
+    fact_of = [unit.fact for unit in put.units]
+    lifts = {"documents": lambda u: fact_of[u] // 4, "facts": lambda u: fact_of[u], "sentences": lambda u: u}
+    rng, hits, rows = np.random.default_rng(1), [], []
+    for number in range(100):
+        members = rng.permutation(put.n)[: int(rng.integers(2, 5))].tolist()
+        cut = int(rng.integers(1, len(members)))
+        rule = _rule([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
+        speaker = Planted(rule)
+        found = hangs({"tuned": Answers(speaker, put)})["models"]["tuned"]
+        whole, above, right = frozenset(range(put.n)), set(members), True
+        for level in found["levels"]:
+            lift, told = lifts[level["level"]], [level["flip"], level["sufficient"]]
+            said = [{lift(u) for u in range(put.n) if _named(one, put.units[u], put.units_of)} for one in told]
+            yes = lambda gone: rule(whole - {u for u in members if lift(u) in gone}) == "Yes."  # noqa: B023, E731
+            every = [set(s) for k in range(1, 5) for s in combinations({lift(u) for u in members}, k)]
+            flips = [s for s in every if not yes(s) and all(yes(s - {e}) for e in s)]
+            enough = [s for s in every if yes({lift(u) for u in members} - s)]
+            right &= said[0] in flips and said[1] in enough and not any(s < said[1] for s in enough)
+            right &= all(one["certified"] for one in told) and {u for u in members if lift(u) in said[0]} <= above
+            if level is found["levels"][0]:
+                right &= len(said[0]) == min(map(len, flips)) and "no smaller set" in level["said"]
+            above = {u for u in members if lift(u) in said[0]}
+        hits.append(right and [one["level"] for one in found["levels"]] == list(lifts)[not documents :])
+        rows.append(speaker.rows)
+    assert all(hits) and np.median(rows) < 120
+
+
+def _named(one, unit, units_of):
+    """Whether a set that is told of has this sentence, or the whole fact."""
+    spots = one.get("spots", [[fact] for fact in one["facts"]])
+    begin = unit.begin - min(2, unit.begin)  # of the text, behind the mark of its line
+    whole = len(units_of[unit.fact]) == 1
+    return [unit.fact] in spots or (not whole and [unit.fact, begin, unit.end - 2] in spots)
+
+
+def test_a_long_record_keeps_its_budget_by_the_length_of_its_prompts():
+    """A budget of 9 answers is one of 18,432 characters: of a record of 90,000, some short prompts."""
+    put = asked(record_of({"question": "q?", "facts": ["x" * 500] * 180}), "yesno")
+    rule = lambda kept: "yes" if {3, 170} <= kept else "no"  # noqa: E731
+    speaker = Planted(rule)
+    found = hangs({"tuned": Answers(speaker, put)}, budget=9)["models"]["tuned"]
+    assert found["decision"] == "yes" and not any(one["certified"] for one in found["flips"])
+    assert "no certificate: prompts of" in found["levels"][0]["flip"]["note"] and 2 < speaker.rows <= 9
+    stays = hangs({"tuned": Answers(Planted(lambda kept: "yes"), put)}, budget=30)["models"]["tuned"]
+    assert stays["memory"] and stays["sufficient"]["certified"] and stays["asked"] == 2
+    assert "no fact was taken out alone" in stays["notes"][0]
+
+
+def test_of_few_facts_the_sentences_are_told_too():
+    facts = ["A is so. B is so. C is so.", ["bwa", "reads", "FASTQ"], "D."]
+    put = asked(record_of({"question": "q?", "facts": facts}), "yesno", sentences=True)
+    found = hangs({"tuned": Answers(Planted(lambda kept: "yes" if {1, 3} <= kept else "no"), put)})["models"]["tuned"]
+    assert found["alone"] == [0, 1] and found["sufficient"]["facts"] == [0, 1]
+    (_, told) = found["levels"]
+    assert told["flip"]["spots"] == [[0, 8, 17]] and facts[0][8:17] == " B is so." and told["flip"]["certified"]
+    assert sorted(told["sufficient"]["spots"]) == [[0, 8, 17], [1]]
+
+
 def test_what_was_answered_is_kept_and_not_asked_again(tmp_path):
     rule = lambda kept: "yes" if {0, 3} <= kept else "no"  # noqa: E731
     first = planted(7, rule, tmp_path)
@@ -114,3 +186,116 @@ def test_whatever_a_model_answers_is_told_of(said, decision):
     rule = lambda kept: said if 1 in kept else "a"  # noqa: E731
     found = hangs({"tuned": Answers(Planted(rule), question(3, decision))})["models"]["tuned"]
     assert found["answer"] == said and (found["decision"] is None or isinstance(found["decision"], str))
+
+
+CALL = '{"name": "align", "arguments": {"reads": %s, "tool": %s, "at": 3}}'
+
+
+def test_each_argument_of_a_tool_call_is_held_by_its_own_facts():
+    """`reads` hangs on fact 0 or 1, `tool` on 2; without 3 the tool's argument is gone, without 4 it is no JSON."""
+
+    def rule(kept: frozenset[int]) -> str:
+        call = CALL % ('"SRA"' if kept & {0, 1} else '"none"', '"bwa"' if 2 in kept else '"star"')
+        return "Hm." if 4 not in kept else call if 3 in kept else call.replace('"tool"', '"with"')
+
+    answers = Answers(Planted(rule), question(6, "json"))
+    found = hangs({"tuned": answers}, spans=["json:*", "SRA", r"regex:bwa|star", "json:arguments.nay"])["models"][
+        "tuned"
+    ]
+    spans = {one["span"]: one for one in found["spans"]}
+    assert list(spans) == [
+        "name",
+        "arguments.at",
+        "arguments.reads",
+        "arguments.tool",
+        "SRA",
+        "regex:bwa|star",
+        "arguments.nay",
+    ]
+    flips = {name: [(one["facts"], one["to"]) for one in span.get("flips", [])] for name, span in spans.items()}
+    assert flips["arguments.reads"] == [([0, 1], '"none"')] and flips["SRA"] == [([0, 1], "")]
+    assert sorted(flips["arguments.tool"]) == [([2], '"star"'), ([3], "")] and flips["regex:bwa|star"] == [
+        ([2], "star")
+    ]
+    assert flips["name"] == flips["arguments.at"] == [] and spans["name"]["breaks"]["facts"] == [4]
+    assert spans["arguments.nay"] == {"span": "arguments.nay", "decision": None}
+    assert set(found["alone"]) == {2, 3} and all(f["certified"] for s in spans.values() for f in s.get("flips", []))
+
+
+def test_planted_pieces_of_an_answer_are_held_by_exactly_their_facts():
+    """67 answers of three words, each said while its own facts hold: every word's sets are minimal ones."""
+    rng, hits = np.random.default_rng(3), []
+    for number in range(67):
+        drawn = rng.permutation(9).tolist()
+        rules = [
+            _rule([drawn[3 * k : 3 * k + 1], drawn[3 * k + 1 : 3 * k + 3]], ("and_or", "or_and")[number % 2])
+            for k in range(3)
+        ]
+        said = lambda kept: " ".join(f"word{k}" for k in range(3) if rules[k](kept) == "Yes.") or "none"  # noqa: B023, E731
+        found = hangs({"tuned": planted(9, said, decision="text")}, spans=["word0", "word1", "word2"])["models"][
+            "tuned"
+        ]
+        for rule, span in zip(rules, found["spans"], strict=True):
+            yes = lambda kept, rule=rule: rule(kept) == "Yes."  # noqa: E731
+            flips = _minimal(9, lambda gone: not yes(frozenset(range(9)) - gone))  # noqa: B023
+            told = {tuple(one["facts"]) for one in span["flips"] if one["certified"] and one["to"] == ""}
+            right = bool(told) and told <= flips and tuple(span["sufficient"]["facts"]) in _minimal(9, yes)
+            hits.append(right)
+    share = proportion(hits)
+    assert share.share == 1.0 and share.n == 201 and share.low > 0.95
+
+
+@pytest.mark.parametrize("span", ["", "json:", "regex:(", "  ", "!"])
+def test_a_span_that_can_be_in_no_answer_is_refused(span):
+    with pytest.raises(ValueError, match=r"span|regular expression"):
+        checked_spans([span], "text")
+
+
+class Scattering(Planted):
+    """Answers by a rule, but for every tenth or so, drawn anew with each ask."""
+
+    def __init__(self, rule, seed):
+        super().__init__(rule)
+        self.rng = np.random.default_rng(seed)
+
+    def repeats(self, answers):
+        return 25
+
+    def say(self, asked, keeps, expected):
+        said = super().say(asked, keeps, expected)
+        other = {"yes": "no", "no": "yes"}
+        return [Said(other[one.text]) if self.rng.random() < 0.1 else one for one in said]
+
+
+def test_where_answers_scatter_the_sets_of_each_level_are_proved_by_answers_of_their_own():
+    """20 planted rules on sentences of 70 passages (of 10 documents), of two alternatives and what both need: of each
+    level, what is certified is right, and no set is said to be a smallest one."""
+    passages = [{"text": f"It is so {i}. And so {i}!", "document": i // 7} for i in range(70)]
+    put = asked(record_of({"question": "q?", "facts": passages}), "yesno", sentences=True)
+    lifts, hits, certified = (lambda u: u // 14, lambda u: u // 2, lambda u: u), [], []
+    for seed in range(20):
+        one, other, both = np.random.default_rng(seed).permutation(70)[:3] * 2
+        rule = lambda kept: "yes" if both in kept and (one in kept or other in kept) else "no"  # noqa: B023, E731
+        found = hangs({"tuned": Answers(Scattering(rule, seed), put)}, spans=["yes"])["models"]["tuned"]
+        for told in (found, *found["spans"]):
+            assert [level["level"] for level in told["levels"]] == ["documents", "facts", "sentences"]
+            for level, lift in zip(told["levels"], lifts, strict=True):
+                a, b, c = ({lift(u)} for u in (one, other, both))
+                flips, enough = ([c] if c & (a | b) else [c, a | b]), [a | c, b | c]
+                for key, right in (("flip", flips), ("sufficient", enough)):
+                    said = {lift(u) for u in range(put.n) if _named(level[key], put.units[u], put.units_of)}
+                    certified.append(level[key]["certified"])
+                    hits += [said in right] * level[key]["certified"]
+                assert "no smaller" not in level["said"]
+    assert np.mean(hits) >= 0.95 and np.mean(certified) > 0.7
+
+
+def test_of_a_long_record_whose_answers_scatter_every_ask_is_counted():
+    put = asked(record_of({"question": "q?", "facts": ["x" * 500] * 180}), "yesno")
+    whole, few = np.ones((3, 180), bool), Answers(Scattering(lambda kept: "yes", 0), put)
+    few = few.within(3 * put.length(whole[0]) + 1)
+    assert len(few(whole)) == 3 and few.speaker.rows == 3
+    with pytest.raises(BudgetSpent, match="1 are left"):
+        few(whole[:1])
+    stays = hangs({"tuned": Answers(Scattering(lambda kept: "yes", 1), put)}, budget=60)["models"]["tuned"]
+    assert stays["memory"] and stays["sufficient"]["certified"] and stays["sufficient"]["facts"] == []

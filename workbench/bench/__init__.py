@@ -32,6 +32,7 @@ BENCHES = {
     "certified": "certified.run",
     "difference": "certified.difference",
     "peers": "peers.run",
+    "cited": "cited.run",
     "spectra": "spectra.run",
     "kills": "kills.run",
     "kg": "kg.run",

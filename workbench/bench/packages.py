@@ -23,6 +23,7 @@ import torch
 from workbench.artifacts.origin import install_command
 from workbench.cases import Case
 from workbench.models import LanguageModel
+from workbench.models.prompts import Segment
 
 PACKAGES = {"captum": "captum.attr", "context-cite": "context_cite"}
 PLAIN = "{{ messages[0]['content'] }}"  # a chat template that adds nothing: the frame is in the text already
@@ -68,7 +69,11 @@ class Text:
     @classmethod
     def of(cls, lm: LanguageModel, case: Case) -> Text:
         """The prompt of `lm.template`."""
-        segments = lm.template.segments(case)
+        return cls.of_segments(lm.template.segments(case))
+
+    @classmethod
+    def of_segments(cls, segments: Sequence[Segment]) -> Text:
+        """A prompt whose facts stand behind one another."""
         at = [i for i, s in enumerate(segments) if s.fact >= 0]
         before, after = ("".join(s.text for s in part if s.fact < 0) for part in (segments[: at[0]], segments[at[0] :]))
         return cls(before, tuple(segments[i].text for i in at), after)
@@ -111,7 +116,11 @@ def context_cite_scores(lm: LanguageModel, case: Case, answer: Sequence[int] | N
     answer: tokens that its generation is held to; None: what the model answers.
     ValueError: the package's own, where the answer's probability is 1 to float precision and its logit not finite.
     """
-    text = Text.of(lm, case)
+    return cited_text(lm, Text.of(lm, case), answer)
+
+
+def cited_text(lm: LanguageModel, text: Text, answer: Sequence[int] | None = None) -> Cited:
+    """The same of a prompt as text."""
     tokenizer = copy.deepcopy(lm.tokenizer)
     tokenizer.chat_template = PLAIN
     partitioner = _lines(package("context-cite"), text)

@@ -24,6 +24,9 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     bench.add_argument("--run-dir", metavar="D", default=RUN_DIR, help=f"run to measure on (default {RUN_DIR})")
     bench.add_argument("--quick", "--tiny", action="store_true", help="a small part of it, to see whether it runs")
     bench.add_argument("--seed", type=int, default=0)
+    bench.add_argument("--model", metavar="M", help="cited: who answers (default smollm2)")
+    bench.add_argument("--records", metavar="FILE", help="cited: a log (default: made from the packaged graph)")
+    bench.add_argument("-n", metavar="N", type=int, help="cited: how many records (default 20)")
     bench.add_argument("--seconds", metavar="S", type=float, help="gpu: the most it may take (default 480)")
     bench.add_argument("--parts", metavar="A,B", help="gpu: some of its parts")
 
@@ -51,14 +54,20 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _own(options: argparse.Namespace, *, keep: Callable[[dict], object]) -> dict[str, Any]:
-    """What `gpu` alone takes. ValueError: it was given to another."""
+    """What one benchmark alone takes. ValueError: it was given to another."""
     parts = options.parts.split(",") if options.parts else None
-    given = {"seconds": options.seconds, "parts": parts}
-    own = {name: value for name, value in given.items() if value is not None}
-    if options.name == "gpu":
-        return own | {"keep": keep}
-    if own:
-        raise ValueError(f"--{next(iter(own))} is an option of bench gpu; leave it out for bench {options.name}")
+    of = {
+        "gpu": {"seconds": options.seconds, "parts": parts},
+        "cited": {"model": options.model, "records": options.records, "n": options.n},
+    }
+    for bench, given in of.items():
+        own = {name: value for name, value in given.items() if value is not None}
+        if own and options.name != bench:
+            name = next(iter(own))
+            flag = f"{'-' * min(2, len(name))}{name}"
+            raise ValueError(f"{flag} is an option of bench {bench}; leave it out for bench {options.name}")
+        if options.name == bench:
+            return own | ({"keep": keep} if bench == "gpu" else {})
     return {}
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from workbench.cli.exit import DONE, FAILED
@@ -32,6 +34,15 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
         "field `decision` names (default text)",
     )
     explain.add_argument("--template", metavar="FILE", help="Jinja template of the prompt, for all records")
+    explain.add_argument("--sentences", action="store_true", help="search within texts too, sentence by sentence")
+    explain.add_argument(
+        "--span",
+        dest="spans",
+        metavar="S",
+        action="append",
+        default=[],
+        help="also ask which facts hold this piece of the answer: a text, regex:... or json:path (may be repeated)",
+    )
     explain.add_argument("--budget", metavar="N", type=int, default=300, help="most answers asked for one set")
     explain.add_argument(
         "--tokens",
@@ -46,7 +57,17 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     explain.add_argument("--requests", metavar="N", type=int, help="most requests to the endpoint")
     explain.add_argument("--spend", dest="tokens", metavar="N", type=int, help="most tokens spent at the endpoint")
     explain.add_argument("--repeats", metavar="N", type=int, help="most asks of one prompt (default: found out)")
+    explain.add_argument("--workers", metavar="N", type=int, help="so many processes; a log of any length is streamed")
+    explain.add_argument("--scheduler", metavar="ADDRESS", help="the workers of a Dask scheduler, tcp://host:8786")
     explain.add_argument("--redact", action="store_true", help="leave nothing with a text of the log in it")
+
+
+def _through(workers: int | None, scheduler: str | None) -> Callable | None:
+    if workers is None and scheduler is None:
+        return None
+    from workbench.sweep.log_records import streamed
+
+    return partial(streamed, workers=workers, scheduler=scheduler)
 
 
 def _explain(options: argparse.Namespace) -> int:
@@ -58,7 +79,8 @@ def _explain(options: argparse.Namespace) -> int:
 
     asked = vars(options).keys() & signature(explain_log).parameters.keys() - {"log"}  # there, how messages are written
     given = {name: getattr(options, name) for name in asked} | {
-        "template": Path(options.template).read_text("utf-8") if options.template else None
+        "template": Path(options.template).read_text("utf-8") if options.template else None,
+        "through": _through(options.workers, options.scheduler),
     }
     found = explain_log(options.records, **given, progress=lambda done, of: say(f"{done} of {of} records"))
     counts = found.metrics["records"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -19,7 +22,8 @@ from workbench.game.prefix import PAYS_FROM
 from workbench.game.rows import token_margins
 from workbench.logs.asked import Asked
 from workbench.models.prompts import Prompt, tokenised
-from workbench.stats.meter import Ledger
+from workbench.stats.keeps import only
+from workbench.stats.meter import BudgetSpent, Ledger
 
 AGAIN = 5  # times that a prompt is asked to see whether answers scatter, or which of them most are
 LEAST = 1e-9  # stands for a margin of 0, which has no sign
@@ -51,7 +55,7 @@ class Speaker(Protocol):
         """What it has spent."""
 
     def say(self, asked: Asked, keeps: np.ndarray, expected: Said | None) -> list[Said]:
-        """Answers to a record without the facts whose keep (m, facts) is False. expected: what most will be."""
+        """Answers to a record without the units whose keep (m, units) is False. expected: what most will be."""
 
 
 class Local:
@@ -80,7 +84,7 @@ class Local:
             raise Away
         lm = self.engine.lm
         framed, end = asked.framed(lm), int(lm.tokenizer.eos_token_id)
-        prompts = [tokenised(framed, lm.tokenizer, keep) for keep in keeps]
+        prompts = [tokenised(asked.kept(framed, keep), lm.tokenizer) for keep in keeps]
         ids, over = expected.ids if expected else (), self._over(asked)
         draft = ids if len(ids) >= self.longest or (over and over(0, ids)) else (*ids, end)
         margins = [0.0] * len(prompts)
@@ -111,7 +115,7 @@ class Local:
         assert self.engine is not None
         if not self.engine.slow and (len(full.ids) < PAYS_FROM or self.engine.lm.device.type != "cpu"):
             return None
-        if self._prefix is None or self._prefix[0] is not asked:
+        if self._prefix is None or self._prefix[0].segments is not asked.segments:
             self._prefix = asked, SharedPrefix(self.engine, full, adapter=self.adapter)
         return self._prefix[1]
 
@@ -119,45 +123,70 @@ class Local:
 class Answers:
     """The answers of one speaker to one record, by keep-mask. folder: where they are kept; None: in memory alone.
 
-    Each mask is asked once, or where answers scatter (`repeats` above 1) once more for each time it is wanted.
+    Masks are of the record's units, or of groups of them (`grouped`): each goes with all its units. Each mask is asked
+    once, or where answers scatter (`repeats` above 1) once more for each time it is wanted.
     """
 
     def __init__(self, speaker: Speaker, asked: Asked, folder: Path | None = None):
-        self.speaker, self.asked, self.n, self.whole = speaker, asked, asked.n, "1" * asked.n
+        self.speaker, self.asked, self.whole = speaker, asked, "1" * asked.n
         name = json.dumps([speaker.key, [tuple(one) for one in asked.segments]])
         self.file = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:40]}.jsonl" if folder else None
         self.known, self.given = defaultdict[str, list[Said]](list), Counter[str]()
         for key, said in _kept(self.file) if self.file else ():
-            self.known[key].append(said)
+            if len(key) == asked.n:  # of the same units
+                self.known[key].append(said)
+        self.groups, self.allowance = np.eye(asked.n, dtype=bool), Allowance()
         self.repeats = speaker.repeats(self)
 
+    @property
+    def n(self) -> int:
+        """What masks are of: units, or groups of them."""
+        return len(self.groups)
+
+    def grouped(self, groups: Sequence[Collection[int]]) -> Answers:
+        """The same answers by masks of groups of what masks are of now."""
+        found = copy.copy(self)
+        found.groups = only(self.n, groups) @ self.groups
+        return found
+
+    def read_as(self, parse: Callable[[str], str | None]) -> Answers:
+        """The same answers, from the first of each mask, with another decision."""
+        found = copy.copy(self)
+        found.asked, found.given = replace(self.asked, parse=parse), Counter()
+        found.__dict__.pop("decision", None)
+        return found
+
+    def within(self, characters: float) -> Answers:
+        """The same answers, of prompts of so many characters in all: then BudgetSpent."""
+        found = copy.copy(self)
+        found.allowance = Allowance(characters)
+        return found
+
     def __call__(self, keep: np.ndarray) -> list[Said]:
-        """One answer a mask (m, n); those not known yet are asked together. Away: see `Local`."""
-        keys = ["".join("01"[int(k)] for k in row) for row in np.asarray(keep, bool)]
-        places = [self._place(key) for key in keys]
-        wanted = Counter[str]()
-        for key, place in zip(keys, places, strict=True):
-            wanted[key] = max(wanted[key], place + 1)
+        """One answer a mask (m, n); those not known yet are asked together. Away: see `Local`. BudgetSpent: `within`"""
+        keys, ahead, places = self._keys(keep), self.given.copy(), list[int]()
+        for key in keys:
+            places.append(ahead[key])
+            ahead[key] += self.repeats > 1
+        wanted = {key: place + 1 for key, place in zip(keys, places, strict=True)}
+        self.allowance.take(wanted, lambda key: self.asked.length(_mask(key)))
         self.ask(wanted)
+        self.given.update(Counter(keys) if self.repeats > 1 else ())
         return [self.known[key][place] for key, place in zip(keys, places, strict=True)]
 
-    def _place(self, key: str) -> int:
-        """Which of a mask's answers is next: the only one, or one that was not given yet."""
-        place = self.given[key]
-        self.given[key] += self.repeats > 1
-        return place
+    def _keys(self, keep: np.ndarray) -> list[str]:
+        return ["".join("01"[int(k)] for k in row) for row in np.asarray(keep, bool) @ self.groups]
 
     def ask(self, wanted: Mapping[str, int]) -> None:
-        """Asks, together, until each mask has as many answers as are wanted of it."""
-        new = [key for key, count in wanted.items() for _ in range(count - len(self.known[key]))]
-        if self.whole in new and not self.known[self.whole]:
+        """Asks, together, until each mask of units has as many answers as are wanted of it."""
+        if any(count > len(self.known[key]) for key, count in wanted.items()) and not self.known[self.whole]:
             self._say([self.whole], None)
-            new.remove(self.whole)
+        new = [key for key, count in wanted.items() for _ in range(count - len(self.known[key]))]
         if new:
-            self._say(new, self.full)
+            self._say(new, self.known[self.whole][0])
 
     def _say(self, keys: Sequence[str], expected: Said | None) -> None:
-        masks = np.array([[mark == "1" for mark in key] for key in keys], bool).reshape(len(keys), self.n)
+        masks = np.array(list(map(_mask, keys)))
         found = list(zip(keys, self.speaker.say(self.asked, masks, expected), strict=True))
         if self.file:
             with open_itself(self.file, "a") as file:
@@ -169,8 +198,8 @@ class Answers:
     @property
     def full(self) -> Said:
         """The answer to all facts, the first that decides what most do."""
-        self.ask({self.whole: 1})
-        return self.known[self.whole][0]
+        decision = self.decision
+        return next(one for one in self.known[self.whole] if self.asked.parse(one.text) == decision)
 
     @cached_property
     def decision(self) -> str | None:
@@ -179,7 +208,7 @@ class Answers:
 
     def decisions(self, keep: np.ndarray) -> list[str | None]:
         """What is decided with some facts (m, n) alone, where answers scatter by most of them."""
-        keys = ["".join("01"[int(k)] for k in row) for row in np.asarray(keep, bool)]
+        keys = self._keys(keep)
         self.ask(dict.fromkeys(keys, min(self.repeats, AGAIN)))
         read = ([self.asked.parse(one.text) for one in self.known[key]] for key in keys)
         return [Counter(found).most_common(1)[0][0] for found in read]
@@ -193,6 +222,28 @@ class Answers:
     def count(self) -> int:
         """How many answers there are so far."""
         return sum(map(len, self.known.values()))
+
+
+def _mask(key: str) -> np.ndarray:
+    return np.array([mark == "1" for mark in key], bool)
+
+
+class Allowance:
+    """How much may be read: characters of prompts, each ask counted once, whether or not its answer was kept before."""
+
+    def __init__(self, most: float = math.inf):
+        self.left, self.taken = most, Counter[str]()
+
+    def take(self, wanted: Mapping[str, int], length: Callable[[str], int]) -> None:
+        """Counts prompts by their keys. wanted: how often each is asked in all. BudgetSpent: they are more than is
+        left; nothing is counted."""
+        if math.isinf(self.left):
+            return
+        new = {key: count - self.taken[key] for key, count in wanted.items() if count > self.taken[key]}
+        if (needed := sum(length(key) * count for key, count in new.items())) > self.left:
+            raise BudgetSpent(f"prompts of {needed:,} more characters, where {self.left:,.0f} are left")
+        self.left -= needed
+        self.taken.update(new)
 
 
 class AnswerGame:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
 
 from workbench.cases import Case, Fact, toolchain
 from workbench.kg.paths import FLOW_RELATIONS
 from workbench.logs import decisions
 from workbench.logs.prompt import segments
 from workbench.logs.records import Fault, Record
+from workbench.logs.sentences import sentences_of
 from workbench.models import LanguageModel
 from workbench.models.prompts import ChatTemplate, Segment
 from workbench.models.reader import RESERVED, reader_word
@@ -26,17 +31,67 @@ ENDS = {
 """Relation -> what its two ends are."""
 
 
+class Unit(NamedTuple):
+    """What is taken out of a prompt: a fact, or characters [begin, end) of its piece of the text."""
+
+    fact: int
+    begin: int
+    end: int
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is asked. segments: of the user's message, or of a whole prompt where `whole`. parse: an answer's decision,
     None where it cannot be read. over: whether an answer that is being written decides the same however it goes on;
-    None: that cannot be told."""
+    None: that cannot be told. facts: how many. cut: the sentences of facts that have several, in order; every other
+    fact is a unit of its own. documents: numbers of the facts of each, where the log says so."""
 
     segments: tuple[Segment, ...]
     parse: Callable[[str], str | None]
-    n: int
+    facts: int
     whole: bool = False
     over: Callable[[str], bool] | None = None
+    cut: tuple[Unit, ...] = ()
+    documents: tuple[tuple[int, ...], ...] = ()
+
+    @cached_property
+    def units(self) -> tuple[Unit, ...]:
+        """All that can be taken out, by fact and place in it."""
+        length = {one.fact: len(one.text) for one in self.segments}
+        some = {one.fact for one in self.cut}
+        rest = (Unit(fact, 0, length[fact]) for fact in range(self.facts) if fact not in some)
+        return tuple(sorted((*self.cut, *rest)))
+
+    @property
+    def n(self) -> int:
+        """Number of units."""
+        return len(self.units)
+
+    @cached_property
+    def units_of(self) -> list[list[int]]:
+        """The units of each fact."""
+        found: list[list[int]] = [[] for _ in range(self.facts)]
+        for number, one in enumerate(self.units):
+            found[one.fact].append(number)
+        return found
+
+    def kept(self, segments: Sequence[Segment], keep: np.ndarray) -> list[Segment]:
+        """Segments of this prompt without the units whose keep (units,) is False. A fact goes with its last sentence,
+        and a sentence with the blank before it; the first with that behind it."""
+        left = list[Segment]()
+        for one in segments:
+            units = self.units_of[one.fact] if one.fact >= 0 else []
+            if one.fact < 0 or all(keep[i] for i in units):
+                left.append(one)
+            elif any(keep[i] for i in units):
+                first, last = self.units[units[0]].begin, self.units[units[-1]].end
+                said = "".join(one.text[self.units[i].begin : self.units[i].end] for i in units if keep[i]).lstrip()
+                left.append(one._replace(text=f"{one.text[:first]}{said}{one.text[last:]}"))
+        return left
+
+    def length(self, keep: np.ndarray) -> int:
+        """Characters of the prompt without some units, but for the model's own frame."""
+        return sum(len(one.text) for one in self.kept(self.segments, keep))
 
     def framed(self, lm: LanguageModel) -> list[Segment]:
         """The segments of the model's prompt. Fault: the model reads no free text."""
@@ -58,15 +113,38 @@ def decision_of(record: Record, name: str) -> str:
     return own
 
 
-def asked(record: Record, name: str, *, template: str | None = None, lm: LanguageModel | None = None) -> Asked:
-    """A record with the decision of this name. lm: needed for chains, which have a prompt of their own. Fault: what the
-    decision or the template needs is not there."""
+def asked(
+    record: Record, name: str, *, template: str | None = None, lm: LanguageModel | None = None, sentences: bool = False
+) -> Asked:
+    """A record with the decision of this name. lm: needed for chains, which have a prompt of their own. sentences:
+    whether texts are cut into sentences. Fault: what the decision or the template needs is not there."""
     if name == CHAIN:
         if lm is None:
             raise Fault("the decision", "be other than 'chain' for a served model", do="give another --decision")
         return _chain(record, lm)
     made = decisions.decision(name, record)
-    return Asked(tuple(segments(record, template, how=made.how)), made.parse, len(record.facts))
+    parts = tuple(segments(record, template, how=made.how))
+    cut = tuple(_cut(record, parts)) if sentences else ()
+    return Asked(parts, made.parse, len(record.facts), cut=cut, documents=_documents(record))
+
+
+def _cut(record: Record, parts: Sequence[Segment]) -> Iterator[Unit]:
+    """The sentences of texts that have several, where they stand in the fact's piece; one that would not be known by
+    its text stays whole."""
+    for one in parts:
+        fact = record.facts[one.fact] if one.fact >= 0 else None
+        if fact and not fact.triple and one.text.count(fact.text) == 1 and len(spans := sentences_of(fact.text)) > 1:
+            at = one.text.index(fact.text)
+            yield from (Unit(one.fact, at + begin, at + end) for begin, end in spans)
+
+
+def _documents(record: Record) -> tuple[tuple[int, ...], ...]:
+    """The facts of each document, by their field `document`; one without it is a document of its own."""
+    found = dict[str, list[int]]()
+    for number, fact in enumerate(record.facts):
+        given = fact.more.get("document")
+        found.setdefault(f"#{number}" if given is None else f"={given}", []).append(number)
+    return tuple(map(tuple, found.values())) if len(found) < len(record.facts) else ()
 
 
 def chain_names(record: Record) -> dict[str, str]:

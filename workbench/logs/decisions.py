@@ -65,7 +65,7 @@ def _said(text: str) -> str:
     return text.rpartition("</think>")[2][:LONGEST]
 
 
-def _found(text: str, names: Iterable[str]) -> list[str]:
+def found_names(text: str, names: Iterable[str]) -> list[str]:
     """Which of the names stand in a text as whole words, each where it is no part of a longer one, in text order."""
     known = {plain(name): name for name in names if plain(name)}
     longest = sorted(known, key=len, reverse=True)
@@ -75,7 +75,7 @@ def _found(text: str, names: Iterable[str]) -> list[str]:
 
 
 def _only(text: str, names: Iterable[str]) -> str | None:
-    found = _found(text, names)
+    found = found_names(text, names)
     return found[0] if len(found) == 1 else None
 
 
@@ -107,7 +107,7 @@ def entities(_argument: str, record: Record) -> Decision:
     """Which entities the answer names, whatever the order: of the record's `entities`, or the ends of its triples."""
     ends = dict.fromkeys(end for fact in record.facts if fact.triple for end in (fact.triple[0], fact.triple[2]))
     names = _texts("entities", record.more.get("entities", [name for name in ends if plain(name)]))
-    return Decision(lambda text: "; ".join(sorted(_found(text, names))) or None, "Answer with names alone.")
+    return Decision(lambda text: "; ".join(sorted(found_names(text, names))) or None, "Answer with names alone.")
 
 
 def text(_argument: str, _record: Record) -> Decision:

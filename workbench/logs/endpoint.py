@@ -89,7 +89,7 @@ class Served:
             raise BudgetSpent(f"{len(keeps)} more requests would exceed the budget of {self.requests}; {left} are left")
         if self.tokens is not None and self.ledger.tokens >= self.tokens:
             raise BudgetSpent(f"the budget of {self.tokens} tokens is spent")
-        texts = ["".join(s.text for s in asked.segments if s.fact < 0 or keep[s.fact]) for keep in keeps]
+        texts = ["".join(s.text for s in asked.kept(asked.segments, keep)) for keep in keeps]
         self.ledger.calls += 1
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(self._answer, texts))

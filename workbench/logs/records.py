@@ -64,6 +64,15 @@ class Record:
     prompt: str | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
+    def to_dict(self) -> dict[str, Any]:
+        """What `record_of` makes the record of again; plain JSON types."""
+        facts = [
+            dict(fact.more) | dict(zip(TRIPLE, fact.triple or (), strict=False)) | {"text": fact.text}
+            for fact in self.facts
+        ]
+        given = {"answer": self.answer, "prompt": self.prompt}
+        return {**self.more, "id": self.id, "question": self.question, "facts": facts, **given}
+
 
 @dataclass(frozen=True)
 class Refused:

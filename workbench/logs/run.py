@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from workbench.artifacts import runs
-from workbench.artifacts.files import WORK_FOLDER, atomic_write_text, check_outputs, plain
+from workbench.artifacts.files import WORK_FOLDER, atomic_path, check_outputs, plain
 from workbench.artifacts.lock import run_lock
 from workbench.artifacts.provenance import describe_input
 from workbench.artifacts.stage import stages
@@ -23,8 +25,10 @@ from workbench.logs.endpoint import Served
 from workbench.logs.hanging import hangs
 from workbench.logs.readers import file_of, read
 from workbench.logs.records import Fault, Record, Refused
-from workbench.logs.speakers import Source, Turn, adapter_account, in_turn, other_source, served, turns
-from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, redacted, stored, summary
+from workbench.logs.spans import EACH, checked_spans
+from workbench.logs.speakers import Source, Turn, adapter_account, in_turn, other_source, served, served_account, turns
+from workbench.logs.streamed import Rows
+from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, bare, redacted, summary
 from workbench.models import check_model
 from workbench.stats.meter import Ledger, whole
 
@@ -37,7 +41,7 @@ class Explained:
     """An explained log. folder: of the run; records: as in its `log/records.jsonl`; metrics: see `summary`."""
 
     folder: Path
-    records: list[dict[str, Any]]
+    records: Sequence[dict[str, Any]]
     metrics: dict[str, Any]
 
 
@@ -59,6 +63,9 @@ def explain_log(
     requests: int | None = None,
     tokens: int | None = None,
     repeats: int | None = None,
+    sentences: bool = False,
+    spans: Sequence[str] = (),
+    through: Callable[..., tuple[Rows, Ledger, str, dict[str, Any]]] | None = None,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Explained:
@@ -73,6 +80,10 @@ def explain_log(
     redact: nothing that is left has a text of the log. endpoint: address of an OpenAI-compatible server that has the
     models, asked for answers alone, with the key in WORKBENCH_API_KEY; requests, tokens: the most spent on a model;
     repeats: most asks of one prompt of a server whose answers scatter, None: found out by asking the first one again.
+    sentences: whether sets are searched within texts too, sentence by sentence. spans: pieces of an answer that are
+    asked about too, as in `logs.spans`; of JSON, each argument if none is named.
+    through: who explains the records elsewhere, `partial(workbench.sweep.log_records.streamed, workers=2)`; the log is
+    then read, and what is found written, as they go: it may be of any length, and so the records come from disk.
 
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
     """
@@ -90,24 +101,38 @@ def explain_log(
         raise ValueError(f"{folder} holds a run of the notebooks; give the log another folder")
     config: dict[str, Any] = {"model": model, "against": against, "decision": decision, "template": template}
     config |= {"budget": budget, "max_new_tokens": max_new_tokens, "four_bit": four_bit, "redact": redact, "seed": seed}
-    config |= {"endpoint": endpoint, "repeats": repeats, "reader": reader}
-    lines = list(read(log, reader))
+    config |= {"endpoint": endpoint, "repeats": repeats, "reader": reader, "sentences": sentences}
+    config["spans"] = checked_spans(spans, decision)
+    if through and (requests or tokens):
+        raise ValueError("a budget of requests or tokens is of one process; leave out the workers, or it")
+    records_of = partial(read, log, reader)
+    lines = list(islice(records_of(), 1 if through else None))
     with run_lock(folder, option="--out"):
         if (kept := _finished(folder, config, inputs)) is not None:
-            return kept
+            return kept if through else replace(kept, records=list(kept.records))
+        records: Sequence[dict[str, Any]]
         who: tuple[Sequence[Turn], Mapping[str, Local | Served]]
         if endpoint:
             how = {"requests": requests, "tokens": tokens, "repeats": repeats}
             who = served(endpoint, model, against, longest=max_new_tokens, **how)
         else:
             check_model(model)
-            who = turns(source, against, _names(source, decision, lines), longest=max_new_tokens)
-        account: dict[str, Any] = {"adapter": adapter_account(source.adapter)} if source.adapter else {}
-        work = _Work(runs.open_stage(folder, STAGE), lines, config, progress)
-        ledger, device = work.through(*who)
-        if endpoint:
-            account = {"served": {name: one.told for name, one in who[1].items() if isinstance(one, Served)}}
-        return _written(folder, work, inputs, account=account, ledger=ledger, device=device)
+            names = _names(source, decision, records_of() if through else lines)
+            who = turns(source, against, names, longest=max_new_tokens)
+        stage = runs.open_stage(folder, STAGE)
+        if through:
+            told: dict[str, Any] = {"model": model, "against": against, "endpoint": endpoint, "four_bit": four_bit}
+            told |= {"adapter": source.adapter and str(source.adapter.resolve()), "longest": max_new_tokens}
+            told |= {"names": {} if endpoint else names, "repeats": repeats}
+            told["keys"] = [one.key for one in who[1].values()]
+            on: dict[str, Any] = {"progress": progress, "failed": Work(None, [], config, None).failed}
+            records, ledger, device, account = through(stage / WORK_FOLDER, records_of, told, config, **on)
+        else:
+            work = Work(stage, lines, config, progress)
+            ledger, device = work.through(*who)
+            records, account = work.records, served_account(who[1])
+        account |= {"adapter": adapter_account(source.adapter)} if source.adapter else {}
+        return _written(folder, records, config, inputs, account=account, ledger=ledger, device=device)
 
 
 def _inputs(source: Source, against: str | None, endpoint: str | None) -> Mapping[str, str | Path]:
@@ -117,7 +142,7 @@ def _inputs(source: Source, against: str | None, endpoint: str | None) -> Mappin
     return source.inputs() | (other_source(source, against).inputs("against_") if against else {})
 
 
-def _names(source: Source, decision: str, lines: Sequence[Record | Refused]) -> dict[str, str]:
+def _names(source: Source, decision: str, lines: Iterable[Record | Refused]) -> dict[str, str]:
     """Node id -> name, of what chains may name: the adapter's where it tells, else of the whole log."""
     if decision not in (CHAIN, RECORD):
         return {}
@@ -134,20 +159,26 @@ def _names(source: Source, decision: str, lines: Sequence[Record | Refused]) -> 
     return found
 
 
-class _Work:
-    """The records that are done, and those that are not. folder: of the stage, in which answers are kept."""
+class Work:
+    """The records that are done, and those that are not. folder: of the stage, in which answers are kept; None: they
+    are not."""
 
     def __init__(
-        self, folder: Path, lines: Sequence[Record | Refused], config: Mapping[str, Any], progress: Progress | None
+        self,
+        folder: Path | None,
+        lines: Sequence[Record | Refused],
+        config: Mapping[str, Any],
+        progress: Progress | None,
     ):
-        self.folder, self.lines, self.config, self.progress = folder, lines, config, progress
-        self.kept = folder / WORK_FOLDER
-        self.kept.mkdir(exist_ok=True)
+        self.lines, self.config, self.progress = lines, config, progress
+        self.kept = folder / WORK_FOLDER if folder else None
+        if self.kept:
+            self.kept.mkdir(exist_ok=True)
         self.done: dict[int, dict[str, Any]] = {}
         self.open: dict[tuple[int, str], Answers] = {}
         for one in lines:
             if isinstance(one, Refused):
-                self.done[one.line] = self._failed(one.line, one.id, REFUSED, one.fault)
+                self.done[one.line] = self.failed(one.line, one.id, REFUSED, one.fault)
 
     def through(self, order: Sequence[Turn], speakers: Mapping[str, Local | Served]) -> tuple[Ledger, str]:
         """Explains every record; models that take turns go on from what the other has answered."""
@@ -158,7 +189,7 @@ class _Work:
             with turn.loaded() as engine:
                 device = str(engine.lm.device) if engine else "a server"
                 for record in self.pending:
-                    self._take(record, speakers)
+                    self.take(record, speakers)
                     if engine and self.done.get(record.line, {}).get("state") == FAILED:
                         engine.forget()
                 for spent in [engine.ledger] if engine else [one.ledger for one in turn.speakers]:
@@ -171,16 +202,17 @@ class _Work:
         """Records that are not done."""
         return [one for one in self.lines if isinstance(one, Record) and one.line not in self.done]
 
-    def _take(self, record: Record, speakers: Mapping[str, Local | Served]) -> None:
+    def take(self, record: Record, speakers: Mapping[str, Local | Served]) -> None:
+        """Explains a record, unless who would have to answer is away; then it stays pending."""
         try:
             found = self._explained(record, {name: self._answers(record, name, speakers[name]) for name in speakers})
         except Away:
             return
         except Fault as fault:
             fault.where = f"line {record.line}, {fault.where}"
-            found = self._failed(record.line, record.id, REFUSED, fault)
+            found = self.failed(record.line, record.id, REFUSED, fault)
         except Exception as error:  # whatever it is, it is this record's, and the others go on
-            found = self._failed(record.line, record.id, FAILED, error)
+            found = self.failed(record.line, record.id, FAILED, error)
         self.done[record.line] = found
         for name in speakers:
             self.open.pop((record.line, name), None)
@@ -198,13 +230,15 @@ class _Work:
     def _asked(self, record: Record, speaker: Local | Served, same: Asked | None) -> Asked:
         decision = decision_of(record, self.config["decision"])
         if decision != CHAIN:
-            return same or asked(record, decision, template=self.config["template"])
+            how = {name: self.config[name] for name in ("template", "sentences")}
+            return same or asked(record, decision, **how)
         if not isinstance(speaker, Local) or speaker.engine is None:
             raise Away
         return asked(record, decision, lm=speaker.engine.lm)
 
     def _explained(self, record: Record, sides: Mapping[str, Answers]) -> dict[str, Any]:
-        found = hangs(sides, budget=self.config["budget"])
+        spans = self.config["spans"] or checked_spans([], decision_of(record, self.config["decision"]))
+        found = hangs(sides, budget=self.config["budget"], spans=spans)
         first = sides[TUNED]
         logged = None if record.answer is None else first.asked.parse(record.answer)
         row = {"line": record.line, "id": record.id, "state": EXPLAINED if first.decision is not None else UNREAD}
@@ -212,7 +246,8 @@ class _Work:
         same = None if logged is None else logged == first.decision
         return self._shown(row | texts | {"more": dict(record.more), "as_logged": same} | found)
 
-    def _failed(self, line: int, id: str, state: str, error: Exception) -> dict[str, Any]:
+    def failed(self, line: int, id: str, state: str, error: Exception) -> dict[str, Any]:
+        """The row of a record that could not be explained."""
         private = self.config["redact"]
         if isinstance(error, Fault):
             why = error.told(private=private)
@@ -230,22 +265,27 @@ class _Work:
 
 
 def _written(
-    folder: Path, work: _Work, inputs: Mapping[str, Any], *, account: dict[str, Any], ledger: Ledger, device: str
+    folder: Path, records: Sequence[dict[str, Any]], config: Mapping[str, Any], inputs: Mapping[str, Any], **made: Any
 ) -> Explained:
-    """The finished stage."""
-    if work.config["redact"]:
-        shutil.rmtree(work.kept)
-    lines = (json.dumps(plain(one, where=f"line {one['line']}"), ensure_ascii=False) for one in work.records)
-    atomic_write_text(work.folder / RECORDS, "".join(f"{line}\n" for line in lines))
-    metrics = summary(work.records, seed=work.config["seed"]) | account
-    made: dict[str, Any] = {"config": _recorded(work.config), "inputs": inputs, "metrics": metrics, "ledger": ledger}
-    runs.write_manifest(folder, STAGE, seed=work.config["seed"], device=device, **made)
-    return Explained(folder, work.records, metrics)
+    """The finished stage. made: `device` and `ledger`, for the manifest, and `account`, of the adapter or a server."""
+    stage = runs.work_folder(folder, STAGE)
+    with atomic_path(stage / RECORDS) as path, open(path, "w", encoding="utf-8") as out:
+        for one in records:
+            out.write(json.dumps(plain(one, where=f"line {one['line']}"), ensure_ascii=False) + "\n")
+    metrics = summary([bare(one) for one in records], seed=config["seed"]) | made.pop("account")
+    if isinstance(records, Rows):
+        records.file.unlink(missing_ok=True)
+    if config["redact"]:
+        shutil.rmtree(stage / WORK_FOLDER)
+    made |= {"config": _recorded(config), "inputs": inputs, "metrics": metrics}
+    runs.write_manifest(folder, STAGE, seed=config["seed"], **made)
+    return Explained(folder, Rows(folder / STAGE / RECORDS) if isinstance(records, Rows) else records, metrics)
 
 
 def _recorded(config: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as the manifest has them: no text of a private log's template or options."""
     private = {"template": config["template"] and "redacted", "decision": config["decision"].partition(":")[0]}
+    private["spans"] = [name for name in config["spans"] if name == EACH]
     return {**config, **(private if config["redact"] else {})}
 
 
@@ -257,4 +297,4 @@ def _finished(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any]
     now = {name: describe_input(folder, name, value) for name, value in inputs.items()}
     if (manifest["config"], manifest["inputs"]) != (plain(_recorded(config), where="config"), now):
         return None
-    return Explained(folder, list(stored(folder)), manifest["metrics"])
+    return Explained(folder, Rows(folder / STAGE / RECORDS), manifest["metrics"])

@@ -108,6 +108,12 @@ def served(
     return [Turn(lambda: None, tuple(speakers.values()))], speakers
 
 
+def served_account(speakers: Mapping[str, Local | Served]) -> dict[str, Any]:
+    """What servers told of themselves, as `served` by the speaker's name; nothing of models on this machine."""
+    found = {name: dict(one.told) for name, one in speakers.items() if isinstance(one, Served)}
+    return {"served": found} if found else {}
+
+
 def other_source(source: Source, against: str) -> Source:
     """What to compare with: another adapter on the same model, or another model."""
     if (Path(against) / CONFIG).is_file():

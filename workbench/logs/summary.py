@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +97,23 @@ def _roles(changed: Sequence[Mapping[str, Sequence[int]]], seed: int) -> dict[st
     return {role: s._replace(low=max(0.0, s.low), high=min(1.0, s.high))._asdict() for role, s in shares.items()}
 
 
-def fact_uses(records: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
+def bare(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What `summary` needs of a record, small enough to hold that of a whole log: its facts are digests."""
+    keys = ("decision", "memory", "flips", "breaks", "sufficient", "asked", "unread")
+    kept = {name: record[name] for name in ("state", "changed", "as_logged") if name in record}
+    facts = [int.from_bytes(hashlib.blake2b(one.encode(), digest_size=8).digest()) for one in record["facts"]]
+    decided = dict[str | None, int | None]({None: None})  # equal decisions by equal numbers
+    models = {
+        name: {key: one[key] for key in keys if key != "decision"}
+        | {"decision": decided.setdefault(one["decision"], len(decided))}
+        for name, one in record.get("models", {}).items()
+    }
+    return kept | ({"models": models} if models else {}) | {"facts": facts}
+
+
+def fact_uses(records: Iterable[Mapping[str, Any]]) -> dict[Any, list[int]]:
     """Each different fact of explained records -> in how many it was shown, and in how many it is in a set."""
-    uses: dict[str, list[int]] = {}
+    uses: dict[Any, list[int]] = {}
     for one in records:
         if one["state"] == EXPLAINED:
             members = used(one)
@@ -120,21 +135,21 @@ def redacted(record: Mapping[str, Any]) -> dict[str, Any]:
     def letter(decision: str | None) -> str | None:
         return names.setdefault(decision, f"decision {len(names)}")
 
-    def bare(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    def bare_set(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         return {**found, "to": letter(found["to"])} if found else None
 
     kept = {**record, "id": f"line {record['line']}", "question": "", "answer": None, "more": {}}
     kept["facts"] = [f"line {record['line']}, fact {i + 1}" for i in range(len(record["facts"]))]
+
+    def private(one: Mapping[str, Any], **more: Any) -> dict[str, Any]:
+        found: dict[str, Any] = {name: letter(one[name]) for name in ("decision", "without_any") if name in one}
+        found |= {name: bare_set(one[name]) for name in ("breaks", "sufficient", "flip") if name in one}
+        found |= {name: list(map(bare_set, one["flips"])) for name in ("flips",) if name in one}
+        found |= {name: list(map(private, one["levels"])) for name in ("levels",) if name in one}
+        return {**one, **found, **more}
+
     kept["models"] = {
-        name: {
-            **one,
-            "answer": "",
-            "decision": letter(one["decision"]),
-            "without_any": letter(one["without_any"]),
-            "flips": [bare(found) for found in one["flips"]],
-            "breaks": bare(one["breaks"]),
-            "sufficient": bare(one["sufficient"]),
-        }
+        name: private(one, answer="", spans=[private(x, span=f"span {i + 1}") for i, x in enumerate(one["spans"])])
         for name, one in record.get("models", {}).items()
     }
     return kept

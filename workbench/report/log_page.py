@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ HANGS = {
     "one": "one fact", "two": "two facts", "more": "three or more", "unreadable": "facts, else unreadable",
     "nothing": "nothing shown", "unknown": "no set found",
 }  # fmt: skip
+MOST_CARDS = 500  # records that a page shows: more would be slow to open
 STATE_WORDS = dict(zip(STATES, ("explained", "unreadable", "refused", "failed"), strict=True))
 ROLE_KINDS = dict(zip(ROLES, ("tuned", "both", "base"), strict=True))
 
@@ -94,7 +96,7 @@ def _sound(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def cards(folder: Path) -> Iterator[dict[str, Any]]:
     """A section a record: `title`, `hint`, `why` it was not explained, and its `models` and `facts` with marks."""
-    for one in stored(folder):
+    for one in islice(stored(folder), MOST_CARDS):
         yield {
             "title": f"{one['id']}: {one['question']}" if one["question"] else one["id"],
             "hint": HANGS[hangs_on(one)] if one["state"] == EXPLAINED else STATE_WORDS[one["state"]],
@@ -107,21 +109,54 @@ def cards(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _model(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
-    sets = [(_set_words(one), one["to"] or "an answer that cannot be read") for one in told["flips"]]
-    if told["breaks"]:
-        sets.append((_set_words(told["breaks"]), told["breaks"]["to"] or "an answer that cannot be read"))
-    kept = told["sufficient"]
-    return {
+    return _found(told) | {
         "name": {TUNED: "model", BASE: "compared with"}[name],
         "kind": name,
         "answer": told["answer"],
+        "spans": [{"name": one["span"]} | _found(one) for one in told["spans"]],
+    }
+
+
+def _found(told: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found of an answer, or of a piece of it."""
+    if told["decision"] is None and "flips" not in told:
+        return {"decision": ""}
+    sets = [(_set_words(one), _to(one["to"])) for one in (*told["flips"], *filter(None, [told["breaks"]]))]
+    kept = told["sufficient"]
+    return {
         "decision": told["decision"] or "cannot be read",
-        "none": told["without_any"] or "an answer that cannot be read",
+        "none": _to(told["without_any"]),
         "memory": told["memory"],
         "sets": sets,
         "enough": _set_words(kept) if kept and kept["found"] else "",
+        "levels": [_level(one) for one in told["levels"] if one["level"] != "facts" or one["said"]],
         "notes": told["notes"],
     }
+
+
+def _to(decision: str | None) -> str:
+    return "an answer that cannot be read" if decision is None else decision or "it is gone"
+
+
+def _level(told: Mapping[str, Any]) -> str:
+    """The sets of documents, facts or sentences in a sentence."""
+    sets = {"the answer goes without": told["flip"], "it stays with": told["sufficient"]}
+    said = [f"{words} those of {_set_words(one)}" for words, one in sets.items() if one and one["found"]]
+    return f"Over {told['level']}: {', '.join([*said, *filter(None, [told['said']])])}" if said else ""
+
+
+def _spots(record: Mapping[str, Any]) -> dict[int, list[tuple[int, int]]]:
+    """Fact -> the sentences of it, as characters of its text, in a set that was found."""
+    levels = record.get("models", {}).get(TUNED, {}).get("levels", [])
+    found = [one for level in levels for one in (level["flip"], level["sufficient"]) if one and one["found"]]
+    spots = sorted({tuple(spot) for one in found for spot in one.get("spots", [])})
+    return {fact: [(s[1], s[2]) for s in spots if s[0] == fact and len(s) > 1] for fact in {s[0] for s in spots}}
+
+
+def _parted(text: str, spots: Sequence[tuple[int, int]]) -> list[tuple[str, bool]]:
+    """A text in pieces, each with whether a set has it."""
+    ends = sorted({0, len(text), *(end for spot in spots for end in spot)})
+    return [(text[a:b], (a, b) in spots) for a, b in pairwise(ends)]
 
 
 def _set_words(found: Mapping[str, Any]) -> str:
@@ -135,10 +170,14 @@ def _marked(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     changed = record.get("changed") or {}
     roles = {i: role for role, numbers in changed.items() for i in numbers}
     rows: Sequence[str] = record["facts"]
-    return [{"text": text, "used": i in members, "role": roles.get(i, "")} for i, text in enumerate(rows)]
+    spots = _spots(record)
+    return [
+        {"parts": _parted(text, spots.get(i, [])), "used": i in members, "role": roles.get(i, "")}
+        for i, text in enumerate(rows)
+    ]
 
 
 def unused(folder: Path) -> list[str]:
     """Facts that are in no set, with how often they were shown; the most often shown first."""
-    never = [(shown, text) for text, (shown, hits) in fact_uses(list(stored(folder))).items() if not hits]
+    never = [(shown, text) for text, (shown, hits) in fact_uses(stored(folder)).items() if not hits]
     return [f"{text} ({shown:,})" for shown, text in sorted(never, key=lambda one: (-one[0], one[1]))]

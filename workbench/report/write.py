@@ -69,6 +69,7 @@ def _log(folder: Path, run: Mapping[str, Any], manifest: Mapping[str, Any]) -> s
     """The page of an explained log."""
     more = {"cards": log_page.cards(folder), "unused": log_page.unused(folder), "record": stage_record(manifest, {})}
     metrics = metric_tables(manifest.get("metrics", {}))
+    more["beyond"] = sum(manifest.get("metrics", {}).get("records", {}).values()) - log_page.MOST_CARDS
     return _page("log.html", [run], title=run["title"], run=run, metrics=metrics, **more)
 
 

@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -38,14 +38,16 @@ Answer = Mapping[str, Any]
 
 
 def answers(
-    client: Client, batches: Sequence[Batch], resources: Mapping[str, float]
+    client: Client, batches: Iterable[Batch], resources: Mapping[str, float]
 ) -> Generator[tuple[Batch, Answer], None, None]:
     """Every batch, or part of one, with what came of it; no other is handed out in its place before it is taken.
 
+    batches: those of a sequence are cut to shares; others are taken as they come, no earlier than they are wanted.
     resources: what a worker must offer. ConnectionError: the scheduler dropped the work.
     """
     threads = _Threads(client, resources)
-    coming, suspects, out = shares(batches, threads), deque[Batch](), dict[Any, tuple[Batch, Future]]()
+    coming = shares(batches, threads) if isinstance(batches, Sequence) else iter(batches)
+    suspects, out = deque[Batch](), dict[Any, tuple[Batch, Future]]()
     queue = as_completed([], loop=client.loop)
 
     def submit(some: Iterator[Batch]) -> None:

@@ -1,0 +1,102 @@
+"""A log of any length: streamed through Dask's workers, whatever single records do, and gone on with after a stop."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+from distributed import LocalCluster
+from tiny import save_tiny
+
+from workbench import explain_log
+from workbench.logs.records import Record, read_log, record_of
+from workbench.logs.run import Work
+from workbench.logs.streamed import Rows
+from workbench.report.lineage import verify
+from workbench.report.write import write_report
+from workbench.sweep.log_records import streamed, swept
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    """The address of a real scheduler; its two workers are threads of this process, which saves their start."""
+    how = {"processes": False, "n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with LocalCluster(host="127.0.0.1", protocol="tcp", **how) as cluster:
+        yield cluster.scheduler_address
+
+
+CONFIG = {"decision": "yesno", "template": None, "sentences": False, "budget": 20, "spans": [], "redact": False}
+
+
+def _log(path: Path, count: int, odd: dict[int, str]) -> Path:
+    """Records with three facts each; odd: line -> question."""
+    with open(path, "w", encoding="utf-8") as out:
+        for line in range(1, count + 1):
+            facts = [f"fact {line}.{i}" for i in range(3)]
+            out.write(odd.get(line) or json.dumps({"question": "q?", "facts": facts}))
+            out.write("\n")
+    return path
+
+
+def test_records_come_back_one_by_one_and_a_stop_loses_none(tmp_path, scheduler):
+    """A record that fails and one that is no JSON are each one line of 200."""
+    odd = {5: '{"question": "it fails", "facts": ["a"]}', 90: "{no"}
+    log, taken = _log(tmp_path / "log.jsonl", 200, odd), []
+    how = {"failed": Work(None, [], CONFIG, None).failed, "scheduler": scheduler, "by": "log_oracle"}
+
+    def lines():
+        for one in read_log(log):
+            taken.append(one.line)
+            yield one
+
+    def stop(done: int) -> None:
+        if done > 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        swept(lines(), Rows(tmp_path / "rows.jsonl"), {"config": CONFIG}, progress=stop, **how)
+    assert 20 < len(Rows(tmp_path / "rows.jsonl")) < 100 and max(taken) < 150  # no more is read than is handed out
+    with open(tmp_path / "rows.jsonl", "ab") as file:
+        file.write(b'{"line": 199, "id": "cut')
+    kept = {row["line"] for row in Rows(tmp_path / "rows.jsonl")}
+    rows, done = Rows(tmp_path / "rows.jsonl"), []
+    swept(lines(), rows, {"config": CONFIG}, progress=done.append, **how)
+    assert [row["line"] for row in rows] == list(range(1, 201)) == [row["line"] for row in Rows(rows.file)]
+    assert len(kept) < done[0] <= done[-1] == 200
+    states = {row["line"]: row["state"] for row in rows if row["state"] != "explained"}
+    assert states == {5: "failed", 90: "refused"} and "OSError: no answer" in rows[4]["why"]
+    assert rows[2]["facts"] == [f"fact 3.{i}" for i in range(3)]
+    assert all(row["models"]["tuned"]["alone"] == [0] for row in rows if row["state"] == "explained")
+
+
+def test_streamed_or_not_a_log_is_explained_alike(tmp_path, scheduler):
+    model = str(save_tiny(tmp_path / "llama", "llama"))
+    log = _log(
+        tmp_path / "log.jsonl", 7, {3: '{"question": "q", "facts": [["a", "b", "c"], {"text": "d. E", "own": 1}]}'}
+    )
+    how = {"model": model, "max_new_tokens": 4, "budget": 20, "decision": "regex:(?s).+", "sentences": True}
+    one, other = (
+        explain_log(log, out=tmp_path / name, through=where, **how)
+        for name, where in (("one", None), ("two", partial(streamed, scheduler=scheduler)))
+    )
+    assert list(other.records) == one.records and other.metrics == one.metrics
+    write_report(other.folder)
+    assert verify(other.folder)["log"]["broken"] == []
+    assert (
+        list(explain_log(log, out=tmp_path / "two", through=partial(streamed, scheduler=scheduler), **how).records)
+        == one.records
+    )
+    with pytest.raises(ValueError, match="of one process"):
+        explain_log(log, out=tmp_path / "three", through=streamed, requests=3, **how)
+
+
+def test_a_record_sent_to_a_worker_is_the_same_there():
+    given = {
+        "question": "q",
+        "facts": [["a", "b_c", "d"], "t", {"text": "x", "document": 3}],
+        "id": 7,
+        "own": [1],
+        "answer": "",
+    }
+    record = record_of(given, line=4)
+    assert isinstance(record, Record) and record_of(json.loads(json.dumps(record.to_dict())), line=4) == record

@@ -1,0 +1,77 @@
+"""What a worker of a sweep does: it holds the models of a log, and explains one batch of records after another."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from transformers.utils import logging
+
+from workbench.artifacts.files import plain
+from workbench.logs.answers import Local
+from workbench.logs.endpoint import Served
+from workbench.logs.records import record_of
+from workbench.logs.run import Work
+from workbench.logs.speakers import Source, served, served_account, turns
+from workbench.stats.meter import Ledger
+
+Speakers = Mapping[str, Local | Served]
+_turn = threading.RLock()  # an engine serves one batch at a time, however many threads a worker has
+
+
+def work(order: Mapping[str, Any]) -> tuple[list[dict[str, Any]], float]:
+    """Outcomes of a batch, and the seconds in which its models were loaded. See `sweep.tasks.perform`."""
+    with _turn:
+        started, who = time.perf_counter(), order["who"]
+        speakers = _speakers(**{**who, "names": tuple(sorted(who["names"].items()))})
+        return explained(order, speakers), time.perf_counter() - started
+
+
+def explained(order: Mapping[str, Any], speakers: Speakers) -> list[dict[str, Any]]:
+    """An outcome a record: its `row`, what it cost, `ledger`, and what is known of a server, `account`. A record's own
+    failure is in its row."""
+    outcomes = []
+    for task, case in zip(order["tasks"], order["cases"], strict=True):
+        started, before = time.perf_counter(), _spent(speakers)
+        record = record_of(case["record"], line=case["line"])
+        one = Work(None, [record], order["config"], None)
+        one.take(record, speakers)
+        found = {"row": plain(one.done[record.line], where=record.id), "ledger": (_spent(speakers) - before).to_dict()}
+        found["account"] = served_account(speakers)
+        outcomes.append({"id": task["id"], "found": found, "seconds": time.perf_counter() - started})
+    return outcomes
+
+
+def _spent(speakers: Speakers) -> Ledger:
+    total = Ledger()
+    for one in {id(speaker.ledger): speaker.ledger for speaker in speakers.values()}.values():
+        total = total + one
+    return total
+
+
+@lru_cache(maxsize=1)
+def _speakers(
+    model: str,
+    adapter: str | None,
+    against: str | None,
+    four_bit: bool,
+    longest: int,
+    endpoint: str | None,
+    repeats: int | None,
+    names: tuple,
+) -> Speakers:
+    """Everyone who answers, loaded; models that would take turns are held beside one another."""
+    logging.disable_progress_bar()
+    if endpoint:
+        return served(endpoint, model, against, longest=longest, requests=None, tokens=None, repeats=repeats)[1]
+    source = Source(model, Path(adapter) if adapter else None, four_bit)
+    order, speakers = turns(source, against, dict(names), longest=longest)
+    for turn in order:
+        engine = turn.load()
+        for one in turn.speakers:
+            one.take(engine)
+    return speakers

@@ -1,0 +1,115 @@
+"""A log of any length on Dask's workers: records are read as they are handed out, and written as they come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from workbench.logs.records import Record, Refused
+from workbench.logs.streamed import Failed, Rows
+from workbench.logs.summary import FAILED, REFUSED
+from workbench.stats.meter import Ledger
+from workbench.sweep.dispatch import answers, connected
+from workbench.sweep.tasks import Batch, Task
+
+BATCH = 8  # records handed out together
+WORKER = "workbench.logs.held"
+
+
+def streamed(
+    folder: Path,
+    lines: Callable[[], Iterable[Record | Refused]],
+    who: Mapping[str, Any],
+    config: Mapping[str, Any],
+    *,
+    failed: Failed,
+    progress: Callable[[int, int], object] | None,
+    scheduler: str | None = None,
+    workers: int | None = None,
+) -> tuple[Rows, Ledger, str, dict[str, Any]]:
+    """The rows of a log's records, in a folder that is made where it is not there, what they cost, on what, and what
+    was learnt of a server.
+
+    lines: reads the log from its beginning. who: who answers, and `keys`, which tell its answers from others'.
+    progress: f(records done, of all). The rest as in `swept`.
+    """
+    folder.mkdir(exist_ok=True)
+    rows = Rows.of(folder, [who["keys"], config])
+    count = sum(1 for _ in lines()) if progress else 0
+    shared = {"who": {name: value for name, value in who.items() if name != "keys"}, "config": dict(config)}
+    tell = (lambda done: progress(done, count)) if progress else (lambda done: None)
+    how: dict[str, Any] = {"scheduler": scheduler, "workers": workers, "progress": tell}
+    ledger, number, account = swept(lines(), rows, shared, failed=failed, **how)
+    return rows, ledger, f"{number} workers", account
+
+
+def swept(
+    lines: Iterable[Record | Refused],
+    rows: Rows,
+    shared: Mapping[str, Any],
+    *,
+    failed: Failed,
+    scheduler: str | None = None,
+    workers: int | None = None,
+    by: str = WORKER,
+    progress: Callable[[int], object] = lambda done: None,
+) -> tuple[Ledger, int, dict[str, Any]]:
+    """Explains every record that has no row yet, on the workers of a scheduler or on so many of this machine's, and
+    gives what it cost, how many workers there were, and what they learnt of a server.
+
+    shared: plain JSON types that every worker needs. failed: rows of records that could not be explained. by: the
+    module whose `work` does it. progress: called with how many rows there are. ValueError, OSError: as in
+    `sweep.dispatch.connected`.
+    """
+    total, names, account = Ledger(), set[str](), dict[str, Any]()
+    with (
+        connected(scheduler, workers=workers, resources={}, say=lambda text: None) as client,
+        closing(answers(client, _batches(lines, rows, shared, by, failed), {})) as coming,
+    ):
+        for batch, answer in coming:
+            outcomes = {one["id"]: one for one in answer["outcomes"]}
+            made = []
+            for task in batch.tasks:
+                one = outcomes.get(task.id, {"error": "the worker sent no outcome"})
+                if "error" in one:
+                    case = batch.cases[str(task.case)]
+                    made.append(failed(case["line"], str(case["record"]["id"]), FAILED, RuntimeError(one["error"])))
+                else:
+                    made.append(one["found"]["row"])
+                    total, names = total + Ledger(**one["found"]["ledger"]), names | {one["worker"]}
+                    account = _together(account, one["found"]["account"])
+            rows.add(made)
+            progress(len(rows))
+    return total, len(names), account
+
+
+def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """What two workers learnt of a server, each by asks of its own: of each number the larger."""
+    both = {**one, **other}
+    if any(isinstance(value, Mapping) for value in both.values()):
+        return {key: _together(one.get(key, {}), other.get(key, {})) for key in both}
+    known = {key: [x for x in (one.get(key), other.get(key)) if x is not None] for key in both}
+    return {key: max(values, default=None) for key, values in known.items()}
+
+
+def _batches(
+    lines: Iterable[Record | Refused], rows: Rows, shared: Mapping[str, Any], by: str, failed: Failed
+) -> Iterator[Batch]:
+    """The records that are left in batches, as they are wanted; refused ones become rows at once."""
+
+    def left() -> Iterator[Record]:
+        for one in lines:
+            if one.line in rows:
+                continue
+            if isinstance(one, Refused):
+                rows.add([failed(one.line, one.id, REFUSED, one.fault)])
+            else:
+                yield one
+
+    coming = left()
+    while some := list(islice(coming, BATCH)):
+        cases = {str(one.line): {"line": one.line, "record": one.to_dict()} for one in some}
+        yield Batch(tuple(Task({"case": line}) for line in cases), by, shared, cases)
