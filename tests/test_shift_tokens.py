@@ -14,8 +14,9 @@ from tiny import NAMES, chain_case, save_tiny, tiny_reader
 
 from workbench import models
 from workbench.cases import Fact
-from workbench.game import Engine
+from workbench.game import Engine, prefix
 from workbench.models import LanguageModel
+from workbench.models.dequantised import hold_merged
 from workbench.models.prompts import encode
 from workbench.shift import Factors, element_tokens, read_factors, token_shift
 
@@ -170,3 +171,15 @@ def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
     save_adapter(tmp_path / "wider", {one_module(0): (64, 32, 4)})
     with pytest.raises(ValueError, match="maps 64 to 64 numbers, its factors 32 to 64"):
         token_shift(engine, [CASE], list(read_factors(tmp_path / "wider")))
+
+
+def test_shifts_are_those_of_whole_prompts_though_a_large_model_reads_their_beginnings_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, factors = tuned_reader(tmp_path)
+    plain = token_shift(engine, [CASE, CASE], factors)
+    hold_merged(engine.lm.model)
+    engine.slow = True  # whatever its size
+    monkeypatch.setattr(prefix, "HEAD_FROM", 1)
+    assert engine.logits([engine.prompt(CASE)] * 2, [(1,)] * 2) and engine.heads.known, "a beginning is kept"
+    pd.testing.assert_frame_equal(token_shift(engine, [CASE, CASE], factors), plain, rtol=1e-5)

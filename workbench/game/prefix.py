@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from workbench.game.decoding import state_of
 from workbench.game.gates import gate_mask
 from workbench.models.prompts import Prompt
 
@@ -137,12 +139,22 @@ class Heads:
 
     engine: Any
     known: dict[tuple, SharedPrefix] = field(default_factory=dict)
+    _whole: bool = False
+
+    @contextmanager
+    def left_out(self) -> Iterator[None]:
+        """Inside the block prompts are read as a whole, for those who listen to the modules."""
+        self._whole = True
+        try:
+            yield
+        finally:
+            self._whole = False
 
     def of(self, prompts: Sequence[Prompt], *, adapter: bool, again: bool = False) -> SharedPrefix | None:
         """The longest head that is kept, or one that is read now where that saves much; None where none pays.
 
         again: these prompts will be asked again, so that one alone pays."""
-        if not self.engine.slow:
+        if not self.engine.slow or self._whole:
             return None
         kept, common = self.kept(prompts, adapter=adapter), self._common(prompts)
         alone = len(prompts) == 1 and not again
@@ -156,7 +168,7 @@ class Heads:
 
     def kept(self, prompts: Sequence[Prompt], *, adapter: bool) -> SharedPrefix | None:
         """The longest head that all of these begin with and go on from."""
-        common = self._common(prompts) if self.known else 0
+        common = self._common(prompts) if self.known and not self._whole else 0
         model, ids = self._model(adapter), prompts[0].ids[:common]
         fits = [key for key in self.known if key[0] == model and key[1] == ids[: len(key[1])]]
         if not fits:
@@ -166,9 +178,9 @@ class Heads:
         return self.known[best]
 
     def _model(self, adapter: bool) -> tuple:
-        """Tells the model from itself with other weights, as those of an adapter that learns."""
+        """Tells the model from itself with other weights, as those of an adapter that learns, or another adapter."""
         model = self.engine.lm.model
-        return adapter, id(model), sum(weight._version for weight in model.parameters())
+        return adapter, state_of(model), sum(weight._version for weight in model.parameters())
 
     @staticmethod
     def _common(prompts: Sequence[Prompt]) -> int:

@@ -53,11 +53,14 @@ class Merged:
     """The forward of a LoRA layer as one product with W0 + s B A, which is kept, and made anew where a factor changed.
 
     The layer's own forward is taken where one product is not what is asked for: the adapter is off or not plain, the
-    factors learn, or something listens to them, as doses do.
+    factors learn, or something listens to them, as doses do, or to the base layer, as shifts do. A change through a
+    factor's `.data` is not seen.
     """
 
     def __init__(self, layer: LoraLayer):
-        self.layer, self.apart, self.key = layer, layer.forward, ()
+        self.layer, self.apart = layer, layer.forward
+        self.state: tuple[Any, ...] = ()
+        self.factors: tuple[torch.Tensor, ...] = ()
         self.weight: torch.Tensor | None = None
 
     def __call__(self, x: torch.Tensor, *given: Any, **how: Any) -> torch.Tensor:
@@ -66,10 +69,12 @@ class Merged:
         if name is None or given or how:
             return self.apart(x, *given, **how)
         factors = self.layer.lora_A[name].weight, self.layer.lora_B[name].weight
-        key = self.layer.scaling[name], *((id(one), one.data_ptr(), one._version) for one in factors)
-        if key != self.key:
+        state = self.layer.scaling[name], *((one.data_ptr(), one._version) for one in factors)
+        # the factors themselves are kept: another that comes in the place of one may have its address
+        if state != self.state or any(a is not b for a, b in zip(factors, self.factors, strict=True)):
             update = self.layer.scaling[name] * (factors[1] @ factors[0]).detach()
-            self.key, self.weight = key, _laid(_held(self.layer.base_layer) + update)
+            self.state, self.factors = state, factors
+            self.weight = _laid(_held(self.layer.base_layer) + update)
         return functional.linear(x, self.weight, self.layer.base_layer.bias)
 
     def _one_adapter(self) -> str | None:
@@ -78,8 +83,9 @@ class Merged:
         if layer.disable_adapters or layer.merged or layer.training or len(active) != 1 or layer.lora_variant:
             return None
         pair = layer.lora_A[active[0]], layer.lora_B[active[0]]
-        listened = any(one._forward_hooks or one.weight.requires_grad or one.bias is not None for one in pair)
-        return None if listened else active[0]
+        learns = any(one.weight.requires_grad or one.bias is not None for one in pair)
+        listened = any(one._forward_hooks for one in (*pair, layer.base_layer))
+        return None if learns or listened else active[0]
 
 
 def hold_merged(model: PeftModel) -> None:

@@ -115,7 +115,7 @@ def token_shift(engine: Engine, cases: Sequence[Case], factors: Sequence[Factors
     ids = [engine.prompt(case).ids for case in cases]
     bare = _at_embedding(engine.lm, ids, meters)
     order = sorted(range(len(cases)), key=lambda i: len(ids[i]))  # as `Engine.logits` takes its rows
-    with _reading(meters):
+    with _reading(meters), engine.heads.left_out():
         engine.logits([engine.prompt(cases[i]) for i in order], [(int(engine.lm.tokenizer.eos_token_id),)] * len(order))
     blocks = []
     for k, i in sorted(enumerate(order), key=lambda pair: pair[1]):
