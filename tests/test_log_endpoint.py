@@ -160,6 +160,15 @@ def test_a_budget_a_refusal_and_a_server_of_another_kind_are_a_records_own_end(s
         Served("file:///etc/passwd", "m")
 
 
+def test_of_records_with_a_decision_of_their_own_a_chain_alone_is_refused(serving, tmp_path):
+    rows = [{"question": "q?", "facts": ["a"], "decision": name} for name in ("yesno", "chain", "yesno")]
+    (log := tmp_path / "log.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in rows))
+    server = serving(lambda text, _longest: ("yes" if "- a" in text else "no", 9, []))
+    found = explain_log(log, out=tmp_path / "a", model="m", endpoint=_address(server), decision="record")
+    assert [one["state"] for one in found.records] == ["explained", "refused", "explained"]
+    assert "be other than 'chain' for a served model" in found.records[1]["why"]
+
+
 MANY = 30  # facts
 
 

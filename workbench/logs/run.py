@@ -229,10 +229,10 @@ class Work:
 
     def _asked(self, record: Record, speaker: Local | Served, same: Asked | None) -> Asked:
         decision = decision_of(record, self.config["decision"])
-        if decision != CHAIN:
+        if decision != CHAIN or isinstance(speaker, Served):  # which takes no chain: a fault of the record
             how = {name: self.config[name] for name in ("template", "sentences")}
             return same or asked(record, decision, **how)
-        if not isinstance(speaker, Local) or speaker.engine is None:
+        if speaker.engine is None:
             raise Away
         return asked(record, decision, lm=speaker.engine.lm)
 
