@@ -100,3 +100,18 @@ def test_a_record_sent_to_a_worker_is_the_same_there():
     }
     record = record_of(given, line=4)
     assert isinstance(record, Record) and record_of(json.loads(json.dumps(record.to_dict())), line=4) == record
+
+
+def test_after_a_stop_an_edited_log_is_explained_anew_and_what_failed_is_asked_again(tmp_path, scheduler):
+    how = {"model": str(save_tiny(tmp_path / "llama", "llama")), "max_new_tokens": 2, "budget": 5}
+    how |= {"out": tmp_path / "run", "through": partial(streamed, scheduler=scheduler)}
+
+    def stop(done: int, of: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        explain_log(_log(tmp_path / "log.jsonl", 9, {}), progress=stop, **how)
+    edited = _log(tmp_path / "log.jsonl", 9, {1: '{"question": "another", "facts": ["a"]}'})
+    assert explain_log(edited, **how).records[0]["question"] == "another"
+    Rows.of(tmp_path, how["model"]).add([{"line": 1, "state": "failed"}, {"line": 2, "state": "refused"}])
+    assert [row["line"] for row in Rows.of(tmp_path, how["model"])] == [2]

@@ -33,13 +33,13 @@ def streamed(
     """The rows of a log's records, in a folder that is made where it is not there, what they cost, on what, and what
     was learnt of a server.
 
-    lines: reads the log from its beginning. who: who answers, and `keys`, which tell its answers from others'.
+    lines: reads the log from its beginning. who: who answers, `keys`, which tell its answers from others', and `log`, a digest.
     progress: f(records done, of all). The rest as in `swept`.
     """
     folder.mkdir(exist_ok=True)
-    rows = Rows.of(folder, [who["keys"], config])
+    rows = Rows.of(folder, [dict(who), dict(config)])
     count = sum(1 for _ in lines()) if progress else 0
-    shared = {"who": {name: value for name, value in who.items() if name != "keys"}, "config": dict(config)}
+    shared = {"who": {name: value for name, value in who.items() if name not in ("keys", "log")}, "config": dict(config)}
     tell = (lambda done: progress(done, count)) if progress else (lambda done: None)
     how: dict[str, Any] = {"scheduler": scheduler, "workers": workers, "progress": tell}
     ledger, number, account = swept(lines(), rows, shared, failed=failed, **how)
