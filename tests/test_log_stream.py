@@ -9,8 +9,10 @@ from distributed import LocalCluster
 from tiny import save_tiny
 
 from workbench import explain_log
+from workbench.logs import held
 from workbench.logs.records import Record, read_log, record_of
 from workbench.logs.run import Work
+from workbench.logs.speakers import Source, turns
 from workbench.logs.streamed import Rows
 from workbench.report.lineage import verify
 from workbench.report.write import write_report
@@ -115,3 +117,24 @@ def test_after_a_stop_an_edited_log_is_explained_anew_and_what_failed_is_asked_a
     assert explain_log(edited, **how).records[0]["question"] == "another"
     Rows.of(tmp_path, how["model"]).add([{"line": 1, "state": "failed"}, {"line": 2, "state": "refused"}])
     assert [row["line"] for row in Rows.of(tmp_path, how["model"])] == [2]
+
+
+def test_a_worker_that_holds_a_model_never_answers_for_another_at_its_place(tmp_path):
+    folder, case = tmp_path / "m", {"line": 1, "record": {"id": "a", "question": "q?", "facts": ["b", "c"]}}
+
+    def order() -> dict:
+        (speaker,) = turns(Source(str(folder), None, True), None, {}, longest=3)[1].values()
+        who = {"model": str(folder), "adapter": None, "against": None, "endpoint": None, "four_bit": True}
+        who |= {"longest": 3, "names": {}, "repeats": None, "keys": [speaker.key]}
+        return {"who": who, "tasks": [{"id": "a"}], "cases": [case], "config": CONFIG | {"decision": "regex:(?s).+"}}
+
+    def answer(given: dict) -> str:
+        return held.work(given)[0][0]["found"]["row"]["models"]["tuned"]["answer"]
+
+    save_tiny(folder, "llama")
+    one = order()
+    first = answer(one)
+    save_tiny(folder, "qwen")
+    assert answer(order()) != first
+    with pytest.raises(ValueError, match="is not what the log was begun with"):
+        answer(one)

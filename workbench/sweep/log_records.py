@@ -39,7 +39,7 @@ def streamed(
     folder.mkdir(exist_ok=True)
     rows = Rows.of(folder, [dict(who), dict(config)])
     count = sum(1 for _ in lines()) if progress else 0
-    shared = {"who": {name: value for name, value in who.items() if name not in ("keys", "log")}, "config": dict(config)}
+    shared = {"who": {name: value for name, value in who.items() if name != "log"}, "config": dict(config)}
     tell = (lambda done: progress(done, count)) if progress else (lambda done: None)
     how: dict[str, Any] = {"scheduler": scheduler, "workers": workers, "progress": tell}
     ledger, number, account = swept(lines(), rows, shared, failed=failed, **how)
