@@ -144,8 +144,11 @@ class _Searched:
             self.found = list(down(self.levels, budget=self.budget, top=top))
 
     def _turned_by(self, found: ElementSet) -> None:
-        """A set without which the answer is another one or cannot be read: notes which of the two."""
-        if found.found and self.answers.decisions(without(self.n, [found.elements]))[0] is not None:
+        """A set without which the answer is another one or cannot be read: notes which of the two. Where answers
+        scatter, that most are another one is asked for itself: those that cannot be read were part of the proof."""
+        to = self.answers.decisions(without(self.n, [found.elements]))[0] if found.found else None
+        once = self.answers.repeats == 1
+        if to is not None and (once or (to != self.answers.decision and self.side.flips(found.elements) is True)):
             self.side.add([found])  # its members alone keep the decision, so the certificate holds here too
         else:
             self.breaks = found
