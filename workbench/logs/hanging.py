@@ -70,6 +70,7 @@ class _Searched:
     """One model's search."""
 
     def __init__(self, name: str, units: Answers, budget: int | None):
+        self.readable = units.decision is not None  # before there are copies, so that all have the same
         length = units.asked.length(np.ones(units.n, bool))
         facts = units.asked.facts
         self.dear = facts > MOST_ALONE or facts * length > MOST_READ
@@ -79,7 +80,6 @@ class _Searched:
         self.answers = answers = next(one.answers for one in self.levels if one.name == "facts")
         self.budget, self.n = budget, facts
         self.turns, self.keeps = (AnswerGame(answers, unread=sign) for sign in (1, -1))
-        self.readable = answers.decision is not None
         self.without_any = answers.decisions(np.zeros((1, self.n), bool))[0]
         self.first = alone(self.n) if self.readable and not self.dear else []
         values = self.turns(without(self.n, self.first)) if self.first else np.zeros(self.n)
