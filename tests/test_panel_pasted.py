@@ -74,3 +74,9 @@ def test_nothing_is_written_through_a_link(panel, tmp_path):
     panel.folder.symlink_to(tmp_path / "elsewhere")
     panel.recompute()
     assert "follows no link" in panel.faults.value and not any((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_paste_of_any_depth_is_a_fault_of_its_line(panel):
+    panel.text.value = "[" * 200_000
+    panel.recompute()
+    assert "line 1, the line: it must" in panel.faults.value and "0 of 1 records" in panel.status.value

@@ -120,7 +120,7 @@ def _whole(text: str) -> bool:
     """Whether the text is one JSON value rather than lines of them."""
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 
