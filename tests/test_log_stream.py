@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from distributed import LocalCluster
+from log_speakers import Planted
 from tiny import save_tiny
 
 from workbench import explain_log
@@ -14,6 +15,7 @@ from workbench.logs.records import Record, read_log, record_of
 from workbench.logs.run import Work
 from workbench.logs.speakers import Source, turns
 from workbench.logs.streamed import Rows
+from workbench.logs.summary import bare, summary
 from workbench.report.lineage import verify
 from workbench.report.write import write_report
 from workbench.sweep.log_records import streamed, swept
@@ -138,3 +140,12 @@ def test_a_worker_that_holds_a_model_never_answers_for_another_at_its_place(tmp_
     assert answer(order()) != first
     with pytest.raises(ValueError, match="is not what the log was begun with"):
         answer(one)
+
+
+def test_an_answer_that_cannot_be_read_is_not_as_logged():
+    records = [record_of({"question": "q?", "facts": ["a"], "answer": "yes"}, line=line) for line in (1, 2, 3)]
+    work = Work(None, records, CONFIG, None)
+    for record, said in zip(records, ("yes", "no", "Hm."), strict=True):
+        work.take(record, {"tuned": Planted(lambda kept, said=said: said)})
+    told = summary([bare(one) for one in work.records])["as_logged"]
+    assert work.records[2]["state"] == "unread" and (told["n"], told["share"]) == (3, 1 / 3)
