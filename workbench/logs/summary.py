@@ -57,8 +57,9 @@ def summary(records: Sequence[Mapping[str, Any]], *, seed: int = 0) -> dict[str,
         `records`, a number each state; `hangs`, shares of the explained by `hangs_on`; `certified`, share of the sets
         found that have a certificate; `as_logged`, share of the log's answers that the model gives too, of all that
         it was asked for: one that cannot be read is another; `facts`: `shown` and `never_used`, numbers of different
-        ones; `asked` and `unread`, numbers of answers; of two models: `same_decision`, `memory_of_base` (shares), `added`, `kept`, `dropped` (shares of the facts that
-        an answer of either hangs on). Shares of nothing are left out.
+        ones; `asked` and `unread`, numbers of answers; of two models: `same_decision`, `memory_of_base` (shares),
+        `added`, `kept`, `dropped` (shares of the facts that an answer of either hangs on). Shares of nothing are left
+        out.
     """
     done = [one for one in records if one["state"] == EXPLAINED]
     kinds = Counter(map(hangs_on, done))
