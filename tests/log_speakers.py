@@ -1,6 +1,7 @@
 """Speakers whose answers follow a rule that is known: of them it is known on which facts they hang."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import cycle
 
 import numpy as np
 
@@ -32,3 +33,14 @@ def question(n: int, decision: str = "yesno") -> Asked:
 def planted(n: int, rule: Callable[[frozenset[int]], str], folder=None, *, decision: str = "yesno") -> Answers:
     """The answers by a rule to a question with n facts."""
     return Answers(Planted(rule), question(n, decision), folder)
+
+
+class InTurn(Planted):
+    """Answers with what a rule gives for the kept facts' numbers, one after another and over again, of each mask."""
+
+    def __init__(self, rule: Callable[[frozenset[int]], list[str]]):
+        turns = dict[frozenset[int], Iterator[str]]()
+        super().__init__(lambda kept: next(turns.setdefault(kept, cycle(rule(kept)))))
+
+    def repeats(self, answers: Answers) -> int:
+        return 25

@@ -5,10 +5,12 @@ import json
 import re
 import threading
 from collections import Counter
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from distributed import LocalCluster
 from tenacity import wait_none
 from tiny import save_tiny
 
@@ -18,6 +20,7 @@ from workbench.logs.answers import AGAIN
 from workbench.logs.endpoint import KEY, NOISY, EndpointError, Served
 from workbench.models.prompts import Segment, tokenised
 from workbench.report.write import write_report
+from workbench.sweep.log_records import streamed
 
 LONGEST, SECRET = 5, "sk-very-secret"
 LOG = [{"question": f"q {i}", "facts": [f"fact {i}{j}" for j in range(4)]} for i in range(3)]
@@ -160,6 +163,15 @@ def test_a_budget_a_refusal_and_a_server_of_another_kind_are_a_records_own_end(s
         Served("file:///etc/passwd", "m")
 
 
+def test_of_records_with_a_decision_of_their_own_a_chain_alone_is_refused(serving, tmp_path):
+    rows = [{"question": "q?", "facts": ["a"], "decision": name} for name in ("yesno", "chain", "yesno")]
+    (log := tmp_path / "log.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in rows))
+    server = serving(lambda text, _longest: ("yes" if "- a" in text else "no", 9, []))
+    found = explain_log(log, out=tmp_path / "a", model="m", endpoint=_address(server), decision="record")
+    assert [one["state"] for one in found.records] == ["explained", "refused", "explained"]
+    assert "be other than 'chain' for a served model" in found.records[1]["why"]
+
+
 MANY = 30  # facts
 
 
@@ -232,3 +244,28 @@ def test_whether_answers_scatter_is_found_out_on_the_first_prompt(serving, tmp_p
     assert found.records[0]["models"]["tuned"]["flips"][0]["certified"]
     page = write_report(found.folder).read_text("utf-8")
     assert f"asked {AGAIN} times, in {AGAIN} ways: prompts were asked up to {NOISY} times" in page
+
+
+def test_whether_answers_scatter_is_found_out_once_for_all_workers(serving, tmp_path):
+    """Only the very first prompt is answered in several ways, and only at first: no worker could tell by its own."""
+    turns = itertools.count()
+
+    def rule(text, _longest):
+        said = f"yes, {min(next(turns), AGAIN)}" if "fact 0." in text else "no"
+        return said, 9, []
+
+    server = serving(rule)
+    path = tmp_path / "log.jsonl"
+    rows = [{"question": "q?"}, *({"question": f"q {i}?", "facts": ["fact 0.", "fact 1."]} for i in range(9))]
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    how = {"model": "m", "endpoint": _address(server), "decision": "yesno"}
+    threads = {"processes": False, "n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with LocalCluster(host="127.0.0.1", protocol="tcp", **threads) as cluster:
+        through = partial(streamed, scheduler=cluster.scheduler_address)
+        found = explain_log(path, out=tmp_path / "a", through=through, **how)
+    told = found.metrics["served"]["tuned"]
+    assert (told["repeats"], told["asked_again"], told["different_answers"]) == (NOISY, AGAIN, AGAIN)
+    (refused, *done) = found.records
+    sets = [one for row in done for one in row["models"]["tuned"]["flips"]]
+    assert refused["state"] == "refused" and len(sets) == 9
+    assert all(one["certified"] and one["confidence"] == 0.95 for one in sets)

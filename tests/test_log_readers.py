@@ -90,6 +90,14 @@ def test_cases_and_explanations_of_a_run_are_questions_of_chains(tmp_path):
         assert tuple(Fact(back[h], r, back[t]) for h, r, t in (fact.triple for fact in found.facts)) == one.facts
 
 
+def test_of_a_case_that_names_an_end_nowhere_the_private_fault_has_no_text():
+    lost = {"source": "secret-a", "target": "b", "facts": [], "path": [], "names": {"b": "B"}}
+    with pytest.raises(Fault, match="secret-a") as found:
+        readers.workbench(lost)
+    assert "name the ends of its facts" in found.value.told(private=True) != str(found.value)
+    assert "secret" not in found.value.told(private=True)
+
+
 def test_another_package_adds_a_reader_and_an_unknown_one_is_refused(monkeypatch):
     def mine(given):
         return {"question": given["q"], "facts": given["f"]} if "q" in given else None

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 from distributed import LocalCluster
+from log_speakers import Planted
 from tiny import save_tiny
 
 from workbench import explain_log
+from workbench.logs import held
 from workbench.logs.records import Record, read_log, record_of
 from workbench.logs.run import Work
+from workbench.logs.speakers import Source, turns
 from workbench.logs.streamed import Rows
+from workbench.logs.summary import bare, summary
 from workbench.report.lineage import verify
 from workbench.report.write import write_report
 from workbench.sweep.log_records import streamed, swept
@@ -100,3 +104,48 @@ def test_a_record_sent_to_a_worker_is_the_same_there():
     }
     record = record_of(given, line=4)
     assert isinstance(record, Record) and record_of(json.loads(json.dumps(record.to_dict())), line=4) == record
+
+
+def test_after_a_stop_an_edited_log_is_explained_anew_and_what_failed_is_asked_again(tmp_path, scheduler):
+    how = {"model": str(save_tiny(tmp_path / "llama", "llama")), "max_new_tokens": 2, "budget": 5}
+    how |= {"out": tmp_path / "run", "through": partial(streamed, scheduler=scheduler)}
+
+    def stop(done: int, of: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        explain_log(_log(tmp_path / "log.jsonl", 9, {}), progress=stop, **how)
+    edited = _log(tmp_path / "log.jsonl", 9, {1: '{"question": "another", "facts": ["a"]}'})
+    assert explain_log(edited, **how).records[0]["question"] == "another"
+    Rows.of(tmp_path, how["model"]).add([{"line": 1, "state": "failed"}, {"line": 2, "state": "refused"}])
+    assert [row["line"] for row in Rows.of(tmp_path, how["model"])] == [2]
+
+
+def test_a_worker_that_holds_a_model_never_answers_for_another_at_its_place(tmp_path):
+    folder, case = tmp_path / "m", {"line": 1, "record": {"id": "a", "question": "q?", "facts": ["b", "c"]}}
+
+    def order() -> dict:
+        (speaker,) = turns(Source(str(folder), None, True), None, {}, longest=3)[1].values()
+        who = {"model": str(folder), "adapter": None, "against": None, "endpoint": None, "four_bit": True}
+        who |= {"longest": 3, "names": {}, "repeats": None, "keys": [speaker.key]}
+        return {"who": who, "tasks": [{"id": "a"}], "cases": [case], "config": CONFIG | {"decision": "regex:(?s).+"}}
+
+    def answer(given: dict) -> str:
+        return held.work(given)[0][0]["found"]["row"]["models"]["tuned"]["answer"]
+
+    save_tiny(folder, "llama")
+    one = order()
+    first = answer(one)
+    save_tiny(folder, "qwen")
+    assert answer(order()) != first
+    with pytest.raises(ValueError, match="is not what the log was begun with"):
+        answer(one)
+
+
+def test_an_answer_that_cannot_be_read_is_not_as_logged():
+    records = [record_of({"question": "q?", "facts": ["a"], "answer": "yes"}, line=line) for line in (1, 2, 3)]
+    work = Work(None, records, CONFIG, None)
+    for record, said in zip(records, ("yes", "no", "Hm."), strict=True):
+        work.take(record, {"tuned": Planted(lambda kept, said=said: said)})
+    told = summary([bare(one) for one in work.records])["as_logged"]
+    assert work.records[2]["state"] == "unread" and (told["n"], told["share"]) == (3, 1 / 3)

@@ -65,3 +65,18 @@ def test_one_record_over_several_lines_is_taken_and_what_cannot_be_asked_says_wh
         else:
             assert why in panel.faults.value and "Nothing was asked" in panel.status.value
         widget.value = before
+
+
+def test_nothing_is_written_through_a_link(panel, tmp_path):
+    panel.text.value = json.dumps(GOOD)
+    (tmp_path / "elsewhere").mkdir()
+    panel.folder = tmp_path / "link"
+    panel.folder.symlink_to(tmp_path / "elsewhere")
+    panel.recompute()
+    assert "follows no link" in panel.faults.value and not any((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_paste_of_any_depth_is_a_fault_of_its_line(panel):
+    panel.text.value = "[" * 200_000
+    panel.recompute()
+    assert "line 1, the line: it must" in panel.faults.value and "0 of 1 records" in panel.status.value

@@ -157,9 +157,9 @@ class Answers:
         return found
 
     def within(self, characters: float) -> Answers:
-        """The same answers, of prompts of so many characters in all: then BudgetSpent."""
+        """The same answers, of prompts of so many characters more than was given: then BudgetSpent."""
         found = copy.copy(self)
-        found.allowance = Allowance(characters)
+        found.allowance = Allowance(characters, self.given)
         return found
 
     def __call__(self, keep: np.ndarray) -> list[Said]:
@@ -203,15 +203,22 @@ class Answers:
 
     @cached_property
     def decision(self) -> str | None:
-        """What the answer to all facts decides; None where it cannot be read."""
-        return self.decisions(np.ones((1, self.n), bool))[0]
+        """What most of the first answers to all facts decide; None where they cannot be read. They prove nothing of it:
+        where answers scatter, those that are given begin behind them."""
+        first = min(self.repeats, AGAIN)
+        self.ask({self.whole: first})
+        if self.repeats > 1:
+            self.given[self.whole] = max(self.given[self.whole], first)
+        return self._most(self.known[self.whole][:first])
 
     def decisions(self, keep: np.ndarray) -> list[str | None]:
         """What is decided with some facts (m, n) alone, where answers scatter by most of them."""
         keys = self._keys(keep)
         self.ask(dict.fromkeys(keys, min(self.repeats, AGAIN)))
-        read = ([self.asked.parse(one.text) for one in self.known[key]] for key in keys)
-        return [Counter(found).most_common(1)[0][0] for found in read]
+        return [self._most(self.known[key]) for key in keys]
+
+    def _most(self, said: Sequence[Said]) -> str | None:
+        return Counter(self.asked.parse(one.text) for one in said).most_common(1)[0][0]
 
     @property
     def unread(self) -> int:
@@ -229,10 +236,11 @@ def _mask(key: str) -> np.ndarray:
 
 
 class Allowance:
-    """How much may be read: characters of prompts, each ask counted once, whether or not its answer was kept before."""
+    """How much may be read: characters of prompts, each ask counted once, whether or not its answer was kept before;
+    taken: not those."""
 
-    def __init__(self, most: float = math.inf):
-        self.left, self.taken = most, Counter[str]()
+    def __init__(self, most: float = math.inf, taken: Mapping[str, int] | None = None):
+        self.left, self.taken = most, Counter(taken)
 
     def take(self, wanted: Mapping[str, int], length: Callable[[str], int]) -> None:
         """Counts prompts by their keys. wanted: how often each is asked in all. BudgetSpent: they are more than is

@@ -70,6 +70,7 @@ class _Searched:
     """One model's search."""
 
     def __init__(self, name: str, units: Answers, budget: int | None):
+        self.readable = units.decision is not None  # before there are copies, so that all have the same
         length = units.asked.length(np.ones(units.n, bool))
         facts = units.asked.facts
         self.dear = facts > MOST_ALONE or facts * length > MOST_READ
@@ -79,7 +80,6 @@ class _Searched:
         self.answers = answers = next(one.answers for one in self.levels if one.name == "facts")
         self.budget, self.n = budget, facts
         self.turns, self.keeps = (AnswerGame(answers, unread=sign) for sign in (1, -1))
-        self.readable = answers.decision is not None
         self.without_any = answers.decisions(np.zeros((1, self.n), bool))[0]
         self.first = alone(self.n) if self.readable and not self.dear else []
         values = self.turns(without(self.n, self.first)) if self.first else np.zeros(self.n)
@@ -144,8 +144,11 @@ class _Searched:
             self.found = list(down(self.levels, budget=self.budget, top=top))
 
     def _turned_by(self, found: ElementSet) -> None:
-        """A set without which the answer is another one or cannot be read: notes which of the two."""
-        if found.found and self.answers.decisions(without(self.n, [found.elements]))[0] is not None:
+        """A set without which the answer is another one or cannot be read: notes which of the two. Where answers
+        scatter, that most are another one is asked for itself: those that cannot be read were part of the proof."""
+        to = self.answers.decisions(without(self.n, [found.elements]))[0] if found.found else None
+        once = self.answers.repeats == 1
+        if to is not None and (once or (to != self.answers.decision and self.side.flips(found.elements) is True)):
             self.side.add([found])  # its members alone keep the decision, so the certificate holds here too
         else:
             self.breaks = found
@@ -186,7 +189,7 @@ class _Searched:
         to = answers.decisions(without(answers.n, [gone]))[0] if one.found else None
         facts = sorted({units[i].fact for member in one.elements for i in np.flatnonzero(answers.groups[member])})
         where = {"spots": spots(answers, one)} if answers.n == len(units) > self.n else {}
-        return {"facts": facts, "to": to} | {k: plain[k] for k in ("found", "certified", "calls", "note")} | where
+        return {"facts": facts, "to": to} | {k: plain[k] for k in ("found", "certified", "confidence", "calls", "note")} | where
 
 
 def _nothing(keep: np.ndarray) -> np.ndarray:

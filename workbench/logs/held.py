@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Mapping
@@ -27,7 +28,7 @@ def work(order: Mapping[str, Any]) -> tuple[list[dict[str, Any]], float]:
     """Outcomes of a batch, and the seconds in which its models were loaded. See `sweep.tasks.perform`."""
     with _turn:
         started, who = time.perf_counter(), order["who"]
-        speakers = _speakers(**{**who, "names": tuple(sorted(who["names"].items()))})
+        speakers = _speakers(**{**who, "names": tuple(sorted(who["names"].items())), "keys": tuple(who["keys"])})
         return explained(order, speakers), time.perf_counter() - started
 
 
@@ -53,6 +54,12 @@ def _spent(speakers: Speakers) -> Ledger:
     return total
 
 
+def _digests(key: str) -> Any:
+    """What of `Source.key` holds on every machine; a revision is not known before the model is fetched."""
+    told, *how = json.loads(key)
+    return [{name: one for name, one in told.items() if isinstance(one, str)}, *how]
+
+
 @lru_cache(maxsize=1)
 def _speakers(
     model: str,
@@ -63,13 +70,17 @@ def _speakers(
     endpoint: str | None,
     repeats: int | None,
     names: tuple,
+    keys: tuple[str, ...],
 ) -> Speakers:
-    """Everyone who answers, loaded; models that would take turns are held beside one another."""
+    """Everyone who answers, loaded; models that would take turns are held beside one another. ValueError: what lies
+    there now has other keys."""
     logging.disable_progress_bar()
     if endpoint:
         return served(endpoint, model, against, longest=longest, requests=None, tokens=None, repeats=repeats)[1]
     source = Source(model, Path(adapter) if adapter else None, four_bit)
     order, speakers = turns(source, against, dict(names), longest=longest)
+    if [_digests(one.key) for one in speakers.values()] != list(map(_digests, keys)):
+        raise ValueError(f"what lies in {adapter or model} is not what the log was begun with; start it again")
     for turn in order:
         engine = turn.load()
         for one in turn.speakers:

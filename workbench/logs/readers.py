@@ -122,7 +122,7 @@ def workbench(given: Mapping[str, Any]) -> dict[str, Any] | None:
         told = given["answers"]["tuned_full"] if "case" in given else case["path"]
         answer = " -> ".join(names.get(node, node) for node in told[1:])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise Fault("the case", f"name the ends of its facts ({error!r})", do="use a file of a run folder") from None
+        raise Fault("the case", "name the ends of its facts", repr(error), do="use a file of a run folder") from None
     question = f"Which chain leads from {source} to {target}?"
     more = {"source": source, "target": target, "answer": answer}
     return {"id": case.get("id"), "question": question, "facts": facts, **more}

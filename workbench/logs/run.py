@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.artifacts import runs
-from workbench.artifacts.files import WORK_FOLDER, atomic_path, check_outputs, plain
+from workbench.artifacts.files import WORK_FOLDER, atomic_path, check_outputs, plain, sha256_file
 from workbench.artifacts.lock import run_lock
 from workbench.artifacts.provenance import describe_input
 from workbench.artifacts.stage import stages
@@ -124,7 +124,7 @@ def explain_log(
             told: dict[str, Any] = {"model": model, "against": against, "endpoint": endpoint, "four_bit": four_bit}
             told |= {"adapter": source.adapter and str(source.adapter.resolve()), "longest": max_new_tokens}
             told |= {"names": {} if endpoint else names, "repeats": repeats}
-            told["keys"] = [one.key for one in who[1].values()]
+            told |= {"keys": [one.key for one in who[1].values()], "log": sha256_file(log)}
             on: dict[str, Any] = {"progress": progress, "failed": Work(None, [], config, None).failed}
             records, ledger, device, account = through(stage / WORK_FOLDER, records_of, told, config, **on)
         else:
@@ -229,10 +229,10 @@ class Work:
 
     def _asked(self, record: Record, speaker: Local | Served, same: Asked | None) -> Asked:
         decision = decision_of(record, self.config["decision"])
-        if decision != CHAIN:
+        if decision != CHAIN or isinstance(speaker, Served):  # which takes no chain: a fault of the record
             how = {name: self.config[name] for name in ("template", "sentences")}
             return same or asked(record, decision, **how)
-        if not isinstance(speaker, Local) or speaker.engine is None:
+        if speaker.engine is None:
             raise Away
         return asked(record, decision, lm=speaker.engine.lm)
 

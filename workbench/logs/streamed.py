@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from workbench.artifacts.files import open_itself
+from workbench.logs.summary import FAILED
 
 Row = dict[str, Any]
 Failed = Callable[[int, str, str, Exception], Row]
@@ -17,22 +18,22 @@ Failed = Callable[[int, str, str, Exception], Row]
 
 class Rows(Sequence[Row]):
     """Rows in a file of JSON lines, in the order of their `line`; of a row only its place is in memory. What a kill has
-    cut off is passed over."""
+    cut off is passed over. but: as are rows of this state."""
 
-    def __init__(self, file: Path):
+    def __init__(self, file: Path, *, but: str | None = None):
         self.file, self.places, place = file, dict[int, int](), 0
         if file.is_file():
             with open(file, "rb") as lines:
                 for text in lines:
-                    if (row := _row(text)) is not None:
+                    if (row := _row(text)) is not None and (but is None or row.get("state") != but):
                         self.places[row["line"]] = place
                     place += len(text)
 
     @classmethod
     def of(cls, folder: Path, settings: object) -> Rows:
-        """Those in a folder that were made with the same settings."""
+        """Those in a folder that were made with the same settings; what failed is to be asked again."""
         name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]
-        return cls(folder / f"rows-{name}.jsonl")
+        return cls(folder / f"rows-{name}.jsonl", but=FAILED)
 
     def add(self, rows: Iterable[Row]) -> None:
         """Appends rows; they are on the disk when this returns."""

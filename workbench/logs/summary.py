@@ -55,10 +55,11 @@ def summary(records: Sequence[Mapping[str, Any]], *, seed: int = 0) -> dict[str,
 
     Returns:
         `records`, a number each state; `hangs`, shares of the explained by `hangs_on`; `certified`, share of the sets
-        found that have a certificate; `as_logged`, share of the answers that the log has and the model gives;
-        `facts`: `shown` and `never_used`, numbers of different ones; `asked` and `unread`, numbers of answers;
-        of two models: `same_decision`, `memory_of_base` (shares), `added`, `kept`, `dropped` (shares of the facts that
-        an answer of either hangs on). Shares of nothing are left out.
+        found that have a certificate; `as_logged`, share of the log's answers that the model gives too, of all that
+        it was asked for: one that cannot be read is another; `facts`: `shown` and `never_used`, numbers of different
+        ones; `asked` and `unread`, numbers of answers; of two models: `same_decision`, `memory_of_base` (shares),
+        `added`, `kept`, `dropped` (shares of the facts that an answer of either hangs on). Shares of nothing are left
+        out.
     """
     done = [one for one in records if one["state"] == EXPLAINED]
     kinds = Counter(map(hangs_on, done))
@@ -76,7 +77,7 @@ def summary(records: Sequence[Mapping[str, Any]], *, seed: int = 0) -> dict[str,
     ]
     shares = {
         "certified": [one["certified"] for one in sets],
-        "as_logged": [one["as_logged"] for one in done if one["as_logged"] is not None],
+        "as_logged": [one["as_logged"] for one in records if one.get("as_logged") is not None],
         "same_decision": [len({m["decision"] for m in one["models"].values()}) == 1 for one in done if _pair(one)],
         "memory_of_base": [one["models"][BASE]["memory"] for one in done if _pair(one)],
     }

@@ -15,6 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from workbench import Run
 from workbench.artifacts.files import atomic_write_text
+from workbench.artifacts.stage import check_inside
 from workbench.logs.decisions import DECISIONS
 from workbench.logs.run import Explained, explain_log
 from workbench.logs.summary import FAILED, REFUSED
@@ -85,7 +86,9 @@ class RecordPanel:
             say(done, of)
 
         name = hashlib.sha256(json.dumps([text, how]).encode()).hexdigest()[:16]
-        log = atomic_write_text(self.folder / f"{name}{'.json' if _whole(text) else '.jsonl'}", f"{text}\n")
+        log = self.folder / f"{name}{'.json' if _whole(text) else '.jsonl'}"
+        check_inside(self.folder.parent, self.folder, log, self.folder / name)
+        atomic_write_text(log, f"{text}\n")
         return explain_log(log, out=self.folder / name, progress=progress, **how)
 
     def _show(self, found: Explained) -> None:
@@ -117,7 +120,7 @@ def _whole(text: str) -> bool:
     """Whether the text is one JSON value rather than lines of them."""
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
 

@@ -91,7 +91,9 @@ def _sound(metrics: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     bars = [bar(label, metrics[name], "both") for name, label in names.items() if name in metrics]
     asked, unread = (metrics.get(name, 0) for name in ("asked", "unread"))
-    return {"title": "How far this goes", "note": f"{asked:,} answers asked, {unread:,} cannot be read", "bars": bars}
+    note = f"{asked:,} answers asked, {unread:,} cannot be read"
+    note += f"; as logged, of {metrics['as_logged']['n']:,} that the log has" if "as_logged" in metrics else ""
+    return {"title": "How far this goes", "note": note, "bars": bars}
 
 
 def cards(folder: Path) -> Iterator[dict[str, Any]]:

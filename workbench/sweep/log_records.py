@@ -8,7 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from workbench.logs.records import Record, Refused
+from workbench.logs.answers import Answers
+from workbench.logs.asked import Asked, asked, decision_of
+from workbench.logs.endpoint import EndpointError
+from workbench.logs.records import Fault, Record, Refused
+from workbench.logs.speakers import served, served_account
 from workbench.logs.streamed import Failed, Rows
 from workbench.logs.summary import FAILED, REFUSED
 from workbench.stats.meter import Ledger
@@ -33,17 +37,51 @@ def streamed(
     """The rows of a log's records, in a folder that is made where it is not there, what they cost, on what, and what
     was learnt of a server.
 
-    lines: reads the log from its beginning. who: who answers, and `keys`, which tell its answers from others'.
-    progress: f(records done, of all). The rest as in `swept`.
+    lines: reads the log from its beginning. who: who answers, `keys`, which tell its answers from others', and `log`,
+    a digest. progress: f(records done, of all). The rest as in `swept`.
     """
     folder.mkdir(exist_ok=True)
-    rows = Rows.of(folder, [who["keys"], config])
+    who, spent, learnt = _settled(lines, who, config)
+    rows = Rows.of(folder, [dict(who), dict(config)])
     count = sum(1 for _ in lines()) if progress else 0
-    shared = {"who": {name: value for name, value in who.items() if name != "keys"}, "config": dict(config)}
+    shared = {"who": {name: value for name, value in who.items() if name != "log"}, "config": dict(config)}
     tell = (lambda done: progress(done, count)) if progress else (lambda done: None)
     how: dict[str, Any] = {"scheduler": scheduler, "workers": workers, "progress": tell}
     ledger, number, account = swept(lines(), rows, shared, failed=failed, **how)
-    return rows, ledger, f"{number} workers", account
+    return rows, spent + ledger, f"{number} workers", _together(learnt, account)
+
+
+def _settled(
+    lines: Callable[[], Iterable[Record | Refused]], who: Mapping[str, Any], config: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], Ledger, dict[str, Any]]:
+    """Who answers, with how often each prompt of a server is asked: found out here, since workers that each did so
+    might not agree. And what that cost, and was learnt. EndpointError: none of the first records was answered."""
+    if not who["endpoint"] or who["repeats"] is not None:
+        return who, Ledger(), {}
+    how = {"longest": who["longest"], "requests": None, "tokens": None, "repeats": None}
+    speakers = served(who["endpoint"], who["model"], who["against"], **how)[1]
+    repeats, why = 1, None
+    for put in islice(_askable(lines(), config), BATCH):
+        try:
+            repeats, why = max(Answers(one, put).repeats for one in speakers.values()), None
+            break
+        except EndpointError as error:  # of this record, it may be
+            why = error
+    if why:
+        raise why
+    spent = sum((one.ledger for one in speakers.values()), Ledger())
+    return {**who, "repeats": repeats}, spent, served_account(speakers)
+
+
+def _askable(lines: Iterable[Record | Refused], config: Mapping[str, Any]) -> Iterator[Asked]:
+    """What is asked of the records that have no fault."""
+    for one in lines:
+        if isinstance(one, Record):
+            try:
+                how = {name: config[name] for name in ("template", "sentences")}
+                yield asked(one, decision_of(one, config["decision"]), **how)
+            except Fault:
+                continue
 
 
 def swept(
