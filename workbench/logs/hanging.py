@@ -189,7 +189,8 @@ class _Searched:
         to = answers.decisions(without(answers.n, [gone]))[0] if one.found else None
         facts = sorted({units[i].fact for member in one.elements for i in np.flatnonzero(answers.groups[member])})
         where = {"spots": spots(answers, one)} if answers.n == len(units) > self.n else {}
-        return {"facts": facts, "to": to} | {k: plain[k] for k in ("found", "certified", "confidence", "calls", "note")} | where
+        told = ("found", "certified", "confidence", "calls", "note")
+        return {"facts": facts, "to": to} | {k: plain[k] for k in told} | where
 
 
 def _nothing(keep: np.ndarray) -> np.ndarray:
