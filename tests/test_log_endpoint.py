@@ -10,7 +10,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from distributed import LocalCluster
 from tenacity import wait_none
 from tiny import save_tiny
 
@@ -247,25 +246,19 @@ def test_whether_answers_scatter_is_found_out_on_the_first_prompt(serving, tmp_p
 
 
 def test_whether_answers_scatter_is_found_out_once_for_all_workers(serving, tmp_path):
-    """Only the very first prompt is answered in several ways, and only at first: no worker could tell by its own."""
+    """Only the first prompt that can be asked is answered in several ways: the worker of the others could not tell."""
     turns = itertools.count()
 
     def rule(text, _longest):
-        said = f"yes, {min(next(turns), AGAIN)}" if "fact 0." in text else "no"
-        return said, 9, []
+        return (f"yes, {next(turns) if 'q 0' in text else 0}" if "fact" in text else "no"), 9, []
 
     server = serving(rule)
-    path = tmp_path / "log.jsonl"
-    rows = [{"question": "q?"}, *({"question": f"q {i}?", "facts": ["fact 0.", "fact 1."]} for i in range(9))]
-    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    server.busy = lambda count: False
+    rows = [{"question": "q?"}, *({"question": f"q {i}?", "facts": ["fact"]} for i in range(9))]
+    (path := tmp_path / "log.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     how = {"model": "m", "endpoint": _address(server), "decision": "yesno"}
-    threads = {"processes": False, "n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
-    with LocalCluster(host="127.0.0.1", protocol="tcp", **threads) as cluster:
-        through = partial(streamed, scheduler=cluster.scheduler_address)
-        found = explain_log(path, out=tmp_path / "a", through=through, **how)
+    found = explain_log(path, out=tmp_path / "a", through=partial(streamed, workers=2), **how)
     told = found.metrics["served"]["tuned"]
     assert (told["repeats"], told["asked_again"], told["different_answers"]) == (NOISY, AGAIN, AGAIN)
-    (refused, *done) = found.records
-    sets = [one for row in done for one in row["models"]["tuned"]["flips"]]
-    assert refused["state"] == "refused" and len(sets) == 9
-    assert all(one["certified"] and one["confidence"] == 0.95 for one in sets)
+    sets = [one for row in found.records[1:] for one in row["models"]["tuned"]["flips"]]
+    assert len(sets) == 9 and all(one["certified"] and one["confidence"] == 0.95 for one in sets)
