@@ -66,7 +66,7 @@ class Merged:
     def __call__(self, x: torch.Tensor, *given: Any, **how: Any) -> torch.Tensor:
         """As the layer's own, up to rounding."""
         name = self._one_adapter()
-        if name is None or given or how:
+        if name is None or given or how or x.dtype != self.layer.lora_A[name].weight.dtype:
             return self.apart(x, *given, **how)
         factors = self.layer.lora_A[name].weight, self.layer.lora_B[name].weight
         state = self.layer.scaling[name], *((one.data_ptr(), one._version) for one in factors)
