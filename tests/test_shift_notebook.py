@@ -68,7 +68,7 @@ def test_it_runs_on_another_architecture_that_has_no_answer_right(tmp_path: Path
     cases = make_run(run, model)
     large = {"units": "layer", "closer_layers": 1}  # as models of many modules are switched
     made = execute(NAME, run_dir=str(run), model=str(model), shown_case="case-1", **SMALL, **large)
-    assert made["case"].id == "case-1" and isinstance(made["spectra"].norms(made["table"]), Figure)
+    assert made["case"].id == "case-1" and isinstance(made["figures"].spectra.norms(made["table"]), Figure)
     manifest = runs.read_manifest(run, "shift")
     assert runs.is_complete(run, "shift") and set(manifest["inputs"]) == {"model", "adapter", "explain"}
     check_tables(run / "shift", cases)

@@ -57,7 +57,7 @@ def dual_sets(
         ...     return np.where((keep[:, 2] | keep[:, 5]) & keep[:, 7], 1.0, -1.0)
         >>> found = dual_sets(kept, 8)
         >>> found.flip.elements, found.smallest, [one.elements for one in found.sufficient]
-        ((7,), True, [(5, 7)])
+        ((7,), True, [(2, 7), (5, 7)])
     """
     judge = Judge(Meter(game, n, budget=budget, cache=False), repeats=repeats)
     flips = Question(judge, "flip", ranking(n, order=order, allowed=allowed))
