@@ -1,7 +1,7 @@
 """Speakers whose answers follow a rule that is known: of them it is known on which facts they hang."""
 
 from collections.abc import Callable, Iterator
-from itertools import cycle
+from itertools import chain, combinations, cycle
 
 import numpy as np
 
@@ -44,3 +44,19 @@ class InTurn(Planted):
 
     def repeats(self, answers: Answers) -> int:
         return 25
+
+
+def rule_of(groups: list[list[int]], shape: str):
+    """and_or: yes where each group has a fact left; or_and: yes where some group is whole."""
+    if shape == "and_or":
+        return lambda kept: "Yes." if all(kept & set(group) for group in groups) else "No."
+    return lambda kept: "Yes." if any(set(group) <= kept for group in groups) else "No."
+
+
+def minimal_sets(n: int, holds) -> set[tuple[int, ...]]:
+    """All minimal sets that hold, by asking every set of up to four members."""
+    found: list[set[int]] = []
+    for one in chain.from_iterable(combinations(range(n), size) for size in range(5)):
+        if not any(small <= set(one) for small in found) and holds(frozenset(one)):
+            found.append(set(one))
+    return {tuple(sorted(one)) for one in found}

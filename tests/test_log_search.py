@@ -1,34 +1,17 @@
 """On which facts an answer hangs: planted rules of which the right sets are known, and answers that cannot be read."""
 
-from itertools import chain, combinations
+from itertools import combinations
 
 import numpy as np
 import pytest
-from log_speakers import Planted, planted, question
+from log_speakers import Planted, minimal_sets, planted, question, rule_of
 
 from workbench.logs.answers import Answers, Said
 from workbench.logs.asked import asked
 from workbench.logs.hanging import hangs
 from workbench.logs.records import record_of
-from workbench.logs.spans import checked_spans
 from workbench.stats import proportion
 from workbench.stats.meter import BudgetSpent
-
-
-def _rule(groups: list[list[int]], shape: str):
-    """and_or: yes where each group has a fact left; or_and: yes where some group is whole."""
-    if shape == "and_or":
-        return lambda kept: "Yes." if all(kept & set(group) for group in groups) else "No."
-    return lambda kept: "Yes." if any(set(group) <= kept for group in groups) else "No."
-
-
-def _minimal(n: int, holds) -> set[tuple[int, ...]]:
-    """All minimal sets that hold, by asking every set of up to four members."""
-    found: list[set[int]] = []
-    for one in chain.from_iterable(combinations(range(n), size) for size in range(5)):
-        if not any(small <= set(one) for small in found) and holds(frozenset(one)):
-            found.append(set(one))
-    return {tuple(sorted(one)) for one in found}
 
 
 def test_planted_rules_are_found_exactly_and_with_certificate():
@@ -39,11 +22,11 @@ def test_planted_rules_are_found_exactly_and_with_certificate():
         n = int(rng.integers(4, 17))
         members = rng.permutation(n)[: int(rng.integers(2, 5))].tolist()
         cut = int(rng.integers(1, len(members)))
-        rule = _rule([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
+        rule = rule_of([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
         everything, yes = frozenset(range(n)), lambda kept, rule=rule: rule(kept) == "Yes."
         found = hangs({"tuned": planted(n, rule)})["models"]["tuned"]
-        flips = _minimal(n, lambda gone: not yes(everything - gone))  # noqa: B023
-        enough = _minimal(n, yes)
+        flips = minimal_sets(n, lambda gone: not yes(everything - gone))  # noqa: B023
+        enough = minimal_sets(n, yes)
         told = {tuple(one["facts"]) for one in found["flips"] if one["certified"]}
         right = (
             bool(told) and told <= flips and found["alone"] == sorted(e for (*e,) in flips if len(e) == 1 for e in e)
@@ -113,7 +96,7 @@ def test_sets_are_found_over_documents_then_facts_then_sentences(documents):
     for number in range(100):
         members = rng.permutation(put.n)[: int(rng.integers(2, 5))].tolist()
         cut = int(rng.integers(1, len(members)))
-        rule = _rule([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
+        rule = rule_of([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
         speaker = Planted(rule)
         found = hangs({"tuned": Answers(speaker, put)})["models"]["tuned"]
         whole, above, right = frozenset(range(put.n)), set(members), True
@@ -186,69 +169,6 @@ def test_whatever_a_model_answers_is_told_of(said, decision):
     rule = lambda kept: said if 1 in kept else "a"  # noqa: E731
     found = hangs({"tuned": Answers(Planted(rule), question(3, decision))})["models"]["tuned"]
     assert found["answer"] == said and (found["decision"] is None or isinstance(found["decision"], str))
-
-
-CALL = '{"name": "align", "arguments": {"reads": %s, "tool": %s, "at": 3}}'
-
-
-def test_each_argument_of_a_tool_call_is_held_by_its_own_facts():
-    """`reads` hangs on fact 0 or 1, `tool` on 2; without 3 the tool's argument is gone, without 4 it is no JSON."""
-
-    def rule(kept: frozenset[int]) -> str:
-        call = CALL % ('"SRA"' if kept & {0, 1} else '"none"', '"bwa"' if 2 in kept else '"star"')
-        return "Hm." if 4 not in kept else call if 3 in kept else call.replace('"tool"', '"with"')
-
-    answers = Answers(Planted(rule), question(6, "json"))
-    found = hangs({"tuned": answers}, spans=["json:*", "SRA", r"regex:bwa|star", "json:arguments.nay"])["models"][
-        "tuned"
-    ]
-    spans = {one["span"]: one for one in found["spans"]}
-    assert list(spans) == [
-        "name",
-        "arguments.at",
-        "arguments.reads",
-        "arguments.tool",
-        "SRA",
-        "regex:bwa|star",
-        "arguments.nay",
-    ]
-    flips = {name: [(one["facts"], one["to"]) for one in span.get("flips", [])] for name, span in spans.items()}
-    assert flips["arguments.reads"] == [([0, 1], '"none"')] and flips["SRA"] == [([0, 1], "")]
-    assert sorted(flips["arguments.tool"]) == [([2], '"star"'), ([3], "")] and flips["regex:bwa|star"] == [
-        ([2], "star")
-    ]
-    assert flips["name"] == flips["arguments.at"] == [] and spans["name"]["breaks"]["facts"] == [4]
-    assert spans["arguments.nay"] == {"span": "arguments.nay", "decision": None}
-    assert set(found["alone"]) == {2, 3} and all(f["certified"] for s in spans.values() for f in s.get("flips", []))
-
-
-def test_planted_pieces_of_an_answer_are_held_by_exactly_their_facts():
-    """67 answers of three words, each said while its own facts hold: every word's sets are minimal ones."""
-    rng, hits = np.random.default_rng(3), []
-    for number in range(67):
-        drawn = rng.permutation(9).tolist()
-        rules = [
-            _rule([drawn[3 * k : 3 * k + 1], drawn[3 * k + 1 : 3 * k + 3]], ("and_or", "or_and")[number % 2])
-            for k in range(3)
-        ]
-        said = lambda kept: " ".join(f"word{k}" for k in range(3) if rules[k](kept) == "Yes.") or "none"  # noqa: B023, E731
-        found = hangs({"tuned": planted(9, said, decision="text")}, spans=["word0", "word1", "word2"])["models"][
-            "tuned"
-        ]
-        for rule, span in zip(rules, found["spans"], strict=True):
-            yes = lambda kept, rule=rule: rule(kept) == "Yes."  # noqa: E731
-            flips = _minimal(9, lambda gone: not yes(frozenset(range(9)) - gone))  # noqa: B023
-            told = {tuple(one["facts"]) for one in span["flips"] if one["certified"] and one["to"] == ""}
-            right = bool(told) and told <= flips and tuple(span["sufficient"]["facts"]) in _minimal(9, yes)
-            hits.append(right)
-    share = proportion(hits)
-    assert share.share == 1.0 and share.n == 201 and share.low > 0.95
-
-
-@pytest.mark.parametrize("span", ["", "json:", "regex:(", "  ", "!"])
-def test_a_span_that_can_be_in_no_answer_is_refused(span):
-    with pytest.raises(ValueError, match=r"span|regular expression"):
-        checked_spans([span], "text")
 
 
 class Scattering(Planted):
