@@ -21,6 +21,7 @@ from workbench.explain.sets.minimal import gradient_order
 from workbench.game import Engine, Game, Restricted
 from workbench.models import LanguageModel
 from workbench.stats import ranking
+from workbench.stats.meter import Ledger
 
 OURS = "workbench"
 PERMUTATIONS = 5  # of Shapley sampling: as many as captum is asked for
@@ -186,16 +187,6 @@ def largest_difference(asked: Asked, given: Given, ours: Given) -> float:
     return float(np.abs(given.scores - again.scores).max())
 
 
-@dataclass
-class Passes:
-    """Forward calls, rows of their batches, tokens without padding, and seconds."""
-
-    calls: int = 0
-    rows: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-
-
 class Counter:
     """Counts what a language model computes while a block runs, at whose end `spent` is complete.
 
@@ -203,7 +194,7 @@ class Counter:
     """
 
     def __init__(self, lm: LanguageModel):
-        self.lm, self.spent = lm, Passes()
+        self.lm, self.spent = lm, Ledger()
 
     def __enter__(self) -> Self:
         self.hook = self.lm.model.get_input_embeddings().register_forward_pre_hook(self._see)
