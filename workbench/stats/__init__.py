@@ -1,14 +1,13 @@
 """Statistics of explanations: intervals and tests, faithfulness measures, agreement with planted truth."""
 
+from workbench.stats.cells import Cell, cell
 from workbench.stats.intervals import (
-    Cell,
     Interval,
     MedianInterval,
     PairedDifference,
     Proportion,
     bootstrap_mean,
     bootstrap_ratio,
-    cell,
     median_interval,
     paired_difference,
     proportion,

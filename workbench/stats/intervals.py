@@ -6,7 +6,6 @@ Means and ratios: bootstrap-t, made to hold for few cases; medians: order statis
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -254,61 +253,3 @@ def _blocks(draws: int, n: int) -> Iterator[int]:
     size = max(1, CELLS // n)
     for start in range(0, draws, size):
         yield min(size, draws - start)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A mean over n cases with its 95 % interval [low, high], and its paired difference to a control, if there is one.
-
-    interval: how the interval was made, `bootstrap-t` or `wilson`.
-
-    Examples:
-        >>> right = cell([1, 1, 1, 0], share=True, rng=np.random.default_rng(0))
-        >>> right.mean, right.n, right.interval
-        (0.75, 4, 'wilson')
-    """
-
-    mean: float
-    low: float
-    high: float
-    n: int
-    interval: str = "bootstrap-t"
-    difference: PairedDifference | None = None
-
-    def to_dict(self) -> dict:
-        """Plain JSON types; `difference` is {mean, low, high, n, p} or None."""
-        return asdict(self) | {"difference": self.difference._asdict() if self.difference else None}
-
-    def __str__(self) -> str:
-        against = f", {self.difference.mean:+.3f} to random (p {self.difference.p:.4f})" if self.difference else ""
-        return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}], n {self.n}{against}"
-
-
-def cell(
-    values: Sequence[float] | np.ndarray,
-    control: Sequence[float] | Sequence[Sequence[float]] | np.ndarray | None = None,
-    *,
-    rng: np.random.Generator,
-    share: bool = False,
-    draws: int = 2000,
-) -> Cell:
-    """Mean of `values` (n,), one a case, with a bootstrap-t interval and the paired difference to matched random.
-
-    control: the same measure of matched random sets, (n,) or several a case, (n, repeats), of which the mean is taken.
-    share: values are 0 or 1; the interval is then Wilson's, which does not shrink to nothing at 0 and 1.
-    ValueError: see `bootstrap_mean`, `paired_difference`, `proportion`.
-
-    Examples:
-        >>> found = cell([2.0, 3.0, 4.0], control=[1.0, 1.0, 1.0], rng=np.random.default_rng(0))
-        >>> found.mean, found.difference.mean
-        (3.0, 2.0)
-    """
-    if share:
-        mean, interval = proportion(values).as_mean(), "wilson"
-    else:
-        mean, interval = bootstrap_mean(values, rng=rng, draws=draws), "bootstrap-t"
-    difference = None
-    if control is not None:
-        each = np.asarray(control, dtype=float)
-        difference = paired_difference(values, each.mean(axis=1) if each.ndim == 2 else each, rng=rng, draws=draws)
-    return Cell(*mean, interval=interval, difference=difference)
