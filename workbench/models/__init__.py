@@ -102,6 +102,7 @@ def load(
     four_bit: bool = True,
     trainable: bool = False,
     thought: bool = False,
+    products: torch.dtype | None = None,
 ) -> LanguageModel:
     """Loads a base model and, when given, the PEFT adapter in the folder `adapter`.
 
@@ -109,6 +110,8 @@ def load(
     no code of the model's is run.
     names: node id -> name of the graph. trainable: whether the adapter's weights take gradients. thought: answers come
     with the thought that a reasoning model writes first (give `max_new_tokens` room for it); else it is closed at once.
+    products: what the factors of a large model's products with its 4-bit weights are rounded to on a CPU; None:
+    bfloat16 where the CPU is made for it (AMX) and nothing is trained, else float32.
     Raises ModelError when the model cannot be loaded.
 
     Examples:
@@ -126,12 +129,14 @@ def load(
         template = ReaderTemplate() if name == READER else chat_template(tokenizer, rows, name, thought=thought)
     keep_gradients(model)
     suit_threads(model)
-    hold_dequantised(model)
+    large = model.device.type == "cpu" and model.num_parameters() > ALONE_UP_TO
+    made_for = torch.cpu.get_capabilities().get("amx_bf16", False) and not trainable
+    hold_dequantised(model, (products or (torch.bfloat16 if made_for else None)) if large else None)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     if adapter is not None:
         model = with_adapter(model, Path(adapter), name, trainable=trainable)
-        if not trainable and model.device.type == "cpu" and model.num_parameters() > ALONE_UP_TO:
+        if large and not trainable:
             hold_merged(model)
     return LanguageModel(model.eval(), tokenizer, template, dict(names), name)
 

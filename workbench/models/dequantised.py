@@ -21,19 +21,27 @@ TURNED_FROM = (
 )
 
 
-def hold_dequantised(model: PreTrainedModel | PeftModel) -> None:
+def hold_dequantised(model: PreTrainedModel | PeftModel, dtype: torch.dtype | None = None) -> None:
     """Keeps the weights of 4-bit layers beside the 4 bits in the dtype that they compute in, if all of them together
     take `HELD_UP_TO` of the free memory at most: dequantising them costs much of every pass.
 
     On a CPU the numbers, gradients included, are the same to the last bit: there bitsandbytes, too, dequantises and
-    then multiplies. On a GPU it may multiply in another order.
+    then multiplies. On a GPU it may multiply in another order. dtype: another one for the factors of these products,
+    whose sums, and all else, stay in the model's.
     """
     layers = [module for module in model.modules() if isinstance(module, Linear4bit)]
-    size = sum(module.weight.quant_state.shape.numel() * _compute_dtype(module).itemsize for module in layers)
+    size = sum(module.weight.quant_state.shape.numel() * (dtype or _compute_dtype(module)).itemsize for module in layers)
     if size <= HELD_UP_TO * free_memory(model.device):
         for module in layers:
-            weight = dequantize_4bit(module.weight.data, module.weight.quant_state).to(_compute_dtype(module))
-            module.forward = partial(_linear, weight=_laid(weight), bias=module.bias)
+            weight = dequantize_4bit(module.weight.data, module.weight.quant_state)
+            weight = _laid(weight.to(dtype or _compute_dtype(module)))
+            module.forward = partial(_linear, weight=weight, bias=module.bias)
+
+
+def products(model: torch.nn.Module) -> torch.dtype:
+    """The dtype of the factors in the products with weights that are held, else the model's."""
+    held = held_weights(model)
+    return held[0].dtype if held else next(model.parameters()).dtype
 
 
 def held_weights(model: torch.nn.Module) -> list[torch.Tensor]:
@@ -74,8 +82,9 @@ class Merged:
         if state != self.state or any(a is not b for a, b in zip(factors, self.factors, strict=True)):
             update = self.layer.scaling[name] * (factors[1] @ factors[0]).detach()
             self.state, self.factors = state, factors
-            self.weight = _laid(_held(self.layer.base_layer) + update)
-        return functional.linear(x, self.weight, self.layer.base_layer.bias)
+            held = _held(self.layer.base_layer)
+            self.weight = _laid((held + update).to(held.dtype))
+        return _linear(x, weight=self.weight, bias=self.layer.base_layer.bias)
 
     def _one_adapter(self) -> str | None:
         layer = self.layer
@@ -115,14 +124,14 @@ def _laid(weight: torch.Tensor) -> torch.Tensor:
 @contextlib.contextmanager
 def as_loaded(model: PreTrainedModel | PeftModel) -> Iterator[None]:
     """Runs its block without the weights that are held; afterwards they are held again, if there is room then."""
-    held = bool(held_weights(model))
+    held = [weight.dtype for weight in held_weights(model)]
     let_go(model)
     try:
         yield
     finally:
         if held:
             torch.cuda.empty_cache()  # else what the block no longer needs would count as taken
-            hold_dequantised(model)
+            hold_dequantised(model, held[0])
 
 
 def _compute_dtype(module: Linear4bit) -> torch.dtype:
