@@ -5,7 +5,7 @@ certificate is of those in the order shown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -181,24 +181,3 @@ def _another(case: Case, rng: np.random.Generator) -> Case:
     while (other := with_order(case, rng)).facts == case.facts:
         pass
     return other
-
-
-def reordered(case: Case, *, rng: np.random.Generator) -> tuple[Case, np.ndarray]:
-    """The case with its facts in random order, and `index` (n,): scores of it, as scores[index], fit the case given.
-
-    For stability: nodes are numbered by first mention, so that another order of facts renumbers every element.
-
-    Examples:
-        >>> from workbench.cases import Fact
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
-        >>> other, index = reordered(case, rng=np.random.default_rng(0))
-        >>> tuple(other.elements[i] for i in index) == case.elements
-        True
-    """
-    deal = rng.permutation(len(case.facts))
-    other = replace(case, facts=tuple(case.facts[i] for i in deal))
-    nodes = [other.nodes.index(node) for node in case.nodes]
-    return other, np.array([*nodes, *(len(nodes) + np.argsort(deal))], dtype=int)
