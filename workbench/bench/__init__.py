@@ -5,19 +5,17 @@ Loads nothing slow: the command line takes the names from here.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from workbench.artifacts.origin import machine_state, peak_bytes
+from workbench.artifacts.origin import machine_state
 from workbench.artifacts.provenance import package_versions
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ BENCHES = {
     "certified": "certified.run",
     "peers": "peers.run",
     "cited": "cited.run",
-    "spectra": "spectra.run",
     "kg": "kg.run",
     "train": "train.run",
     "card": "accuracy.cards",
@@ -79,23 +76,3 @@ def load(run_dir: Path) -> tuple[Engine, list[Case]]:
 
     run = Run(run_dir)
     return run.engine, mixed(run.cases["held_out"])
-
-
-def apart(function: Callable[..., Any], *values: Any) -> Any:
-    """The result of a call in a fresh process, whose memory is its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *values).result()
-
-
-def peak_mib() -> float:
-    """The most memory that this process has held (MiB)."""
-    return peak_bytes() / 2**20
-
-
-def means(values: Mapping[str, Sequence[float]], *, seed: int) -> dict[str, dict]:
-    """name -> mean with its 95 % interval (bootstrap-t) and n."""
-    import numpy as np
-
-    from workbench.stats import bootstrap_mean
-
-    return {name: bootstrap_mean(some, rng=np.random.default_rng(seed))._asdict() for name, some in values.items()}

@@ -1,6 +1,5 @@
-"""`bench certified`: certified flip sets of held-out cases, against a look at every set of up to three elements; every
-method's order under one stopping rule; certified sets under other orders of the facts; those under noise, against
-the truth of planted games."""
+"""`bench certified`: certified flip sets of held-out cases, against a look at every set of up to three elements; those
+under noise, against the truth of planted games."""
 
 from __future__ import annotations
 
@@ -18,7 +17,6 @@ from workbench.bench.oracles import certificates
 from workbench.cases import Case, withhold
 from workbench.explain.sets.minimal import gradient_order, smallest_flip_set
 from workbench.game import Engine, Game
-from workbench.narrative.explained import sooner
 from workbench.stats import bootstrap_mean, median_interval, proportion
 from workbench.stats.keeps import without
 
@@ -39,11 +37,8 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
             if k % 50 == 0:
                 say(f"{share:.0%} withheld: {k} of {len(cases)} cases")
     summary = [summarised(rows, share, seed=seed) for share in (0.0, 0.3)]
-    say("every order until the toolchain changes")
-    few = explain.ExplainConfig(paper_steps=10, loop_steps=4) if quick else None
-    stopped = orders(engine, cases, config=few, seed=seed)
     noisy = certificates(certified=10 if quick else 2000, seed=seed, progress=say)
-    return {"table": [flat(one) for one in summary], "summary": summary, **stopped, "under_noise": noisy, "rows": rows}
+    return {"table": [flat(one) for one in summary], "summary": summary, "under_noise": noisy, "rows": rows}
 
 
 def measured(engine: Engine, case: Case, *, seed: int) -> dict:
@@ -104,23 +99,6 @@ def summarised(rows: Sequence[dict], share: float, *, seed: int) -> dict:
         "seeded_size": bootstrap_mean([r["seeded_size"] for r in mine], rng=rng)._asdict(),
         "seeded_masks": median_interval([r["seeded_masks"] for r in mine])._asdict(),
         "seeded_seconds": median_interval([r["seeded_seconds"] for r in mine])._asdict(),
-    }
-
-
-def orders(engine: Engine, cases: Sequence[Case], *, config: explain.ExplainConfig | None, seed: int) -> dict:
-    """`until_flip`: method -> what its order takes until the toolchain changes, and by how many elements fewer the mask
-    in the loop needs, negative, paired over the cases. `other_orders`: what the certified sets do in other orders of
-    the facts."""
-    session = explain.Session(engine, cases, seed=seed, config=config)
-    found = {method: session.explanations(method, with_base=False, until_flip=True) for method in explain.METHODS}
-    means = explain.summarise(explain.records(found, until_flip=True), names=explain.UNTIL_FLIP, seed=seed)
-    apart = explain.against(found, explain.LEARNED[-1], metric="elements_taken", seed=seed)
-    proved = [one for one in found[explain.CERTIFIED] if one.certificate["certified"]]
-    return {
-        "until_flip": {m: {**row, "in_loop_minus": apart[m]._asdict()} for m, row in means.items() if m in apart}
-        | {explain.LEARNED[-1]: means[explain.LEARNED[-1]]},
-        "said": sooner(found, explain.LEARNED[-1], seed=seed),
-        "other_orders": explain.order_shares(explain.other_orders(engine, proved, seed=seed), seed=seed),
     }
 
 

@@ -78,8 +78,8 @@ def intruder_dimensions(
     all are, `at_most` bounds the rest: what of u'_j lies outside those looked at (Bessel's inequality).
 
     Cost a module: one decomposition of W0, and 1 + draws times the leading vectors of a changed weight: dense up to
-    a smaller side of 256, else by Lanczos on products with W0 and the factors; `bench spectra` measures that at
-    4096 x 4096, where few draws are enough to wait for.
+    a smaller side of 256, else by Lanczos on products with W0 and the factors: at 4096 x 4096 few draws are enough
+    to wait for.
 
     Raises `AdapterError`, `ModelError`; ValueError for numbers below 1.
     """
