@@ -28,10 +28,11 @@ WITHOUT = {
     ),
     "attribution": "CfSearch LimaWeights Oracle cf_search",
     "shift": (
-        "Intruders Measurement SmallestPart agreement_tests base_shares base_weights by_element by_entity "
-        "by_group carried causal_check checkpoints compare contests deletions dose_path drift element_layers exact_at "
-        "gain_shares growth intruder_dimensions kept_accuracy looked_into masks_by_case module_saliency saliency_shift "
-        "save_adapter separation smallest_part switch_shares to_singular_parts token_shift with_measures"
+        "Intruders Measurement SmallestPart agreement_tests base_shares base_weights by_element by_entity by_group "
+        "carried causal_check cheap_scores checkpoints compare contests deletions dose_path drift element_layers "
+        "exact_at first_order gain_shares growth intruder_dimensions kept_accuracy looked_into masks_by_case "
+        "module_saliency removals saliency_shift save_adapter separation smallest_part switch_shares "
+        "to_singular_parts token_shift with_measures write_tables"
     ),
     "game": "Adapted",
     "kg": "Edam Given GraphError PathError Table agreement build_graph disagreements showcase standings",

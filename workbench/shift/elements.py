@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from workbench.artifacts.files import atomic_write_text
 from workbench.cases import Case, Fact
 from workbench.explain import LEARNED, Explanation
 from workbench.explain.baselines import node_type
@@ -123,6 +125,12 @@ def as_records(table: pd.DataFrame, *names: str) -> dict[str, dict[str, float | 
         " and ".join(str(row[name]) for name in names): {str(k): v for k, v in row.items() if k not in names}
         for row in rows
     }
+
+
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Each table as `<name>.tsv` in a folder, numbers to 6 digits."""
+    for name, rows in tables.items():
+        atomic_write_text(folder / f"{name}.tsv", rows.to_csv(sep="\t", index=False, float_format="%.6g"))
 
 
 GROUPS = ("entity", "type", "relation")

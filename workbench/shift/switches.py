@@ -6,7 +6,7 @@ tuning changed little then weighs little, where its own ratio would be noise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -18,6 +18,7 @@ from workbench.stats import Interval, bootstrap_ratio
 from workbench.stats.keeps import losses
 
 ALL = "all"  # layers, or projections
+CALLED = {"part": "direction"}  # unit -> its name for a reader, where it has another
 TRIES = 200  # permutations looked at for one random set of the wanted size
 TOLERANCE = 0.02  # of the wanted number of parameters
 
@@ -167,6 +168,32 @@ def top_units(scores: np.ndarray, part: float) -> list[int]:
         raise ValueError(f"part must lie in (0, 1], not {part!r}")
     count = max(1, int(np.floor(part * len(scores) + 0.5)))
     return np.argsort(-np.asarray(scores, float), kind="stable")[:count].tolist()
+
+
+def removals(
+    games: Sequence[Game],
+    delta: np.ndarray,
+    sets: Iterable[tuple[str, float]],
+    by: Mapping[str, Mapping[str, np.ndarray]],
+    *,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Share of Delta that goes when the leading units are switched off together, beside random sets of as many
+    parameters as the first of them (mean over eight).
+
+    delta: of `differences`. sets: unit, of `game.UNITS`, and share of the units. by: what they lead in -> unit ->
+    scores (units,). Columns: `unit, share, off, of, by`, then those of `delta_share`.
+    """
+    rows = []
+    for unit, share in sets:
+        sizes = ModuleGame(games[0], unit=unit).parameters
+        leading = [top_units(scores[unit], share) for scores in by.values()]
+        alike = random_sets(sizes, leading[0], draws=8, rng=rng)
+        effects = set_effects(games, [*leading, *alike], unit=unit)
+        place = {"unit": CALLED.get(unit, unit), "share": share, "off": len(leading[0]), "of": len(sizes)}
+        for name, some in zip((*by, "random"), (*effects.T[: len(by)], effects[:, len(by) :]), strict=True):
+            rows.append(place | {"by": name} | delta_share(some, delta, rng=rng)._asdict())
+    return pd.DataFrame(rows)
 
 
 def random_sets(
