@@ -103,7 +103,7 @@ def first_order(play: ModuleGame, products: pd.DataFrame) -> tuple[np.ndarray, n
 
 
 def cheap_scores(play: ModuleGame, products: pd.DataFrame, norms: pd.Series, paths: np.ndarray) -> pd.DataFrame:
-    """What cheap numbers say of every unit, means over cases: `norm`, `first order`, `saliency`, `path, training cases`.
+    """What cheap numbers say of units, means over cases: `norm`, `first order`, `saliency`, `path, training cases`.
 
     products: rows of `module_saliency`; norms: of the updates, by module; paths: (cases, units) of `dose_path`.
     """
