@@ -6,7 +6,7 @@ import pytest
 from tiny import save_tiny
 
 from workbench import explain_log, models
-from workbench.panel.pasted import NOTHING, RecordPanel
+from workbench.panel.page import NOTHING, RecordPanel
 
 GOOD = {
     "question": "Which <b>tool</b>?",

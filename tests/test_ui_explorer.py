@@ -26,7 +26,7 @@ from ui_browser import (
 from ui_run import ui_run
 
 from workbench.cases import load_cases
-from workbench.narrative.glossary import GLOSSARY
+from workbench.narrative.names import GLOSSARY
 
 __all__ = ["browser_type_launch_args", "ui_run", "watch"]
 

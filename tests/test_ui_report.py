@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from report_runs import finish, live_case, whole_run
 from ui_browser import browser_type_launch_args, check_access, meaning, needs_browser  # noqa: F401
 
-from workbench.narrative.glossary import GLOSSARY
+from workbench.narrative.names import GLOSSARY
 from workbench.report.write import write_beside, write_report
 
 pytestmark = [pytest.mark.ui, needs_browser]

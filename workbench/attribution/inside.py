@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.attribution.oracle import able, inner, player_indices, whole_masks
+from workbench.attribution.result import able, inner, player_indices, whole_masks
 from workbench.cases import Case
 from workbench.explain import masks
 from workbench.explain.terms import Weights

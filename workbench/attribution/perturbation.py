@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from workbench.attribution.oracle import Oracle, answer_tokens, ends, inner, kept, player_indices
+from workbench.attribution.result import Oracle, answer_tokens, ends, inner, kept, player_indices
 from workbench.attribution.shapley import gains
 from workbench.cases import Case
 from workbench.game import Game

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.artifacts.files import typed
-from workbench.cli import kg_questions
+from workbench.cli.explain import add_questions
 from workbench.cli.screen import result, say
 
 if TYPE_CHECKING:
@@ -251,5 +251,5 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     """Declares `kg` and the commands below it."""
     kg = commands.add_parser("kg", help="graphs: import them from registries, and what follows")
     parts = kg.add_subparsers(required=True, metavar="ACTION")
-    for add_part in (add_import, add_merge, add_ask, kg_questions.add):
+    for add_part in (add_import, add_merge, add_ask, add_questions):
         add_part(parts, common)

@@ -17,7 +17,7 @@ from workbench.figures.core import Figure, short
 from workbench.figures.explored import View, collapsed, drawing, explored
 from workbench.kg.explore import BY, ExploreError, Hits, Part, around, commanded, known, search, ways
 from workbench.kg.paths import PathError
-from workbench.narrative.glossary import paragraph
+from workbench.narrative.names import paragraph
 from workbench.panel import export as files
 from workbench.panel.graph_view import GraphView, fact_csv, fact_table
 from workbench.panel.work import Debounced

@@ -13,7 +13,7 @@ import networkx as nx
 
 from workbench.figures.core import short
 from workbench.kg.explore import Part
-from workbench.narrative.glossary import paragraph
+from workbench.narrative.names import paragraph
 from workbench.panel.drawn import Graph
 from workbench.panel.export import neutral
 from workbench.panel.parts import Access, Held, View, button, flow, named

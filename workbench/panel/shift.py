@@ -19,7 +19,7 @@ from workbench.cases import Case, Fact
 from workbench.figures.case_graph import drawing
 from workbench.game import Engine
 from workbench.narrative import tried
-from workbench.narrative.glossary import paragraph
+from workbench.narrative.names import paragraph
 from workbench.panel.shift_view import ShiftShown, ShiftView
 from workbench.panel.tables import answer_table, curve_svg, element_table
 from workbench.panel.work import Cancelled, Debounced, Job, Worker

@@ -14,7 +14,7 @@ from workbench.figures.core import Figure
 from workbench.figures.dose import linked, response, switchboard
 from workbench.game import Engine
 from workbench.narrative import tried
-from workbench.narrative.glossary import paragraph
+from workbench.narrative.names import paragraph
 from workbench.panel import export as files
 from workbench.panel.drawn import Graph
 from workbench.panel.parts import Access, Board, Held, View, button, flow, named

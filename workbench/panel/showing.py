@@ -12,13 +12,13 @@ from workbench.cases.asking import ASKED
 from workbench.explain import CERTIFIED, ExplainConfig, Explanation, Weights
 from workbench.explain.counterfactual import Element
 from workbench.explain.trial import Carriers, Check, Outcome, Trial
-from workbench.figures.answers import answers, prompt
 from workbench.figures.case_graph import case_graph, drawing
 from workbench.figures.core import Figure
+from workbench.figures.explain import answers, prompt
 from workbench.figures.objective import balance
 from workbench.game import Engine
 from workbench.narrative import explained, tried
-from workbench.narrative.glossary import paragraph
+from workbench.narrative.names import paragraph
 from workbench.panel import export as files
 from workbench.panel.controls import Controls
 from workbench.panel.sliders import WeightSliders

@@ -11,7 +11,7 @@ from workbench.artifacts.state import CHOICES
 from workbench.cases import Case
 from workbench.explain import CERTIFIED
 from workbench.figures.core import short
-from workbench.narrative.glossary import paragraph
+from workbench.narrative.names import paragraph
 from workbench.panel.drawn import Graph
 from workbench.panel.parts import Access, Chains, Held, Prompt, View, button, flow, named
 from workbench.panel.sliders import WeightSliders

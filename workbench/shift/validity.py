@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.attribution.chance import degree_matched
-from workbench.attribution.oracle import kept
+from workbench.attribution.result import kept
 from workbench.game import Game
 from workbench.shift.elements import measures_of
 from workbench.stats import (
