@@ -147,9 +147,7 @@ def by_element(table: pd.DataFrame, *, value: str = "context_relative") -> pd.Da
     return means.unstack("projection").add_suffix(" shift")
 
 
-def saliency_shift(
-    table: pd.DataFrame, factors: Sequence[Factors], saliency: np.ndarray, *, value: str = "context_relative"
-) -> pd.Series:
+def saliency_shift(table: pd.DataFrame, factors: Sequence[Factors], saliency: np.ndarray) -> pd.Series:
     """Shift weighted by how much each module matters: a value a case and element (the index), sum over the modules.
 
     saliency: a number for each module in the order of `factors`, (modules,) for all cases or (cases, modules) in the
@@ -166,9 +164,8 @@ def saliency_shift(
     whole = np.broadcast_to(size / size.sum(axis=-1, keepdims=True), (len(cases), len(factors)))
     places = pd.MultiIndex.from_tuples([(one.layer, one.projection) for one in factors])
     weights = pd.DataFrame(whole, index=cases, columns=places).stack([0, 1], future_stack=True)
-    weighted = (
-        table[value] * weights.reindex(pd.MultiIndex.from_frame(table[["case", "layer", "projection"]])).to_numpy()
-    )
+    where = pd.MultiIndex.from_frame(table[["case", "layer", "projection"]])
+    weighted = table["context_relative"] * weights.reindex(where).to_numpy()
     return weighted.groupby([table["case"], table["element"]]).sum().rename("saliency shift")
 
 
@@ -188,25 +185,17 @@ def by_entity(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     return means.sort_values([c for c in means if c.endswith(" context")][-1], ascending=False)
 
 
-def by_group(
-    table: pd.DataFrame,
-    cases: Sequence[Case],
-    by: str,
-    *,
-    rng: np.random.Generator,
-    value: str = "context_relative",
-    layers: bool = False,
-) -> pd.DataFrame:
+def by_group(table: pd.DataFrame, cases: Sequence[Case], by: str, *, rng: np.random.Generator) -> pd.DataFrame:
     """Mean shift of entities, entity types or relations, with a 95 % bootstrap-t over cases; largest first.
 
     by: `entity` (node id), `type` (of nodes) or `relation` (of facts). A case counts once: the mean over its elements
-    of the group. layers: a row a layer, not the mean over them. Columns: `group, projection, mean, low, high, n` (cases
-    that show the group) and `elements` (in all of them), `layer` where asked for.
+    of the group. Columns: `group, projection, mean, low, high, n` (cases that show the group) and `elements` (in all of
+    them).
     ValueError: another `by`, or no rows of that kind.
     """
     if by not in GROUPS:
         raise ValueError(f"by must be one of {', '.join(GROUPS)}, not {by!r}")
-    keys = ["group", "projection", *(["layer"] if layers else [])]
+    keys = ["group", "projection"]
     rows = table[table["kind"] == ("fact" if by == "relation" else "node")]
     if rows.empty:
         raise ValueError(f"the table has no {'facts' if by == 'relation' else 'nodes'}; give that of token_shift")
@@ -214,7 +203,7 @@ def by_group(
     rows = rows.assign(group=group)
     sizes = rows[[*KEY, "group"]].drop_duplicates()["group"].value_counts()
     found = []
-    for key, values in rows.groupby([*keys, "case"])[value].mean().groupby(keys):
+    for key, values in rows.groupby([*keys, "case"])["context_relative"].mean().groupby(keys):
         interval = bootstrap_mean(values.to_numpy(), rng=rng)
         found.append((*key, *interval, int(sizes[key[0]])))
     out = pd.DataFrame(found, columns=[*keys, "mean", "low", "high", "n", "elements"])
@@ -231,16 +220,15 @@ def _groups(cases: Sequence[Case]) -> pd.Series:
     return pd.Series(rows).rename_axis(KEY)
 
 
-def element_layers(table: pd.DataFrame, case: Case, projection: str, *, relative: bool = True) -> pd.DataFrame:
+def element_layers(table: pd.DataFrame, case: Case, projection: str) -> pd.DataFrame:
     """One case's elements by layers: the bare embedding (mean of the layers' changes), then each layer in context.
 
-    Index: the element's number; columns: `emb.` and the layers. relative: as a share of the base projection's output,
-    not as a norm. ValueError: the table has no such case or projection.
+    Index: the element's number; columns: `emb.` and the layers; as shares of the base projection's output.
+    ValueError: the table has no such case or projection.
     """
-    end = "_relative" if relative else ""
     rows = table[(table["case"] == case.id) & (table["projection"] == projection)]
     if rows.empty:
         raise ValueError(f"the table has no {projection!r} of case {case.id!r}; measure it by token_shift first")
-    layers = rows.pivot(index="element", columns="layer", values=f"context{end}")
-    bare = rows.groupby("element")[f"embedding{end}"].mean().rename(EMBEDDING)
+    layers = rows.pivot(index="element", columns="layer", values="context_relative")
+    bare = rows.groupby("element")["embedding_relative"].mean().rename(EMBEDDING)
     return pd.concat([bare, layers], axis=1)

@@ -223,15 +223,15 @@ def kept_accuracy(
     return pd.DataFrame(rows, columns=["size", "parameters", "part", "exact", "low", "high", "n", "lost", "gained"])
 
 
-def ladder(n: int, *, per_octave: int = PER_OCTAVE) -> list[int]:
-    """Sizes from 0 to n, evenly in the logarithm, `per_octave` between one and its double.
+def ladder(n: int) -> list[int]:
+    """Sizes from 0 to n, evenly in the logarithm, `PER_OCTAVE` between one and its double.
 
     Examples:
-        >>> ladder(8, per_octave=1)
-        [0, 1, 2, 4, 8]
+        >>> ladder(8)[:4], ladder(8)[-1]
+        ([0, 1, 2, 3], 8)
     """
-    steps = int(np.ceil(np.log2(max(n, 1)) * per_octave))
-    return sorted({0, n, *(round(2 ** (k / per_octave)) for k in range(steps))})
+    steps = int(np.ceil(np.log2(max(n, 1)) * PER_OCTAVE))
+    return sorted({0, n, *(round(2 ** (k / PER_OCTAVE)) for k in range(steps))})
 
 
 @dataclass(frozen=True)
@@ -254,14 +254,12 @@ def smallest_part(
     order: Sequence[int],
     *,
     enough: float = ENOUGH,
-    margin: float = MARGIN,
     unit: str = "module",
-    measure: str = "path",
 ) -> SmallestPart:
     """The fewest first units of `order` with which `enough` of the tuned model's accuracy is kept.
 
-    margin: by how many standard errors of the paired difference to the tuned model, sqrt(lost + gained) / n, they must
-    be above that. The smallest of many sizes is one that was lucky on the cases of the search; with 0 it keeps less on
+    By `MARGIN` standard errors of the paired difference to the tuned model, sqrt(lost + gained) / n, they must be above
+    that. The smallest of many sizes is one that was lucky on the cases of the search; without a margin it keeps less on
     others (the one-standard-error rule of Breiman and others 1984).
 
     A ladder of sizes in one batch, then halving between the smallest that is enough and the next below, which is not.
@@ -272,19 +270,19 @@ def smallest_part(
     """
     modules = adapted_modules(engine.lm.model)
     names = unit_names(modules, unit)
-    table = kept_accuracy(engine, cases, order, sizes=ladder(len(names)), unit=unit, measure=measure)
+    table = kept_accuracy(engine, cases, order, sizes=ladder(len(names)), unit=unit, measure="path")
     if not table["exact"].iloc[-1]:
         raise ValueError(
             f"the tuned model has none of {len(cases)} cases right, so there is nothing to keep; take others"
         )
     wanted = enough * float(table["exact"].iloc[-1])
     while True:
-        spare = margin * np.sqrt(table["lost"] + table["gained"]) / table["n"]
+        spare = MARGIN * np.sqrt(table["lost"] + table["gained"]) / table["n"]
         passed = table[table["exact"] - spare >= wanted]["size"].min()
         below = table[table["size"] < passed]["size"].max()
         if passed == 0 or passed - below <= 1:
             break
-        more = kept_accuracy(engine, cases, order, sizes=[int(passed + below) // 2], unit=unit, measure=measure)
+        more = kept_accuracy(engine, cases, order, sizes=[int(passed + below) // 2], unit=unit, measure="path")
         table = pd.concat([table, more]).sort_values("size", ignore_index=True)
     kept = tuple(int(k) for k in order[: int(passed)])
     return SmallestPart(unit, kept, tuple(names[k] for k in kept), wanted, table)
