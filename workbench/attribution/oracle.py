@@ -11,7 +11,15 @@ from workbench.stats.meter import Meter
 
 
 class Oracle(Protocol):
-    """Any callable: keep-masks (m, n) bool -> values (m,). The decision is kept where the value is above 0."""
+    """Any callable: keep-masks (m, n) bool -> values (m,). The decision is kept where the value is above 0.
+
+    Examples:
+        >>> def majority(keep):
+        ...     return keep.sum(axis=1) - 1.5
+        >>> majority.n = 3
+        >>> majority(np.array([[True, True, False], [True, False, False]])).tolist()
+        [0.5, -0.5]
+    """
 
     @property
     def n(self) -> int:

@@ -246,6 +246,11 @@ def iter_cases(path: Path) -> Iterator[Case]:
     """The cases `save_cases` wrote, one at a time: memory for one, however many there are. `.gz` files are unpacked.
 
     ValueError names the line that is no case.
+
+    Examples:
+        >>> from workbench.models import shipped
+        >>> next(iter_cases(shipped("narrow") / "cases_held_out.jsonl.gz")).split
+        'held_out'
     """
     unpacked = gzip.open if Path(path).suffix == ".gz" else open
     with unpacked(path, "rt", encoding="utf-8", newline="\n") as opened:  # names may hold other marks that end a line
@@ -258,5 +263,12 @@ def iter_cases(path: Path) -> Iterator[Case]:
 
 
 def load_cases(path: Path) -> list[Case]:
-    """All cases of a file; see `iter_cases`."""
+    """All cases of a file; see `iter_cases`.
+
+    Examples:
+        >>> from workbench.models import shipped
+        >>> cases = load_cases(shipped("narrow") / "cases_held_out.jsonl.gz")
+        >>> len({case.id for case in cases}) == len(cases) > 0
+        True
+    """
     return list(iter_cases(path))

@@ -67,6 +67,14 @@ def learn_masks(
     smoothed with decay 0.9. warm: temperature of the first step, from which it falls geometrically to `weights.tau` at
     the last; None: `weights.tau` throughout. ValueError: steps, learning rate or seed out of range, or a case without
     facts.
+
+    Examples:
+        >>> from workbench.cases import example_case
+        >>> from workbench.models.prompts import ReaderTemplate
+        >>> case, how = example_case(), {"template": ReaderTemplate(), "steps": 2, "learning_rate": 0.3}
+        >>> (masks,) = learn_masks([case], Weights(), TextDivergence([case], how["template"]), **how)
+        >>> masks.elements.shape
+        (7,)
     """
     _check(cases, steps=steps, learning_rate=learning_rate, seed=seed)
     layout = Layout.of(cases, template)

@@ -27,7 +27,14 @@ UNITS = ("module", *COARSE, "part")
 
 @dataclass(frozen=True)
 class Adapted:
-    """An adapted module: its dotted name in the base model, the LoRA layer, and the adapter that is active in it."""
+    """An adapted module: its dotted name in the base model, the LoRA layer, and the adapter that is active in it.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> module = adapted_modules(example_game().engine.lm.model)[0]
+        >>> module.name, module.rank, tuple(module.A.weight.shape)
+        ('model.layers.0.self_attn.q_proj', 2, (2, 128))
+    """
 
     name: str
     layer: LoraLayer

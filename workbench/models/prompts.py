@@ -41,7 +41,14 @@ class Prompt:
 
 class Template(Protocol):
     """What turns a case into text, and a generated text back into node ids. lead: markup that stands before an answer,
-    where the model could still think."""
+    where the model could still think.
+
+    Examples:
+        >>> from workbench.cases import example_case
+        >>> template, case = ReaderTemplate(), example_case()
+        >>> template.parse(case, "FASTQ star BAM", case.names) == case.path
+        True
+    """
 
     lead: str
 
@@ -123,6 +130,13 @@ class ChatTemplate:
 
     Most words that a byte-level BPE knows begin with a space. So every name stands behind one, in the answer too, and
     is the same tokens wherever it stands, but for the source where the answer begins; and no prompt ends in a space.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> template = ChatTemplate(game.engine.lm.tokenizer)  # one without a chat template
+        >>> template.segments(game.case)[3].text.strip(), template.answer(game.case, game.case.path)
+        ('- star reads FASTQ.', ' FASTQ -> star -> BAM')
     """
 
     arrow = " ->"

@@ -83,6 +83,14 @@ def judged(
 
     Last come those of the split `made_up`: the cases of `held_out` with a made-up name for every name and nothing
     withheld, which nobody can remember. how: what else `score` takes.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> edges = set(itertools.pairwise(game.case.path))
+        >>> (row,) = next(judged(game.engine, {"held_out": [game.case]}, [0.0], adapter=True, seed=0, edges=edges))
+        >>> row["model"], row["share"], row["exact"]
+        ('tuned', 0.0, True)
     """
     groups = [(engine, cases, share) for cases in splits.values() for share in shares if cases]
     if splits.get("held_out"):
