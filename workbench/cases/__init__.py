@@ -189,10 +189,7 @@ def withhold(case: Case, share: float, *, rng: np.random.Generator, always_shown
     was kept out of the training nothing can be remembered.
 
     Examples:
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> case = example_case()
         >>> less = withhold(case, 0.34, rng=np.random.default_rng(0))
         >>> len(less.facts), len(less.withheld), less.path == case.path
         (2, 1, True)

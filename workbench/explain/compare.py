@@ -36,11 +36,9 @@ def explain(
     ValueError: an unknown method, no cases, a case without facts, or two cases with one id.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
-        >>> (found,) = explain(Engine(load(names=case.names)), [case], "certified")
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
+        >>> (found,) = explain(engine, [case], "certified")
         >>> len(found.removed), found.flipped
         (1, True)
     """
@@ -228,11 +226,8 @@ def reordered(case: Case, *, rng: np.random.Generator) -> tuple[Case, np.ndarray
     For stability: nodes are numbered by first mention, so that another order of facts renumbers every element.
 
     Examples:
-        >>> from workbench.cases import Fact
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> from workbench.cases import example_case
+        >>> case = example_case()
         >>> other, index = reordered(case, rng=np.random.default_rng(0))
         >>> tuple(other.elements[i] for i in index) == case.elements
         True

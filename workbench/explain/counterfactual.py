@@ -62,10 +62,8 @@ def removed_elements(case: Case, masks: Masks, threshold: float = 0.5) -> Change
     ValueError: masks that do not fit the case, a threshold outside [0, 1], or a case without facts.
 
     Examples:
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> from workbench.cases import example_case
+        >>> case = example_case()
         >>> masks = Masks(np.zeros(4), np.array([0.2, 0.9, 0.6]))
         >>> [case.label(element) for element in removed_elements(case, masks).elements]
         ['FASTQ → star', 'star → BAM']
@@ -166,10 +164,8 @@ def without(case: Case, elements: Iterable[Element]) -> Case:
     Question, answer path and names stay. ValueError: an element that the case does not show.
 
     Examples:
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> from workbench.cases import example_case
+        >>> case = example_case()
         >>> [case.label(fact) for fact in without(case, ["source:sra"]).facts]  # with its edge
         ['FASTQ → star', 'star → BAM']
     """

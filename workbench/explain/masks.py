@@ -138,11 +138,9 @@ def loop_masks(
     `learn_masks`, before the model is asked.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
-        >>> (masks,) = loop_masks(Engine(load(names=case.names)), [case], Weights(), steps=2)
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
+        >>> (masks,) = loop_masks(engine, [case], Weights(), steps=2)
         >>> bool(((masks.elements > 0) & (masks.elements < 1)).all())
         True
     """

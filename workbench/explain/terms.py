@@ -33,10 +33,8 @@ class Layout:
     Examples:
         >>> from workbench.cases import Fact
         >>> from workbench.models.prompts import ReaderTemplate
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> from workbench.cases import example_case
+        >>> case = example_case()
         >>> layout = Layout.of([case], ReaderTemplate())
         >>> layout.heads.tolist(), layout.pairs.tolist()  # neighbours on the path share a node
         ([[0, 1, 2]], [[[0, 1], [1, 2]]])

@@ -44,12 +44,10 @@ def score(
     The same seed withholds the same facts, so that base and tuned are compared on the same prompts.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
         >>> edges = set(itertools.pairwise(case.path))
-        >>> (row,) = score(Engine(load(names=case.names)), [case], share=0.0, adapter=False, edges=edges, seed=0)
+        >>> (row,) = score(engine, [case], share=0.0, adapter=False, edges=edges, seed=0)
         >>> row["exact"], row["withheld"]
         (True, 0)
     """
