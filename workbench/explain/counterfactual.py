@@ -126,7 +126,7 @@ def verified_changes(
         >>> game = example_game().view(form="decision")
         >>> (found,) = verified_changes([game], [range(game.n)])
         >>> [game.case.label(element) for element in found.elements]
-        ['SRA']
+        ['SRA', 'FASTQ']
     """
     sizes = first_flips(games, orders, ask=ask)
     return [

@@ -76,8 +76,8 @@ class LoopDivergence:
         >>> from workbench.game.example_game import example_game
         >>> game = example_game().view(form="decision")
         >>> differs = LoopDivergence(game.engine, [game.case])
-        >>> differs(torch.ones(1, 3)).tolist(), bool(differs(torch.zeros(1, 3)) > 0)  # all kept, all gone
-        ([0.0], True)
+        >>> abs(float(differs(torch.ones(1, 3)))) < 1e-6, float(differs(torch.zeros(1, 3))) > 0.01  # all kept, all gone
+        (True, True)
     """
 
     def __init__(

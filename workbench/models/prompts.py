@@ -45,8 +45,9 @@ class Template(Protocol):
 
     Examples:
         >>> from workbench.cases import example_case
-        >>> template, case = ReaderTemplate(), example_case()
-        >>> template.parse(case, "FASTQ star BAM", case.names) == case.path
+        >>> case = example_case()
+        >>> ids = {name: node for node, name in case.names.items()}
+        >>> ReaderTemplate().parse(case, "FASTQ star BAM", ids) == case.path
         True
     """
 

@@ -183,9 +183,9 @@ def base_shares(adapter_folder: str | os.PathLike[str], base: Base, *, top: int 
         >>> first = next(read_factors(shipped("narrow")))
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     one = save_adapter(folder, [first], like=shipped("narrow"))
-        ...     table = base_shares(one, lambda module: np.eye(576), top=1)
+        ...     table = base_shares(one, lambda module: np.eye(576, 1536), top=1)
         >>> table["projection"].tolist(), bool(0 < table["inside"][0] < 1)
-        (['k_proj'], True)
+        (['down_proj'], True)
     """
     if top < 1:
         raise ValueError(f"top is {top}; at least one direction of the base must be looked at")

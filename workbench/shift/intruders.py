@@ -94,7 +94,7 @@ def intruder_dimensions(
         >>> from workbench.models import shipped
         >>> from workbench.shift import read_factors, save_adapter
         >>> first, rng = next(read_factors(shipped("narrow"))), np.random.default_rng(0)
-        >>> base = np.diag(np.arange(1.0, 577.0))[:192]
+        >>> base = np.eye(576, 1536) * np.arange(1, 1537)
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     one = save_adapter(folder, [first], like=shipped("narrow"))
         ...     found = intruder_dimensions(one, lambda module: base, rng=rng, leading_vectors=2, draws=1)

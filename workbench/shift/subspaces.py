@@ -125,6 +125,7 @@ def compare(
 
     Examples:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from workbench.models import shipped
         >>> from workbench.shift import read_factors, save_adapter
         >>> source, first = shipped("narrow"), next(read_factors(shipped("narrow")))
@@ -202,6 +203,7 @@ def drift(adapter_folder: str | os.PathLike[str], *, top: int | None = None) -> 
 
     Examples:
         >>> import tempfile
+        >>> from pathlib import Path
         >>> from workbench.models import shipped
         >>> from workbench.shift import read_factors, save_adapter
         >>> source, first = shipped("narrow"), next(read_factors(shipped("narrow")))
