@@ -62,7 +62,7 @@ def _reference(room: str) -> str:
 
 
 def offered(init: Path) -> list[str]:
-    """The names of a room: `__all__` where it has one, else its own and those that it imports from the files below it."""
+    """The names of a room: `__all__` where it has one, else its own and those imported from the files below it."""
     names: list[str] = []
     below = ".".join(init.parent.relative_to(ROOT).parts)
     for node in ast.parse(init.read_text("utf-8")).body:
@@ -117,7 +117,7 @@ def _about(result: dict[str, Any]) -> str:
 
 JUDGED = ("top_k_drop", "lds", "flips", "until_flip", "agreement")
 SPENT = ("calls", "rows", "difference")
-"""Without intervals; how long a call took is of the machine and of what else it did, so seconds are in the file alone."""
+"""Without intervals. How long a call took is of the machine and of what else it did: seconds are in the file alone."""
 
 
 def _table(figures: dict[str, dict[str, Any]]) -> str:

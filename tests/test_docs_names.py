@@ -30,7 +30,9 @@ def commands(text: str) -> list[str]:
 
 def parameters() -> set[str]:
     """Names in the parameters cells of the notebooks of a run."""
-    cells = [cell for path in (ROOT / "notebooks").glob("0*.ipynb") for cell in json.loads(path.read_text("utf-8"))["cells"]]
+    cells = [
+        cell for path in (ROOT / "notebooks").glob("0*.ipynb") for cell in json.loads(path.read_text("utf-8"))["cells"]
+    ]
     texts = ["".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", ())]
     return {name for text in texts for name in re.findall(r"^(\w+)(?:: [^=]+)? = ", text, re.MULTILINE)}
 

@@ -147,8 +147,8 @@ def judged(asked: Asked, mine: Sequence[tuple[Contender, Given | None, dict]], *
 
 
 def summarise(rows: Sequence[dict], *, seed: int = 0) -> dict[str, dict]:
-    """contender -> `n`, `failed`, and measure -> mean over cases with its interval, bootstrap-t; of `SHARES` Wilson's, of
-    seconds the median. A measure that applies to no case is left out.
+    """contender -> `n`, `failed`, and measure -> mean over cases with its interval, bootstrap-t; of `SHARES` Wilson's,
+    of seconds the median. A measure that applies to no case is left out.
     """
     out: dict[str, dict] = {}
     for name in dict.fromkeys(row["contender"] for row in rows):

@@ -35,9 +35,9 @@ from workbench.models.shipped_adapters import other_values, shipped, shipped_for
 from workbench.models.wheel import Say
 
 __all__ = [
-    "READER", "AdapterError", "AdapterFolder", "ChatTemplate", "LanguageModel", "ModelError", "ReaderTemplate", "Template",
-    "add_adapter", "base_of", "check_model", "deepseek_8b_config", "load", "place", "quantisation", "shipped",
-    "shipped_for", "trainable_ratio",
+    "READER", "AdapterError", "AdapterFolder", "ChatTemplate", "LanguageModel", "ModelError", "ReaderTemplate",
+    "Template", "add_adapter", "base_of", "check_model", "deepseek_8b_config", "load", "place", "quantisation",
+    "shipped", "shipped_for", "trainable_ratio",
 ]  # fmt: skip
 
 READER = "reader"  # the name under which the embedded model is asked for
