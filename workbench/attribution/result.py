@@ -157,7 +157,15 @@ def agreement(predicted: np.ndarray, values: np.ndarray) -> float:
 
 
 class Oracle(Protocol):
-    """Any callable: keep-masks (m, n) bool -> values (m,). The decision is kept where the value is above 0."""
+    """Any callable: keep-masks (m, n) bool -> values (m,). The decision is kept where the value is above 0.
+
+    Examples:
+        >>> def majority(keep):
+        ...     return keep.sum(axis=1) - 1.5
+        >>> majority.n = 3
+        >>> majority(np.array([[True, True, False], [True, False, False]])).tolist()
+        [0.5, -0.5]
+    """
 
     @property
     def n(self) -> int:

@@ -164,7 +164,7 @@ MOST = 8  # commands named where nothing leads to the target, and nodes where a 
 def add_ask(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
     ask = commands.add_parser("ask", parents=[common], help="the cheapest toolchains, or what is missing for one")
     ask.set_defaults(command=_ask)
-    ask.add_argument("graph", metavar="GRAPH", help="node-link JSON, or a folder of a table or triples")
+    ask.add_argument("graph", metavar="GRAPH", help="biotoolkg, mediakg, node-link JSON, or a folder of tables")
     ask.add_argument("--from", dest="start", metavar="X", nargs="+", required=True, help="what is there: ids or names")
     wanted = ask.add_mutually_exclusive_group()
     wanted.add_argument("--to", dest="target", metavar="Y", help="what is wanted; without it, all that can be made")

@@ -33,11 +33,8 @@ class SharedPrefix:
     for all of them. engine: an `Engine`, which keeps such prefixes itself.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
-        >>> engine = Engine(load(names=case.names))
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
         >>> whole, less = (engine.prompt(case, np.array(keep)) for keep in ([True] * 3, [True, True, False]))
         >>> SharedPrefix(engine, whole).shared(less) > 0  # tokens that need not be read again
         True

@@ -36,6 +36,14 @@ class MaskPanel(Shown):
     explanations: results already at hand, shown without new work. asker: makes cases of typed questions; None: none can
     be typed. folder: where exports go; None: they are links only. withheld: the share of needed facts that `cases` were
     made with, kept in the state.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> panel = MaskPanel(game.engine, [game.case])
+        >>> outcome = panel.take_out(game.case.facts[2:])
+        >>> panel.check().flips
+        True
     """
 
     def __init__(

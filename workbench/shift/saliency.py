@@ -44,6 +44,16 @@ def module_saliency(
     <dW, G_f>, `conflict` = <G_r, G_f>, and `saliency` = forget - conflict / gamma. -retain is d log p / d dose at 1.
 
     One forward and one backward pass a batch of pairs. ValueError: gamma not above 0, or lengths that differ.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> from workbench.explain import without
+        >>> less = without(game.case, game.case.facts[:1])
+        >>> answer = game.engine.answer_ids(game.case, game.case.path)
+        >>> table = module_saliency(game.engine, [(game.case, less)], [answer])
+        >>> len(table) == len(adapted_modules(game.engine.lm.model))
+        True
     """
     if not gamma > 0:
         raise ValueError(f"gamma must be above 0, not {gamma!r}")
@@ -186,6 +196,10 @@ def carried(
     `reading`: every name made up and every needed fact shown, so that nothing can be remembered; `memory`: `WITHHELD`
     of the needed facts left out, so that they cannot be read. cases: so many of each kind, `mixed`. The model is loaded
     with that adapter and let go again. OSError: no cases come with it.
+
+    Examples:
+        >>> from workbench.models import shipped
+        >>> carried("smollm2", shipped("whole"), names=names, cases=4, seed=0)  # doctest: +SKIP
     """
     engine = Engine(models.load(model, names=names, adapter=adapter))
     some = mixed(load_cases(adapter / "cases_held_out.jsonl.gz"))[:cases]
@@ -212,6 +226,12 @@ def unknown(cases: Sequence[Case], engine: Engine, *, seed: int) -> list[Case]:
 
 def gain_shares(table: pd.DataFrame, *, by: Sequence[str]) -> pd.DataFrame:
     """Shares of an adapter's whole gain of each kind, ratios of sums over the cases: groups of `by` -> one column a
-    kind. table: rows of `carried`."""
+    kind. table: rows of `carried`.
+
+    Examples:
+        >>> rows = pd.DataFrame({"kind": "memory", "projection": ["q_proj", "v_proj"], "path": [1.0, 3.0]})
+        >>> gain_shares(rows, by=["projection"])["memory"].to_dict()
+        {'q_proj': 0.25, 'v_proj': 0.75}
+    """
     sums = table.pivot_table(values="path", index=list(by), columns="kind", aggfunc="sum", sort=False)
     return sums / sums.sum()

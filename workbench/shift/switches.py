@@ -63,6 +63,12 @@ def switch_shares(table: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFr
 
     table: what `switch_effects` gave. Columns: `module, layer, projection, parameters`, then `off, off_low, off_high`
     and `on, on_low, on_high`, 95 % bootstrap-t over the cases. In the order of the model.
+
+    Examples:
+        >>> place = {"module": "q", "layer": 0, "projection": "q_proj", "parameters": 8}
+        >>> table = pd.DataFrame([{**place, "off": 1.0 * k, "on": 0.5 * k, "delta": 2.0 * k} for k in (1, 2)])
+        >>> switch_shares(table, rng=np.random.default_rng(0))[["off", "on"]].values.tolist()
+        [[0.5, 0.25]]
     """
     rows = []
     for name, part in table.groupby("module", sort=False):
@@ -78,6 +84,11 @@ def looked_into(games: Sequence[Game], shares: pd.DataFrame, *, layers: int, rng
 
     shares: of `switch_shares`; of modules they come back as they are. layers: of so many, those with which most goes,
     every module is switched by itself.
+
+    Examples:
+        >>> shares = pd.DataFrame({"layer": [0], "projection": ["q_proj"], "off": [0.5]})
+        >>> looked_into([], shares, layers=1, rng=np.random.default_rng(0)) is shares  # single modules already
+        True
     """
     of_layers, of_projections = shares["projection"] == ALL, shares["layer"] == ALL
     if not (of_layers.any() or of_projections.any()):
