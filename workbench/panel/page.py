@@ -8,10 +8,8 @@ from pathlib import Path
 from transformers.utils.logging import disable_progress_bar
 
 from workbench import Run
+from workbench.artifacts.runs import PAGE_RUN_DIR
 from workbench.panel.masks import MaskPanel
-
-RUN_DIR = "WORKBENCH_RUN_DIR"
-"""Environment variable that names the run folder of the page."""
 
 SHOWN = 60  # stored explanations that are read at the start; more would make a reader wait
 
@@ -44,4 +42,4 @@ def explorer(run_dir: str | os.PathLike[str], *, model: str | None = None) -> Ma
 
 def page_run_dir() -> Path:
     """The run folder that the page was opened on. KeyError: the page was not opened by `workbench app`."""
-    return Path(os.environ[RUN_DIR])
+    return Path(os.environ[PAGE_RUN_DIR])

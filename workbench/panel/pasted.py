@@ -18,6 +18,7 @@ from workbench.artifacts.files import atomic_write_text
 from workbench.artifacts.stage import check_inside
 from workbench.logs.decisions import DECISIONS
 from workbench.logs.run import Explained, explain_log
+from workbench.logs.speakers import Kept
 from workbench.logs.summary import FAILED, REFUSED
 from workbench.models import ModelError
 from workbench.panel.parts import Access, named
@@ -32,7 +33,8 @@ NOTHING = "Paste a record, or several lines of them, and press Explain."
 
 class RecordPanel:
     """A box for records, what they are asked of, and what was found. folder: where each is kept, as an explained log of
-    its own; model, adapter, decision: as of `explain_log`, to be changed in the panel."""
+    its own; model, adapter, decision: as of `explain_log`, to be changed in the panel. The model stays loaded until
+    another is asked."""
 
     def __init__(
         self,
@@ -42,7 +44,7 @@ class RecordPanel:
         adapter: str | os.PathLike[str] | None = None,
         decision: str = "text",
     ):
-        self.folder, self.worker, self.found = Path(folder), Worker(), ""
+        self.folder, self.worker, self.found, self._load = Path(folder), Worker(), "", Kept()
         line = {"layout": {"width": "min(46em, 100%)"}}
         self.text = widgets.Textarea(placeholder=json.dumps(EXAMPLE), layout={"width": "100%", "height": "12em"})
         self.faults, self.status, self.result = widgets.HTML(), widgets.HTML(f"<p>{NOTHING}</p>"), widgets.HTML()
@@ -89,7 +91,7 @@ class RecordPanel:
         log = self.folder / f"{name}{'.json' if _whole(text) else '.jsonl'}"
         check_inside(self.folder.parent, self.folder, log, self.folder / name)
         atomic_write_text(log, f"{text}\n")
-        return explain_log(log, out=self.folder / name, progress=progress, **how)
+        return explain_log(log, out=self.folder / name, progress=progress, load=self._load, **how)
 
     def _show(self, found: Explained) -> None:
         wrong = [one["why"] for one in found.records if one["state"] in (REFUSED, FAILED)]
