@@ -16,18 +16,17 @@ from transformers.utils.logging import disable_progress_bar
 
 from workbench import Run
 from workbench.artifacts.files import atomic_write_text
+from workbench.artifacts.runs import PAGE_RUN_DIR
 from workbench.artifacts.stage import check_inside
 from workbench.logs.decisions import DECISIONS
 from workbench.logs.run import Explained, explain_log
+from workbench.logs.speakers import Kept
 from workbench.logs.summary import FAILED, REFUSED
 from workbench.models import ModelError
 from workbench.panel.masks import MaskPanel
 from workbench.panel.parts import Access, named
 from workbench.panel.work import Cancelled, Job, Worker, on_loop
 from workbench.report.write import log_records
-
-RUN_DIR = "WORKBENCH_RUN_DIR"
-"""Environment variable that names the run folder of the page."""
 
 SHOWN = 60  # stored explanations that are read at the start; more would make a reader wait
 
@@ -60,7 +59,7 @@ def explorer(run_dir: str | os.PathLike[str], *, model: str | None = None) -> Ma
 
 def page_run_dir() -> Path:
     """The run folder that the page was opened on. KeyError: the page was not opened by `workbench app`."""
-    return Path(os.environ[RUN_DIR])
+    return Path(os.environ[PAGE_RUN_DIR])
 
 
 JOB = "explain"
@@ -71,7 +70,8 @@ NOTHING = "Paste a record, or several lines of them, and press Explain."
 
 class RecordPanel:
     """A box for records, what they are asked of, and what was found. folder: where each is kept, as an explained log of
-    its own; model, adapter, decision: as of `explain_log`, to be changed in the panel."""
+    its own; model, adapter, decision: as of `explain_log`, to be changed in the panel. The model stays loaded until
+    another is asked."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class RecordPanel:
         adapter: str | os.PathLike[str] | None = None,
         decision: str = "text",
     ):
-        self.folder, self.worker, self.found = Path(folder), Worker(), ""
+        self.folder, self.worker, self.found, self._load = Path(folder), Worker(), "", Kept()
         line = {"layout": {"width": "min(46em, 100%)"}}
         self.text = widgets.Textarea(placeholder=json.dumps(EXAMPLE), layout={"width": "100%", "height": "12em"})
         self.faults, self.status, self.result = widgets.HTML(), widgets.HTML(f"<p>{NOTHING}</p>"), widgets.HTML()
@@ -128,7 +128,7 @@ class RecordPanel:
         log = self.folder / f"{name}{'.json' if _whole(text) else '.jsonl'}"
         check_inside(self.folder.parent, self.folder, log, self.folder / name)
         atomic_write_text(log, f"{text}\n")
-        return explain_log(log, out=self.folder / name, progress=progress, **how)
+        return explain_log(log, out=self.folder / name, progress=progress, load=self._load, **how)
 
     def _show(self, found: Explained) -> None:
         wrong = [one["why"] for one in found.records if one["state"] in (REFUSED, FAILED)]
