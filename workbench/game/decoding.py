@@ -253,6 +253,7 @@ class Decoders:
     can_record: bool = True
     device: str = "cuda"  # the type of those that record
     written: deque[tuple[int, ...]] = field(default_factory=lambda: deque(maxlen=LIKE))  # texts, the last one first
+    said: dict[tuple[bool, str], tuple[int, ...]] = field(default_factory=dict)  # adapter and case -> the last answer
 
     def learn(self, texts: Texts) -> None:
         """Keeps texts that others may be like."""

@@ -216,10 +216,15 @@ class Engine:
     ) -> list[str]:
         """What the model writes greedily, thoughts included, up to where nothing more can be named."""
         prompts = [self.prompt(c, k) for c, k in zip(cases, keeps or [None] * len(cases), strict=True)]
-        over = self.lm.template.over
+        over, said, ids = self.lm.template.over, self.decoders.said, [(adapter, case.id) for case in cases]
         drafts = [self.answer_ids(case, case.path)[:-1] for case in cases]  # the right answers, as a guess
+        if self.slow:  # or what was written last of the case
+            drafts = [said.get(key, draft) for key, draft in zip(ids, drafts, strict=True)]
         how |= {"drafts": drafts, "enough": lambda i, tokens: over(self.text([tokens])[0])}
-        return self.text(self.generate(prompts, adapter=adapter, **how))
+        answers = self.generate(prompts, adapter=adapter, **how)
+        texts = self.text(answers)
+        said |= {key: own[: -1 if over(text) else None] for key, own, text in zip(ids, answers, texts, strict=True)}
+        return texts
 
     def text(self, answers: Iterable[Sequence[int]]) -> list[str]:
         """Token ids of answers as text."""
