@@ -26,7 +26,17 @@ from workbench.logs.hanging import hangs
 from workbench.logs.readers import file_of, read
 from workbench.logs.records import Fault, Record, Refused
 from workbench.logs.spans import EACH, checked_spans
-from workbench.logs.speakers import Load, Source, Turn, adapter_account, in_turn, other_source, served, served_account, turns
+from workbench.logs.speakers import (
+    Load,
+    Source,
+    Turn,
+    adapter_account,
+    in_turn,
+    other_source,
+    served,
+    served_account,
+    turns,
+)
 from workbench.logs.streamed import Rows
 from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, bare, redacted, summary
 from workbench.models import check_model
