@@ -18,12 +18,17 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 
 install: $(STAMP)
 
+# pip compiles one file after another while a core waits: it is done on all of them, torch's while the rest is fetched,
+# and without the packages' own tests
+COMPILE := $(BIN)/python -m compileall -qq -j 0 -x '/tests?/' $(VENV)/lib
+
 # torch first: on a machine with another package index for it, the rest then keeps that build
 $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed; give it as PYTHON=/path/to/python" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --constraint constraints.txt torch
-	$(BIN)/python -m pip install --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --no-compile --constraint constraints.txt torch
+	$(COMPILE) & $(BIN)/python -m pip install --no-compile --constraint constraints.txt --editable '.[test]' && wait
+	-$(COMPILE)
 	@touch $@
 
 run: install

@@ -42,9 +42,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made = {f"reference/{page}.md": _reference(room) for page, room in ROOMS.items()}
     made |= {uri: _lesson_text(name) for uri, name in LESSON.items()}
     made |= {f"{page}.md": (ROOT / f"{name}.md").read_text("utf-8") for page, name in COPIED.items()}
+    made["commands.md"] = _section("The command line")
     for uri, content in made.items():
         files.append(File.generated(config, uri, content=content))
     return files
+
+
+def _section(title: str) -> str:
+    """A section of the README as a page."""
+    text = (ROOT / "README.md").read_text("utf-8").partition(f"## {title}\n")[2].partition("\n## ")[0]
+    return f"# {title}\n{text.replace('](docs/', '](')}"
 
 
 def _reference(room: str) -> str:
@@ -55,16 +62,16 @@ def _reference(room: str) -> str:
 
 
 def offered(init: Path) -> list[str]:
-    """The names of a room in the order of its file: its own, and those that it imports from the files below it."""
+    """The names of a room: `__all__` where it has one, else its own and those imported from the files below it."""
     names: list[str] = []
     below = ".".join(init.parent.relative_to(ROOT).parts)
     for node in ast.parse(init.read_text("utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return list(ast.literal_eval(node.value))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(below):
             names += [alias.asname or alias.name for alias in node.names]
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.append(node.name)
-        elif isinstance(node, ast.If):  # imported for types alone, and when it is first asked for
-            names += [one.name for inner in node.body if isinstance(inner, ast.ImportFrom) for one in inner.names]
     return [name for name in names if not name.startswith("_")]
 
 
@@ -93,31 +100,41 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def _told(what: str, path: Path) -> str:
     result = json.loads(path.read_text("utf-8"))
-    return _table(result["table"]) if what == "table" else _about(result)
+    return _table(result["figures"]) if what == "table" else _about(result)
 
 
 def _about(result: dict[str, Any]) -> str:
     """On what a result of `bench peers` was measured, in a sentence."""
     packages = ", ".join(f"{name} {version}" for name, version in result["packages"].items())
-    cases = max(row["n"] for row in result["table"])
+    cases = max(line["n"] for line in result["figures"].values())
     how = " (`--quick`)" if result["quick"] else ""
     return (
         f"Measured{how} on {cases} held-out case{'s' * (cases > 1)} of a default run, model `{result['model']}`, "
-        f"{result['device']}, {result['threads']} thread, {packages}. Means over "
-        "cases; of one case alone there is no interval, and an order of two methods says little."
+        f"{result['device']}, {result['threads']} thread, {packages}. Means over the n cases of a row with their 95 % "
+        "intervals; the order of two methods whose intervals overlap is not known."
     )
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
-    # how long a call took is of the machine and of what else it did: rows and calls are what can be compared
-    named = [name for name in rows[0] if not name.startswith("seconds")]
-    shown = [[name, *(_cell(row[name]) for row in rows)] for name in named if any(row[name] for row in rows)]
-    lines = [f"| {' | '.join(line)} |" for line in zip(*shown, strict=True)]
-    return "\n".join([lines[0], f"|{'---|' * len(shown)}", *lines[1:]])
+JUDGED = ("top_k_drop", "lds", "flips", "until_flip", "agreement")
+SPENT = ("calls", "rows", "difference")
+"""Without intervals. How long a call took is of the machine and of what else it did: seconds are in the file alone."""
 
 
-def _cell(value: Any) -> str:
-    return "" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+def _table(figures: dict[str, dict[str, Any]]) -> str:
+    head = ["method", "n", *JUDGED, *SPENT]
+    lines = [head, ["---"] * len(head)]
+    for name, line in figures.items():
+        title = name if line["package"] == "workbench" else f"{line['package']}: {name}"
+        judged = [_cell(line.get(key), interval=True) for key in JUDGED]
+        lines.append([title, str(line["n"]), *judged, *(_cell(line.get(key), interval=False) for key in SPENT)])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(found: dict[str, float] | None, *, interval: bool) -> str:
+    if found is None:
+        return ""
+    wide = interval and found["n"] > 1
+    return f"{found['mean']:.3g}" + (f" [{found['low']:.3g}, {found['high']:.3g}]" if wide else "")
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:

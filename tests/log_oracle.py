@@ -1,4 +1,7 @@
-"""What a worker of a sweep does where a rule answers: yes while the first fact is there; `fails` is an error."""
+"""What a worker of a sweep does where a rule answers: yes while the first fact is there; `fails` is an error, `slow`
+takes a while."""
+
+import time
 
 from log_speakers import Planted
 
@@ -14,4 +17,6 @@ class Known(Planted):
 
 
 def work(order):
+    if any(case["record"]["question"] == "slow" for case in order["cases"]):
+        time.sleep(0.6)
     return explained(order, {"tuned": Known(lambda kept: "yes" if 0 in kept else "no")}), 0.0

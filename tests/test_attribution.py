@@ -10,7 +10,7 @@ from peer_games import Counted, Smooth, additive, conjunction, disjunction, tabl
 from tiny import chain_case
 
 from workbench.attribution import METHODS, Method
-from workbench.attribution.oracle import inner, player_indices, whole_masks
+from workbench.attribution.result import inner, player_indices, whole_masks
 from workbench.cases import Fact
 from workbench.explain.baselines import element_type
 from workbench.game import Restricted

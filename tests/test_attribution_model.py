@@ -7,8 +7,8 @@ from peer_games import top
 from tiny import chain_case
 
 from workbench.attribution import METHODS, cf_search, fit_surrogate, logit_of_logprob
-from workbench.attribution.oracle import answer_tokens, kept
 from workbench.attribution.perturbation import element_distances
+from workbench.attribution.result import answer_tokens, kept
 from workbench.explain import Weights
 from workbench.explain import loop_masks as learn_in_loop
 from workbench.explain import paper_masks as learn_on_texts

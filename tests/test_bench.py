@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dosed_models import with_adapter
 from tiny import chain_case
 
 from workbench import models
@@ -13,8 +12,7 @@ from workbench.bench import adapters, certified, planted
 from workbench.bench.adapters import RULES, World, X
 from workbench.bench.oracles import planted_game
 from workbench.cases import toolchain
-from workbench.explain import METHODS, ExplainConfig
-from workbench.game import Difference, Engine, Game
+from workbench.game import Engine, Game
 
 
 def flips_by_hand(rule, shown):
@@ -112,32 +110,3 @@ def test_certified_sets_of_a_case_are_compared_with_every_small_set():
     figures = certified.summarised([{**row, "withheld": 0.3}], 0.3, seed=0)
     assert figures["as_small"]["share"] == 1 and figures["cases"] == 1
     assert certified.flat(figures)["seconds"] == row["seconds"]
-
-
-def test_every_order_is_measured_until_it_flips():
-    case = chain_case()
-    lm = models.add_adapter(
-        models.load(names=case.names, four_bit=False), rank=4, alpha=8, modules=("v_proj",), dropout=0.0, seed=0
-    )
-    found = certified.orders(Engine(lm), [case], config=ExplainConfig(paper_steps=4, loop_steps=2), seed=0)
-    assert set(found["until_flip"]) == set(METHODS)
-    own = found["until_flip"]["in_loop"]["elements_taken"]["mean"]
-    for method, row in found["until_flip"].items():
-        assert row["flipped"]["mean"] == 1 <= row["elements_taken"]["mean"] and row["facts_taken"]["mean"] >= 1
-        if method != "in_loop":
-            assert row["in_loop_minus"]["mean"] == own - row["elements_taken"]["mean"]
-    assert found["other_orders"]["flips"]["n"] == 1 and found["said"]
-
-
-def test_differences_are_attributed_and_stability_is_1_where_order_is_nothing():
-    lm = with_adapter(models.load(names=chain_case().names, four_bit=False), modules=("v_proj",), size=0.02)
-    engine, case = Engine(lm), chain_case()
-    delta = Difference(Game.of(engine, case, path=case.path))
-    found = certified.ATTRIBUTIONS["linear, facts"](delta, np.random.default_rng(0))
-    line = certified.said("linear", [found, found], seed=0)
-    assert line["n"] == 2 and line["lds"] == pytest.approx(found.lds) and line["completeness error"] <= 1e-3
-    counts = certified.changed(engine, case, seed=0)
-    assert {"added", "kept", "dropped"} < set(counts)
-    assert abs(certified.stability(engine, case, "random", seed=0)) < 0.5
-    with pytest.raises(ValueError, match="none of 1 cases"):
-        certified._cell([float("nan")], seed=0)

@@ -62,11 +62,15 @@ def test_quality_is_that_of_the_games_own_values():
 
 def test_figures_are_means_and_medians_over_the_cases_that_did_not_fail():
     blank = {"contender": "m", "package": "p", **dict.fromkeys(peers.MEANS), "seconds": 9.0}
-    rows = [{**blank, "lds": v, "seconds": s, "failed": None} for v, s in ((0.2, 1.0), (0.4, 2.0), (0.9, 9.0))]
+    rows = [
+        {**blank, "lds": v, "certified": 1.0, "seconds": s, "failed": None} for v, s in ((0.2, 1), (0.4, 2), (0.9, 9))
+    ]
     figures = peers.summarise([*rows, {**blank, "failed": "why"}])
     one = figures["m"]
     assert (one["n"], one["failed"], one["lds"]["n"]) == (4, 1, 3) and "flips" not in one
     assert one["lds"]["mean"] == pytest.approx(0.5) and one["lds"]["low"] <= 0.5 <= one["lds"]["high"]
+    assert one["lds"]["low"] >= -1 and one["lds"]["high"] <= 1
+    assert one["certified"]["mean"] == 1 and one["certified"]["low"] < 1  # of three cases, never without width
     assert one["seconds"]["median"] == 2
     (line,) = peers.table(figures)
     assert line["method"] == "p: m" and line["lds"] == pytest.approx(0.5) and line["flips"] is None

@@ -1,4 +1,4 @@
-"""Benchmarks of training and of the chain, and the comparison of two results."""
+"""The benchmark of training, and the comparison of two results."""
 
 import json
 import math
@@ -11,7 +11,6 @@ from sweep_runs import make_run
 from tiny import NAMES, chain_case
 
 from workbench import models
-from workbench.artifacts import runs
 from workbench.bench import machine, readings
 from workbench.bench import train as bench_train
 from workbench.cli import exit, main
@@ -54,21 +53,6 @@ def test_the_most_memory_held_is_seen():
 
     assert 60 << 20 < bench_train.timed(hold, lm).peak_bytes < 200 << 20
     assert bench_train.timed(nothing, lm).peak_bytes < 20 << 20
-
-
-def test_a_finished_run_tells_what_its_stages_cost(tmp_path):
-    place = tmp_path / "run"
-    for number, stage in enumerate(runs.STAGES):
-        runs.open_stage(place, stage)
-        runs.write_manifest(place, stage, config={"n": number}, inputs={}, metrics={}, seed=3, device="cpu")
-    file = tmp_path / "chain.json"
-    assert main(["bench", "chain", "--quick", "--json", str(file), "--run-dir", str(place)]) == 0
-    result = json.loads(file.read_text())
-    manifests = [runs.read_manifest(place, stage) for stage in runs.STAGES]
-    assert [row["stage"] for row in result["table"]] == [*runs.STAGES, "all"]
-    assert result["total"]["seconds"] == pytest.approx(sum(m["seconds"] for m in manifests))
-    assert result["total"]["peak_bytes"] == max(m["machine"]["peak_bytes"] for m in manifests)
-    assert result["again"] is None
 
 
 def test_figures_are_compared_by_name_with_intervals_where_both_have_one(tmp_path, capsys):
@@ -115,7 +99,7 @@ def test_the_interval_of_a_ratio_covers_the_true_one():
         (["compare", "c.json", "d.json"], r"c.json is of bench 'x', .*d.json of 'y'"),
         (["compare", "c.json", "e.json"], "e.json is no JSON"),
         (["train"], "give it as --json FILE"),
-        (["tain", "--json", "x"], "no benchmark is called 'tain'; there are planted, certified, difference"),
+        (["tain", "--json", "x"], "no benchmark is called 'tain'; there are planted, certified, peers"),
         (["train", "--json", "no/x.json"], "does not exist; create it first"),
     ],
 )

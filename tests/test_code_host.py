@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from killed_runs import SMALL, known
 
 import workbench
 from workbench.artifacts.parameters import parse_value
 from workbench.artifacts.steps import find_notebooks
-from workbench.bench.kills import SMALL, known
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"

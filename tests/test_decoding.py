@@ -89,6 +89,29 @@ def test_an_answer_is_written_to_the_first_command_that_differs():
     assert steps < len(text) - first - 1, "less than the whole answer"
 
 
+def test_guesses_change_no_answer_and_save_steps(engine):
+    """Of a large model on a processor; rows of unlike lengths, that guess right to unlike lengths, in one batch."""
+    slow, rng = Engine(engine.lm, batch_tokens=4000), np.random.default_rng(3)
+    slow.slow = True  # whatever its size
+    cases = [with_order(CASE, rng) for _ in range(6)]
+    prompts = [engine.prompt(c, rng.random(len(c.facts)) < 0.8) for c in cases]
+    found = [plain(engine, p.ids) for p in prompts]
+    end, steps = engine.lm.tokenizer.eos_token_id, list[list[int]]()
+    whole = [tuple(t for t in text if t != end) for text in found]
+    hook = slow.lm.model.register_forward_pre_hook(lambda *_: steps[-1].append(1))
+    try:
+        for count, stop in ((6, None), (6, None), (1, None), (6, 3)):
+            steps.append([])
+            how = {} if stop is None else {"enough": lambda i, tokens, stop=stop: len(tokens) >= stop}
+            drafts = [own[:k] for k, own in enumerate(whole[:count])]
+            texts = slow.generate(prompts[:count], drafts=drafts, max_new_tokens=END, **how)
+            for text, own, draft in zip(texts, whole, drafts, strict=False):
+                assert text == own[: max(stop, len(draft) + 1)] if stop else text == own
+    finally:
+        hook.remove()
+    assert len(steps[1]) < len(steps[0]) or len(steps[0]) <= 3, "what was written before is guessed"
+
+
 def kept(lm: LanguageModel) -> Engine:
     """An engine that treats a CPU as it does a GPU."""
     return Engine(lm, decoders=Decoders(device="cpu"))

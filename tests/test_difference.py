@@ -3,7 +3,6 @@
 import itertools
 import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ from hypothesis import strategies as st
 from tiny import chain_case, tiny_reader
 
 from workbench.attribution import Features, completed, fit, linear_surrogate, shapley, shapley_values
-from workbench.explain import reordered
 from workbench.game import Difference, Engine, Game
 
 weights = st.lists(st.floats(-5, 5, width=32), min_size=2, max_size=10).map(np.array)
@@ -258,19 +256,3 @@ def test_of_a_language_model_the_adapter_s_difference_is_complete_and_no_adapter
     none = Difference(Game.of(Engine(tiny_reader()), case))
     assert (linear_surrogate(none, none.n, rng=rng(), masks=20, held_out=5).scores == 0).all()
     assert (shapley(none, none.n, permutations=2, rng=rng(), held_out=5).scores == 0).all()
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_scores_of_a_reordered_case_are_brought_back_by_position(seed: int) -> None:
-    case = chain_case()
-    other, index = reordered(case, rng=np.random.default_rng(seed))
-    assert [other.elements[i] for i in index] == list(case.elements)
-    assert sorted(index) == list(range(len(case.elements)))
-
-
-def test_reordering_tells_equal_facts_apart() -> None:
-    case = chain_case()
-    doubled = replace(case, facts=case.facts[:2] + case.facts[:2])
-    _, index = reordered(doubled, rng=np.random.default_rng(0))
-    assert sorted(index) == list(range(len(doubled.elements)))

@@ -79,3 +79,31 @@ def test_what_prompts_begin_like_is_read_once_and_says_the_same_under_gates_and_
         next(w for name, w in lm.model.named_parameters() if "lora_B" in name).mul_(-1)
     pairs = zip(said(plain, gates=False, adapter=True), said(heads, gates=False, adapter=True), strict=True)
     assert all(torch.allclose(*pair, atol=1e-4) for pair in pairs), "no head of the weights as they were"
+
+
+def test_prompts_go_on_from_the_one_read_before_that_they_share_most_with(monkeypatch):
+    monkeypatch.setattr("workbench.game.prefix.HEAD_FROM", 10**6)  # none is read for itself
+    plain, slow, case = Engine(sharp()), Engine(sharp()), chain_case()
+    slow.slow = True  # whatever its size
+    n = len(case.facts)
+    sets = [(n,), (4,), (2, 6), (4, 7), (2, 6, 7), (0, 8), (4, 7, 8)]
+    prompts = [plain.prompt(case, np.isin(np.arange(n), one, invert=True)) for one in sets]
+    for adapter in (True, False):
+        seen, before, expected = [], slow.ledger.tokens, 0
+        for rows in ((0,), (1, 2), (3, 4, 5), (6,)):
+            asked = [prompts[i] for i in rows]
+            answers = slow.generate(asked, adapter=adapter, max_new_tokens=1)
+            assert answers == plain.generate(asked, adapter=adapter, max_new_tokens=1)
+            shared = [
+                max([0, *(next(k for k, (a, b) in enumerate(zip(p.ids, q.ids, strict=False)) if a != b) for q in seen)])
+                for p in asked
+            ]
+            expected += sum(len(p.ids) - k for p, k in zip(asked, shared, strict=True))
+            seen += asked
+        assert slow.ledger.tokens - before == expected
+    logits = [engine.logits(prompts[5:], [(7, 3)] * 2) for engine in (plain, slow)]
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(*logits, strict=True))
+    monkeypatch.setattr("workbench.game.prefix.HEADS_BYTES", 0)
+    assert slow.generate(prompts[:2]) == plain.generate(prompts[:2]) and not slow.heads.known, (
+        "no more than there is room for"
+    )

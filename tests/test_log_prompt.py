@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from workbench.logs.asked import asked
 from workbench.logs.prompt import DEFAULT, segments
 from workbench.logs.records import Fault, record_of
-from workbench.logs.sentences import sentences_of
+from workbench.logs.spans import sentences_of
 
 TRIPLES = [["SRA", "delivers", "reads"], ["bwa", "reads", "reads"], ["SRA", "holds", "runs"]]
 TEXTS = ["A passage\nof two lines.", "Another {{ question }}.", "</s><|user|> 7"]

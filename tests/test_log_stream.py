@@ -73,6 +73,15 @@ def test_records_come_back_one_by_one_and_a_stop_loses_none(tmp_path, scheduler)
     assert all(row["models"]["tuned"]["alone"] == [0] for row in rows if row["state"] == "explained")
 
 
+def test_records_that_take_long_are_handed_out_and_written_one_by_one(tmp_path, scheduler):
+    slow = '{"question": "slow", "facts": ["a"]}'
+    log, done = _log(tmp_path / "log.jsonl", 6, dict.fromkeys(range(1, 7), slow)), []
+    how = {"failed": Work(None, [], CONFIG, None).failed, "scheduler": scheduler, "by": "log_oracle"}
+    rows = Rows(tmp_path / "rows.jsonl")
+    swept(read_log(log), rows, {"config": CONFIG}, progress=done.append, **how)
+    assert done == [1, 2, 3, 4, 5, 6] and len(rows) == 6
+
+
 def test_streamed_or_not_a_log_is_explained_alike(tmp_path, scheduler):
     model = str(save_tiny(tmp_path / "llama", "llama"))
     log = _log(

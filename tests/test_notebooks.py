@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -15,10 +16,12 @@ from tiny import chain_case, save_tiny
 
 from workbench import kg
 from workbench.artifacts import runs
-from workbench.artifacts.parameters import read_parameters
+from workbench.artifacts.parameters import parse_value, read_parameters
+from workbench.artifacts.state import State
 from workbench.cases import save_cases, withhold
-from workbench.explain import METHODS, TERMS, load
+from workbench.explain import METHODS, TERMS, ExplainConfig, Weights, load
 from workbench.figures import Figure
+from workbench.panel.page import explorer
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
@@ -56,16 +59,15 @@ def test_cells_are_short_and_explained(name: str) -> None:
     assert len(prose) >= len(code) and sum(map(len, prose)) >= sum(map(len, code))
 
 
-def test_the_graph_notebook_leaves_a_finished_stage(tmp_path: Path) -> None:
-    made = execute("01_build_kg", run_dir=str(tmp_path), shown_nodes=60)
+def test_the_graph_notebook_leaves_a_finished_stage(tmp_path: Path, made_kg: Path) -> None:
+    made = execute("01_build_kg", run_dir=str(tmp_path), shown_nodes=60, seed=1)
     metrics = runs.read_manifest(tmp_path, "kg")["metrics"]
     assert runs.is_complete(tmp_path, "kg")
     assert {"tools", "commands", "sources", "entity_types", "relation_types", "facts"} <= set(metrics)
     assert metrics["facts"] == len(made["facts"]) == len(pd.read_csv(tmp_path / "kg" / "facts.tsv", sep="\t"))
     assert kg.from_json(tmp_path / "kg" / "graph.json").number_of_edges() == metrics["facts"]
-    execute("01_build_kg", run_dir=str(tmp_path / "other"), shown_nodes=60, seed=1)
-    graphs = [(run / "kg" / "graph.json").read_bytes() for run in (tmp_path, tmp_path / "other")]
-    assert graphs[0] == graphs[1], "the seed is of the layout alone"
+    graphs = [(run / "kg" / "graph.json").read_bytes() for run in (tmp_path, made_kg)]
+    assert graphs[0] == graphs[1], "seed and shown_nodes are of the layout alone"
 
 
 def test_the_graph_notebook_takes_another_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,10 +101,27 @@ SMALL = {
 }  # fmt: skip
 
 
-def test_the_mask_notebook_leaves_a_finished_stage(tmp_path: Path) -> None:
-    model, run = save_tiny(tmp_path / "model", "llama"), tmp_path / "run"
+@pytest.fixture(scope="module")
+def explored(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A run whose third notebook was given what was explored in the panel: both, and what the notebook made."""
+    place = tmp_path_factory.mktemp("explored")
+    model, run = save_tiny(place / "model", "llama"), place / "run"
     make_adapter(run, model)
-    made = execute("03_explain_masks", run_dir=str(run), model=str(model), **SMALL)
+    panel = explorer(run, model=str(model))
+    settings = {name: SMALL[name] for name in ("paper_steps", "loop_steps", "max_new_tokens", "certified_budget")}
+    weights = Weights(alpha=77.0, gamma=0.0)
+    panel.state = State(case="held_out/2", method="in_loop", config=ExplainConfig(weights, **settings))
+    learned = panel.recompute()
+    outcome = panel.take_out([panel.case.facts[1], panel.case.nodes[2]])
+    state = panel.state.parameters()
+    typed = {name: parse_value(json.dumps(value)) for name, value in state.items()}  # as -p hands them on
+    given = {"run_dir": str(run), "model": str(model), **SMALL, **typed}
+    made = execute("03_explain_masks", **given)
+    return SimpleNamespace(run=run, given=given, made=made, learned=learned, outcome=outcome, state=state)
+
+
+def test_the_mask_notebook_leaves_a_finished_stage(explored: SimpleNamespace) -> None:
+    run, made = explored.run, explored.made
     manifest = runs.read_manifest(run, "explain")
     assert runs.is_complete(run, "explain") and set(manifest["inputs"]) == {"model", "adapter"}
     methods = manifest["metrics"]["methods"]
@@ -111,7 +130,7 @@ def test_the_mask_notebook_leaves_a_finished_stage(tmp_path: Path) -> None:
         for metric in ("jaccard", "edit_distance", "path_overlap", "cosine", "flipped"):
             assert set(record[metric]) == {"mean", "low", "high", "n"} and record[metric]["n"] == 3
     saved = [load(path) for path in sorted((run / "explain" / "explanations").glob("*.json"))]
-    assert [one.method for one in saved] == ["paper", "in_loop", "certified"] * 4 and saved[0].case.id == "showcase"
+    assert [one.method for one in saved] == ["paper", "in_loop", "certified"] * 4 and saved[0].case.id == "held_out/2"
     table = pd.read_csv(run / "explain" / "comparison.tsv", sep="\t")
     assert len(table) == 3 * len(METHODS) and set(table["method"]) == set(METHODS)
     assert isinstance(made["panel"].figure, Figure) and made["panel"].png()
@@ -125,10 +144,30 @@ def test_the_mask_notebook_leaves_a_finished_stage(tmp_path: Path) -> None:
     assert {"method", "and", "or", "calls"} <= set(recorded["planted"][0]) and len(recorded["planted"]) > 5
     changed = json.loads((run / "explain" / "changed.json").read_text("utf-8"))
     assert [one["case"] for one in changed["cases"]] == [one.case.id for one in saved[3:9:3]]
-    before = state(run)
-    panel = execute("03_explain_masks", run_dir=str(run), model=str(model), **SMALL)["panel"]
-    assert state(run) == before, "whoever runs all cells in a finished run reads it"
-    assert panel.view.method.value == "certified" and not panel.stale and panel.weights == made["weights"]
+
+
+def test_what_was_explored_runs_headless_with_the_same_numbers(explored: SimpleNamespace) -> None:
+    learned, outcome, tried = explored.learned, explored.outcome, explored.made["tried"]
+    again = explored.made["shown"]["in_loop"]
+    assert again.case.id == "held_out/2" and again.weights == learned.weights
+    assert again.degrees == learned.degrees and again.removed == learned.removed
+    assert again.toolchains == learned.toolchains and again.metrics == learned.metrics
+    assert tried.answers == outcome.answers and tried.leads == pytest.approx(outcome.leads, abs=1e-5)
+    kept = State.load(explored.run / "explain" / "state.json")
+    assert {**kept.parameters(), "asked_tool": []} == {**explored.state, "explored_method": "in_loop"}
+    assert json.loads((explored.run / "explain" / "by_hand.json").read_text("utf-8"))["leads"] == tried.leads
+    later = explorer(explored.run, model=explored.given["model"])
+    later.state = kept
+    assert later.explanation is not None and not later.stale, "what the run has left is shown without new work"
+    assert later.outcome is not None and later.outcome.answers == outcome.answers
+
+
+def test_whoever_runs_all_cells_of_the_mask_notebook_in_a_finished_run_reads_it(explored: SimpleNamespace) -> None:
+    before = state(explored.run)
+    panel = execute("03_explain_masks", **explored.given)["panel"]
+    assert state(explored.run) == before
+    assert panel.view.method.value == "in_loop" and not panel.stale
+    assert panel.weights == explored.made["weights"] == explored.learned.weights
 
 
 def test_the_mask_notebook_names_a_missing_stage(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Records pasted into the panel: what is found of them, and where it says what is wrong, without a browser."""
 
 import json
+import weakref
 
 import pytest
 from tiny import save_tiny
 
 from workbench import explain_log, models
-from workbench.panel.pasted import NOTHING, RecordPanel
+from workbench.artifacts import runs
+from workbench.panel.page import NOTHING, RecordPanel
 
 GOOD = {
     "question": "Which <b>tool</b>?",
@@ -65,6 +67,26 @@ def test_one_record_over_several_lines_is_taken_and_what_cannot_be_asked_says_wh
         else:
             assert why in panel.faults.value and "Nothing was asked" in panel.status.value
         widget.value = before
+
+
+def test_the_model_stays_loaded_until_another_is_asked(panel, model, monkeypatch):
+    loaded, load = [], models.load
+
+    def counted(*given, **how):
+        loaded.append(weakref.ref(lm := load(*given, **how)))
+        return lm
+
+    monkeypatch.setattr(models, "load", counted)
+    spent = []
+    for question, adapter in (("one", True), ("one", True), ("two", True), ("two", False), ("three", False)):
+        panel.text.value = json.dumps({**GOOD, "question": question})
+        panel.adapter.value = panel.adapter.value if adapter else ""
+        panel.recompute()
+        assert "1 of 1 records" in panel.status.value and len(loaded) == 1 + (not adapter)
+        folder = panel.status.value.removesuffix("</p>").rpartition("kept in ")[2]
+        spent.append(runs.read_manifest(folder, "log")["ledger"]["tokens"])
+    assert [one() is None for one in loaded] == [True, False], "what is not asked any more is freed"
+    assert spent[0] == spent[1] and spent[2] < 2 * spent[0], "each log is booked alone"
 
 
 def test_nothing_is_written_through_a_link(panel, tmp_path):

@@ -9,7 +9,7 @@ from safetensors import safe_open
 from transformers import LlamaForCausalLM
 
 from workbench.models import reader
-from workbench.pretrain import PretrainConfig, Pretraining, held_out, is_path, training
+from workbench.pretrain import PretrainConfig, Pretraining, held_out, training
 from workbench.pretrain.lessons import FORK_WEIGHT, Hints, draw, paths, recall
 from workbench.pretrain.randomgraphs import (
     FAR,
@@ -46,7 +46,7 @@ def test_every_drawn_answer_is_a_shortest_shown_path():
     drawn = [(row.prompt, row.answer) for row in path_rows(rng, graphs, questions, rows)]
     assert len(rows) > 200 and graphs.real.sum(1).max() == 24
     for i, (prompt, answer) in zip(rows, drawn, strict=True):
-        assert is_path(answer[:-1], prompt, answer) and not is_path(answer[:-2], prompt, answer)
+        assert training.is_path(answer[:-1], prompt, answer) and not training.is_path(answer[:-2], prompt, answer)
         assert len(answer) - 1 == distances(graphs.adjacent[i : i + 1], np.array([SOURCE]))[0, questions.target[i]]
         names = [t for t in prompt if t >= reader.FIRST_ENTITY]
         assert max(names) < reader.FIRST_ENTITY + reader.POOL

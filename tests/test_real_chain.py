@@ -3,30 +3,24 @@
 import json
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from killed_runs import ENVIRONMENT, SMALL, command, contents, given, known
 
 from workbench.artifacts.runs import STAGES
 from workbench.artifacts.steps import find_notebooks
-from workbench.bench import environment
-from workbench.bench.kills import SMALL, contents, known
 
 pytestmark = pytest.mark.chain
 
-GIVEN = [word for name, value in known(find_notebooks(), SMALL).items() for word in ("-p", name, str(value))]
+GIVEN = given(known(find_notebooks(), SMALL))
 WAIT = 600  # seconds that a slow machine may take for what ends by itself
-
-
-def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "workbench", *map(str, words)]
 
 
 def workbench(*words: object, code: int = 0) -> str:
     """What a command prints; it must end with `code`."""
-    done = subprocess.run(command(*words), env=environment(), capture_output=True, text=True, timeout=WAIT)
+    done = subprocess.run(command(*words), env=ENVIRONMENT, capture_output=True, text=True, timeout=WAIT)
     assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     assert "unknown parameter" not in done.stderr and "Unable to parse" not in done.stderr
     return done.stdout
@@ -40,7 +34,7 @@ def kept(output: str) -> list[str]:
 def stop_in_the_last(*words: object, cell: int) -> tuple[int, str]:
     """Start a run, send SIGTERM once it is at a cell of the last notebook; its exit code and what it said."""
     process = subprocess.Popen(
-        command("run", "--log", "json", *words), env=environment(), stdout=subprocess.PIPE, text=True
+        command("run", "--log", "json", *words), env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     said = ""

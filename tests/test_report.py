@@ -23,7 +23,8 @@ from workbench.artifacts import runs
 from workbench.explain.answered import answered
 from workbench.explain.sets import ElementSet
 from workbench.game import Engine
-from workbench.report import finding, live
+from workbench.report import finding
+from workbench.report import finding as live
 from workbench.report.page import STATIC, report_state
 from workbench.report.render import clean, formula, render_notebook, sentences
 from workbench.report.write import current_report, metric_tables, write_beside, write_report

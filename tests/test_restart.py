@@ -11,17 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from killed_runs import ENVIRONMENT, command, contents, killed_run
 from tiny_chain import write_notebooks
 
 from workbench.artifacts import runs
 from workbench.artifacts.lock import KERNEL_LOCK_NAME, RunLocked, hold_kernel_lock, run_lock
 from workbench.artifacts.work import settle
-from workbench.bench.kills import stress
 from workbench.cli import main
 from workbench.train.config import Checkpoints, logging_steps
-
-ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 GROWS = """
 import pathlib
@@ -37,12 +34,15 @@ for step in range(int(state.read_text()) if state.exists() else 0, 10):
 
 def test_runs_killed_at_random_instants_end_as_an_undisturbed_one(tmp_path: Path) -> None:
     notebooks = write_notebooks(tmp_path / "nb", bodies={"adapter": GROWS})
-    found = stress(
-        tmp_path, notebooks=notebooks, parameters={"seed": 3, "unknown": 1}, kills=3, rng=np.random.default_rng(1),
-        say=lambda line: None,
-    )  # fmt: skip
-    (row,) = found["table"]
-    assert row["kills"] == row["recovered"] == 3 and row["identical"] == row["runs"]
+    words = command("run", "--quiet", "--notebooks", notebooks, "-p", "seed", 3, "--run-dir")
+    rng = np.random.default_rng(1)
+    started = time.monotonic()
+    subprocess.run([*words, str(tmp_path / "whole")], env=ENVIRONMENT, check=True)
+    longest, left = time.monotonic() - started, 3
+    while left:
+        place = tmp_path / f"run{left}"
+        left -= killed_run(words, place, longest=longest, kills=left, rng=rng)
+        assert contents(place) == contents(tmp_path / "whole")
 
 
 WRITER = """
@@ -89,10 +89,8 @@ def limited(tmp_path: Path, size: int, *words: object) -> subprocess.CompletedPr
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
-    command = [sys.executable, "-m", "workbench", "run", "--run-dir", tmp_path / "run", "--notebooks", tmp_path / "nb"]
-    return subprocess.run(
-        [*map(str, command), *map(str, words)], env=ENVIRONMENT, preexec_fn=limit, capture_output=True, text=True
-    )
+    chain = command("run", "--run-dir", tmp_path / "run", "--notebooks", tmp_path / "nb", *words)
+    return subprocess.run(chain, env=ENVIRONMENT, preexec_fn=limit, capture_output=True, text=True)
 
 
 def test_a_full_disk_stops_the_run_and_nothing_finished_is_lost(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from killed_runs import SMALL
 from notebook_runs import execute
 from tiny import assert_same_tokens_everywhere
 from transformers import LlamaConfig, LlamaForCausalLM
@@ -20,7 +21,6 @@ from workbench.artifacts.files import sha256_file
 from workbench.artifacts.provenance import describe_input, input_change
 from workbench.artifacts.runs import STAGES
 from workbench.bench.accuracy import measured, told
-from workbench.bench.kills import SMALL
 from workbench.cases import Case, load_cases
 from workbench.cli import main
 from workbench.game import Engine, ForcedChoice, Game, allowed_chains, own_decisions

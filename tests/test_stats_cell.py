@@ -65,13 +65,6 @@ def test_several_random_draws_a_case_count_by_their_mean() -> None:
     assert found.mean == pytest.approx((values - control.mean(1)).mean())
 
 
-def test_a_share_of_all_keeps_an_interval_with_width() -> None:
-    found = cell(np.ones(20, bool), rng=rng(), share=True)
-    assert found.mean == found.high == pytest.approx(1) and found.low == pytest.approx(wilson(20, 20).low)
-    assert cell(np.ones(20), rng=rng()).low == 1
-    assert found.interval == "wilson" and found.difference is None
-
-
 def test_cell_is_plain_json_and_reads_as_one_line() -> None:
     found = cell([1.0, 2.0], [0.0, 0.0], rng=rng())
     assert json.loads(json.dumps(found.to_dict())) == found.to_dict()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from workbench.stats import SHARES, auroc, comprehensiveness, kendall_stability, lds, ranking, spearman, top_k_drop
+from workbench.stats import SHARES, auroc, comprehensiveness, lds, ranking, spearman, top_k_drop
 from workbench.stats.keeps import all_masks, alone, draw_masks, losses, only, without, without_first
 
 weights = st.lists(st.floats(-5, 5, width=32), min_size=2, max_size=24).map(np.array)
@@ -141,20 +141,7 @@ def test_perfect_reversed_and_constant_scores() -> None:
     assert (auroc(scores, planted), auroc([0, 1, 2, 3], planted), auroc([1, 1, 1, 1], planted)) == (1, 0, 0.5)
 
 
-def test_stability_is_1_for_runs_that_rank_alike_and_counts_swaps() -> None:
-    assert kendall_stability([[1, 2, 3], [10, 20, 40], [-3, -2, -1]]) == pytest.approx(1, abs=1e-6)
-    assert kendall_stability([[1, 2, 3], [3, 2, 1]]) == pytest.approx(-1, abs=1e-6)
-    # one of six pairs swapped between the first two runs: (5 - 1) / 6; the third run is the first
-    runs = [[1, 2, 3, 4], [2, 1, 3, 4], [1, 2, 3, 4]]
-    assert kendall_stability(runs) == pytest.approx((4 / 6 + 1 + 4 / 6) / 3, abs=1e-6)
-    # tau-b: the pair tied in one run counts in neither, (2 - 0) / sqrt(3 * 2)
-    assert kendall_stability([[1, 1, 2], [1, 2, 3]]) == pytest.approx(2 / np.sqrt(6), abs=1e-6)
-
-
 def test_what_cannot_be_ranked() -> None:
-    assert np.isnan(kendall_stability([[1, 1, 1], [1, 2, 3]]))
-    with pytest.raises(ValueError, match="2 or more runs"):
-        kendall_stability([[1, 2, 3]])
     with pytest.raises(ValueError, match=r"in 0\.\.1, not \[2\]"):
         auroc([1.0, 2.0], [2])
     with pytest.raises(ValueError, match="finite"):

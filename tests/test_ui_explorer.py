@@ -8,27 +8,25 @@ from pathlib import Path
 
 import pytest
 from ui_browser import (
-    WAIT,
-    Watch,
     app,
     browser_type_launch_args,
     check_access,
+    drawn,
     expect,
     explorer,
     meaning,
     names_of,
     needs_browser,
-    picture,
     press,
     recomputed,
-    watch,
+    watched,
 )
 from ui_run import ui_run
 
 from workbench.cases import load_cases
-from workbench.narrative.glossary import GLOSSARY
+from workbench.narrative.names import GLOSSARY
 
-__all__ = ["browser_type_launch_args", "ui_run", "watch"]
+__all__ = ["browser_type_launch_args", "ui_run"]
 
 pytestmark = [pytest.mark.ui, needs_browser]
 
@@ -47,16 +45,13 @@ def page_url(tmp_path_factory: pytest.TempPathFactory, ui_run: Path) -> Iterator
 @pytest.fixture(scope="module")
 def visited(page_url: str, browser) -> Iterator[tuple]:
     """The explorer's page, opened once: each visit starts a kernel. With it, what watches it."""
-    page = browser.new_page(viewport={"width": 1280, "height": 2000})
-    page.set_default_timeout(WAIT)
-    watch = Watch(page)
-    page.goto(page_url, wait_until="commit")
-    expect(page.locator("#loading[aria-busy]")).to_contain_text("Loading the model")
-    assert page.locator(".wb-panel").count() == 0, "the page is there before the model is"
-    explorer(page)
-    expect(page.locator("#loading")).to_have_count(0)
-    yield page, watch
-    page.close()
+    with watched(browser) as (page, watch):
+        page.goto(page_url, wait_until="commit")
+        expect(page.locator("#loading[aria-busy]")).to_contain_text("Loading the model")
+        assert page.locator(".wb-panel").count() == 0, "the page is there before the model is"
+        explorer(page)
+        expect(page.locator("#loading")).to_have_count(0)
+        yield page, watch
 
 
 @pytest.fixture
@@ -79,13 +74,12 @@ def test_a_pasted_record_is_asked_of_the_model_and_its_fault_stands_below_the_bo
     expect(box.locator(".wb-pasted-status")).to_contain_text("0 of 1 records")
 
 
-def test_the_page_shows_no_code_and_asks_for_its_token(page_url: str, shown, tmp_path: Path) -> None:
+def test_the_page_shows_no_code_and_asks_for_its_token(page_url: str, shown) -> None:
     page = shown
     assert page.title() == "Mask explorer" and page.locator("html").get_attribute("lang")
     expect(page.get_by_role("main")).to_have_count(1)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Mask explorer")
     assert page.content().find("page_run_dir") == -1 and page.locator(".jp-CodeCell .jp-InputArea").count() == 0
-    picture(page, tmp_path, "page")
     bare = page_url.partition("?")[0]
     for place in ("", "api/kernels", "voila/render/explorer.ipynb"):
         assert urllib.request.urlopen(bare + place).url.startswith(f"{bare}login?"), place
@@ -93,7 +87,7 @@ def test_the_page_shows_no_code_and_asks_for_its_token(page_url: str, shown, tmp
         urllib.request.urlopen(bare + "api/kernels", data=b"{}")
 
 
-def test_the_dark_page_can_be_read(shown, tmp_path: Path) -> None:
+def test_the_dark_page_can_be_read(shown) -> None:
     """Nothing serious is in the way of screen readers, with everything on the page that there can be."""
     page, panel = shown, explorer(shown)
     paper = panel.locator(".wb-drawing").evaluate("one => getComputedStyle(one).backgroundColor")
@@ -103,11 +97,10 @@ def test_the_dark_page_can_be_read(shown, tmp_path: Path) -> None:
     panel.locator(".wb-chains button").first.click()
     panel.locator("button.wb-check").click()
     expect(panel.locator(".wb-checked")).to_contain_text("asked")
-    picture(page, tmp_path, "dark")
     check_access(page)
 
 
-def test_a_fact_taken_out_by_keyboard_or_mouse_changes_both_answers(shown, ui_run: Path, tmp_path: Path) -> None:
+def test_a_fact_taken_out_by_keyboard_or_mouse_changes_both_answers(shown, ui_run: Path) -> None:
     page, panel = shown, explorer(shown)
     (case,) = load_cases(ui_run / "adapter" / "showcase.jsonl")
     needed = len(case.nodes) + case.facts.index(case.needed[1])
@@ -134,13 +127,12 @@ def test_a_fact_taken_out_by_keyboard_or_mouse_changes_both_answers(shown, ui_ru
     expect(words).to_contain_text("2 elements")
     panel.locator("button.wb-check").click()
     expect(panel.locator(".wb-checked")).to_contain_text("prompts asked")
-    picture(page, tmp_path, "by-hand")
     panel.locator("button.wb-back").click()
     expect(words).to_contain_text("Nothing is taken out")
     expect(panel.locator(".wb-removed")).to_have_count(0)
 
 
-def test_a_command_clicked_shows_the_facts_that_carry_it(shown, tmp_path: Path) -> None:
+def test_a_command_clicked_shows_the_facts_that_carry_it(shown) -> None:
     page, panel = shown, explorer(shown)
     command = panel.locator(".wb-chains button").first
     command.focus()
@@ -148,36 +140,60 @@ def test_a_command_clicked_shows_the_facts_that_carry_it(shown, tmp_path: Path) 
     expect(panel.locator(".wb-carried")).to_contain_text("nats")
     expect(command).to_have_attribute("aria-pressed", "true")
     expect(panel.locator(".wb-prompt .wb-score").first).to_contain_text("nats")
-    picture(page, tmp_path, "carried")
 
 
-def test_a_word_of_a_sentence_says_what_it_means(shown, tmp_path: Path) -> None:
-    page, panel = shown, explorer(shown)
+def test_a_word_of_a_sentence_says_what_it_means(shown) -> None:
+    panel = explorer(shown)
     for term in panel.locator(".wb-words .term").all():
         assert meaning(term) == "none"
         term.focus()
         assert meaning(term) == f'"{GLOSSARY[term.inner_text()]}"'
     assert {"tuned", "base"} <= set(panel.locator(".wb-words .term").all_inner_texts())
-    picture(page, tmp_path, "term")
     assert panel.locator(".wb-needed").first.get_attribute("title") == GLOSSARY["needed"]
 
 
-@pytest.mark.parametrize("width", [390, 640, 900, 1440, 1920])
-def test_nothing_runs_out_of_the_page(shown, tmp_path: Path, width: int) -> None:
-    page = shown
-    page.set_viewport_size({"width": width, "height": 900})
-    panel = explorer(page)
-    picture(page, tmp_path, str(width))
-    wide = page.evaluate(
-        "Math.max(...[...document.querySelectorAll('.wb-panel, .wb-panel > *')].map(e => e.scrollWidth))"
-    )
-    assert wide <= width
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    names = names_of(panel)
-    assert names["out"] == names["met"] == 0 and names["least"] >= 11, names
-    tops = [panel.locator(f".wb-{name}").first.bounding_box()["y"] for name in ("chains", "graph", "method", "more")]
-    assert tops == sorted(tops), "answers and graph come before what sets them"
-    expect(panel.locator(".wb-row-tuned")).to_be_in_viewport()
-    assert panel.locator(".wb-chains table").evaluate("one => one.scrollWidth <= one.parentNode.clientWidth")
-    for label in panel.locator(".wb-method label").all():
-        assert label.evaluate("one => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight + 1")
+def test_nothing_runs_out_of_the_page_and_the_graph_is_seen_whole(shown) -> None:
+    page, panel = shown, explorer(shown)
+    for width in (390, 640, 900, 1440, 1920):
+        page.set_viewport_size({"width": width, "height": 900})
+        drawn(page)
+        wide = page.evaluate(
+            "Math.max(...[...document.querySelectorAll('html, .wb-panel, .wb-panel > *')].map(e => e.scrollWidth))"
+        )
+        assert wide <= width
+        names = names_of(panel)
+        assert names["out"] == names["met"] == 0 and names["least"] >= 11 and names["high"] <= 800, (width, names)
+        tops = [
+            panel.locator(f".wb-{name}").first.bounding_box()["y"] for name in ("chains", "graph", "method", "more")
+        ]
+        assert tops == sorted(tops), "answers and graph come before what sets them"
+        expect(panel.locator(".wb-row-tuned")).to_be_in_viewport()
+        assert panel.locator(".wb-chains table").evaluate("one => one.scrollWidth <= one.parentNode.clientWidth")
+        fits = "all => all.every(one => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight + 1)"
+        assert panel.locator(".wb-method label").evaluate_all(fits)
+
+
+def test_a_finger_on_the_graph_moves_the_page_and_once_it_is_larger_the_graph(shown) -> None:
+    page, stage = shown, explorer(shown).locator(".wb-stage").first
+    page.set_viewport_size({"width": 390, "height": 844})
+    told, spot = page.context.new_cdp_session(page), stage.locator(".wb-spot").first
+    told.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+
+    def swiped() -> tuple[float, float]:
+        """How far a finger on the middle of the graph, that goes up by 150 pixels, moves the page, and a node in it."""
+        stage.evaluate("one => scrollTo(0, scrollY + one.getBoundingClientRect().top - 200)")
+        drawn(page)
+        before = page.evaluate("scrollY"), spot.evaluate("one => one.offsetTop")
+        swipe = {"x": 190, "y": 420, "yDistance": -150, "gestureSourceType": "touch", "preventFling": True}
+        told.send("Input.synthesizeScrollGesture", swipe)
+        drawn(page)
+        return page.evaluate("scrollY") - before[0], before[1] - spot.evaluate("one => one.offsetTop")
+
+    page_moved, graph_moved = swiped()
+    assert page_moved > 100 and graph_moved == 0
+    larger = stage.locator("xpath=..").get_by_role("button", name="larger")
+    larger.click()
+    page_moved, graph_moved = swiped()
+    assert page_moved == 0 and graph_moved > 50
+    shown.get_by_role("button", name="as at the start").click()
+    told.send("Emulation.setTouchEmulationEnabled", {"enabled": False})

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from report_runs import finish, live_case, whole_run
 from ui_browser import browser_type_launch_args, check_access, meaning, needs_browser  # noqa: F401
 
-from workbench.narrative.glossary import GLOSSARY
+from workbench.narrative.names import GLOSSARY
 from workbench.report.write import write_beside, write_report
 
 pytestmark = [pytest.mark.ui, needs_browser]
@@ -27,36 +27,44 @@ def report(whole: Path) -> str:
     return write_report(whole).as_uri()
 
 
-@pytest.fixture
-def quiet(page) -> Iterator:
-    """The page, of which nothing goes wrong and which asks for no more than itself."""
-    errors: list[str] = []
+@pytest.fixture(scope="module")
+def opened(browser) -> Iterator[tuple]:
+    """A page for all tests, with what is said in it and asked for."""
+    page = browser.new_page()
+    said: list[str] = []
     asked: list[str] = []
-    page.on("console", lambda message: errors.append(message.text))
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
+    yield page, said, asked
+    page.close()
+
+
+@pytest.fixture
+def quiet(opened: tuple) -> Iterator:
+    """The page, of which nothing goes wrong and which asks for no more than itself."""
+    page, said, asked = opened
+    page.set_viewport_size({"width": 1280, "height": 800})
     yield page
-    assert errors == [] and [url[:40] for url in asked if not url.startswith(("file:", "data:image/"))] == []
+    assert said == [] and [url[:40] for url in asked if not url.startswith(("file:", "data:image/"))] == []
 
 
-@pytest.mark.parametrize("width", SIZES)
-def test_it_fits(quiet, report: str, width: int) -> None:
-    height = SIZES[width]
-    quiet.set_viewport_size({"width": width, "height": height})
+def test_it_fits(quiet, report: str) -> None:
     quiet.goto(report)
-    wide, tall, first = quiet.evaluate(
-        """() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight,
-                  document.querySelector(".first").getBoundingClientRect().bottom]"""
-    )
-    assert wide <= width and tall <= SCREENS * height
     expect(quiet.locator(".figure")).to_have_count(4)
     expect(quiet.locator(".first nav a")).to_have_count(4)
-    assert first <= height or width < 1280
-    for part in ("h1", ".figure", ".first .live h2", ".first .steps"):  # what was found, by how much, and on what
-        for one in quiet.locator(part).all():
-            expect(one).to_be_in_viewport(ratio=1)
-    cut = """(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent)"""
-    assert quiet.locator(".steps bdi, .figure span, .figure small").evaluate_all(cut) == []
+    for width, height in SIZES.items():
+        quiet.set_viewport_size({"width": width, "height": height})
+        wide, tall, first = quiet.evaluate(
+            """() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight,
+                      document.querySelector(".first").getBoundingClientRect().bottom]"""
+        )
+        assert wide <= width and tall <= SCREENS * height and (first <= height or width < 1280), width
+        for part in ("h1", ".figure", ".first .live h2", ".first .steps"):  # what was found, by how much, and on what
+            for one in quiet.locator(part).all():
+                expect(one).to_be_in_viewport(ratio=1)
+        cut = """(all) => all.filter((one) => one.scrollWidth > one.clientWidth + 1).map((one) => one.textContent)"""
+        assert quiet.locator(".steps bdi, .figure span, .figure small").evaluate_all(cut) == [], width
 
 
 def answers(page) -> list[str]:
@@ -100,7 +108,6 @@ def test_a_term_says_what_it_means_to_mouse_and_keyboard(quiet, report: str) -> 
     assert meaning(terms.first) == "none"
     terms.first.hover()
     assert meaning(terms.first) != "none"
-    check_access(quiet)
 
 
 def test_the_second_case_is_tried_by_itself(quiet, report: str) -> None:
@@ -127,18 +134,18 @@ def test_what_was_not_asked_is_said_to_be_so(quiet, report: str) -> None:
     assert all(map(len, answers(quiet)))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["report", "beside"])
-def test_everyone_can_read_it(quiet, whole: Path, report: str, tmp_path: Path, scheme: str, name: str) -> None:
-    quiet.emulate_media(color_scheme=scheme)
+def test_everyone_can_read_it(quiet, whole: Path, report: str, tmp_path: Path, name: str) -> None:
+    """With a term's meaning shown and with everything unfolded, in the light and in the dark, and on a phone."""
     pair = name == "beside" and write_beside(
         whole, finish(tmp_path / "two", case=live_case("x")), tmp_path / "pair.html"
     )
     quiet.goto(pair.as_uri() if pair else report)
-    check_access(quiet)
-    for fold in quiet.locator("section > details").all():
-        fold.evaluate("(one) => { one.open = true }")
-    check_access(quiet)
+    quiet.locator("section > details").evaluate_all("(all) => all.forEach((one) => { one.open = true })")
+    for scheme in ("light", "dark"):
+        quiet.emulate_media(color_scheme=scheme)
+        quiet.locator(".term:visible").first.focus()
+        check_access(quiet)
     quiet.set_viewport_size({"width": 390, "height": 844})
     assert quiet.evaluate("document.documentElement.scrollWidth") <= 390
 

@@ -84,22 +84,34 @@ def lab(folder: Path, *, root: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/lab?token={token}"
 
 
-def run_notebook(page, url: str, name: str) -> None:
-    """Opens a notebook in JupyterLab and runs its cells from the first on, without waiting for them."""
-    page.goto(url.replace("/lab?", f"/lab/tree/{name}.ipynb?reset&"))
+# in place of the notebook that is open; all have one kernel, and none finds another's widgets there
+RUN = """async (name) => {
+    const app = window.jupyterapp;
+    await app.restored;
+    const code = "import ipywidgets; ipywidgets.Widget.close_all()";
+    let kernel;
+    for (const old of [...app.shell.widgets("main")]) {
+        const held = old.sessionContext?.session?.kernel;
+        if (held) {
+            kernel = { id: held.id, name: held.name };
+            if (held.status === "busy") await held.interrupt(); // of a test that failed
+            await held.requestExecute({ code, silent: true }).done;
+        }
+        old.dispose();
+    }
+    const panel = await app.commands.execute("docmanager:open", { path: `${name}.ipynb`, kernel });
+    await panel.context.ready;
+    await panel.sessionContext.ready;
+    void app.commands.execute("notebook:run-all-cells");
+}"""
+
+
+def run_notebook(page, name: str):
+    """Opens a notebook in the JupyterLab of the page, and runs its cells from the first on, without waiting for them.
+    What a panel of it will be."""
     page.wait_for_function("window.jupyterapp && window.jupyterapp.restored")
-    page.evaluate(
-        """async () => {
-            const app = window.jupyterapp;
-            await app.restored;
-            let panel;
-            while (!(panel = [...app.shell.widgets('main')].find((one) => one.sessionContext)))
-                await new Promise((done) => setTimeout(done, 100));
-            await panel.context.ready;
-            await panel.sessionContext.ready;
-            void app.commands.execute('notebook:run-all-cells');
-        }"""
-    )
+    page.evaluate(RUN, name)
+    return page.locator(".wb-panel")
 
 
 @contextmanager
@@ -164,13 +176,15 @@ def browser_type_launch_args() -> dict:
     return {"executable_path": CHROMIUM, "args": ARGUMENTS}
 
 
-@pytest.fixture
-def watch(page) -> Iterator[Watch]:
-    """Watches the test's page, and checks at its end."""
+@contextmanager
+def watched(browser, **how) -> Iterator[tuple]:
+    """A page, and what watches it."""
+    page = browser.new_page(**how)
     page.set_default_timeout(WAIT)
-    found = Watch(page)
-    yield found
-    found.check()
+    try:
+        yield page, Watch(page)
+    finally:
+        page.close()
 
 
 def explorer(page):
@@ -182,15 +196,21 @@ def explorer(page):
     return panel
 
 
+def drawn(page) -> None:
+    """Waits until the page has scrolled and is drawn at its size."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def press(page, one) -> None:
     """A click of the mouse on a node of a graph, which its canvas takes."""
     one.scroll_into_view_if_needed()
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")  # it has scrolled
+    drawn(page)
     box = one.bounding_box()
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
 
-# names of a graph as they stand on the canvas: what runs out of it, what meets another, and their least size in pixels
+# names of a graph as they stand on the canvas: what runs out of it, what meets another, their least size in pixels, and
+# the height of all
 NAMES = """stage => {
     const cy = stage.querySelector(".wb-canvas")._cyreg.cy;
     const boxes = cy.nodes().map((one) => one.renderedBoundingBox({ includeLabels: true, includeOverlays: false }));
@@ -199,6 +219,7 @@ NAMES = """stage => {
     return {
         out: boxes.filter((one) => one.x1 < -2 || one.x2 > wide || one.y2 > high).length,
         met: boxes.flatMap((one, i) => boxes.slice(i + 1).filter((other) => met(one, other))).length,
+        high,
         least: Math.min(...cy.nodes().map((one) => one.numericStyle("font-size") * cy.zoom())),
     };
 }"""
@@ -212,12 +233,6 @@ def names_of(panel) -> dict[str, float]:
 def meaning(term) -> str:
     """What a word of the glossary shows of its meaning now."""
     return term.evaluate("one => getComputedStyle(one, '::after').content")
-
-
-def picture(page, tmp_path: Path, name: str) -> None:
-    """A picture to look at, kept in pytest's temporary folder."""
-    page.screenshot(path=tmp_path / f"{name}.png", full_page=True)
-    assert (tmp_path / f"{name}.png").stat().st_size > 20_000
 
 
 def recomputed(panel) -> None:

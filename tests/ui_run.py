@@ -8,6 +8,7 @@ import pytest
 from conftest import made_once
 from nbformat.v4 import new_code_cell, new_notebook
 from notebook_runs import execute
+from ui_browser import ROOT
 
 TINY = {
     "train_cases": 40, "held_out_cases": 6, "held_out_sequences": 6, "held_out_tool_cases": 4, "steps": 4, "batch": 2,
@@ -41,6 +42,48 @@ panel.check()
 panel
 """
 
+GRAPH = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_panel_graph import HOSTILE, graph
+from workbench.panel.graph import GraphPanel
+GraphPanel(graph(HOSTILE))
+"""
+SHIFT = """
+import sys
+sys.path.insert(0, {tests!r})
+from dosed_models import tiny
+from test_panel_shift import CASE, elements
+from workbench.game import Engine
+from workbench.panel.shift import ShiftPanel
+ShiftPanel(Engine(tiny()), [CASE], elements=elements([CASE]))
+"""
+GUESS = """
+import sys
+sys.path.insert(0, {tests!r})
+import explain_cases as small
+from IPython.display import display
+from workbench import lesson
+display(lesson.chain_map("explain"))
+lesson.Prediction(small.engine(), small.cases())
+"""
+TRAINING = """
+import sys, tempfile
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from tiny import NAMES, chain_case, save_tiny
+from workbench import models
+from workbench.panel.training import TrainingView, by_hand
+from workbench.train import TrainConfig, train
+place = Path(tempfile.mkdtemp())
+lm = models.load(str(save_tiny(place / "model", "llama")), names=NAMES)
+view = TrainingView(steps=100_000)
+view.display()
+config = TrainConfig(rank=4, alpha=8, steps=100_000, batch=2)
+view.finish(train(lm, [chain_case()], config, folder=place / "adapter", show=view, stoppable=by_hand()))
+print(sorted(path.name for path in (place / "adapter").iterdir()))
+"""
+
 NAMES = [
     "<img src=x onerror=alert(1)>",
     "javascript:alert(1)",
@@ -52,12 +95,19 @@ NAMES = [
     "$\\href{javascript:alert(4)}{x}$",
 ]
 
+NOTEBOOKS = {
+    "explore": OPEN, "hostile": HOSTILE, "graph": GRAPH, "shift": SHIFT, "guess": GUESS, "training": TRAINING
+}  # fmt: skip
 
-def write_notebook(path: Path, code: str) -> Path:
-    """A notebook of one cell."""
+
+def write_notebooks(folder: Path, run: Path) -> Path:
+    """The folder, with `NOTEBOOKS` in it, of one cell each. run: what `explore` opens."""
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(new_notebook(cells=[new_code_cell(code.strip())], metadata=kernel), path)
-    return path
+    folder.mkdir()
+    for name, code in NOTEBOOKS.items():
+        cell = new_code_cell(code.format(run=str(run), tests=str(ROOT / "tests"), names=NAMES).strip())
+        nbformat.write(new_notebook(cells=[cell], metadata=kernel), folder / f"{name}.ipynb")
+    return folder
 
 
 @pytest.fixture(scope="session")

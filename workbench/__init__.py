@@ -4,11 +4,13 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
-from workbench.artifacts.version import __version__ as __version__
+from workbench.artifacts.version import __version__
 
 if TYPE_CHECKING:
-    from workbench.artifacts.run_folder import Run as Run
-    from workbench.logs.run import explain_log as explain_log
+    from workbench.artifacts.run_folder import Run
+    from workbench.logs.run import explain_log
+
+__all__ = ["Run", "__version__", "explain_log"]
 
 # Threads that wait for each other by spinning take the core away from the one they wait for, wherever there are fewer
 # free cores than threads: small models then run a hundred times slower. Read by OpenMP when torch is first imported.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -32,13 +33,15 @@ _remembered: dict[tuple[str, int, int, int, int], str] = {}
 
 def package_versions() -> dict[str, str]:
     """Installed version of each of `RECORDED_PACKAGES`, or `not installed`."""
-    versions = {}
-    for name in RECORDED_PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    return {name: _version(name) for name in RECORDED_PACKAGES}
+
+
+@functools.cache  # a package installed anew is another one only to the next process
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def load_manifest(folder: str | os.PathLike[str]) -> dict[str, Any] | None:

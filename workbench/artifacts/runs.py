@@ -51,6 +51,7 @@ from workbench.artifacts.version import __version__
 from workbench.artifacts.work import begin, bring_checkpoints, opened_at, settle, work_folder
 
 RUN_DIR = "WORKBENCH_KERNEL_RUN_DIR"  # environment variable of a headless run's kernel: its run folder
+PAGE_RUN_DIR = "WORKBENCH_RUN_DIR"  # of the kernel behind the explorer's page: the run that it shows
 
 _read: dict[Path, tempfile.TemporaryDirectory[str]] = {}  # stages read here -> where is written instead
 _parameters: dict[Path, dict[str, Any]] = {}  # stages made here -> parameters of their notebook

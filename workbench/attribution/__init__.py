@@ -7,7 +7,6 @@ from workbench.attribution import faithfulness
 from workbench.attribution.inside import CfSearch, cf_search
 from workbench.attribution.linear import completed, fit, fit_surrogate, linear_surrogate, logit_of_logprob
 from workbench.attribution.method import METHODS, Method
-from workbench.attribution.oracle import Oracle
 from workbench.attribution.perturbation import LimaWeights
-from workbench.attribution.result import Attribution, Features
+from workbench.attribution.result import Attribution, Features, Oracle
 from workbench.attribution.shapley import kernel_masks, shapley, shapley_values

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from workbench.attribution.oracle import Oracle
+from workbench.attribution.result import Oracle
 from workbench.cases import Case, Fact
 from workbench.explain.baselines import element_type
 
@@ -20,23 +20,18 @@ def uniform(game: Oracle, case: Case | None = None, *, rng: np.random.Generator)
     return rng.random(game.n)
 
 
-def aligned(
-    game: Oracle, case: Case, *, rng: np.random.Generator, reference: Reference, apart: bool = False
-) -> np.ndarray:
+def aligned(game: Oracle, case: Case, *, rng: np.random.Generator, reference: Reference) -> np.ndarray:
     """For each member of the reference one element of the same type (node type, or relation of an edge) scores above 1,
-    where there are enough; all others below. apart: the reference itself comes last, not among those drawn.
-    """
+    where there are enough; all others below."""
     kinds = [element_type(e) for e in case.elements]
     distance = np.array([[float(a != b) for b in kinds] for a in kinds])
-    return _matched(distance, members(case, reference), rng=rng, apart=apart)
+    return _matched(distance, members(case, reference), rng=rng)
 
 
-def degree_matched(
-    game: Oracle, case: Case, *, rng: np.random.Generator, reference: Reference, apart: bool = False
-) -> np.ndarray:
+def degree_matched(game: Oracle, case: Case, *, rng: np.random.Generator, reference: Reference) -> np.ndarray:
     """For each member of the reference one element of its kind (node, edge) with the nearest degree scores above 1.
 
-    The degree of a node is its number of shown facts, that of an edge the sum of its ends'. apart: see `aligned`.
+    The degree of a node is its number of shown facts, that of an edge the sum of its ends'.
     """
     degree = Counter(end for f in case.facts for end in (f.head, f.tail))
     size = np.array(
@@ -44,9 +39,7 @@ def degree_matched(
     )
     edge = np.arange(len(size)) >= len(case.nodes)
     unlike = edge[:, None] != edge[None, :]
-    return _matched(
-        np.abs(size[:, None] - size) + unlike * (1 + 2 * size.max()), members(case, reference), rng=rng, apart=apart
-    )
+    return _matched(np.abs(size[:, None] - size) + unlike * (1 + 2 * size.max()), members(case, reference), rng=rng)
 
 
 def members(case: Case, reference: Reference) -> list[int]:
@@ -63,13 +56,10 @@ def members(case: Case, reference: Reference) -> list[int]:
     return list(dict.fromkeys(out))
 
 
-def _matched(distance: np.ndarray, reference: Sequence[int], *, rng: np.random.Generator, apart: bool) -> np.ndarray:
+def _matched(distance: np.ndarray, reference: Sequence[int], *, rng: np.random.Generator) -> np.ndarray:
     """Scores (n,): 1 more for each element drawn as the nearest of one of the reference, ties by chance."""
     scores = rng.random(len(distance))
     free = np.ones(len(distance), dtype=bool)
-    if apart:
-        free[list(reference)] = False
-        scores[list(reference)] -= 1
     for member in reference:
         if not free.any():
             break

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from workbench.attribution.method import METHODS
-from workbench.attribution.oracle import inner
-from workbench.attribution.result import Features
+from workbench.attribution.result import Features, inner
 from workbench.cases import Case
 from workbench.game import Engine, Game, Restricted
 from workbench.stats import cell, comprehensiveness, lds, ranking, top_k_drop

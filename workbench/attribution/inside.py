@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.attribution.oracle import able, inner, player_indices, whole_masks
+from workbench.attribution.result import able, inner, player_indices, whole_masks
 from workbench.cases import Case
 from workbench.explain import masks
 from workbench.explain.terms import Weights
@@ -104,7 +104,12 @@ CLIP = 2.0  # of the gradient's norm
 
 @dataclass(frozen=True)
 class CfSearch:
-    """What the search found."""
+    """What the search found.
+
+    Examples:
+        >>> CfSearch(np.ones(4), flips=[(0, 2), (1,)]).best
+        (1,)
+    """
 
     keep: np.ndarray  # (n,) float64, gates sigma(m) at the end
     flips: list[tuple[int, ...]] = field(default_factory=list)  # every hard removal that flipped, in order of finding
@@ -140,6 +145,12 @@ def cf_search(
     element is nearly gone, and so large a penalty would keep every gate open. nodes: False lets edges alone be removed,
     as the original does. A game without `view` is its own decision: kept where its value is above 0. Costs `steps` rows
     and backward passes.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> cf_search(game, steps=2).keep.shape  # a gate for each element
+        (7,)
     """
     if steps < 1 or not learning_rate > 0 or not 0 <= momentum < 1 or beta < 0:
         raise ValueError(f"steps, learning rate, momentum or beta out of range: {steps, learning_rate, momentum, beta}")

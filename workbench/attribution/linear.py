@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from workbench.attribution.oracle import Oracle, answer_tokens, inner
-from workbench.attribution.result import Attribution, Features, attribution
+from workbench.attribution.result import Attribution, Features, Oracle, answer_tokens, attribution, inner
 from workbench.cases import Case
 from workbench.stats.keeps import draw_masks
 from workbench.stats.meter import Meter

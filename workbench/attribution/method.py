@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from workbench.attribution import chance, inside, linear, perturbation, shapley
-from workbench.attribution.oracle import inner, player_indices
-from workbench.attribution.result import Attribution
+from workbench.attribution.result import Attribution, inner, player_indices
 from workbench.cases import Case
 from workbench.game import Restricted
 from workbench.stats.meter import Ledger

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from workbench.attribution.oracle import Oracle, answer_tokens, ends, inner, kept, player_indices
+from workbench.attribution.result import Oracle, answer_tokens, ends, inner, kept, player_indices
 from workbench.attribution.shapley import gains
 from workbench.cases import Case
 from workbench.game import Game
@@ -152,7 +152,12 @@ def _ranks(rows: np.ndarray) -> np.ndarray:
 
 
 class LimaWeights(NamedTuple):
-    """Weights of the objective's terms; the paper's fourth, the class confidence, has the weight 0 there."""
+    """Weights of the objective's terms; the paper's fourth, the class confidence, has the weight 0 there.
+
+    Examples:
+        >>> LimaWeights(consistency=1.0)
+        LimaWeights(effectiveness=0.05, consistency=1.0, collaboration=1.0)
+    """
 
     effectiveness: float = 0.05  # sum over members of the distance to the nearest other member
     consistency: float = 20.0  # p(S)

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from workbench.attribution.oracle import Oracle, ends
-from workbench.attribution.result import Attribution, Features, attribution
+from workbench.attribution.result import Attribution, Features, Oracle, attribution, ends
 from workbench.cases import Case
 from workbench.stats.keeps import all_masks, draw_masks
 from workbench.stats.meter import Meter

@@ -5,20 +5,17 @@ Loads nothing slow: the command line takes the names from here.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from workbench.artifacts.origin import PACKAGE_FOLDER, machine_state, peak_bytes
+from workbench.artifacts.origin import machine_state
 from workbench.artifacts.provenance import package_versions
 
 if TYPE_CHECKING:
@@ -30,16 +27,10 @@ Say = Callable[[str], None]
 BENCHES = {
     "planted": "planted.run",
     "certified": "certified.run",
-    "difference": "certified.difference",
     "peers": "peers.run",
     "cited": "cited.run",
-    "spectra": "spectra.run",
-    "kills": "kills.run",
     "kg": "kg.run",
-    "context": "accuracy.context",
     "train": "train.run",
-    "chain": "readings.chain",
-    "sweep": "sweep.run",
     "card": "accuracy.cards",
     "precision": "accuracy.precision",
     "gpu": "gpu.run",
@@ -78,10 +69,6 @@ def machine() -> dict[str, Any]:
     return {**machine_state(), "cores": cores, "memory_bytes": psutil.virtual_memory().total, "gpus": gpus}
 
 
-PROGRAM = [sys.executable, "-m", "workbench"]
-LAST = 1000  # characters of what a process said
-
-
 def load(run_dir: Path) -> tuple[Engine, list[Case]]:
     """The run's tuned model and its held-out cases, `mixed`. MissingStage: its adapter is not there or has changed."""
     from workbench import Run
@@ -89,39 +76,3 @@ def load(run_dir: Path) -> tuple[Engine, list[Case]]:
 
     run = Run(run_dir)
     return run.engine, mixed(run.cases["held_out"])
-
-
-def apart(function: Callable[..., Any], *values: Any) -> Any:
-    """The result of a call in a fresh process, whose memory is its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *values).result()
-
-
-def environment() -> dict[str, str]:
-    """This process's environment, in which this very package is found whatever the folder."""
-    path = os.pathsep.join(filter(None, [str(PACKAGE_FOLDER.parent), os.environ.get("PYTHONPATH")]))
-    return os.environ | {"PYTHONPATH": path}
-
-
-def command(*words: str) -> float:
-    """Seconds of `workbench WORDS`, the interpreter's start included. RuntimeError: it failed; with its own words."""
-    started = time.perf_counter()
-    done = subprocess.run([*PROGRAM, *words], capture_output=True, text=True, env=environment())
-    if done.returncode:
-        said = done.stderr.strip()[-LAST:]
-        raise RuntimeError(f"`workbench {' '.join(words)}` failed with code {done.returncode}: {said}")
-    return time.perf_counter() - started
-
-
-def peak_mib() -> float:
-    """The most memory that this process has held (MiB)."""
-    return peak_bytes() / 2**20
-
-
-def means(values: Mapping[str, Sequence[float]], *, seed: int) -> dict[str, dict]:
-    """name -> mean with its 95 % interval (bootstrap-t) and n."""
-    import numpy as np
-
-    from workbench.stats import bootstrap_mean
-
-    return {name: bootstrap_mean(some, rng=np.random.default_rng(seed))._asdict() for name, some in values.items()}

@@ -6,8 +6,11 @@ so. Each size is built in a process of its own, whose peak memory is read at the
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import workbench
-from workbench.bench import Say, apart, peak_mib
+from workbench.artifacts.origin import peak_bytes
+from workbench.bench import Say
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -59,6 +63,12 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     return {"shipped": shipped, "sizes": sizes, "links": links, "drawn": drawn, "table": table}
 
 
+def apart(function: Callable[..., Any], *values: Any) -> Any:
+    """The result of a call in a fresh process, whose memory is its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *values).result()
+
+
 def _shipped(queries: int, seed: int) -> dict[str, float]:
     from workbench.kg import load_graph
 
@@ -70,7 +80,7 @@ def _built(folder: Path, times: int, queries: int, seed: int) -> dict[str, float
     from workbench.kg.importers import IMPORTERS, Report, assemble
 
     rng = np.random.default_rng(seed)
-    before, started, worked = peak_mib(), time.perf_counter(), time.process_time()
+    before, started, worked = peak_bytes(), time.perf_counter(), time.process_time()
     note = Report()
     graph = assemble(IMPORTERS["tables"](folder, note), note=note)
     if times > 1:
@@ -81,7 +91,8 @@ def _built(folder: Path, times: int, queries: int, seed: int) -> dict[str, float
         "seconds to build": time.perf_counter() - started, "processor seconds to build": time.process_time() - worked,
     }  # fmt: skip
     asked = _asked(graph, queries, rng)
-    return {**built, **asked, "peak MiB": peak_mib(), "MiB above start": peak_mib() - before}
+    peak = peak_bytes()
+    return {**built, **asked, "peak MiB": peak / 2**20, "MiB above start": (peak - before) / 2**20}
 
 
 def _asked(graph: nx.MultiDiGraph, queries: int, rng: np.random.Generator) -> dict[str, float]:

@@ -26,11 +26,14 @@ from workbench.bench.contenders import (
 from workbench.bench.packages import installed
 from workbench.cases import Case
 from workbench.game import Engine
-from workbench.stats import bootstrap_mean, median_interval, spearman
+from workbench.stats import Interval, MedianInterval, bootstrap_mean, median_interval, proportion, spearman
+from workbench.stats.intervals import ANYWHERE
 
 COSTS = ("calls", "rows", "tokens", "seconds")
 RATIOS = tuple(f"{name}_ratio" for name in COSTS)
 MEANS = (*QUALITY, *COSTS[:-1], "backward_passes", *RATIOS, "agreement", "difference", "size", "certified")
+SHARES = ("flips", "certified")
+WITHIN = {"lds": (-1, 1), "agreement": (-1, 1)}  # of rank correlations
 DEAR_CASES = 2  # of the calls that take hundreds of passes a case
 
 
@@ -41,7 +44,7 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     """
     engine, held_out = load(run_dir)
     versions = installed()
-    cases = asked_of(engine, held_out, 1 if quick else 8, seed=seed)
+    cases = asked_of(engine, held_out, 1 if quick else 10, seed=seed)
     contenders = available(versions, dear=not quick)
     rows = compare(cases, contenders, say=say)
     figures = summarise(rows, seed=seed)
@@ -144,9 +147,8 @@ def judged(asked: Asked, mine: Sequence[tuple[Contender, Given | None, dict]], *
 
 
 def summarise(rows: Sequence[dict], *, seed: int = 0) -> dict[str, dict]:
-    """contender -> `n`, `failed`, and measure -> mean over cases with its interval, bootstrap-t; of seconds the median.
-
-    A measure that applies to no case is left out.
+    """contender -> `n`, `failed`, and measure -> mean over cases with its interval, bootstrap-t; of `SHARES` Wilson's,
+    of seconds the median. A measure that applies to no case is left out.
     """
     out: dict[str, dict] = {}
     for name in dict.fromkeys(row["contender"] for row in rows):
@@ -157,11 +159,17 @@ def summarise(rows: Sequence[dict], *, seed: int = 0) -> dict[str, dict]:
         for measure_name in (*MEANS, "seconds"):
             values = [row[measure_name] for row in done if row[measure_name] is not None]
             if values:
-                median = measure_name == "seconds"
-                found = median_interval(values) if median else bootstrap_mean(values, rng=rng)
-                line[measure_name] = found._asdict()
+                line[measure_name] = _over_cases(measure_name, values, rng)._asdict()
         out[name] = line
     return out
+
+
+def _over_cases(name: str, values: Sequence[float], rng: np.random.Generator) -> Interval | MedianInterval:
+    if name == "seconds":
+        return median_interval(values)
+    if name in SHARES:
+        return proportion(values).as_mean()
+    return bootstrap_mean(values, rng=rng, within=WITHIN.get(name, ANYWHERE))
 
 
 def table(figures: dict[str, dict]) -> list[dict]:

@@ -1,5 +1,4 @@
-"""Figures read off what is there: two results (`bench compare`), a run's stages (`bench chain`), the code (`bench
-size`)."""
+"""Figures read off what is there: two results (`bench compare`), the code (`bench size`)."""
 
 from __future__ import annotations
 
@@ -13,9 +12,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from workbench.artifacts import runs
 from workbench.artifacts.origin import PACKAGE_FOLDER
-from workbench.bench import Say, command
+from workbench.bench import Say
 from workbench.stats.intervals import WILSON_Z
 
 LEFT_OUT = {"rows", "table", "versions", "machine", "seed", "train", "n", "low", "high", "p"}
@@ -101,37 +99,6 @@ def _label(value: Any) -> str:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def chain(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
-    """A row a stage. `again`: seconds of the same command on the finished run, with the interpreter's start; None where
-    the run's notebooks or code have changed since, or with quick.
-
-    RuntimeError: the run failed.
-    """
-    if not all((runs.stage_folder(run_dir, stage) / runs.MANIFEST).exists() for stage in runs.STAGES):
-        say(f"{run_dir} holds no finished run: making it")
-        made(run_dir, seed)
-    rows = [stage_row(run_dir, stage) for stage in runs.STAGES]
-    again = None
-    if not quick and all(runs.is_complete(run_dir, stage) for stage in runs.STAGES):
-        again = made(run_dir, rows[0]["seed"])
-    peak = max((row["peak_bytes"] for row in rows if row["peak_bytes"] is not None), default=None)
-    whole = {"stage": "all", "seconds": sum(row["seconds"] for row in rows), "peak_bytes": peak, "device": "-"}
-    shown = [{name: row[name] for name in ("stage", "seconds", "peak_bytes", "device")} for row in (*rows, whole)]
-    return {"table": shown, "stages": {row["stage"]: row for row in rows}, "total": whole, "again": again}
-
-
-def stage_row(run_dir: Path, stage: str) -> dict:
-    """What a stage's manifest says of its cost. peak_bytes: None where the manifest does not tell."""
-    manifest = runs.read_manifest(run_dir, stage)
-    told = manifest | manifest.get("machine", {})
-    return {name: told.get(name) for name in ("stage", "seconds", "device", "seed", "peak_bytes", "processor")}
-
-
-def made(run_dir: Path, seed: int) -> float:
-    """Seconds of `workbench run` on this folder."""
-    return command("run", "--run-dir", str(run_dir), "-p", "seed", str(seed))
 
 
 SILENT = {

@@ -15,16 +15,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, TrainingArguments
 
 from workbench import Run, models
 from workbench.artifacts import runs
 from workbench.artifacts.origin import peak_bytes
-from workbench.bench import Say, means
+from workbench.bench import Say
 from workbench.cases import Case, load_cases
 from workbench.models import LanguageModel, add_adapter
 from workbench.models.dequantised import let_go
+from workbench.stats import bootstrap_mean
 from workbench.train import TrainConfig, Views, train
 
 ROUNDS, STEPS = 5, 150  # so many steps that what is done once weighs little
@@ -172,4 +174,4 @@ def figures_of(rows: Sequence[dict], name: str, *, seed: int) -> dict[str, dict]
     values = {key: [row[key] for row in own] for key in keys}
     values["times_plain"] = [p["seconds"] / o["seconds"] for o, p in pairs]
     values["times_plain_cpu"] = [p["cpu_seconds"] / o["cpu_seconds"] for o, p in pairs]
-    return means(values, seed=seed)
+    return {name: bootstrap_mean(some, rng=np.random.default_rng(seed))._asdict() for name, some in values.items()}

@@ -189,10 +189,7 @@ def withhold(case: Case, share: float, *, rng: np.random.Generator, always_shown
     was kept out of the training nothing can be remembered.
 
     Examples:
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> case = example_case()
         >>> less = withhold(case, 0.34, rng=np.random.default_rng(0))
         >>> len(less.facts), len(less.withheld), less.path == case.path
         (2, 1, True)
@@ -246,6 +243,11 @@ def iter_cases(path: Path) -> Iterator[Case]:
     """The cases `save_cases` wrote, one at a time: memory for one, however many there are. `.gz` files are unpacked.
 
     ValueError names the line that is no case.
+
+    Examples:
+        >>> from workbench.models import shipped
+        >>> next(iter_cases(shipped("narrow") / "cases_held_out.jsonl.gz")).split
+        'held_out'
     """
     unpacked = gzip.open if Path(path).suffix == ".gz" else open
     with unpacked(path, "rt", encoding="utf-8", newline="\n") as opened:  # names may hold other marks that end a line
@@ -258,5 +260,12 @@ def iter_cases(path: Path) -> Iterator[Case]:
 
 
 def load_cases(path: Path) -> list[Case]:
-    """All cases of a file; see `iter_cases`."""
+    """All cases of a file; see `iter_cases`.
+
+    Examples:
+        >>> from workbench.models import shipped
+        >>> cases = load_cases(shipped("narrow") / "cases_held_out.jsonl.gz")
+        >>> len({case.id for case in cases}) == len(cases) > 0
+        True
+    """
     return list(iter_cases(path))

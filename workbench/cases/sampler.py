@@ -147,6 +147,7 @@ class Sampler:
         self.reads = {n: set(flow.predecessors(n)) for n in flow}
         self.writes = {n: set(flow.successors(n)) for n in flow}
         self.readers = {n: {c for c in flow.successors(n) if c.startswith("command:")} for n in flow}
+        self.next = {n: set().union(*(self.readers[item] for item in self.writes[n])) for n in flow}  # may come behind
         self.links = Links(graph)
         self.after = cache(lambda flows, *step: tuple(self.links.after(flows, *step)))
         self.made = cache(lambda flows, command: tuple(self.links.after(flows, None, command, None)))
@@ -247,7 +248,8 @@ class Sampler:
         given = self.writes[source] if source.startswith("source:") else {source}
         if target in given:
             return {()}
-        front: dict[str, set[tuple[str, ...]]] = {c: {(c,)} for c in commands if self.reads[c] & given}
+        first = commands & set().union(*(self.readers[item] for item in given))
+        front: dict[str, set[tuple[str, ...]]] = {c: {(c,)} for c in first}
         left = commands - front.keys()
         while front:
             hits: set[tuple[str, ...]] = set().union(
@@ -257,9 +259,8 @@ class Sampler:
                 return hits
             after: dict[str, set[tuple[str, ...]]] = {}
             for here, chains in front.items():
-                for there in left:
-                    if self.writes[here] & self.reads[there]:
-                        after.setdefault(there, set()).update((*chain, there) for chain in chains)
+                for there in left & self.next[here]:
+                    after.setdefault(there, set()).update((*chain, there) for chain in chains)
             front, left = after, left - after.keys()
         return set()
 

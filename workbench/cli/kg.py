@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.artifacts.files import typed
-from workbench.cli import kg_questions
+from workbench.cli.explain import add_questions
 from workbench.cli.screen import result, say
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ MOST = 8  # commands named where nothing leads to the target, and nodes where a 
 def add_ask(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
     ask = commands.add_parser("ask", parents=[common], help="the cheapest toolchains, or what is missing for one")
     ask.set_defaults(command=_ask)
-    ask.add_argument("graph", metavar="GRAPH", help="node-link JSON, or a folder of a table or triples")
+    ask.add_argument("graph", metavar="GRAPH", help="biotoolkg, mediakg, node-link JSON, or a folder of tables")
     ask.add_argument("--from", dest="start", metavar="X", nargs="+", required=True, help="what is there: ids or names")
     wanted = ask.add_mutually_exclusive_group()
     wanted.add_argument("--to", dest="target", metavar="Y", help="what is wanted; without it, all that can be made")
@@ -251,5 +251,5 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     """Declares `kg` and the commands below it."""
     kg = commands.add_parser("kg", help="graphs: import them from registries, and what follows")
     parts = kg.add_subparsers(required=True, metavar="ACTION")
-    for add_part in (add_import, add_merge, add_ask, kg_questions.add):
+    for add_part in (add_import, add_merge, add_ask, add_questions):
         add_part(parts, common)

@@ -127,8 +127,7 @@ def _port(text: str) -> int:
 
 def _app(options: argparse.Namespace) -> int:
     from workbench.artifacts import runs
-    from workbench.headless.chain import find_notebooks
-    from workbench.panel.page import RUN_DIR as VARIABLE
+    from workbench.artifacts.steps import find_notebooks
 
     folder = typed(options.run_dir).resolve()
     runs.require_stage(folder, "adapter")
@@ -136,7 +135,11 @@ def _app(options: argparse.Namespace) -> int:
     if not page.is_file():
         raise FileNotFoundError(f"{page} does not exist; give the folder of the notebooks with --notebooks")
     say("the page asks for a token; the address that is printed and opened holds it. Stop with Ctrl-C.")
-    environment = os.environ | {VARIABLE: str(folder), "JUPYTER_PATH": _jupyter_path(), "JUPYTER_PREFER_ENV_PATH": "1"}
+    environment = os.environ | {
+        runs.PAGE_RUN_DIR: str(folder),
+        "JUPYTER_PATH": _jupyter_path(),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+    }
     sys.stdout.flush()
     os.execve(sys.executable, _command(page, options), environment)  # in our place: a signal to us is one to the server
 

@@ -12,7 +12,6 @@ from workbench.explain.compare import (
     order_shares,
     other_orders,
     records,
-    reordered,
     summarise,
 )
 from workbench.explain.counterfactual import (

@@ -33,6 +33,13 @@ def answered(
         numbers of the facts it takes out; `paths`, the distinct answers as node ids, and `names` of these; `answers`,
         one row a removal with `without` and for each model, `tuned` and `base`, the number of its path; `forced`, where
         the base names no command in any row: node ids of its forced choice with every fact shown, else empty.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> told = answered(game.engine, game.case, [], paired=2)
+        >>> [row["without"] for row in told["answers"]]  # nothing, each fact, and one pair
+        [[], [0], [1], [2], [0, 1]]
     """
     sets = [one for one in sets if one.found]
     gone = [_facts_gone(case, one) for one in sets]
@@ -75,7 +82,16 @@ def _facts_gone(case: Case, found: ElementSet) -> tuple[int, ...]:
 def second_case(certified: Sequence[Explanation]) -> Explanation | None:
     """The explanation that is shown beside the first case: one with a certified set of two facts or more; None where
     there is none. Where the tuned model is right come first, then the smallest sets, then the longest right answers,
-    then the first by id."""
+    then the first by id.
+
+    Examples:
+        >>> from workbench.explain import explain
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> (found,) = explain(game.engine, [game.case], "certified")
+        >>> second_case([found]) is None  # one element alone turns this answer
+        True
+    """
 
     def order(one: Explanation) -> tuple[bool, int, int, str]:
         chain = one.case.toolchain
@@ -86,7 +102,16 @@ def second_case(certified: Sequence[Explanation]) -> Explanation | None:
 
 
 def proved_set(one: Explanation) -> ElementSet:
-    """The set of an explanation by the certified search."""
+    """The set of an explanation by the certified search.
+
+    Examples:
+        >>> from workbench.explain import explain
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> (found,) = explain(game.engine, [game.case], "certified")
+        >>> proved_set(found).kind, proved_set(found).certified
+        ('flip', True)
+    """
     proof = {name: value for name, value in one.certificate.items() if name != "ledger"}
     return ElementSet(**proof | {"elements": tuple(proof["elements"])})
 
@@ -100,6 +125,14 @@ def hanging(certified: Sequence[Explanation], changed: Sequence[ChangedSets], *,
         `dropped`: shares of the elements that an answer of either model hangs on (bootstrap over cases);
         `dropped_over_added`: how many more a case, paired. `base_forced`: share of these cases in which the base's
         decision is a forced choice. What there is nothing to count for is left out.
+
+    Examples:
+        >>> from workbench.explain import explain
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> (found,) = explain(game.engine, [game.case], "certified")
+        >>> hanging([found], [])["one"]["share"]  # of the sets, those of one element
+        1.0
     """
     proved = [one for one in certified if one.certificate["certified"]]
     sizes = np.array([min(len(one.removed), 3) for one in proved])

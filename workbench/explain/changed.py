@@ -44,6 +44,15 @@ class ChangedSets:
     certificate on the other model or could not be put to it, and elements of no certified set at all. calls: rows asked
     of both games; ledger: what they cost. forced: whether the base's decision is a forced choice
     (`game.ForcedChoice`).
+
+    Examples:
+        >>> def tuned(keep):
+        ...     return np.where(keep[:, 2], 1.0, -1.0)
+        >>> def base(keep):
+        ...     return np.where(keep[:, 0] | keep[:, 1], 1.0, -1.0)
+        >>> found = changed_sets(tuned, base, 3)
+        >>> found.tuned_only, found.base_only, found.shared
+        (((2,),), ((0, 1),), ())
     """
 
     tuned: tuple[ElementSet, ...]

@@ -5,7 +5,7 @@ certificate is of those in the order shown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -36,11 +36,9 @@ def explain(
     ValueError: an unknown method, no cases, a case without facts, or two cases with one id.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
-        >>> (found,) = explain(Engine(load(names=case.names)), [case], "certified")
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
+        >>> (found,) = explain(engine, [case], "certified")
         >>> len(found.removed), found.flipped
         (1, True)
     """
@@ -49,7 +47,15 @@ def explain(
 
 def records(explanations: Mapping[str, Sequence[Explanation]], *, until_flip: bool = False) -> list[dict]:
     """`Explanation.record()` of every explanation. until_flip: they stopped where the toolchain changed, so what was
-    taken by then counts: `elements_taken`, `facts_taken`."""
+    taken by then counts: `elements_taken`, `facts_taken`.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> (found,) = explain(game.engine, [game.case], "certified")
+        >>> [row["removed"] for row in records({"certified": [found]})]
+        [1]
+    """
     rows = [(e, e.record()) for group in explanations.values() for e in group]
     if until_flip:
         return [row | {"elements_taken": e.elements_taken, "facts_taken": e.facts_taken} for e, row in rows]
@@ -85,6 +91,15 @@ def against(
 
     metric: `elements_taken`, of explanations under the one stopping rule, or one of the paper's four. A metric of the
     answers says how good a method is only where its removals were not chosen by asking for the answers.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> (found,) = explain(game.engine, [game.case], "certified")
+        >>> more = replace(found, removed=found.case.facts)
+        >>> compared = against({"certified": [found] * 2, "all": [more] * 2}, "certified", metric="elements_taken")
+        >>> compared["all"].mean
+        -2.0
     """
     values = {
         name: [float(one.metrics[metric] if metric in one.metrics else getattr(one, metric)) for one in group]
@@ -100,7 +115,16 @@ def against(
 def by_case(
     explanations: Mapping[str, Sequence[Explanation]], methods: Sequence[str] = (*LEARNED, CERTIFIED)
 ) -> list[Explanation]:
-    """The explanations of those of the methods that are there, case by case, methods in the order given."""
+    """The explanations of those of the methods that are there, case by case, methods in the order given.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> (found,) = explain(game.engine, [game.case], "certified")
+        >>> groups = {"certified": [found], "paper": [replace(found, method="paper")]}
+        >>> [one.method for one in by_case(groups)]
+        ['paper', 'certified']
+    """
     groups = [explanations[method] for method in methods if method in explanations]
     return [one for row in zip(*groups, strict=True) for one in row]
 
@@ -118,6 +142,11 @@ class OtherOrders:
 
     kept: whether the tuned model's toolchain on all facts is still the one on the order shown. flips: whether, in the
     same order, the toolchain without the removed elements is another than the one on all facts.
+
+    Examples:
+        >>> one = OtherOrders("one", kept=(True, True), flips=(True, False))
+        >>> sum(one.flips) / len(one.flips)
+        0.5
     """
 
     case: str
@@ -132,6 +161,14 @@ def other_orders(
 
     2 answers an order and case, in two batches. A case of one fact has no other order and is left out. ValueError:
     orders below 1.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> (found,) = explain(game.engine, [game.case], "certified")
+        >>> (one,) = other_orders(game.engine, [found], orders=2)
+        >>> one.case, len(one.flips)
+        ('one', 2)
     """
     if orders < 1:
         raise ValueError(f"orders must be 1 or more, not {orders!r}")
@@ -181,24 +218,3 @@ def _another(case: Case, rng: np.random.Generator) -> Case:
     while (other := with_order(case, rng)).facts == case.facts:
         pass
     return other
-
-
-def reordered(case: Case, *, rng: np.random.Generator) -> tuple[Case, np.ndarray]:
-    """The case with its facts in random order, and `index` (n,): scores of it, as scores[index], fit the case given.
-
-    For stability: nodes are numbered by first mention, so that another order of facts renumbers every element.
-
-    Examples:
-        >>> from workbench.cases import Fact
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
-        >>> other, index = reordered(case, rng=np.random.default_rng(0))
-        >>> tuple(other.elements[i] for i in index) == case.elements
-        True
-    """
-    deal = rng.permutation(len(case.facts))
-    other = replace(case, facts=tuple(case.facts[i] for i in deal))
-    nodes = [other.nodes.index(node) for node in case.nodes]
-    return other, np.array([*nodes, *(len(nodes) + np.argsort(deal))], dtype=int)

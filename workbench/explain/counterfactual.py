@@ -35,7 +35,14 @@ def one_by_one(games: Sequence[Any], keeps: Sequence[np.ndarray]) -> list[np.nda
 
 @dataclass(frozen=True)
 class Change:
-    """What is taken out of a case. flags: what a reader must know, of `FLAGS`."""
+    """What is taken out of a case. flags: what a reader must know, of `FLAGS`.
+
+    Examples:
+        >>> from workbench.cases import example_case
+        >>> case = example_case()
+        >>> change(case, case.facts).flags
+        ('nothing_left',)
+    """
 
     elements: tuple[Element, ...]
     flags: tuple[str, ...] = ()
@@ -55,10 +62,8 @@ def removed_elements(case: Case, masks: Masks, threshold: float = 0.5) -> Change
     ValueError: masks that do not fit the case, a threshold outside [0, 1], or a case without facts.
 
     Examples:
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> from workbench.cases import example_case
+        >>> case = example_case()
         >>> masks = Masks(np.zeros(4), np.array([0.2, 0.9, 0.6]))
         >>> [case.label(element) for element in removed_elements(case, masks).elements]
         ['FASTQ → star', 'star → BAM']
@@ -115,6 +120,13 @@ def verified_changes(
     """The first elements of every game's order, no more than `first_flips` says on the rendered text.
 
     Flag `no_flip`: no number of them changes the decision; the first element is taken.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> (found,) = verified_changes([game], [range(game.n)])
+        >>> [game.case.label(element) for element in found.elements]
+        ['SRA', 'FASTQ']
     """
     sizes = first_flips(games, orders, ask=ask)
     return [
@@ -124,7 +136,15 @@ def verified_changes(
 
 
 def certified_change(game: Game, found: ElementSet) -> Change:
-    """The change that takes out a flip set; where none was found, the single element that moves the decision most."""
+    """The change that takes out a flip set; where none was found, the single element that moves the decision most.
+
+    Examples:
+        >>> from workbench.explain import minimal_flip_set
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> certified_change(game, minimal_flip_set(game, game.n)).flags
+        ()
+    """
     if found.found:
         flags = () if found.certified else ("not_certified",)
         return change(game.case, [game.elements[i] for i in found.elements], flags=flags)
@@ -144,10 +164,8 @@ def without(case: Case, elements: Iterable[Element]) -> Case:
     Question, answer path and names stay. ValueError: an element that the case does not show.
 
     Examples:
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> from workbench.cases import example_case
+        >>> case = example_case()
         >>> [case.label(fact) for fact in without(case, ["source:sra"]).facts]  # with its edge
         ['FASTQ → star', 'star → BAM']
     """
@@ -164,6 +182,14 @@ class Explanation:
 
     answers and toolchains have the keys `tuned_full`, `tuned_changed` and, where the base model was asked, `base_full`,
     `base_changed`.
+
+    Examples:
+        >>> from workbench.explain import explain
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> (found,) = explain(game.engine, [game.case], "certified")
+        >>> found.flipped, len(found.removed), len(found.changed.facts)
+        (True, 1, 2)
     """
 
     case: Case
@@ -255,5 +281,15 @@ def save(path: Path, explanation: Explanation) -> Path:
 
 
 def load(path: Path) -> Explanation:
-    """The explanation that `save` wrote."""
+    """The explanation that `save` wrote.
+
+    Examples:
+        >>> import tempfile
+        >>> case = Case("one", "a", "b", (Fact("a", "input", "b"),), ("a", "b"), {"a": "A", "b": "B"})
+        >>> answers = {"tuned_full": ("a", "b"), "tuned_changed": ("a",)}
+        >>> found = Explanation(case, "by hand", (0.0, 0.0, 1.0), case.facts, (), answers, answers, {}, {}, seed=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     load(save(Path(folder, "one.json"), found)) == found
+        True
+    """
     return Explanation.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))

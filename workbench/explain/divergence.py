@@ -71,6 +71,13 @@ def _counts(found: Counter[str], column: Sequence[str]) -> torch.Tensor:
 class LoopDivergence:
     """Mean over answer positions of the Jensen-Shannon divergence (nats, at most ln 2) between the model's next-token
     distributions on G and on the gated G, teacher-forced on the tuned model's answer to G.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> differs = LoopDivergence(game.engine, [game.case])
+        >>> abs(float(differs(torch.ones(1, 3)))) < 1e-6, float(differs(torch.zeros(1, 3))) > 0.01  # all kept, all gone
+        (True, True)
     """
 
     def __init__(

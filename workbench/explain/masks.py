@@ -67,6 +67,14 @@ def learn_masks(
     smoothed with decay 0.9. warm: temperature of the first step, from which it falls geometrically to `weights.tau` at
     the last; None: `weights.tau` throughout. ValueError: steps, learning rate or seed out of range, or a case without
     facts.
+
+    Examples:
+        >>> from workbench.cases import example_case
+        >>> from workbench.models.prompts import ReaderTemplate
+        >>> case, how = example_case(), {"template": ReaderTemplate(), "steps": 2, "learning_rate": 0.3}
+        >>> (masks,) = learn_masks([case], Weights(), TextDivergence([case], how["template"]), **how)
+        >>> masks.elements.shape
+        (7,)
     """
     _check(cases, steps=steps, learning_rate=learning_rate, seed=seed)
     layout = Layout.of(cases, template)
@@ -130,11 +138,9 @@ def loop_masks(
     `learn_masks`, before the model is asked.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
-        >>> (masks,) = loop_masks(Engine(load(names=case.names)), [case], Weights(), steps=2)
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
+        >>> (masks,) = loop_masks(engine, [case], Weights(), steps=2)
         >>> bool(((masks.elements > 0) & (masks.elements < 1)).all())
         True
     """

@@ -34,7 +34,15 @@ or {"done": 1.0} when the method is through."""
 
 
 class Session:
-    """Explanations of the same cases by several methods."""
+    """Explanations of the same cases by several methods.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> session = Session(game.engine, [game.case])
+        >>> [one.certified for one in session.certified], len(session.changes("certified")[0].elements)
+        ([True], 1)
+    """
 
     def __init__(
         self,

@@ -33,10 +33,8 @@ class Layout:
     Examples:
         >>> from workbench.cases import Fact
         >>> from workbench.models.prompts import ReaderTemplate
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> from workbench.cases import example_case
+        >>> case = example_case()
         >>> layout = Layout.of([case], ReaderTemplate())
         >>> layout.heads.tolist(), layout.pairs.tolist()  # neighbours on the path share a node
         ([[0, 1, 2]], [[[0, 1], [1, 2]]])
@@ -99,7 +97,12 @@ SMALLEST = 1e-12  # the slope of the entropy is infinite at 0
 
 
 class Sample(NamedTuple):
-    """Degrees of removal of C cases, padded, and the divergence they cause."""
+    """Degrees of removal of C cases, padded, and the divergence they cause.
+
+    Examples:
+        >>> Sample(nodes=torch.zeros(1, 2), edges=torch.ones(1, 1), divergence=torch.tensor([0.5])).edges.tolist()
+        [[1.0]]
+    """
 
     nodes: torch.Tensor  # (C, V) in [0, 1]
     edges: torch.Tensor  # (C, E) in [0, 1]
@@ -108,7 +111,12 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True)
 class Term:
-    """One term: `function(sample, layout) -> (C,)` without its weight, and what a slider needs to show it."""
+    """One term: `function(sample, layout) -> (C,)` without its weight, and what a slider needs to show it.
+
+    Examples:
+        >>> TERMS["entropy"].weight, TERMS["entropy"].unit
+        ('beta', 'nats')
+    """
 
     name: str  # key in TERMS, column in histories
     symbol: str  # the term of the objective it belongs to, as in the formula above

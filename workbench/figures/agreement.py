@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 
 from workbench.figures.core import SMALL, Figure, Sheet, Tip, house_style, short
-from workbench.figures.forest import LEVEL, cases, forest
 from workbench.figures.palette import BLUE, INK, ORANGE
-from workbench.figures.panels import bars, cells, label, legend, name_rows, row
+from workbench.figures.panels import LEVEL, bars, cases, cells, forest, label, legend, name_rows, row
 
 SHOWN = 0.25  # of the cases: a measure known in fewer is not drawn
 NEEDED = {True: ("needed for the answer", BLUE, ""), False: ("not needed", ORANGE, "///")}  # name, colour, hatch

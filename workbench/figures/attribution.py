@@ -11,9 +11,8 @@ from scipy.stats import rankdata
 from workbench.cases import Case
 from workbench.figures.case_graph import named, needed
 from workbench.figures.core import Figure, house_style
-from workbench.figures.forest import forest, methods
 from workbench.figures.palette import BLUE, INK, ORANGE
-from workbench.figures.panels import SEQUENTIAL, bars, cells, label, legend, name_rows, row
+from workbench.figures.panels import SEQUENTIAL, bars, cells, forest, label, legend, methods, name_rows, row
 
 SIGNS = {True: ("raises", BLUE, ""), False: ("lowers", ORANGE, "///")}  # score of 0 or above -> name, colour, hatch
 NEEDED = "• "  # before an element that the right answer runs through

@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from workbench.cases import Case, Fact
-from workbench.figures.answers import draw_answers, tall_answers
 from workbench.figures.core import WIDTH, Figure, wrapped
 from workbench.figures.drawing import Link, Mark, Spot, columns, draw, places, tall
+from workbench.figures.explain import draw_answers, tall_answers
 from workbench.figures.palette import BLACK, GREY, RED, kind_of
 
 LINES = 3  # of a label, the most that fits between two rows

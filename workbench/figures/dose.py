@@ -11,9 +11,8 @@ from matplotlib.axes import Axes
 
 from workbench.figures.agreement import by_measure
 from workbench.figures.core import Figure, Tip, house_style, short
-from workbench.figures.forest import cases, forest
 from workbench.figures.palette import BLUE, GREY, INK, ORANGE, PALE, RED
-from workbench.figures.panels import cells, label, legend, line, row
+from workbench.figures.panels import cases, cells, forest, label, legend, line, row
 from workbench.shift.saliency import MEMORY, READING, gain_shares
 from workbench.shift.switches import ALL
 

@@ -11,9 +11,8 @@ import pandas as pd
 from workbench.cases import Case
 from workbench.figures.case_graph import needed
 from workbench.figures.core import SMALL, Figure, Tip, house_style
-from workbench.figures.forest import cases, forest
 from workbench.figures.palette import GREY, INK
-from workbench.figures.panels import SEQUENTIAL, cells, label, name_rows, row
+from workbench.figures.panels import SEQUENTIAL, cases, cells, forest, label, name_rows, row
 
 LONGEST = 34  # characters of an element's name
 MARK = "\u25cf "  # stands before an element that the answer needs

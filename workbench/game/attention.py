@@ -28,11 +28,9 @@ def attention_received(
     answers: token ids per case (teacher-forced); None: those of the model's own greedy answer.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
-        >>> (received,) = attention_received(Engine(load(names=case.names)), [case])
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
+        >>> (received,) = attention_received(engine, [case])
         >>> received.shape, bool(0 < received.sum() <= 1)
         ((3,), True)
     """
@@ -52,11 +50,9 @@ def attention_measures(
     ValueError: a way that does not exist.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
-        >>> sorted(attention_measures(Engine(load(names=case.names)), [case]))
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
+        >>> sorted(attention_measures(engine, [case]))
         ['mean', 'rollout']
     """
     unknown = [way for way in ways if way not in WAYS]
@@ -117,11 +113,8 @@ def element_attention(case: Case, facts: np.ndarray) -> np.ndarray:
     """Attention (facts,) as attention of the elements (n,), nodes first: a node gets the mean of its facts.
 
     Examples:
-        >>> from workbench.cases import Fact
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> from workbench.cases import example_case
+        >>> case = example_case()
         >>> element_attention(case, np.array([0.2, 0.4, 0.0])).round(6).tolist()
         [0.2, 0.3, 0.2, 0.0, 0.2, 0.4, 0.0]
     """
@@ -134,11 +127,8 @@ def eager_attention(engine: Engine) -> Iterator[None]:
     """Runs its block with the attention that can return its weights; the model's own setting comes back afterwards.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
-        >>> engine = Engine(load(names=case.names))
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
         >>> with eager_attention(engine):
         ...     engine.lm.model.config._attn_implementation
         'eager'

@@ -1,4 +1,8 @@
-"""Greedy decoding, one token a step for all rows of a batch, on keys and values that stand in fixed places.
+"""Greedy decoding, a step for all rows of a batch at a time, on keys and values that stand in fixed places.
+
+A step writes one token. On a processor a large model's step takes as long for several, since it is the weights that it
+waits for; there each row guesses how it goes on, by what stood behind the same tokens before, and what greedy choice
+gives of that is written in one step (Saxena 2023, prompt lookup decoding; Leviathan et al. 2023).
 
 Every tensor that a step reads or writes stays where it is, so that on a GPU a step can be recorded as a CUDA graph and
 played again: launching some thousand small kernels one by one takes much longer than running them. Recorded or not, on
@@ -8,7 +12,8 @@ a GPU or a CPU, it is the same step.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -22,6 +27,9 @@ LOG = logging.getLogger(__name__)
 LENGTHS = 64  # slots of a decoder are a multiple of it, so that prompts of like length share one
 KEPT = 4  # decoders on a GPU, each with the keys and values of a whole batch
 PLAIN_STEPS = 2  # before one is recorded: what libraries set up at a first call cannot be
+WIDE, MOST_READ = 8, 32  # tokens of a row that are read in a step where guesses pay, and of all rows together
+LIKE = 32  # texts written last that are kept: others may go on like them
+LOOKED_AT = 4  # tokens before a guess, at most, by which it is found
 
 
 class Past(NamedTuple):
@@ -35,6 +43,7 @@ class Texts:
     """Answers that are being written: their tokens so far, end-of-sequence included, and when each has ended.
 
     drafts: what each may begin with. ends: tokens that end one. longest: most tokens. enough: see `Engine.generate`.
+    prompts: what each stands behind; like: other texts, that these may be like: where guesses are looked for.
     """
 
     def __init__(
@@ -44,8 +53,11 @@ class Texts:
         ends: Set[int],
         longest: int,
         enough: Callable[[int, Sequence[int]], bool] | None = None,
+        prompts: Sequence[tuple[int, ...]] = (),
+        like: Collection[tuple[int, ...]] = (),
     ):
         self.drafts, self.ends, self.longest, self.enough = drafts, ends, longest, enough
+        self.prompts, self.like = prompts, like
         self.tokens: list[list[int]] = [[] for _ in drafts]
 
     def begin(self, i: int, logits: torch.Tensor) -> None:
@@ -59,6 +71,25 @@ class Texts:
         """Tokens of draft i that greedy choice does not give, as text i begins."""
         return 1 + len(self.drafts[i]) - len(self.tokens[i])
 
+    def guess(self, i: int, most: int) -> tuple[int, ...]:
+        """How text i may go on, so many tokens at most: what stands behind its last ones in its draft, in texts that it
+        may be like, or in its prompt. Longer matches go first."""
+        said = (*self.prompts[i][-LOOKED_AT:], *self.tokens[i])
+        for count in range(LOOKED_AT if most > 0 else 0, 0, -1):
+            last = said[-count:]
+            for text in (tuple(self.drafts[i]), *self.like, self.prompts[i]):
+                for at in range(len(text) - count):
+                    if text[at : at + count] == last:
+                        return text[at + count : at + count + most]
+        return ()
+
+    def write(self, i: int, tokens: Iterable[int]) -> None:
+        """Goes on with these tokens, to where text i ends."""
+        for token in tokens:
+            self.tokens[i].append(token)
+            if self.ended(i):
+                break
+
     def ended(self, i: int) -> bool:
         """Whether text i is whole, or as much of it as is wanted."""
         whole = len(self.tokens[i]) >= self.longest or not self.ends.isdisjoint(self.tokens[i])
@@ -71,7 +102,7 @@ class Texts:
 
 
 class Slots(StaticLayer):
-    """Keys and values (rows, heads, slots, features) of one layer; what comes goes to slot `at`, (1,) int64."""
+    """Keys and values (rows, heads, slots, features) of one layer; what comes goes to slots `at`, int64."""
 
     def __init__(self, like: Any, at: torch.Tensor, *, rows: int, slots: int):
         super().__init__(max_cache_len=slots)
@@ -81,9 +112,10 @@ class Slots(StaticLayer):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """One token a row in, all out; the attention mask hides what is not there yet."""
-        self.keys.index_copy_(2, self.at, key_states)
-        self.values.index_copy_(2, self.at, value_states)
+        """Some tokens a row in, all out; the attention mask hides what is not there yet."""
+        at = self.at[: key_states.shape[2]]
+        self.keys.index_copy_(2, at, key_states)
+        self.values.index_copy_(2, at, value_states)
         return self.keys, self.values
 
     def get_seq_length(self) -> int:
@@ -92,16 +124,20 @@ class Slots(StaticLayer):
 
 
 class Decoder:
-    """Room for so many rows of so many tokens. like: the cache of an ordinary pass of the same model. record: whether
-    steps are to be recorded; `failed` says that this could not be done."""
+    """Room for so many rows of so many tokens. like: the cache of an ordinary pass of the same model. wide: most tokens
+    of a row in a step. record: whether steps, of one token, are to be recorded; `failed` says that this could not be
+    done."""
 
-    def __init__(self, model: torch.nn.Module, like: Cache, *, rows: int, slots: int, record: bool = False):
+    def __init__(
+        self, model: torch.nn.Module, like: Cache, *, rows: int, slots: int, wide: int = 1, record: bool = False
+    ):
         first = like.layers[0].keys
         self.model, self.dtype, self.steps = model, first.dtype, 0
         self.record, self.failed = record, False
-        self.tokens = torch.zeros(rows, 1, dtype=torch.long, device=first.device)
-        self.positions = torch.zeros_like(self.tokens)
-        self.at = torch.zeros(1, dtype=torch.long, device=first.device)
+        self.tokens = torch.zeros(rows, wide, dtype=torch.long, device=first.device)
+        self.said = torch.zeros_like(self.tokens)
+        self.positions = torch.zeros_like(self.tokens[:, :1])
+        self.at = torch.arange(wide, device=first.device)
         self.places = torch.arange(slots, device=first.device)
         self.hidden = torch.ones(rows, slots, dtype=torch.bool, device=first.device)
         self.cache = Cache(layers=[Slots(layer, self.at, rows=rows, slots=slots) for layer in like.layers])
@@ -120,7 +156,8 @@ class Decoder:
         self.hidden[:count, :width] = ~seen
         self.positions.zero_()
         self.positions[:count] = seen.sum(1, keepdim=True)
-        self.at.fill_(width)
+        self.at += width - self.at[:1]
+        self.left = len(self.places) - width
 
     def write_on(self, texts: Texts, rows: Sequence[int]) -> int:
         """Writes the texts of the rows, in the order in which they were loaded, to their ends; gives the number of
@@ -129,39 +166,69 @@ class Decoder:
         last = [texts.tokens[i][-1] for i in rows]
         self.tokens[: len(last), 0] = torch.tensor(last, device=self.tokens.device)
         while going:
-            said = self()
-            read += len(going)
+            spare = self.left - texts.longest + min(len(texts.tokens[i]) for _, i in going)
+            most = min(self.tokens.shape[1], MOST_READ // len(going), spare) - 1
+            guesses = [()] * len(self.tokens) if most < 1 else self._guesses(texts, going, most)
+            said = self(guesses)
+            read += sum(1 + len(guesses[k]) for k, _ in going)
             for k, i in going:
-                texts.tokens[i].append(said[k])
+                texts.write(i, said[k])
             going = [(k, i) for k, i in going if not texts.ended(i)]
         return read
 
-    def __call__(self) -> list[int]:
-        """Reads the token of every row; the first choices for the next, which the next call reads."""
+    def _guesses(self, texts: Texts, going: Sequence[tuple[int, int]], most: int) -> list[tuple[int, ...]]:
+        by_row = {k: texts.guess(i, most) for k, i in going}
+        return [by_row.get(k, ()) for k in range(len(self.tokens))]
+
+    def __call__(self, guesses: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Reads the last token of every row and what may follow it, per row; gives what does follow: as much of that as
+        greedy choice gives, and what it gives then, which the next call reads."""
+        count = 1 + max(map(len, guesses))
+        for k, guess in enumerate(guesses):
+            self.tokens[k, 1 : 1 + len(guess)] = torch.tensor(guess, dtype=torch.long, device=self.tokens.device)
         if self.record and self.graph is None and self.steps >= PLAIN_STEPS:
             self._record()
         if self.graph is None:
-            self._step()
+            self._step(count)
         else:
             self.graph.replay()
         self.steps += 1
-        return self.tokens[:, 0].tolist()
+        said = self.said[:, :count].tolist()
+        agreed = [
+            next((k for k, g in enumerate(guess) if row[k] != g), len(guess))
+            for row, guess in zip(said, guesses, strict=True)
+        ]
+        if any(agreed):
+            self._agree(torch.tensor(agreed, device=self.tokens.device)[:, None])
+        self.left -= 1 + max(agreed)
+        return [row[: 1 + k] for row, k in zip(said, agreed, strict=True)]
 
-    def _step(self) -> None:
+    def _step(self, count: int = 1) -> None:
         """What is recorded: nothing in it waits for the GPU, and every result goes to where the last one was."""
-        self.hidden.logical_and_(self.places != self.at)
-        mask = torch.zeros(self.hidden.shape, dtype=self.dtype, device=self.hidden.device)
+        at = self.at[:count, None]
+        self.hidden.logical_and_(self.places != at[0])
+        behind = (self.places > at[0]) & (self.places <= at)  # guesses see those before them, (count, slots)
+        hidden = self.hidden[:, None] & ~behind
+        mask = torch.zeros(hidden.shape, dtype=self.dtype, device=hidden.device)
         result = self.model(
-            input_ids=self.tokens,
-            attention_mask=mask.masked_fill(self.hidden, torch.finfo(self.dtype).min)[:, None, None],
-            position_ids=self.positions,
+            input_ids=self.tokens[:, :count],
+            attention_mask=mask.masked_fill(hidden, torch.finfo(self.dtype).min)[:, None],
+            position_ids=self.positions + self.at[:count] - self.at[:1],
             past_key_values=self.cache,
-            logits_to_keep=1,
+            logits_to_keep=count,
             use_cache=True,
         )
-        self.tokens.copy_(result.logits[:, -1].argmax(-1, keepdim=True))
+        self.said[:, :count].copy_(result.logits[:, -count:].argmax(-1))
+        self.tokens[:, :1].copy_(self.said[:, :1])
         self.positions.add_(1)
         self.at.add_(1)
+
+    def _agree(self, agreed: torch.Tensor) -> None:
+        """Goes on behind so many guesses of each row, (rows, 1): these stand in the slots from `at` on."""
+        self.tokens[:, :1] = self.said.gather(1, agreed)
+        self.positions += agreed
+        self.hidden &= (self.places < self.at[0]) | (self.places >= self.at[0] + agreed)
+        self.at += agreed.max()
 
     def _record(self) -> None:
         """Records the step, without running it. Where that fails, all steps stay plain, and slow."""
@@ -185,19 +252,25 @@ class Decoders:
     kept: dict[tuple, Decoder] = field(default_factory=dict)
     can_record: bool = True
     device: str = "cuda"  # the type of those that record
+    written: deque[tuple[int, ...]] = field(default_factory=lambda: deque(maxlen=LIKE))  # texts, the last one first
+    said: dict[tuple[bool, str], tuple[int, ...]] = field(default_factory=dict)  # adapter and case -> the last answer
+
+    def learn(self, texts: Texts) -> None:
+        """Keeps texts that others may be like."""
+        self.written.extendleft(one for one in dict.fromkeys(map(tuple, texts.tokens)) if one not in self.written)
 
     def take(
-        self, model: torch.nn.Module, past: Past, rows: Mapping[int, int], texts: Texts, *, alone: bool
+        self, model: torch.nn.Module, past: Past, rows: Mapping[int, int], texts: Texts, *, alone: bool, wide: int = 1
     ) -> Decoder:
         """A decoder that goes on from a pass. rows: number of a text -> its row in the pass. alone: the model is
-        altered for this batch only."""
+        altered for this batch only. wide: see `Decoder`, of one that is not kept."""
         if any(one.failed for one in self.kept.values()):
             self.can_record = False
             self.kept.clear()
         room = past.real.shape[1] + texts.longest - min(len(texts.tokens[i]) for i in rows)
-        count, slots = len(rows), -(-room // LENGTHS) * LENGTHS
+        count, slots = len(rows), -(-(room + wide - 1) // LENGTHS) * LENGTHS
         if alone or not self.can_record or past.real.device.type != self.device:
-            decoder = Decoder(model, past.cache, rows=count, slots=slots)
+            decoder = Decoder(model, past.cache, rows=count, slots=slots, wide=wide)
         else:
             count = 1 << (count - 1).bit_length()
             key = (count, slots, *state_of(model))

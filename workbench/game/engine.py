@@ -19,17 +19,15 @@ import torch
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.cases import Case
-from workbench.game.decoding import Decoders, Past, Texts
+from workbench.game.decoding import WIDE, Decoders, Past, Texts
 from workbench.game.doses import dosed, rows_of
 from workbench.game.gates import beneath, gate_mask
-from workbench.game.memory import fitting, kept_tokens
+from workbench.game.memory import CPU_TOKENS, fitting, kept_tokens, room
 from workbench.game.prefix import Heads, SharedPrefix
 from workbench.models import ALONE_UP_TO, LanguageModel
 from workbench.models.context import check_context
 from workbench.models.prompts import Prompt, encode, encode_answer
 from workbench.stats.meter import Ledger
-
-CPU_TOKENS = 1024  # of a large model in one pass on a processor: more gain nothing there, and rows as long are rarer
 
 
 @dataclass
@@ -110,12 +108,12 @@ class Engine:
                 longest = max(len(answers[i]) for i in rows)
                 fed = [prompts[i] for i in rows], [answers[i][:-1] for i in rows]
                 how: dict = {"gates": gates and [gates[i] for i in rows], "logits_to_keep": longest}
-                head = None if doses is not None else self.heads.of(fed[0], adapter=adapter, again=gates is not None)
+                head = None if doses is not None else self.heads.of(fed[0], adapter=adapter, gated=gates is not None)
                 with self.switched(adapter, rows_of(doses, rows)), torch.set_grad_enabled(asked):
                     result, real = head.read_on(*fed, **how) if head else self._read(*fed, **how, use_cache=False)
                 for k, i in enumerate(rows):
                     out[i] = result.logits[k, longest - len(answers[i]) :].float()
-                tokens = int(real.sum()) - (len(rows) * len(head.prompt.ids) if head else 0)
+                tokens = int(real.sum()) - (sum(map(head.shared, fed[0])) if head else 0)
                 self.book(rows=len(rows), tokens=tokens, started=started)
         return out
 
@@ -168,12 +166,12 @@ class Engine:
         """
         drafts = drafts or [()] * len(prompts)
         ends = {self.lm.tokenizer.eos_token_id, self.lm.tokenizer.pad_token_id}
-        texts = Texts(drafts, ends=ends, longest=max_new_tokens, enough=enough)
-        prefix = prefix or (None if doses is not None else self.heads.of(prompts, adapter=adapter))
-        held = len(prefix.prompt.ids) if prefix else 0  # stands beside what is left to read of a prompt
-        read_on = [len(p.ids) - (prefix.shared(p) - held if prefix else 0) for p in prompts]
-        room = [n + max(len(d) + 1, max_new_tokens) for n, d in zip(read_on, drafts, strict=True)]
-        for attempt in fitting(self, room):
+        like = {"prompts": [p.ids for p in prompts], "like": self.decoders.written}
+        texts = Texts(drafts, ends=ends, longest=max_new_tokens, enough=enough, **like)
+        prefix = (self.heads.of(prompts, adapter=adapter, given=prefix) if doses is None else None) or prefix
+        known = [prefix.shared(p) if prefix else 0 for p in prompts]
+        whole = [len(p.ids) + max(len(d) + 1, max_new_tokens) for p, d in zip(prompts, drafts, strict=True)]
+        for attempt in fitting(self, room(self, whole, known, held=len(prefix.prompt.ids) if prefix else 0)):
             with attempt as rows:
                 started = time.perf_counter()
                 with self.switched(adapter, rows_of(doses, rows)):
@@ -182,14 +180,18 @@ class Engine:
                     texts.begin(i, one)
                     if read:
                         read(i, one.float())
-                tokens = int(past.real.sum()) - sum(prefix.shared(prompts[i]) if prefix else 0 for i in rows)
+                if doses is None:
+                    self.heads.keep([prompts[i] for i in rows], *past, adapter=adapter)
+                tokens = int(past.real.sum()) - sum(known[i] for i in rows)
                 if going := {i: k for k, i in enumerate(rows) if not texts.ended(i)}:
                     with self.switched(adapter, rows_of(doses, list(going))):
-                        decoder = self.decoders.take(self.lm.model, past, going, texts, alone=doses is not None)
+                        alone, wide = doses is not None, WIDE if self.slow else 1
+                        decoder = self.decoders.take(self.lm.model, past, going, texts, alone=alone, wide=wide)
                         tokens += decoder.write_on(texts, list(going))
                 self.book(rows=len(rows), tokens=tokens, started=started)
                 if progress:
                     progress(len(rows))
+        self.decoders.learn(texts)
         return texts.whole()
 
     def _drafted(
@@ -214,10 +216,15 @@ class Engine:
     ) -> list[str]:
         """What the model writes greedily, thoughts included, up to where nothing more can be named."""
         prompts = [self.prompt(c, k) for c, k in zip(cases, keeps or [None] * len(cases), strict=True)]
-        over = self.lm.template.over
+        over, said, ids = self.lm.template.over, self.decoders.said, [(adapter, case.id) for case in cases]
         drafts = [self.answer_ids(case, case.path)[:-1] for case in cases]  # the right answers, as a guess
+        if self.slow:  # or what was written last of the case
+            drafts = [said.get(key, draft) for key, draft in zip(ids, drafts, strict=True)]
         how |= {"drafts": drafts, "enough": lambda i, tokens: over(self.text([tokens])[0])}
-        return self.text(self.generate(prompts, adapter=adapter, **how))
+        answers = self.generate(prompts, adapter=adapter, **how)
+        texts = self.text(answers)
+        said |= {key: own[: -1 if over(text) else None] for key, own, text in zip(ids, answers, texts, strict=True)}
+        return texts
 
     def text(self, answers: Iterable[Sequence[int]]) -> list[str]:
         """Token ids of answers as text."""

@@ -1,13 +1,16 @@
 """A game to try things on."""
 
+from functools import cache
+
 from workbench.cases import example_case
 from workbench.game.case_game import Game
 from workbench.game.engine import Engine
 from workbench.models import add_adapter, load
 
 
+@cache
 def example_game() -> Game:
-    """The smallest case on the embedded reader with an untrained adapter, which changes nothing yet.
+    """The smallest case on the embedded reader with an untrained adapter, which changes nothing yet: always the same.
 
     Examples:
         >>> example_game().n

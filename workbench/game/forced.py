@@ -22,11 +22,8 @@ def allowed_chains(case: Case) -> list[tuple[str, ...]]:
     shortest first, `MOST_CHAINS` at most, and always the case's own where its facts are shown.
 
     Examples:
-        >>> from workbench.cases import Fact
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> from workbench.cases import example_case
+        >>> case = example_case()
         >>> allowed_chains(case)
         [('source:sra', 'format_1930', 'command:star', 'format_2572')]
     """
@@ -68,11 +65,9 @@ class ForcedChoice(Derived):
     Make it with `of`.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
-        >>> choice = ForcedChoice.of(Game.of(Engine(load(names=case.names)), case, form="decision"))
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
+        >>> choice = ForcedChoice.of(Game.of(engine, case, form="decision"))
         >>> choice(np.ones((1, 7), bool)).tolist()  # the facts allow one toolchain alone
         [inf]
     """
@@ -125,11 +120,9 @@ def own_decisions(games: Sequence[Game]) -> list[Game] | list[ForcedChoice]:
     no toolchain that could change: it is asked for its forced choice. games: of that model; their answers are not used.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
-        >>> game = Game.of(Engine(load(names=case.names)), case, form="decision")
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
+        >>> game = Game.of(engine, case, form="decision")
         >>> [type(one).__name__ for one in own_decisions([game])]  # it writes a chain
         ['Game']
     """

@@ -17,11 +17,9 @@ def values_together(games: Sequence[Game], keeps: Sequence[np.ndarray]) -> list[
     others, and those whose rows go on from keys and values that are kept, are asked one by one.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
-        >>> game = Game.of(Engine(load(names=case.names)), case, form="decision")
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
+        >>> game = Game.of(engine, case, form="decision")
         >>> keeps = [np.ones((1, 7), bool), np.zeros((1, 7), bool)]
         >>> together = values_together([game, game], keeps)
         >>> [bool((game(keep) > 0) == (values > 0)) for keep, values in zip(keeps, together)]

@@ -6,14 +6,17 @@ import gc
 import logging
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from transformers import PretrainedConfig
 
+from workbench.models.context import check_context
+
 LOG = logging.getLogger(__name__)
 ON_A_CPU = "can't allocate memory"  # what torch says where there is no error of its own for it
 
+CPU_TOKENS = 1024  # of a large model in one pass on a processor: more gain nothing there, and rows as long are rarer
 KEPT_BYTES = 2**30  # of what a backward pass needs, at once, where it is the machine's own memory that holds it
 
 
@@ -24,7 +27,12 @@ class MemoryShort(RuntimeError):
 class Batched(Protocol):
     """What plans batches: an Engine."""
 
+    lm: Any
     batch_tokens: int
+
+    @property
+    def slow(self) -> bool:
+        """Whether tokens are dear: a large model on a processor."""
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Row numbers, a list for each pass."""
@@ -52,6 +60,17 @@ class Attempt:
             ) from error
         self.failed = True
         return True
+
+
+def room(engine: Batched, whole: Sequence[int], known: Sequence[int], *, held: int) -> list[int]:
+    """Tokens that each row of `whole` counts in a batch: those that are read, and the `held` ones that stand beside
+    them, of which the row needs the `known` first. Of these a slow model's batch may hold more than it reads.
+    ContextError: a row is longer than the model's context."""
+    check_context(engine.lm.model, whole)
+    rest = [all_of_it - k for all_of_it, k in zip(whole, known, strict=True)]
+    if not engine.slow:
+        return [n + held for n in rest]
+    return [max(n, (n + held) * CPU_TOKENS // engine.batch_tokens) for n in rest]
 
 
 def kept_tokens(config: PretrainedConfig, length: int) -> int:

@@ -3,7 +3,8 @@
 A prompt with some facts deleted is the full prompt up to the first of them. Its row then only needs its own tokens
 from there on: half of the work when single facts are left out of a long prompt, little when half of all facts go. A GPU
 reads whole rows as fast. What stands before the first fact is the same for all of a case's prompts, gated ones too, and
-its beginning for all cases: these are the `Heads`.
+its beginning for all cases. These, and prompts read lately, which later ones may begin like, are the `Heads`; each row
+of a batch goes on from its own.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from transformers.cache_utils import Cache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.game.decoding import state_of
 from workbench.game.gates import gate_mask
+from workbench.game.memory import room
 from workbench.models.prompts import Prompt
 
 PAYS_FROM = 256  # tokens of a prompt; below, a small model's tokens cost less than the bookkeeping that saves them
-HEAD_FROM, HEADS = 24, 16  # tokens of a head that pays, heads that are kept: some 3 MB each of SmolLM2
-LONGER = 1.25  # a head is worth being read where it is so many times as long as the longest that is kept
+HEAD_FROM = 24  # tokens of a head that pays
+LONGER = 1.25  # a head is worth being read where it is so many times as long as what is kept
+HEADS_BYTES = 2**28  # of what is kept: 5,800 tokens of SmolLM2
 
 
 class SharedPrefix:
@@ -33,42 +37,60 @@ class SharedPrefix:
     for all of them. engine: an `Engine`, which keeps such prefixes itself.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
-        >>> engine = Engine(load(names=case.names))
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
         >>> whole, less = (engine.prompt(case, np.array(keep)) for keep in ([True] * 3, [True, True, False]))
         >>> SharedPrefix(engine, whole).shared(less) > 0  # tokens that need not be read again
         True
     """
 
-    def __init__(self, engine: Any, prompt: Prompt, *, adapter: bool = True, dose: np.ndarray | None = None):
+    def __init__(
+        self,
+        engine: Any,
+        prompt: Prompt,
+        *,
+        adapter: bool = True,
+        dose: np.ndarray | None = None,
+        cache: Cache | None = None,
+    ):
+        """cache: what a pass over the prompt has left behind; None: it is read now."""
         self.engine, self.prompt, self.adapter = engine, prompt, adapter
         self.dose = None if dose is None else torch.tensor(dose, dtype=torch.float32)
+        self.cache = cache or self._read()
+
+    def _read(self) -> Cache:
+        engine, prompt, adapter = self.engine, self.prompt, self.adapter
         started = time.perf_counter()
-        head = engine.heads.kept([prompt], adapter=adapter) if dose is None else None
+        head = engine.heads.of([prompt], adapter=adapter) if self.dose is None else None
         with engine.switched(adapter, self._doses(1)), torch.no_grad():
             if head:
                 result, _ = head.read_on([prompt], [()], logits_to_keep=1)
             else:
                 ids = torch.tensor([prompt.ids], device=engine.lm.device)
                 result = engine.lm.model(input_ids=ids, use_cache=True, logits_to_keep=1)
-        self.cache = result.past_key_values
         engine.book(rows=1, tokens=len(prompt.ids) - (head.shared(prompt) if head else 0), started=started)
+        return result.past_key_values
+
+    @property
+    def size(self) -> int:
+        """Bytes of keys and values."""
+        return sum(layer.keys.nbytes + layer.values.nbytes for layer in self.cache.layers)
 
     def logits(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]]) -> list[torch.Tensor]:
         """Per row (len(answer), vocabulary) float32, equal to `Engine.logits` up to rounding."""
-        known = [self.shared(p) for p in prompts]
-        rest = [len(p.ids) + len(a) - 1 - k for p, a, k in zip(prompts, answers, known, strict=True)]
+        heads = self.engine.heads
+        start = (heads.of(prompts, adapter=self.adapter, given=self) if self.dose is None else None) or self
+        known = [start.shared(p) for p in prompts]
+        whole = [len(p.ids) + len(a) - 1 for p, a in zip(prompts, answers, strict=True)]
         out: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
-        # a batch holds the whole prefix once for every row
-        for rows in self.engine.batches([n + len(self.prompt.ids) for n in rest]):
+        for rows in self.engine.batches(room(self.engine, whole, known, held=len(self.prompt.ids))):
             started, longest = time.perf_counter(), max(len(answers[i]) for i in rows)
             given = [prompts[i] for i in rows], [answers[i][:-1] for i in rows]
             with self.engine.switched(self.adapter, self._doses(len(rows))), torch.no_grad():
-                result, _ = self.read_on(*given, logits_to_keep=longest)
-            self.engine.book(rows=len(rows), tokens=sum(rest[i] for i in rows), started=started)
+                result, real = start.read_on(*given, logits_to_keep=longest)
+            if self.dose is None:
+                heads.keep(given[0], result.past_key_values, real, adapter=self.adapter)
+            self.engine.book(rows=len(rows), tokens=sum(whole[i] - known[i] for i in rows), started=started)
             for k, i in enumerate(rows):
                 out[i] = result.logits[k, longest - len(answers[i]) :].float()
         return out
@@ -95,10 +117,6 @@ class SharedPrefix:
         ids, real = self.engine.padded(rest, max(map(len, rest)))
         shown = torch.tensor(known, device=ids.device)[:, None]
         held = (torch.arange(past, device=ids.device)[None] < shown).long()
-        cache = copy.deepcopy(self.cache)
-        if past < len(self.prompt.ids):
-            cache.crop(past - len(self.prompt.ids))
-        cache.batch_repeat_interleave(len(rest))
         mask = seen = torch.cat([held, real], 1)
         if gates is not None:
             seen = self._gated(prompts, rest, gates, mask)
@@ -106,11 +124,19 @@ class SharedPrefix:
             input_ids=ids,
             attention_mask=seen,
             position_ids=(real.cumsum(1) - 1 + shown).clamp(min=0),
-            past_key_values=cache,
+            past_key_values=self._begun(prompts, past),
             logits_to_keep=logits_to_keep,
             use_cache=True,
         )
         return result, mask
+
+    def _begun(self, prompts: Sequence[Prompt], past: int) -> Cache:
+        """Keys and values of so many first tokens, a row a prompt."""
+        cache = copy.deepcopy(self.cache)
+        if past < len(self.prompt.ids):
+            cache.crop(past - len(self.prompt.ids))
+        cache.batch_repeat_interleave(len(prompts))
+        return cache
 
     def _gated(
         self,
@@ -132,13 +158,51 @@ class SharedPrefix:
         return None if self.dose is None else self.dose.expand(rows, -1)
 
 
+class Several(SharedPrefix):
+    """Prefixes of one model: each prompt goes on from the one that it shares most with."""
+
+    def __init__(self, prefixes: Sequence[SharedPrefix]):
+        self.engine, self.prefixes = prefixes[0].engine, prefixes
+        self.prompt = max((one.prompt for one in prefixes), key=lambda prompt: len(prompt.ids))
+        self._best: dict[tuple[int, ...], tuple[int, SharedPrefix]] = {}
+
+    def best(self, prompt: Prompt) -> tuple[int, SharedPrefix]:
+        """Tokens that need not be read, and the prefix that has them."""
+        if prompt.ids not in self._best:
+            found = [(one.shared(prompt), k) for k, one in enumerate(self.prefixes)]
+            self._best[prompt.ids] = max(found)[0], self.prefixes[max(found)[1]]
+        return self._best[prompt.ids]
+
+    def shared(self, prompt: Prompt) -> int:
+        """See `SharedPrefix`."""
+        return self.best(prompt)[0]
+
+    def _begun(self, prompts: Sequence[Prompt], past: int) -> Cache:
+        rows = [self.best(prompt) for prompt in prompts]
+        if len({id(one) for _, one in rows}) == 1:
+            return rows[0][1]._begun(prompts, past)
+        cache = _alike(rows[0][1].cache)
+        for layer, *begun in zip(cache.layers, *(one.cache.layers for _, one in rows), strict=True):
+            like = layer.keys, layer.values
+            layer.keys, layer.values = (x.new_zeros(len(rows), x.shape[1], past, x.shape[3]) for x in like)
+            for k, ((known, _), one) in enumerate(zip(rows, begun, strict=True)):
+                layer.keys[k, :, :known], layer.values[k, :, :known] = one.keys[0, :, :known], one.values[0, :, :known]
+        return cache
+
+
+def _alike(cache: Cache) -> Cache:
+    """A cache whose layers may be given other keys and values."""
+    made = copy.copy(cache)
+    made.layers = [copy.copy(layer) for layer in cache.layers]
+    return made
+
+
 @dataclass
 class Heads:
-    """The beginnings of prompts, before their first fact, that several of them share; without doses. engine: see
-    `SharedPrefix`."""
+    """What prompts begin like, without doses. engine: see `SharedPrefix`."""
 
     engine: Any
-    known: dict[tuple, SharedPrefix] = field(default_factory=dict)
+    known: dict[tuple, SharedPrefix] = field(default_factory=dict)  # the one used last stands last
     _whole: bool = False
 
     @contextmanager
@@ -150,32 +214,53 @@ class Heads:
         finally:
             self._whole = False
 
-    def of(self, prompts: Sequence[Prompt], *, adapter: bool, again: bool = False) -> SharedPrefix | None:
-        """The longest head that is kept, or one that is read now where that saves much; None where none pays.
+    def of(
+        self, prompts: Sequence[Prompt], *, adapter: bool, gated: bool = False, given: SharedPrefix | None = None
+    ) -> SharedPrefix | None:
+        """What these begin like, as far as it is kept, or is read now, where that saves much; None where nothing pays.
 
-        again: these prompts will be asked again, so that one alone pays."""
+        gated: they go on before their first fact, and will be asked again, so that one alone pays. given: one more."""
         if not self.engine.slow or self._whole:
             return None
-        kept, common = self.kept(prompts, adapter=adapter), self._common(prompts)
-        alone = len(prompts) == 1 and not again
-        if alone or common < max(HEAD_FROM, LONGER * (len(kept.prompt.ids) if kept else 0)):
-            return kept
-        while len(self.known) >= HEADS:
-            del self.known[next(iter(self.known))]
-        head = Prompt(prompts[0].ids[:common], prompts[0].fact[:common])
-        self.known[key := (self._model(adapter), head.ids)] = SharedPrefix(self.engine, head, adapter=adapter)
-        return self.known[key]
+        model, common = self._model(adapter), self._common(prompts)
+        kept = [one for key, one in self.known.items() if key[0] == model]
+        if gated:
+            first = prompts[0].ids[:common]
+            kept = [one for one in kept if one.prompt.ids == first[: len(one.prompt.ids)]]
+        kept += [given] if given else []
+        if kept and any(layer.is_sliding for layer in kept[0].cache.layers):
+            kept = kept[-1:]  # rows of unlike beginnings cannot be laid beside one another
+        found = Several(kept) if kept else None
+        least = min(found.shared(prompt) for prompt in prompts) if found else 0
+        if (gated or len(prompts) > 1) and common >= max(HEAD_FROM, LONGER * least):
+            head = Prompt(prompts[0].ids[:common], prompts[0].fact[:common])
+            kept.append(SharedPrefix(self.engine, head, adapter=adapter))
+            self._add(model, kept[-1])
+            found = Several(kept)
+        for one in {id(one): one for one in (found.best(p)[1] for p in prompts)}.values() if found else ():
+            key = model, one.prompt.ids
+            if key in self.known:
+                self.known[key] = self.known.pop(key)
+        return found
 
-    def kept(self, prompts: Sequence[Prompt], *, adapter: bool) -> SharedPrefix | None:
-        """The longest head that all of these begin with and go on from."""
-        common = self._common(prompts) if self.known and not self._whole else 0
-        model, ids = self._model(adapter), prompts[0].ids[:common]
-        fits = [key for key in self.known if key[0] == model and key[1] == ids[: len(key[1])]]
-        if not fits:
-            return None
-        best = max(fits, key=lambda key: len(key[1]))
-        self.known[best] = self.known.pop(best)  # the last one used stands last
-        return self.known[best]
+    def keep(self, prompts: Sequence[Prompt], cache: Cache, real: torch.Tensor, *, adapter: bool) -> None:
+        """Keeps what a pass over prompts, answers behind them, has left behind. real: see `Past`."""
+        if not self.engine.slow or self._whole or any(layer.is_sliding for layer in cache.layers):
+            return
+        model = self._model(adapter)
+        for k, prompt in enumerate(prompts):
+            if (model, prompt.ids) in self.known:
+                continue
+            at, row = real[k].nonzero()[: len(prompt.ids), 0], _alike(cache)
+            for layer in row.layers:
+                layer.keys, layer.values = (x[k : k + 1].index_select(2, at) for x in (layer.keys, layer.values))
+            self._add(model, SharedPrefix(self.engine, prompt, adapter=adapter, cache=row))
+
+    def _add(self, model: tuple, one: SharedPrefix) -> None:
+        if 2 * one.size <= HEADS_BYTES:  # of longer prompts each would push out all others
+            self.known[model, one.prompt.ids] = one
+        while sum(kept.size for kept in self.known.values()) > HEADS_BYTES:
+            del self.known[next(iter(self.known))]
 
     def _model(self, adapter: bool) -> tuple:
         """Tells the model from itself with other weights, as those of an adapter that learns, or another adapter."""

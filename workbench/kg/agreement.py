@@ -73,6 +73,16 @@ def agreement(graph: nx.MultiDiGraph, folder: str | Path) -> list[AgreementRow]:
     """One row per relation that can be compared, in the order of first mention.
 
     Raises `FileNotFoundError` when `folder` lacks the registry files.
+
+    Examples:
+        >>> import tempfile
+        >>> graph = nx.MultiDiGraph()
+        >>> graph.add_node("tool:star", type="tool", name="STAR", homepage="https://star.example")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "registry.jsonl").write_text('{"id": "star", "homepage": "https://other.example"}')
+        ...     Path(folder, "components.jsonl").touch()
+        ...     [(row.relation, row.checked, row.exact) for row in agreement(graph, folder)]
+        [('homepage', 1, 0)]
     """
     verdicts: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for claim, verdict, _ in _verdicts(graph, Path(folder)):
@@ -84,7 +94,18 @@ def agreement(graph: nx.MultiDiGraph, folder: str | Path) -> list[AgreementRow]:
 
 
 def disagreements(graph: nx.MultiDiGraph, folder: str | Path) -> list[Disagreement]:
-    """Every checked fact that is not confirmed, for reading; same errors as `agreement`."""
+    """Every checked fact that is not confirmed, for reading; same errors as `agreement`.
+
+    Examples:
+        >>> import tempfile
+        >>> graph = nx.MultiDiGraph()
+        >>> graph.add_node("tool:star", type="tool", name="STAR", homepage="https://star.example")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = Path(folder, "registry.jsonl").write_text('{"id": "star", "homepage": "https://other.example"}')
+        ...     Path(folder, "components.jsonl").touch()
+        ...     [(one.ours, one.theirs) for one in disagreements(graph, folder)]
+        [('https://star.example', ('https://other.example',))]
+    """
     return [
         Disagreement(claim.relation, claim.subject, claim.value, tuple(sorted(theirs)))
         for claim, verdict, theirs in _verdicts(graph, Path(folder))

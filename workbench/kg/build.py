@@ -40,11 +40,25 @@ RELATIONS: Ends = {  # relation -> (head types, tail types)
 
 
 class GraphError(ValueError):
-    """A graph that breaks the schema: names the node or edge, the rule and the value."""
+    """A graph that breaks the schema: names the node or edge, the rule and the value.
+
+    Examples:
+        >>> check_graph(nx.MultiDiGraph([("format_1930", "planet:mars")]))
+        Traceback (most recent call last):
+            ...
+        workbench.kg.build.GraphError: node 'format_1930': type must be one of tool, command, ...
+    """
 
 
 def build_graph(table: Table, *, edam: Edam | None = None) -> nx.MultiDiGraph:
-    """The graph of a checked table, with every term's is_a links up to the root of its branch."""
+    """The graph of a checked table, with every term's is_a links up to the root of its branch.
+
+    Examples:
+        >>> from workbench.kg import read_table
+        >>> graph = build_graph(read_table())
+        >>> graph.has_edge("command:samtools sort", "tool:samtools", "command_of")
+        True
+    """
     edam, facts = edam or load_edam(), _table_facts(table)
     own = {term.term: term for term in table.terms}
     terms = {end for head, _, tail in facts for end in (head, tail) if branch_of(end)} | own.keys()

@@ -50,6 +50,11 @@ class Edam:
     """The ontology as a look-up by id (`format_2572`).
 
     Unknown ids raise `KeyError` in the look-ups; `check` never raises.
+
+    Examples:
+        >>> edam = load_edam()
+        >>> edam.find("FASTQ", "format"), edam.label("format_2572"), "format_0" in edam
+        ('format_1930', 'BAM', False)
     """
 
     def __init__(self, terms: dict[str, EdamTerm], *, version: str) -> None:

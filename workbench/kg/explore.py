@@ -102,6 +102,11 @@ def standings(graph: nx.MultiDiGraph, *, at_most: int = 10) -> list[dict[str, st
     """How many commands have which standing, in the topics of the most tools: a row a topic, `STANDINGS` as columns.
 
     Topics are taken as they stand at the tools, without those below. Empty where the graph states no standing.
+
+    Examples:
+        >>> from workbench.kg import load_graph
+        >>> standings(load_graph("mediakg").graph)  # it states none
+        []
     """
     standing = nx.get_node_attributes(graph, "standing")
     tool_of = dict(related(graph, "command_of"))

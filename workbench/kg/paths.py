@@ -22,7 +22,14 @@ SHOWCASE = (  # from SRA reads to annotated transcripts; where several commands 
 
 
 class PathError(ValueError):
-    """A toolchain that the graph does not hold: names the step, the rule and what to do."""
+    """A toolchain that the graph does not hold: names the step, the rule and what to do.
+
+    Examples:
+        >>> showcase(nx.MultiDiGraph())
+        Traceback (most recent call last):
+            ...
+        workbench.kg.paths.PathError: the showcase from source:sra to data_3134 is incomplete: ...
+    """
 
 
 def check_node(flow: nx.Graph, node: str) -> None:
@@ -114,6 +121,11 @@ def showcase(graph: nx.MultiDiGraph) -> list[Path]:
     The stops are those of the graph's attribute `showcase` (a list of lists of node ids), else `SHOWCASE`.
 
     Raises `PathError` when there is none, telling the first gap.
+
+    Examples:
+        >>> from workbench.kg import load_graph
+        >>> [(chain[0], chain[-1]) for chain in showcase(load_graph("mediakg").graph)]
+        [('source:internet-archive', 'data:transcript')]
     """
     flow, chains, problems = flow_graph(graph), [], []
     wanted = graph.graph.get("showcase", SHOWCASE)

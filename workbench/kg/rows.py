@@ -178,7 +178,14 @@ class State:
 
 @dataclass(frozen=True)
 class Table:
-    """The rows of the files in file order, and the digest of the files they came from."""
+    """The rows of the files in file order, and the digest of the files they came from.
+
+    Examples:
+        >>> from workbench.kg import read_table
+        >>> table = read_table()
+        >>> table.commands[0].command, table.lacks  # it says all that links are judged by
+        ('abricate', ())
+    """
 
     terms: tuple[Term, ...]
     formats: tuple[Encoding, ...]

@@ -162,6 +162,11 @@ class Given:
     """A graph and where it is from. kind: `table`, `triples` or `graph`; digest: SHA-256 (hex) of what was read.
 
     lacks: what a table does not say and links are judged without (`Table.lacks`), in words.
+
+    Examples:
+        >>> given = load_graph("mediakg")
+        >>> given.kind, [file.name for file in given.files]
+        ('triples', ['schema.json', 'triples.tsv'])
     """
 
     graph: nx.MultiDiGraph

@@ -21,7 +21,7 @@ from workbench.cases import Case, Fact
 from workbench.explain import CERTIFIED, ExplainConfig, Explanation, explain
 from workbench.explain.counterfactual import Element
 from workbench.explain.trial import Trial
-from workbench.figures.answers import prompt
+from workbench.figures.explain import prompt
 from workbench.game import Engine
 from workbench.narrative.names import count
 from workbench.panel.parts import Access, Held, Prompt, named
@@ -55,6 +55,14 @@ class Prediction:
     """Marks and scores over cases, as long as the kernel lives; nothing is written. By code: `select`, `mark`, `score`.
 
     The model is asked through an engine of its own, so that a reader's questions are not booked as a run's.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> guess = Prediction(game.engine, [game.case])
+        >>> said = guess.score(game.case.facts)  # all three
+        >>> guess.table["facts"].tolist()  # marked by you, leave-one-out and the certificate
+        [3.0, 3.0, 1.0]
     """
 
     def __init__(self, engine: Engine, cases: Sequence[Case], *, config: ExplainConfig | None = None, seed: int = 0):

@@ -15,7 +15,7 @@ from workbench.kg.paths import FLOW_RELATIONS
 from workbench.logs import decisions
 from workbench.logs.prompt import segments
 from workbench.logs.records import Fault, Record
-from workbench.logs.sentences import sentences_of
+from workbench.logs.spans import sentences_of
 from workbench.models import LanguageModel
 from workbench.models.prompts import ChatTemplate, Segment
 from workbench.models.reader import RESERVED, reader_word

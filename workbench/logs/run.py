@@ -26,7 +26,17 @@ from workbench.logs.hanging import hangs
 from workbench.logs.readers import file_of, read
 from workbench.logs.records import Fault, Record, Refused
 from workbench.logs.spans import EACH, checked_spans
-from workbench.logs.speakers import Source, Turn, adapter_account, in_turn, other_source, served, served_account, turns
+from workbench.logs.speakers import (
+    Load,
+    Source,
+    Turn,
+    adapter_account,
+    in_turn,
+    other_source,
+    served,
+    served_account,
+    turns,
+)
 from workbench.logs.streamed import Rows
 from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, bare, redacted, summary
 from workbench.models import check_model
@@ -66,6 +76,7 @@ def explain_log(
     sentences: bool = False,
     spans: Sequence[str] = (),
     through: Callable[..., tuple[Rows, Ledger, str, dict[str, Any]]] | None = None,
+    load: Load = Source.load,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Explained:
@@ -84,8 +95,19 @@ def explain_log(
     asked about too, as in `logs.spans`; of JSON, each argument if none is named.
     through: who explains the records elsewhere, `partial(workbench.sweep.log_records.streamed, workers=2)`; the log is
     then read, and what is found written, as they go: it may be of any length, and so the records come from disk.
+    load: makes the engine of a model on this machine; `workbench.logs.speakers.Kept()` keeps it for the next log.
 
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
+
+    Examples:
+        >>> import tempfile
+        >>> facts = '[["SRA", "download_from", "FASTQ"], ["FASTQ", "input", "star"], ["star", "output", "BAM"]]'
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     log = Path(folder, "log.jsonl")
+        ...     _ = log.write_text(f'{{"question": "To BAM?", "source": "SRA", "target": "BAM", "facts": {facts}}}')
+        ...     found = explain_log(log, model="reader", out=Path(folder, "out"), decision="chain")
+        >>> found.records[0]["models"]["tuned"]["alone"]  # facts that turn the answer, each by itself
+        [2]
     """
     folder, log = run_folder(out), file_of(log)
     source = Source(model, Path(adapter) if adapter is not None else None, four_bit)
@@ -118,7 +140,7 @@ def explain_log(
         else:
             check_model(model)
             names = _names(source, decision, records_of() if through else lines)
-            who = turns(source, against, names, longest=max_new_tokens)
+            who = turns(source, against, names, longest=max_new_tokens, load=load)
         stage = runs.open_stage(folder, STAGE)
         if through:
             told: dict[str, Any] = {"model": model, "against": against, "endpoint": endpoint, "four_bit": four_bit}

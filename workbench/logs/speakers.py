@@ -21,6 +21,7 @@ from workbench.logs.endpoint import Served
 from workbench.logs.summary import BASE, TUNED
 from workbench.models.adapter_config import CONFIG
 from workbench.models.adapter_folder import AdapterFolder
+from workbench.stats.meter import Ledger
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,28 @@ class Source:
         return Engine(models.load(self.model, names=names, adapter=self.adapter, four_bit=self.four_bit))
 
 
+Load = Callable[[Source, Mapping[str, str]], Engine]
+"""f(what, names of nodes): the model, ready to be asked."""
+
+
+class Kept:
+    """Loads as `Source.load` does, and keeps what it loaded last: who asks for the same again has it at once."""
+
+    def __init__(self) -> None:
+        self.key = ""
+        self.engine: Engine | None = None
+
+    def __call__(self, source: Source, names: Mapping[str, str]) -> Engine:
+        """The engine, with nothing spent yet. ModelError: it cannot be loaded."""
+        key = source.key(names=dict(names))
+        if self.engine is None or key != self.key:
+            self.engine = None  # before another is loaded
+            gc.collect()
+            self.key, self.engine = key, source.load(names)
+        self.engine.ledger = Ledger()
+        return self.engine
+
+
 @dataclass
 class Turn:
     """Speakers that are of one engine."""
@@ -70,10 +93,10 @@ class Turn:
 
 
 def turns(
-    source: Source, against: str | None, names: Mapping[str, str], *, longest: int
+    source: Source, against: str | None, names: Mapping[str, str], *, longest: int, load: Load = Source.load
 ) -> tuple[list[Turn], dict[str, Local]]:
     """Who takes turns, and the speakers by name. against: a model, or the folder of an adapter, to compare with; None:
-    the model without its adapter."""
+    the model without its adapter. load: makes their engines."""
     key = source.key(longest=longest)
     if against is None and source.adapter is None:
         speakers = {TUNED: Local(None, key, longest=longest)}
@@ -87,8 +110,8 @@ def turns(
             BASE: Local(None, other.key(longest=longest), longest=longest),
         }
         pairs = zip((source, other), speakers.values(), strict=True)
-        return [Turn(lambda one=one: one.load(names), (two,)) for one, two in pairs], speakers  # type: ignore[misc]
-    return [Turn(lambda: source.load(names), tuple(speakers.values()))], speakers
+        return [Turn(lambda one=one: load(one, names), (two,)) for one, two in pairs], speakers  # type: ignore[misc]
+    return [Turn(lambda: load(source, names), tuple(speakers.values()))], speakers
 
 
 def served(

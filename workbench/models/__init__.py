@@ -31,10 +31,14 @@ from workbench.models.checkpoint import ModelError, first_line, load_config, loa
 from workbench.models.dequantised import hold_dequantised, hold_merged
 from workbench.models.lora import LoraConfig, PeftModel, get_peft_model
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, Template
-from workbench.models.shipped_adapters import other_values
-from workbench.models.shipped_adapters import shipped as shipped
-from workbench.models.shipped_adapters import shipped_for as shipped_for
+from workbench.models.shipped_adapters import other_values, shipped, shipped_for
 from workbench.models.wheel import Say
+
+__all__ = [
+    "READER", "AdapterError", "AdapterFolder", "ChatTemplate", "LanguageModel", "ModelError", "ReaderTemplate",
+    "Template", "add_adapter", "base_of", "check_model", "deepseek_8b_config", "load", "place", "quantisation",
+    "shipped", "shipped_for", "trainable_ratio",
+]  # fmt: skip
 
 READER = "reader"  # the name under which the embedded model is asked for
 THREADS = torch.get_num_threads()  # what torch takes by itself
@@ -43,7 +47,13 @@ ALONE_UP_TO = 20_000_000  # parameters: a thread by itself runs such a model on 
 
 @dataclass
 class LanguageModel:
-    """A model with what is needed to talk to it. names: node id -> name, of every node that may occur in a prompt."""
+    """A model with what is needed to talk to it. names: node id -> name, of every node that may occur in a prompt.
+
+    Examples:
+        >>> lm = load("reader", names={"command:star": "star"})
+        >>> lm.name, lm.ids["star"], str(lm.device)[:3] in ("cpu", "cud")
+        ('reader', 'command:star', True)
+    """
 
     model: PreTrainedModel | PeftModel
     tokenizer: PreTrainedTokenizerBase

@@ -48,7 +48,14 @@ FOREIGN = {
 
 
 class AdapterError(ValueError):
-    """An adapter that cannot be read as s B A: names the file, the rule and what was found."""
+    """An adapter that cannot be read as s B A: names the file, the rule and what was found.
+
+    Examples:
+        >>> read_config(Path("none"))
+        Traceback (most recent call last):
+            ...
+        workbench.models.adapter_config.AdapterError: none...
+    """
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -32,7 +32,14 @@ MASKED = re.compile(r"\.(attn|attention)\.masked_bias$")  # a constant of old ca
 
 
 class ModelError(ValueError):
-    """A model that cannot be loaded: says which, why, and what to do."""
+    """A model that cannot be loaded: says which, why, and what to do.
+
+    Examples:
+        >>> load_config("./none")
+        Traceback (most recent call last):
+            ...
+        workbench.models.checkpoint.ModelError: model './none' has no readable config: there is no such folder ...
+    """
 
 
 @contextlib.contextmanager

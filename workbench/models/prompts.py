@@ -41,7 +41,15 @@ class Prompt:
 
 class Template(Protocol):
     """What turns a case into text, and a generated text back into node ids. lead: markup that stands before an answer,
-    where the model could still think."""
+    where the model could still think.
+
+    Examples:
+        >>> from workbench.cases import example_case
+        >>> case = example_case()
+        >>> ids = {name: node for node, name in case.names.items()}
+        >>> ReaderTemplate().parse(case, "FASTQ star BAM", ids) == case.path
+        True
+    """
 
     lead: str
 
@@ -70,11 +78,8 @@ class ReaderTemplate:
     A goal is asked for by its name, as a target. The chain with a gap stands behind the first question.
 
     Examples:
-        >>> from workbench.cases import Fact
-        >>> flow = [("source:sra", "download_from", "format_1930"), ("format_1930", "input", "command:star")]
-        >>> facts = tuple(Fact(*fact) for fact in [*flow, ("command:star", "output", "format_2572")])
-        >>> path = ("source:sra", "format_1930", "command:star", "format_2572")
-        >>> case = Case("one", path[0], path[-1], facts, path, dict(zip(path, ["SRA", "FASTQ", "star", "BAM"])))
+        >>> from workbench.cases import example_case
+        >>> case = example_case()
         >>> ReaderTemplate().answer(case, case.path)
         'FASTQ star BAM'
     """
@@ -123,6 +128,13 @@ class ChatTemplate:
 
     Most words that a byte-level BPE knows begin with a space. So every name stands behind one, in the answer too, and
     is the same tokens wherever it stands, but for the source where the answer begins; and no prompt ends in a space.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> template = ChatTemplate(game.engine.lm.tokenizer)  # one without a chat template
+        >>> template.segments(game.case)[3].text.strip(), template.answer(game.case, game.case.path)
+        ('- star reads FASTQ.', ' FASTQ -> star -> BAM')
     """
 
     arrow = " ->"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from html import escape
 from typing import Any
 
 import ipywidgets as widgets
@@ -11,7 +10,6 @@ import ipywidgets as widgets
 from workbench.artifacts.state import State
 from workbench.explain.counterfactual import Element
 from workbench.explain.trial import ROWS
-from workbench.panel import export as files
 from workbench.panel.work import Cancelled
 
 
@@ -20,7 +18,6 @@ class Controls:
 
     def __init__(self, panel: Any):  # a MaskPanel, which stands on this
         self.panel = panel
-        self.still = False  # while the panel itself sets its choosers
 
     def wire(self) -> None:
         """Call it once, when the view is there."""
@@ -42,27 +39,21 @@ class Controls:
 
     def chosen(self) -> None:
         """Another case or method was chosen."""
-        if not self.still:
+        if not self.panel.still:
             self.panel.show_case()
 
     def choose(self, *, case: str, method: str) -> None:
         """Sets both choosers; the panel shows the outcome itself."""
-        self.still = True
-        try:
+        with self.panel.quietly():
             self.panel.view.chooser.value, self.panel.view.method.value = case, method
-        finally:
-            self.still = False
 
     def offer(self, options: list[tuple[str, str]]) -> None:
         """Other cases to choose from; the chosen one stays."""
-        self.still = True
-        try:
+        with self.panel.quietly():
             chooser = self.panel.view.chooser
             chosen = chooser.value
             chooser.options = options
             chooser.value = chosen
-        finally:
-            self.still = False
 
     def toggled(self, number: int) -> None:
         """A node or fact was clicked, in the graph or in the prompt."""
@@ -99,13 +90,7 @@ class Controls:
     def export(self) -> None:
         """Files in the panel's folder, where it has one, and links that hold them."""
         panel = self.panel
-        contents = panel.exports()
-        by_hand = "by-hand" if panel.by_hand is not None else ""
-        stem, where = files.file_stem(panel.case.id, panel.view.method.value, by_hand), ""
-        if panel.folder is not None:
-            files.write(panel.folder / stem, contents)
-            where = f"written to {panel.folder} · "
-        panel.view.links.value = f"<p>{escape(where)}{files.links(stem, contents)}</p>"
+        panel.offer(panel.case.id, panel.view.method.value, "by-hand" if panel.by_hand is not None else "")
         panel.view.say("exported", beside=panel.view.applied)
 
     def answer(self) -> None:

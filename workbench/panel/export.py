@@ -1,37 +1,31 @@
-"""What a panel shows as files of one stem: PNG, SVG, CSV and state; in a folder, or as links to take away."""
+"""What explorers have in common: a still face, widgets that are set quietly, and what is shown as files of one stem,
+PNG, SVG, CSV and state; in a folder, or as links to take away."""
 
 from __future__ import annotations
 
 import base64
 import csv
 import io
+import json
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.artifacts.files import atomic_write_bytes
 from workbench.artifacts.stage import EXPORTS, STAGES, check_inside
 from workbench.cases import Case, Fact
+from workbench.figures.core import Figure, stacked, stacked_svg
 
 if TYPE_CHECKING:
     from workbench.explain.trial import Carriers
 
 KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".csv": "text/csv", ".json": "application/json"}
-COLUMNS = (
-    "element",
-    "id",
-    "head",
-    "relation",
-    "tail",
-    "degree_of_removal",
-    "removed",
-    "gone",
-    "needed",
-    "carries_nats",
-)
+COLUMNS = tuple("element id head relation tail degree_of_removal removed gone needed carries_nats".split())
 STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
@@ -92,3 +86,63 @@ def links(stem: str, contents: Mapping[str, bytes]) -> str:
         f'{base64.b64encode(content).decode("ascii")}">{escape(stem)}{ending}</a>'
         for ending, content in contents.items()
     )
+
+
+class Explorer(ABC):
+    """Shown as its live widget in JupyterLab, as its pictures everywhere else. An explorer says what these are of."""
+
+    view: Any
+    folder: Path | None
+    state: Any
+    still = False  # while the explorer itself sets its widgets
+
+    @abstractmethod
+    def pictures(self) -> list[Figure]:
+        """The still face, figure by figure."""
+
+    @abstractmethod
+    def sentences(self) -> str:
+        """What is shown, in words."""
+
+    @abstractmethod
+    def table(self) -> str:
+        """What is shown, as CSV."""
+
+    def exports(self) -> dict[str, bytes]:
+        """Ending -> content: the still face as PNG and SVG, the table as CSV, the state as JSON."""
+        drawn = {".png": self.png(), ".svg": stacked_svg(self.pictures())}
+        return drawn | {".csv": self.table().encode("utf-8"), ".json": self.saved().encode("utf-8")}
+
+    def png(self) -> bytes:
+        """The still face as one picture."""
+        return stacked(self.pictures())
+
+    def saved(self) -> str:
+        """The state as JSON."""
+        return json.dumps(self.state, indent=1, ensure_ascii=False)
+
+    def export(self, stem: str | os.PathLike[str]) -> list[Path]:
+        """Writes `<stem>.png`, `.svg`, `.csv` and `.json`, and returns their paths."""
+        return write(stem, self.exports())
+
+    def offer(self, *parts: str) -> None:
+        """Files of a stem of these parts in the folder, where there is one, and links that hold them."""
+        stem, contents, where = file_stem(*parts), self.exports(), ""
+        if self.folder is not None:
+            write(self.folder / stem, contents)
+            where = f"written to {self.folder} · "
+        self.view.links.value = f"<p>{escape(where)}{links(stem, contents)}</p>"
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Widgets are set in the block without what a person's hand would do by it."""
+        before, self.still = self.still, True
+        try:
+            yield
+        finally:
+            self.still = before
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
+        live = self.view.widget._repr_mimebundle_() or {}
+        picture = base64.b64encode(self.png()).decode("ascii")
+        return {**live, "image/png": picture, "text/plain": self.sentences()}

@@ -5,12 +5,9 @@ Whatever a control does can be done by code: `search`, `filter`, `go`, `ways`, `
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ from workbench.figures.core import Figure, short
 from workbench.figures.explored import View, collapsed, drawing, explored
 from workbench.kg.explore import BY, ExploreError, Hits, Part, around, commanded, known, search, ways
 from workbench.kg.paths import PathError
-from workbench.narrative.glossary import paragraph
+from workbench.narrative.names import paragraph
 from workbench.panel import export as files
 from workbench.panel.graph_view import GraphView, fact_csv, fact_table
 from workbench.panel.work import Debounced
@@ -28,7 +25,7 @@ from workbench.panel.work import Debounced
 AT_MOST = 60  # nodes at the start: more are hard to read
 
 
-class GraphPanel:
+class GraphPanel(files.Explorer):
     """Explores a graph. In JupyterLab the live `widget` is shown, everywhere else its still picture.
 
     node: in the middle at the start; None: those with the most facts are shown. folder: where exports go; None: they
@@ -53,7 +50,6 @@ class GraphPanel:
         self.opened: tuple[str, ...] = ()  # bundles whose members are shown apart
         self.part: Part
         self.seen: View
-        self._still = False
         self._typed = Debounced(lambda: self._listed(self._hits()))
         self._wire()
         self._listed(self._hits())
@@ -128,33 +124,22 @@ class GraphPanel:
             return f"Ways from {' to '.join(map(self._name, self.between))}"
         return "The graph" if self.node is None else f"Around {self._name(self.node)}"
 
-    @property
-    def figure(self) -> Figure:
-        """What is shown, as a figure of its own."""
-        return explored(self.graph, self.seen, title=self.title, told=self.part.told(self.graph))
+    def pictures(self) -> list[Figure]:
+        """What is shown, as a figure."""
+        return [explored(self.graph, self.seen, title=self.title, told=self.part.told(self.graph))]
 
     def sentences(self) -> str:
         """What is shown, in words: how much of the graph, and what the command in the middle needs and gives."""
         told = self.part.told(self.graph)
         return f"{told[0].upper()}{told[1:]}. {self._command()}".strip()
 
-    def exports(self) -> dict[str, bytes]:
-        """Ending -> content: picture as PNG and SVG, the facts shown as CSV, the state as JSON."""
-        figure, state = self.figure, json.dumps(self.state, indent=1, ensure_ascii=False)
-        return {
-            ".png": figure.png(),
-            ".svg": figure.svg(),
-            ".csv": fact_csv(self.graph, self.part).encode(),
-            ".json": state.encode(),
-        }
-
-    def export(self, stem: str | os.PathLike[str]) -> list[Path]:
-        """Writes `<stem>.png`, `.svg`, `.csv` and `.json`, and returns their paths."""
-        return files.write(stem, self.exports())
+    def table(self) -> str:
+        """The facts shown, as CSV."""
+        return fact_csv(self.graph, self.part)
 
     def _wire(self) -> None:
         view = self.view
-        view.search.observe(lambda _: None if self._still else self._typed(), "value")
+        view.search.observe(lambda _: None if self.still else self._typed(), "value")
         view.hits.observe(lambda change: self._chosen(change["new"]), "value")
         for control in (view.kinds, view.relations, view.hops, view.at_most):
             control.observe(lambda _: self._moved(), "value")
@@ -162,19 +147,16 @@ class GraphPanel:
             lambda _: self._guarded(lambda: self.ways(view.start.value, view.end.value, by=view.by.value))
         )
         view.whole.on_click(lambda _: self._guarded(lambda: self.go(None)))
-        view.export.on_click(lambda _: self._guarded(self._exported))
+        view.export.on_click(lambda _: self._guarded(lambda: self.offer("graph", self.title)))
 
     def _set(self, **values: Any) -> None:
         """Sets widgets without doing what a person's hand would do."""
-        before, self._still = self._still, True
-        try:
+        with self.quietly():
             for name, value in values.items():
                 getattr(self.view, name).value = value
-        finally:
-            self._still = before
 
     def _moved(self) -> None:
-        if not self._still:
+        if not self.still:
             self._listed(self._hits())
             self._guarded(self._again)
 
@@ -189,16 +171,8 @@ class GraphPanel:
             self._guarded(lambda: self.go(nodes[key]))
 
     def _chosen(self, node: str | None) -> None:
-        if node is not None and not self._still:
+        if node is not None and not self.still:
             self._guarded(lambda: self.go(node))
-
-    def _exported(self) -> None:
-        contents, where = self.exports(), ""
-        stem = files.file_stem("graph", self.title)
-        if self.folder is not None:
-            files.write(self.folder / stem, contents)
-            where = f"written to {self.folder} · "
-        self.view.links.value = f"{escape(where)}{files.links(stem, contents)}"
 
     def _guarded(self, act: Callable[[], Any]) -> None:
         try:
@@ -212,12 +186,9 @@ class GraphPanel:
 
     def _listed(self, found: Hits) -> None:
         options = [(f"{short(self._name(n))} ({self.graph.nodes[n]['type']})", n) for n in found.nodes]
-        before, self._still = self._still, True
-        try:
+        with self.quietly():
             self.view.hits.options, self.view.hits.value = options, None
             self.view.hits.description = f"{found.total:,} found"
-        finally:
-            self._still = before
 
     def _again(self) -> Part:
         """What is to be seen, with what is set now."""
@@ -254,8 +225,3 @@ class GraphPanel:
             return text
         same = [node for node in search(self.graph, text).nodes if self._name(node).casefold() == text.casefold()]
         return known(self.graph, same[0] if same else text)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
-        live = self.widget._repr_mimebundle_() or {}
-        picture = base64.b64encode(self.figure.png()).decode("ascii")
-        return {**live, "image/png": picture, "text/plain": self.sentences()}

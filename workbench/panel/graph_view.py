@@ -13,19 +13,18 @@ import networkx as nx
 
 from workbench.figures.core import short
 from workbench.kg.explore import Part
-from workbench.narrative.glossary import paragraph
+from workbench.narrative.names import paragraph
 from workbench.panel.drawn import Graph
 from workbench.panel.export import neutral
-from workbench.panel.parts import Access, Held, named
+from workbench.panel.parts import Access, Held, View, button, flow, named
 
-WIDE = {"width": "auto"}
 ROOM = {"width": "min(32em, 100%)"}
 HINT = "Click a node, or choose it among what was found or shown, to go there."
 ROWS = 200  # of the table of facts
 WAYS = {"along the data flow": "flow", "over any facts": "facts"}
 
 
-class GraphView:
+class GraphView(View):
     """Widgets by name, each with the class `wb-<name>`. kinds, relations: with their counts. `widget` is the whole."""
 
     def __init__(
@@ -45,9 +44,9 @@ class GraphView:
         self.start = widgets.Text(description="from", placeholder="name or id", layout=ROOM)
         self.end = widgets.Text(description="to", placeholder="name or id", layout=ROOM)
         self.by = widgets.Dropdown(options=WAYS, description="way")
-        self.find = _button("Find ways", "the shortest ways between the two, five at most")
-        self.whole = _button("Whole graph", "no node in the middle: those with the most facts")
-        self.export = _button("Export", "picture, facts and state as files of one name")
+        self.find = button("Find ways", "the shortest ways between the two, five at most")
+        self.whole = button("Whole graph", "no node in the middle: those with the most facts")
+        self.export = button("Export", "picture, facts and state as files of one name")
         self.shown, self.about, self.facts, self.status, self.links = (widgets.HTML() for _ in range(5))
         self.graph, self.access = Held(lambda: Graph(on_click)), Held(Access)
         self.widget = self._arranged()
@@ -61,15 +60,8 @@ class GraphView:
             named(".wb-hops .widget-readout", "steps around the node", role="textbox"),
         ]
 
-    def say(self, text: str) -> None:
-        """The status line."""
-        self.status.value = escape(text[:400])
-
     def _arranged(self) -> widgets.VBox:
-        for name, part in vars(self).items():
-            if isinstance(part, widgets.DOMWidget):
-                part.add_class(f"wb-{name}")
-        flow = lambda *parts: widgets.HBox(parts).add_class("wb-flow")  # noqa: E731
+        self.mark()
         way = widgets.VBox([self.start, self.end, flow(self.by, self.find)])
         filters = [self.kinds, self.relations, self.hops, self.at_most, flow(self.whole)]
         left = widgets.VBox([self.search, self.hits, *filters, way, self.status]).add_class("wb-controls")
@@ -85,10 +77,6 @@ def _several(name: str, counts: Mapping[str, int]) -> widgets.SelectMultiple:
     options = [(f"{one} ({count:,})", one) for one, count in sorted(counts.items())]
     tip = "none chosen: all; more with Ctrl or Shift"
     return widgets.SelectMultiple(options=options, rows=5, description=name, tooltip=tip, layout=ROOM)
-
-
-def _button(text: str, tip: str) -> widgets.Button:
-    return widgets.Button(description=text, tooltip=tip, layout=WIDE)
 
 
 def fact_table(graph: nx.MultiDiGraph, part: Part) -> str:

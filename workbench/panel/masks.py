@@ -21,7 +21,6 @@ from workbench.explain.counterfactual import Element
 from workbench.explain.trial import Carriers, Check, Outcome, Trial
 from workbench.game import Engine
 from workbench.narrative.names import count
-from workbench.panel import export as files
 from workbench.panel.controls import Controls
 from workbench.panel.showing import Shown
 from workbench.panel.sliders import WeightSliders
@@ -37,6 +36,14 @@ class MaskPanel(Shown):
     explanations: results already at hand, shown without new work. asker: makes cases of typed questions; None: none can
     be typed. folder: where exports go; None: they are links only. withheld: the share of needed facts that `cases` were
     made with, kept in the state.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> panel = MaskPanel(game.engine, [game.case])
+        >>> outcome = panel.take_out(game.case.facts[2:])
+        >>> panel.check().flips
+        True
     """
 
     def __init__(
@@ -153,10 +160,6 @@ class MaskPanel(Shown):
         found = self.trial.carriers(row, node, self.removed)
         self.show_carriers(found)
         return found
-
-    def export(self, stem: str | os.PathLike[str]) -> list[Path]:
-        """Writes `<stem>.png`, `.svg`, `.csv` and `.json`, and returns their paths."""
-        return files.write(stem, self.exports())
 
     def recompute(self) -> Explanation:
         """Makes the explanation of the shown case with the weights of the sliders, and shows the outcome.

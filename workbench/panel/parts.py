@@ -6,6 +6,7 @@ Their scripts set text as text alone, so names of a graph run nothing. They send
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from html import escape
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +17,10 @@ import numpy as np
 import traitlets
 
 from workbench.cases import Case, Fact, aligned, toolchain
-from workbench.figures.answers import lines
 from workbench.figures.core import short
+from workbench.figures.explain import lines
 from workbench.figures.palette import kind_of
-from workbench.narrative.glossary import GLOSSARY
-from workbench.narrative.names import SMALL
+from workbench.narrative.names import GLOSSARY, SMALL
 from workbench.panel.work import kernel_loop
 
 if TYPE_CHECKING:
@@ -216,3 +216,30 @@ def named(select: str, label: str = "", **attributes: str) -> dict[str, Any]:
     """An entry of `Access.parts`; underscores of attribute names stand for hyphens."""
     given = {name.replace("_", "-"): text for name, text in attributes.items()}
     return {"select": select, "attributes": ({"aria-label": label} if label else {}) | given}
+
+
+class View:
+    """Widgets by name, each with the class `wb-<name>` once `mark` was called. `widget` is the whole."""
+
+    widget: widgets.VBox
+    status: widgets.HTML
+
+    def say(self, text: str, *, beside: widgets.HTML | None = None) -> None:
+        """A line of text beside the button that was pressed: in the status line, if nothing else is given."""
+        (beside or self.status).value = escape(text[:400])
+
+    def mark(self) -> None:
+        """Gives every widget its class."""
+        for name, part in vars(self).items():
+            if isinstance(part, widgets.DOMWidget):
+                part.add_class(f"wb-{name}")
+
+
+def button(text: str, tip: str, **how: Any) -> widgets.Button:
+    """A button as wide as its text."""
+    return widgets.Button(description=text, tooltip=tip, layout={"width": "auto"}, **how)
+
+
+def flow(*parts: widgets.Widget) -> widgets.HBox:
+    """Parts beside one another, as many as fit."""
+    return widgets.HBox(parts).add_class("wb-flow")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,7 @@ from workbench.cases import Case, Fact
 from workbench.figures.case_graph import drawing
 from workbench.game import Engine
 from workbench.narrative import tried
-from workbench.narrative.glossary import paragraph
-from workbench.panel import export as files
+from workbench.narrative.names import paragraph
 from workbench.panel.shift_view import ShiftShown, ShiftView
 from workbench.panel.tables import answer_table, curve_svg, element_table
 from workbench.panel.work import Cancelled, Debounced, Job, Worker
@@ -53,7 +51,7 @@ class ShiftPanel(ShiftShown):
         self.elements = element_rows(cases) if elements is None else elements
         self.measures = measures_of(self.elements)
         self._settings: dict[str, Settings] = {}
-        self.worker, self._still = Worker(), False
+        self.worker = Worker()
         self.view = ShiftView(
             cases,
             places=self._of(cases[0]).places,
@@ -70,7 +68,8 @@ class ShiftPanel(ShiftShown):
         """Shows another case, by its id. ValueError: there is none."""
         if case not in self.cases:
             raise ValueError(f"no case {case[:80]!r} in this panel; it has {', '.join(list(self.cases)[:3])}")
-        self._quietly(lambda: setattr(self.view.chooser, "value", case))
+        with self.quietly():
+            self.view.chooser.value = case
         return self._opened()
 
     def set(self, dose: float | None = None, *, off: Collection[int] | None = None) -> Answered:
@@ -81,7 +80,8 @@ class ShiftPanel(ShiftShown):
         gone = self.off if off is None else off
         found = self.settings.at(slider.value if dose is None else dose, gone)
 
-        self._quietly(lambda: setattr(slider, "value", found.dose))
+        with self.quietly():
+            slider.value = found.dose
         self._show(found)
         return found
 
@@ -89,8 +89,9 @@ class ShiftPanel(ShiftShown):
         """Takes rows of `workbench.shift.with_measures` that were not there when the panel was made."""
         self.elements, self.measures = elements, measures_of(elements)
         measure, first = self.view.measure, next(iter(self.measures), None)
-        self._quietly(lambda: measure.set_trait("options", self.measures))
-        self._quietly(lambda: measure.set_trait("value", first))
+        with self.quietly():
+            measure.options = self.measures
+            measure.value = first
         measure.disabled = not self.measures
         self._mark()
 
@@ -103,13 +104,16 @@ class ShiftPanel(ShiftShown):
         if element is not None and not 0 <= element < len(self.case.elements):
             raise ValueError(f"elements are numbered 0 to {len(self.case.elements) - 1}, not {element!r}")
         self.picked = element
-        self._quietly(lambda: setattr(self.view.element, "value", element))
+        with self.quietly():
+            self.view.element.value = element
         self._mark()
 
     @property
     def state(self) -> dict[str, Any]:
         """Everything that is set, as plain JSON; assign it to come back to it."""
-        return self.chosen
+        view, names = self.view, self.settings.modules
+        set_now = {"case": self.case.id, "dose": view.dose.value, "off": [names[k] for k in self.off]}
+        return set_now | {"measure": view.measure.value, "element": self.picked}
 
     @state.setter
     def state(self, given: Mapping[str, Any]) -> None:
@@ -120,31 +124,20 @@ class ShiftPanel(ShiftShown):
         if missing := [name for name in told["off"] if name not in names]:
             raise ValueError(f"the adapter has no module {missing[0][:80]!r}")
         self.select(told["case"])
-        self._quietly(lambda: setattr(self.view.measure, "value", told["measure"]))
+        with self.quietly():
+            self.view.measure.value = told["measure"]
         self.set(told["dose"], off=[names.index(name) for name in told["off"]])
         self.pick(told["element"])
 
-    def export(self, stem: str | os.PathLike[str]) -> list[Path]:
-        """Writes `<stem>.png`, `.svg`, `.csv` and `.json`, and returns their paths."""
-        return files.write(stem, self.exports())
-
     def _wire(self) -> None:
         view = self.view
-        view.chooser.observe(lambda _: None if self._still else self._opened(), "value")
-        view.dose.observe(lambda _: None if self._still else self._moved(), "value")
-        view.measure.observe(lambda _: None if self._still else self._mark(), "value")
-        view.element.observe(lambda change: None if self._still else self.pick(change["new"]), "value")
+        view.chooser.observe(lambda _: None if self.still else self._opened(), "value")
+        view.dose.observe(lambda _: None if self.still else self._moved(), "value")
+        view.measure.observe(lambda _: None if self.still else self._mark(), "value")
+        view.element.observe(lambda change: None if self.still else self.pick(change["new"]), "value")
         view.trained.on_click(lambda _: self._guarded(lambda: self.set(1.0, off=())))
         view.apply.on_click(lambda _: self._guarded(self._applied))
-        view.export.on_click(lambda _: self._guarded(self._exported))
-
-    def _quietly(self, act: Callable[[], Any]) -> None:
-        """Sets widgets without doing what a person's hand would do."""
-        before, self._still = self._still, True
-        try:
-            act()
-        finally:
-            self._still = before
+        view.export.on_click(lambda _: self._guarded(lambda: self.offer(self.case.id, f"dose-{view.dose.value:g}")))
 
     def _ask(self) -> None:
         """The model's answer to what is set now; the panel stays free meanwhile."""
@@ -170,14 +163,6 @@ class ShiftPanel(ShiftShown):
     def _applied(self) -> None:
         self.state = json.loads(self.view.saved.value)
 
-    def _exported(self) -> None:
-        contents, where = self.exports(), ""
-        stem = files.file_stem(self.case.id, f"dose-{self.view.dose.value:g}")
-        if self.folder is not None:
-            files.write(self.folder / stem, contents)
-            where = f"written to {self.folder} · "
-        self.view.links.value = f"{escape(where)}{files.links(stem, contents)}"
-
     def _switched(self, k: int) -> None:
         """A module was pressed: its cell changes at once, the answer follows."""
         if 0 <= k < len(self.settings.modules):
@@ -194,11 +179,8 @@ class ShiftPanel(ShiftShown):
         names = self.rows.set_index("element")["name"]
         listed = [(str(names.get(k, k)), k) for k in range(len(self.case.elements))]
         self.picked = None
-
-        def renew() -> None:
+        with self.quietly():
             self.view.element.options, self.view.element.value = listed, None
-
-        self._quietly(renew)
         found = self.settings.at(self.view.dose.value, self.off)
         self._show(found)
         self._mark()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
 from typing import Any
 
 import ipywidgets as widgets
@@ -13,18 +10,17 @@ import numpy as np
 import pandas as pd
 
 from workbench.cases import Case
-from workbench.figures.core import Figure, stacked, stacked_svg
+from workbench.figures.core import Figure
 from workbench.figures.dose import linked, response, switchboard
 from workbench.game import Engine
 from workbench.narrative import tried
-from workbench.narrative.glossary import paragraph
+from workbench.narrative.names import paragraph
 from workbench.panel import export as files
 from workbench.panel.drawn import Graph
-from workbench.panel.parts import Access, Board, Held, named
+from workbench.panel.parts import Access, Board, Held, View, button, flow, named
 from workbench.panel.view import options
 from workbench.shift.dose import GRID, HIGHEST, Answered, Settings
 
-WIDE = {"width": "auto"}
 ROOM = {"width": "min(46em, 100%)"}
 STEP = 0.05  # of the dose
 HINT = "Choose an element in the list, or click it in the graph: it is marked wherever it is shown."
@@ -35,7 +31,7 @@ SWITCHES = (
 TRAINED = "every module on"
 
 
-class ShiftView:
+class ShiftView(View):
     """Widgets by name, each with the class `wb-<name>`. places: layer and projection of every module."""
 
     def __init__(
@@ -55,15 +51,15 @@ class ShiftView:
         )  # fmt: skip
         self.off: tuple[int, ...] = ()
         self.board = Held(lambda: Board(on_switch))
-        self.trained = _button("As trained", "dose 1, every module on")
+        self.trained = button("As trained", "dose 1, every module on")
         self.measure = widgets.Dropdown(options=list(measures), description="rims by", disabled=not measures)
         self.element = widgets.Select(options=[], rows=7, description="element", layout=ROOM)
-        self.export = _button("Export", "pictures, table and state as files of one name")
+        self.export = button("Export", "pictures, table and state as files of one name")
         self.answers, self.words, self.picked, self.response, self.measured, self.status, self.links = (
             widgets.HTML() for _ in range(7)
         )
         self.saved = widgets.Textarea(layout={"width": "100%", "height": "9em"})
-        self.apply = _button("Apply", "take over the state that stands above")
+        self.apply = button("Apply", "take over the state that stands above")
         self.graph, self.access = Held(lambda: Graph(on_click)), Held(Access)
         self.widget = self._arranged()
         self.label()
@@ -89,15 +85,8 @@ class ShiftView:
         ]
         self.access.part.parts = parts
 
-    def say(self, text: str) -> None:
-        """The status line."""
-        self.status.value = escape(text[:400])
-
     def _arranged(self) -> widgets.VBox:
-        for name, part in vars(self).items():
-            if isinstance(part, widgets.DOMWidget):
-                part.add_class(f"wb-{name}")
-        flow = lambda *parts: widgets.HBox(parts).add_class("wb-flow")  # noqa: E731
+        self.mark()
         said = widgets.HTML(paragraph(SWITCHES))
         left = [self.dose, flow(self.trained), said, self.board, self.status, self.response]
         hint = widgets.HTML(paragraph(HINT))
@@ -110,11 +99,7 @@ class ShiftView:
         return widgets.VBox([self.access, flow(self.chooser, self.measure), columns, more]).add_class("wb-panel")
 
 
-def _button(text: str, tip: str) -> widgets.Button:
-    return widgets.Button(description=text, tooltip=tip, layout=WIDE)
-
-
-class ShiftShown:
+class ShiftShown(files.Explorer):
     """The panel's memory and its face."""
 
     engine: Engine
@@ -148,14 +133,6 @@ class ShiftShown:
         """What is known of the shown case's elements."""
         return self.elements[self.elements["case"] == self.case.id]
 
-    @property
-    def chosen(self) -> dict[str, Any]:
-        """Everything that is set, as plain JSON."""
-        names = self.settings.modules
-        measure = self.view.measure.value
-        set_now = {"case": self.case.id, "dose": self.view.dose.value, "off": [names[k] for k in self.off]}
-        return set_now | {"measure": measure, "element": self.picked}
-
     def curves(self) -> dict[str, np.ndarray]:
         """Series -> values (doses of `GRID`,): with every module on, and with those off that are off now."""
         off = self.answered.off
@@ -181,23 +158,13 @@ class ShiftShown:
             out.append(linked(self.rows[self.rows["kind"] == ("fact" if fact else "node")], order, picked=self.picked))
         return out
 
-    def exports(self) -> dict[str, bytes]:
-        """Ending -> content: the still face as PNG and SVG, the elements as CSV, the state as JSON."""
-        pictures = self.pictures()
+    def table(self) -> str:
+        """The elements by every measure, as CSV."""
         rows = self.rows.assign(**{c: self.rows[c].astype(str).map(files.neutral) for c in ("case", "node", "name")})
-        state = json.dumps(self.chosen, indent=1, ensure_ascii=False)
-        table = rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        return {
-            ".png": stacked(pictures), ".svg": stacked_svg(pictures), ".csv": table.encode(), ".json": state.encode(),
-        }  # fmt: skip
+        return rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
     def _of(self, case: Case) -> Settings:
         return self._settings.setdefault(case.id, Settings(self.engine, case, unit=self.unit))
 
     def _picked(self) -> str:
         return tried.picked(self.rows, self.measures, self.picked)
-
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
-        live = self.widget._repr_mimebundle_() or {}
-        picture = base64.b64encode(stacked(self.pictures())).decode("ascii")
-        return {**live, "image/png": picture, "text/plain": self.sentences()}

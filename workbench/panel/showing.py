@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import replace
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from workbench.artifacts.state import State
@@ -14,13 +12,13 @@ from workbench.cases.asking import ASKED
 from workbench.explain import CERTIFIED, ExplainConfig, Explanation, Weights
 from workbench.explain.counterfactual import Element
 from workbench.explain.trial import Carriers, Check, Outcome, Trial
-from workbench.figures.answers import answers, prompt
 from workbench.figures.case_graph import case_graph, drawing
-from workbench.figures.core import Figure, stacked, stacked_svg
+from workbench.figures.core import Figure
+from workbench.figures.explain import answers, prompt
 from workbench.figures.objective import balance
 from workbench.game import Engine
 from workbench.narrative import explained, tried
-from workbench.narrative.glossary import paragraph
+from workbench.narrative.names import paragraph
 from workbench.panel import export as files
 from workbench.panel.controls import Controls
 from workbench.panel.sliders import WeightSliders
@@ -31,7 +29,7 @@ NOTHING_YET = "Both models are asked."
 OTHERWISE = "● what is shown was learned with other settings"
 
 
-class Shown:
+class Shown(files.Explorer):
     """The panel's memory and its face."""
 
     engine: Engine
@@ -40,7 +38,6 @@ class Shown:
     config: ExplainConfig
     seed: int
     withheld: float
-    folder: Path | None
     weigh: WeightSliders
     view: MaskView
     controls: Controls
@@ -150,21 +147,17 @@ class Shown:
         found = self.explanation
         return "by hand" if self.by_hand is not None else found.method if found else "not learned yet"
 
-    def png(self) -> bytes:
-        """The still face as one picture."""
-        return stacked(self.pictures())
-
-    def exports(self) -> dict[str, bytes]:
-        """Ending -> content: the still face as PNG and SVG, the elements as CSV, the state as JSON."""
+    def table(self) -> str:
+        """The elements, as CSV."""
         degrees = self.explanation.degrees if self.explanation else None
-        table = files.element_table(self.case, removed=self.removed, degrees=degrees, carriers=self.carriers)
-        drawn = {".png": self.png(), ".svg": stacked_svg(self.pictures())}
-        return drawn | {".csv": table.encode("utf-8"), ".json": self.chosen.to_json().encode("utf-8")}
+        return files.element_table(self.case, removed=self.removed, degrees=degrees, carriers=self.carriers)
+
+    def saved(self) -> str:
+        """The state as JSON."""
+        return self.chosen.to_json()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
-        live = self.view.widget._repr_mimebundle_() or {}
-        said = f"{self.figure.alt} {self.sentences()}"
-        return {**live, "image/png": base64.b64encode(self.png()).decode("ascii"), "text/plain": said}
+        return super()._repr_mimebundle_() | {"text/plain": f"{self.figure.alt} {self.sentences()}"}
 
     # one method for each thing that can happen
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from html import escape
 from typing import Any
 
 import ipywidgets as widgets
@@ -12,12 +11,11 @@ from workbench.artifacts.state import CHOICES
 from workbench.cases import Case
 from workbench.explain import CERTIFIED
 from workbench.figures.core import short
-from workbench.narrative.glossary import paragraph
+from workbench.narrative.names import paragraph
 from workbench.panel.drawn import Graph
-from workbench.panel.parts import Access, Chains, Held, Prompt, named
+from workbench.panel.parts import Access, Chains, Held, Prompt, View, button, flow, named
 from workbench.panel.sliders import WeightSliders
 
-WIDE = {"width": "auto"}
 METHODS = {
     method: said
     for method, said in (
@@ -40,7 +38,7 @@ HINT = (
 )
 
 
-class MaskView:
+class MaskView(View):
     """Widgets by name, each with the class `wb-<name>`. `widget` is the whole."""
 
     def __init__(
@@ -62,15 +60,16 @@ class MaskView:
             orientation="horizontal",
         )
         self.source, self.target = _combo("from", sources), _combo("to", targets)
-        self.ask = _button("Ask", "make a case of this question: its shortest chain and distractors")
-        self.recompute = _button("Recompute", "learn the masks anew, or search anew for the smallest set", primary=True)
-        self.cancel = _button("Cancel", "stop the work that is running", disabled=True)
-        self.progress = widgets.FloatProgress(0.0, min=0.0, max=1.0, layout=WIDE)
-        self.check = _button(
+        self.ask = button("Ask", "make a case of this question: its shortest chain and distractors")
+        anew = "learn the masks anew, or search anew for the smallest set"
+        self.recompute = button("Recompute", anew, button_style="primary")
+        self.cancel = button("Cancel", "stop the work that is running", disabled=True)
+        self.progress = widgets.FloatProgress(0.0, min=0.0, max=1.0, layout={"width": "auto"})
+        self.check = button(
             "Is this minimal?", "asks whether what is taken out flips the answer, and each member put back"
         )
-        self.back = _button("Put all back", "nothing is taken out any more")
-        self.again = _button("As the method", "take out what the method took out")
+        self.back = button("Put all back", "nothing is taken out any more")
+        self.again = button("As the method", "take out what the method took out")
         self.status, self.marker, self.words, self.checked, self.carried, self.cost, self.table, self.links = (
             widgets.HTML() for _ in range(8)
         )
@@ -79,8 +78,8 @@ class MaskView:
             widgets.Textarea(layout={"width": "100%", "height": h}) for h in ("16em", "7em", "12em")
         )
         self.told = ""  # the state that was last written above: what differs was pasted by somebody
-        self.apply = _button("Apply", "take over the state that stands above")
-        self.export = _button("Export", "picture, table and state as files of one name")
+        self.apply = button("Apply", "take over the state that stands above")
+        self.export = button("Export", "picture, table and state as files of one name")
         self.graph, self.prompt = Held(lambda: Graph(on_toggle)), Held(lambda: Prompt(on_toggle))
         self.chains, self.access = Held(lambda: Chains(on_pick)), Held(Access)
         self.widget = self._arranged()
@@ -113,15 +112,8 @@ class MaskView:
             parts.append(named(f".wb-switch-{name.replace('_', '-')} input", f"term of {name} on"))
         self.access.part.parts = parts
 
-    def say(self, text: str, *, beside: widgets.HTML | None = None) -> None:
-        """A line of text beside the button that was pressed: below Recompute, if nothing else is given."""
-        (beside or self.status).value = escape(text[:400])
-
     def _arranged(self) -> widgets.VBox:
-        for name, part in vars(self).items():
-            if isinstance(part, widgets.DOMWidget):
-                part.add_class(f"wb-{name}")
-        flow = lambda *parts: widgets.HBox(parts).add_class("wb-flow")  # noqa: E731
+        self.mark()
         asked = [flow(self.source, self.target, self.ask, self.asked)] if self.source.options else []
         work = [flow(self.method, self.recompute, self.cancel), self.progress, self.status, self.marker]
         answers = [self.chains, self.words, self.carried]
@@ -146,9 +138,3 @@ def options(cases: Iterable[Case]) -> list[tuple[str, str]]:
 
 def _combo(name: str, known: Sequence[str]) -> widgets.Combobox:
     return widgets.Combobox(options=tuple(known), description=name, placeholder="type a name", ensure_option=False)
-
-
-def _button(text: str, tip: str, *, primary: bool = False, disabled: bool = False) -> widgets.Button:
-    return widgets.Button(
-        description=text, tooltip=tip, button_style="primary" if primary else "", disabled=disabled, layout=WIDE
-    )

@@ -20,10 +20,10 @@ from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.runs import STAGES, MissingStage, read_manifest
 from workbench.artifacts.stage import LOG, stages
 from workbench.artifacts.steps import REPORT, copy_path, read_origin
-from workbench.narrative.glossary import glossed
+from workbench.narrative.names import glossed
 from workbench.report import finding, log_page
+from workbench.report.finding import live
 from workbench.report.lineage import compare, figure_note, stage_record
-from workbench.report.live import live
 from workbench.report.page import STATIC, report_state, sealed
 from workbench.report.render import render_notebook
 

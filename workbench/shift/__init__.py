@@ -15,6 +15,7 @@ from workbench.shift.elements import (
     saliency_shift,
     separation,
     with_measures,
+    write_tables,
 )
 from workbench.shift.intruders import Intruders, at_threshold, intruder_dimensions
 from workbench.shift.measures import MEASURES, Measurement
@@ -31,7 +32,15 @@ from workbench.shift.reduced import (
     smallest_part,
     to_singular_parts,
 )
-from workbench.shift.saliency import carried, gain_shares, module_saliency
+from workbench.shift.saliency import (
+    by_unit,
+    carried,
+    cheap_scores,
+    first_order,
+    gain_shares,
+    module_saliency,
+    over_parts,
+)
 from workbench.shift.spectrum import (
     Directions,
     checkpoints,
@@ -54,6 +63,7 @@ from workbench.shift.switches import (
     interactions,
     looked_into,
     random_sets,
+    removals,
     set_effects,
     switch_effects,
     switch_shares,

@@ -40,6 +40,10 @@ def base_weights(base: Base, *, transposed: bool = False, four_bit: bool = False
 
     Raises:
         ModelError: here for a folder without weights; on call for a module that is not there or is not a matrix.
+
+    Examples:
+        >>> base_weights("reader")("model.layers.0.self_attn.q_proj").shape
+        (128, 128)
     """
     if isinstance(base, LanguageModel):
         base = base.model
@@ -171,6 +175,17 @@ def base_shares(adapter_folder: str | os.PathLike[str], base: Base, *, top: int 
     right, or left and right singular directions; `..._chance` is its mean over random directions.
 
     Raises `AdapterError`, `ModelError`; ValueError for a `top` below 1.
+
+    Examples:
+        >>> import tempfile
+        >>> from workbench.models import shipped
+        >>> from workbench.shift import read_factors, save_adapter
+        >>> first = next(read_factors(shipped("narrow")))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     one = save_adapter(folder, [first], like=shipped("narrow"))
+        ...     table = base_shares(one, lambda module: np.eye(576, 1536), top=1)
+        >>> table["projection"].tolist(), bool(0 < table["inside"][0] < 1)
+        (['down_proj'], True)
     """
     if top < 1:
         raise ValueError(f"top is {top}; at least one direction of the base must be looked at")

@@ -34,6 +34,12 @@ def contests(engine: Engine, cases: Sequence[Case], *, form: str = "margin") -> 
     The base's own answer is that of its decision (`game.own_decisions`): of a base that writes no toolchain in any case
     it is the forced choice. A case in which no other toolchain comes up has no margin and is left out. A generation of
     all cases, with `margin` another by the base.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> [one.case.id for one in contests(game.engine, [game.case], form="logprob")]
+        ['one']
     """
     tuned = engine.greedy_answers(cases)
     games = [Game(engine, case, ours, form=form) for case, ours in zip(cases, tuned, strict=True)]
@@ -130,6 +136,12 @@ def dose_path(games: Iterable[Game], *, unit: str = "module", steps: int = STEPS
     the midpoint rule. Costs `steps` rows and one backward pass a case, whatever the number of units.
 
     Means over cases say what carries Delta; means of absolute values what some case needs, a better order for keeping.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> dose_path([game], unit="projection", steps=2).shape  # a case, two projections
+        (1, 2)
     """
     if steps < 1:
         raise ValueError(f"steps must be 1 or more, not {steps!r}")

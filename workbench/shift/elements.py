@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from workbench.artifacts.files import atomic_write_text
 from workbench.cases import Case, Fact
 from workbench.explain import LEARNED, Explanation
 from workbench.explain.baselines import node_type
@@ -24,6 +26,16 @@ def masks_by_case(explanations: Iterable[Explanation]) -> tuple[list[Case], dict
     """The cases that have a learned mask, and per mask, `mask (paper)` and `mask (in loop)`, its degrees case by case.
 
     A case that one of the methods present has not explained is left out. Raises ValueError when no case is left.
+
+    Examples:
+        >>> from dataclasses import replace
+        >>> from workbench.explain import explain
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game().view(form="decision")
+        >>> (found,) = explain(game.engine, [game.case], "certified")
+        >>> cases, masks = masks_by_case([replace(found, method="paper")])
+        >>> [case.id for case in cases], list(masks)
+        (['one'], ['mask (paper)'])
     """
     found: dict[str, dict[str, Explanation]] = {}
     for one in explanations:
@@ -69,6 +81,12 @@ def with_measures(table: pd.DataFrame, cases: Sequence[Case], measures: Mapping[
     """The table with a column for each measure: name -> per case (n,), or None where it is not known (NaN).
 
     ValueError: values that do not fit their case.
+
+    Examples:
+        >>> from workbench.cases import example_case
+        >>> case = example_case()
+        >>> with_measures(element_rows([case]), [case], {"degree": [range(7)]})["degree"].tolist()
+        [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
     """
     columns = {}
     for name, values in measures.items():
@@ -98,6 +116,14 @@ def separation(table: pd.DataFrame, *, kind: str, rng: np.random.Generator) -> p
     The area is the share of (needed, not needed) pairs that the measure puts in the right order, ties counting half:
     0.5 is what random values reach. Columns: `measure, mean, low, high, n` (95 % bootstrap-t over the n cases that have
     elements of both sorts and the measure). Without such a case, n is 0 and the rest NaN.
+
+    Examples:
+        >>> from workbench.cases import example_case
+        >>> cases = [example_case()]
+        >>> rows = element_rows(cases).assign(needed=[True, True, False, False, True, True, False])
+        >>> table = with_measures(rows, cases, {"shift": [[4, 3, 2, 1, 4, 2, 3]]})
+        >>> separation(table, kind="fact", rng=np.random.default_rng(0))["mean"].tolist()  # one of two pairs
+        [0.5]
     """
     rows = []
     part = table[table["kind"] == kind]
@@ -125,6 +151,12 @@ def as_records(table: pd.DataFrame, *names: str) -> dict[str, dict[str, float | 
     }
 
 
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Each table as `<name>.tsv` in a folder, numbers to 6 digits."""
+    for name, rows in tables.items():
+        atomic_write_text(folder / f"{name}.tsv", rows.to_csv(sep="\t", index=False, float_format="%.6g"))
+
+
 GROUPS = ("entity", "type", "relation")
 KEY = ["case", "element"]
 EMBEDDING = "emb."  # the column of the bare embedding beside the layers
@@ -134,19 +166,30 @@ def by_element(table: pd.DataFrame, *, value: str = "context_relative") -> pd.Da
     """Mean over the layers: a row a case and element (the index), a column `<projection> shift` each.
 
     table: what `token_shift` gave; value: the column that is summed up.
+
+    Examples:
+        >>> places = {"case": "one", "kind": "node", "node": "format_1930", "element": 1, "projection": "q_proj"}
+        >>> table = pd.DataFrame([{**places, "layer": layer, "context_relative": layer + 1.0} for layer in (0, 1)])
+        >>> by_element(table)["q_proj shift"].tolist()  # mean over two layers
+        [1.5]
     """
     means = table.groupby(["case", "element", "projection"])[value].mean()
     return means.unstack("projection").add_suffix(" shift")
 
 
-def saliency_shift(
-    table: pd.DataFrame, factors: Sequence[Factors], saliency: np.ndarray, *, value: str = "context_relative"
-) -> pd.Series:
+def saliency_shift(table: pd.DataFrame, factors: Sequence[Factors], saliency: np.ndarray) -> pd.Series:
     """Shift weighted by how much each module matters: a value a case and element (the index), sum over the modules.
 
     saliency: a number for each module in the order of `factors`, (modules,) for all cases or (cases, modules) in the
     table's order of cases; its size counts, not its sign, and a case's weights are made to sum to 1.
     ValueError: another shape, numbers that are not finite, or a case in which all are 0.
+
+    Examples:
+        >>> places = {"case": "one", "kind": "node", "node": "format_1930", "element": 1, "projection": "q_proj"}
+        >>> table = pd.DataFrame([{**places, "layer": layer, "context_relative": layer + 1.0} for layer in (0, 1)])
+        >>> factors = [Factors("", layer, "q_proj", 1, 1.0, np.ones((1, 1)), np.ones((1, 1))) for layer in (0, 1)]
+        >>> saliency_shift(table, factors, np.array([1.0, 3.0])).tolist()  # a quarter of 1 and three of 2
+        [1.75]
     """
     cases, size = table["case"].unique(), np.abs(np.asarray(saliency, dtype=float))
     fits = size.shape in ((len(factors),), (len(cases), len(factors)))
@@ -158,9 +201,8 @@ def saliency_shift(
     whole = np.broadcast_to(size / size.sum(axis=-1, keepdims=True), (len(cases), len(factors)))
     places = pd.MultiIndex.from_tuples([(one.layer, one.projection) for one in factors])
     weights = pd.DataFrame(whole, index=cases, columns=places).stack([0, 1], future_stack=True)
-    weighted = (
-        table[value] * weights.reindex(pd.MultiIndex.from_frame(table[["case", "layer", "projection"]])).to_numpy()
-    )
+    where = pd.MultiIndex.from_frame(table[["case", "layer", "projection"]])
+    weighted = table["context_relative"] * weights.reindex(where).to_numpy()
     return weighted.groupby([table["case"], table["element"]]).sum().rename("saliency shift")
 
 
@@ -169,6 +211,13 @@ def by_entity(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
 
     table: what `token_shift` gave. Columns: `name`, `cases` (in how many it is shown), then per projection
     `<projection> embedding` and `<projection> context`, relative shifts.
+
+    Examples:
+        >>> places = {"case": "one", "kind": "node", "node": "format_1930", "element": 1, "projection": "q_proj"}
+        >>> table = pd.DataFrame([{**places, "layer": layer, "context_relative": layer + 1.0} for layer in (0, 1)])
+        >>> table = table.assign(embedding_relative=0.0)
+        >>> by_entity(table, {"format_1930": "FASTQ"})[["name", "cases", "q_proj context"]].values.tolist()
+        [['FASTQ', 1, 1.5]]
     """
     rows = table[table["kind"] == "node"]
     means = (
@@ -180,25 +229,25 @@ def by_entity(table: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     return means.sort_values([c for c in means if c.endswith(" context")][-1], ascending=False)
 
 
-def by_group(
-    table: pd.DataFrame,
-    cases: Sequence[Case],
-    by: str,
-    *,
-    rng: np.random.Generator,
-    value: str = "context_relative",
-    layers: bool = False,
-) -> pd.DataFrame:
+def by_group(table: pd.DataFrame, cases: Sequence[Case], by: str, *, rng: np.random.Generator) -> pd.DataFrame:
     """Mean shift of entities, entity types or relations, with a 95 % bootstrap-t over cases; largest first.
 
     by: `entity` (node id), `type` (of nodes) or `relation` (of facts). A case counts once: the mean over its elements
-    of the group. layers: a row a layer, not the mean over them. Columns: `group, projection, mean, low, high, n` (cases
-    that show the group) and `elements` (in all of them), `layer` where asked for.
+    of the group. Columns: `group, projection, mean, low, high, n` (cases that show the group) and `elements` (in all of
+    them).
     ValueError: another `by`, or no rows of that kind.
+
+    Examples:
+        >>> places = {"case": "one", "kind": "node", "node": "format_1930", "element": 1, "projection": "q_proj"}
+        >>> table = pd.DataFrame([{**places, "layer": layer, "context_relative": layer + 1.0} for layer in (0, 1)])
+        >>> from workbench.cases import example_case
+        >>> found = by_group(table, [example_case()], "type", rng=np.random.default_rng(0))
+        >>> found[["group", "mean", "n"]].values.tolist()
+        [['format', 1.5, 1]]
     """
     if by not in GROUPS:
         raise ValueError(f"by must be one of {', '.join(GROUPS)}, not {by!r}")
-    keys = ["group", "projection", *(["layer"] if layers else [])]
+    keys = ["group", "projection"]
     rows = table[table["kind"] == ("fact" if by == "relation" else "node")]
     if rows.empty:
         raise ValueError(f"the table has no {'facts' if by == 'relation' else 'nodes'}; give that of token_shift")
@@ -206,7 +255,7 @@ def by_group(
     rows = rows.assign(group=group)
     sizes = rows[[*KEY, "group"]].drop_duplicates()["group"].value_counts()
     found = []
-    for key, values in rows.groupby([*keys, "case"])[value].mean().groupby(keys):
+    for key, values in rows.groupby([*keys, "case"])["context_relative"].mean().groupby(keys):
         interval = bootstrap_mean(values.to_numpy(), rng=rng)
         found.append((*key, *interval, int(sizes[key[0]])))
     out = pd.DataFrame(found, columns=[*keys, "mean", "low", "high", "n", "elements"])
@@ -223,16 +272,22 @@ def _groups(cases: Sequence[Case]) -> pd.Series:
     return pd.Series(rows).rename_axis(KEY)
 
 
-def element_layers(table: pd.DataFrame, case: Case, projection: str, *, relative: bool = True) -> pd.DataFrame:
+def element_layers(table: pd.DataFrame, case: Case, projection: str) -> pd.DataFrame:
     """One case's elements by layers: the bare embedding (mean of the layers' changes), then each layer in context.
 
-    Index: the element's number; columns: `emb.` and the layers. relative: as a share of the base projection's output,
-    not as a norm. ValueError: the table has no such case or projection.
+    Index: the element's number; columns: `emb.` and the layers; as shares of the base projection's output.
+    ValueError: the table has no such case or projection.
+
+    Examples:
+        >>> places = {"case": "one", "kind": "node", "node": "format_1930", "element": 1, "projection": "q_proj"}
+        >>> table = pd.DataFrame([{**places, "layer": layer, "context_relative": layer + 1.0} for layer in (0, 1)])
+        >>> from workbench.cases import example_case
+        >>> element_layers(table.assign(embedding_relative=0.5), example_case(), "q_proj").values.tolist()
+        [[0.5, 1.0, 2.0]]
     """
-    end = "_relative" if relative else ""
     rows = table[(table["case"] == case.id) & (table["projection"] == projection)]
     if rows.empty:
         raise ValueError(f"the table has no {projection!r} of case {case.id!r}; measure it by token_shift first")
-    layers = rows.pivot(index="element", columns="layer", values=f"context{end}")
-    bare = rows.groupby("element")[f"embedding{end}"].mean().rename(EMBEDDING)
+    layers = rows.pivot(index="element", columns="layer", values="context_relative")
+    bare = rows.groupby("element")["embedding_relative"].mean().rename(EMBEDDING)
     return pd.concat([bare, layers], axis=1)

@@ -33,6 +33,12 @@ class Intruders:
     cosines: one row a module and leading vector, columns `COLUMNS`: `vector` counts from 1, `cosine` is the largest
     |cos| met, `at_most` what it can be among the vectors of W0 that were not looked at (the same when all were).
     drawn: `at_most` for random changes, (draws, modules, leading), NaN where there is no vector.
+
+    Examples:
+        >>> cosines = pd.DataFrame([("q_proj", 0, "q_proj", 1, 0.2, 0.2)], columns=COLUMNS)
+        >>> found = Intruders(cosines, drawn=np.array([[[0.9]], [[0.8]], [[0.1]]]))  # of three random changes
+        >>> found.sweep(counts=[1], thresholds=[0.5])[["intruders", "p"]].values.tolist()
+        [[1.0, 0.5]]
     """
 
     cosines: pd.DataFrame
@@ -78,10 +84,22 @@ def intruder_dimensions(
     all are, `at_most` bounds the rest: what of u'_j lies outside those looked at (Bessel's inequality).
 
     Cost a module: one decomposition of W0, and 1 + draws times the leading vectors of a changed weight: dense up to
-    a smaller side of 256, else by Lanczos on products with W0 and the factors; `bench spectra` measures that at
-    4096 x 4096, where few draws are enough to wait for.
+    a smaller side of 256, else by Lanczos on products with W0 and the factors: at 4096 x 4096 few draws are enough
+    to wait for.
 
     Raises `AdapterError`, `ModelError`; ValueError for numbers below 1.
+
+    Examples:
+        >>> import tempfile
+        >>> from workbench.models import shipped
+        >>> from workbench.shift import read_factors, save_adapter
+        >>> first, rng = next(read_factors(shipped("narrow"))), np.random.default_rng(0)
+        >>> base = np.eye(576, 1536) * np.arange(1, 1537)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     one = save_adapter(folder, [first], like=shipped("narrow"))
+        ...     found = intruder_dimensions(one, lambda module: base, rng=rng, leading_vectors=2, draws=1)
+        >>> found.cosines["vector"].tolist(), found.drawn.shape
+        ([1, 2], (1, 1, 2))
     """
     for name, value in {"leading_vectors": leading_vectors, "draws": draws, "against": against}.items():
         if value is not None and value < 1:

@@ -31,6 +31,13 @@ class Measurement:
     each module matters, (modules,) or (cases, modules) in the order of `factors`, for `saliency shift`. progress: see
     `Session`.
     ValueError: no cases, or two with one id.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> table = Measurement(game.engine, [game.case]).table(["leave one out", "certified set"])
+        >>> table["certified set"].sum()  # one element alone turns the answer
+        np.float64(1.0)
     """
 
     engine: Engine

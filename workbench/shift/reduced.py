@@ -52,7 +52,15 @@ def singular_parts(factors: Factors) -> Factors:
 
 def to_singular_parts(model: nn.Module) -> None:
     """Rewrites the factors of a loaded adapter in place by `singular_parts`: the model computes what it did, to float
-    precision, and a rank-one part is now a singular direction of its module. ValueError: see `adapted_modules`."""
+    precision, and a rank-one part is now a singular direction of its module. ValueError: see `adapted_modules`.
+
+    Examples:
+        >>> from workbench.models import add_adapter, load
+        >>> lm = add_adapter(load(names={}), rank=2, alpha=2, modules=("q_proj",), dropout=0.0, seed=0)
+        >>> to_singular_parts(lm.model)
+        >>> bool((adapted_modules(lm.model)[0].A.weight @ adapted_modules(lm.model)[0].A.weight.T).isfinite().all())
+        True
+    """
     for module in adapted_modules(model):
         turned = singular_parts(factors_of(module))
         with torch.no_grad():
@@ -117,6 +125,16 @@ def save_adapter(folder: str | os.PathLike[str], factors: Sequence[Factors], *, 
     Ranks and scalings that differ between modules become `rank_pattern` and `alpha_pattern`. Names in `target_modules`
     are whole, so that no other layer gets an adapter. AdapterError: no module is left, one comes twice, or the source
     is no plain LoRA. ValueError: the folder is that of the source.
+
+    Examples:
+        >>> import tempfile
+        >>> from workbench.models import shipped
+        >>> from workbench.shift import read_factors
+        >>> first = next(read_factors(shipped("narrow")))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     saved = save_adapter(folder, [first], like=shipped("narrow"))
+        ...     [one.module == first.module for one in read_factors(saved)]
+        [True]
     """
     place, source = Path(folder), Path(like)
     if place.resolve() == source.resolve():
@@ -172,6 +190,13 @@ def exact_at(engine: Engine, cases: Sequence[Case], doses: np.ndarray, *, measur
     doses: (d, units), see `workbench.game.doses`. measure: `toolchain` = the case's own commands, generated; `path` =
     the case's own answer token for token, formats too, in one pass a row: stricter, and many times as fast.
     ValueError: another measure.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> doses = np.array([[0.0], [1.0]]).repeat(len(adapted_modules(game.engine.lm.model)), axis=1)
+        >>> exact_at(game.engine, [game.case], doses, measure="path").tolist()
+        [[True], [True]]
     """
     if measure not in MEASURES:
         raise ValueError(f"measure must be one of {', '.join(MEASURES)}, not {measure!r}")
@@ -203,6 +228,13 @@ def kept_accuracy(
     Columns: `size` (units kept), `parameters` (numbers they hold), `part` (of the adapter's), `exact, low, high, n`
     (share of cases and 95 % interval), `lost` (cases the tuned model has right and this one not) and `gained`.
     ValueError: an order that is not one of all units, a size beyond them, or see `exact_at`.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> table = kept_accuracy(game.engine, [game.case], [1, 0], sizes=[0, 1], unit="projection", measure="path")
+        >>> table[["size", "exact"]].values.tolist()  # the base alone is right
+        [[0.0, 1.0], [1.0, 1.0]]
     """
     modules = adapted_modules(engine.lm.model)
     n, parameters = len(unit_names(modules, unit)), unit_parameters(modules, unit)
@@ -223,15 +255,15 @@ def kept_accuracy(
     return pd.DataFrame(rows, columns=["size", "parameters", "part", "exact", "low", "high", "n", "lost", "gained"])
 
 
-def ladder(n: int, *, per_octave: int = PER_OCTAVE) -> list[int]:
-    """Sizes from 0 to n, evenly in the logarithm, `per_octave` between one and its double.
+def ladder(n: int) -> list[int]:
+    """Sizes from 0 to n, evenly in the logarithm, `PER_OCTAVE` between one and its double.
 
     Examples:
-        >>> ladder(8, per_octave=1)
-        [0, 1, 2, 4, 8]
+        >>> ladder(8)[:4], ladder(8)[-1]
+        ([0, 1, 2, 3], 8)
     """
-    steps = int(np.ceil(np.log2(max(n, 1)) * per_octave))
-    return sorted({0, n, *(round(2 ** (k / per_octave)) for k in range(steps))})
+    steps = int(np.ceil(np.log2(max(n, 1)) * PER_OCTAVE))
+    return sorted({0, n, *(round(2 ** (k / PER_OCTAVE)) for k in range(steps))})
 
 
 @dataclass(frozen=True)
@@ -239,6 +271,10 @@ class SmallestPart:
     """The first `units` of an order that reach the wanted accuracy on the cases of the search.
 
     wanted: exact share of cases. table: every size that was tried, as `kept_accuracy` has it, sorted.
+
+    Examples:
+        >>> SmallestPart("layer", units=(3, 0), names=("layer 3", "layer 0"), wanted=0.9, table=pd.DataFrame()).units
+        (3, 0)
     """
 
     unit: str
@@ -254,14 +290,12 @@ def smallest_part(
     order: Sequence[int],
     *,
     enough: float = ENOUGH,
-    margin: float = MARGIN,
     unit: str = "module",
-    measure: str = "path",
 ) -> SmallestPart:
     """The fewest first units of `order` with which `enough` of the tuned model's accuracy is kept.
 
-    margin: by how many standard errors of the paired difference to the tuned model, sqrt(lost + gained) / n, they must
-    be above that. The smallest of many sizes is one that was lucky on the cases of the search; with 0 it keeps less on
+    By `MARGIN` standard errors of the paired difference to the tuned model, sqrt(lost + gained) / n, they must be above
+    that. The smallest of many sizes is one that was lucky on the cases of the search; without a margin it keeps less on
     others (the one-standard-error rule of Breiman and others 1984).
 
     A ladder of sizes in one batch, then halving between the smallest that is enough and the next below, which is not.
@@ -269,22 +303,28 @@ def smallest_part(
     not enough. Judge the result on cases that neither this nor the order has seen.
 
     ValueError: the tuned model has no case right, or see `kept_accuracy`.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> smallest_part(game.engine, [game.case], [1, 0], unit="projection").units  # the base alone is right
+        ()
     """
     modules = adapted_modules(engine.lm.model)
     names = unit_names(modules, unit)
-    table = kept_accuracy(engine, cases, order, sizes=ladder(len(names)), unit=unit, measure=measure)
+    table = kept_accuracy(engine, cases, order, sizes=ladder(len(names)), unit=unit, measure="path")
     if not table["exact"].iloc[-1]:
         raise ValueError(
             f"the tuned model has none of {len(cases)} cases right, so there is nothing to keep; take others"
         )
     wanted = enough * float(table["exact"].iloc[-1])
     while True:
-        spare = margin * np.sqrt(table["lost"] + table["gained"]) / table["n"]
+        spare = MARGIN * np.sqrt(table["lost"] + table["gained"]) / table["n"]
         passed = table[table["exact"] - spare >= wanted]["size"].min()
         below = table[table["size"] < passed]["size"].max()
         if passed == 0 or passed - below <= 1:
             break
-        more = kept_accuracy(engine, cases, order, sizes=[int(passed + below) // 2], unit=unit, measure=measure)
+        more = kept_accuracy(engine, cases, order, sizes=[int(passed + below) // 2], unit=unit, measure="path")
         table = pd.concat([table, more]).sort_values("size", ignore_index=True)
     kept = tuple(int(k) for k in order[: int(passed)])
     return SmallestPart(unit, kept, tuple(names[k] for k in kept), wanted, table)

@@ -44,6 +44,16 @@ def module_saliency(
     <dW, G_f>, `conflict` = <G_r, G_f>, and `saliency` = forget - conflict / gamma. -retain is d log p / d dose at 1.
 
     One forward and one backward pass a batch of pairs. ValueError: gamma not above 0, or lengths that differ.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> from workbench.explain import without
+        >>> less = without(game.case, game.case.facts[:1])
+        >>> answer = game.engine.answer_ids(game.case, game.case.path)
+        >>> table = module_saliency(game.engine, [(game.case, less)], [answer])
+        >>> len(table) == len(adapted_modules(game.engine.lm.model))
+        True
     """
     if not gamma > 0:
         raise ValueError(f"gamma must be above 0, not {gamma!r}")
@@ -60,6 +70,57 @@ def module_saliency(
                 rows.setdefault(i, []).append((*place, retain, forget, conflict, forget - conflict / gamma))
     columns = ["case", "module", "layer", "projection", "retain", "forget", "conflict", "saliency"]
     return pd.DataFrame([row for i in sorted(rows) for row in rows[i]], columns=columns)
+
+
+def by_unit(play: ModuleGame, table: pd.DataFrame) -> pd.DataFrame:
+    """Columns of numbers by module (the index) as sums over the modules of each unit of a game.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> play = ModuleGame(example_game(), unit="projection")
+        >>> ones = pd.DataFrame({"modules": 1}, index=[one.name for one in play.modules])
+        >>> by_unit(play, ones)["modules"].to_dict()
+        {'q_proj': 4, 'v_proj': 4}
+    """
+    rows = table.loc[[one.name for one in play.modules]]
+    return pd.DataFrame(play.summed(rows.to_numpy().T).T, play.names, rows.columns)
+
+
+def over_parts(play: ModuleGame, values: np.ndarray) -> np.ndarray:
+    """Values (m, parts) of the rank-one parts as sums (m, units) over the parts of every unit's modules.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> play = ModuleGame(example_game(), unit="projection")
+        >>> over_parts(play, np.ones((1, sum(one.rank for one in play.modules)))).shape
+        (1, 2)
+    """
+    firsts = np.cumsum([0, *(one.rank for one in play.modules)])[:-1]
+    return play.summed(np.add.reduceat(values, firsts, axis=1))
+
+
+def first_order(play: ModuleGame, products: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, float]:
+    """The slope of a case's value at dose 1, nats, three ways: (units,) by a backward pass to the doses, (units,) by
+    inner products, and as one number for all units together by doses of 0.99 and 1.01.
+
+    products: rows of `module_saliency`, of this case among others.
+    """
+    _, slopes = play.gradients(np.ones((1, play.n)))
+    own = products[products["case"] == play.case.id].set_index("module")
+    inner = -by_unit(play, own[["retain"]])["retain"].to_numpy()
+    low, high = play(np.array([[0.99], [1.01]]) * np.ones((2, play.n)))
+    return slopes[0], inner, (high - low) / 0.02
+
+
+def cheap_scores(play: ModuleGame, products: pd.DataFrame, norms: pd.Series, paths: np.ndarray) -> pd.DataFrame:
+    """What cheap numbers say of units, means over cases: `norm`, `first order`, `saliency`, `path, training cases`.
+
+    products: rows of `module_saliency`; norms: of the updates, by module; paths: (cases, units) of `dose_path`.
+    """
+    each = products.groupby("module")[["retain", "saliency"]].mean().join(norms.rename("norm") ** 2)
+    summed = by_unit(play, each)
+    scores = {"norm": summed["norm"] ** 0.5, "first order": -summed["retain"], "saliency": summed["saliency"].abs()}
+    return pd.DataFrame(scores | {"path, training cases": paths.mean(axis=0)})
 
 
 def _inner_products(
@@ -135,6 +196,10 @@ def carried(
     `reading`: every name made up and every needed fact shown, so that nothing can be remembered; `memory`: `WITHHELD`
     of the needed facts left out, so that they cannot be read. cases: so many of each kind, `mixed`. The model is loaded
     with that adapter and let go again. OSError: no cases come with it.
+
+    Examples:
+        >>> from workbench.models import shipped
+        >>> carried("smollm2", shipped("whole"), names=names, cases=4, seed=0)  # doctest: +SKIP
     """
     engine = Engine(models.load(model, names=names, adapter=adapter))
     some = mixed(load_cases(adapter / "cases_held_out.jsonl.gz"))[:cases]
@@ -161,6 +226,12 @@ def unknown(cases: Sequence[Case], engine: Engine, *, seed: int) -> list[Case]:
 
 def gain_shares(table: pd.DataFrame, *, by: Sequence[str]) -> pd.DataFrame:
     """Shares of an adapter's whole gain of each kind, ratios of sums over the cases: groups of `by` -> one column a
-    kind. table: rows of `carried`."""
+    kind. table: rows of `carried`.
+
+    Examples:
+        >>> rows = pd.DataFrame({"kind": "memory", "projection": ["q_proj", "v_proj"], "path": [1.0, 3.0]})
+        >>> gain_shares(rows, by=["projection"])["memory"].to_dict()
+        {'q_proj': 0.25, 'v_proj': 0.75}
+    """
     sums = table.pivot_table(values="path", index=list(by), columns="kind", aggfunc="sum", sort=False)
     return sums / sums.sum()

@@ -156,7 +156,15 @@ def spectra(adapter_folder: str | os.PathLike[str], *, more: bool = False) -> pd
 
 
 def checkpoints(adapter_folder: str | os.PathLike[str]) -> dict[int, Path]:
-    """step -> folder of every checkpoint that the training kept beside its adapter, by step."""
+    """step -> folder of every checkpoint that the training kept beside its adapter, by step.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Path(folder, WORK_FOLDER, "checkpoint-40").mkdir(parents=True)
+        ...     list(checkpoints(folder))
+        [40]
+    """
     found = {
         int(number[1]): place
         for place in Path(adapter_folder, WORK_FOLDER).glob("checkpoint-*")
@@ -169,6 +177,17 @@ def growth(adapter_folder: str | os.PathLike[str]) -> pd.DataFrame:
     """`spectra` of every checkpoint of the training, with its `step` in front; without checkpoints, no rows.
 
     Raises `AdapterError` for a checkpoint that is not plain LoRA.
+
+    Examples:
+        >>> import tempfile
+        >>> from workbench.models import shipped
+        >>> from workbench.shift import read_factors, save_adapter
+        >>> source, first = shipped("narrow"), next(read_factors(shipped("narrow")))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for place in (Path(folder), Path(folder, "checkpoints", "checkpoint-5")):
+        ...         _ = save_adapter(place, [first], like=source)
+        ...     growth(folder)["step"].tolist()
+        [5]
     """
     tables = [spectra(place).assign(step=step) for step, place in checkpoints(adapter_folder).items()]
     columns = ["step", *COLUMNS]

@@ -122,6 +122,19 @@ def compare(
     changes with the second one's singular values.
 
     Raises ValueError, `AdapterError`: fewer than two adapters, no module in common, unlike shapes.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from workbench.models import shipped
+        >>> from workbench.shift import read_factors, save_adapter
+        >>> source, first = shipped("narrow"), next(read_factors(shipped("narrow")))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for place in (Path(folder), Path(folder, "checkpoints", "checkpoint-5")):
+        ...         _ = save_adapter(place, [first], like=source)
+        ...     table = compare({"last": folder, "fifth": place}, rng=np.random.default_rng(0), draws=2)
+        >>> table["cosine"].round(6).tolist()
+        [1.0]
     """
     opened = {name: AdapterFolder.open(folder) for name, folder in adapters.items()}
     rows = []
@@ -187,6 +200,18 @@ def drift(adapter_folder: str | os.PathLike[str], *, top: int | None = None) -> 
     `frobenius` is ||dW_t||. Where the final change is 0 the quotients are NaN. top: spaces of the leading directions.
 
     Raises `AdapterError` for a folder that is not plain LoRA, ValueError for checkpoints of other modules.
+
+    Examples:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> from workbench.models import shipped
+        >>> from workbench.shift import read_factors, save_adapter
+        >>> source, first = shipped("narrow"), next(read_factors(shipped("narrow")))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for place in (Path(folder), Path(folder, "checkpoints", "checkpoint-5")):
+        ...         _ = save_adapter(place, [first], like=source)
+        ...     drift(folder)[["step", "distance"]].round(6).values.tolist()
+        [[5.0, 0.0]]
     """
     opened = {str(step): AdapterFolder.open(place) for step, place in checkpoints(adapter_folder).items()}
     if not opened:

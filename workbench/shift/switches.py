@@ -6,7 +6,7 @@ tuning changed little then weighs little, where its own ratio would be noise.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -18,6 +18,7 @@ from workbench.stats import Interval, bootstrap_ratio
 from workbench.stats.keeps import losses
 
 ALL = "all"  # layers, or projections
+CALLED = {"part": "direction"}  # unit -> its name for a reader, where it has another
 TRIES = 200  # permutations looked at for one random set of the wanted size
 TOLERANCE = 0.02  # of the wanted number of parameters
 
@@ -62,6 +63,12 @@ def switch_shares(table: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFr
 
     table: what `switch_effects` gave. Columns: `module, layer, projection, parameters`, then `off, off_low, off_high`
     and `on, on_low, on_high`, 95 % bootstrap-t over the cases. In the order of the model.
+
+    Examples:
+        >>> place = {"module": "q", "layer": 0, "projection": "q_proj", "parameters": 8}
+        >>> table = pd.DataFrame([{**place, "off": 1.0 * k, "on": 0.5 * k, "delta": 2.0 * k} for k in (1, 2)])
+        >>> switch_shares(table, rng=np.random.default_rng(0))[["off", "on"]].values.tolist()
+        [[0.5, 0.25]]
     """
     rows = []
     for name, part in table.groupby("module", sort=False):
@@ -77,6 +84,11 @@ def looked_into(games: Sequence[Game], shares: pd.DataFrame, *, layers: int, rng
 
     shares: of `switch_shares`; of modules they come back as they are. layers: of so many, those with which most goes,
     every module is switched by itself.
+
+    Examples:
+        >>> shares = pd.DataFrame({"layer": [0], "projection": ["q_proj"], "off": [0.5]})
+        >>> looked_into([], shares, layers=1, rng=np.random.default_rng(0)) is shares  # single modules already
+        True
     """
     of_layers, of_projections = shares["projection"] == ALL, shares["layer"] == ALL
     if not (of_layers.any() or of_projections.any()):
@@ -167,6 +179,32 @@ def top_units(scores: np.ndarray, part: float) -> list[int]:
         raise ValueError(f"part must lie in (0, 1], not {part!r}")
     count = max(1, int(np.floor(part * len(scores) + 0.5)))
     return np.argsort(-np.asarray(scores, float), kind="stable")[:count].tolist()
+
+
+def removals(
+    games: Sequence[Game],
+    delta: np.ndarray,
+    sets: Iterable[tuple[str, float]],
+    by: Mapping[str, Mapping[str, np.ndarray]],
+    *,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Share of Delta that goes when the leading units are switched off together, beside random sets of as many
+    parameters as the first of them (mean over eight).
+
+    delta: of `differences`. sets: unit, of `game.UNITS`, and share of the units. by: what they lead in -> unit ->
+    scores (units,). Columns: `unit, share, off, of, by`, then those of `delta_share`.
+    """
+    rows = []
+    for unit, share in sets:
+        sizes = ModuleGame(games[0], unit=unit).parameters
+        leading = [top_units(scores[unit], share) for scores in by.values()]
+        alike = random_sets(sizes, leading[0], draws=8, rng=rng)
+        effects = set_effects(games, [*leading, *alike], unit=unit)
+        place = {"unit": CALLED.get(unit, unit), "share": share, "off": len(leading[0]), "of": len(sizes)}
+        for name, some in zip((*by, "random"), (*effects.T[: len(by)], effects[:, len(by) :]), strict=True):
+            rows.append(place | {"by": name} | delta_share(some, delta, rng=rng)._asdict())
+    return pd.DataFrame(rows)
 
 
 def random_sets(

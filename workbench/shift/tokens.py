@@ -108,6 +108,16 @@ def token_shift(engine: Engine, cases: Sequence[Case], factors: Sequence[Factors
 
     Raises:
         ValueError: the model has no module of that name, or a factor does not fit it.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> from workbench.game import adapted_modules
+        >>> from workbench.shift import factors_of
+        >>> factors = [factors_of(adapted_modules(game.engine.lm.model)[0])]
+        >>> table = token_shift(game.engine, [game.case], factors)
+        >>> len(table), table["context"].sum()  # an untrained adapter shifts nothing
+        (7, np.float64(0.0))
     """
     meters = [_Meter(engine.lm, one) for one in factors]
     if not cases or not meters:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from workbench.attribution.chance import degree_matched
-from workbench.attribution.oracle import kept
+from workbench.attribution.result import kept
 from workbench.game import Game
 from workbench.shift.elements import measures_of
 from workbench.stats import (
@@ -62,6 +62,16 @@ def agreement_tests(
     that permutation, never below 1 / (draws + 1)), and `holm`, `bh`: p adjusted for all pairs and kinds of the same
     statistic (false alarms at all, share of false alarms). `holm` cannot fall below pairs x kinds / (draws + 1): draw
     enough. Without a case, n is 0 and the rest NaN.
+
+    Examples:
+        >>> from workbench.cases import example_case
+        >>> from workbench.shift import element_rows, with_measures
+        >>> cases, values = [example_case()], [[1, 2, 3, 4, 1, 2, 3]]
+        >>> table = with_measures(element_rows(cases), cases, {"attention": values, "gradient": values})
+        >>> how = {"rng": np.random.default_rng(0), "kinds": ["fact"], "statistics": ["kendall"], "draws": 9}
+        >>> found = agreement_tests(table, **how)
+        >>> found[["first", "second", "mean"]].values.tolist()
+        [['attention', 'gradient', 1.0]]
     """
     found = []
     for kind in kinds:
@@ -151,6 +161,15 @@ def deletions(
     progress: called with the cases done. A case with fewer than k elements of the kind is left out, and for a measure
     one in which it is not known or ranks nothing, being constant.
     ValueError: another control, or games that are not those of the table.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> from workbench.shift import element_rows, with_measures
+        >>> game = example_game()
+        >>> table = with_measures(element_rows([game.case]), [game.case], {"attention": [range(7)]})
+        >>> rows = deletions([game], table, rng=np.random.default_rng(0), ks=[1], kinds=["fact"])
+        >>> rows["measure"].tolist(), bool(rows["drop"][0] > 0)  # without the last fact the answer is less likely
+        (['attention'], True)
     """
     if control not in CONTROLS:
         raise ValueError(f"control must be one of {', '.join(CONTROLS)}, not {control!r}")
@@ -231,6 +250,12 @@ def causal_check(rows: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFram
     sign-flip p-value) and `holm`, p adjusted for all rows of the same outcome. No measure can drop more than `leave one
     out` does with k = 1: it reads this drop off. As many elements go for every measure, whatever the answer does; but
     `certified set` marks what was found by asking which removals flip, so its flips are no discovery.
+
+    Examples:
+        >>> row = {"measure": "attention", "kind": "fact", "k": 1, "flipped": 1.0, "random_flipped": 0.5}
+        >>> rows = pd.DataFrame([{**row, "drop": drop, "random_drop": 1.0} for drop in (2.0, 4.0)])
+        >>> causal_check(rows, rng=np.random.default_rng(0))[["outcome", "mean", "random"]].values.tolist()
+        [['drop', 3.0, 1.0], ['flipped', 1.0, 0.5]]
     """
     found = []
     for outcome in OUTCOMES:

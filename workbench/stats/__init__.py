@@ -27,7 +27,6 @@ from workbench.stats.ranks import (
     SHARES,
     auroc,
     comprehensiveness,
-    kendall_stability,
     lds,
     ranking,
     spearman,

@@ -7,19 +7,19 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from workbench.stats.intervals import PairedDifference, bootstrap_mean, paired_difference, proportion
+from workbench.stats.intervals import PairedDifference, bootstrap_mean, paired_difference
 
 
 @dataclass(frozen=True)
 class Cell:
     """A mean over n cases with its 95 % interval [low, high], and its paired difference to a control, if there is one.
 
-    interval: how the interval was made, `bootstrap-t` or `wilson`.
+    interval: how the interval was made.
 
     Examples:
-        >>> right = cell([1, 1, 1, 0], share=True, rng=np.random.default_rng(0))
-        >>> right.mean, right.n, right.interval
-        (0.75, 4, 'wilson')
+        >>> nats = cell([1.0, 2.0, 3.0], rng=np.random.default_rng(0))
+        >>> nats.mean, nats.n, nats.interval
+        (2.0, 3, 'bootstrap-t')
     """
 
     mean: float
@@ -43,26 +43,19 @@ def cell(
     control: Sequence[float] | Sequence[Sequence[float]] | np.ndarray | None = None,
     *,
     rng: np.random.Generator,
-    share: bool = False,
-    draws: int = 2000,
 ) -> Cell:
     """Mean of `values` (n,), one a case, with a bootstrap-t interval and the paired difference to matched random.
 
     control: the same measure of matched random sets, (n,) or several a case, (n, repeats), of which the mean is taken.
-    share: values are 0 or 1; the interval is then Wilson's, which does not shrink to nothing at 0 and 1.
-    ValueError: see `bootstrap_mean`, `paired_difference`, `proportion`.
+    ValueError: see `bootstrap_mean`, `paired_difference`.
 
     Examples:
         >>> found = cell([2.0, 3.0, 4.0], control=[1.0, 1.0, 1.0], rng=np.random.default_rng(0))
         >>> found.mean, found.difference.mean
         (3.0, 2.0)
     """
-    if share:
-        mean, interval = proportion(values).as_mean(), "wilson"
-    else:
-        mean, interval = bootstrap_mean(values, rng=rng, draws=draws), "bootstrap-t"
-    difference = None
+    mean, difference = bootstrap_mean(values, rng=rng), None
     if control is not None:
         each = np.asarray(control, dtype=float)
-        difference = paired_difference(values, each.mean(axis=1) if each.ndim == 2 else each, rng=rng, draws=draws)
-    return Cell(*mean, interval=interval, difference=difference)
+        difference = paired_difference(values, each.mean(axis=1) if each.ndim == 2 else each, rng=rng)
+    return Cell(*mean, difference=difference)

@@ -21,7 +21,13 @@ CELLS = 2**22  # resampled values held at once
 
 
 class Interval(NamedTuple):
-    """A mean or ratio with its 95 % bootstrap-t interval, in the unit of the values; n: how many values."""
+    """A mean or ratio with its 95 % bootstrap-t interval, in the unit of the values; n: how many values.
+
+    Examples:
+        >>> mean, low, high, n = Interval(0.5, 0.2, 0.8, n=10)
+        >>> f"{mean} [{low}, {high}], n = {n}"
+        '0.5 [0.2, 0.8], n = 10'
+    """
 
     mean: float
     low: float
@@ -30,7 +36,12 @@ class Interval(NamedTuple):
 
 
 class MedianInterval(NamedTuple):
-    """A median with its 95 % interval of order statistics, in the unit of the values; n: how many values."""
+    """A median with its 95 % interval of order statistics, in the unit of the values; n: how many values.
+
+    Examples:
+        >>> median_interval(range(1, 20)).median
+        10.0
+    """
 
     median: float
     low: float
@@ -39,7 +50,12 @@ class MedianInterval(NamedTuple):
 
 
 class Proportion(NamedTuple):
-    """A share of n with its 95 % interval, all in [0, 1]."""
+    """A share of n with its 95 % interval, all in [0, 1].
+
+    Examples:
+        >>> proportion([True, True, False, True]).as_mean().mean
+        0.75
+    """
 
     share: float
     n: int
@@ -52,7 +68,12 @@ class Proportion(NamedTuple):
 
 
 class PairedDifference(NamedTuple):
-    """Mean of a - b with its 95 % bootstrap-t interval and the two-sided p-value of a sign-flip permutation test."""
+    """Mean of a - b with its 95 % bootstrap-t interval and the two-sided p-value of a sign-flip permutation test.
+
+    Examples:
+        >>> paired_difference([3.0, 4.0], [1.0, 3.0], rng=np.random.default_rng(0)).mean
+        1.5
+    """
 
     mean: float
     low: float

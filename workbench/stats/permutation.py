@@ -92,17 +92,15 @@ def partial(both: np.ndarray, first: np.ndarray | float, second: np.ndarray | fl
     return np.clip((both - np.multiply(first, second)) / scale, -1, 1)
 
 
-def permutation_p(found: float, dealt: np.ndarray, *, complete: bool = False) -> float:
-    """Two-sided p-value: how often `dealt` (draws,) is at least as far from 0 as `found`.
-
-    Of drawn permutations it is (1 + hits) / (1 + draws), never 0; complete: `dealt` holds every permutation once.
+def permutation_p(found: float, dealt: np.ndarray) -> float:
+    """Two-sided p-value: how often `dealt` (draws,) is at least as far from 0 as `found`: (1 + hits) / (1 + draws),
+    never 0.
 
     Examples:
         >>> permutation_p(0.9, np.array([-0.9, 0.1, 0.2, 0.3]))  # (1 + 1) / (1 + 4)
         0.4
     """
-    hits = int((np.abs(dealt) >= abs(found) - ROUNDING).sum())
-    return hits / len(dealt) if complete else (1 + hits) / (1 + len(dealt))
+    return (1 + int((np.abs(dealt) >= abs(found) - ROUNDING).sum())) / (1 + len(dealt))
 
 
 def _ranks(table: np.ndarray, deals: np.ndarray) -> Vectors:

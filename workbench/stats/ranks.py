@@ -8,10 +8,9 @@ unit of the game.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
 
 import numpy as np
-from scipy.stats import kendalltau, rankdata
+from scipy.stats import rankdata
 
 from workbench.stats.keeps import ask, draw_masks, without_first
 from workbench.stats.meter import Oracle
@@ -134,21 +133,3 @@ def auroc(scores: Sequence[float] | np.ndarray, planted: Sequence[int] | np.ndar
         return float("nan")
     # the Mann-Whitney statistic: scikit-learn draws the whole curve, and a notebook asks thousands of times
     return float(rankdata(values)[truth].sum() - some * (some + 1) / 2) / (some * others)
-
-
-def kendall_stability(scores: Sequence[Sequence[float]] | np.ndarray) -> float:
-    """Mean Kendall tau-b over all pairs of rows of (runs, n): 1 where every run ranks the elements alike.
-
-    Runs: the same elements scored again, say with the facts in another order. NaN where a row is constant,
-    which ranks nothing. ValueError: fewer than 2 runs, or fewer than 2 elements.
-
-    Examples:
-        >>> round(kendall_stability([[3, 2, 1], [30, 20, 10], [1, 2, 3]]), 4)  # one pair agrees, two disagree
-        -0.3333
-    """
-    runs = np.asarray(scores, dtype=float)
-    if runs.ndim != 2 or min(runs.shape) < 2:
-        raise ValueError(f"scores must be of 2 or more runs of 2 or more elements, not of shape {runs.shape}")
-    if (np.ptp(runs, axis=1) == 0).any():
-        return float("nan")
-    return float(np.mean([kendalltau(a, b).statistic for a, b in combinations(runs, 2)]))

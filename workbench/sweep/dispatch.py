@@ -26,6 +26,8 @@ CONNECT_SECONDS = 20
 LOCAL = {
     "distributed.scheduler.allowed-failures": 1,  # of a batch whose worker died: then it is given up
     "distributed.worker.daemon": True,  # they end with the process that started them
+    # else whatever a pass of a model frees goes back to the system, and comes back page by page
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
 }
 AHEAD = 3  # batches waiting for each thread: enough that none idles, few enough that a large sweep fits in memory
 LEAST_AHEAD = 8
@@ -156,7 +158,8 @@ def _local(workers: int | None, resources: Mapping[str, float]) -> LocalCluster:
     if resources:
         _check_gpu(count, resources)
     local = dict.fromkeys(("dashboard_address", "worker_dashboard_address")) | {"host": "127.0.0.1"}
-    how = {"processes": True, "threads_per_worker": 1, "silence_logs": logging.CRITICAL}
+    how: dict[str, Any] = {"processes": True, "threads_per_worker": 1, "silence_logs": logging.CRITICAL}
+    how["env"] = {"OMP_NUM_THREADS": max(1, cores // count)}
     return LocalCluster(n_workers=count, resources=dict(resources) or None, **how, **local)
 
 

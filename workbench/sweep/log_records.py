@@ -19,7 +19,7 @@ from workbench.stats.meter import Ledger
 from workbench.sweep.dispatch import answers, connected
 from workbench.sweep.tasks import Batch, Task
 
-BATCH = 8  # records handed out together
+BATCH = 8  # records handed out together, at most: as many as a worker does in a second
 WORKER = "workbench.logs.held"
 
 
@@ -102,12 +102,14 @@ def swept(
     module whose `work` does it. progress: called with how many rows there are. ValueError, OSError: as in
     `sweep.dispatch.connected`.
     """
-    total, names, account = Ledger(), set[str](), dict[str, Any]()
+    total, names, account, size = Ledger(), set[str](), dict[str, Any](), 1
     with (
         connected(scheduler, workers=workers, resources={}, say=lambda text: None) as client,
-        closing(answers(client, _batches(lines, rows, shared, by, failed), {})) as coming,
+        closing(answers(client, _batches(lines, rows, shared, by, failed, lambda: size), {})) as coming,
     ):
         for batch, answer in coming:
+            busy = answer["seconds"] - answer["loading"]
+            size = max(1, min(BATCH, int(len(batch.tasks) / max(busy, 1 / BATCH))))
             outcomes = {one["id"]: one for one in answer["outcomes"]}
             made = []
             for task in batch.tasks:
@@ -134,9 +136,14 @@ def _together(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any
 
 
 def _batches(
-    lines: Iterable[Record | Refused], rows: Rows, shared: Mapping[str, Any], by: str, failed: Failed
+    lines: Iterable[Record | Refused],
+    rows: Rows,
+    shared: Mapping[str, Any],
+    by: str,
+    failed: Failed,
+    size: Callable[[], int],
 ) -> Iterator[Batch]:
-    """The records that are left in batches, as they are wanted; refused ones become rows at once."""
+    """The records that are left in batches of a size, as they are wanted; refused ones become rows at once."""
 
     def left() -> Iterator[Record]:
         for one in lines:
@@ -148,6 +155,6 @@ def _batches(
                 yield one
 
     coming = left()
-    while some := list(islice(coming, BATCH)):
+    while some := list(islice(coming, size())):
         cases = {str(one.line): {"line": one.line, "record": one.to_dict()} for one in some}
         yield Batch(tuple(Task({"case": line}) for line in cases), by, shared, cases)

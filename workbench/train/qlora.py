@@ -39,7 +39,13 @@ LOG = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class TrainResult:
     """history: rows with `step`, `loss` (nats a token), `learning_rate`; held_out: with `step`, `loss`. seconds: of
-    training, all parts together. steps: done; fewer than planned where it was stopped."""
+    training, all parts together. steps: done; fewer than planned where it was stopped.
+
+    Examples:
+        >>> rows = [{"step": 1, "loss": 2.0, "learning_rate": 1e-3}]
+        >>> TrainResult(rows, seconds=0.5, steps=1, held_out=[]).history[-1]["loss"]
+        2.0
+    """
 
     history: list[dict]
     seconds: float
@@ -74,6 +80,11 @@ def train(
     attention is not plain, or the batch does not divide among the processes of a launcher, or these have a limit of
     seconds. Nothing was trained. MemoryShort: a single case does not fit into the memory; where a batch does not, its
     parts follow one another in a step.
+
+    Examples:
+        >>> from workbench.cases import example_case
+        >>> lm = load("reader", names=example_case().names)                                    # doctest: +SKIP
+        >>> train(lm, [example_case()], TrainConfig(steps=40), folder=Path("mine")).steps     # doctest: +SKIP
     """
     check_context(lm.model, longest_rows(cases, lm))
     check_world(batch=config.batch, seconds=config.seconds)

@@ -44,12 +44,10 @@ def score(
     The same seed withholds the same facts, so that base and tuned are compared on the same prompts.
 
     Examples:
-        >>> from workbench.cases import example_case
-        >>> from workbench.game import Engine
-        >>> from workbench.models import load
-        >>> case = example_case()
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
         >>> edges = set(itertools.pairwise(case.path))
-        >>> (row,) = score(Engine(load(names=case.names)), [case], share=0.0, adapter=False, edges=edges, seed=0)
+        >>> (row,) = score(engine, [case], share=0.0, adapter=False, edges=edges, seed=0)
         >>> row["exact"], row["withheld"]
         (True, 0)
     """
@@ -83,6 +81,14 @@ def judged(
 
     Last come those of the split `made_up`: the cases of `held_out` with a made-up name for every name and nothing
     withheld, which nobody can remember. how: what else `score` takes.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> game = example_game()
+        >>> edges = set(itertools.pairwise(game.case.path))
+        >>> (row,) = next(judged(game.engine, {"held_out": [game.case]}, [0.0], adapter=True, seed=0, edges=edges))
+        >>> row["model"], row["share"], row["exact"]
+        ('tuned', 0.0, True)
     """
     groups = [(engine, cases, share) for cases in splits.values() for share in shares if cases]
     if splits.get("held_out"):

@@ -31,6 +31,10 @@ class ElementSet:
     deterministic game of few members no smaller set within it holds either. In a noisy game the share `confidence` of
     such statements is right, under the conditions that `certificate` states. found: False when no set was seen to
     hold; `elements` is then empty.
+
+    Examples:
+        >>> ElementSet("flip", (2, 5), found=True, certified=True, calls=9, value=-1.0).to_dict()["elements"]
+        [2, 5]
     """
 
     kind: str  # "flip" or "sufficient"

@@ -40,6 +40,13 @@ def assemble(
     values), lists join. Facts with an end that is no known node or is of the wrong type are left out, as are is_a facts
     that close a cycle; both are told to `note`. The is_a facts of EDAM terms are added up to the roots.
     schema: types and relations of a domain's own, as `workbench.kg.triples.Schema.extra` has them.
+
+    Examples:
+        >>> from workbench.kg.importers import Provenance
+        >>> tool, command = Node("tool:star", "tool", "STAR"), Node("command:star", "command", "star")
+        >>> fact = FactItem("command:star", "command_of", "tool:star", Provenance("mine", "row 1", "CC0-1.0"))
+        >>> assemble([tool, command, fact]).edges["command:star", "tool:star", "command_of"]["provenance"]
+        [{'registry': 'mine', 'record': 'row 1', 'licence': 'CC0-1.0'}]
     """
     edam, spot = edam or load_edam(), (note or Report()).at("", "graph")
     graph = nx.MultiDiGraph(name=name, edam=edam.version, **({"schema": dict(schema)} if schema else {}))

@@ -34,7 +34,15 @@ MAX_DEPTH = 12  # folders below the one given
 
 @dataclass(frozen=True)
 class Options:
-    """What an import may be told: the ontology to look terms up in, and a mapping for formats without a fixed form."""
+    """What an import may be told: the ontology to look terms up in, and a mapping for formats without a fixed form.
+
+    Examples:
+        >>> from workbench.kg.importers import read_mapping
+        >>> Options(mapping=read_mapping("none.yaml"))
+        Traceback (most recent call last):
+            ...
+        workbench.kg.importers.items.RegistryError: none.yaml: ...
+    """
 
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     mapping: Words | Mapping[str, Any] | None = None  # of `read_mapping`, or as the file has it
@@ -45,6 +53,12 @@ class Importer:
     """Reads one format: `units` finds the files of a path, `read_unit` gives the items of one of them.
 
     Called as `importer(path, note)` it is the generator of all items. Only `RegistryError` is ever raised.
+
+    Examples:
+        >>> from workbench.kg import default_folder
+        >>> from workbench.kg.importers import IMPORTERS
+        >>> [unit.name for unit in IMPORTERS["triples"].find(default_folder().parent / "mediakg" / "triples.tsv")]
+        ['triples.tsv']
     """
 
     name: str
@@ -120,7 +134,12 @@ _ENTRY = 24  # hex digits that name a file of the partial folder
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import gave; `resumed` counts the files whose items were there already."""
+    """What an import gave; `resumed` counts the files whose items were there already.
+
+    Examples:
+        >>> Imported(nx.MultiDiGraph(), Report(), files=3, resumed=2).resumed  # of three files two were there already
+        2
+    """
 
     graph: nx.MultiDiGraph
     report: Report
@@ -142,6 +161,18 @@ def import_registry(
     progress: called with (records, file) after every record. Raises `RegistryError` when there is nothing to import or
     nothing of it can be read, and `ValueError` when `out` or `report` is a file that is read, or would be read the next
     time; then nothing is written. Interrupted, it leaves `<out>.partial/` and goes on from there.
+
+    Examples:
+        >>> import tempfile
+        >>> from workbench.kg import default_folder
+        >>> from workbench.kg.importers import IMPORTERS, read_mapping
+        >>> media = default_folder().parent / "mediakg"
+        >>> how = Options(mapping=read_mapping(None, media / "schema.json"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     out = Path(folder, "graph.json")
+        ...     found = import_registry(IMPORTERS["triples"], media / "triples.tsv", out=out, options=how)
+        >>> len(found.graph) > 200, found.report.counts
+        (True, {})
     """
     out, options, note = Path(out), options or Options(), Report(progress)
     units = importer.find(path)

@@ -28,12 +28,25 @@ ACTIONS = ("kept", "repaired", "dropped")
 
 
 class RegistryError(ValueError):
-    """What ends an import: no such path, nothing readable in it, an unknown format, a missing extra, a bad mapping."""
+    """What ends an import: no such path, nothing readable in it, an unknown format, a missing extra, a bad mapping.
+
+    Examples:
+        >>> from workbench.kg.importers import IMPORTERS
+        >>> IMPORTERS["nfcore"].find("none")
+        Traceback (most recent call last):
+            ...
+        workbench.kg.importers.items.RegistryError: none: no such file or folder; ...
+    """
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One file to read with the files that belong to it; `name` is the path as the report shows it."""
+    """One file to read with the files that belong to it; `name` is the path as the report shows it.
+
+    Examples:
+        >>> Unit(Path("modules/star/main.nf"), "star/main.nf", beside=(Path("modules/star/meta.yml"),)).name
+        'star/main.nf'
+    """
 
     path: Path
     name: str
@@ -42,7 +55,12 @@ class Unit:
 
 
 class Provenance(NamedTuple):
-    """Where a fact is from: the registry's name, the record in it, the licence of its data (SPDX id)."""
+    """Where a fact is from: the registry's name, the record in it, the licence of its data (SPDX id).
+
+    Examples:
+        >>> Provenance("bio.tools", "star", "CC-BY-4.0").licence
+        'CC-BY-4.0'
+    """
 
     registry: str
     record: str
@@ -50,7 +68,12 @@ class Provenance(NamedTuple):
 
 
 class Node(NamedTuple):
-    """A node: texts are values, lists of texts are sets (`packages`, `aliases`, `doi`)."""
+    """A node: texts are values, lists of texts are sets (`packages`, `aliases`, `doi`).
+
+    Examples:
+        >>> Node("tool:star", "tool", "STAR", {"aliases": ["STAR aligner"]}).name
+        'STAR'
+    """
 
     id: str
     type: str
@@ -62,6 +85,11 @@ class FactItem(NamedTuple):
     """A fact with its provenance; `port` numbers the input (or output) it belongs to, which has one or more formats.
 
     The formats of one port are alternatives; a command needs all of its input ports but the optional ones.
+
+    Examples:
+        >>> source = Provenance("bio.tools", "star", "CC-BY-4.0")
+        >>> FactItem("format_1930", "input", "command:star", source, port=0).port
+        0
     """
 
     head: str
@@ -72,7 +100,13 @@ class FactItem(NamedTuple):
 
 
 class Toolchain(NamedTuple):
-    """A published workflow: links (command, command), the data of the first going into the second."""
+    """A published workflow: links (command, command), the data of the first going into the second.
+
+    Examples:
+        >>> links = (("command:star", "command:samtools sort"),)
+        >>> Toolchain("w1", "align", links, links[0], Provenance("WorkflowHub", "w1", "MIT")).commands
+        ('command:star', 'command:samtools sort')
+    """
 
     id: str
     name: str
@@ -106,7 +140,12 @@ def from_plain(row: list[Any]) -> Item:
 
 
 class Line(NamedTuple):
-    """One finding. place: a line number, JSON path or XML path within `file`; value: clipped, as `repr` shows it."""
+    """One finding. place: a line number, JSON path or XML path within `file`; value: clipped, as `repr` shows it.
+
+    Examples:
+        >>> Line("mine.tsv", "3", "no name", "''", "dropped").rule
+        'no name'
+    """
 
     file: str
     place: str
@@ -120,6 +159,12 @@ class Report:
     """Collects the findings of an import and counts its records.
 
     progress: called with (records read, the file being read) after every record.
+
+    Examples:
+        >>> note = Report()
+        >>> note.at("mine.tsv", 3).dropped("no name")
+        >>> note.counts
+        {'no name (dropped)': 1}
     """
 
     progress: Callable[[int, str], None] | None = None
@@ -203,6 +248,14 @@ def write_report(report: Report, path: str | Path) -> Path:
     """Writes the findings in one step: a table for a name that ends in .tsv, JSON lines for any other.
 
     JSON lines close with `{"records": n, "counts": {...}, "actions": {...}}`; a table has the findings alone.
+
+    Examples:
+        >>> import tempfile
+        >>> note = Report()
+        >>> note.at("mine.tsv", 3).dropped("no name")
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_report(note, Path(folder, "report.tsv")).read_text().splitlines()[0].split()
+        ['file', 'place', 'rule', 'value', 'action']
     """
     rows = "\n".join([*_rows(report, tsv=Path(path).suffix.lower() == ".tsv"), ""])
     return atomic_write_text(path, rows)

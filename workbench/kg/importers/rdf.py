@@ -52,6 +52,11 @@ def read_edam(path: str | Path, note: Report | None = None) -> Edam:
     """EDAM from a file in place of the installed one, for looking terms up; its version is what the file says.
 
     Raises `RegistryError` when there is no such file or no EDAM class in it.
+
+    Examples:
+        >>> from importlib.resources import files
+        >>> "format_1930" in read_edam(str(files("edam_ontology") / "EDAM.tsv"))
+        True
     """
     note = note or Report()
     found: dict[str, Any] = {}

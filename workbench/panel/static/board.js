@@ -2,13 +2,6 @@
 // which way; the number stands in the cell where there is room, and always in its title. Names are text alone.
 const ROOM = 10; // columns that leave room for numbers
 
-function part(tag, name, text) {
-  const made = document.createElement(tag);
-  if (name) made.className = name;
-  if (text) made.textContent = text;
-  return made;
-}
-
 function cell(item, wide, model) {
   const made = part("button", `wb-module wb-module-${item.key}${item.off ? " wb-off" : ""}`, wide ? item.text : item.off ? "✕" : "");
   made.type = "button";
@@ -44,7 +37,6 @@ export default {
   render({ model, el }) {
     el.classList.add("wb-board");
     const draw = () => {
-      const focused = el.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
       const cells = model.get("cells");
       const layers = [...new Set(cells.map((one) => one.layer))].sort((a, b) => a - b);
       const names = [...new Set(cells.map((one) => one.name))];
@@ -67,8 +59,7 @@ export default {
       }
       walk(table);
       table.querySelectorAll("button.wb-module").forEach((one, i) => (one.tabIndex = i ? -1 : 0));
-      el.replaceChildren(table);
-      if (focused !== undefined) el.querySelector(`button[data-key="${focused}"]`)?.focus({ preventScroll: true });
+      replaced(el, table);
     };
     model.on("change:cells", draw);
     draw();

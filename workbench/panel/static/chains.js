@@ -2,13 +2,6 @@
 const SAID = { other: "not in the right answer", new: "new", lost: "no longer there" };
 const SIGN = { other: "≠ ", new: "+ ", lost: "− ", "": "" };
 
-function part(tag, name, text) {
-  const made = document.createElement(tag);
-  if (name) made.className = name;
-  if (text) made.textContent = text;
-  return made;
-}
-
 function chip(item, row, model) {
   const asked = row && item.mark !== "lost";
   const made = part(asked ? "button" : "span", `wb-chip wb-chip-${item.mark || "same"}`);
@@ -42,7 +35,6 @@ function cell(items, row, model) {
 export default {
   render({ model, el }) {
     const draw = () => {
-      const focused = el.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
       const table = part("table", "wb-answers");
       table.append(part("caption", "", "Answers, as toolchains"));
       const head = part("tr");
@@ -62,8 +54,7 @@ export default {
         table.append(line);
       }
       const legend = part("p", "wb-legend", "≠ not in the right answer · + new on Gc · − no longer there");
-      el.replaceChildren(table, legend);
-      if (focused !== undefined) el.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+      replaced(el, table, legend);
     };
     model.on("change:rows", draw);
     model.on("change:picked", draw);

@@ -1,67 +1,75 @@
-// A graph drawn by cytoscape.js along its flow: left to right where names have room, else from top to bottom. A click
-// takes a node or fact out or puts it back. Over the canvas lies its face: a button a node and a fact, for keyboard and
-// screen reader, and for fingers. Names are text alone.
-const ROOM = 78, LEAST = 69, EDGE = 10, LINE = 80, HALF = 26; // px: width of a name, of a column, left free at the sides, a node with its name, above it
+// A graph drawn by cytoscape.js along its flow, left to right; what has no room goes on below, back towards the left, as
+// the bends of a snake. A click takes a node or fact out or puts it back. Over the canvas lies its face: a button a node
+// and a fact, for keyboard and screen reader, and for fingers. Names are text alone.
+const ROOM = 78, LEAST = 69, EDGE = 10; // px: width of a column, of one where all fit beside each other, left free at the sides
+const HALF = 22, NODE = 42, LETTER = 13, LINE = 80; // px: above a node, its height, of a line of its name, of all where columns are narrow
+const SCREEN = 780, FEWER = [Infinity, 8, 7, 6, 5, 4, 3]; // px of height; nodes of a column before it is taken apart
 const POINTS = { "triangle-down": "-1 -1 1 -1 0 1", cross: "-.3 -1 .3 -1 .3 -.3 1 -.3 1 .3 .3 .3 .3 1 -.3 1 -.3 .3 -1 .3 -1 -.3 -.3 -.3" };
 const SHAPES = { circle: "ellipse", square: "rectangle", "triangle-up": "triangle", "triangle-down": "polygon", cross: "polygon" };
 const STEPS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
 
-function made(tag, name, text) {
-  const node = document.createElement(tag);
-  if (name) node.className = name;
-  if (text) node.textContent = text;
-  return node;
-}
-
 function button(name, said, text, act) {
-  const one = made("button", name, text);
+  const one = part("button", name, text);
   one.type = "button";
   one.setAttribute("aria-label", said);
   one.addEventListener("click", act);
   return one;
 }
 
-// lines of nodes one after another along the flow, none with more than `most` nodes
+// columns along the flow; those with more than `most` nodes as several
 function lined(spots, most) {
   const ranks = [...new Set(spots.map((one) => one.x))].sort((a, b) => a - b);
   return ranks.flatMap((x) => {
     const rank = spots.filter((one) => one.x === x).sort((a, b) => a.row - b.row);
-    const size = Math.ceil(rank.length / Math.max(1, Math.ceil(rank.length / most)));
-    return Array.from({ length: Math.ceil(rank.length / size) }, (_, i) => rank.slice(i * size, (i + 1) * size));
+    if (rank.length <= most) return [rank];
+    const size = Math.ceil(rank.length / Math.ceil(rank.length / most));
+    const parts = Array.from({ length: Math.ceil(rank.length / size) }, (_, i) => rank.slice(i * size, (i + 1) * size));
+    return parts.map((some, i) => some.map((one, k) => ({ ...one, row: k - (some.length - (i % 2)) / 2 })));
   });
 }
 
-// key -> place in px, the height of all, and of letters
-function placed(spots, whole_width) {
-  const wide = whole_width - 2 * EDGE;
-  const ranks = lined(spots, Infinity);
-  const down = ranks.length * LEAST > wide;
-  const rows = spots.map((one) => one.row);
-  const [first, span] = [Math.min(...rows), Math.max(...rows) - Math.min(...rows) + 1];
-  const whole = !down || span * ROOM * 0.8 <= wide; // the rows that came with the nodes fit
-  const lines = whole ? ranks : lined(spots, Math.max(1, Math.floor(wide / ROOM)));
-  const along = down ? LINE + 12 : wide / lines.length;
+// key -> place in px, the height of all, of letters, and how wide a column is
+function banded(columns, wide, high) {
+  const bands = columns.length * LEAST <= wide ? 1 : Math.ceil(columns.length / Math.max(1, Math.floor(wide / ROOM)));
+  const size = Math.ceil(columns.length / bands);
+  const along = wide / size;
+  const step = along < ROOM ? Math.max(LINE, high) : high;
   const places = {};
-  lines.forEach((line, k) =>
-    line.forEach((one, i) => {
-      const share = whole ? (one.row - first + 0.5) / span : (i + 0.5 + (k % 2 ? 0.12 : -0.12)) / line.length;
-      const beside = down && whole && i % 2 ? 15 : 0; // names of neighbours do not meet
-      places[one.key] = down
-        ? { x: EDGE + share * wide, y: k * along + HALF + beside }
-        : { x: EDGE + (k + 0.5) * along, y: share * span * LINE };
-    }),
-  );
-  const height = down ? lines.length * along + HALF : span * LINE + 24;
-  return { places, height, font: !down && along < ROOM ? 11 : 12 };
+  let height = 0;
+  for (let k = 0; k < columns.length; k += size) {
+    const band = columns.slice(k, k + size);
+    const rows = band.flat().map((one) => one.row);
+    const first = Math.min(...rows);
+    band.forEach((column, i) => {
+      const x = EDGE + ((k / size) % 2 ? size - i - 0.5 : i + 0.5) * along;
+      for (const one of column) places[one.key] = { x, y: height + (one.row - first) * step + HALF };
+    });
+    height += (Math.max(...rows) - first + 1) * step;
+  }
+  return { places, height, along, font: along < ROOM ? 11 : 12 };
 }
 
-function elements({ spots, links }, places) {
+// the columns as they came, unless they are too tall that way
+function placed(spots, wide) {
+  const high = NODE + LETTER * Math.max(...spots.map((one) => one.label.split("\n").length));
+  const lower = (best, one) => (best.height > SCREEN && one.height < best.height ? one : best);
+  return FEWER.map((most) => banded(lined(spots, most), wide - 2 * EDGE, high)).reduce(lower);
+}
+
+// how far a link between nodes above each other bows, so that it passes their neighbours: outwards where the snake turns
+function bow([from, to], ranks, along, wide) {
+  if (Math.abs(from.x - to.x) > 1 || from.y === to.y) return {};
+  const outwards = from.x > wide / 2 === to.y > from.y ? -1 : 1;
+  return { bow: ranks[0] === ranks[1] ? 34 : 0.9 * along * outwards };
+}
+
+function elements({ spots, links }, { places, along }, wide) {
   const nodes = spots.map((one) => ({ data: { ...one, id: `${one.key}` }, position: places[one.key], classes: one.state }));
   const rank = new Map(spots.map((one) => [one.key, one.x]));
   const lines = links.map((one) => {
-    const bowed = rank.get(one.source) === rank.get(one.target) && one.source !== one.target;
-    const data = { ...one, id: `f${one.key}`, source: `${one.source}`, target: `${one.target}` };
-    return { data, classes: `${one.state}${bowed ? " bowed" : ""}` };
+    const ends = [one.source, one.target];
+    const bowed = bow(ends.map((key) => places[key]), ends.map((key) => rank.get(key)), along, wide);
+    return { data: { ...one, ...bowed, id: `f${one.key}`, source: `${one.source}`, target: `${one.target}` }, classes: one.state };
   });
   return [...nodes, ...lines];
 }
@@ -82,7 +90,7 @@ function looks(el, font) {
       width: (one) => one.data("width") + (one.data("picked") ? 4 : 0), "curve-style": "bezier", "control-point-step-size": 24, "target-arrow-shape": (one) => (one.data("arrow") ? "triangle" : "none"), "arrow-scale": 0.9,
       "line-color": (one) => (one.data("needed") ? ink : one.data("colour")), "target-arrow-color": (one) => (one.data("needed") ? ink : one.data("colour")),
     } },
-    { selector: "edge.bowed", style: { "curve-style": "unbundled-bezier", "control-point-distances": 34, "control-point-weights": 0.5 } },
+    { selector: "edge[bow]", style: { "curve-style": "unbundled-bezier", "control-point-distances": "data(bow)", "control-point-weights": 0.5 } },
     { selector: "edge[degree > 0.05]", style: { "line-color": red, "target-arrow-color": red, "line-opacity": (one) => 0.4 + 0.6 * one.data("degree") } },
     { selector: "edge.removed, edge.gone", style: { "line-style": "dashed", "line-color": red, "target-arrow-color": red } },
     { selector: "node.removed", style: { "background-opacity": 0.45 } },
@@ -143,10 +151,10 @@ function walk(face) {
 }
 
 function legend(kinds) {
-  const list = made("ul", "wb-kinds");
+  const list = part("ul", "wb-kinds");
   for (const { name, symbol, colour } of kinds) {
-    const item = made("li", "", symbol === "removed" ? "✕ " : "");
-    const sign = made("span", `wb-sign wb-${symbol}`);
+    const item = part("li", "", symbol === "removed" ? "✕ " : "");
+    const sign = part("span", `wb-sign wb-${symbol}`);
     sign.style.background = colour;
     if (colour) item.append(sign, " ");
     item.append(name);
@@ -158,7 +166,7 @@ function legend(kinds) {
 export default {
   render({ model, el }) {
     el.classList.add("wb-drawing");
-    const [head, stage, canvas, face, tip, kinds] = ["wb-title", "wb-stage", "wb-canvas", "wb-face", "wb-tip", ""].map((name) => made("div", name));
+    const [head, stage, canvas, face, tip, kinds] = ["wb-title", "wb-stage", "wb-canvas", "wb-face", "wb-tip", ""].map((name) => part("div", name));
     stage.setAttribute("role", "group");
     tip.hidden = true;
     walk(face);
@@ -172,7 +180,7 @@ export default {
       cy.userPanningEnabled(cy.zoom() > 1);
       stage.classList.toggle("wb-zoomed", cy.zoom() > 1);
     };
-    const tools = made("div", "wb-tools");
+    const tools = part("div", "wb-tools");
     tools.append(button("wb-in", "larger", "+", () => zoom(1.4)), button("wb-out", "smaller", "−", () => zoom(1 / 1.4)), button("wb-fit", "as at the start", "⟲", () => zoom(0)));
     stage.append(canvas, face, tip);
     el.replaceChildren(head, tools, stage, kinds);
@@ -194,19 +202,19 @@ export default {
     const draw = () => {
       const drawing = model.get("drawing");
       if (!wide || !drawing.spots) return;
-      const { places, height, font } = placed(drawing.spots, wide);
+      const layout = placed(drawing.spots, wide);
       const shown = JSON.stringify([wide, drawing.spots.map((one) => [one.x, one.row, one.hover.split("\n")[0]])]);
       const kept = shown === last;
       last = shown;
-      if (kept) cy.nodes().forEach((one) => (places[one.id()] = { ...one.position() })); // where a hand has put it
+      if (kept) cy.nodes().forEach((one) => (layout.places[one.id()] = { ...one.position() })); // where a hand has put it
       head.textContent = drawing.title;
       stage.setAttribute("aria-label", drawing.alt);
-      stage.style.height = `${height}px`;
+      stage.style.height = `${layout.height}px`;
       cy.elements().remove();
       cy.resize();
       if (!kept) zoom(0);
-      cy.style(looks(el, font));
-      cy.add(elements(drawing, places));
+      cy.style(looks(el, layout.font));
+      cy.add(elements(drawing, layout, wide));
       faced(face, cy, drawing, { click, near, away });
       settled(face, cy);
       kinds.replaceChildren(legend(drawing.kinds));

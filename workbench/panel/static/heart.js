@@ -7,3 +7,18 @@ function heart(model) {
   return () => model.off("msg:custom", answer);
 }
 
+// an element; what is given as text stays text, whatever is in a name
+function part(tag, name, text) {
+  const made = document.createElement(tag);
+  if (name) made.className = name;
+  if (text) made.textContent = text;
+  return made;
+}
+
+// puts children in the place of those that were there; what had the focus has it again
+function replaced(el, ...children) {
+  const key = el.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+  el.replaceChildren(...children);
+  if (key !== undefined) el.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus({ preventScroll: true });
+}
+

@@ -1,13 +1,6 @@
 // The prompt, line by line: every fact is a checkbox that removes or restores it. Names are data: only textContent.
 const MARKS = { removed: "✕ removed", gone: "✕ gone", kept: "" };
 
-function part(tag, name, text) {
-  const made = document.createElement(tag);
-  made.className = name;
-  if (text) made.textContent = text;
-  return made;
-}
-
 function titled(name, text, title) {
   const made = part("span", name, text);
   made.title = title;
@@ -51,15 +44,13 @@ function group(title, name) {
 export default {
   render({ model, el }) {
     const draw = () => {
-      const focused = el.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
       const lines = group("Prompt: a fact that is not ticked is left out", "wb-lines");
       for (const line of model.get("lines")) {
         lines.append(line.key < 0 ? part("div", "wb-frame", line.text) : toggle(line, model));
       }
       const nodes = group("Nodes: one that is not ticked takes its facts with it", "wb-nodes");
       for (const node of model.get("nodes")) nodes.append(toggle(node, model));
-      el.replaceChildren(lines, ...(model.get("nodes").length ? [nodes] : []));
-      if (focused !== undefined) el.querySelector(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
+      replaced(el, lines, ...(model.get("nodes").length ? [nodes] : []));
     };
     model.on("change:lines", draw);
     model.on("change:nodes", draw);
