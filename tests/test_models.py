@@ -51,7 +51,7 @@ def test_the_adapter_survives_saving_and_can_be_switched(tmp_path):
 def loaded(folder: str, monkeypatch: pytest.MonkeyPatch, *, held: bool) -> models.LanguageModel:
     monkeypatch.setattr(dequantised, "HELD_UP_TO", 0.25 if held else 0.0)
     monkeypatch.setattr(models, "ALONE_UP_TO", 0)  # whatever a model's size
-    lm = models.load(folder, names=NAMES)
+    lm = models.load(folder, names=NAMES, factors=torch.float32)
     layers = [m for m in lm.model.modules() if isinstance(m, Linear4bit)]
     assert layers and all(("forward" in vars(m)) == held for m in layers)
     return lm
@@ -78,10 +78,19 @@ def test_an_adapter_in_one_product_says_the_same_and_can_be_dosed_changed_and_sw
 ):
     monkeypatch.setattr(models, "ALONE_UP_TO", 0)  # whatever a model's size
     folder = str(save_tiny(tmp_path / kind, kind))
-    tuned = with_adapter(models.load(folder, names=NAMES, four_bit=four_bit), modules=("q_proj", "up_proj"))
+    tuned = with_adapter(
+        models.load(folder, names=NAMES, factors=torch.float32, four_bit=four_bit), modules=("q_proj", "up_proj")
+    )
     tuned.model.save_pretrained(tmp_path / "adapter", safe_serialization=True)
     apart, whole = (
-        models.load(folder, names=NAMES, adapter=tmp_path / "adapter", four_bit=four_bit, trainable=trainable)
+        models.load(
+            folder,
+            names=NAMES,
+            factors=torch.float32,
+            adapter=tmp_path / "adapter",
+            four_bit=four_bit,
+            trainable=trainable,
+        )
         for trainable in (True, False)
     )
     case = chain_case()
@@ -104,6 +113,37 @@ def test_an_adapter_in_one_product_says_the_same_and_can_be_dosed_changed_and_sw
             if "lora_A" in name:
                 with torch.no_grad():
                     factor.mul_(-1.0)
+
+
+def test_a_large_model_takes_its_products_of_half_the_bits_where_the_processor_is_made_for_it(tmp_path, monkeypatch):
+    folder = str(save_tiny(tmp_path / "llama", "llama"))
+    exact = loaded(folder, monkeypatch, held=True)
+    models.add_adapter(exact, rank=4, alpha=8, modules=("q_proj", "down_proj"), dropout=0.0, seed=0)
+    with torch.no_grad():
+        for name, factor in exact.model.named_parameters():
+            if "lora_B" in name:
+                factor.normal_(generator=torch.Generator().manual_seed(0))
+    exact.model.save_pretrained(tmp_path / "adapter")
+    able = {"amx_bf16": True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
+    how = {"names": NAMES, "adapter": tmp_path / "adapter"}
+    half = models.load(folder, **how)
+    assert dequantised.products(half.model) == torch.bfloat16 and half.runs_on == "cpu, products in bfloat16"
+    case, (one, two) = chain_case(), (Engine(lm) for lm in (exact, half))
+    rows = [one.prompt(case)], [one.answer_ids(case, case.path)]
+    for adapter in (True, False):
+        a, b = (engine.logits(*rows, adapter=adapter)[0] for engine in (one, two))
+        assert 0 < (a - b).norm() < 0.01 * a.norm()
+    gate = torch.full((len(case.facts),), 0.5, requires_grad=True)
+    slopes = []
+    for engine in (one, two):
+        (logits,) = engine.logits(*rows, gates=[gate])
+        (slope,) = engine.backward(logits.log_softmax(-1)[:, 0].sum(), [gate])
+        slopes.append(slope)
+    assert torch.nn.functional.cosine_similarity(*slopes, dim=0) > 0.99
+    assert dequantised.products(models.load(folder, trainable=True, **how).model) == torch.float32
+    able["amx_bf16"] = False
+    assert models.load(folder, **how).runs_on == "cpu"
 
 
 def test_training_on_held_weights_gives_the_same_bits(tmp_path, monkeypatch):

@@ -209,7 +209,7 @@ class Work:
             if not self.pending and device:
                 break
             with turn.loaded() as engine:
-                device = str(engine.lm.device) if engine else "a server"
+                device = engine.lm.runs_on if engine else "a server"
                 for record in self.pending:
                     self.take(record, speakers)
                     if engine and self.done.get(record.line, {}).get("state") == FAILED:

@@ -28,7 +28,7 @@ from workbench.models import checkpoint, reader, smollm2
 from workbench.models.adapter_check import check_base, check_loaded
 from workbench.models.adapter_folder import AdapterError, AdapterFolder
 from workbench.models.checkpoint import ModelError, first_line, load_config, load_tokenizer, loading
-from workbench.models.dequantised import hold_dequantised, hold_merged
+from workbench.models.dequantised import hold_dequantised, hold_merged, products
 from workbench.models.lora import LoraConfig, PeftModel, get_peft_model
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, Template
 from workbench.models.shipped_adapters import other_values, shipped, shipped_for
@@ -67,6 +67,12 @@ class LanguageModel:
     def device(self) -> torch.device:
         """Where the model's inputs go."""
         return self.model.device
+
+    @property
+    def runs_on(self) -> str:
+        """What a manifest tells: the device, and what products take where it is another dtype than the model's."""
+        taken = products(self.model)
+        return f"{self.device}{'' if taken == self.model.dtype else f', products in {taken}'.replace('torch.', '')}"
 
     @property
     def ids(self) -> dict[str, str]:
@@ -112,7 +118,7 @@ def load(
     four_bit: bool = True,
     trainable: bool = False,
     thought: bool = False,
-    products: torch.dtype | None = None,
+    factors: torch.dtype | None = None,
 ) -> LanguageModel:
     """Loads a base model and, when given, the PEFT adapter in the folder `adapter`.
 
@@ -120,8 +126,8 @@ def load(
     no code of the model's is run.
     names: node id -> name of the graph. trainable: whether the adapter's weights take gradients. thought: answers come
     with the thought that a reasoning model writes first (give `max_new_tokens` room for it); else it is closed at once.
-    products: what the factors of a large model's products with its 4-bit weights are rounded to on a CPU; None:
-    bfloat16 where the CPU is made for it (AMX) and nothing is trained, else float32.
+    factors: what a large model's products with its 4-bit weights are taken of on a CPU; None: bfloat16 where the CPU
+    is made for it (AMX) and nothing is trained, else float32.
     Raises ModelError when the model cannot be loaded.
 
     Examples:
@@ -141,7 +147,7 @@ def load(
     suit_threads(model)
     large = model.device.type == "cpu" and model.num_parameters() > ALONE_UP_TO
     made_for = torch.cpu.get_capabilities().get("amx_bf16", False) and not trainable
-    hold_dequantised(model, (products or (torch.bfloat16 if made_for else None)) if large else None)
+    hold_dequantised(model, (factors or (torch.bfloat16 if made_for else None)) if large else None)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     if adapter is not None:

@@ -30,7 +30,9 @@ def hold_dequantised(model: PreTrainedModel | PeftModel, dtype: torch.dtype | No
     whose sums, and all else, stay in the model's.
     """
     layers = [module for module in model.modules() if isinstance(module, Linear4bit)]
-    size = sum(module.weight.quant_state.shape.numel() * (dtype or _compute_dtype(module)).itemsize for module in layers)
+    size = sum(
+        module.weight.quant_state.shape.numel() * (dtype or _compute_dtype(module)).itemsize for module in layers
+    )
     if size <= HELD_UP_TO * free_memory(model.device):
         for module in layers:
             weight = dequantize_4bit(module.weight.data, module.weight.quant_state)
