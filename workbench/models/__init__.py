@@ -17,7 +17,6 @@ from threadpoolctl import threadpool_limits
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
-    BitsAndBytesConfig,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -28,7 +27,7 @@ from workbench.models import checkpoint, reader, smollm2
 from workbench.models.adapter_check import check_base, check_loaded
 from workbench.models.adapter_folder import AdapterError, AdapterFolder
 from workbench.models.checkpoint import ModelError, first_line, load_config, load_tokenizer, loading
-from workbench.models.dequantised import hold_dequantised, hold_merged, products
+from workbench.models.dequantised import hold_dequantised, hold_merged, keep_gradients, products, quantisation
 from workbench.models.lora import LoraConfig, PeftModel, get_peft_model
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, Template
 from workbench.models.shipped_adapters import other_values, shipped, shipped_for
@@ -93,21 +92,6 @@ class LanguageModel:
                 finally:  # peft, as it switches an adapter on, lets it learn
                     for one in self.model.parameters():
                         one.requires_grad_(id(one) in learning)
-
-
-def quantisation() -> BitsAndBytesConfig:
-    """NF4 with double quantisation (Dettmers et al. 2023, QLoRA); computes in bf16 on a GPU, in fp32 on a CPU.
-
-    Examples:
-        >>> quantisation().bnb_4bit_quant_type
-        'nf4'
-    """
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
-    )
 
 
 def load(
@@ -253,17 +237,6 @@ def base_of(model: torch.nn.Module) -> Any:
         'LlamaForCausalLM'
     """
     return model.get_base_model() if isinstance(model, PeftModel) else model
-
-
-def keep_gradients(model: PreTrainedModel) -> None:
-    """Stops 4-bit layers on a CPU from repacking their weights for inference.
-
-    A repacked layer (AVX512-BF16, eval mode, input without gradient) passes no gradient from then on and computes other
-    numbers than it did in training.
-    """
-    for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
 
 
 def suit_threads(model: PreTrainedModel) -> None:

@@ -1,4 +1,4 @@
-"""Weights that are kept as passes use them, where the memory allows it: dequantised, and with an adapter's update."""
+"""Weights in 4 bits, and as passes use them where the memory allows it: dequantised, and with an adapter's update."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psutil
 import torch
 from torch import nn
 from torch.nn import functional
-from transformers import PreTrainedModel
+from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from workbench.models.lora import Linear4bit, LoraLayer, PeftModel, dequantize_4bit
 
@@ -19,6 +19,32 @@ HELD_UP_TO = 0.25  # of the free memory: the rest is for passes, their keys and 
 TURNED_FROM = (
     100_000  # numbers of a matrix: on a CPU a few tokens times a larger one are faster if columns lie together
 )
+
+
+def quantisation() -> BitsAndBytesConfig:
+    """NF4 with double quantisation (Dettmers et al. 2023, QLoRA); computes in bf16 on a GPU, in fp32 on a CPU.
+
+    Examples:
+        >>> quantisation().bnb_4bit_quant_type
+        'nf4'
+    """
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if torch.cuda.is_available() else torch.float32,
+    )
+
+
+def keep_gradients(model: PreTrainedModel) -> None:
+    """Stops 4-bit layers on a CPU from repacking their weights for inference.
+
+    A repacked layer (AVX512-BF16, eval mode, input without gradient) passes no gradient from then on and computes other
+    numbers than it did in training.
+    """
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def hold_dequantised(model: PreTrainedModel | PeftModel, dtype: torch.dtype | None = None) -> None:
