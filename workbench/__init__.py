@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from workbench.artifacts.version import __version__ as __version__
@@ -18,6 +19,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Imports make a million objects that stay. Python looks through all of them at every tenth collection of younger ones,
 # which takes a fifth of a start; at every hundredth it takes none. What is young is collected as ever.
 gc.set_threshold(*gc.get_threshold()[:2], 100)
+
+# jsonschema, which comes with all that reads notebooks, compiles a grammar of addresses for two seconds at every start
+# where this package is installed. No schema of a notebook asks for one, and it does without what cannot be imported.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 # bitsandbytes says on import that a faster processor kernel could be fetched: nothing that a user must know
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
