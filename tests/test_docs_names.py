@@ -59,6 +59,11 @@ def test_commands_and_names_of_a_page_are_there(page: Path) -> None:
             found = getattr(found, name)
 
 
+def test_the_readme_tells_every_command() -> None:
+    told = {words.split()[0] for words in commands((ROOT / "README.md").read_text("utf-8"))}
+    assert set(re.findall(r"^    ([a-z]+)", build_parser().format_help(), re.MULTILINE)) - told == {"version"}
+
+
 def test_the_pages_tell_every_benchmark_and_only_options_of_explain(capsys: pytest.CaptureFixture[str]) -> None:
     rows = re.findall(r"^\| (`.*?) \|", (ROOT / "docs" / "benchmarks.md").read_text("utf-8"), re.MULTILINE)
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(BENCHES)

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -163,10 +164,11 @@ def test_decisions_on_a_shared_prefix_are_those_of_whole_prompts_and_the_base_is
 
 
 @pytest.mark.chain
-def test_all_four_notebooks_run_on_the_real_tokenizer(tiny_model: Path, tmp_path: Path) -> None:
-    given: dict[str, Any] = {"run_dir": str(tmp_path / "run"), "model": str(tiny_model), **TINY}
-    for name in STAGES.values():
-        execute(name, **given)
+def test_all_four_notebooks_run_on_the_real_tokenizer(made_kg: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """The first, which asks no model, was run before."""
+    given: dict[str, Any] = {"run_dir": str(shutil.copytree(made_kg, tmp_path / "run")), **TINY}
+    for name in list(STAGES.values())[1:]:
+        execute(name, model=str(tiny_model), **given)
     run = Run(tmp_path / "run")
     assert all(run.has(stage) for stage in STAGES)
     tokens = {len(run.engine.lm.tokenizer.encode(f" {name}", add_special_tokens=False)) for name in run.names.values()}
@@ -180,7 +182,7 @@ def test_a_log_is_explained_with_the_shipped_adapter_by_sets_that_hold_on_whole_
     engine: Engine, smollm2_cache: Path, tmp_path: Path
 ) -> None:
     cases = load_cases(models.shipped("whole") / "cases_held_out.jsonl.gz")
-    some = {case.id: case for case in sorted(cases, key=lambda case: len(case.facts))[:3]}
+    some = {case.id: case for case in sorted(cases, key=lambda case: len(case.facts))[:2]}
     rows = []
     for case in some.values():
         named = {name: case.names[node] for name, node in (("source", case.source), ("target", case.target))}

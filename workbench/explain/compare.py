@@ -93,6 +93,7 @@ def against(
     answers says how good a method is only where its removals were not chosen by asking for the answers.
 
     Examples:
+        >>> from dataclasses import replace
         >>> from workbench.game.example_game import example_game
         >>> game = example_game().view(form="decision")
         >>> (found,) = explain(game.engine, [game.case], "certified")
@@ -118,6 +119,7 @@ def by_case(
     """The explanations of those of the methods that are there, case by case, methods in the order given.
 
     Examples:
+        >>> from dataclasses import replace
         >>> from workbench.game.example_game import example_game
         >>> game = example_game().view(form="decision")
         >>> (found,) = explain(game.engine, [game.case], "certified")

@@ -15,12 +15,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from types import NoneType
 from typing import Any, NamedTuple
 
 import matplotlib
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Sheet
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from PIL import Image
 
 from workbench.figures.palette import GREY, GRID, INK
@@ -103,10 +105,11 @@ def render(still: Sheet, kind: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else {"Software": None}
     with house_style():
-        if still.get_layout_engine() is not None:  # laid out once: a second time would move things by a hair
-            still.draw_without_rendering()
+        if kind == "svg" and not isinstance(still.get_layout_engine(), NoneType | PlaceHolderLayoutEngine):
+            still.draw_without_rendering()  # by the measures of a PNG, which lays itself out
             still.set_layout_engine("none")
         still.savefig(buffer, format=kind, metadata=metadata, **options)
+        still.set_layout_engine("none")  # laid out once: a second time would move things by a hair
     return _fewer_colours(Image.open(buffer)) if kind == "png" else buffer.getvalue()
 
 

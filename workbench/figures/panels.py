@@ -124,7 +124,7 @@ def cells(
 
 
 LEVEL = 0.05  # of the adjusted p-values: points above it are open
-LONGEST = 42  # characters of a row's name
+LONGEST_ROW = 42  # characters of a row's name in a forest
 SORTS = ({"fmt": "D", "color": BLUE}, {"fmt": "o", "color": GREY})  # looks of what a column `sort` tells apart
 
 
@@ -158,7 +158,7 @@ def forest(
         axes.xaxis.label.set_fontsize(SMALL if isinstance(x, Mapping) else FONT_SIZE)
         if reach is not None:
             axes.set_xlim(reach[name] if isinstance(reach, Mapping) else reach)
-    name_rows(panels[0], labels, longest=LONGEST)
+    name_rows(panels[0], labels, longest=LONGEST_ROW)
     legend(still)
     said = [
         f"{one} of {name}: {value:.2f}"

@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,13 @@ def _most(counts: pd.Series) -> frozenset[str]:
 
 
 def _graph(run: Path) -> nx.MultiDiGraph:
-    return kg.from_json(runs.require_stage(run, "kg") / "graph.json")
+    path = runs.require_stage(run, "kg") / "graph.json"
+    return _as_written(path.resolve(), path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)  # several exercises in a row ask the same graph, which takes a second to read
+def _as_written(path: Path, _written: int) -> nx.MultiDiGraph:
+    return kg.from_json(path)
 
 
 def _read_most(run: Path) -> frozenset[str]:

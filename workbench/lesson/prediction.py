@@ -21,7 +21,7 @@ from workbench.cases import Case, Fact
 from workbench.explain import CERTIFIED, ExplainConfig, Explanation, explain
 from workbench.explain.counterfactual import Element
 from workbench.explain.trial import Trial
-from workbench.figures.explain import prompt
+from workbench.figures.case_graph import prompt
 from workbench.game import Engine
 from workbench.narrative.names import count
 from workbench.panel.parts import Access, Held, Prompt, named

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from workbench.artifacts.stage import LOG
-from workbench.stats import bootstrap_ratio, proportion
 
 (STAGE,) = LOG
 RECORDS = "records.jsonl"
@@ -61,6 +60,8 @@ def summary(records: Sequence[Mapping[str, Any]], *, seed: int = 0) -> dict[str,
         `added`, `kept`, `dropped` (shares of the facts that an answer of either hangs on). Shares of nothing are left
         out.
     """
+    from workbench.stats import proportion  # brings scipy, which a report of what is stored does without
+
     done = [one for one in records if one["state"] == EXPLAINED]
     kinds = Counter(map(hangs_on, done))
     found: dict[str, Any] = {
@@ -90,6 +91,8 @@ def _pair(record: Mapping[str, Any]) -> bool:
 
 
 def _roles(changed: Sequence[Mapping[str, Sequence[int]]], seed: int) -> dict[str, Any]:
+    from workbench.stats import bootstrap_ratio
+
     counts = {role: [len(one[role]) for one in changed] for role in ROLES}
     whole = np.sum(list(counts.values()), axis=0)
     if not np.any(whole):

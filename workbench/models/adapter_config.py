@@ -51,10 +51,11 @@ class AdapterError(ValueError):
     """An adapter that cannot be read as s B A: names the file, the rule and what was found.
 
     Examples:
-        >>> read_config(Path("none"))
+        >>> from workbench.models import AdapterFolder
+        >>> AdapterFolder.open("none")
         Traceback (most recent call last):
             ...
-        workbench.models.adapter_config.AdapterError: none...
+        workbench.models.adapter_config.AdapterError: none... does not exist; give the folder that PEFT saved ...
     """
 
 

@@ -35,7 +35,8 @@ class ModelError(ValueError):
     """A model that cannot be loaded: says which, why, and what to do.
 
     Examples:
-        >>> load_config("./none")
+        >>> from workbench.models import check_model
+        >>> check_model("./none")
         Traceback (most recent call last):
             ...
         workbench.models.checkpoint.ModelError: model './none' has no readable config: there is no such folder ...

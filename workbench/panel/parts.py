@@ -17,8 +17,8 @@ import numpy as np
 import traitlets
 
 from workbench.cases import Case, Fact, aligned, toolchain
+from workbench.figures.case_graph import lines
 from workbench.figures.core import short
-from workbench.figures.explain import lines
 from workbench.figures.palette import kind_of
 from workbench.narrative.names import GLOSSARY, SMALL
 from workbench.panel.work import kernel_loop

@@ -12,9 +12,8 @@ from workbench.cases.asking import ASKED
 from workbench.explain import CERTIFIED, ExplainConfig, Explanation, Weights
 from workbench.explain.counterfactual import Element
 from workbench.explain.trial import Carriers, Check, Outcome, Trial
-from workbench.figures.case_graph import case_graph, drawing
+from workbench.figures.case_graph import answers, case_graph, drawing, prompt
 from workbench.figures.core import Figure
-from workbench.figures.explain import answers, prompt
 from workbench.figures.objective import balance
 from workbench.game import Engine
 from workbench.narrative import explained, tried

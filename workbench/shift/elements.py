@@ -152,7 +152,15 @@ def as_records(table: pd.DataFrame, *names: str) -> dict[str, dict[str, float | 
 
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Each table as `<name>.tsv` in a folder, numbers to 6 digits."""
+    """Each table as `<name>.tsv` in a folder, numbers to 6 digits.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     write_tables(Path(folder), {"sizes": pd.DataFrame({"module": ["q"], "norm": [2 / 3]})})
+        ...     (Path(folder) / "sizes.tsv").read_text().split()
+        ['module', 'norm', 'q', '0.666667']
+    """
     for name, rows in tables.items():
         atomic_write_text(folder / f"{name}.tsv", rows.to_csv(sep="\t", index=False, float_format="%.6g"))
 

@@ -80,7 +80,7 @@ def by_unit(play: ModuleGame, table: pd.DataFrame) -> pd.DataFrame:
         >>> play = ModuleGame(example_game(), unit="projection")
         >>> ones = pd.DataFrame({"modules": 1}, index=[one.name for one in play.modules])
         >>> by_unit(play, ones)["modules"].to_dict()
-        {'q_proj': 4, 'v_proj': 4}
+        {'q_proj': 6, 'v_proj': 6}
     """
     rows = table.loc[[one.name for one in play.modules]]
     return pd.DataFrame(play.summed(rows.to_numpy().T).T, play.names, rows.columns)
@@ -104,6 +104,16 @@ def first_order(play: ModuleGame, products: pd.DataFrame) -> tuple[np.ndarray, n
     inner products, and as one number for all units together by doses of 0.99 and 1.01.
 
     products: rows of `module_saliency`, of this case among others.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> play = ModuleGame(example_game(), unit="projection")
+        >>> engine, case = example_game().engine, example_game().case
+        >>> answer = engine.answer_ids(case, case.path)
+        >>> products = module_saliency(engine, [(case, case)], [answer])
+        >>> slopes, inner, measured = first_order(play, products)
+        >>> bool(np.allclose(slopes, inner)), bool(np.isclose(slopes.sum(), measured))  # an update that is still 0
+        (True, True)
     """
     _, slopes = play.gradients(np.ones((1, play.n)))
     own = products[products["case"] == play.case.id].set_index("module")
@@ -116,6 +126,16 @@ def cheap_scores(play: ModuleGame, products: pd.DataFrame, norms: pd.Series, pat
     """What cheap numbers say of units, means over cases: `norm`, `first order`, `saliency`, `path, training cases`.
 
     products: rows of `module_saliency`; norms: of the updates, by module; paths: (cases, units) of `dose_path`.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> play = ModuleGame(example_game(), unit="projection")
+        >>> engine, case = example_game().engine, example_game().case
+        >>> answer = engine.answer_ids(case, case.path)
+        >>> products = module_saliency(engine, [(case, case)], [answer])
+        >>> norms = pd.Series(2.0, index=[one.name for one in play.modules])
+        >>> cheap_scores(play, products, norms, np.zeros((1, play.n)))["norm"].round(1).to_dict()  # root of 6 x 2 x 2
+        {'q_proj': 4.9, 'v_proj': 4.9}
     """
     each = products.groupby("module")[["retain", "saliency"]].mean().join(norms.rename("norm") ** 2)
     summed = by_unit(play, each)

@@ -194,6 +194,13 @@ def removals(
 
     delta: of `differences`. sets: unit, of `game.UNITS`, and share of the units. by: what they lead in -> unit ->
     scores (units,). Columns: `unit, share, off, of, by`, then those of `delta_share`.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> how = {"delta": np.ones(1), "sets": [("projection", 0.5)], "rng": np.random.default_rng(0)}
+        >>> found = removals([example_game()], by={"norm": {"projection": np.array([2.0, 1.0])}}, **how)
+        >>> found[["unit", "off", "of", "by"]].values.tolist()
+        [['projection', 1, 2, 'norm'], ['projection', 1, 2, 'random']]
     """
     rows = []
     for unit, share in sets:
