@@ -169,7 +169,11 @@ def _compute_dtype(module: Linear4bit) -> torch.dtype:
 def _linear(x: torch.Tensor, *, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """x W' + b in the dtype of the weight, as a 4-bit layer computes it."""
     bias = None if bias is None else bias.to(weight.dtype)
-    return functional.linear(x.to(weight.dtype), weight, bias).to(x.dtype)
+    taken = x.to(weight.dtype)
+    if weight.dtype != x.dtype and x.device.type == "cpu" and x.numel() == x.shape[-1]:
+        two = taken.expand(*x.shape[:-2], 2, -1)  # a vector in bfloat16 takes longer than two rows of it
+        return functional.linear(two, weight, bias)[..., :1, :].to(x.dtype)
+    return functional.linear(taken, weight, bias).to(x.dtype)
 
 
 def free_memory(device: torch.device) -> int:
