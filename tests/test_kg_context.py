@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typed_worlds import FORMATS, worlds
 
+from workbench.bench.grounding import Context, Grounding
 from workbench.kg import PathError, build_graph, flow_graph, read_table
 from workbench.kg.build import Fact
-from workbench.kg.plan import Context, Grounding
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from workbench.cases.sampler import DRAWN, WIDER, Sampler, SamplingConfig
+from workbench.cases.practice import DRAWN, WIDER
+from workbench.cases.sampler import Sampler, SamplingConfig
 from workbench.cases.sampling import sample_cases
 from workbench.kg import build_graph, field, flow_graph
 from workbench.kg.links import Links

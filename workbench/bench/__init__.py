@@ -36,7 +36,7 @@ BENCHES = {
     "spectra": "spectra.run",
     "kills": "kills.run",
     "kg": "kg.run",
-    "context": "accuracy.context",
+    "context": "grounding.run",
     "train": "train.run",
     "chain": "readings.chain",
     "sweep": "sweep.run",

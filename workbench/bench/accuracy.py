@@ -1,5 +1,4 @@
-"""Right answers elsewhere: `bench precision` rounds the base, `bench card` asks the shipped adapters again, `bench
-context` shows the smallest grounding set of facts, or the neighbourhood of k hops.
+"""Right answers elsewhere: `bench precision` rounds the base, `bench card` asks the shipped adapters again.
 
 A second rounding is a change of the base's weights like the adapter's own, but without aim. How large is it beside the
 update, and how many answers does it turn? People ask for both (peft issues 1043 and 2321).
@@ -9,8 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +17,14 @@ import torch
 
 from workbench import Run, kg, models
 from workbench.bench import Say
-from workbench.cases import Case, Fact, load_cases, mixed, toolchain
+from workbench.cases import Case, load_cases, mixed, toolchain
 from workbench.game import Engine
-from workbench.kg import flow_graph, focus
-from workbench.kg.plan import Context, Grounding, Tokens
 from workbench.models import LanguageModel
 from workbench.models.adapter_folder import AdapterFolder
 from workbench.models.shipped_adapters import ADAPTERS, card, shipped
 from workbench.shift import frobenius_norm, singular_values
 from workbench.shift.base import rounded_to_nf4
-from workbench.stats import bootstrap_mean, proportion
-from workbench.train import is_valid
+from workbench.stats import proportion
 from workbench.train.scores import score
 
 CASES, QUICK = 60, 8  # for every share of withheld facts
@@ -154,83 +148,3 @@ def measured(
     exact = {"exact": found.share, "low": found.low, "high": found.high, "n": found.n, "card": figure["mean"]}
     asked = {"cases": figure["split"], "withheld": figure["share"]}
     return asked | exact | {"seconds": time.perf_counter() - started}
-
-
-BUDGET = 384  # tokens for facts: the embedded reader takes 512 in all, with the question and the answer
-SHORT = 72  # the 24 facts, of one token a name, that the reader was trained on
-HOPS = (1, 2, 3)
-PAIRS = 200
-
-
-def context(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
-    """Accuracy, facts and tokens per prompt of each way to choose facts for a run's held-out pairs, and what the k-hop
-    way needs to be as often right. `facts ratio`: the facts of a way over those of the smallest grounding set."""
-    held = Run(run_dir)
-    engine, edges = held.engine, held.graph.edges(keys=True)
-    part = focus(held.graph, {tool for c, tool, key in edges if key == "command_of" and c in held.names})
-    known = mixed(held.cases["held_out"])
-    cases = [known[i] for i in np.random.default_rng(seed).permutation(len(known))[: 20 if quick else PAIRS]]
-    names = {node: part.nodes[node]["name"] for node in part}
-    grounding = Grounding(part, tokens=_tokens(engine, names))
-    ways: dict[str, Callable[[str, str], Context]] = {
-        "smallest": partial(grounding.cover, budget=BUDGET),
-        "smallest, 3 chains": partial(grounding.cover, budget=BUDGET, chains=3),
-        **{f"{hops}-hop": partial(grounding.near, hops=hops, budget=BUDGET) for hops in HOPS},
-        **{f"{hops}-hop, cut": partial(grounding.near, hops=hops, budget=SHORT) for hops in HOPS},
-    }
-    links = set(flow_graph(part).edges) | set(grounding.is_a.edges)
-    rows: list[dict[str, Any]] = []
-    for name, way in ways.items():
-        contexts = [way(case.source, case.target) for case in cases]
-        rows.append({"way": name, **_answered(engine, cases, contexts, names, links, seed=seed)})
-        say(f"{name}: {rows[-1]['right']:.3f} right, {rows[-1]['facts']:.1f} facts a prompt")
-    base = rows[0]["facts"]
-    table = [{**row, "facts ratio": row["facts"] / base if base else None} for row in rows]
-    rivals = [row for row in table if "hop" in row["way"]]
-    equal = [row for row in rivals if row["right"] >= table[0]["right"]]
-    best = min(equal, key=lambda row: row["facts"]) if equal else max(rivals, key=lambda row: row["right"])
-    return {
-        "table": table,
-        "budget_tokens": BUDGET,
-        "best_rival": best["way"],
-        "rival_as_often_right": bool(equal),
-        "facts_of_smallest_over_rival": base / best["facts"] if best["facts"] else None,
-    }
-
-
-def _tokens(engine: Engine, names: dict[str, str]) -> Tokens:
-    """Tokens of a fact's line in the model's own prompt."""
-
-    @cache
-    def count(given: tuple[str, str, str]) -> int:
-        fact = Fact(*given)
-        case = Case("", fact.head, fact.tail, (fact,), (), {n: names[n] for n in (fact.head, fact.tail)})
-        [line] = [segment for segment in engine.lm.template.segments(case) if segment.fact == 0]
-        return len(engine.lm.tokenizer.encode(line.text, add_special_tokens=False))
-
-    return count
-
-
-def _answered(
-    engine: Engine, cases: list[Case], contexts: list[Context], names: dict[str, str], links: set, *, seed: int
-) -> dict:
-    """One way's figures. An answer is right when it leads from source to target and every step is one of `links`."""
-    rng = np.random.default_rng(seed)
-    shown = [_showing(case, context, names, rng) for case, context in zip(cases, contexts, strict=True)]
-    longest = max(len(engine.answer_ids(case, case.path)) for case in cases)
-    paths = engine.answers(shown, adapter=True, max_new_tokens=2 * longest)
-    right = proportion(np.array([is_valid(p, c, links) for p, c in zip(paths, cases, strict=True)]))
-    facts = bootstrap_mean([len(context.facts) for context in contexts], rng=rng)
-    return {
-        **{"right": right.share, "low": right.low, "high": right.high, "n": right.n},
-        **{"facts": facts.mean, "facts low": facts.low, "facts high": facts.high},
-        "tokens": float(np.mean([context.tokens for context in contexts])),
-        "grounded": float(np.mean([context.grounded for context in contexts])),
-    }
-
-
-def _showing(case: Case, context: Context, names: dict[str, str], rng: np.random.Generator) -> Case:
-    """The case's question with other facts, in an order that tells nothing."""
-    facts = tuple(Fact(*context.facts[i]) for i in rng.permutation(len(context.facts)))
-    nodes = {case.source, case.target, *case.path, *(end for fact in facts for end in (fact.head, fact.tail))}
-    return replace(case, facts=facts, withheld=(), names={node: names[node] for node in nodes})

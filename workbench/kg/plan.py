@@ -3,27 +3,22 @@
 A plan is a chain over main inputs, along which data keeps its kind and states (`workbench.kg.links`). What a command
 needs beside (an index, a reference, a second main input) is named with it and is no step. The search is that of
 `workbench.kg.chains`.
-
-A question is grounded when such a chain can be read off the facts shown with it. The unit is the command with what goes
-into it and comes out (a hyper-edge, as in OG-RAG, Sharma et al. 2024): half of one helps nobody. The usual alternative,
-all facts within k hops of what the question names, shows much that no chain uses.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
-from itertools import accumulate, pairwise
 
 import networkx as nx
 
-from workbench.kg.build import Fact, related
+from workbench.kg.build import related
 from workbench.kg.chains import Chain, Chains, is_a
 from workbench.kg.flows import Flows
 from workbench.kg.links import Flow, Links, fits
-from workbench.kg.paths import PathError, check_node, flow_graph
+from workbench.kg.paths import PathError
 from workbench.kg.rows import COMPANION, MAIN
 
 COSTS = {"standard": 1.0, "common": 1.5, "special": 3.0, "outdated": 5.0, "": 1.5}
@@ -193,107 +188,3 @@ def _passed(flow: Flow, wanted: frozenset[str]) -> list[str]:
         if above & wanted:
             return [min(given), min(above & wanted)]
     return [min(flow.formats or flow.kinds)]
-
-
-SPARE = 6  # further chains looked at where the facts of the first ones tell a shorter one
-
-Tokens = Callable[[Fact], int]
-
-
-@dataclass(frozen=True)
-class Context:
-    """Facts to show, in order, and their tokens. grounded: they hold a whole chain and, by formats alone, no shorter
-    one; False when the budget cut it."""
-
-    facts: tuple[Fact, ...]
-    tokens: int
-    grounded: bool
-
-
-class Grounding:
-    """Finds contexts of questions about one graph.
-
-    tokens: of one fact in the prompt; 3 where each name is one. A chain is that of a plan: over main inputs.
-    """
-
-    def __init__(self, graph: nx.MultiDiGraph, *, tokens: Tokens = lambda _fact: 3):
-        self.graph, self.tokens = graph, tokens
-        self.planner = Planner(graph, costs=self._costs(graph))
-        self.is_a = nx.DiGraph(related(graph, "format_is_a", "data_is_a"))
-        self.facts = {(head, tail): key for head, tail, key in flow_graph(graph).edges(data="relation")}
-        self.flow = nx.Graph(list(self.facts))
-
-    def cover(self, source: str, target: str, *, budget: int, chains: int = 1) -> Context:
-        """The facts of the cheapest chain in tokens, and of up to `chains` of them while they fit into the budget.
-
-        Each further chain adds the facts that are not there yet; one that does not fit as a whole is left out. Where
-        the first does not fit it is cut, and where there is none the context is empty; neither is grounded.
-
-        Facts say formats and no kinds of data: those of a chain may tell a shorter one, in which a command takes what
-        only looks like its input. Such a chain is left out where another is not so; else it is shown, not grounded.
-        """
-        plans = self.planner.plans(source, target, k=chains).plans
-        told = [plan for plan in plans if not self._shortened([plan])]
-        if len(told) < len(plans):
-            plans = self.planner.plans(source, target, k=chains + SPARE).plans
-            told = [plan for plan in plans if not self._shortened([plan])][:chains]
-        shown: dict[Fact, None] = {}
-        covered: list[Plan] = []
-        for plan in told or plans[:1]:
-            new = [fact for fact in dict.fromkeys(self._facts(plan)) if fact not in shown]
-            if self._sum([*shown, *new]) > budget:
-                if not covered:
-                    shown.update(dict.fromkeys(self._cut(new, budget)))
-                    break
-            elif not covered or not self._shortened([*covered, plan]):
-                shown.update(dict.fromkeys(new))
-                covered.append(plan)
-        return Context(tuple(shown), self._sum(shown), bool(told and covered))
-
-    def _shortened(self, plans: Sequence[Plan]) -> bool:
-        """Whether the facts of some plans hold a chain of fewer commands than any of them has."""
-        steps = nx.DiGraph((head, tail) for plan in plans for head, _, tail in self._facts(plan))
-        path = plans[0].path
-        counted = {(h, t): {"commands": int(t in self.planner.cost)} for h, t in steps.edges}
-        nx.set_edge_attributes(steps, counted)
-        fewest = nx.shortest_path_length(steps, path[0], path[-1], weight="commands") if len(path) > 1 else 0
-        return fewest < min(len(plan.commands) for plan in plans)
-
-    def near(self, source: str, target: str, *, hops: int, budget: int) -> Context:
-        """The data-flow facts with both ends within `hops` facts of source or target, nearest first, cut at the budget.
-
-        Raises `PathError` for a node off the data flow.
-        """
-        for node in (source, target):
-            check_node(self.flow, node)
-        far = nx.multi_source_dijkstra_path_length(self.flow, {source, target}, cutoff=hops)
-        found = sorted((max(far[h], far[t]), h, key, t) for (h, t), key in self.facts.items() if h in far and t in far)
-        facts = self._cut([(head, key, tail) for _, head, key, tail in found], budget)
-        reads = nx.DiGraph((head, tail) for head, _, tail in facts)
-        whole = source in reads and target in reads and nx.has_path(reads, source, target)
-        return Context(tuple(facts), self._sum(facts), whole)
-
-    def _costs(self, graph: nx.MultiDiGraph) -> dict[str, float]:
-        """Tokens of a command with one input and one output: the cheapest fact of each."""
-        cheapest: dict[tuple[str, str], int] = {}
-        for head, tail, key in graph.edges(keys=True):
-            if key in ("input", "output", "output_data"):
-                side = (tail, "in") if key == "input" else (head, "out")
-                cost = self.tokens((head, key, tail))
-                cheapest[side] = min(cost, cheapest.get(side, cost))
-        commands = {command for command, _ in cheapest}
-        return {c: float(sum(cheapest.get((c, side), 0) for side in ("in", "out"))) or 1.0 for c in commands}
-
-    def _facts(self, plan: Plan) -> Iterator[Fact]:
-        """The facts of a plan in the order in which they are used; is_a facts where a more general term is read."""
-        for head, tail in pairwise(plan.path):
-            direct = self.graph.has_edge(head, tail)
-            for low, high in [(head, tail)] if direct else pairwise(nx.shortest_path(self.is_a, head, tail)):
-                yield low, min(self.graph[low][high]), high
-
-    def _cut(self, facts: Sequence[Fact], budget: int) -> list[Fact]:
-        spent = accumulate(map(self.tokens, facts))
-        return [fact for fact, tokens in zip(facts, spent, strict=True) if tokens <= budget]
-
-    def _sum(self, facts: Iterable[Fact]) -> int:
-        return sum(map(self.tokens, facts))
