@@ -19,7 +19,7 @@ from workbench.kg.rows import COMPANION, MAIN
 
 DRAWN = {"standard": 1.0, "common": 0.25, "special": 0.04, "outdated": 0.01}
 """How often commands of a standing are drawn, compared with one another; 1 where the graph does not say."""
-WIDER, WIDER_IN_FIELD = 8.0, 6.0
+WIDER, WIDER_IN_FIELD = 10.0, 6.0
 """How much more often a command is drawn whose tool is used one step more widely (`reach`, 1 to 5)."""
 RESHAPED = 0.2
 """How much less often one that gives the data it took, in no other state."""
