@@ -29,7 +29,10 @@ class Batched(Protocol):
 
     lm: Any
     batch_tokens: int
-    slow: bool
+
+    @property
+    def slow(self) -> bool:
+        """See `Engine`."""
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Row numbers, a list for each pass."""
