@@ -10,7 +10,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from workbench.cases.sampler import DRAWN, WIDER, Sampler, SamplingConfig
+from workbench.cases.practice import DRAWN, RESHAPED, WIDER
+from workbench.cases.sampler import Sampler, SamplingConfig
 from workbench.cases.sampling import sample_cases
 from workbench.kg import build_graph, field, flow_graph
 from workbench.kg.links import Links
@@ -121,3 +122,38 @@ def test_what_is_taken_first_is_drawn_so_much_more_often(often, rarely, odds: fl
     walks = [sampler.walk(rng, 1, set(sampler.commands)) for _ in range(3000)]
     cell = proportion(np.array([path is not None and path[2] == "command:often" for path in walks]))
     assert cell.low <= odds / (1 + odds) <= cell.high and cell.low > 0.5
+
+
+def two_ways(*, in_field: bool) -> Sampler:
+    """Reads go to `map`, a genome to `mask`; `sort` gives what `map` made in another format, `call` does more."""
+    world = nx.MultiDiGraph()
+    takes = {"map": ["format:reads", "format:genome"], "mask": ["format:genome"]}
+    takes |= {"sort": ["format:map"], "call": ["format:map"]}
+    for item in ("format:reads", "format:genome"):
+        world.add_edge("source:s", item, "download_from", ports=[int(item == "format:genome")])
+    for name, items in takes.items():
+        for number, item in enumerate(items):
+            world.add_edge(item, f"command:{name}", "input", ports=[number])
+        world.add_edge(f"command:{name}", f"tool:{name}", "command_of")
+        world.add_edge(f"command:{name}", f"format:{name}", "output", ports=[0])
+        world.nodes[f"command:{name}"].update(standing="common", companion_ports=[1])
+    for node in world:
+        world.nodes[node].update(type=node.split(":")[0], name=node)
+    world.nodes["command:sort"]["carrying_ports"] = [0]
+    return Sampler(world, flow_graph(world), config=SamplingConfig(in_field=in_field))
+
+
+def share(sampler: Sampler, length: int, node: str) -> tuple[float, float]:
+    """The interval of how often the last command of a walk of so many, from reads if two, is the node."""
+    rng, allowed = np.random.default_rng(5), set(sampler.commands)
+    walks = (sampler.walk(rng, length, allowed) for _ in range(3000))
+    cell = proportion(np.array([path[-2] == node for path in walks if path]))
+    return cell.low, cell.high
+
+
+@pytest.mark.parametrize(("in_field", "start", "step"), [(False, 2 / 3, 1 / (1 + RESHAPED)), (True, 1 / 2, 1 / 2)])
+def test_over_a_whole_graph_chains_start_with_main_data_and_seldom_reshape_it(in_field, start, step) -> None:
+    sampler = two_ways(in_field=in_field)
+    for odds, length, node in ((start, 1, "command:map"), (step, 2, "command:call")):
+        low, high = share(sampler, length, node)
+        assert low <= odds <= high, node

@@ -24,7 +24,8 @@ gc.set_threshold(*gc.get_threshold()[:2], 100)
 
 # jsonschema, which comes with all that reads notebooks, compiles a grammar of addresses for two seconds at every start
 # where this package is installed. No schema of a notebook asks for one, and it does without what cannot be imported.
-sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+if "rfc3987_syntax" not in sys.modules:
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 # bitsandbytes says on import that a faster processor kernel could be fetched: nothing that a user must know
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

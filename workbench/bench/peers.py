@@ -33,7 +33,7 @@ COSTS = ("calls", "rows", "tokens", "seconds")
 RATIOS = tuple(f"{name}_ratio" for name in COSTS)
 MEANS = (*QUALITY, *COSTS[:-1], "backward_passes", *RATIOS, "agreement", "difference", "size", "certified")
 SHARES = ("flips", "certified")
-WITHIN = {"lds": (-1, 1), "agreement": (-1, 1)}  # of rank correlations
+WITHIN = {"lds": (-1, 1), "agreement": (-1, 1), "until_flip": (1, np.inf)}
 DEAR_CASES = 2  # of the calls that take hundreds of passes a case
 
 

@@ -12,7 +12,7 @@ lacks.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -22,29 +22,9 @@ import numpy as np
 
 from workbench.artifacts.checks import check_number, check_seed, check_several, check_whole, shown
 from workbench.cases import CHAIN, GOAL, QUESTIONS, STEP, Case, Fact, toolchain
+from workbench.cases.practice import Practice, Weighted, weighted
 from workbench.kg.chains import is_a
 from workbench.kg.links import Flow, Links
-
-
-class Weighted(NamedTuple):
-    """Things to draw from, and the sums of how often each is drawn compared with the others."""
-
-    things: list[tuple[str, str]]
-    sums: np.ndarray
-
-    def drawn(self, rng: np.random.Generator, count: int) -> list[tuple[str, str]]:
-        """Up to `count` things, by their weights, one after another without replacement."""
-        if not self.things:
-            return []
-        places = np.searchsorted(self.sums, rng.random(4 * count) * self.sums[-1], side="right")
-        return [self.things[place] for place in dict.fromkeys(places.tolist())][:count]
-
-
-def weighted(pairs: Sequence[tuple[tuple[str, str], float]]) -> Weighted:
-    """Those of weight above 0."""
-    kept = [(thing, weight) for thing, weight in pairs if weight > 0]
-    return Weighted([thing for thing, _ in kept], np.cumsum([weight for _, weight in kept]))
-
 
 Nodes = tuple[str, ...]
 SENTENCES = {
@@ -94,10 +74,6 @@ def chains_by_kind(
     return set()
 
 
-DRAWN = {"standard": 1.0, "common": 0.25, "special": 0.04, "outdated": 0.01}
-"""How often commands of a standing are drawn, compared with one another; 1 where the graph does not say."""
-WIDER = 6.0
-"""How much more often a command is drawn whose tool is used one step more widely (`reach`, 1 to 5)."""
 STEPS = 12  # commands tried at each step of a walk
 
 
@@ -115,6 +91,7 @@ class SamplingConfig:
     max_distractors: int = 6  # commands shown beside those of the answer
     max_facts: int = 24  # what the reader was trained to take in
     questions: tuple[str, ...] = (CHAIN,)  # kinds that are drawn, each as often: chain, goal, step
+    in_field: bool = False  # the graph is one field; see `workbench.cases.practice.Practice`
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -152,8 +129,8 @@ class Sampler:
         self.after = cache(lambda flows, *step: tuple(self.links.after(flows, *step)))
         self.made = cache(lambda flows, command: tuple(self.links.after(flows, None, command, None)))
         self.behind = cache(self.steps_from)
+        self.practice = Practice(graph, self.tool_of, self.links, in_field=config.in_field)
         self.ahead: dict[tuple[tuple[Flow, ...], str, int], bool] = {}
-        self.weight = {c: drawn(graph.nodes[c], graph.nodes[self.tool_of[c]]) for c in self.commands}
         self.starts = self.weighted_starts()
         self.steps = {n: [(c, end) for c in sorted(self.readers[n]) for end in sorted(self.writes[c])] for n in flow}
         self.config = config
@@ -167,12 +144,11 @@ class Sampler:
         return Fact(head, self.flow.edges[head, tail]["relation"], tail)
 
     def weighted_starts(self) -> Weighted:
-        """(source, format), drawn by the root of the weights of what takes it: many fields start from few archives."""
+        """(source, format), drawn by the weights of what takes it."""
         starts = [(source, item) for source in self.sources for item in sorted(self.writes[source])]
-        taken = [
-            sum(self.weight[c] for c in sorted(self.readers[item]) if self.takes(s, item, c)) for s, item in starts
-        ]
-        return weighted([(start, weight**0.5) for start, weight in zip(starts, taken, strict=True)])
+        weight = self.practice.weight
+        taken = [sum(weight[c] for c in sorted(self.readers[item]) if self.takes(s, item, c)) for s, item in starts]
+        return weighted([(one, self.practice.start(one[1], sum_)) for one, sum_ in zip(starts, taken, strict=True)])
 
     def takes(self, source: str, item: str, command: str) -> bool:
         """Whether a command takes what a source delivers as `item`, as its main input."""
@@ -203,7 +179,7 @@ class Sampler:
         """The path and so many commands more, `flows` being what is in hand at its end. Goes back where it is stuck."""
         if left == 0:
             return path
-        for step in self.behind(path[-1], sought).drawn(rng, STEPS):
+        for step in self.behind(path[-1], sought, left == 1).drawn(rng, STEPS):
             if step[0] not in allowed or step[0] in path or step[1] in path:
                 continue
             after = self.after(flows, path[-1], *step)
@@ -223,9 +199,9 @@ class Sampler:
             self.ahead[key] = any(self.leads_on(self.after(flows, item, *step), step[1], left - 1) for step in steps)
         return self.ahead[key]
 
-    def steps_from(self, item: str, sought: frozenset[str]) -> Weighted:
-        """(command, end) that may come behind a format or kind of data."""
-        steps = [(step, self.weight[step[0]]) for step in self.steps[item]]
+    def steps_from(self, item: str, sought: frozenset[str], last: bool) -> Weighted:
+        """(command, end) that may come behind a format or kind of data. last: none comes behind these."""
+        steps = [(step, self.practice.step(*step, last=last)) for step in self.steps[item]]
         most = max((weight for _, weight in steps), default=0.0)
         return weighted([(step, most if step[0] in sought else weight) for step, weight in steps])
 
@@ -304,8 +280,3 @@ def some(rng: np.random.Generator, nodes: Iterable[Any], count: int) -> list[Any
     """Up to `count` of the nodes (or tuples of nodes), drawn at random; the same draw whatever order they come in."""
     ordered = sorted(nodes)
     return [ordered[i] for i in rng.permutation(len(ordered))[:count]]
-
-
-def drawn(command: Mapping[str, Any], tool: Mapping[str, Any]) -> float:
-    """A command's weight, from the attributes of its node and of its tool's."""
-    return DRAWN.get(command.get("standing", ""), 1.0) * WIDER ** (tool.get("reach", 3) - 3)

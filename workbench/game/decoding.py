@@ -73,14 +73,14 @@ class Texts:
 
     def guess(self, i: int, most: int) -> tuple[int, ...]:
         """How text i may go on, so many tokens at most: what stands behind its last ones in its draft, in texts that it
-        may be like, or in its prompt. Longer matches go first."""
+        may be like, or in its prompt. Longer matches go first, and further."""
         said = (*self.prompts[i][-LOOKED_AT:], *self.tokens[i])
         for count in range(LOOKED_AT if most > 0 else 0, 0, -1):
             last = said[-count:]
             for text in (tuple(self.drafts[i]), *self.like, self.prompts[i]):
                 for at in range(len(text) - count):
                     if text[at : at + count] == last:
-                        return text[at + count : at + count + most]
+                        return text[at + count : at + count + min(most, 2 * count)]
         return ()
 
     def write(self, i: int, tokens: Iterable[int]) -> None:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,13 +92,7 @@ class Engine:
         return out
 
     def _logits(
-        self,
-        prompts: Sequence[Prompt],
-        answers: Sequence[Sequence[int]],
-        *,
-        adapter: bool,
-        gates: Sequence[torch.Tensor] | None,
-        doses: Sequence[torch.Tensor] | torch.Tensor | None,
+        self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], *, adapter: bool, gates: Any, doses: Any
     ) -> list[torch.Tensor]:
         """The same, but for gates `beneath` the floor of gradients, which are held at it."""
         out: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
@@ -126,11 +121,7 @@ class Engine:
         ]
 
     def _read(
-        self,
-        prompts: Sequence[Prompt],
-        answers: Sequence[Sequence[int]],
-        gates: Sequence[torch.Tensor] | None = None,
-        **how,
+        self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], gates: Any = None, **how
     ) -> tuple[CausalLMOutputWithPast, torch.Tensor]:
         """One pass, padded on the left: what the model returns, and the mask (rows, width) of real tokens."""
         rows = [(*p.ids, *a) for p, a in zip(prompts, answers, strict=True)]

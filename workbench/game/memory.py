@@ -32,7 +32,7 @@ class Batched(Protocol):
 
     @property
     def slow(self) -> bool:
-        """Whether tokens are dear: a large model on a processor."""
+        """See `Engine`."""
 
     def batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Row numbers, a list for each pass."""

@@ -251,9 +251,12 @@ class Heads:
         for k, prompt in enumerate(prompts):
             if (model, prompt.ids) in self.known:
                 continue
-            at, row = real[k].nonzero()[: len(prompt.ids), 0], _alike(cache)
+            row, at = _alike(cache), real[k].nonzero()[: len(prompt.ids), 0]
+            alone = len(prompts) == 1 and int(at[-1]) == len(prompt.ids) - 1  # needs no copy
             for layer in row.layers:
-                layer.keys, layer.values = (x[k : k + 1].index_select(2, at) for x in (layer.keys, layer.values))
+                layer.keys, layer.values = (
+                    x[k : k + 1, :, slice(len(prompt.ids)) if alone else at] for x in (layer.keys, layer.values)
+                )
             self._add(model, SharedPrefix(self.engine, prompt, adapter=adapter, cache=row))
 
     def _add(self, model: tuple, one: SharedPrefix) -> None:

@@ -67,7 +67,7 @@ def _tuple(value: Any) -> Any:
 PRESETS = {
     models.READER: Recipe(
         topics=("Gene transcripts", "Mapping", "Sequence assembly"),
-        sampling=SamplingConfig(held_out_tools=60),
+        sampling=SamplingConfig(held_out_tools=60, in_field=True),
         train=TrainConfig(modules=ALL_PROJECTIONS, steps=1800, learning_rate=3e-3, packed=True),
     ),
     "smollm2": Recipe(
