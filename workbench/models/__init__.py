@@ -110,8 +110,9 @@ def load(
     no code of the model's is run.
     names: node id -> name of the graph. trainable: whether the adapter's weights take gradients. thought: answers come
     with the thought that a reasoning model writes first (give `max_new_tokens` room for it); else it is closed at once.
-    factors: what a large model's products with its 4-bit weights are taken of on a CPU; None: bfloat16 where the CPU
-    is made for it (AMX) and nothing is trained, else float32.
+    factors: what products with 4-bit weights are taken of, where another dtype than the weights' own is to be:
+    torch.bfloat16 halves a large model's passes on a CPU made for it (AMX); full prompts are answered alike, near
+    decisions may fall the other way, so that sets can be others.
     Raises ModelError when the model cannot be loaded.
 
     Examples:
@@ -129,14 +130,12 @@ def load(
         template = ReaderTemplate() if name == READER else chat_template(tokenizer, rows, name, thought=thought)
     keep_gradients(model)
     suit_threads(model)
-    large = model.device.type == "cpu" and model.num_parameters() > ALONE_UP_TO
-    made_for = torch.cpu.get_capabilities().get("amx_bf16", False) and not trainable
-    hold_dequantised(model, (factors or (torch.bfloat16 if made_for else None)) if large else None)
+    hold_dequantised(model, factors)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     if adapter is not None:
         model = with_adapter(model, Path(adapter), name, trainable=trainable)
-        if large and not trainable:
+        if not trainable and model.device.type == "cpu" and model.num_parameters() > ALONE_UP_TO:
             hold_merged(model)
     return LanguageModel(model.eval(), tokenizer, template, dict(names), name)
 
