@@ -14,13 +14,14 @@ from kg_tables import write_table
 from notebook_runs import FOLDER, NOTEBOOKS, cells, execute, open_adapter, state
 from tiny import chain_case, save_tiny
 
-from workbench import kg
+from workbench import Run, kg
 from workbench.artifacts import runs
 from workbench.artifacts.parameters import parse_value, read_parameters
 from workbench.artifacts.state import State
 from workbench.cases import save_cases, withhold
 from workbench.explain import METHODS, TERMS, ExplainConfig, Weights, load
 from workbench.figures import Figure
+from workbench.panel import MaskPanel
 from workbench.panel.page import explorer
 
 
@@ -107,10 +108,13 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     place = tmp_path_factory.mktemp("explored")
     model, run = save_tiny(place / "model", "llama"), place / "run"
     make_adapter(run, model)
-    panel = explorer(run, model=str(model))
+    there, left_out = Run(run, model=str(model)), SMALL["withheld"]
+    panel = MaskPanel(there.engine, there.shown(withheld=left_out), withheld=left_out)
     settings = {name: SMALL[name] for name in ("paper_steps", "loop_steps", "max_new_tokens", "certified_budget")}
     weights = Weights(alpha=77.0, gamma=0.0)
-    panel.state = State(case="held_out/2", method="in_loop", config=ExplainConfig(weights, **settings))
+    panel.state = State(
+        case="held_out/2", method="in_loop", config=ExplainConfig(weights, **settings), withheld=left_out
+    )
     learned = panel.recompute()
     outcome = panel.take_out([panel.case.facts[1], panel.case.nodes[2]])
     state = panel.state.parameters()
@@ -167,7 +171,7 @@ def test_whoever_runs_all_cells_of_the_mask_notebook_in_a_finished_run_reads_it(
     panel = execute("03_explain_masks", **explored.given)["panel"]
     assert state(explored.run) == before
     assert panel.view.method.value == "in_loop" and not panel.stale
-    assert panel.weights == explored.made["weights"] == explored.learned.weights
+    assert panel.weights == explored.made["weights"] == Weights(alpha=77.0, gamma=0.0)
 
 
 def test_the_mask_notebook_names_a_missing_stage(tmp_path: Path) -> None:

@@ -111,9 +111,9 @@ def size(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     """`table`: files and lines of every room, of the whole package and of the tests beside it. Nothing else is used."""
     rooms: defaultdict[str, list[int]] = defaultdict(list)
     for path in sorted(PACKAGE_FOLDER.rglob("*.py")):
-        inside = path.relative_to(PACKAGE_FOLDER).parts
+        inside, count = path.relative_to(PACKAGE_FOLDER).parts, code_lines(path.read_text("utf-8"))
         for name in (inside[0].removesuffix(".py"), "workbench"):
-            rooms[name].append(code_lines(path.read_text("utf-8")))
+            rooms[name].append(count)
     for path in sorted((PACKAGE_FOLDER.parent / "tests").glob("*.py")):
         rooms["tests"].append(code_lines(path.read_text("utf-8")))
     table = [{"room": name, "files": len(some), "lines": sum(some)} for name, some in rooms.items()]
