@@ -242,8 +242,9 @@ def _typed(links: Links, pair: Pair) -> bool:
 
 
 def _drawn(shared: Path, whole: int) -> dict[str, dict[str, Any]]:
-    """Of the training cases of the default recipe, of as many that are drawn without weights, and of so many of the
-    whole graph: the share of links that published workflows have. Only the default keeps the showcase's pair apart."""
+    """Of the training cases of the default recipe and of so many of the whole graph, and of as many that are drawn
+    without weights: the share of links that published workflows have. Only the default keeps the showcase's pair
+    apart."""
     from workbench.cases.sampling import sample_cases
     from workbench.kg import build_graph, field, flow_graph, read_table
     from workbench.kg.published import known_links, published_links
@@ -260,7 +261,8 @@ def _drawn(shared: Path, whole: int) -> dict[str, dict[str, Any]]:
     cases = {
         "default": Splits.drawn(replace(recipe, sampling=size)).cases["train"],
         "default, without weights": sample_cases(part, flow_graph(part), size)["train"],
-        "whole graph": sample_cases(graph, flow_graph(graph), replace(size, train=whole))["train"],
+        "whole graph": sample_cases(graph, flow_graph(graph), replace(size, train=whole, in_field=False))["train"],
+        "whole graph, without weights": sample_cases(flat, flow_graph(flat), replace(size, train=whole))["train"],
     }
     published = published_links(shared / "iwc" / "links.tsv", graph)
     found = {name: known_links([case.path for case in some], graph, published) for name, some in cases.items()}
