@@ -111,7 +111,7 @@ def _about(result: dict[str, Any]) -> str:
     return (
         f"Measured{how} on {cases} held-out case{'s' * (cases > 1)} of a default run, model `{result['model']}`, "
         f"{result['device']}, {result['threads']} thread, {packages}. Means over the n cases of a row with their 95 % "
-        "intervals; the order of two methods whose intervals overlap is not known."
+        "intervals, which of equal values have no width; the order of two methods whose intervals overlap is not known."
     )
 
 
