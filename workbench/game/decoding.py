@@ -28,8 +28,7 @@ LENGTHS = 64  # slots of a decoder are a multiple of it, so that prompts of like
 KEPT = 4  # decoders on a GPU, each with the keys and values of a whole batch
 PLAIN_STEPS = 2  # before one is recorded: what libraries set up at a first call cannot be
 WIDE, MOST_READ = 8, 32  # tokens of a row that are read in a step where guesses pay, and of all rows together
-LIKE = 32  # texts written last that are kept: others may go on like them
-LOOKED_AT = 4  # tokens before a guess, at most, by which it is found
+LIKE, LOOKED_AT = 32, 4  # texts that are kept for guesses; tokens before a guess, at most, by which it is found
 
 
 class Past(NamedTuple):
@@ -39,11 +38,19 @@ class Past(NamedTuple):
     real: torch.Tensor
 
 
+class Like(NamedTuple):
+    """What texts may go on like: their prompts, a row each, and other texts. wide: most tokens of a row in a step."""
+
+    prompts: Sequence[tuple[int, ...]]
+    texts: Collection[tuple[int, ...]]
+    wide: int = 1
+
+
 class Texts:
     """Answers that are being written: their tokens so far, end-of-sequence included, and when each has ended.
 
     drafts: what each may begin with. ends: tokens that end one. longest: most tokens. enough: see `Engine.generate`.
-    prompts: what each stands behind; like: other texts, that these may be like: where guesses are looked for.
+    like: where guesses are looked for.
     """
 
     def __init__(
@@ -53,11 +60,9 @@ class Texts:
         ends: Set[int],
         longest: int,
         enough: Callable[[int, Sequence[int]], bool] | None = None,
-        prompts: Sequence[tuple[int, ...]] = (),
-        like: Collection[tuple[int, ...]] = (),
+        like: Like,
     ):
-        self.drafts, self.ends, self.longest, self.enough = drafts, ends, longest, enough
-        self.prompts, self.like = prompts, like
+        self.drafts, self.ends, self.longest, self.enough, self.like = drafts, ends, longest, enough, like
         self.tokens: list[list[int]] = [[] for _ in drafts]
 
     def begin(self, i: int, logits: torch.Tensor) -> None:
@@ -74,10 +79,11 @@ class Texts:
     def guess(self, i: int, most: int) -> tuple[int, ...]:
         """How text i may go on, so many tokens at most: what stands behind its last ones in its draft, in texts that it
         may be like, or in its prompt. Longer matches go first, and further."""
-        said = (*self.prompts[i][-LOOKED_AT:], *self.tokens[i])
+        prompt = self.like.prompts[i]
+        said = (*prompt[-LOOKED_AT:], *self.tokens[i])
         for count in range(LOOKED_AT if most > 0 else 0, 0, -1):
             last = said[-count:]
-            for text in (tuple(self.drafts[i]), *self.like, self.prompts[i]):
+            for text in (tuple(self.drafts[i]), *self.like.texts, prompt):
                 for at in range(len(text) - count):
                     if text[at : at + count] == last:
                         return text[at + count : at + count + min(most, 2 * count)]
@@ -124,9 +130,8 @@ class Slots(StaticLayer):
 
 
 class Decoder:
-    """Room for so many rows of so many tokens. like: the cache of an ordinary pass of the same model. wide: most tokens
-    of a row in a step. record: whether steps, of one token, are to be recorded; `failed` says that this could not be
-    done."""
+    """Room for so many rows of so many tokens. like: the cache of a pass of the same model. wide: most tokens of a row
+    in a step. record: whether steps, of one token, are to be recorded; `failed`: this could not be done."""
 
     def __init__(
         self, model: torch.nn.Module, like: Cache, *, rows: int, slots: int, wide: int = 1, record: bool = False
@@ -260,15 +265,16 @@ class Decoders:
         self.written.extendleft(one for one in dict.fromkeys(map(tuple, texts.tokens)) if one not in self.written)
 
     def take(
-        self, model: torch.nn.Module, past: Past, rows: Mapping[int, int], texts: Texts, *, alone: bool, wide: int = 1
+        self, model: torch.nn.Module, past: Past, rows: Mapping[int, int], texts: Texts, *, alone: bool
     ) -> Decoder:
         """A decoder that goes on from a pass. rows: number of a text -> its row in the pass. alone: the model is
-        altered for this batch only. wide: see `Decoder`, of one that is not kept."""
+        altered for this batch only."""
         if any(one.failed for one in self.kept.values()):
             self.can_record = False
             self.kept.clear()
         room = past.real.shape[1] + texts.longest - min(len(texts.tokens[i]) for i in rows)
-        count, slots = len(rows), -(-(room + wide - 1) // LENGTHS) * LENGTHS
+        count, wide = len(rows), texts.like.wide
+        slots = -(-(room + wide - 1) // LENGTHS) * LENGTHS
         if alone or not self.can_record or past.real.device.type != self.device:
             decoder = Decoder(model, past.cache, rows=count, slots=slots, wide=wide)
         else:

@@ -20,7 +20,7 @@ import torch
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.cases import Case
-from workbench.game.decoding import WIDE, Decoders, Past, Texts
+from workbench.game.decoding import WIDE, Decoders, Like, Past, Texts
 from workbench.game.doses import dosed, rows_of
 from workbench.game.gates import beneath, gate_mask
 from workbench.game.memory import CPU_TOKENS, fitting, kept_tokens, room
@@ -29,6 +29,8 @@ from workbench.models import ALONE_UP_TO, LanguageModel
 from workbench.models.context import check_context
 from workbench.models.prompts import Prompt, encode, encode_answer
 from workbench.stats.meter import Ledger
+
+Ids = Sequence[Sequence[int]]  # of tokens, a row an answer
 
 
 @dataclass
@@ -66,53 +68,57 @@ class Engine:
     def logits(
         self,
         prompts: Sequence[Prompt],
-        answers: Sequence[Sequence[int]],
+        answers: Ids,
         *,
         adapter: bool = True,
         gates: Sequence[torch.Tensor] | None = None,
         doses: Sequence[torch.Tensor] | torch.Tensor | None = None,
+        prefix: SharedPrefix | None = None,
     ) -> list[torch.Tensor]:
         """Teacher-forced logits at the answer's positions: per row (len(answer), vocabulary), float32, one pass a row.
 
         gates: per row keep-degrees (facts,) in [0, 1], see `workbench.game.gates`. doses: per row factors on the
         adapter's update, (modules,) or (rank-one parts,), see `workbench.game.doses`. Gradients flow to both when they
-        ask for it; a row with a gate at 0 is then passed twice. ValueError: doses with the adapter off.
+        ask for it; a row with a gate at 0 is then passed twice. prefix: of the same model, without gates. ValueError:
+        doses with the adapter off.
         """
-        out = self._logits(prompts, answers, adapter=adapter, gates=gates, doses=doses)
+        out = self._logits(prompts, answers, adapter=adapter, gates=gates, doses=doses, prefix=prefix)
         if gates is not None and (rows := beneath(gates)):
-            exact = self._logits(
-                [prompts[i] for i in rows],
-                [answers[i] for i in rows],
-                adapter=adapter,
-                gates=[gates[i].detach() for i in rows],
-                doses=None if doses is None else [doses[i].detach() for i in rows],
-            )
+            some = [prompts[i] for i in rows], [answers[i] for i in rows]
+            held: dict = {"gates": [gates[i].detach() for i in rows]}
+            held["doses"] = None if doses is None else [doses[i].detach() for i in rows]
+            exact = self._logits(*some, adapter=adapter, **held)
             for i, value in zip(rows, exact, strict=True):
                 out[i] = value + (out[i] - out[i].detach())
         return out
 
     def _logits(
-        self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], *, adapter: bool, gates: Any, doses: Any
+        self, prompts: Sequence[Prompt], answers: Ids, *, adapter: bool, gates: Any, doses: Any, prefix: Any = None
     ) -> list[torch.Tensor]:
         """The same, but for gates `beneath` the floor of gradients, which are held at it."""
         out: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
         asked = any(x.requires_grad for given in (gates, doses) if given is not None for x in given)
-        for attempt in fitting(self, [len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]):
+        whole = [len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]
+        if prefix:
+            whole = room(self, [n - 1 for n in whole], list(map(prefix.shared, prompts)), held=len(prefix.prompt.ids))
+        for attempt in fitting(self, whole):
             with attempt as rows:
                 started = time.perf_counter()
                 longest = max(len(answers[i]) for i in rows)
                 fed = [prompts[i] for i in rows], [answers[i][:-1] for i in rows]
                 how: dict = {"gates": gates and [gates[i] for i in rows], "logits_to_keep": longest}
-                head = None if doses is not None else self.heads.of(fed[0], adapter=adapter, gated=gates is not None)
+                head = self.heads.of(fed[0], adapter=adapter, gated=gates is not None, given=prefix, doses=doses)
                 with self.switched(adapter, rows_of(doses, rows)), torch.set_grad_enabled(asked):
                     result, real = head.read_on(*fed, **how) if head else self._read(*fed, **how, use_cache=False)
                 for k, i in enumerate(rows):
                     out[i] = result.logits[k, longest - len(answers[i]) :].float()
+                if head and gates is None:
+                    self.heads.keep(fed[0], result.past_key_values, real, adapter=adapter, doses=doses)
                 tokens = int(real.sum()) - (sum(map(head.shared, fed[0])) if head else 0)
                 self.book(rows=len(rows), tokens=tokens, started=started)
         return out
 
-    def logprobs(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], **how) -> list[torch.Tensor]:
+    def logprobs(self, prompts: Sequence[Prompt], answers: Ids, **how) -> list[torch.Tensor]:
         """Log-probability (nats) of every answer token: per row (len(answer),). `how` as in `logits`."""
         rows = self.logits(prompts, answers, **how)
         return [
@@ -121,7 +127,7 @@ class Engine:
         ]
 
     def _read(
-        self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], gates: Any = None, **how
+        self, prompts: Sequence[Prompt], answers: Ids, gates: Any = None, **how
     ) -> tuple[CausalLMOutputWithPast, torch.Tensor]:
         """One pass, padded on the left: what the model returns, and the mask (rows, width) of real tokens."""
         rows = [(*p.ids, *a) for p, a in zip(prompts, answers, strict=True)]
@@ -138,7 +144,7 @@ class Engine:
         self,
         prompts: Sequence[Prompt],
         *,
-        drafts: Sequence[Sequence[int]] | None = None,
+        drafts: Ids | None = None,
         adapter: bool = True,
         doses: Sequence[torch.Tensor] | torch.Tensor | None = None,
         max_new_tokens: int = 32,
@@ -157,9 +163,9 @@ class Engine:
         """
         drafts = drafts or [()] * len(prompts)
         ends = {self.lm.tokenizer.eos_token_id, self.lm.tokenizer.pad_token_id}
-        like = {"prompts": [p.ids for p in prompts], "like": self.decoders.written}
-        texts = Texts(drafts, ends=ends, longest=max_new_tokens, enough=enough, **like)
-        prefix = (self.heads.of(prompts, adapter=adapter, given=prefix) if doses is None else None) or prefix
+        like = Like([p.ids for p in prompts], self.decoders.written, WIDE if self.slow else 1)
+        texts = Texts(drafts, ends=ends, longest=max_new_tokens, enough=enough, like=like)
+        prefix = self.heads.of(prompts, adapter=adapter, given=prefix, doses=doses)
         known = [prefix.shared(p) if prefix else 0 for p in prompts]
         whole = [len(p.ids) + max(len(d) + 1, max_new_tokens) for p, d in zip(prompts, drafts, strict=True)]
         for attempt in fitting(self, room(self, whole, known, held=len(prefix.prompt.ids) if prefix else 0)):
@@ -171,13 +177,11 @@ class Engine:
                     texts.begin(i, one)
                     if read:
                         read(i, one.float())
-                if doses is None:
-                    self.heads.keep([prompts[i] for i in rows], *past, adapter=adapter)
+                self.heads.keep([prompts[i] for i in rows], *past, adapter=adapter, doses=doses)
                 tokens = int(past.real.sum()) - sum(known[i] for i in rows)
                 if going := {i: k for k, i in enumerate(rows) if not texts.ended(i)}:
                     with self.switched(adapter, rows_of(doses, list(going))):
-                        alone, wide = doses is not None, WIDE if self.slow else 1
-                        decoder = self.decoders.take(self.lm.model, past, going, texts, alone=alone, wide=wide)
+                        decoder = self.decoders.take(self.lm.model, past, going, texts, alone=doses is not None)
                         tokens += decoder.write_on(texts, list(going))
                 self.book(rows=len(rows), tokens=tokens, started=started)
                 if progress:
@@ -186,15 +190,14 @@ class Engine:
         return texts.whole()
 
     def _drafted(
-        self, prompts: Sequence[Prompt], drafts: Sequence[Sequence[int]], prefix: SharedPrefix | None
+        self, prompts: Sequence[Prompt], drafts: Ids, prefix: SharedPrefix | None
     ) -> tuple[Past, list[torch.Tensor]]:
         """One pass over prompts with their drafts: what it leaves behind, and per row the logits that say what stands
         in the draft's places and in the one behind it."""
         keep = 1 + max(map(len, drafts))
         read = prefix.read_on if prefix else partial(self._read, use_cache=True)
         result, real = read(prompts, drafts, logits_to_keep=keep)
-        past = Past(result.past_key_values, real)
-        return past, [result.logits[k, keep - 1 - len(draft) :] for k, draft in enumerate(drafts)]
+        return Past(result.past_key_values, real), [result.logits[k, keep - 1 - len(d) :] for k, d in enumerate(drafts)]
 
     def answers(
         self, cases: Sequence[Case], *, keeps: Sequence[np.ndarray | None] | None = None, adapter: bool = True, **how
@@ -231,8 +234,8 @@ class Engine:
     ) -> list[tuple[int, ...]]:
         """Token ids of the greedy answers to the whole cases, end-of-sequence included where the model came to it."""
         drafts = [self.answer_ids(case, case.path)[:-1] for case in cases]
-        how = {"drafts": drafts, "adapter": adapter, "max_new_tokens": max_new_tokens}
-        answers = self.generate([self.prompt(c) for c in cases], **how)
+        prompts = [self.prompt(case) for case in cases]
+        answers = self.generate(prompts, drafts=drafts, adapter=adapter, max_new_tokens=max_new_tokens)
         end = (int(self.lm.tokenizer.eos_token_id),)
         return [answer if len(answer) == max_new_tokens else answer + end for answer in answers]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -144,7 +144,7 @@ class Passes:
         some = gates if gates is not None else doses
         assert some is not None
         prompt, count = self.engine.prompt(self.case), len(some)
-        how = {"gates": None if gates is None else list(gates), "doses": doses}
+        how: dict[str, Any] = {"gates": None if gates is None else list(gates), "doses": doses}
         return torch.stack(self.engine.logits([prompt] * count, [answer] * count, adapter=self.adapter, **how))
 
     def decisions(
@@ -222,7 +222,7 @@ class Passes:
 
     def _gated(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None) -> list[torch.Tensor]:
         gates = [torch.tensor(f) for f in facts]
-        prompt, how = self.engine.prompt(self.case), {"gates": gates, "doses": _tensors(doses)}
+        prompt, how = self.engine.prompt(self.case), dict[str, Any](gates=gates, doses=_tensors(doses))
         return self.engine.logits([prompt] * len(gates), [answer] * len(gates), adapter=self.adapter, **how)
 
 

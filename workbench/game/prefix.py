@@ -23,7 +23,6 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.game.decoding import state_of
 from workbench.game.gates import gate_mask
-from workbench.game.memory import room
 from workbench.models.prompts import Prompt
 
 PAYS_FROM = 256  # tokens of a prompt; below, a small model's tokens cost less than the bookkeeping that saves them
@@ -56,12 +55,12 @@ class SharedPrefix:
         """cache: what a pass over the prompt has left behind; None: it is read now."""
         self.engine, self.prompt, self.adapter = engine, prompt, adapter
         self.dose = None if dose is None else torch.tensor(dose, dtype=torch.float32)
-        self.cache = cache or self._read()
+        self.cache = self._read() if cache is None else cache
 
     def _read(self) -> Cache:
         engine, prompt, adapter = self.engine, self.prompt, self.adapter
         started = time.perf_counter()
-        head = engine.heads.of([prompt], adapter=adapter) if self.dose is None else None
+        head = engine.heads.of([prompt], adapter=adapter, doses=self.dose)
         with engine.switched(adapter, self._doses(1)), torch.no_grad():
             if head:
                 result, _ = head.read_on([prompt], [()], logits_to_keep=1)
@@ -78,22 +77,8 @@ class SharedPrefix:
 
     def logits(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]]) -> list[torch.Tensor]:
         """Per row (len(answer), vocabulary) float32, equal to `Engine.logits` up to rounding."""
-        heads = self.engine.heads
-        start = (heads.of(prompts, adapter=self.adapter, given=self) if self.dose is None else None) or self
-        known = [start.shared(p) for p in prompts]
-        whole = [len(p.ids) + len(a) - 1 for p, a in zip(prompts, answers, strict=True)]
-        out: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
-        for rows in self.engine.batches(room(self.engine, whole, known, held=len(self.prompt.ids))):
-            started, longest = time.perf_counter(), max(len(answers[i]) for i in rows)
-            given = [prompts[i] for i in rows], [answers[i][:-1] for i in rows]
-            with self.engine.switched(self.adapter, self._doses(len(rows))), torch.no_grad():
-                result, real = start.read_on(*given, logits_to_keep=longest)
-            if self.dose is None:
-                heads.keep(given[0], result.past_key_values, real, adapter=self.adapter)
-            self.engine.book(rows=len(rows), tokens=sum(whole[i] - known[i] for i in rows), started=started)
-            for k, i in enumerate(rows):
-                out[i] = result.logits[k, longest - len(answers[i]) :].float()
-        return out
+        doses = self._doses(len(prompts))
+        return self.engine.logits(prompts, answers, adapter=self.adapter, doses=doses, prefix=self)
 
     def shared(self, prompt: Prompt) -> int:
         """Tokens at the start that are those of the full prompt; one token at least is left to compute."""
@@ -215,13 +200,20 @@ class Heads:
             self._whole = False
 
     def of(
-        self, prompts: Sequence[Prompt], *, adapter: bool, gated: bool = False, given: SharedPrefix | None = None
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        adapter: bool,
+        gated: bool = False,
+        given: SharedPrefix | None = None,
+        doses: Any = None,
     ) -> SharedPrefix | None:
         """What these begin like, as far as it is kept, or is read now, where that saves much; None where nothing pays.
 
-        gated: they go on before their first fact, and will be asked again, so that one alone pays. given: one more."""
-        if not self.engine.slow or self._whole:
-            return None
+        gated: they go on before their first fact, and will be asked again, so that one alone pays. given: one more,
+        and the only one at doses or where tokens cost little."""
+        if not self.engine.slow or self._whole or doses is not None:
+            return given
         model, common = self._model(adapter), self._common(prompts)
         kept = [one for key, one in self.known.items() if key[0] == model]
         if gated:
@@ -243,9 +235,9 @@ class Heads:
                 self.known[key] = self.known.pop(key)
         return found
 
-    def keep(self, prompts: Sequence[Prompt], cache: Cache, real: torch.Tensor, *, adapter: bool) -> None:
+    def keep(self, prompts: Sequence[Prompt], cache: Cache, real: torch.Tensor, *, adapter: bool, doses: Any) -> None:
         """Keeps what a pass over prompts, answers behind them, has left behind. real: see `Past`."""
-        if not self.engine.slow or self._whole or any(layer.is_sliding for layer in cache.layers):
+        if not self.engine.slow or self._whole or doses is not None or any(layer.is_sliding for layer in cache.layers):
             return
         model = self._model(adapter)
         for k, prompt in enumerate(prompts):
