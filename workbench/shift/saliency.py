@@ -70,7 +70,7 @@ def by_unit(play: ModuleGame, table: pd.DataFrame) -> pd.DataFrame:
         >>> play = ModuleGame(example_game(), unit="projection")
         >>> ones = pd.DataFrame({"modules": 1}, index=[one.name for one in play.modules])
         >>> by_unit(play, ones)["modules"].to_dict()
-        {'q_proj': 4, 'v_proj': 4}
+        {'q_proj': 6, 'v_proj': 6}
     """
     rows = table.loc[[one.name for one in play.modules]]
     return pd.DataFrame(play.summed(rows.to_numpy().T).T, play.names, rows.columns)
