@@ -136,6 +136,17 @@ def test_filters_and_steps_change_what_is_shown() -> None:
         one.go("nowhere")
 
 
+def test_ways_beside_each_other_stand_apart() -> None:
+    made = graph()
+    made.add_node("command:other", type="command", name="other aligner")
+    made.add_edge("format_1", "command:other", key="input")
+    made.add_edge("command:other", "format_2", key="output")
+    one = GraphPanel(made)
+    assert len(one.ways("source:s", "format_3").ways) == 2
+    spots = one.view.graph.part.drawing["spots"]
+    assert len({(spot["x"], spot["row"]) for spot in spots}) == len(spots) == 7
+
+
 def test_ways_by_name_and_an_error_is_shown() -> None:
     one = GraphPanel(graph())
     one.view.start.value, one.view.end.value = "archive", "BAM"

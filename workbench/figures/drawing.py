@@ -138,7 +138,7 @@ def places(
         beside[tail].append(head)
     rows: dict[str, float] = {}
     for i in range(last + 1):
-        held = [node for node in spine if column.get(node) == i]
+        held = [node for node in spine if column.get(node) == i][:1]  # of several ways the first runs on the line
         rest = [node for node in column if column[node] == i and node not in held]
         rest.sort(key=lambda node: (-_height(beside[node], rows), node))
         above = (len(rest) + 1) // 2 if i % 2 else len(rest) // 2
