@@ -27,7 +27,13 @@ from workbench.cases.sampling import (
 )
 
 CONFIG = SamplingConfig(
-    train=600, held_out=30, held_out_sequences=25, held_out_tools=12, length_shares=(0.25, 0.4, 0.25, 0.1), seed=3
+    in_field=True,
+    train=600,
+    held_out=30,
+    held_out_sequences=25,
+    held_out_tools=12,
+    length_shares=(0.25, 0.4, 0.25, 0.1),
+    seed=3,
 )
 
 
