@@ -27,7 +27,7 @@ def tools_with_topic(graph: nx.MultiDiGraph, topics: Iterable[str]) -> list[str]
 
     Examples:
         >>> from workbench.kg import load_graph
-        >>> tools = tools_with_topic(load_graph().graph, ["Metagenomics"])
+        >>> tools = tools_with_topic(load_graph("mediakg").graph, ["film"])
         >>> bool(tools) and all(tool.startswith("tool:") for tool in tools)
         True
     """
@@ -83,8 +83,8 @@ def field(graph: nx.MultiDiGraph, topics: Iterable[str]) -> nx.MultiDiGraph:
 
     Examples:
         >>> from workbench.kg import load_graph
-        >>> graph = load_graph().graph
-        >>> len(field(graph, ["Metagenomics"])) < len(field(graph, []))
+        >>> graph = load_graph("mediakg").graph
+        >>> len(field(graph, ["film"])) < len(field(graph, []))
         True
     """
     if not (topics := list(topics)):

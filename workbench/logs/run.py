@@ -100,14 +100,8 @@ def explain_log(
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
 
     Examples:
-        >>> import tempfile
-        >>> facts = '[["SRA", "download_from", "FASTQ"], ["FASTQ", "input", "star"], ["star", "output", "BAM"]]'
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     log = Path(folder, "log.jsonl")
-        ...     _ = log.write_text(f'{{"question": "To BAM?", "source": "SRA", "target": "BAM", "facts": {facts}}}')
-        ...     found = explain_log(log, model="reader", out=Path(folder, "out"), decision="chain")
-        >>> found.records[0]["models"]["tuned"]["alone"]  # facts that turn the answer, each by itself
-        [2]
+        >>> found = explain_log("log.jsonl", model="smollm2", out="runs/log", decision="yesno")  # doctest: +SKIP
+        >>> found.records[0]["models"]["tuned"]["alone"]  # doctest: +SKIP
     """
     folder, log = run_folder(out), file_of(log)
     source = Source(model, Path(adapter) if adapter is not None else None, four_bit)
