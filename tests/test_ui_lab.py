@@ -54,7 +54,7 @@ def test_sliders_recompute_cancel_and_errors_in_the_lab(page) -> None:
     run_notebook(page, "explore")
     panel = explorer(page)
     recomputed(panel)
-    panel.get_by_text("paper's mask").click()
+    panel.locator(".wb-method").get_by_text("paper's mask").click()
     recomputed(panel)
     panel.get_by_text("weights of the masks").click()
     bars, marker = panel.locator(".wb-table .wb-now").nth(2), panel.locator(".wb-marker")
@@ -69,7 +69,7 @@ def test_sliders_recompute_cancel_and_errors_in_the_lab(page) -> None:
     check_access(page, ".wb-panel")
     expect(handle).to_have_attribute("aria-valuetext", panel.locator(".wb-weight-alpha .widget-readout").inner_text())
     button, status = panel.locator("button.wb-recompute"), panel.locator(".wb-status")
-    panel.get_by_text("mask, model in the loop").click()
+    panel.locator(".wb-method").get_by_text("mask, model in the loop").click()
     button.click()
     expect(button).to_have_text("running")
     expect(button).to_be_disabled()
@@ -87,7 +87,7 @@ def test_sliders_recompute_cancel_and_errors_in_the_lab(page) -> None:
     expect(panel.locator(".wb-words")).to_contain_text(re.compile("The tuned model answers.*The base model answers"))
     expect(panel.locator(".wb-asked")).to_have_text("")
     panel.locator(".wb-chooser select").select_option(index=0)
-    panel.get_by_text("paper's mask").click()
+    panel.locator(".wb-method").get_by_text("paper's mask").click()
     expect(marker).to_contain_text("other settings")
 
 

@@ -26,17 +26,7 @@ from workbench.logs.hanging import hangs
 from workbench.logs.readers import file_of, read
 from workbench.logs.records import Fault, Record, Refused
 from workbench.logs.spans import EACH, checked_spans
-from workbench.logs.speakers import (
-    Load,
-    Source,
-    Turn,
-    adapter_account,
-    in_turn,
-    other_source,
-    served,
-    served_account,
-    turns,
-)
+from workbench.logs.speakers import Source, Turn, adapter_account, in_turn, other_source, served, served_account, turns
 from workbench.logs.streamed import Rows
 from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, bare, redacted, summary
 from workbench.models import check_model
@@ -76,7 +66,7 @@ def explain_log(
     sentences: bool = False,
     spans: Sequence[str] = (),
     through: Callable[..., tuple[Rows, Ledger, str, dict[str, Any]]] | None = None,
-    load: Load = Source.load,
+    load: Callable[..., Any] = Source.load,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Explained:
@@ -91,12 +81,10 @@ def explain_log(
     redact: nothing that is left has a text of the log. endpoint: address of an OpenAI-compatible server that has the
     models, asked for answers alone, with the key in WORKBENCH_API_KEY; requests, tokens: the most spent on a model;
     repeats: most asks of one prompt of a server whose answers scatter, None: found out by asking the first one again.
-    sentences: whether sets are searched within texts too, sentence by sentence. spans: pieces of an answer that are
-    asked about too, as in `logs.spans`; of JSON, each argument if none is named.
+    sentences: whether sets are searched within texts too. spans: pieces of an answer that are asked about too, as in
+    `logs.spans`; of JSON, each argument if none is named. load: makes engines; `logs.speakers.Kept()` keeps the last.
     through: who explains the records elsewhere, `partial(workbench.sweep.log_records.streamed, workers=2)`; the log is
     then read, and what is found written, as they go: it may be of any length, and so the records come from disk.
-    load: makes the engine of a model on this machine; `workbench.logs.speakers.Kept()` keeps it for the next log.
-
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
 
     Examples:
