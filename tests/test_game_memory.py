@@ -3,11 +3,12 @@
 import dataclasses
 import logging
 
+import numpy as np
 import pytest
 import torch
 from tiny import chain_case, tiny_reader
 
-from workbench.game import Engine
+from workbench.game import Engine, Game
 from workbench.game.memory import MemoryShort, fitting
 from workbench.models.context import ContextError
 from workbench.train import TrainConfig, train
@@ -86,3 +87,17 @@ def test_a_prompt_beyond_the_context_is_refused_before_any_pass(tmp_path):
     with pytest.raises(ContextError, match="reads 40"):
         train(lm, [chain_case()], TrainConfig(steps=1), folder=tmp_path / "none")
     assert not (tmp_path / "none").exists()
+
+
+def test_what_stands_beside_a_prompt_is_no_part_of_its_length():
+    lm, case = tiny_reader(), chain_case()
+    engine = Engine(lm)
+    lm.model.config.max_position_embeddings = len(engine.prompt(case).ids) + 12
+    keep = np.ones((2, len(case.elements)), dtype=bool)
+    keep[0, len(case.nodes)] = False  # the first fact: nearly all of the prompt is read again, beside the whole one
+    for form in ("logprob", "decision"):
+        plain, kept = (
+            Game.of(engine, case, path=case.path, form=form, shared_prefix=shared, max_new_tokens=12)(keep)
+            for shared in (False, True)
+        )
+        np.testing.assert_allclose(kept, plain, atol=1e-4)

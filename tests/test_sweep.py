@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import torch
 from sweep_runs import grid_text
 from tiny_chain import write_notebooks
 
 from workbench.cli import exit, main
 from workbench.sweep import explaining, tasks
-from workbench.sweep.dispatch import shares
+from workbench.sweep.dispatch import connected, shares
 from workbench.sweep.explaining import plan_explanations
 from workbench.sweep.grid import read_grid
 from workbench.sweep.results import Results, axes, measures, summary
@@ -199,6 +200,12 @@ def test_stopping_a_sweep_and_killing_a_worker_lose_nothing(tmp_path, run, clust
     assert main(command) == 0
     assert "24 done before, 0 to do" in capsys.readouterr().out
     assert (out / "rows.jsonl").read_bytes() == before
+
+
+def test_torch_of_a_worker_has_the_threads_that_it_is_given(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    with connected(None, workers=1, resources={}, say=print) as client:
+        assert client.submit(torch.get_num_threads).result() == 2
 
 
 @pytest.mark.slow

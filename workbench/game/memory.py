@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from transformers import PretrainedConfig
 
-from workbench.models.context import check_context
+from workbench.models.context import check_context, context_length
 
 LOG = logging.getLogger(__name__)
 ON_A_CPU = "can't allocate memory"  # what torch says where there is no error of its own for it
@@ -64,13 +64,16 @@ class Attempt:
 
 def room(engine: Batched, whole: Sequence[int], known: Sequence[int], *, held: int) -> list[int]:
     """Tokens that each row of `whole` counts in a batch: those that are read, and the `held` ones that stand beside
-    them, of which the row needs the `known` first. Of these a slow model's batch may hold more than it reads.
-    ContextError: a row is longer than the model's context."""
+    them, of which the row needs the `known` first; no more than the model's context, which is of texts and not of what
+    stands beside them. Of these a slow model's batch may hold more than it reads. ContextError: a row is longer than
+    the context."""
     check_context(engine.lm.model, whole)
     rest = [all_of_it - k for all_of_it, k in zip(whole, known, strict=True)]
-    if not engine.slow:
-        return [n + held for n in rest]
-    return [max(n, (n + held) * CPU_TOKENS // engine.batch_tokens) for n in rest]
+    counted = [n + held for n in rest]
+    if engine.slow:
+        counted = [max(n, both * CPU_TOKENS // engine.batch_tokens) for n, both in zip(rest, counted, strict=True)]
+    longest = context_length(engine.lm.model)
+    return counted if longest is None else [min(n, longest) for n in counted]
 
 
 def kept_tokens(config: PretrainedConfig, length: int) -> int:

@@ -159,7 +159,9 @@ def _local(workers: int | None, resources: Mapping[str, float]) -> LocalCluster:
         _check_gpu(count, resources)
     local = dict.fromkeys(("dashboard_address", "worker_dashboard_address")) | {"host": "127.0.0.1"}
     how: dict[str, Any] = {"processes": True, "threads_per_worker": 1, "silence_logs": logging.CRITICAL}
-    how["env"] = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", max(1, cores // count))}
+    # torch takes the second of these before the first, and dask would set both to 1
+    threads = os.environ.get("OMP_NUM_THREADS", max(1, cores // count))
+    how["env"] = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), threads)
     return LocalCluster(n_workers=count, resources=dict(resources) or None, **how, **local)
 
 
