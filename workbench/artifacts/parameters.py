@@ -168,7 +168,7 @@ def _unknown(name: str, declared: Mapping[str, Mapping[str, Parameter]]) -> str:
 PRESETS: Mapping[str, Mapping[str, Value]] = {
     # 135 million weights: on a processor an answer takes about a second
     "smollm2": {
-        # as the adapter that ships was trained, on a draw of its own: what that held is left out where answers are scored
+        # as many cases as the adapter that ships learned, of another draw: what it learned is not scored
         "topics": [],
         "train_cases": 12_000,
         "steps": 825,  # where it trains: as the one that ships was
