@@ -111,6 +111,7 @@ class Merged:
             update = self.layer.scaling[name] * (factors[1] @ factors[0]).detach()
             self.state, self.factors = state, factors
             held = _held(self.layer.base_layer)
+            assert held is not None  # `hold_merged` takes no others
             self.weight = _laid((held + update).to(held.dtype))
         return _linear(x, weight=self.weight, bias=self.layer.base_layer.bias)
 
