@@ -20,16 +20,11 @@ from workbench.shift.elements import (
 from workbench.shift.intruders import Intruders, at_threshold, intruder_dimensions
 from workbench.shift.measures import MEASURES, Measurement
 from workbench.shift.reduced import (
-    SmallestPart,
-    exact_at,
     factors_of,
-    kept_accuracy,
-    ladder,
     part_energies,
     reduced,
     save_adapter,
     singular_parts,
-    smallest_part,
     to_singular_parts,
 )
 from workbench.shift.saliency import (
@@ -41,6 +36,7 @@ from workbench.shift.saliency import (
     module_saliency,
     over_parts,
 )
+from workbench.shift.smallest import SmallestPart, exact_at, kept_accuracy, ladder, smallest_part
 from workbench.shift.spectrum import (
     Directions,
     checkpoints,
