@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-import workbench  # noqa: F401  how the collector is set, before a test imports torch
+from workbench.artifacts.start import own_process
+
+own_process()  # before a test imports torch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch or numpy are imported: models this small run faster alone
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes start: not each compiles the package anew

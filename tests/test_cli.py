@@ -37,7 +37,10 @@ def test_version_is_printed_without_loading_anything_heavy() -> None:
 
 
 def test_a_run_starts_without_loading_what_its_kernels_load() -> None:
-    code = "import sys, workbench.headless.chain, workbench.report.write; print(*filter(sys.modules.get, sys.modules))"
+    code = (
+        "import sys; from workbench.artifacts.start import own_process; own_process(); "
+        "import workbench.headless.chain, workbench.report.write; print(*filter(sys.modules.get, sys.modules))"
+    )
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=120).split()
     assert not {"torch", "transformers", "sklearn", "scipy", "rfc3987_syntax"} & set(loaded)
 

@@ -1,9 +1,7 @@
 """Workbench: see what a LoRA adapter makes a language model depend on, and where in the weights it sits."""
 
-import gc
 import logging
 import os
-import sys
 from typing import TYPE_CHECKING
 
 from workbench.artifacts.version import __version__
@@ -17,15 +15,6 @@ __all__ = ["Run", "__version__", "explain_log"]
 # Threads that wait for each other by spinning take the core away from the one they wait for, wherever there are fewer
 # free cores than threads: small models then run a hundred times slower. Read by OpenMP when torch is first imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-# Imports make a million objects that stay. Python looks through all of them at every tenth collection of younger ones,
-# which takes a fifth of a start; at every hundredth it takes none. What is young is collected as ever.
-gc.set_threshold(*gc.get_threshold()[:2], 100)
-
-# jsonschema, which comes with all that reads notebooks, compiles a grammar of addresses for two seconds at every start
-# where this package is installed. No schema of a notebook asks for one, and it does without what cannot be imported.
-if "rfc3987_syntax" not in sys.modules:
-    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
 
 # bitsandbytes says on import that a faster processor kernel could be fetched: nothing that a user must know
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

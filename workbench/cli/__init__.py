@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from workbench import __version__
 from workbench.artifacts.origin import this_command
+from workbench.artifacts.start import own_process
 from workbench.cli import bench, exit, explain, kg, origins, run, sweep
 from workbench.cli.screen import OutputError, complain, flush, result, settle
 
@@ -22,6 +23,8 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code, one of `workbench.cli.exit`; an error is one line on stderr."""
+    if argv is None:
+        own_process()
     given = list(sys.argv[1:] if argv is None else argv)
     try:
         return _main(given)

@@ -21,6 +21,7 @@ from typing import Any
 
 from workbench.artifacts.lock import hold_kernel_lock
 from workbench.artifacts.runs import RUN_DIR
+from workbench.artifacts.start import own_process
 
 POLL_SECONDS = 0.5
 ENDS_WITH = "WORKBENCH_ENDS_WITH"  # environment variable of `workbench run`: the process it does not outlive
@@ -103,6 +104,7 @@ def _environment(**variables: str) -> Iterator[None]:
 
 def main() -> None:
     """Serve as a kernel; arguments are those of `python -m ipykernel_launcher`."""
+    own_process()
     parent = int(os.environ.get("JPY_PARENT_PID") or os.getppid())  # set by the manager before it starts the kernel
     folder = os.environ.get(RUN_DIR)
     held = hold_kernel_lock(Path(folder)) if folder else None  # before the watch: once it runs, the end may come
