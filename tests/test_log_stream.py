@@ -10,7 +10,6 @@ from log_speakers import Planted
 from tiny import save_tiny
 
 from workbench import explain_log
-from workbench.logs import held
 from workbench.logs.records import Record, read_log, record_of
 from workbench.logs.run import Work
 from workbench.logs.speakers import Source, turns
@@ -18,7 +17,8 @@ from workbench.logs.streamed import Rows
 from workbench.logs.summary import bare, summary
 from workbench.report.lineage import verify
 from workbench.report.write import write_report
-from workbench.sweep.log_records import streamed, swept
+from workbench.sweep.log_records import WORKER, streamed, swept
+from workbench.sweep.tasks import perform
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,10 @@ def test_a_worker_that_holds_a_model_never_answers_for_another_at_its_place(tmp_
         return {"who": who, "tasks": [{"id": "a"}], "cases": [case], "config": CONFIG | {"decision": "regex:(?s).+"}}
 
     def answer(given: dict) -> str:
-        return held.work(given)[0][0]["found"]["row"]["models"]["tuned"]["answer"]
+        found = perform({**given, "by": WORKER})
+        (outcome,) = found["outcomes"]
+        assert outcome["seconds"] <= found["seconds"] - found["loading"], "explaining counts as work, not as loading"
+        return outcome["found"]["row"]["models"]["tuned"]["answer"]
 
     save_tiny(folder, "llama")
     one = order()

@@ -111,6 +111,8 @@ def test_settings_come_from_preset_run_json_and_options_in_this_order(tmp_path):
 
     assert asked("--model", "smollm2") == PRESETS["smollm2"] and asked() == PRESETS["reader"]
     assert asked("--model", "some/other") == replace(PRESETS["smollm2"], model="some/other")
+    assert asked("--model", "smollm2", "--topics", "Mapping").sampling.in_field
+    assert not asked("--model", "smollm2").sampling.in_field and not asked("--topics").sampling.in_field
     run = tmp_path / "run"
     (run / "kg").mkdir(parents=True)
     (run / "kg" / "graph.json").write_text("{}")

@@ -29,7 +29,8 @@ def work(order: Mapping[str, Any]) -> tuple[list[dict[str, Any]], float]:
     with _turn:
         started, who = time.perf_counter(), order["who"]
         speakers = _speakers(**{**who, "names": tuple(sorted(who["names"].items())), "keys": tuple(who["keys"])})
-        return explained(order, speakers), time.perf_counter() - started
+        loading = time.perf_counter() - started
+        return explained(order, speakers), loading
 
 
 def explained(order: Mapping[str, Any], speakers: Speakers) -> list[dict[str, Any]]:

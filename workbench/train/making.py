@@ -35,13 +35,16 @@ ALL_PROJECTIONS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj
 @dataclass(frozen=True)
 class Recipe:
     """What an adapter is made of. table: see `kg.load_graph`; topics: EDAM topics whose tools are asked about, none for
-    the whole graph."""
+    the whole graph; `sampling.in_field` follows from them."""
 
     model: str = models.READER
     table: str | None = None
     topics: tuple[str, ...] = ()
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sampling", replace(self.sampling, in_field=bool(self.topics)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -67,7 +70,7 @@ def _tuple(value: Any) -> Any:
 PRESETS = {
     models.READER: Recipe(
         topics=("Gene transcripts", "Mapping", "Sequence assembly"),
-        sampling=SamplingConfig(held_out_tools=60, in_field=True),
+        sampling=SamplingConfig(held_out_tools=60),
         train=TrainConfig(modules=ALL_PROJECTIONS, steps=1800, learning_rate=3e-3, packed=True),
     ),
     "smollm2": Recipe(
