@@ -156,6 +156,7 @@ def test_nothing_runs_out_of_the_page_and_the_graph_is_seen_whole(shown) -> None
     page, panel = shown, explorer(shown)
     for width in (390, 640, 900, 1440, 1920):
         page.set_viewport_size({"width": width, "height": 900})
+        page.locator("#rendered_cells").evaluate("one => one.scrollTo(0, 0)")
         drawn(page)
         wide = page.evaluate(
             "Math.max(...[...document.querySelectorAll('html, .wb-panel, .wb-panel > *')].map(e => e.scrollWidth))"
