@@ -258,11 +258,12 @@ def _drawn(shared: Path, whole: int) -> dict[str, dict[str, Any]]:
             flat.nodes[node].pop(weighs, None)
     part = field(flat, list(recipe.topics))
     size = replace(recipe.sampling, train=min(recipe.sampling.train, whole))
+    wide = replace(recipe.sampling, train=whole, in_field=False)
     cases = {
         "default": Splits.drawn(replace(recipe, sampling=size)).cases["train"],
         "default, without weights": sample_cases(part, flow_graph(part), size)["train"],
-        "whole graph": sample_cases(graph, flow_graph(graph), replace(size, train=whole, in_field=False))["train"],
-        "whole graph, without weights": sample_cases(flat, flow_graph(flat), replace(size, train=whole))["train"],
+        "whole graph": sample_cases(graph, flow_graph(graph), wide)["train"],
+        "whole graph, without weights": sample_cases(flat, flow_graph(flat), wide)["train"],
     }
     published = published_links(shared / "iwc" / "links.tsv", graph)
     found = {name: known_links([case.path for case in some], graph, published) for name, some in cases.items()}
