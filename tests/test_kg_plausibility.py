@@ -9,7 +9,7 @@ import networkx as nx
 import pytest
 from typed_worlds import described
 
-from workbench.bench.kg import check, known_as
+from workbench.bench.accepted import check, known_as
 from workbench.kg import build_graph, read_table
 from workbench.kg.importers import IMPORTERS, Report, assemble
 from workbench.kg.published import Plausibility
