@@ -26,7 +26,7 @@ from workbench.logs.hanging import hangs
 from workbench.logs.readers import file_of, read
 from workbench.logs.records import Fault, Record, Refused
 from workbench.logs.spans import EACH, checked_spans
-from workbench.logs.speakers import Source, Turn, adapter_account, in_turn, other_source, served, served_account, turns
+from workbench.logs.speakers import Source, Turn, adapter_account, in_turn, inputs_of, served, served_account, turns
 from workbench.logs.streamed import Rows
 from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, bare, redacted, summary
 from workbench.models import check_model
@@ -96,7 +96,7 @@ def explain_log(
     whole("max_new_tokens", max_new_tokens, least=1)
     if decision not in (CHAIN, RECORD):
         maker(decision.partition(":")[0])
-    inputs = {"log": Path(log), **_inputs(source, against, endpoint)}
+    inputs = {"log": Path(log), **inputs_of(source, against, endpoint)}
     if endpoint and (decision == CHAIN or adapter is not None):
         what = "adapter" if adapter is not None else "decision `chain`"
         raise ValueError(f"a served model takes no {what}; leave it out, or give no --endpoint")
@@ -137,13 +137,6 @@ def explain_log(
             records, account = work.records, served_account(who[1])
         account |= {"adapter": adapter_account(source.adapter)} if source.adapter else {}
         return _written(folder, records, config, inputs, account=account, ledger=ledger, device=device)
-
-
-def _inputs(source: Source, against: str | None, endpoint: str | None) -> Mapping[str, str | Path]:
-    """What the answers are made of, for the manifest."""
-    if endpoint:
-        return {"model": f"{source.model} at {endpoint}"} | ({"against": f"{against} at {endpoint}"} if against else {})
-    return source.inputs() | (other_source(source, against).inputs("against_") if against else {})
 
 
 def _names(source: Source, decision: str, lines: Iterable[Record | Refused]) -> dict[str, str]:

@@ -163,3 +163,10 @@ def adapter_account(folder: Path) -> dict[str, Any]:
         "unchanged": sum(square <= 0 for square in squares),
         "norm": float(np.sqrt(max(0.0, sum(squares)))),
     }
+
+
+def inputs_of(source: Source, against: str | None, endpoint: str | None) -> Mapping[str, str | Path]:
+    """What the answers are made of, for the manifest."""
+    if endpoint:
+        return {"model": f"{source.model} at {endpoint}"} | ({"against": f"{against} at {endpoint}"} if against else {})
+    return source.inputs() | (other_source(source, against).inputs("against_") if against else {})

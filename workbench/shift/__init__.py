@@ -4,7 +4,6 @@ from workbench.models.adapter_folder import AdapterError, Factors, read_factors
 from workbench.shift.base import base_shares, base_weights
 from workbench.shift.dose import contests, dose_effects, dose_path, dose_values, over_cases
 from workbench.shift.elements import (
-    as_records,
     by_element,
     by_entity,
     by_group,
@@ -15,10 +14,9 @@ from workbench.shift.elements import (
     saliency_shift,
     separation,
     with_measures,
-    write_tables,
 )
 from workbench.shift.intruders import Intruders, at_threshold, intruder_dimensions
-from workbench.shift.measures import MEASURES, Measurement
+from workbench.shift.measures import MEASURES, Measurement, as_records, write_tables
 from workbench.shift.reduced import (
     factors_of,
     part_energies,

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from workbench.artifacts.files import atomic_write_text
 from workbench.cases import Case, Fact
 from workbench.explain import LEARNED, Explanation
 from workbench.explain.baselines import node_type
@@ -133,36 +131,6 @@ def separation(table: pd.DataFrame, *, kind: str, rng: np.random.Generator) -> p
         known = [area for area in areas if not np.isnan(area)]
         rows.append((name, *(bootstrap_mean(known, rng=rng, within=(0, 1)) if known else (np.nan, np.nan, np.nan, 0))))
     return pd.DataFrame(rows, columns=["measure", "mean", "low", "high", "n"])
-
-
-def as_records(table: pd.DataFrame, *names: str) -> dict[str, dict[str, float | None]]:
-    """A table of `agreement_tests` or `separation` for a manifest: row -> column -> number, None where undefined.
-
-    names: the columns that name a row, joined by ` and `.
-
-    Examples:
-        >>> as_records(pd.DataFrame({"measure": ["shift"], "mean": [0.7]}), "measure")
-        {'shift': {'mean': 0.7}}
-    """
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    return {
-        " and ".join(str(row[name]) for name in names): {str(k): v for k, v in row.items() if k not in names}
-        for row in rows
-    }
-
-
-def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Each table as `<name>.tsv` in a folder, numbers to 6 digits.
-
-    Examples:
-        >>> from tempfile import TemporaryDirectory
-        >>> with TemporaryDirectory() as folder:
-        ...     write_tables(Path(folder), {"sizes": pd.DataFrame({"module": ["q"], "norm": [2 / 3]})})
-        ...     (Path(folder) / "sizes.tsv").read_text().split()
-        ['module', 'norm', 'q', '0.666667']
-    """
-    for name, rows in tables.items():
-        atomic_write_text(folder / f"{name}.tsv", rows.to_csv(sep="\t", index=False, float_format="%.6g"))
 
 
 GROUPS = ("entity", "type", "relation")

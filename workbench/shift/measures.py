@@ -1,6 +1,7 @@
 """Every measure of how much an element of a case matters, by name, of many cases at once.
 
-What several measures need is computed once: answers, the rows of the games, attention, shifts.
+What several measures need is computed once: answers, the rows of the games, attention, shifts. Tables of them as they
+are kept: rows of a manifest, files of a folder.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from workbench.artifacts.files import atomic_write_text
 from workbench.attribution import METHODS
 from workbench.cases import Case
 from workbench.explain import ExplainConfig, Session
@@ -161,3 +164,33 @@ MEASURES: dict[str, Callable[[Measurement], Values]] = {
     SALIENCY: module_shift,
 }
 """Name of a measure -> its values case by case; a mask that is given has its own name."""
+
+
+def as_records(table: pd.DataFrame, *names: str) -> dict[str, dict[str, float | None]]:
+    """A table of `agreement_tests` or `separation` for a manifest: row -> column -> number, None where undefined.
+
+    names: the columns that name a row, joined by ` and `.
+
+    Examples:
+        >>> as_records(pd.DataFrame({"measure": ["shift"], "mean": [0.7]}), "measure")
+        {'shift': {'mean': 0.7}}
+    """
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return {
+        " and ".join(str(row[name]) for name in names): {str(k): v for k, v in row.items() if k not in names}
+        for row in rows
+    }
+
+
+def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Each table as `<name>.tsv` in a folder, numbers to 6 digits.
+
+    Examples:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     write_tables(Path(folder), {"sizes": pd.DataFrame({"module": ["q"], "norm": [2 / 3]})})
+        ...     (Path(folder) / "sizes.tsv").read_text().split()
+        ['module', 'norm', 'q', '0.666667']
+    """
+    for name, rows in tables.items():
+        atomic_write_text(folder / f"{name}.tsv", rows.to_csv(sep="\t", index=False, float_format="%.6g"))
