@@ -111,8 +111,7 @@ def load(
     names: node id -> name of the graph. trainable: whether the adapter's weights take gradients. thought: answers come
     with the thought that a reasoning model writes first (give `max_new_tokens` room for it); else it is closed at once.
     factors: what products with 4-bit weights are taken of, where another dtype than the weights' own is to be:
-    torch.bfloat16 halves a large model's passes on a CPU made for it (AMX); full prompts are answered alike, near
-    decisions may fall the other way, so that sets can be others.
+    torch.bfloat16 is faster on a CPU made for it (AMX), but near decisions may fall the other way, and sets be others.
     Raises ModelError when the model cannot be loaded.
 
     Examples:
