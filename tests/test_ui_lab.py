@@ -86,7 +86,9 @@ def test_sliders_recompute_cancel_and_errors_in_the_lab(page) -> None:
     panel.locator("button.wb-ask").click()
     expect(panel.locator(".wb-words")).to_contain_text(re.compile("The tuned model answers.*The base model answers"))
     expect(panel.locator(".wb-asked")).to_have_text("")
-    panel.locator(".wb-chooser select").select_option(index=0)
+    chooser = panel.locator(".wb-chooser select")
+    expect(chooser.locator("option:checked")).to_contain_text("asked:")  # else the answer, still to come, chooses again
+    chooser.select_option(index=0)
     panel.locator(".wb-method").get_by_text("paper's mask").click()
     expect(marker).to_contain_text("other settings")
 
