@@ -15,6 +15,7 @@ own_process()  # before a test imports torch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch or numpy are imported: models this small run faster alone
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes start: not each compiles the package anew
+os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"  # of workers that tests start: see sweep.dispatch
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and some tests send it
 
 WORKERS = 4  # at most: each holds torch and a browser or a kernel

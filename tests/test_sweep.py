@@ -202,10 +202,14 @@ def test_stopping_a_sweep_and_killing_a_worker_lose_nothing(tmp_path, run, clust
     assert (out / "rows.jsonl").read_bytes() == before
 
 
-def test_torch_of_a_worker_has_the_threads_that_it_is_given(monkeypatch):
+def test_a_worker_has_the_threads_that_it_is_given_and_no_profiler(monkeypatch):
+    """The profiler stops workers for good: python/cpython issue 106883."""
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.delenv("DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED")
     with connected(None, workers=1, resources={}, say=print) as client:
         assert client.submit(torch.get_num_threads).result() == 2
+        (watching,) = client.run(lambda dask_worker: "profile" in dask_worker.periodic_callbacks).values()
+        assert not watching
 
 
 @pytest.mark.slow
