@@ -75,7 +75,7 @@ def element_type(element: Element) -> str:
 
 
 def _like(pool: Sequence[Element], wanted: Sequence[Element], rng: np.random.Generator) -> list[int]:
-    """Numbers of the pool in random order, but first one of the type of each wanted element, as far as there are any."""
+    """Numbers of the pool in random order, but first one of the type of each wanted element, as long as there are."""
     left = rng.permutation(len(pool)).tolist()
     taken = []
     for one in wanted:
