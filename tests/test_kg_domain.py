@@ -6,14 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from notebook_runs import execute
 from tiny import save_tiny
 
 from workbench import kg
 from workbench.artifacts import runs
-from workbench.bench.kg import grow
 from workbench.cases import load_cases
 from workbench.cli import main
 from workbench.figures import kg as pictures
@@ -181,16 +179,3 @@ def test_a_graph_with_types_of_its_own_is_not_merged(tmp_path: Path) -> None:
 def plain() -> dict[str, Any]:
     """The relations without those of types of their own."""
     return {word: how for word, how in SCHEMA["relations"].items() if "as" in how}
-
-
-def test_a_grown_graph_is_copies_rewired_a_little() -> None:
-    graph = kg.load_graph("mediakg").graph
-    grown = grow(graph, 3, rng=np.random.default_rng(0), rewired=0.2)
-    kg.check_graph(grown)
-    counts = [kg.summary(one) for one in (graph, grown)]
-    assert counts[1]["commands"] == 3 * counts[0]["commands"] and counts[1]["tools"] == 3 * counts[0]["tools"]
-    assert set(kg.facts_table(graph)) < set(kg.facts_table(grown))
-    same = grow(graph, 2, rng=np.random.default_rng(0), rewired=0)
-    assert kg.relation_counts(same)["input"] == 2 * kg.relation_counts(graph)["input"]
-    with pytest.raises(ValueError, match="times must be 1 or more"):
-        grow(graph, 0, rng=np.random.default_rng(0))

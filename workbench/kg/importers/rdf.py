@@ -276,12 +276,10 @@ def _lines(unit: Unit, note: Report) -> Iterator[Triple]:
 
 
 def _safe_xml(unit: Unit, spot: Spot) -> bool:
-    scratch = Report()
-    for _ in xml_events(unit.path, scratch.at(unit.name), keep=lambda element: False):
+    before = len(spot.report.lines)
+    for _ in xml_events(unit.path, spot, keep=lambda element: False):
         pass
-    for line in scratch.lines:
-        spot.dropped(line.rule, line.value)
-    return not scratch.lines
+    return len(spot.report.lines) == before
 
 
 RDF = Importer("rdf", ending_in(*FORMATS), _items)
