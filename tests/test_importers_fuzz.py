@@ -94,10 +94,3 @@ def test_file_names_that_are_no_text_do_no_harm(tmp_path: Path) -> None:
     import_registry(IMPORTERS["workflow"], folder, out=tmp_path / "g.json", report=tmp_path / "r.tsv")
     records = [chain["record"] for chain in from_json(tmp_path / "g.json").graph["toolchains"]]
     assert len(records) == 2 and all(record.isprintable() for record in records)
-
-
-def test_damage_is_drawn_from_the_seed_and_leaves_the_record_alone() -> None:
-    record = {"a": [1, {"b": "x"}], "c": "y"}
-    first, second = (damaged(record, np.random.default_rng(3)) for _ in range(2))
-    assert first == second and record == {"a": [1, {"b": "x"}], "c": "y"}
-    assert any(damaged(record, np.random.default_rng(seed)) != record for seed in range(3))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kg_tables import write_table
 from notebook_runs import execute
 from tiny import save_tiny
 
@@ -165,8 +166,9 @@ def test_questions_and_merges_from_the_command_line(tmp_path: Path, capsys: pyte
     assert main(media) == 0 and "format:wav" in capsys.readouterr().out
     assert main([*media, "--to", "nonsense"]) == 2
     kitchen, out = str(folder(tmp_path / "kitchen", ROWS[:6], relations=plain())), tmp_path / "both.json"
+    tools = str(write_table(tmp_path / "tools"))
     files = ["--matches", str(tmp_path / "m.tsv"), "--conflicts", str(tmp_path / "c.json")]
-    assert main(["kg", "merge", "biotoolkg", kitchen, "--out", str(out), *files]) == 0
+    assert main(["kg", "merge", tools, kitchen, "--out", str(out), *files]) == 0
     assert "LicenseRef-unknown" in capsys.readouterr().out and (tmp_path / "m.tsv").read_text().startswith("made\t")
     assert "command:knead" in kg.from_json(out) and json.loads((tmp_path / "c.json").read_text()) == []
 
