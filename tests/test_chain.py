@@ -10,9 +10,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
-import papermill
 import pytest
-from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_client.kernelspec import KernelSpec
 from tiny_chain import write_notebooks
 
 from workbench.artifacts import runs
@@ -20,6 +19,7 @@ from workbench.artifacts.lock import LOCK_NAME, RunLocked, run_lock
 from workbench.artifacts.parameters import ParameterError
 from workbench.cli import main
 from workbench.headless.chain import ChainError, find_notebooks, run_chain
+from workbench.headless.watch import OwnKernel
 from workbench.models import ModelError
 from workbench.report.write import current_report
 
@@ -155,14 +155,8 @@ def test_a_kernel_that_dies_is_reported(tmp_path: Path) -> None:
     assert "memory" in message
 
 
-@pytest.mark.parametrize("error", [NoSuchKernel("python3"), RuntimeError("Kernel died before replying")])
-def test_a_kernel_that_does_not_start_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr(papermill, "execute_notebook", fail)
+def test_a_kernel_that_does_not_start_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OwnKernel, "kernel_spec", KernelSpec(argv=[sys.executable, "-c", ""], language="python"))
     message = failure(tmp_path, "")
     assert message.startswith("01_build_kg: no kernel could be started") and "ipykernel" in message
 
