@@ -197,9 +197,7 @@ def _changes(run_dir: Path, step: Step) -> list[str]:
         return ["none was written"]
 
 
-def _execute(
-    step: Step, run_dir: Path, output: Path, timeout: float | None, watch: Watch
-) -> nbformat.NotebookNode:
+def _execute(step: Step, run_dir: Path, output: Path, timeout: float | None, watch: Watch) -> nbformat.NotebookNode:
     deadline = None if timeout is None else time.monotonic() + timeout
 
     def seconds_left(_cell: Any) -> float | None:
