@@ -183,6 +183,19 @@ def test_random_spectra_have_the_same_size_and_another_shape(tmp_path: Path) -> 
     np.testing.assert_array_equal(drawn, again)
 
 
+@pytest.mark.parametrize("shape", [(40, 30, 4), (3, 30, 5), (12, 2, 4)])
+def test_random_spectra_are_those_of_random_factors(shape: tuple[int, int, int]) -> None:
+    out, into, rank = shape
+    factors, rng = Factors("m", 0, "m", rank, 1.0, np.ones((rank, into)), np.ones((out, rank))), np.random.default_rng(0)
+    drawn = random_spectra(factors, draws=3000, rng=rng)
+    factor_by_factor = np.array([singular_values(random_factors(factors, rng=rng)) for _ in range(3000)])
+    assert drawn.shape == factor_by_factor.shape
+    size = np.linalg.norm(drawn[0])
+    for share in (0.1, 0.5, 0.9):
+        by_roots, by_factors = (np.quantile(values, share, axis=0) / size for values in (drawn, factor_by_factor))
+        np.testing.assert_allclose(by_roots, by_factors, atol=0.02)
+
+
 @pytest.mark.parametrize("keep", ["norm", "spectrum"])
 def test_random_changes_keep_what_they_say(tmp_path: Path, keep: str) -> None:
     save_adapter(tmp_path, {one_module(): (40, 30, 4)})
