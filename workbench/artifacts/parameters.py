@@ -168,14 +168,14 @@ def _unknown(name: str, declared: Mapping[str, Mapping[str, Parameter]]) -> str:
 PRESETS: Mapping[str, Mapping[str, Value]] = {
     # 135 million weights: on a processor an answer takes about a second
     "smollm2": {
-        # as many cases as the adapter that ships learned, of another draw: what it learned is not scored
         "topics": [],
-        "train_cases": 12_000,
+        "train_cases": 12_000,  # where it trains: as many as the adapter that ships learned
         "steps": 825,  # where it trains: as the one that ships was
         "batch": 64,
         "modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
         "learning_rate": 1e-3,
         "scored_cases": 40,
+        "scored_others": 20,
         "base_cases": 4,
         "shares": [0.0, 0.3],
         # a prompt costs half a second of two cores, a gradient a second and a half: notebook 3
