@@ -75,10 +75,10 @@ class SharedPrefix:
         """Bytes of keys and values."""
         return sum(layer.keys.nbytes + layer.values.nbytes for layer in self.cache.layers)
 
-    def logits(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]]) -> list[torch.Tensor]:
-        """Per row (len(answer), vocabulary) float32, equal to `Engine.logits` up to rounding."""
-        doses = self._doses(len(prompts))
-        return self.engine.logits(prompts, answers, adapter=self.adapter, doses=doses, prefix=self)
+    def logits(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], *, read: Any = None) -> list[Any]:
+        """Per row (len(answer), vocabulary) float32, equal to `Engine.logits` up to rounding. read: as there."""
+        how: dict[str, Any] = {"doses": self._doses(len(prompts)), "prefix": self, "read": read}
+        return self.engine.logits(prompts, answers, adapter=self.adapter, **how)
 
     def shared(self, prompt: Prompt) -> int:
         """Tokens at the start that are those of the full prompt; one token at least is left to compute."""

@@ -44,8 +44,8 @@ def exact_at(engine: Engine, cases: Sequence[Case], doses: np.ndarray, *, measur
     else:
         prompts = [engine.prompt(case) for case in cases] * len(doses)
         with torch.no_grad():
-            logits = engine.logits(prompts, own, doses=rows)
-        right = [z.argmax(-1).tolist() == list(ids) for z, ids in zip(logits, own, strict=True)]
+            said = engine.logits(prompts, own, doses=rows, read=lambda z: z.argmax(-1).tolist())
+        right = [one == list(ids) for one, ids in zip(said, own, strict=True)]
     return np.array(right).reshape(len(doses), len(cases))
 
 
