@@ -1,4 +1,4 @@
-"""Base weights from a model and from files, the change's share of them, leading directions dense, by the Gram matrix and by Lanczos."""
+"""Base weights from a model and from files, the change's share of them, leading directions in all three ways."""
 
 import json
 from itertools import product

@@ -199,9 +199,7 @@ class Passes:
         with torch.no_grad():
             return self.engine.logits(prompts, answers, adapter=self.adapter, doses=_tensors(doses), read=read)
 
-    def _by_dose(
-        self, prompts: Sequence[Prompt], answers: Sequence[tuple[int, ...]], doses: np.ndarray
-    ) -> list[Row]:
+    def _by_dose(self, prompts: Sequence[Prompt], answers: Sequence[tuple[int, ...]], doses: np.ndarray) -> list[Row]:
         """Rows of few doses, those of one dose on its own prefix."""
         out: dict[int, Row] = {}
         for dose in np.unique(doses, axis=0):
