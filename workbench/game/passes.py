@@ -214,7 +214,9 @@ class Passes:
         if key not in self.memory.prefixes:
             for other in [k for k in self.memory.prefixes if dose is not None and k[1]]:
                 del self.memory.prefixes[other]
-            full = self.engine.prompt(self.case)
+            full, heads = self.engine.prompt(self.case), self.engine.heads
+            if dose is None and self.engine.slow and heads.holds(one := heads.whole(full, adapter=self.adapter)):
+                return one  # all games together keep no more than there is room for
             self.memory.prefixes[key] = SharedPrefix(self.engine, full, adapter=self.adapter, dose=dose)
         return self.memory.prefixes[key]
 

@@ -235,6 +235,17 @@ class Heads:
                 self.known[key] = self.known.pop(key)
         return found
 
+    def whole(self, prompt: Prompt, *, adapter: bool) -> SharedPrefix:
+        """A prompt as such, read now where it is not kept."""
+        model = self._model(adapter)
+        one = self.known.pop((model, prompt.ids), None) or SharedPrefix(self.engine, prompt, adapter=adapter)
+        self._add(model, one)
+        return one
+
+    def holds(self, one: SharedPrefix) -> bool:
+        """Whether it is kept here, among as many as there is room for."""
+        return any(kept is one for kept in self.known.values())
+
     def keep(self, prompts: Sequence[Prompt], cache: Cache, real: torch.Tensor, *, adapter: bool, doses: Any) -> None:
         """Keeps what a pass over prompts, answers behind them, has left behind. real: see `Past`."""
         if not self.engine.slow or self._whole or doses is not None or any(layer.is_sliding for layer in cache.layers):
