@@ -62,8 +62,9 @@ def kept_accuracy(
 ) -> pd.DataFrame:
     """Right answers with only the first units of `order` left, a row a size: 0 is the base, all the tuned model.
 
-    tuned: which cases the tuned model has right, (cases,) bool, by the same measure; None: it is asked. Columns: `size` (units kept), `parameters` (numbers they hold), `part` (of the adapter's), `exact, low, high, n`
-    (share of cases and 95 % interval), `lost` (cases the tuned model has right and this one not) and `gained`.
+    tuned: which cases the tuned model has right, (cases,) bool, by the same measure; None: it is asked. Columns: `size`
+    (units kept), `parameters` (numbers they hold), `part` (of the adapter's), `exact, low, high, n` (share of cases and
+    95 % interval), `lost` (cases the tuned model has right and this one not) and `gained`.
     ValueError: an order that is not one of all units, a size beyond them, or see `exact_at`.
 
     Examples:
