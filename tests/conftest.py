@@ -4,7 +4,7 @@ import gc
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -136,3 +136,13 @@ def smollm2_cache(smollm2_made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The test finds the real model in the user's cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(smollm2_made))
     return smollm2_made
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """The address of a real scheduler; its two workers are threads of this process, which saves their start."""
+    from distributed import LocalCluster
+
+    how = {"processes": False, "n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with LocalCluster(host="127.0.0.1", protocol="tcp", **how) as cluster:
+        yield cluster.scheduler_address

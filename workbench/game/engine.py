@@ -20,10 +20,10 @@ import torch
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.cases import Case
-from workbench.game.decoding import WIDE, Decoders, Like, Past, Texts
+from workbench.game.decoding import WIDE, Decoders, Like, Part, Past, Texts
 from workbench.game.doses import dosed, rows_of
 from workbench.game.gates import beneath, gate_mask
-from workbench.game.memory import CPU_TOKENS, fitting, kept_tokens, room
+from workbench.game.memory import CPU_TOKENS, WAITING, fitting, kept_tokens, room
 from workbench.game.prefix import Heads, SharedPrefix
 from workbench.models import ALONE_UP_TO, LanguageModel
 from workbench.models.context import check_context
@@ -168,36 +168,36 @@ class Engine:
         prefix = self.heads.of(prompts, adapter=adapter, given=prefix, doses=doses)
         known = [prefix.shared(p) if prefix else 0 for p in prompts]
         whole = [len(p.ids) + max(len(d) + 1, max_new_tokens) for p, d in zip(prompts, drafts, strict=True)]
-        for attempt in fitting(self, room(self, whole, known, held=len(prefix.prompt.ids) if prefix else 0)):
+        held = len(prefix.prompt.ids) if prefix else 0
+        reading = prefix.read_on if prefix else partial(self._read, use_cache=True)
+        for attempt in fitting(self, room(self, whole, known, held=held, passes=WAITING)):
             with attempt as rows:
-                started = time.perf_counter()
-                with self.switched(adapter, rows_of(doses, rows)):
-                    past, logits = self._drafted([prompts[i] for i in rows], [drafts[i] for i in rows], prefix)
-                for i, one in zip(rows, logits, strict=True):
-                    texts.begin(i, one)
-                    if read:
-                        read(i, one.float())
-                self.heads.keep([prompts[i] for i in rows], *past, adapter=adapter, doses=doses)
-                tokens = int(past.real.sum()) - sum(known[i] for i in rows)
-                if going := {i: k for k, i in enumerate(rows) if not texts.ended(i)}:
-                    with self.switched(adapter, rows_of(doses, list(going))):
-                        decoder = self.decoders.take(self.lm.model, past, going, texts, alone=doses is not None)
-                        tokens += decoder.write_on(texts, list(going))
+                started, parts, tokens = time.perf_counter(), list[Part](), 0
+                unread = [len(prompts[i].ids) - known[i] for i in rows]
+                for chosen in self.batches(unread) if self.slow else [range(len(rows))]:  # with little padding
+                    some = [rows[k] for k in chosen]
+                    fed = [prompts[i] for i in some], [drafts[i] for i in some]
+                    keep = 1 + max(map(len, fed[1]))
+                    with self.switched(adapter, rows_of(doses, some)):
+                        result, real = reading(*fed, logits_to_keep=keep)
+                    for k, i in enumerate(some):
+                        said = result.logits[k, keep - 1 - len(drafts[i]) :]
+                        texts.begin(i, said)
+                        if read:
+                            read(i, said.float())
+                    self.heads.keep(fed[0], result.past_key_values, real, adapter=adapter, doses=doses)
+                    tokens += int(real.sum()) - sum(known[i] for i in some)
+                    if going := {i: k for k, i in enumerate(some) if not texts.ended(i)}:
+                        parts.append((Past(result.past_key_values, real), going))
+                if left := [i for _, part in parts for i in part]:
+                    with self.switched(adapter, rows_of(doses, left)):
+                        decoder = self.decoders.take(self.lm.model, parts, texts, alone=doses is not None)
+                        tokens += decoder.write_on(texts, left)
                 self.book(rows=len(rows), tokens=tokens, started=started)
                 if progress:
                     progress(len(rows))
         self.decoders.learn(texts)
         return texts.whole()
-
-    def _drafted(
-        self, prompts: Sequence[Prompt], drafts: Ids, prefix: SharedPrefix | None
-    ) -> tuple[Past, list[torch.Tensor]]:
-        """One pass over prompts with their drafts: what it leaves behind, and per row the logits that say what stands
-        in the draft's places and in the one behind it."""
-        keep = 1 + max(map(len, drafts))
-        read = prefix.read_on if prefix else partial(self._read, use_cache=True)
-        result, real = read(prompts, drafts, logits_to_keep=keep)
-        return Past(result.past_key_values, real), [result.logits[k, keep - 1 - len(d) :] for k, d in enumerate(drafts)]
 
     def answers(
         self, cases: Sequence[Case], *, keeps: Sequence[np.ndarray | None] | None = None, adapter: bool = True, **how
