@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from workbench.artifacts.start import own_process
 
@@ -16,6 +17,9 @@ own_process()  # before a test imports torch
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch or numpy are imported: models this small run faster alone
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes start: not each compiles the package anew
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and some tests send it
+
+settings.register_profile("suite", max_examples=40, deadline=None)  # how fast an example is depends on the machine
+settings.load_profile("suite")
 
 WORKERS = 4  # at most: each holds torch and a browser or a kernel
 LONG = ("chain", "ui", "slow")

@@ -48,10 +48,10 @@ def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
         source = expanded(unit.path, unit.root)
     except Refused as problem:
         return spot.dropped("tool that cannot be read", str(problem))
-    yield from _tool(source, unit, spot.at("tool"), options.vocabulary)
+    yield from _tool(source, spot.at("tool"), options.vocabulary)
 
 
-def _tool(source: Any, unit: Unit, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
+def _tool(source: Any, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
     root = source.root
     short = text(root.get("id"), spot.at("@id"))
     if not short:
