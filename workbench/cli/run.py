@@ -157,17 +157,8 @@ def _command(page: Path, options: argparse.Namespace) -> list[str]:
     }
     given = [f"--{name}={value}" for name, value in settings.items()]
     quiet = ["--no-browser"] if options.no_browser else []
-    return [
-        sys.executable,
-        "-W",
-        "ignore::DeprecationWarning",
-        "-m",
-        "voila",
-        str(page),
-        f"--port={options.port}",
-        *quiet,
-        *given,
-    ]
+    voila = [sys.executable, "-W", "ignore::DeprecationWarning", "-m", "voila"]
+    return [*voila, str(page), f"--port={options.port}", *quiet, *given]
 
 
 def _jupyter_path() -> str:

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.importers.core import Importer, Options, files_below, shown
-from workbench.kg.importers.items import REGISTRIES, Item, Provenance, Report, Spot, Toolchain, Unit
+from workbench.kg.importers.core import Importer, Options, files_below
+from workbench.kg.importers.items import REGISTRIES, Item, Provenance, Report, Spot, Toolchain, Unit, shown
 from workbench.kg.importers.reading import read_yaml
 from workbench.kg.importers.records import Command, Given, Port, Tool, command_items, tool_id, tool_items
 from workbench.kg.importers.vocabulary import listed, text, texts
@@ -45,8 +45,7 @@ def units(path: Path) -> list[Unit]:
 
 def _unit(meta: Path, root: Path) -> Unit:
     environment = meta.parent / ENVIRONMENT
-    name = shown(meta.relative_to(root))
-    return Unit(meta, name, (environment,) if environment.is_file() else (), root=root)
+    return Unit(meta, root, (environment,) if environment.is_file() else ())
 
 
 def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
