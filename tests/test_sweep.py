@@ -199,7 +199,7 @@ def test_a_worker_has_the_threads_that_it_is_given(monkeypatch):
 
 @pytest.mark.slow
 def test_whole_runs_are_swept_and_a_failure_stops_no_other(tmp_path):
-    bodies = {"adapter": "assert seed != 1, 'seed <1> is unwanted'"}
+    bodies = {"kg": "assert seed != 1, 'seed <1> is unwanted'"}
     notebooks = write_notebooks(tmp_path / "nb", bodies=bodies)
     out = tmp_path / "out"
     file = grid(tmp_path, f"what: chain\nnotebooks: {notebooks}\nseeds: 2\n")
