@@ -7,9 +7,9 @@ import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import hypothesis
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 
 from workbench.artifacts.start import own_process
 
@@ -20,9 +20,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes start: no
 os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"  # of workers that tests start: see sweep.dispatch
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and some tests send it
 
-# whoever else uses the machine, no example takes too long; what needs more of them says so
-hypothesis.settings.register_profile("suite", deadline=None, max_examples=50)
-hypothesis.settings.load_profile("suite")
+settings.register_profile("suite", max_examples=40, deadline=None)  # how fast an example is depends on the machine
+settings.load_profile("suite")
 
 WORKERS = 4  # at most: each holds torch and a browser or a kernel
 LONG = ("chain", "ui", "slow")

@@ -1,8 +1,9 @@
-"""What the tests of importers share: files written, a registry imported, its ports and findings read."""
+"""What the tests of importers share: reference data, files written, a registry imported, its ports, its findings."""
 
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ import networkx as nx
 from workbench.kg import check_graph
 from workbench.kg.importers import IMPORTERS, Options, Report, assemble
 from workbench.kg.importers.mapping import Words, words
+
+SHARED = Path(os.environ.get("WORKBENCH_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+"""Reference data, where there is any."""
 
 
 def imported(name: str, path: Path, mapping: Any = None) -> tuple[nx.MultiDiGraph, Report]:

@@ -35,3 +35,10 @@ def grid_text(run: Path, **more: str) -> str:
     keys = {"what": "explain", "runs": str(run), "methods": "[certified, paper]", "batch": "2"}
     keys |= {"parameters": "{paper_steps: 2, max_new_tokens: 8, certified_budget: 60}"} | more
     return "".join(f"{key}: {value}\n" for key, value in keys.items())
+
+
+def grid_file(folder: Path, text: str, name: str = "grid.yaml") -> Path:
+    """The file of a grid, in a folder that is made where it is missing."""
+    folder.mkdir(exist_ok=True, parents=True)
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name

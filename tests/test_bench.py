@@ -78,13 +78,15 @@ def test_every_method_plays_every_game(monkeypatch):
     assert table[0].keys() == {"method", "n", "and", "xor", "calls"}
 
 
-def test_an_adapter_that_does_nothing_changes_nothing_and_facts_switched_off_get_nothing(tmp_path: Path):
+def test_an_adapter_that_does_nothing_changes_nothing_and_facts_switched_off_get_nothing(tmp_path: Path, monkeypatch):
+    some = ("gradient_gate", "integrated_gradients", "leave_one_out", "shapley_sampling", "context_cite")
+    monkeypatch.setattr(planted, "METHODS", {name: planted.METHODS[name] for name in some})
     config = adapters.AdapterConfig(steps=0, cases=1, worlds=(0,))
     rows = adapters.planted_adapters(["and"], config, folder=tmp_path)
     assert len(rows) == 1 and rows[0]["largest_change"] == 0
     off = planted.switched_off(tmp_path, config, seed=0)
     nothing = {row["method"] for row in off if row["off"] == 0}
-    assert {"flip", "gradient_gate", "integrated_gradients", "leave_one_out", "shapley_sampling"} <= nothing
+    assert nothing >= {"flip", *some[:4]}
     assert all(row["off"] < row["others"] for row in off)
 
 

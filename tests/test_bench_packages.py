@@ -77,7 +77,7 @@ def test_our_passes_by_the_hook_are_those_of_the_ledger():
 
 def test_a_prompt_as_text_is_the_prompt_and_an_ablated_line_is_the_deleted_fact():
     for case in cases():
-        whole = Text.of(model(), case)
+        whole = Text.of(model().template.segments(case))
         assert whole(*whole.lines) == text(case, model().template) and len(whole.lines) == len(case.facts)
         without = ["" if i == 1 else line for i, line in enumerate(whole.lines)]
         assert whole(*without) == text(case, model().template, [i != 1 for i in range(len(case.facts))])

@@ -103,14 +103,6 @@ def test_a_port_that_is_none_is_refused_with_the_range(port: str, capsys: pytest
     assert caught.value.code == 2 and "a whole number from 1 to 65535" in capsys.readouterr().err
 
 
-def test_what_a_grid_demands_of_workers_is_read_at_once(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    for demand in ("{GPU: -1}", "{GPU: 0}", "{GPU: many}", "[GPU]"):
-        (tmp_path / "grid.yaml").write_text(f"what: chain\nseeds: 1\nresources: {demand}\n")
-        assert main(["sweep", str(tmp_path / "grid.yaml"), "--out", str(tmp_path / "out"), "--dry-run"]) == 2
-        assert "resources must map tags of workers to numbers above 0" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
 def test_quiet_leaves_the_answers(capsys: pytest.CaptureFixture) -> None:
     words = ["kg", "ask", "mediakg", "--from", "internet archive", "--to", "Transcript"]
     told = {}

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 from damaged_records import TOOL
-from importing import imported, ports
+from importing import SHARED, imported, ports
 
 from workbench.bench.accepted import check
 from workbench.kg import load_graph
-from workbench.kg.importers import IMPORTERS, RegistryError, Report
 
-SHARED = Path(os.environ.get("WORKBENCH_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 TOOLS = [
     TOOL
     | {"id": "Samtools", "homepage": "www.htslib.org", "license": "GPL v3"}
@@ -88,13 +85,6 @@ def test_every_defect_is_a_line_of_the_report(folder: Path) -> None:
     ):
         assert line in told
     assert note.records == 10 and sum(note.actions.values()) == len(note.lines) == sum(note.counts.values())
-
-
-def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RegistryError, match="no such file"):
-        list(IMPORTERS["tables"](tmp_path / "missing", Report()))
-    with pytest.raises(RegistryError, match="holds nothing"):
-        list(IMPORTERS["tables"](tmp_path, Report()))
 
 
 @pytest.mark.skipif(not (SHARED / "samples").is_dir(), reason="no registry tables or workflows here")

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 from damaged_records import BIOTOOLS, NFCORE, WORKFLOW
-from importing import imported, ports, rules, write
+from importing import SHARED, imported, ports, rules, write
 
 from workbench.kg.importers import IMPORTERS, Report, assemble
 from workbench.kg.importers.reading import streamed
 from workbench.kg.links import Links
 from workbench.kg.plan import Planner
 
-SAMPLES = Path(os.environ.get("WORKBENCH_SHARED") or Path(__file__).resolve().parents[2] / "shared") / "samples"
+SAMPLES = SHARED / "samples"
 real = pytest.mark.skipif(not SAMPLES.is_dir(), reason="no registry samples here")
 
 

@@ -14,32 +14,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench import kg
-from workbench.kg.edam import EDAM_ID, ROOTS
-from workbench.kg.names import name_key
+from workbench.kg.edam import ROOTS
 
 
 @pytest.fixture(scope="module")
 def shipped() -> nx.MultiDiGraph:
     """The graph of the table in the package."""
-    return kg.build_graph(kg.read_table())
+    return kg.load_graph("biotoolkg").graph
 
 
 def test_the_shipped_graph_is_as_large_as_promised(shipped: nx.MultiDiGraph) -> None:
     counts = kg.summary(shipped)
-    assert counts["tools"] >= 150 and counts["commands"] >= 300 and counts["sources"] >= 20
+    assert counts["tools"] >= 450 and counts["commands"] >= 1200 and counts["sources"] >= 20
     assert counts["entity_types"] == len(kg.ENTITY_TYPES) == 8
     assert counts["relation_types"] == len(kg.RELATIONS) == 14
     assert sum(kg.relation_counts(shipped).values()) == counts["facts"] == len(kg.facts_table(shipped))
-
-
-def test_every_edam_id_is_live_and_of_its_branch(shipped: nx.MultiDiGraph) -> None:
-    edam = kg.load_edam()
-    ids = [node for node in shipped if EDAM_ID.fullmatch(node)]
-    assert len(ids) > 300
-    for node in ids:
-        kind = shipped.nodes[node]["type"]
-        assert edam.check(node, kind, allow_root=True) is None
-        assert shipped.nodes[node]["name"] == edam.label(node)
 
 
 def test_terms_are_closed_up_to_the_roots(shipped: nx.MultiDiGraph) -> None:
@@ -48,12 +37,6 @@ def test_terms_are_closed_up_to_the_roots(shipped: nx.MultiDiGraph) -> None:
     for node, kind in shipped.nodes(data="type"):
         if kind in ROOTS and node != ROOTS[kind]:
             assert ROOTS[kind] in nx.descendants(is_a, node)
-
-
-def test_names_on_paths_are_distinct(shipped: nx.MultiDiGraph) -> None:
-    flow = kg.flow_graph(shipped)
-    names = [name_key(name) for _, name in flow.nodes(data="name")]
-    assert len(names) == len(set(names))
 
 
 def test_every_command_is_complete_and_reached_from_a_source(shipped: nx.MultiDiGraph) -> None:
@@ -83,7 +66,7 @@ def test_files_are_equal_and_read_back_equal(small: nx.MultiDiGraph, tmp_path: P
     assert nx.utils.graphs_equal(nx.node_link_graph(json.loads(first.read_text()), edges="edges"), small)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.text(min_size=1), st.text(min_size=1), st.text()), max_size=6))
 def test_any_names_survive_the_file(rows: list[tuple[str, str, str]]) -> None:
     graph = nx.MultiDiGraph()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kg_tables import PORTS, write_ports, write_table
 
@@ -116,7 +116,6 @@ def flows(draw: st.DrawFn) -> Flow:
     return Flow(formats, kinds, above[0], above[1], states, number=0)
 
 
-@settings(max_examples=60)
 @given(out=flows(), into=flows())
 def test_a_link_holds_as_every_alternative_by_itself_would(out: Flow, into: Flow) -> None:
     def alone(format: str, kind: str, other: str, wanted: str) -> bool:

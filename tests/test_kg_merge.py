@@ -149,7 +149,7 @@ def test_a_merge_with_itself_changes_nothing(tmp_path: Path, write: Callable[[Pa
     assert one.gives == two.gives and one.takes == two.takes
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.data())
 def test_no_fact_and_no_record_is_lost(data: st.DataObject) -> None:
     formats = st.sampled_from(["format_2572", "format_2573", "format_1929", "format_1930"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import networkx as nx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kg_tables import edited, write_table
 
@@ -72,7 +72,6 @@ def test_reachable_targets_and_dead_ends(small: nx.MultiDiGraph) -> None:
     assert kg.dead_ends(flow) == ["command:fasterq-dump"]
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.sets(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=40))
 def test_chains_are_paths_of_the_shortest_length(pairs: set[tuple[int, int]]) -> None:
     flow = nx.DiGraph([("source:s", "format:0")])

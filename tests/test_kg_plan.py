@@ -8,7 +8,7 @@ from pathlib import Path
 
 import networkx as nx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kg_tables import PORTS, write_ports
 from typed_worlds import FORMATS, HERE, KINDS, all_chains, described, worlds
@@ -28,7 +28,6 @@ def planner(tmp_path: Path) -> Planner:
     return Planner(kg.build_graph(kg.read_table(write_ports(tmp_path))))
 
 
-@settings(deadline=None, max_examples=50)
 @given(worlds(), TARGETS)
 def test_the_first_plan_costs_as_little_as_any_chain(graph: nx.MultiDiGraph, target: str) -> None:
     costs = [cost for cost, _ in all_chains(graph, target)]
@@ -40,7 +39,6 @@ def test_the_first_plan_costs_as_little_as_any_chain(graph: nx.MultiDiGraph, tar
         assert repeated or found.plans[0].cost == pytest.approx(min(costs))
 
 
-@settings(deadline=None, max_examples=40)
 @given(worlds(), TARGETS)
 def test_answers_are_other_ways_in_the_order_of_their_cost(graph: nx.MultiDiGraph, target: str) -> None:
     found = Planner(graph).plans("source:s", target, k=4).plans
@@ -53,7 +51,6 @@ def test_answers_are_other_ways_in_the_order_of_their_cost(graph: nx.MultiDiGrap
     assert {frozenset(some) for some in tools} <= whole or any(_repeats(plan.commands) for plan in found)
 
 
-@settings(deadline=None, max_examples=40)
 @given(worlds())
 def test_what_can_be_reached_is_what_a_chain_leads_to(graph: nx.MultiDiGraph) -> None:
     planner = Planner(graph)
@@ -95,8 +92,6 @@ def test_a_way_that_differs_in_the_fetching_alone_is_no_other(tmp_path: Path) ->
     graph = kg.build_graph(kg.read_table(write_ports(tmp_path, commands=PORTS["commands.tsv"] + twice + "\n")))
     found = Planner(graph).plans("source:sra", "format_2573", k=3).plans
     assert [plan.commands for plan in found] == [("command:fasterq-dump", "command:hisat2")]
-    dear = Planner(graph, costs={"command:fasterq-dump": 50}).plans("source:sra", "format_2573")
-    assert dear.plans[0].commands[0] == "command:get"
 
 
 def test_where_nothing_leads_the_givers_are_named(planner: Planner) -> None:
@@ -113,8 +108,6 @@ def test_an_unknown_node_is_named(planner: Planner, start: str, target: str) -> 
 def test_numbers_out_of_range_are_named(planner: Planner) -> None:
     with pytest.raises(ValueError, match="k must be 1"):
         planner.plans("source:sra", "data_3134", k=0)
-    with pytest.raises(ValueError, match=r"above 0, got 0 for 'command:hisat2'"):
-        Planner(planner.graph, costs={"command:hisat2": 0})
 
 
 def test_a_registry_s_references_and_indexes_are_companions() -> None:
@@ -123,7 +116,6 @@ def test_a_registry_s_references_and_indexes_are_companions() -> None:
     assert [port.need for port in ports] == ["companion", "main", "companion", "main"]
 
 
-@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_what_takes_a_flow_is_found_as_by_testing_each(data: st.DataObject) -> None:
     graph = nx.MultiDiGraph(states={"rna": "assay", "dna": "assay"})

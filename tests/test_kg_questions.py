@@ -126,13 +126,13 @@ def test_sizes_kinds_and_seed_are_as_asked_for_and_a_small_graph_gives_what_it_h
 def test_the_reader_explains_what_it_can_of_them_and_the_facts_that_decide_are_in_its_sets(tmp_path):
     log = tmp_path / "q.jsonl"
     how = {"rng": np.random.default_rng(0), "facts": 8}
-    rows = [*log_of(load_graph("mediakg").graph, 6, kinds=["chain"], **how)]
+    rows = [*log_of(load_graph("mediakg").graph, 4, kinds=["chain"], **how)]
     rows += log_of(load_graph("mediakg").graph, 1, kinds=["which"], **how)
     log.write_text("".join(f"{json.dumps(one)}\n" for one in rows))
     found = explain_log(log, model="reader", out=tmp_path / "run", decision="record", budget=60)
     *chains, other = found.records
     assert other["state"] == "refused" and "for the model 'reader'" in other["why"]
     right = [one for one in chains if one["as_logged"]]
-    assert len(list(read(log))) == 7 and len(right) >= 3, chains
+    assert len(list(read(log))) == 5 and len(right) >= 2, chains
     for one in right:
         assert set(one["models"]["tuned"]["alone"]) & set(one["more"]["truth"])

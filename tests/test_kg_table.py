@@ -145,7 +145,6 @@ def test_terms_and_formats_may_hold_a_header_only(tmp_path: Path) -> None:
     assert table.terms == table.formats == ()
 
 
-@settings(deadline=None, max_examples=60)
 @given(file=st.sampled_from(sorted(GOOD)), row=st.integers(2, 3), column=st.integers(0, 6), value=st.text(max_size=300))
 @example("tools.tsv", 2, 1, "a\tb")
 @example("commands.tsv", 3, 2, "\x00")
@@ -163,7 +162,6 @@ def test_any_cell_is_either_accepted_or_named(file: str, row: int, column: int, 
             assert len(str(error)) < 700
 
 
-@settings(deadline=None, max_examples=40)
 @given(file=st.sampled_from(sorted(GOOD)), content=st.binary(max_size=200))
 def test_any_bytes_give_a_table_error(file: str, content: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -172,7 +170,7 @@ def test_any_bytes_give_a_table_error(file: str, content: bytes) -> None:
             read_table(folder)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.randoms(use_true_random=False))
 def test_the_graph_does_not_depend_on_the_order_of_rows(random) -> None:
     shuffled = {}

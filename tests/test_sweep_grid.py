@@ -7,24 +7,17 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sweep_runs import grid_text
+from sweep_runs import grid_file, grid_text
 from tiny_chain import write_notebooks
 
 from workbench.sweep.chains import plan_runs
 from workbench.sweep.explaining import plan_explanations
-from workbench.sweep.grid import GridError, read_grid
+from workbench.sweep.grid import Grid, GridError, read_grid
 from workbench.sweep.results import Results, flat, row_of, table_of
 
 
-@pytest.fixture
-def run(small_run: Path) -> Path:
-    return small_run
-
-
-def grid(folder: Path, text: str, name: str = "grid.yaml"):
-    file = folder / name
-    file.write_text(text, encoding="utf-8")
-    return read_grid(file)
+def grid(folder: Path, text: str, name: str = "grid.yaml") -> Grid:
+    return read_grid(grid_file(folder, text, name))
 
 
 @pytest.mark.parametrize(
@@ -89,22 +82,20 @@ def test_a_grid_that_is_none_is_refused_with_file_key_rule_and_value(tmp_path, t
         ),
         ({"parameters": "{threshold: [0.5, 2]}"}, r"parameters.threshold must keep its rule .*not 2\."),
         ({"parameters": "[1]"}, "parameters must map names"),
-        ({"resources": "{GPU: 0}"}, "resources must map tags"),
+        *(({"resources": given}, "resources must map tags") for given in ("{GPU: 0}", "{GPU: many}", "[GPU]")),
         ({"seeds": "99999999999"}, "seeds must be at most 1,000,000, the most tasks of a sweep, not 99999999999"),
         ({"seeds": "9999999999999999"}, "seeds must be at most 1,000,000"),
         ({"seeds": "100000", "withheld": "[0.0, 0.5]"}, r"at most 1,000,000 tasks \(withheld 2, seed 100000\)"),
     ],
 )
-def test_a_value_that_cannot_be_carried_out_is_named(tmp_path, run, more, said):
+def test_a_value_that_cannot_be_carried_out_is_named(tmp_path, small_run, more, said):
     with pytest.raises(GridError, match=said):
-        found = grid(tmp_path, grid_text(run, **more))
-        _ = found.resources
-        plan_explanations(found)
+        plan_explanations(grid(tmp_path, grid_text(small_run, **more)))
 
 
-def test_axes_multiply_and_ids_tell_tasks_apart(tmp_path, run):
+def test_axes_multiply_and_ids_tell_tasks_apart(tmp_path, small_run):
     more = {"seeds": "2", "adapters": "[adapter, null, adapter/checkpoints/checkpoint-1]", "withheld": "[0.0, 0.5]"}
-    read = grid(tmp_path, grid_text(run, cases="held_out[1:4]", weights="[paper, {alpha: 1e1}]", **more))
+    read = grid(tmp_path, grid_text(small_run, cases="held_out[1:4]", weights="[paper, {alpha: 1e1}]", **more))
     batches = plan_explanations(read)
     tasks = [task for batch in batches for task in batch.tasks]
     assert len(tasks) == 3 * 2 * 2 * 3 * 2 * 2 == len({task.id for task in tasks})
@@ -116,8 +107,8 @@ def test_axes_multiply_and_ids_tell_tasks_apart(tmp_path, run):
     assert len(withheld) == 3  # nothing withheld, and a draw of each seed
 
 
-def test_what_is_done_is_left_out_of_a_batch_with_its_cases(tmp_path, run):
-    first, *_ = plan_explanations(grid(tmp_path, grid_text(run)))
+def test_what_is_done_is_left_out_of_a_batch_with_its_cases(tmp_path, small_run):
+    first, *_ = plan_explanations(grid(tmp_path, grid_text(small_run)))
     left = first.only(lambda task: task.given["case"] != "held-0")
     assert {task.given["case"] for task in left.tasks} == {"held-1"} and len(left.tasks) == 2
     assert [case["id"] for case in left.order["cases"]] == ["held-1"]
@@ -184,7 +175,7 @@ MARKS = """what: explain¦seeds: ¦- ¦[¦]¦{¦}¦: ¦, ¦  ¦!!¦int ¦&a ¦*a
 marks = st.sampled_from(MARKS.split("¦"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(st.lists(marks, max_size=25).map("".join))
 @example("what: explain\nwithheld: 1" + ":1" * 40 + ".5")
 @example("what: explain\nseeds: 0x_")
@@ -217,7 +208,6 @@ plain = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=40)
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), plain, max_size=3), min_size=1, max_size=4))
 def test_whatever_comes_out_of_a_task_fits_into_one_table(found):
     rows = [row_of(str(i), {}, found=one) for i, one in enumerate(found)]

@@ -117,7 +117,7 @@ def _theirs(engine: Engine, answers: Answers, best: Sequence[int] | None) -> dic
     with Counter(engine.lm) as count:
         started = time.perf_counter()
         try:
-            found = cited_text(engine.lm, Text.of_segments(framed), answers.full.ids)
+            found = cited_text(engine.lm, Text.of(framed), answers.full.ids)
         except ValueError as error:
             return {"package_failed": str(error)[:200]}
         seconds = time.perf_counter() - started

@@ -67,12 +67,7 @@ class Text:
     after: str
 
     @classmethod
-    def of(cls, lm: LanguageModel, case: Case) -> Text:
-        """The prompt of `lm.template`."""
-        return cls.of_segments(lm.template.segments(case))
-
-    @classmethod
-    def of_segments(cls, segments: Sequence[Segment]) -> Text:
+    def of(cls, segments: Sequence[Segment]) -> Text:
         """A prompt whose facts stand behind one another."""
         at = [i for i, s in enumerate(segments) if s.fact >= 0]
         before, after = ("".join(s.text for s in part if s.fact < 0) for part in (segments[: at[0]], segments[at[0] :]))
@@ -91,7 +86,7 @@ def captum_scores(
     method: `FeatureAblation`, `ShapleyValueSampling` or `KernelShap`. call: what `attribute` is called with beside the
     input and the answer; nothing means the package's defaults.
     """
-    attr, text = package("captum"), Text.of(lm, case)
+    attr, text = package("captum"), Text.of(lm.template.segments(case))
     wrapped = attr.LLMAttribution(getattr(attr, method)(lm.model), lm.tokenizer)
     lines = attr.TextTemplateInput(text, list(text.lines))
     with quiet(), drawn_from(seed):
@@ -116,7 +111,7 @@ def context_cite_scores(lm: LanguageModel, case: Case, answer: Sequence[int] | N
     answer: tokens that its generation is held to; None: what the model answers.
     ValueError: the package's own, where the answer's probability is 1 to float precision and its logit not finite.
     """
-    return cited_text(lm, Text.of(lm, case), answer)
+    return cited_text(lm, Text.of(lm.template.segments(case)), answer)
 
 
 def cited_text(lm: LanguageModel, text: Text, answer: Sequence[int] | None = None) -> Cited:

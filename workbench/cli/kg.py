@@ -44,36 +44,28 @@ def _import(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from workbench.artifacts.files import check_outputs, check_place
-    from workbench.kg import summary
-    from workbench.kg.importers import (
-        IMPORTERS,
-        Options,
-        RegistryError,
-        Vocabulary,
-        import_registry,
-        read_edam,
-        read_mapping,
-    )
+    from workbench.kg import importers, summary
 
-    if options.format not in IMPORTERS:
-        raise RegistryError(f"no importer is called {options.format!r}; there are {', '.join(IMPORTERS)}")
+    if options.format not in importers.IMPORTERS:
+        known = ", ".join(importers.IMPORTERS)
+        raise importers.RegistryError(f"no importer is called {options.format!r}; there are {known}")
     out = typed(options.out)
     report = typed(options.report) if options.report else None
     outputs = {"--out": out, **({"--report": report} if report else {})}
     for name, file in outputs.items():
         check_place(name, file)
     check_outputs(outputs, reads=[one for one in (options.mapping, options.schema, options.edam) if one])
-    mapping = read_mapping(options.mapping, options.schema)
-    vocabulary = Vocabulary(read_edam(options.edam) if options.edam else None)
+    vocabulary = importers.Vocabulary(importers.read_edam(options.edam) if options.edam else None)
+    meaning = importers.Options(vocabulary, importers.read_mapping(options.mapping, options.schema))
     started = time.perf_counter()
     how = {"unit": " records", "delay": PATIENCE, "leave": False, "mininterval": 0.5}
     with tqdm(desc=f"import {options.format}", **how) as bar:
-        graph, note = import_registry(
-            IMPORTERS[options.format],
+        graph, note = importers.import_registry(
+            importers.IMPORTERS[options.format],
             typed(options.path),
             out=out,
             report=report,
-            options=Options(vocabulary, mapping),
+            options=meaning,
             progress=lambda records, _file: bar.update(records - bar.n),
         )
     for rule, count in list(note.counts.items())[:SHOWN]:

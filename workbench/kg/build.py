@@ -50,7 +50,7 @@ class GraphError(ValueError):
     """
 
 
-def build_graph(table: Table, *, edam: Edam | None = None) -> nx.MultiDiGraph:
+def build_graph(table: Table) -> nx.MultiDiGraph:
     """The graph of a checked table, with every term's is_a links up to the root of its branch.
 
     Examples:
@@ -59,7 +59,7 @@ def build_graph(table: Table, *, edam: Edam | None = None) -> nx.MultiDiGraph:
         >>> graph.has_edge("command:samtools sort", "tool:samtools", "command_of")
         True
     """
-    edam, facts = edam or load_edam(), _table_facts(table)
+    edam, facts = load_edam(), _table_facts(table)
     own = {term.term: term for term in table.terms}
     terms = {end for head, _, tail in facts for end in (head, tail) if branch_of(end)} | own.keys()
     is_a = list(is_a_facts(terms, {term: row.is_a for term, row in own.items()}, edam))

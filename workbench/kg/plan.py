@@ -8,7 +8,7 @@ needs beside (an index, a reference, a second main input) is named with it and i
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
@@ -50,19 +50,13 @@ class Plans:
 
 
 class Planner:
-    """Answers about one graph; everything that depends on the graph alone is made once.
+    """Answers about one graph; everything that depends on the graph alone is made once."""
 
-    costs: command -> cost above 0, in place of `COSTS`. ValueError: a cost that is not.
-    """
-
-    def __init__(self, graph: nx.MultiDiGraph, *, costs: Mapping[str, float] | None = None):
-        for command, cost in (costs or {}).items():
-            if not cost > 0:
-                raise ValueError(f"costs: each must be above 0, got {cost!r} for {command!r}")
+    def __init__(self, graph: nx.MultiDiGraph):
         self.graph, self.links = graph, Links(graph)
         self.commands = sorted(n for n, kind in graph.nodes(data="type") if kind == "command")
         self._tool_of = dict(related(graph, "command_of"))
-        self.cost = self._costs() | dict(costs or {})
+        self.cost = self._costs()
         self.flows = Flows(self.links, self.commands, self.cost)
         fetching = self._fetching()
         tools = [frozenset() if c in fetching else frozenset([self._tool_of.get(c, c)]) for c in self.commands]

@@ -49,7 +49,7 @@ def default_folder() -> Traversable:
     return importlib.resources.files("workbench") / "data" / "biotoolkg"
 
 
-def read_table(folder: Folder | None = None, *, edam: Edam | None = None) -> Table:
+def read_table(folder: Folder | None = None) -> Table:
     """Reads the table in `folder` (the shipped one when None) and checks every rule.
 
     Raises `TableError` with the first broken rule: the form of the files first, then their content, both in the order
@@ -62,7 +62,7 @@ def read_table(folder: Folder | None = None, *, edam: Edam | None = None) -> Tab
     """
     content = read_bytes(_place(folder))
     rows = {file: parse(file, content[file]) if file in content else [] for file in FILES}
-    if error := first_error(rows, edam or load_edam()):
+    if error := first_error(rows, load_edam()):
         raise error
     made = {file.removesuffix(".tsv"): tuple(row.made() for row in rows[file]) for file in FILES}
     return Table(**made, digest=_digest(content))

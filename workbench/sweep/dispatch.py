@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import math
 import os
-import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -34,7 +34,6 @@ LOCAL = {
 AHEAD = 3  # batches waiting for each thread: enough that none idles, few enough that a large sweep fits in memory
 LEAST_AHEAD = 8
 SHARES = 2  # a batch is at most one of so many parts, for each thread, of the cases that are left
-ROOM_SECONDS = 2.0  # between two looks at how many workers there are
 DEADLY = "the worker died of it, twice; most often of memory"
 
 Answer = Mapping[str, Any]
@@ -49,7 +48,7 @@ def answers(
     batches: those of a sequence are cut to shares; others are taken as they come, no earlier than they are wanted.
     resources: what a worker must offer. ConnectionError: the scheduler dropped the work.
     """
-    threads = _Threads(client, resources)
+    threads = partial(offering, client, resources)
     coming = shares(batches, threads) if isinstance(batches, Sequence) else iter(batches)
     suspects, out = deque[Batch](), dict[Any, tuple[Batch, Future]]()
     queue = as_completed([], loop=client.loop)
@@ -102,18 +101,6 @@ def _answer(batch: Batch, future: Future) -> Answer | None:
         return None
     why = DEADLY if isinstance(error, KilledWorker) else told(error)
     return {"outcomes": [{"id": task.id, "error": why} for task in batch.tasks], "seconds": 0.0, "loading": 0.0}
-
-
-class _Threads:
-    """How many threads of workers offer the resources, looked at now and then."""
-
-    def __init__(self, client: Client, resources: Mapping[str, float]):
-        self.client, self.resources, self.known, self.looked = client, resources, 0, -ROOM_SECONDS
-
-    def __call__(self) -> int:
-        if time.monotonic() - self.looked > ROOM_SECONDS:
-            self.known, self.looked = offering(self.client, self.resources), time.monotonic()
-        return self.known
 
 
 def offering(client: Client, resources: Mapping[str, float]) -> int:

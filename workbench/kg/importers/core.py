@@ -75,17 +75,11 @@ class Importer:
         return units
 
 
-def shown(path: Path) -> str:
-    """A relative path as the graph and the report name it: with `/`, and without what is no text."""
-    plain = "".join(character if character.isprintable() else "�" for character in path.as_posix())
-    return plain.encode("utf-8", "replace").decode()
-
-
 def one_file(path: Path, *suffixes: str) -> list[Unit]:
     """The file given, or in a folder every file whose name ends in one of `suffixes`."""
     if path.is_file():
-        return [Unit(path, shown(Path(path.name)), root=path.parent)]
-    return [Unit(file, shown(file.relative_to(path)), root=path) for file in files_below(path, *suffixes)]
+        return [Unit(path, path.parent)]
+    return [Unit(file, path) for file in files_below(path, *suffixes)]
 
 
 def ending_in(*suffixes: str) -> Callable[[Path], list[Unit]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.importers.core import Importer, Options, files_below, one_file, shown
+from workbench.kg.importers.core import Importer, Options, files_below, one_file
 from workbench.kg.importers.items import REGISTRIES, Item, Node, Provenance, Report, Spot, Unit
 from workbench.kg.importers.macros import Refused, expanded, tag_of
 from workbench.kg.importers.records import Command, Given, Port, Tool, command_items, source_items, tool_id, tool_items
@@ -27,7 +27,7 @@ def units(path: Path) -> list[Unit]:
         return one_file(path)
     files = files_below(path, ".xml")
     macros = tuple(file for file in files if b"<macros" in _start(file))
-    return [Unit(file, shown(file.relative_to(path)), macros, root=path) for file in files if file not in macros]
+    return [Unit(file, path, macros) for file in files if file not in macros]
 
 
 def _start(path: Path) -> bytes:
@@ -48,10 +48,10 @@ def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
         source = expanded(unit.path, unit.root)
     except Refused as problem:
         return spot.dropped("tool that cannot be read", str(problem))
-    yield from _tool(source, unit, spot.at("tool"), options.vocabulary)
+    yield from _tool(source, spot.at("tool"), options.vocabulary)
 
 
-def _tool(source: Any, unit: Unit, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
+def _tool(source: Any, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
     root = source.root
     short = text(root.get("id"), spot.at("@id"))
     if not short:

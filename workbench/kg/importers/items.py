@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,17 +40,27 @@ class RegistryError(ValueError):
 
 @dataclass(frozen=True)
 class Unit:
-    """One file to read with the files that belong to it; `name` is the path as the report shows it.
+    """One file to read with the files that belong to it. root: the folder it was found in.
 
     Examples:
-        >>> Unit(Path("modules/star/main.nf"), "star/main.nf", beside=(Path("modules/star/meta.yml"),)).name
+        >>> Unit(Path("modules/star/main.nf"), Path("modules"), beside=(Path("modules/star/meta.yml"),)).name
         'star/main.nf'
     """
 
     path: Path
-    name: str
+    root: Path
     beside: tuple[Path, ...] = ()
-    root: Path = Path()
+
+    @cached_property
+    def name(self) -> str:
+        """The path below the root as the graph and the report show it."""
+        return shown(self.path.relative_to(self.root))
+
+
+def shown(path: Path) -> str:
+    """A relative path with `/`, and without what is no text."""
+    plain = "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in path.as_posix())
+    return plain.encode("utf-8", "replace").decode()
 
 
 class Provenance(NamedTuple):

@@ -149,9 +149,9 @@ NAMES = {
 def _units(path: Path) -> list[Unit]:
     """The files of the table that are there; of one file alone, that one."""
     if path.is_file():
-        return [Unit(path, path.name, root=path.parent)] if path.name in FILES[:3] else []
+        return [Unit(path, path.parent)] if path.name in FILES[:3] else []
     parents = tuple(path / name for name in FILES[3:] if (path / name).is_file())
-    return [Unit(path / name, name, parents, root=path) for name in FILES[:3] if (path / name).is_file()]
+    return [Unit(path / name, path, parents) for name in FILES[:3] if (path / name).is_file()]
 
 
 def _records(unit: Unit, note: Report, options: Options) -> Iterator[Item]:

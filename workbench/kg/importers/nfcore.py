@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from workbench.kg.importers.core import Importer, Options, files_below, shown
-from workbench.kg.importers.items import REGISTRIES, Item, Provenance, Report, Spot, Toolchain, Unit
+from workbench.kg.importers.core import Importer, Options, files_below
+from workbench.kg.importers.items import REGISTRIES, Item, Provenance, Report, Spot, Toolchain, Unit, shown
 from workbench.kg.importers.reading import read_yaml
 from workbench.kg.importers.records import Command, Given, Port, Tool, command_items, tool_id, tool_items
 from workbench.kg.importers.vocabulary import listed, text, texts
@@ -28,12 +28,8 @@ _OPTIONAL = re.compile(r"\W*optional", re.I)
 _FILES = ("file", "directory", "list", "path")
 
 
-class Entry(NamedTuple):
-    """A file (or value) of a channel: its name or pattern, and what is said of it."""
-
-    name: str
-    said: dict[str, Any]
-    spot: Spot
+Entry = tuple[str, dict[str, Any]]
+"""A file (or value) of a channel: its name or pattern, and what is said of it."""
 
 
 def units(path: Path) -> list[Unit]:
@@ -49,8 +45,7 @@ def units(path: Path) -> list[Unit]:
 
 def _unit(meta: Path, root: Path) -> Unit:
     environment = meta.parent / ENVIRONMENT
-    name = shown(meta.relative_to(root))
-    return Unit(meta, name, (environment,) if environment.is_file() else (), root=root)
+    return Unit(meta, root, (environment,) if environment.is_file() else ())
 
 
 def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
@@ -185,7 +180,7 @@ def _entries(value: Any, spot: Spot) -> list[Entry]:
             waiting[:0] = [(part, name, here.at(index)) for index, part in enumerate(one)]
         elif isinstance(one, dict) and name and ({"type", "pattern", "ontologies"} & one.keys()):
             if _is_file(name, one):
-                found.append(Entry(name, one, here))
+                found.append((name, one))
         elif isinstance(one, dict):
             waiting[:0] = [(part, str(key)[:200], here.at(str(key)[:200])) for key, part in one.items()]
         elif one not in (None, "", "null", "~"):
@@ -204,17 +199,18 @@ def _is_file(name: str, said: dict[str, Any]) -> bool:
 
 
 def _port(entry: Entry) -> Port:
-    terms = [Given(one) for one in _ontologies(entry.said.get("ontologies"))]
-    pattern = entry.said.get("pattern")
+    name, said = entry
+    terms = [Given(one) for one in _ontologies(said.get("ontologies"))]
+    pattern = said.get("pattern")
     patterns = pattern if isinstance(pattern, list) else [pattern]
-    description = str(entry.said.get("description"))
-    named = [entry.name] if "." in entry.name and not any(patterns) else []
+    description = str(said.get("description"))
+    named = [name] if "." in name and not any(patterns) else []
     return Port(
         formats=[one for one in terms if not _DATA.search(str(one.value))],
         data=[one for one in terms if _DATA.search(str(one.value))],
-        optional=str(entry.said.get("optional")).lower() == "true" or bool(_OPTIONAL.match(description)),
+        optional=str(said.get("optional")).lower() == "true" or bool(_OPTIONAL.match(description)),
         fallback=[Given(one) for one in (*patterns, *named)],
-        prose=f"{entry.name} {description[:80]}",
+        prose=f"{name} {description[:80]}",
     )
 
 

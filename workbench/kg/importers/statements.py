@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import BRANCHES, EDAM_ID, ROOTS
-from workbench.kg.importers.core import Importer, Options, ending_in, shown
-from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot, Unit
+from workbench.kg.importers.core import Importer, Options, ending_in
+from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot, Unit, shown
 from workbench.kg.importers.mapping import COLUMNS, Words
 from workbench.kg.importers.reading import json_lines, table_rows, xml_events
 from workbench.kg.importers.vocabulary import Vocabulary, licence_id, text
