@@ -2,10 +2,12 @@
 
 import gc
 import os
+import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from filelock import FileLock
 
@@ -15,7 +17,12 @@ own_process()  # before a test imports torch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch or numpy are imported: models this small run faster alone
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes start: not each compiles the package anew
+os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"  # of workers that tests start: see sweep.dispatch
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and some tests send it
+
+# whoever else uses the machine, no example takes too long; what needs more of them says so
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=50)
+hypothesis.settings.load_profile("suite")
 
 WORKERS = 4  # at most: each holds torch and a browser or a kernel
 LONG = ("chain", "ui", "slow")
@@ -79,6 +86,20 @@ def made_kg(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def made_chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small notebooks and a finished run of them, see `tiny_chain.make_chain`; nothing writes into it."""
+    from tiny_chain import make_chain
+
+    return made_once(tmp_path_factory, "chain", make_chain)
+
+
+@pytest.fixture
+def chain(made_chain: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(made_chain, tmp_path / "chain"))
+
+
+@pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose cases sweeps explain; nothing writes into it."""
     from sweep_runs import make_run
@@ -115,3 +136,13 @@ def smollm2_cache(smollm2_made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The test finds the real model in the user's cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(smollm2_made))
     return smollm2_made
+
+
+@pytest.fixture(scope="module")
+def scheduler() -> Iterator[str]:
+    """The address of a real scheduler; its two workers are threads of this process, which saves their start."""
+    from distributed import LocalCluster
+
+    how = {"processes": False, "n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with LocalCluster(host="127.0.0.1", protocol="tcp", **how) as cluster:
+        yield cluster.scheduler_address

@@ -1,12 +1,16 @@
 """Speakers whose answers follow a rule that is known: of them it is known on which facts they hang."""
 
+import json
 from collections.abc import Callable, Iterator
 from itertools import chain, combinations, cycle
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from workbench.logs.answers import Answers, Said
 from workbench.logs.asked import Asked, asked
+from workbench.logs.hanging import hangs
 from workbench.logs.records import record_of
 from workbench.stats.meter import Ledger
 
@@ -33,6 +37,17 @@ def question(n: int, decision: str = "yesno") -> Asked:
 def planted(n: int, rule: Callable[[frozenset[int]], str], folder=None, *, decision: str = "yesno") -> Answers:
     """The answers by a rule to a question with n facts."""
     return Answers(Planted(rule), question(n, decision), folder)
+
+
+def found_of(answers: Answers, **how: Any) -> dict[str, Any]:
+    """What is found of a model's answers to a record."""
+    return hangs({"tuned": answers}, **how)["models"]["tuned"]
+
+
+def written(path: Path, *rows: Any) -> Path:
+    """A log of these lines: what is no text is written as JSON."""
+    path.write_text("".join(f"{one if isinstance(one, str) else json.dumps(one)}\n" for one in rows), "utf-8")
+    return path
 
 
 class InTurn(Planted):

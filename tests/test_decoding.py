@@ -112,6 +112,20 @@ def test_guesses_change_no_answer_and_save_steps(engine):
     assert len(steps[1]) < len(steps[0]) or len(steps[0]) <= 3, "what was written before is guessed"
 
 
+def test_rows_that_several_passes_have_read_are_written_on_together(engine, monkeypatch):
+    slow, rng, parts = Engine(engine.lm), np.random.default_rng(4), list[int]()
+    slow.slow = True  # whatever its size
+    prompts = [slow.prompt(CASE, rng.random(len(CASE.facts)) < 0.7) for _ in range(6)]
+    monkeypatch.setattr("workbench.game.engine.CPU_TOKENS", 2 * max(len(p.ids) for p in prompts))
+    take = slow.decoders.take
+    slow.decoders.take = lambda model, some, *how, **more: parts.append(len(some)) or take(model, some, *how, **more)
+    whole = [plain(slow, p.ids) for p in prompts]
+    end = slow.lm.tokenizer.eos_token_id
+    drafts = [text[:k] for k, text in enumerate(whole)]
+    assert slow.generate(prompts, drafts=drafts, max_new_tokens=END) == [tuple(t for t in x if t != end) for x in whole]
+    assert max(parts, default=2) > 1
+
+
 def kept(lm: LanguageModel) -> Engine:
     """An engine that treats a CPU as it does a GPU."""
     return Engine(lm, decoders=Decoders(device="cpu"))

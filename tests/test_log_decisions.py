@@ -6,11 +6,10 @@ import time
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from log_speakers import InTurn, question
+from log_speakers import InTurn, found_of, question
 
 from workbench.logs.answers import AGAIN, Answers
 from workbench.logs.decisions import DECISIONS, decision, plain
-from workbench.logs.hanging import hangs
 from workbench.logs.records import Fault, record_of
 
 RECORD = record_of({
@@ -106,13 +105,13 @@ def test_a_set_is_certified_to_turn_an_answer_only_where_that_was_asked():
     """Without fact 0 nine answers of 20 are no and eight cannot be read: the answer is gone, and no other is proved."""
     mixed = ["no", "Hm.", "no", "yes", "no", "Hm."] + ["no", "Hm."] * 6 + ["yes", "yes"]
     answers = Answers(InTurn(lambda kept: ["yes"] if 0 in kept else mixed if kept else ["Hm."]), question(4))
-    found = hangs({"tuned": answers})["models"]["tuned"]
+    found = found_of(answers)
     assert found["flips"] == [] and found["breaks"]["facts"] == [0] and found["breaks"]["certified"]
 
 
 def test_the_answers_that_choose_a_decision_are_the_first_and_no_proof_of_it():
     """Of the first five answers most are yes, of all of them few: there is one decision for all, and it is not held."""
     answers = Answers(InTurn(lambda kept: ["yes", "no", "yes", "no", "yes", *["no"] * 40]), question(4))
-    found = hangs({"tuned": answers})["models"]["tuned"]
+    found = found_of(answers)
     assert answers.decision == found["decision"] == "yes"
     assert len(answers.known["1111"]) >= AGAIN + answers.repeats and not found["sufficient"]["certified"]

@@ -5,11 +5,11 @@ import json
 import re
 import threading
 from collections import Counter
-from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from log_speakers import written
 from tenacity import wait_none
 from tiny import save_tiny
 
@@ -19,7 +19,7 @@ from workbench.logs.answers import AGAIN
 from workbench.logs.endpoint import KEY, NOISY, EndpointError, Served
 from workbench.models.prompts import Segment, tokenised
 from workbench.report.write import write_report
-from workbench.sweep.log_records import streamed
+from workbench.sweep.log_records import settled, streamed
 
 LONGEST, SECRET = 5, "sk-very-secret"
 LOG = [{"question": f"q {i}", "facts": [f"fact {i}{j}" for j in range(4)]} for i in range(3)]
@@ -111,9 +111,7 @@ def _joined(parts: list[Segment]) -> list[Segment]:
 
 @pytest.fixture
 def log(tmp_path) -> Path:
-    path = tmp_path / "log.jsonl"
-    path.write_text("".join(f"{json.dumps(one)}\n" for one in LOG))
-    return path
+    return written(tmp_path / "log.jsonl", *LOG)
 
 
 def _address(server: ThreadingHTTPServer, path: str = "/v1") -> str:
@@ -164,20 +162,15 @@ def test_a_budget_a_refusal_and_a_server_of_another_kind_are_a_records_own_end(s
 
 def test_of_records_with_a_decision_of_their_own_a_chain_alone_is_refused(serving, tmp_path):
     rows = [{"question": "q?", "facts": ["a"], "decision": name} for name in ("yesno", "chain", "yesno")]
-    (log := tmp_path / "log.jsonl").write_text("".join(f"{json.dumps(one)}\n" for one in rows))
+    log = written(tmp_path / "log.jsonl", *rows)
     server = serving(lambda text, _longest: ("yes" if "- a" in text else "no", 9, []))
     found = explain_log(log, out=tmp_path / "a", model="m", endpoint=_address(server), decision="record")
     assert [one["state"] for one in found.records] == ["explained", "refused", "explained"]
     assert "be other than 'chain' for a served model" in found.records[1]["why"]
 
 
-MANY = 30  # facts
-
-
-def _many(tmp_path) -> Path:
-    path = tmp_path / "many.jsonl"
-    path.write_text(json.dumps({"question": "q?", "facts": [f"fact {i}." for i in range(MANY)]}) + "\n")
-    return path
+def _facts(tmp_path, count: int) -> Path:
+    return written(tmp_path / "log.jsonl", {"question": "q?", "facts": [f"fact {i}." for i in range(count)]})
 
 
 def _shown(text: str) -> set[int]:
@@ -196,7 +189,8 @@ def test_log_probabilities_order_the_search_and_prove_nothing(serving, tmp_path)
         told = name != "not"
         server.asked.clear()
         server.refuses = {"logprobs"} if name == "refused" else set()
-        one = explain_log(_many(tmp_path), out=tmp_path / name, model="m", endpoint=_address(server), decision="yesno")
+        how = {"model": "m", "endpoint": _address(server), "decision": "yesno"}
+        one = explain_log(_facts(tmp_path, 30), out=tmp_path / name, **how)
         (flip,) = one.records[0]["models"]["tuned"]["flips"]
         assert flip["certified"] and sorted(flip["facts"]) == [11, 23]
         assert one.metrics["served"]["tuned"]["log_probabilities"] == (name == "told")
@@ -214,8 +208,7 @@ def test_a_server_that_answers_the_same_prompt_differently_is_asked_until_a_set_
         return ("yes" if kept != (asks[text] % 10 == 4) else "no"), 9, []
 
     server = serving(rule)
-    path = tmp_path / "log.jsonl"
-    path.write_text(json.dumps({"question": "q?", "facts": [f"fact {i}." for i in range(5)]}) + "\n")
+    path = _facts(tmp_path, 5)
     how = {"model": "m", "endpoint": _address(server), "decision": "yesno", "budget": 4000}
     found = explain_log(path, out=tmp_path / "a", repeats=NOISY, **how)
     one = found.records[0]["models"]["tuned"]
@@ -235,9 +228,7 @@ def test_whether_answers_scatter_is_found_out_on_the_first_prompt(serving, tmp_p
         return f"yes, {next(turns)}" if _shown(text) else "no", 9, []
 
     server = serving(rule)
-    path = tmp_path / "log.jsonl"
-    path.write_text(json.dumps({"question": "q?", "facts": ["fact 0.", "fact 1."]}) + "\n")
-    found = explain_log(path, out=tmp_path / "a", model="m", endpoint=_address(server), decision="yesno")
+    found = explain_log(_facts(tmp_path, 2), out=tmp_path / "a", model="m", endpoint=_address(server), decision="yesno")
     told = found.metrics["served"]["tuned"]
     assert (told["repeats"], told["asked_again"], told["different_answers"]) == (NOISY, AGAIN, AGAIN)
     assert found.records[0]["models"]["tuned"]["flips"][0]["certified"]
@@ -245,7 +236,7 @@ def test_whether_answers_scatter_is_found_out_on_the_first_prompt(serving, tmp_p
     assert f"asked {AGAIN} times, in {AGAIN} ways: prompts were asked up to {NOISY} times" in page
 
 
-def test_whether_answers_scatter_is_found_out_once_for_all_workers(serving, tmp_path):
+def test_whether_answers_scatter_is_found_out_once_for_all_workers(serving, scheduler, tmp_path):
     """Only the first prompt that can be asked is answered in several ways: the worker of the others could not tell."""
     turns = itertools.count()
 
@@ -255,10 +246,18 @@ def test_whether_answers_scatter_is_found_out_once_for_all_workers(serving, tmp_
     server = serving(rule)
     server.busy = lambda count: False
     rows = [{"question": "q?"}, *({"question": f"q {i}?", "facts": ["fact"]} for i in range(9))]
-    (path := tmp_path / "log.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    path, asked = written(tmp_path / "log.jsonl", *rows), []
+
+    def through(folder, lines, who, config, **how):
+        found = settled(lines, who, config)
+        asked.append(len(server.asked))
+        assert found[0]["repeats"] == NOISY and who["repeats"] is None
+        return streamed(folder, lines, who, config, scheduler=scheduler, **how)
+
     how = {"model": "m", "endpoint": _address(server), "decision": "yesno"}
-    found = explain_log(path, out=tmp_path / "a", through=partial(streamed, workers=2), **how)
+    found = explain_log(path, out=tmp_path / "a", through=through, **how)
     told = found.metrics["served"]["tuned"]
+    assert asked == [AGAIN] and len({json.dumps(order) for order in server.asked[: 2 * AGAIN]}) == 1
     assert (told["repeats"], told["asked_again"], told["different_answers"]) == (NOISY, AGAIN, AGAIN)
     sets = [one for row in found.records[1:] for one in row["models"]["tuned"]["flips"]]
     assert len(sets) == 9 and all(one["certified"] and one["confidence"] == 0.95 for one in sets)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from workbench.cases import Fact
 from workbench.explain.counterfactual import Explanation, save
-from workbench.logs import readers
+from workbench.logs import readers, records
 from workbench.logs.records import Fault, Record, Refused
 
 SAMPLES = Path(__file__).parent / "data" / "logs"
@@ -104,7 +104,7 @@ def test_another_package_adds_a_reader_and_an_unknown_one_is_refused(monkeypatch
 
     entry = importlib.metadata.EntryPoint("mine", "m:f", readers.GROUP)
     monkeypatch.setattr(importlib.metadata.EntryPoint, "load", lambda _self: mine)
-    monkeypatch.setattr(readers, "entry_points", lambda group: [entry] if group == readers.GROUP else [])
+    monkeypatch.setattr(records, "entry_points", lambda group: [entry] if group == readers.GROUP else [])
     assert readers.reader("mine")({"q": "a", "f": ["b"]}) == {"question": "a", "facts": ["b"]}
     with pytest.raises(ValueError, match=r"no reader is called 'nay'; there are graphrag, .*workbench, mine"):
         readers.reader("nay")
@@ -121,7 +121,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(FIELDS, JSON, max_size=8), st.sampled_from([None, *readers.READERS]))
 def test_whatever_an_object_holds_it_is_a_record_or_a_refusal(tmp_path_factory, row, source):
     path = tmp_path_factory.mktemp("log") / "a.jsonl"

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from log_speakers import written
 from notebook_runs import execute
 from tiny import save_tiny
 
@@ -54,9 +55,7 @@ def adapter(model, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("log") / "log.jsonl"
-    path.write_text("".join(f"{json.dumps(one)}\n" for one in RECORDS) + "{no JSON\n", "utf-8")
-    return path
+    return written(tmp_path_factory.mktemp("log") / "log.jsonl", *RECORDS, "{no JSON")
 
 
 @pytest.fixture(scope="module")
@@ -132,23 +131,20 @@ def test_of_a_private_log_nothing_is_left(log, how, made, tmp_path):
         if path.is_file():
             content = path.read_bytes()
             assert b"secret" not in content and b"alert(1)" not in content, path
-    sets = [
-        [[one["facts"] for one in told["flips"]] for told in row.get("models", {}).values()] for row in found.records
-    ]
-    open_ = [
-        [[one["facts"] for one in told["flips"]] for told in row.get("models", {}).values()] for row in made.records
-    ]
+    sets, open_ = (
+        [[[x["facts"] for x in told["flips"]] for told in row.get("models", {}).values()] for row in one.records]
+        for one in (found, made)
+    )
     assert sets == open_ and verify(found.folder)["log"]["broken"] == []
 
 
-def test_models_that_take_turns_answer_as_each_does_alone(log, how, model, adapter, tmp_path):
-    alone = {"model": str(model), "max_new_tokens": 6, "budget": 40, "decision": "regex:(?s).+"}
-    tuned = explain_log(log, out=tmp_path / "tuned", **how)
+def test_models_that_take_turns_answer_as_each_does_alone(log, how, made, model, adapter, tmp_path):
+    alone = {name: value for name, value in how.items() if name != "adapter"}
     base = explain_log(log, out=tmp_path / "base", **alone)
     other = save_tiny(tmp_path / "qwen", "qwen")
     both = explain_log(log, out=tmp_path / "both", against=str(other), **alone)
     swapped = explain_log(log, out=tmp_path / "two", against=str(adapter), **alone)
-    for one, two, three, four in zip(tuned.records, base.records, both.records, swapped.records, strict=True):
+    for one, two, three, four in zip(made.records, base.records, both.records, swapped.records, strict=True):
         assert one["state"] == two["state"] == three["state"] == four["state"]
         if one["state"] == "explained":
             told = two["models"]["tuned"]

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from log_speakers import Planted, minimal_sets, planted, question, rule_of
+from log_speakers import Planted, found_of, minimal_sets, planted, question, rule_of
 
 from workbench.logs.answers import Answers, Said
 from workbench.logs.asked import asked
@@ -24,7 +24,7 @@ def test_planted_rules_are_found_exactly_and_with_certificate():
         cut = int(rng.integers(1, len(members)))
         rule = rule_of([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
         everything, yes = frozenset(range(n)), lambda kept, rule=rule: rule(kept) == "Yes."
-        found = hangs({"tuned": planted(n, rule)})["models"]["tuned"]
+        found = found_of(planted(n, rule))
         flips = minimal_sets(n, lambda gone: not yes(everything - gone))  # noqa: B023
         enough = minimal_sets(n, yes)
         told = {tuple(one["facts"]) for one in found["flips"] if one["certified"]}
@@ -38,7 +38,7 @@ def test_planted_rules_are_found_exactly_and_with_certificate():
 
 
 def test_an_answer_that_stays_without_any_fact_hangs_on_nothing():
-    found = hangs({"tuned": planted(6, lambda kept: "yes")})["models"]["tuned"]
+    found = found_of(planted(6, lambda kept: "yes"))
     assert found["memory"] and found["flips"] == [] and found["alone"] == []
     assert found["sufficient"]["facts"] == [] and found["sufficient"]["certified"]
     assert found["asked"] <= 10  # everything, nothing, each alone, and a few that could suffice
@@ -47,15 +47,15 @@ def test_an_answer_that_stays_without_any_fact_hangs_on_nothing():
 def test_an_answer_that_cannot_be_read_is_never_changed():
     """Without fact 0 the model rambles, without 1 and 2 it says no: only the second is a flip set."""
     rule = lambda kept: "Hm." if 0 not in kept else "no" if not kept & {1, 2} else "yes"  # noqa: E731
-    found = hangs({"tuned": planted(5, rule)})["models"]["tuned"]
+    found = found_of(planted(5, rule))
     assert [one["facts"] for one in found["flips"]] == [] and found["alone"] == []
     assert found["breaks"]["facts"] == [0] and found["breaks"]["to"] is None and found["breaks"]["certified"]
     assert found["sufficient"]["facts"] == [0, 1] or found["sufficient"]["facts"] == [0, 2]
     turned = lambda kept: "no" if not kept & {1, 2} else "Hm." if 0 not in kept else "yes"  # noqa: E731
-    found = hangs({"tuned": planted(5, turned)})["models"]["tuned"]
+    found = found_of(planted(5, turned))
     assert [(one["facts"], one["to"], one["certified"]) for one in found["flips"]] == [([1, 2], "no", True)]
     assert found["breaks"] is None and found["unread"] > 0
-    silent = hangs({"tuned": planted(5, lambda kept: "Hm.")})["models"]["tuned"]
+    silent = found_of(planted(5, lambda kept: "Hm."))
     assert silent["decision"] is None and silent["flips"] == [] and silent["sufficient"] is None
 
 
@@ -73,10 +73,10 @@ def test_two_models_are_compared_as_sets_are():
 def test_many_facts_are_halved_and_a_budget_is_kept():
     rule = lambda kept: "yes" if kept & {70, 120} else "no"  # noqa: E731
     answers = planted(200, rule)
-    found = hangs({"tuned": answers})["models"]["tuned"]
+    found = found_of(answers)
     assert [one["facts"] for one in found["flips"]] == [[70, 120]] and found["flips"][0]["certified"]
     assert answers.speaker.rows < 60
-    short = hangs({"tuned": planted(200, rule)}, budget=3)["models"]["tuned"]
+    short = found_of(planted(200, rule), budget=3)
     assert not any(one["certified"] for one in short["flips"]) and "budget of 3" in " ".join(short["notes"])
 
 
@@ -98,7 +98,7 @@ def test_sets_are_found_over_documents_then_facts_then_sentences(documents):
         cut = int(rng.integers(1, len(members)))
         rule = rule_of([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
         speaker = Planted(rule)
-        found = hangs({"tuned": Answers(speaker, put)})["models"]["tuned"]
+        found = found_of(Answers(speaker, put))
         whole, above, right = frozenset(range(put.n)), set(members), True
         for level in found["levels"]:
             lift, told = lifts[level["level"]], [level["flip"], level["sufficient"]]
@@ -130,10 +130,10 @@ def test_a_long_record_keeps_its_budget_by_the_length_of_its_prompts():
     put = asked(record_of({"question": "q?", "facts": ["x" * 500] * 180}), "yesno")
     rule = lambda kept: "yes" if {3, 170} <= kept else "no"  # noqa: E731
     speaker = Planted(rule)
-    found = hangs({"tuned": Answers(speaker, put)}, budget=9)["models"]["tuned"]
+    found = found_of(Answers(speaker, put), budget=9)
     assert found["decision"] == "yes" and not any(one["certified"] for one in found["flips"])
     assert "no certificate: prompts of" in found["levels"][0]["flip"]["note"] and 2 < speaker.rows <= 9
-    stays = hangs({"tuned": Answers(Planted(lambda kept: "yes"), put)}, budget=30)["models"]["tuned"]
+    stays = found_of(Answers(Planted(lambda kept: "yes"), put), budget=30)
     assert stays["memory"] and stays["sufficient"]["certified"] and stays["asked"] == 2
     assert "no fact was taken out alone" in stays["notes"][0]
 
@@ -141,7 +141,7 @@ def test_a_long_record_keeps_its_budget_by_the_length_of_its_prompts():
 def test_of_few_facts_the_sentences_are_told_too():
     facts = ["A is so. B is so. C is so.", ["bwa", "reads", "FASTQ"], "D."]
     put = asked(record_of({"question": "q?", "facts": facts}), "yesno", sentences=True)
-    found = hangs({"tuned": Answers(Planted(lambda kept: "yes" if {1, 3} <= kept else "no"), put)})["models"]["tuned"]
+    found = found_of(Answers(Planted(lambda kept: "yes" if {1, 3} <= kept else "no"), put))
     assert found["alone"] == [0, 1] and found["sufficient"]["facts"] == [0, 1]
     (_, told) = found["levels"]
     assert told["flip"]["spots"] == [[0, 8, 17]] and facts[0][8:17] == " B is so." and told["flip"]["certified"]
@@ -167,7 +167,7 @@ def test_what_was_answered_is_kept_and_not_asked_again(tmp_path):
 @pytest.mark.parametrize("decision", ["yesno", "text", "json", "option:a|b", "regex:(a+)+$"])
 def test_whatever_a_model_answers_is_told_of(said, decision):
     rule = lambda kept: said if 1 in kept else "a"  # noqa: E731
-    found = hangs({"tuned": Answers(Planted(rule), question(3, decision))})["models"]["tuned"]
+    found = found_of(Answers(Planted(rule), question(3, decision)))
     assert found["answer"] == said and (found["decision"] is None or isinstance(found["decision"], str))
 
 
@@ -196,7 +196,7 @@ def test_where_answers_scatter_the_sets_of_each_level_are_proved_by_answers_of_t
     for seed in range(20):
         one, other, both = np.random.default_rng(seed).permutation(70)[:3] * 2
         rule = lambda kept: "yes" if both in kept and (one in kept or other in kept) else "no"  # noqa: B023, E731
-        found = hangs({"tuned": Answers(Scattering(rule, seed), put)}, spans=["yes"])["models"]["tuned"]
+        found = found_of(Answers(Scattering(rule, seed), put), spans=["yes"])
         for told in (found, *found["spans"]):
             assert [level["level"] for level in told["levels"]] == ["documents", "facts", "sentences"]
             for level, lift in zip(told["levels"], lifts, strict=True):
@@ -217,5 +217,5 @@ def test_of_a_long_record_whose_answers_scatter_every_ask_is_counted():
     assert len(few(whole)) == 3 and few.speaker.rows == 3
     with pytest.raises(BudgetSpent, match="1 are left"):
         few(whole[:1])
-    stays = hangs({"tuned": Answers(Scattering(lambda kept: "yes", 1), put)}, budget=60)["models"]["tuned"]
+    stays = found_of(Answers(Scattering(lambda kept: "yes", 1), put), budget=60)
     assert stays["memory"] and stays["sufficient"]["certified"] and stays["sufficient"]["facts"] == []

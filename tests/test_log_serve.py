@@ -1,6 +1,5 @@
 """`transformers serve` as the endpoint, where what it needs is installed: its sets are those of the model here."""
 
-import json
 import os
 import socket
 import subprocess
@@ -9,6 +8,7 @@ import time
 
 import httpx
 import pytest
+from log_speakers import written
 from tiny import save_tiny
 from transformers.utils.import_utils import is_serve_available
 
@@ -59,10 +59,9 @@ def _sets(model) -> dict[tuple[int, ...], tuple[bool, str]]:
 
 
 def test_transformers_serve_gives_the_answers_and_sets_of_the_model_here(model, address, tmp_path):
-    log = tmp_path / "log.jsonl"
     facts = [[WORDS[i % 3], ("reads", "writes")[i % 2], WORDS[5 + i % 3]] for i in range(6)]
     rows = [{"question": f"What reads {WORDS[5 + i]}?", "facts": facts[i:] + facts[:i]} for i in range(3)]
-    log.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    log = written(tmp_path / "log.jsonl", *rows)
     how = {"decision": "regex:(?s).+", "max_new_tokens": 6, "budget": 60}
     here = explain_log(log, model=str(model), out=tmp_path / "here", four_bit=False, **how)
     there = explain_log(log, model=str(model), out=tmp_path / "there", endpoint=address, **how)

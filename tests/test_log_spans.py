@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from log_speakers import Planted, minimal_sets, planted, question, rule_of
+from log_speakers import Planted, found_of, minimal_sets, planted, question, rule_of
 
 from workbench.logs.answers import Answers
-from workbench.logs.hanging import hangs
 from workbench.logs.spans import checked_spans
 from workbench.stats import proportion
 
@@ -20,9 +19,7 @@ def test_each_argument_of_a_tool_call_is_held_by_its_own_facts():
         return "Hm." if 4 not in kept else call if 3 in kept else call.replace('"tool"', '"with"')
 
     answers = Answers(Planted(rule), question(6, "json"))
-    found = hangs({"tuned": answers}, spans=["json:*", "SRA", r"regex:bwa|star", "json:arguments.nay"])["models"][
-        "tuned"
-    ]
+    found = found_of(answers, spans=["json:*", "SRA", r"regex:bwa|star", "json:arguments.nay"])
     spans = {one["span"]: one for one in found["spans"]}
     assert list(spans) == [
         "name",
@@ -53,9 +50,7 @@ def test_planted_pieces_of_an_answer_are_held_by_exactly_their_facts():
             for k in range(3)
         ]
         said = lambda kept: " ".join(f"word{k}" for k in range(3) if rules[k](kept) == "Yes.") or "none"  # noqa: B023, E731
-        found = hangs({"tuned": planted(9, said, decision="text")}, spans=["word0", "word1", "word2"])["models"][
-            "tuned"
-        ]
+        found = found_of(planted(9, said, decision="text"), spans=["word0", "word1", "word2"])
         for rule, span in zip(rules, found["spans"], strict=True):
             yes = lambda kept, rule=rule: rule(kept) == "Yes."  # noqa: E731
             flips = minimal_sets(9, lambda gone: not yes(frozenset(range(9)) - gone))  # noqa: B023

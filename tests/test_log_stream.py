@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from distributed import LocalCluster
 from log_speakers import Planted
 from tiny import save_tiny
 
@@ -19,15 +18,6 @@ from workbench.report.lineage import verify
 from workbench.report.write import write_report
 from workbench.sweep.log_records import WORKER, streamed, swept
 from workbench.sweep.tasks import perform
-
-
-@pytest.fixture(scope="module")
-def scheduler():
-    """The address of a real scheduler; its two workers are threads of this process, which saves their start."""
-    how = {"processes": False, "n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
-    with LocalCluster(host="127.0.0.1", protocol="tcp", **how) as cluster:
-        yield cluster.scheduler_address
-
 
 CONFIG = {"decision": "yesno", "template": None, "sentences": False, "budget": 20, "spans": [], "redact": False}
 

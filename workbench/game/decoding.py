@@ -28,6 +28,7 @@ LENGTHS = 64  # slots of a decoder are a multiple of it, so that prompts of like
 KEPT = 4  # decoders on a GPU, each with the keys and values of a whole batch
 PLAIN_STEPS = 2  # before one is recorded: what libraries set up at a first call cannot be
 WIDE, MOST_READ = 8, 32  # tokens of a row that are read in a step where guesses pay, and of all rows together
+Part = tuple["Past", Mapping[int, int]]  # of a pass the rows that go on: number of a text -> its row there
 LIKE, LOOKED_AT = 32, 4  # texts that are kept for guesses; tokens before a guess, at most, by which it is found
 
 
@@ -148,19 +149,20 @@ class Decoder:
         self.cache = Cache(layers=[Slots(layer, self.at, rows=rows, slots=slots) for layer in like.layers])
         self.graph: torch.cuda.CUDAGraph | None = None
 
-    def load(self, past: Past, rows: Sequence[int], *, wrong: Sequence[int]) -> None:
-        """Takes over some rows of a pass. wrong: per row how many of its last tokens do not count."""
-        count, width, device = len(rows), past.real.shape[1], past.real.device
-        chosen = torch.tensor(list(rows), device=device)
-        for slot, layer in zip(self.cache.layers, past.cache.layers, strict=True):
-            slot.keys[:count, :, :width] = layer.keys[chosen]
-            slot.values[:count, :, :width] = layer.values[chosen]
-        ends = width - torch.tensor(list(wrong), device=device)
-        seen = past.real[chosen].bool() & (self.places[:width] < ends[:, None])
+    def load(self, parts: Sequence[Part], *, wrong: torch.Tensor) -> None:
+        """Takes over rows of passes, pass by pass. wrong: how many of a row's last tokens do not count, (rows, 1)."""
+        width, count = max(past.real.shape[1] for past, _ in parts), 0
         self.hidden.fill_(True)
-        self.hidden[:count, :width] = ~seen
         self.positions.zero_()
-        self.positions[:count] = seen.sum(1, keepdim=True)
+        for past, rows in parts:
+            own, at, chosen = past.real.shape[1], slice(count, count + len(rows)), list(rows.values())
+            for slot, layer in zip(self.cache.layers, past.cache.layers, strict=True):
+                slot.keys[at, :, :own] = layer.keys[chosen]
+                slot.values[at, :, :own] = layer.values[chosen]
+            seen = past.real[chosen].bool() & (self.places[:own] < own - wrong[at])
+            self.hidden[at, :own] = ~seen
+            self.positions[at] = seen.sum(1, keepdim=True)
+            count += len(rows)
         self.at += width - self.at[:1]
         self.left = len(self.places) - width
 
@@ -264,16 +266,14 @@ class Decoders:
         """Keeps texts that others may be like."""
         self.written.extendleft(one for one in dict.fromkeys(map(tuple, texts.tokens)) if one not in self.written)
 
-    def take(
-        self, model: torch.nn.Module, past: Past, rows: Mapping[int, int], texts: Texts, *, alone: bool
-    ) -> Decoder:
-        """A decoder that goes on from a pass. rows: number of a text -> its row in the pass. alone: the model is
-        altered for this batch only."""
+    def take(self, model: torch.nn.Module, parts: Sequence[Part], texts: Texts, *, alone: bool) -> Decoder:
+        """A decoder that goes on from passes. alone: the model is altered for these rows only."""
         if any(one.failed for one in self.kept.values()):
             self.can_record = False
             self.kept.clear()
-        room = past.real.shape[1] + texts.longest - min(len(texts.tokens[i]) for i in rows)
-        count, wide = len(rows), texts.like.wide
+        (past, _), going, wide = parts[0], [i for _, rows in parts for i in rows], texts.like.wide
+        count, written = len(going), min(len(texts.tokens[i]) for i in going)
+        room = max(one.real.shape[1] for one, _ in parts) + texts.longest - written
         slots = -(-(room + wide - 1) // LENGTHS) * LENGTHS
         if alone or not self.can_record or past.real.device.type != self.device:
             decoder = Decoder(model, past.cache, rows=count, slots=slots, wide=wide)
@@ -285,7 +285,7 @@ class Decoders:
                     del self.kept[next(iter(self.kept))]
                 self.kept[key] = Decoder(model, past.cache, rows=count, slots=slots, record=True)
             decoder = self.kept[key] = self.kept.pop(key)  # the last one used stands last
-        decoder.load(past, list(rows.values()), wrong=[texts.wrong(i) for i in rows])
+        decoder.load(parts, wrong=torch.tensor([[texts.wrong(i)] for i in going], device=past.real.device))
         return decoder
 
 

@@ -20,10 +20,10 @@ import torch
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.cases import Case
-from workbench.game.decoding import WIDE, Decoders, Like, Past, Texts
+from workbench.game.decoding import WIDE, Decoders, Like, Part, Past, Texts
 from workbench.game.doses import dosed, rows_of
 from workbench.game.gates import beneath, gate_mask
-from workbench.game.memory import CPU_TOKENS, fitting, kept_tokens, room
+from workbench.game.memory import CPU_TOKENS, WAITING, fitting, kept_tokens, room
 from workbench.game.prefix import Heads, SharedPrefix
 from workbench.models import ALONE_UP_TO, LanguageModel
 from workbench.models.context import check_context
@@ -74,15 +74,16 @@ class Engine:
         gates: Sequence[torch.Tensor] | None = None,
         doses: Sequence[torch.Tensor] | torch.Tensor | None = None,
         prefix: SharedPrefix | None = None,
-    ) -> list[torch.Tensor]:
+        read: Callable[[torch.Tensor], Any] | None = None,
+    ) -> list[Any]:
         """Teacher-forced logits at the answer's positions: per row (len(answer), vocabulary), float32, one pass a row.
 
         gates: per row keep-degrees (facts,) in [0, 1], see `workbench.game.gates`. doses: per row factors on the
         adapter's update, (modules,) or (rank-one parts,), see `workbench.game.doses`. Gradients flow to both when they
-        ask for it; a row with a gate at 0 is then passed twice. prefix: of the same model, without gates. ValueError:
-        doses with the adapter off.
+        ask for it; a row with a gate at 0 is then passed twice. prefix: of the same model, without gates. read: what is
+        kept of a row, not all its logits. ValueError: doses with the adapter off.
         """
-        out = self._logits(prompts, answers, adapter=adapter, gates=gates, doses=doses, prefix=prefix)
+        out = self._logits(prompts, answers, adapter=adapter, gates=gates, doses=doses, prefix=prefix, read=read)
         if gates is not None and (rows := beneath(gates)):
             some = [prompts[i] for i in rows], [answers[i] for i in rows]
             held: dict = {"gates": [gates[i].detach() for i in rows]}
@@ -90,13 +91,13 @@ class Engine:
             exact = self._logits(*some, adapter=adapter, **held)
             for i, value in zip(rows, exact, strict=True):
                 out[i] = value + (out[i] - out[i].detach())
-        return out
+        return list(map(read, out)) if read and gates is not None else out
 
-    def _logits(
-        self, prompts: Sequence[Prompt], answers: Ids, *, adapter: bool, gates: Any, doses: Any, prefix: Any = None
-    ) -> list[torch.Tensor]:
-        """The same, but for gates `beneath` the floor of gradients, which are held at it."""
-        out: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
+    def _logits(self, prompts: Sequence[Prompt], answers: Ids, *, adapter: bool, gates: Any, **given: Any) -> list[Any]:
+        """The same, but for gates `beneath` the floor of gradients, which are held at it; of gated rows the logits."""
+        doses, prefix, read = (given.get(name) for name in ("doses", "prefix", "read"))
+        take = read if read and gates is None else torch.Tensor.float
+        out: list[Any] = [None] * len(prompts)
         asked = any(x.requires_grad for given in (gates, doses) if given is not None for x in given)
         whole = [len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]
         if prefix:
@@ -111,7 +112,7 @@ class Engine:
                 with self.switched(adapter, rows_of(doses, rows)), torch.set_grad_enabled(asked):
                     result, real = head.read_on(*fed, **how) if head else self._read(*fed, **how, use_cache=False)
                 for k, i in enumerate(rows):
-                    out[i] = result.logits[k, longest - len(answers[i]) :].float()
+                    out[i] = take(result.logits[k, longest - len(answers[i]) :].float())
                 if head and gates is None:
                     self.heads.keep(fed[0], result.past_key_values, real, adapter=adapter, doses=doses)
                 tokens = int(real.sum()) - (sum(map(head.shared, fed[0])) if head else 0)
@@ -120,10 +121,9 @@ class Engine:
 
     def logprobs(self, prompts: Sequence[Prompt], answers: Ids, **how) -> list[torch.Tensor]:
         """Log-probability (nats) of every answer token: per row (len(answer),). `how` as in `logits`."""
-        rows = self.logits(prompts, answers, **how)
         return [
             torch.log_softmax(z, -1).gather(1, torch.as_tensor(a, device=z.device)[:, None])[:, 0]
-            for z, a in zip(rows, answers, strict=True)
+            for z, a in zip(self.logits(prompts, answers, **how), answers, strict=True)
         ]
 
     def _read(
@@ -168,36 +168,36 @@ class Engine:
         prefix = self.heads.of(prompts, adapter=adapter, given=prefix, doses=doses)
         known = [prefix.shared(p) if prefix else 0 for p in prompts]
         whole = [len(p.ids) + max(len(d) + 1, max_new_tokens) for p, d in zip(prompts, drafts, strict=True)]
-        for attempt in fitting(self, room(self, whole, known, held=len(prefix.prompt.ids) if prefix else 0)):
+        held = len(prefix.prompt.ids) if prefix else 0
+        reading = prefix.read_on if prefix else partial(self._read, use_cache=True)
+        for attempt in fitting(self, room(self, whole, known, held=held, passes=WAITING)):
             with attempt as rows:
-                started = time.perf_counter()
-                with self.switched(adapter, rows_of(doses, rows)):
-                    past, logits = self._drafted([prompts[i] for i in rows], [drafts[i] for i in rows], prefix)
-                for i, one in zip(rows, logits, strict=True):
-                    texts.begin(i, one)
-                    if read:
-                        read(i, one.float())
-                self.heads.keep([prompts[i] for i in rows], *past, adapter=adapter, doses=doses)
-                tokens = int(past.real.sum()) - sum(known[i] for i in rows)
-                if going := {i: k for k, i in enumerate(rows) if not texts.ended(i)}:
-                    with self.switched(adapter, rows_of(doses, list(going))):
-                        decoder = self.decoders.take(self.lm.model, past, going, texts, alone=doses is not None)
-                        tokens += decoder.write_on(texts, list(going))
+                started, parts, tokens = time.perf_counter(), list[Part](), 0
+                unread = [len(prompts[i].ids) - known[i] for i in rows]
+                for chosen in self.batches(unread) if self.slow else [range(len(rows))]:  # with little padding
+                    some = [rows[k] for k in chosen]
+                    fed = [prompts[i] for i in some], [drafts[i] for i in some]
+                    keep = 1 + max(map(len, fed[1]))
+                    with self.switched(adapter, rows_of(doses, some)):
+                        result, real = reading(*fed, logits_to_keep=keep)
+                    for k, i in enumerate(some):
+                        said = result.logits[k, keep - 1 - len(drafts[i]) :]
+                        texts.begin(i, said)
+                        if read:
+                            read(i, said.float())
+                    self.heads.keep(fed[0], result.past_key_values, real, adapter=adapter, doses=doses)
+                    tokens += int(real.sum()) - sum(known[i] for i in some)
+                    if going := {i: k for k, i in enumerate(some) if not texts.ended(i)}:
+                        parts.append((Past(result.past_key_values, real), going))
+                if left := [i for _, part in parts for i in part]:
+                    with self.switched(adapter, rows_of(doses, left)):
+                        decoder = self.decoders.take(self.lm.model, parts, texts, alone=doses is not None)
+                        tokens += decoder.write_on(texts, left)
                 self.book(rows=len(rows), tokens=tokens, started=started)
                 if progress:
                     progress(len(rows))
         self.decoders.learn(texts)
         return texts.whole()
-
-    def _drafted(
-        self, prompts: Sequence[Prompt], drafts: Ids, prefix: SharedPrefix | None
-    ) -> tuple[Past, list[torch.Tensor]]:
-        """One pass over prompts with their drafts: what it leaves behind, and per row the logits that say what stands
-        in the draft's places and in the one behind it."""
-        keep = 1 + max(map(len, drafts))
-        read = prefix.read_on if prefix else partial(self._read, use_cache=True)
-        result, real = read(prompts, drafts, logits_to_keep=keep)
-        return Past(result.past_key_values, real), [result.logits[k, keep - 1 - len(d) :] for k, d in enumerate(drafts)]
 
     def answers(
         self, cases: Sequence[Case], *, keeps: Sequence[np.ndarray | None] | None = None, adapter: bool = True, **how

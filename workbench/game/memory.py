@@ -17,6 +17,7 @@ LOG = logging.getLogger(__name__)
 ON_A_CPU = "can't allocate memory"  # what torch says where there is no error of its own for it
 
 CPU_TOKENS = 1024  # of a large model in one pass on a processor: more gain nothing there, and rows as long are rarer
+WAITING = 4  # passes of a large model on a processor that are read before all their rows are written on together
 KEPT_BYTES = 2**30  # of what a backward pass needs, at once, where it is the machine's own memory that holds it
 
 
@@ -62,16 +63,17 @@ class Attempt:
         return True
 
 
-def room(engine: Batched, whole: Sequence[int], known: Sequence[int], *, held: int) -> list[int]:
+def room(engine: Batched, whole: Sequence[int], known: Sequence[int], *, held: int, passes: int = 1) -> list[int]:
     """Tokens that each row of `whole` counts in a batch: those that are read, and the `held` ones that stand beside
     them, of which the row needs the `known` first; no more than the model's context, which is of texts and not of what
-    stands beside them. Of these a slow model's batch may hold more than it reads. ContextError: a row is longer than
-    the context."""
+    stands beside them. Of these a slow model's batch may hold more than it reads, and it may be read in several passes.
+    ContextError: a row is longer than the context."""
     check_context(engine.lm.model, whole)
     rest = [all_of_it - k for all_of_it, k in zip(whole, known, strict=True)]
     counted = [n + held for n in rest]
     if engine.slow:
-        counted = [max(n, both * CPU_TOKENS // engine.batch_tokens) for n, both in zip(rest, counted, strict=True)]
+        most = CPU_TOKENS / engine.batch_tokens
+        counted = [max(-(-n // passes), int(both * most)) for n, both in zip(rest, counted, strict=True)]
     longest = context_length(engine.lm.model)
     return counted if longest is None else [min(n, longest) for n in counted]
 

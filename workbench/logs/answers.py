@@ -22,7 +22,6 @@ from workbench.game.prefix import PAYS_FROM
 from workbench.game.rows import token_margins
 from workbench.logs.asked import Asked
 from workbench.models.prompts import Prompt, tokenised
-from workbench.stats.keeps import only
 from workbench.stats.meter import BudgetSpent, Ledger
 
 AGAIN = 5  # times that a prompt is asked to see whether answers scatter, or which of them most are
@@ -146,7 +145,7 @@ class Answers:
     def grouped(self, groups: Sequence[Collection[int]]) -> Answers:
         """The same answers by masks of groups of what masks are of now."""
         found = copy.copy(self)
-        found.groups = only(self.n, groups) @ self.groups
+        found.groups = np.array([self.groups[list(group)].any(0) for group in groups])
         return found
 
     def read_as(self, parse: Callable[[str], str | None]) -> Answers:
@@ -175,7 +174,8 @@ class Answers:
         return [self.known[key][place] for key, place in zip(keys, places, strict=True)]
 
     def _keys(self, keep: np.ndarray) -> list[str]:
-        return ["".join("01"[int(k)] for k in row) for row in np.asarray(keep, bool) @ self.groups]
+        units = np.asarray(keep, bool) @ self.groups
+        return [row.tobytes().decode() for row in units.astype(np.uint8) + ord("0")]
 
     def ask(self, wanted: Mapping[str, int]) -> None:
         """Asks, together, until each mask of units has as many answers as are wanted of it."""
@@ -232,7 +232,7 @@ class Answers:
 
 
 def _mask(key: str) -> np.ndarray:
-    return np.array([mark == "1" for mark in key], bool)
+    return np.frombuffer(key.encode(), np.uint8) == ord("1")
 
 
 class Allowance:

@@ -12,12 +12,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from functools import partial
-from importlib.metadata import entry_points
 from typing import Any, NamedTuple
 
 import regex
 
-from workbench.logs.records import DEEPEST, Fault, Record
+from workbench.logs.records import DEEPEST, Fault, Record, named
 
 GROUP = "workbench.decisions"
 LONGEST = 10_000  # characters of an answer that are read
@@ -43,12 +42,7 @@ def decision(name: str, record: Record) -> Decision:
 
 def maker(kind: str) -> Maker:
     """The maker of decisions of one name. ValueError: there is none."""
-    if kind in DECISIONS:
-        return DECISIONS[kind]
-    found = {one.name: one for one in entry_points(group=GROUP)}
-    if kind not in found:
-        raise ValueError(f"no decision is called {kind!r}; there are {', '.join([*DECISIONS, *found])}")
-    return found[kind].load()
+    return named(kind, DECISIONS, group=GROUP, what="decision")
 
 
 def plain(text: str) -> str:

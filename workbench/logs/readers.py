@@ -17,11 +17,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from workbench.logs.records import Fault, Record, Refused, read_log
+from workbench.logs.records import Fault, Record, Refused, named, read_log
 
 GROUP = "workbench.readers"
 QUESTIONS = ("question", "query", "query_str", "input")
@@ -57,10 +56,7 @@ def file_of(path: str | os.PathLike[str]) -> Path:
 
 def reader(name: str) -> Reader:
     """The reader of one name. ValueError: there is none."""
-    found = {one.name: one for one in entry_points(group=GROUP)}
-    if name not in READERS and name not in found:
-        raise ValueError(f"no reader is called {name!r}; there are {', '.join([*READERS, *found])}")
-    return READERS[name] if name in READERS else found[name].load()
+    return named(name, READERS, group=GROUP, what="reader")
 
 
 def graphrag(given: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
@@ -41,6 +42,16 @@ class Fault(ValueError):
         """The fault as a sentence."""
         found = "" if private or self.value is None else f", not {self.value!r:.80}"
         return f"{self.where}: it must {self.rule}{found}; {self.do}"
+
+
+def named(name: str, ours: Mapping[str, Any], *, group: str, what: str) -> Any:
+    """What is called so: ours, or an entry point of a package. ValueError: nothing is."""
+    if name in ours:
+        return ours[name]
+    found = {one.name: one for one in entry_points(group=group)}
+    if name not in found:
+        raise ValueError(f"no {what} is called {name!r}; there are {', '.join([*ours, *found])}")
+    return found[name].load()
 
 
 @dataclass(frozen=True)

@@ -35,11 +35,11 @@ class Ledger:
 
     def __add__(self, more: Ledger) -> Ledger:
         """Both together."""
-        return Ledger(**{name: value + getattr(more, name) for name, value in asdict(self).items()})
+        return Ledger(**{name: value + getattr(more, name) for name, value in vars(self).items()})
 
     def __sub__(self, before: Ledger) -> Ledger:
         """What came after `before`, a copy of the same ledger."""
-        return Ledger(**{name: value - getattr(before, name) for name, value in asdict(self).items()})
+        return Ledger(**{name: value - getattr(before, name) for name, value in vars(self).items()})
 
 
 Mark = tuple[int, Ledger]

@@ -41,7 +41,7 @@ def streamed(
     a digest. progress: f(records done, of all). The rest as in `swept`.
     """
     folder.mkdir(exist_ok=True)
-    who, spent, learnt = _settled(lines, who, config)
+    who, spent, learnt = settled(lines, who, config)
     rows = Rows.of(folder, [dict(who), dict(config)])
     count = sum(1 for _ in lines()) if progress else 0
     shared = {"who": {name: value for name, value in who.items() if name != "log"}, "config": dict(config)}
@@ -51,7 +51,7 @@ def streamed(
     return rows, spent + ledger, f"{number} workers", _together(learnt, account)
 
 
-def _settled(
+def settled(
     lines: Callable[[], Iterable[Record | Refused]], who: Mapping[str, Any], config: Mapping[str, Any]
 ) -> tuple[Mapping[str, Any], Ledger, dict[str, Any]]:
     """Who answers, with how often each prompt of a server is asked: found out here, since workers that each did so
