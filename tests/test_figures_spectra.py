@@ -57,7 +57,7 @@ def test_base_shares_show_what_chance_would_give(tmp_path: Path) -> None:
     chance = [sorted({y for line in some for y in line.get_ydata()}) for some in dotted]
     assert list(map(len, dotted)) == [0, 2, 2] and chance == [[], [3 / 12], [3 / 10]]
     assert legend(figure) == ["q_proj", "v_proj", "by chance"]
-    check(spectra.base_shares(base_shares(tmp_path, lambda module: np.zeros((12, 10)))), 3)
+    assert spectra.base_shares(base_shares(tmp_path, lambda module: np.zeros((12, 10)))).png()
 
 
 def test_intruders_stand_over_random_changes(tmp_path: Path) -> None:
