@@ -137,13 +137,10 @@ def test_a_line_on_facts_sees_what_a_line_on_elements_does_not() -> None:
     facts = linear_surrogate(game, n, rng=rng(), masks=128, features=Features.of_facts(case))
     elements = linear_surrogate(game, n, rng=rng(), masks=128, keep=Features.of_facts(case).half)
     assert facts.lds > 0.999 > elements.lds and facts.lds_elements < facts.lds
-    np.testing.assert_allclose(facts.coefficients, worth, atol=0.02)
     nodes, total = len(case.nodes), np.zeros(n)
     for i, fact in enumerate(case.facts):  # a third of a fact to its edge and to each of its ends
         total[[nodes + i, case.nodes.index(fact.head), case.nodes.index(fact.tail)]] += worth[i] / 3
     np.testing.assert_allclose(facts.scores, total, atol=0.02)
-    keep = rng(4).random((50, n)) < 0.8
-    np.testing.assert_allclose(facts.predict(keep), game(keep), atol=0.1)
 
 
 def test_scores_of_a_line_on_groups_are_the_exact_values_of_that_line() -> None:

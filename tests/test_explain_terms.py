@@ -157,13 +157,6 @@ def test_layout_of_cases() -> None:
     assert (found.node_weights[~found.node_real] == 0).all()
 
 
-def test_a_node_that_the_question_names_weighs_less() -> None:
-    c = case()
-    weights = dict(zip(c.nodes, Layout.of([c], ReaderTemplate()).node_weights[0].tolist(), strict=True))
-    assert weights["source:ena"] < weights["format_2573"] == 1.0
-    assert weights["format_2572"] < 1
-
-
 def test_relevance_is_the_cosine_of_scikit_learn() -> None:
     c = case()
 

@@ -51,8 +51,8 @@ def false_pass(asks: int) -> float:
 @pytest.mark.parametrize("kind", SEARCHES)
 @pytest.mark.parametrize("name", NOISES)
 def test_of_certified_sets_under_noise_95_percent_are_right(kind: str, name: str) -> None:
-    row = measured(kind, NOISES[name], 100, seed=[1, list(NOISES).index(name)])
-    assert row["right"]["n"] == 100 and row["right"]["high"] >= 0.95 and row["right"]["share"] >= 0.95
+    row = measured(kind, NOISES[name], 60, seed=[1, list(NOISES).index(name)])
+    assert row["right"]["n"] == 60 and row["right"]["high"] >= 0.95 and row["right"]["share"] >= 0.95
     assert row["certified"]["share"] >= (0.1 if name == "near-threshold sums" else 0.7)
     if name == "10 % flips":
         assert row["certified"]["share"] >= 0.8 and row["repeats"] == 25
@@ -70,12 +70,12 @@ def test_equal_values_do_not_make_a_game_noiseless(kind: str) -> None:
 @pytest.mark.parametrize("name", ["and", "or", "dnf", "inhibitor", "xor"])
 def test_planted_sets_are_found_under_noise(kind: str, name: str) -> None:
     exact, calls = 0, []
-    for seed in range(40):
+    for seed in range(20):
         game = planted_game(name, 64, rng=np.random.default_rng(seed), noise=0.3)
         found = SEARCHES[kind](game, 64, repeats=20)
         exact += found.certified and frozenset(found.elements) in (game.flips if kind == "flip" else game.sufficient)
         calls.append(found.calls)
-    assert exact >= 38 and np.median(calls) < 130
+    assert exact >= 19 and np.median(calls) < 130
 
 
 def test_one_value_that_misleads_is_found_out() -> None:
@@ -115,7 +115,7 @@ def test_at_most_one_search_in_twenty_ends_in_a_wrong_certificate() -> None:
 
 
 def test_a_mask_that_is_a_coin_is_not_certified_either_way() -> None:
-    rng, repeats, searches = np.random.default_rng(0), 100, 400
+    rng, repeats, searches = np.random.default_rng(0), 100, 200
 
     def game(keep: np.ndarray) -> np.ndarray:  # kept with element 0; without it a coin, whatever else is there
         return np.where(keep[:, 0], 1.0, rng.choice([-1.0, 1.0], len(keep)))
@@ -151,11 +151,11 @@ def test_no_mask_is_asked_more_often_than_repeats_nor_rows_beyond_the_budget(bud
         asked.clear()
 
 
-@pytest.mark.parametrize(("asks", "level"), [(1, 0.1), (8, 0.1), (25, 0.1), (25, 0.05), (60, 0.1)])
+@pytest.mark.parametrize(("asks", "level"), [(1, 0.1), (8, 0.1), (25, 0.05), (60, 0.1)])
 def test_a_mask_too_near_the_threshold_passes_at_the_stated_level(asks: int, level: float) -> None:
     most = most_against(asks, level)
     assert passes(most, NEAR) <= level
-    rng, draws = np.random.default_rng(0), 4000
+    rng, draws = np.random.default_rng(0), 1500
     for share in (0.5, NEAR, 0.9):
         claims = [Claim(np.ones(1, bool), True, asks=asks, level=level) for _ in range(draws)]
         for claim, values in zip(claims, np.where(rng.random((draws, asks)) < share, 2.0, 0.0), strict=True):

@@ -72,23 +72,20 @@ class Features:
 class Attribution:
     """What every method gives: scores (n,) of the elements, a higher one saying that the element matters more.
 
-    Those of a game's values are in its unit and make a linear model of it, see `predict`; `attribution` tries it.
-    features, coefficients: what that model is made of; None: the elements and their scores.
-    completeness_error: |sum of scores - (v(all) - v(none))|. lds: rank correlation of `predict` with the game on masks
-    that were not fitted; NaN where one of the two is constant, or where no masks were held out. lds_elements: the same
-    with the scores of the kept elements added up, which is `lds` where the features are the elements. gap: what a
-    fitted line had left over of v(all) - v(none) before it was made complete. stderr (n,): standard errors of sampled
-    scores. calls: masks asked; ledger: what they cost.
+    Those of a game's values are in its unit and make, with the intercept, a linear model of it; `attribution` tries it.
+    completeness_error: |sum of scores - (v(all) - v(none))|. lds: rank correlation of that model on its own features
+    with the game on masks that were not fitted; NaN where one of the two is constant, or where no masks were held out.
+    lds_elements: the same with the scores of the kept elements added up, which is `lds` where the features are the
+    elements. gap: what a fitted line had left over of v(all) - v(none) before it was made complete. stderr (n,):
+    standard errors of sampled scores. calls: masks asked; ledger: what they cost.
 
     Examples:
-        >>> Attribution("by hand", np.array([2.0, 1.0]), intercept=0.5).predict(np.array([[1, 0], [1, 1]])).tolist()
-        [2.5, 3.5]
+        >>> Attribution("by hand", np.array([2.0, 1.0]), intercept=0.5).to_dict()["scores"]
+        [2.0, 1.0]
     """
 
     method: str
     scores: np.ndarray
-    features: Features | None = field(default=None, repr=False)
-    coefficients: np.ndarray | None = field(default=None, repr=False)
     intercept: float = 0.0
     completeness_error: float = float("nan")
     lds: float = float("nan")
@@ -97,12 +94,6 @@ class Attribution:
     gap: float = 0.0
     stderr: np.ndarray | None = None
     ledger: Ledger = field(default_factory=Ledger)
-
-    def predict(self, keep: np.ndarray) -> np.ndarray:
-        """The linear model's values (m,) of masks (m, n)."""
-        if self.features is None or self.coefficients is None:
-            return np.asarray(keep, dtype=float) @ self.scores + self.intercept
-        return self.features(keep) @ self.coefficients + self.intercept
 
     def to_dict(self) -> dict:
         """Plain JSON types; what is NaN becomes None."""
@@ -138,8 +129,6 @@ def attribution(
     return Attribution(
         method=method,
         scores=scores,
-        features=features,
-        coefficients=coefficients,
         intercept=float(intercept),
         completeness_error=abs(float(scores.sum() - difference)),
         lds=agreement(features(masks) @ coefficients, values),
