@@ -59,7 +59,6 @@ def train(
     config: TrainConfig,
     *,
     folder: Path,
-    listen: Callable[[list[dict]], None] | None = None,
     show: Callable[[Progress], None] | None = None,
     held_out: Sequence[Case] = (),
     stoppable: bool = False,
@@ -71,10 +70,10 @@ def train(
     and base model were the same. The adapters of all checkpoints stay there; the optimizer's state goes when the
     training is done.
 
-    listen: called with the loss history, show: with a `Progress`, at every logged row. held_out: cases whose loss is
-    told along the way; neither they nor `show` change what is trained. stoppable: an interrupt (SIGINT) ends the
-    training after the step it is at, with a checkpoint and the adapter as it then is; called again, it goes on there.
-    bar: whether the Trainer's own bar is drawn.
+    show: called with a `Progress` at the start and at every logged row. held_out: cases whose loss is told along the
+    way; neither they nor `show` change what is trained. stoppable: an interrupt (SIGINT) ends the training after the
+    step it is at, with a checkpoint and the adapter as it then is; called again, it goes on there. bar: whether the
+    Trainer's own bar is drawn.
 
     ContextError: a case is longer than the model's context. ValueError: rows are to be packed for a model whose
     attention is not plain, or the batch does not divide among the processes of a launcher, or these have a limit of
@@ -90,7 +89,7 @@ def train(
     check_world(batch=config.batch, seconds=config.seconds)
     if config.packed:
         check_packs(lm)
-    job = Training(lm, cases, config, folder, listen, show, held_out, stoppable, bar)
+    job = Training(lm, cases, config, folder, show, held_out, stoppable, bar)
     parts = 1
     while (result := job.tried(parts)) is None:
         release()
@@ -110,7 +109,6 @@ class Training:
     cases: Sequence[Case]
     config: TrainConfig
     folder: Path
-    listen: Callable[[list[dict]], None] | None = None
     show: Callable[[Progress], None] | None = None
     held_out: Sequence[Case] = ()
     stoppable: bool = False
@@ -155,7 +153,7 @@ class Training:
         rows = held_out_rows(self.held_out, lm, config)
         asked = HeldOut(rows, collator, config.batch // parts) if self.held_out else None
         limit = math.inf if config.seconds is None else config.seconds
-        watch = Watch(checkpoints, self.listen, self.show, asked, limit=limit)
+        watch = Watch(checkpoints, self.show, asked, limit=limit)
         views = Views(self.cases, lm, config=config)
         trainer = Timed(watch, model=lm.model, args=args, train_dataset=views, data_collator=collator)
         if not self.bar:
