@@ -70,10 +70,11 @@ def test_saved_and_loaded(tmp_path: Path) -> None:
     [
         ({"unheard": 1}, "no part of a state"),
         ({"alpha": -1.0}, "alpha must be"),
-        ({"alpha": "400"}, "alpha must be of type float"),
+        ({"alpha": "400"}, "alpha must be a finite number, not '400'"),
         ({"alpha": float("nan")}, "alpha must be a finite number"),
+        ({"explored_case": 3}, "explored_case must be a text"),
         ({"paper_steps": 0}, "paper_steps must be 1 or more"),
-        ({"paper_steps": True}, "paper_steps must be of type int"),
+        ({"paper_steps": True}, "paper_steps must be a whole number"),
         ({"explored_method": "__import__"}, "method must be one of"),
         ({"by_hand": [["a", "b"]]}, "by_hand holds node ids"),
         ({"by_hand": "a"}, "by_hand must be a list"),
