@@ -1,10 +1,12 @@
 """QLoRA training: rows, loss, checkpoints and resume, judgement of answers."""
 
 import dataclasses
+import itertools
 import json
 import pickle
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from workbench.cases import Case
 from workbench.game import Engine
 from workbench.game.memory import MemoryShort
 from workbench.models.reader import FIRST_ENTITY, reader_word
-from workbench.train import GROUP, TrainConfig, Views, collate, is_valid, labelled, score, shares_right, train
+from workbench.train import GROUP, TrainConfig, Views, collate, is_valid, labelled, progress, score, shares_right, train
 from workbench.train.config import rate
 
 TINY = TrainConfig(rank=4, alpha=8, steps=6, batch=4, checkpoint_every=2, seed=5)
@@ -141,8 +143,11 @@ def test_the_rate_is_that_of_the_trainers_cosine():
         schedule.step()
 
 
-def test_a_training_whose_time_is_up_has_ended_with_its_rate(load, tmp_path):
-    config = replace(TINY, steps=10**6, seconds=3.0, checkpoint_every=1000)
+def test_a_training_whose_time_is_up_has_ended_with_its_rate(load, tmp_path, monkeypatch):
+    """By a clock that goes on at each look at it."""
+    looks = itertools.count()
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: next(looks) / 100))
+    config = replace(TINY, steps=10**6, seconds=0.7, checkpoint_every=1000)
     result = train(load(), [chain_case()], config, folder=tmp_path / "out", held_out=[chain_case()])
     rates = [row["learning_rate"] for row in result.history]
     assert 1 < result.steps < 10**6 and len(result.held_out) >= 2
