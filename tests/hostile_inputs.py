@@ -54,7 +54,7 @@ sweep PLACE --out m
 sweep HERE/GRAPH --out m
 """.strip().splitlines()
 """What is to be refused. HERE/GRAPH: a graph; PLACE: each of `PLACES`, which are no graph, run, result or grid."""
-PLACES = ["folder", "file", "empty.json", "absent", "/dev/null", "/", "fifo/../absent", "~nobody-of-this-name/x"]
+PLACES = ["folder", "file", "empty.json", "absent", "/dev/null", "/dev", "fifo/../absent", "~nobody-of-this-name/x"]
 
 
 def manifests(rng: random.Random, count: int) -> Iterator[str]:

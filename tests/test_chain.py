@@ -10,19 +10,20 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
+import psutil
 import pytest
 from jupyter_client.kernelspec import KernelSpec
+from killed_runs import ENVIRONMENT, command
 from tiny_chain import GIVEN, RUN, SAME, write_notebooks
 
 from workbench.artifacts import runs
 from workbench.artifacts.lock import LOCK_NAME, RunLocked, run_lock
 from workbench.artifacts.parameters import ParameterError
 from workbench.cli import main
-from workbench.headless.chain import ChainError, find_notebooks, run_chain
+from workbench.headless.chain import ChainError, run_chain
 from workbench.headless.watch import OwnKernel
 from workbench.models import ModelError
 
-ROOT = Path(__file__).resolve().parent.parent
 WAIT = 240  # seconds that a slow machine may take for what ends by itself
 
 
@@ -35,26 +36,9 @@ def wait_for(condition: object, what: str) -> None:
 
 def ended(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return True
-    return Path(f"/proc/{pid}/stat").read_text().split(")")[-1].split()[0] == "Z" if Path("/proc").is_dir() else False
-
-
-def command_line(*words: object) -> list[str]:
-    return [sys.executable, "-m", "workbench", *map(str, words)]
-
-
-def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
-
-
-def started(*words: object) -> subprocess.Popen:
-    """The command line in a process group of its own."""
-    return subprocess.Popen(
-        command_line(*words), env=environment(), start_new_session=True, stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
 
 
 @pytest.fixture
@@ -144,16 +128,6 @@ def test_a_notebook_that_leaves_no_manifest_fails(tmp_path: Path) -> None:
     assert "01_build_kg ran to its end but left no valid manifest" in message
 
 
-def test_wrong_parameters_stop_before_anything_runs(tmp_path: Path) -> None:
-    notebooks = write_notebooks(tmp_path / "nb")
-    for parameters in ({"sead": 1}, {"seed": 0.1}):
-        with pytest.raises(ParameterError):
-            run_chain(tmp_path / "run", notebooks=notebooks, parameters=parameters)
-    with pytest.raises(FileNotFoundError, match=r"no notebooks in .*empty; looked for 01_build_kg\.ipynb"):
-        find_notebooks(tmp_path / "empty")
-    assert not (tmp_path / "run").exists()
-
-
 def snapshot(run_dir: Path) -> dict[str, tuple[bytes, int]]:
     """Every file of a finished run, its content and when it was written; not what is being made, nor the locks."""
     return {
@@ -205,7 +179,8 @@ def test_a_rerun_that_fails_takes_nothing_away_and_the_right_command_finds_all_o
 def until_the_second_notebook_works(chain: Path) -> tuple[subprocess.Popen, list[str], int]:
     """The command that goes on with the finished run until it waits, its words, and the process of the kernel."""
     words = ["run", "--run-dir", str(chain / RUN), "--notebooks", str(chain / "nb"), *SAME, "-p", "wait", "true"]
-    process = started(*words)
+    how = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    process = subprocess.Popen(command(*words), env=ENVIRONMENT, **how)
     state = chain / RUN / "adapter.new" / "checkpoints" / "state"
     wait_for(lambda: process.poll() is not None or state.is_file(), "second notebook")
     assert process.poll() is None, process.communicate()[1]

@@ -49,6 +49,7 @@ def sharded(folder: Path) -> list[Path]:
 
 
 GAPS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no folder": (shutil.rmtree, "there is no such folder - give a Hugging Face id or a local folder"),
     "no head": (lambda f: alter(f, drop="lm_head"), r"weights lack 1 tensor \(lm_head\.weight\).*copy it again"),
     "no embedding": (lambda f: alter(f, drop="model.embed_tokens"), r"lack 1 tensor \(model\.embed_tokens\.weight\)"),
     "no projection": (lambda f: alter(f, drop=QUERY), rf"lack 1 tensor \({QUERY}\.weight\)"),
@@ -183,22 +184,17 @@ def test_a_tokenizer_larger_than_the_embedding_is_refused_where_it_is_met(
 
 
 TEMPLATES = {
-    "does not compile": ("{% for %}", "TemplateSyntaxError"),
-    "unknown function": ("{{ open('/etc/passwd') }}{{ messages[0].content }}", "UndefinedError.*open"),
     "reaches out": ("{{ ''.__class__.__mro__ }}{{ messages[0].content }}", "SecurityError"),
     "refuses": ("{{ raise_exception('say system first') }}", "TemplateError: say system first"),
-    "huge range": ("{% for i in range(10**9) %}{% endfor %}", "OverflowError"),
     "loops": (
         "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}{% endfor %}{% endfor %}"
         "{% endfor %}{{ messages[0].content }}",
-        "needs more than 5 s",
+        "needs more than 3 s",
     ),
     "huge text": ("{{ 'a' * 10**11 }}{{ messages[0].content }}", "MemoryError|needs more than"),
     "long text": ("{{ 'a' * 10**6 }}{{ messages[0].content }}", "more than 100,000 characters"),
     "drops": ("{{ bos_token }}Hello", "drops, changes or repeats"),
-    "capitals": ("{{ messages[0].content | upper }}", "drops, changes or repeats"),
     "escapes": ("{{ messages[0].content | e }}", "drops, changes or repeats"),
-    "cuts": ("{{ messages[0].content[:500] }}", "drops, changes or repeats"),
     "repeats": ("{{ messages[0].content }}{{ messages[0].content }}", "drops, changes or repeats"),
 }
 
@@ -208,7 +204,7 @@ def test_a_chat_template_that_cannot_be_used_is_refused(
     folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     template, reason = TEMPLATES[kind]
-    monkeypatch.setattr(chat, "SECONDS", 5)
+    monkeypatch.setattr(chat, "SECONDS", 3)
     (folder / "chat_template.jinja").write_text(template)
     with pytest.raises(ModelError, match=rf"its chat template cannot be used: .*({reason}).*take it away"):
         models.check_model(str(folder))

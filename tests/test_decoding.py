@@ -65,7 +65,7 @@ def test_drafts_change_no_answer_and_the_ledger_counts_what_was_computed(engine)
 def test_decisions_are_those_of_plain_greedy_generation(engine, adapter):
     game = Game(engine, CASE, engine.greedy_answers([CASE], adapter=adapter, max_new_tokens=END)[0],
                 form="decision", adapter=adapter, max_new_tokens=END)  # fmt: skip
-    keep = np.random.default_rng(1).random((40, game.n)) < 0.9
+    keep = np.random.default_rng(1).random((14, game.n)) < 0.9
     prompts = [engine.prompt(CASE, facts) for facts in CASE.keep_facts(keep)]
     texts = [engine.lm.tokenizer.decode(plain(engine, p.ids, adapter=adapter), skip_special_tokens=True)
              for p in prompts]  # fmt: skip

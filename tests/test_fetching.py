@@ -136,31 +136,35 @@ MAKE = """
 import sys, time
 from pathlib import Path
 from workbench.artifacts import cache
+log, go = map(Path, sys.argv[1:])
+def say(line):
+    with log.open("a") as opened: print(line, file=opened)
 def make(work, made):
-    with open(sys.argv[1], "a") as log: log.write("made\\n")
+    say("made")
     (made / "part").write_text("x")
-    time.sleep(float(sys.argv[2]))
+    while not go.exists(): time.sleep(0.05)
     (made / "rest").write_text("y")
-print(cache.make_once("thing", make, say=print), flush=True)
+cache.make_once("thing", make, say=say)
 """
 
 
 def test_of_two_at_once_one_makes_and_one_waits_and_a_killed_one_leaves_nothing(tmp_path: Path) -> None:
-    log = tmp_path / "log"
+    log, go = tmp_path / "log", tmp_path / "go"
 
-    def start(seconds: float) -> subprocess.Popen:
-        return subprocess.Popen([sys.executable, "-c", MAKE, str(log), str(seconds)], stdout=subprocess.PIPE, text=True)
+    def started(said: str) -> subprocess.Popen:
+        process = subprocess.Popen([sys.executable, "-c", MAKE, str(log), str(go)])
+        while not log.exists() or said not in log.read_text():
+            time.sleep(0.05)
+        return process
 
-    dead = start(60)
-    while not log.exists():
-        time.sleep(0.05)
+    dead = started("made")
     dead.kill()
-    dead.communicate()
+    dead.wait()
     assert not cache.is_whole(cache.folder_of("thing")) and not cache.folder_of("thing").exists()
-    both = [start(1.0), start(1.0)]
-    said = [one.communicate()[0] for one in both]
-    assert [one.returncode for one in both] == [0, 0] and log.read_text() == "made\n" * 2
-    assert sum("another process makes it; waiting" in one for one in said) == 1
+    log.unlink()
+    both = [started("made"), started("thing: another process makes it; waiting")]
+    go.touch()
+    assert [one.wait() for one in both] == [0, 0] and log.read_text().count("made") == 1
     assert cache.is_whole(cache.folder_of("thing")) and sorted(left(tmp_path)) == ["digests.json", "part", "rest"]
 
 

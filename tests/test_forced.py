@@ -54,7 +54,7 @@ def test_what_is_on_offer_is_every_chain_from_the_source_that_the_facts_allow() 
 
 def test_the_choice_and_its_lead_are_those_of_reading_every_chain(reading: Game) -> None:
     choice, engine = ForcedChoice.of(reading), reading.engine
-    keep = np.vstack([np.ones((1, reading.n), bool), np.random.default_rng(0).random((30, reading.n)) < 0.6])
+    keep = np.vstack([np.ones((1, reading.n), bool), np.random.default_rng(0).random((12, reading.n)) < 0.6])
     chains = sorted(every_chain(CASE))
     ids = [engine.answer_ids(CASE, chain) for chain in chains]
     prompts = [engine.prompt(CASE, facts > 0) for facts in reading.shown(keep)]

@@ -159,12 +159,13 @@ def test_masks_with_the_same_facts_are_asked_once(lm):
     assert engine.ledger.rows == before + 2
 
 
-def test_shared_prefix_gives_the_same_values_with_fewer_tokens(lm):
-    keep = ~np.eye(FACTS + NODES, dtype=bool)
-    plain, shared = (Game.of(Engine(lm), CASE, path=CASE.path, shared_prefix=s) for s in (False, True))
-    assert shared(keep) == pytest.approx(plain(keep), abs=1e-4)
-    assert shared.view(adapter=False)(keep) == pytest.approx(plain.view(adapter=False)(keep), abs=1e-4)
-    assert shared.ledger.tokens < 0.8 * plain.ledger.tokens
+@pytest.mark.parametrize("form", ["logprob", "decision"])
+def test_shared_prefix_gives_the_same_values_with_fewer_tokens(lm, form):
+    keep = np.vstack([np.ones((1, FACTS + NODES), bool), ~np.eye(FACTS + NODES, dtype=bool), masks(12)])
+    plain, shared = (Game.of(Engine(lm), CASE, path=CASE.path, form=form, shared_prefix=s) for s in (False, True))
+    for adapter in (True, False):
+        assert shared.view(adapter=adapter)(keep) == pytest.approx(plain.view(adapter=adapter)(keep), abs=1e-4)
+    assert shared.ledger.tokens < 0.9 * plain.ledger.tokens
 
 
 def test_an_adapter_that_does_nothing_makes_no_difference():
@@ -232,11 +233,3 @@ def test_bad_input_is_named(lm):
         game.view(span=(3, 99))
     with pytest.raises(ValueError, match="shows no facts"):
         Game.of(Engine(lm), dataclasses.replace(CASE, facts=()), path=CASE.path)
-
-
-def test_decisions_on_a_shared_prefix_are_those_of_whole_prompts_with_fewer_tokens(lm):
-    keep = np.vstack([np.ones((1, FACTS + NODES), bool), ~np.eye(FACTS + NODES, dtype=bool), masks(12)])
-    plain, shared = (Game.of(Engine(lm), CASE, form="decision", shared_prefix=s) for s in (False, True))
-    whole = plain(keep)
-    assert shared(keep) == pytest.approx(whole, abs=1e-4) and (whole > 0).any() and (whole <= 0).any()
-    assert shared.ledger.tokens < 0.9 * plain.ledger.tokens

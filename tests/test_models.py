@@ -1,19 +1,15 @@
 """Loading: 4-bit on a CPU, adapters on and off, two architectures, the paper's trainable ratio, clear refusals."""
 
-import json
-
 import pytest
 import torch
 from bitsandbytes.nn import Linear4bit
 from dosed_models import with_adapter
-from peft import PeftModel
 from threadpoolctl import threadpool_info, threadpool_limits
 from tiny import NAMES, chain_case, save_tiny
 
 from workbench import models
 from workbench.game import Engine
 from workbench.models import ModelError, dequantised
-from workbench.train import TrainConfig, train
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen"])
@@ -31,21 +27,6 @@ def test_other_architectures_answer_and_take_an_adapter(tmp_path, kind):
     assert tuned.shape == (len(answer),) and (tuned < 0).all()
     path = engine.answers([case], max_new_tokens=4)[0]
     assert path[0] == case.source
-
-
-def test_the_adapter_survives_saving_and_can_be_switched(tmp_path):
-    folder = str(save_tiny(tmp_path / "llama", "llama"))
-    lm = with_adapter(models.load(folder, names=NAMES), modules=("q_proj",))
-    lm.model.save_pretrained(tmp_path / "adapter", safe_serialization=True)
-    assert not list((tmp_path / "adapter").glob("*.bin"))
-    again = models.load(folder, names=NAMES, adapter=tmp_path / "adapter")
-    assert isinstance(again.model, PeftModel)
-    case = chain_case()
-    engine, other = Engine(lm), Engine(again)
-    rows = [engine.prompt(case)], [engine.answer_ids(case, case.path)]
-    tuned = engine.logprobs(*rows)[0]
-    assert torch.allclose(tuned, other.logprobs(*rows)[0], atol=1e-5)
-    assert not torch.allclose(tuned, other.logprobs(*rows, adapter=False)[0], atol=1e-3)
 
 
 def loaded(folder: str, monkeypatch: pytest.MonkeyPatch, *, held: bool) -> models.LanguageModel:
@@ -78,8 +59,8 @@ def test_an_adapter_in_one_product_says_the_same_and_can_be_dosed_changed_and_sw
 ):
     monkeypatch.setattr(models, "ALONE_UP_TO", 0)  # whatever a model's size
     folder = str(save_tiny(tmp_path / kind, kind))
-    tuned = with_adapter(models.load(folder, names=NAMES, four_bit=four_bit), modules=("q_proj", "up_proj"))
-    tuned.model.save_pretrained(tmp_path / "adapter", safe_serialization=True)
+    adapted = with_adapter(models.load(folder, names=NAMES, four_bit=four_bit), modules=("q_proj", "up_proj"))
+    adapted.model.save_pretrained(tmp_path / "adapter", safe_serialization=True)
     apart, whole = (
         models.load(
             folder,
@@ -104,7 +85,9 @@ def test_an_adapter_in_one_product_says_the_same_and_can_be_dosed_changed_and_sw
     for _ in range(2):
         both = list(zip(said(apart), said(whole), strict=True))
         assert all(torch.allclose(*pair, atol=1e-4) for pair in both)
-        assert not torch.allclose(both[1][1], both[3][1], atol=1e-2), "the adapter does something"
+        (none, _, all_of_it), base, _, tuned = (pair[1] for pair in both)
+        assert torch.allclose(none, base[0], atol=1e-5) and torch.allclose(all_of_it, tuned[0], atol=1e-5)
+        assert not torch.allclose(base, tuned, atol=1e-2), "the adapter does something"
         assert not any(weight.requires_grad for weight in whole.model.parameters())
         assert any(isinstance(vars(m).get("forward"), dequantised.Merged) for m in whole.model.modules())
         for name, factor in [*apart.model.named_parameters(), *whole.model.named_parameters()]:
@@ -137,19 +120,6 @@ def test_products_may_be_taken_of_half_the_bits(tmp_path, monkeypatch):
         slopes.append(slope)
     assert torch.nn.functional.cosine_similarity(*slopes, dim=0) > 0.99
     assert exact.runs_on == "cpu"
-
-
-def test_training_on_held_weights_gives_the_same_bits(tmp_path, monkeypatch):
-    folder = str(save_tiny(tmp_path / "llama", "llama"))
-
-    def trained(lm) -> list[torch.Tensor]:
-        config = TrainConfig(steps=3, batch=4, checkpoint_every=3, learning_rate=1e-2)
-        train(lm, [chain_case()] * 8, config, folder=tmp_path / str(id(lm)))
-        return [p.detach() for n, p in lm.model.named_parameters() if "lora_" in n]
-
-    held, plain = (trained(loaded(folder, monkeypatch, held=held)) for held in (True, False))
-    assert any(weight.any() for weight in held[1::2])  # B is 0 before
-    assert all(torch.equal(*both) for both in zip(held, plain, strict=True))
 
 
 def test_held_weights_can_be_let_go_for_a_while(tmp_path, monkeypatch):
@@ -202,24 +172,6 @@ def test_the_papers_trainable_ratio():
     trainable, total = models.trainable_ratio(models.deepseek_8b_config(), rank=16, modules=("q_proj", "v_proj"))
     assert (trainable, total) == (6_815_744, 8_037_076_992)
     assert f"{100 * trainable / total:.4f}" == "0.0848"
-
-
-def test_what_cannot_be_loaded_is_named(tmp_path):
-    with pytest.raises(ModelError, match=r"nowhere.*Hugging Face id or a local folder"):
-        models.load(str(tmp_path / "nowhere"), names=NAMES)
-    folder = save_tiny(tmp_path / "code", "llama")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | {"auto_map": {"AutoModelForCausalLM": "evil.Model"}}))
-    (folder / "evil.py").write_text("raise SystemExit('ran')")
-    with pytest.raises(ModelError, match="code of its own"):
-        models.load(str(folder), names=NAMES)
-
-
-def test_pickled_weights_are_refused(tmp_path):
-    folder = save_tiny(tmp_path / "old", "llama")
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="safetensors"):
-        models.load(str(folder), names=NAMES)
 
 
 def test_an_adapter_on_unknown_modules_is_refused(tmp_path):

@@ -79,15 +79,6 @@ def test_what_is_finished_is_not_done_again_and_what_is_left_is(place, model, dr
     assert scores == [row for row in card["scores"] if row["model"] == "tuned"]
 
 
-@pytest.mark.slow
-def test_time_that_is_up_ends_the_training_and_all_is_written(place, model, drawn):
-    words = ["--model", model, "--cases", str(drawn), *SMALL, "--steps", "100000", "--seconds", "4", "--no-base"]
-    assert main([*words, "--out", str(place / "timed")]) == 0
-    card = json.loads((place / "timed" / "card.json").read_text())
-    assert 0 < card["training"]["steps"] < 100_000 and card["scores"]
-    assert card["training"]["loss"][-1]["learning_rate"] < 0.2 * card["train"]["learning_rate"]
-
-
 def test_drawn_cases_are_those_of_the_recipe_and_come_back_from_their_folder(drawn):
     recipe = replace(PRESETS["smollm2"], topics=tuple(TOPICS[1:])).with_settings(
         {"sampling": {"train": 300, "held_out": 3, "held_out_sequences": 6, "held_out_tools": 2, "seed": 3}}

@@ -11,13 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from killed_runs import ENVIRONMENT, command, contents, killed_run
+from papermill.exceptions import PapermillExecutionError
 from tiny_chain import write_notebooks
 
 from workbench.artifacts import runs
 from workbench.artifacts.lock import KERNEL_LOCK_NAME, RunLocked, hold_kernel_lock, run_lock
 from workbench.artifacts.work import settle
 from workbench.cli import main
+from workbench.headless.watch import hint_for, not_written
 from workbench.train.config import Checkpoints, logging_steps
 
 GROWS = """
@@ -38,7 +41,7 @@ def test_runs_killed_at_random_instants_end_as_an_undisturbed_one(tmp_path: Path
     rng = np.random.default_rng(1)
     started = time.monotonic()
     subprocess.run([*words, str(tmp_path / "whole")], env=ENVIRONMENT, check=True)
-    longest, left = time.monotonic() - started, 3
+    longest, left = time.monotonic() - started, 2
     while left:
         place = tmp_path / f"run{left}"
         left -= killed_run(words, place, longest=longest, kills=left, rng=rng)
@@ -59,9 +62,9 @@ while True:
 
 
 def test_a_stage_is_whole_at_every_instant(tmp_path: Path) -> None:
-    """Five writers killed in the midst of writing: from the first result on there is always a whole one."""
+    """Three writers killed in the midst of writing: from the first result on there is always a whole one."""
     rng = np.random.default_rng(0)
-    for turn in range(5):
+    for turn in range(3):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(1000 * turn)], env=ENVIRONMENT)
         deadline = time.monotonic() + 60
         while finished_turn(tmp_path) <= 1000 * turn and time.monotonic() < deadline and writer.poll() is None:
@@ -109,20 +112,26 @@ def test_a_full_disk_stops_the_run_and_nothing_finished_is_lost(tmp_path: Path) 
 
 def test_weights_that_find_no_room_are_told_from_other_errors(tmp_path: Path) -> None:
     """torch keeps the number of the system's error to itself."""
-    large = "import torch\ntorch.save({'a': torch.zeros(100_000)}, run_dir + '/large.pt')"
-    write_notebooks(tmp_path / "nb", bodies={"kg": large})
-    stopped = limited(tmp_path, 100_000)
-    assert stopped.returncode == 5 and "disk is full" in stopped.stderr, stopped.stderr
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(RuntimeError) as caught:
+            torch.save({"a": torch.zeros(100_000)}, tmp_path / "large.pt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    error = PapermillExecutionError(0, 1, "torch.save(...)", caught.typename, str(caught.value), [])
+    assert not_written(error, tmp_path) and "disk is full" in hint_for(error)
 
 
-def test_a_sweep_that_may_not_write_says_so(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     grid = tmp_path / "grid.yaml"
     grid.write_text(f"what: chain\nnotebooks: {write_notebooks(tmp_path / 'nb')}\nseeds: 1\n")
     (tmp_path / "closed").mkdir(mode=0o500)
-    where = "/proc/self/sweep" if os.geteuid() == 0 else str(tmp_path / "closed" / "sweep")
-    assert main(["sweep", str(grid), "--out", where]) == 5
-    error = capsys.readouterr().err
-    assert "cannot be written" in error and error.count("\n") == 1
+    where = "/proc/self/place" if os.geteuid() == 0 else str(tmp_path / "closed" / "place")
+    for words in (["run", "--notebooks", str(tmp_path / "nb"), "--run-dir"], ["sweep", str(grid), "--out"]):
+        assert main([*words, where]) == 5
+        error = capsys.readouterr().err
+        assert "cannot be written" in error and error.count("\n") == 1
     (tmp_path / "out").write_text("a file")
     assert main(["sweep", str(grid), "--out", str(tmp_path / "out")]) == 5
     assert "another --run-dir" not in capsys.readouterr().err
@@ -134,15 +143,6 @@ def test_no_room_for_the_executed_copy_is_said_as_such(tmp_path: Path) -> None:
     assert stopped.returncode == 5, stopped.stderr
     assert "cannot be written: File too large. The disk is full" in stopped.stderr
     assert "Traceback" not in stopped.stderr
-
-
-def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    write_notebooks(tmp_path / "nb")
-    where = "/proc/self/run" if os.geteuid() == 0 else str(tmp_path / "closed" / "run")
-    (tmp_path / "closed").mkdir(mode=0o500)
-    assert main(["run", "--run-dir", where, "--notebooks", str(tmp_path / "nb")]) == 5
-    error = capsys.readouterr().err
-    assert "cannot be written" in error and error.count("\n") == 1
 
 
 def test_a_kernel_that_outlives_its_chain_holds_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

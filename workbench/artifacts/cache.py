@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from workbench.artifacts.files import altered, atomic_write_json, folder_files, read_object, sha256_file
 from workbench.artifacts.provenance import cache_folder, remembered_digest
@@ -52,21 +52,16 @@ def make_once(name: str, make: Callable[[Path, Path], object], *, say: Say) -> P
     return place
 
 
-@contextmanager
-def held(name: str, *, say: Callable[[], object]) -> Iterator[None]:
-    """Nobody else makes or empties `name` during the block. say: called when another process holds it, to wait."""
+def held(name: str, *, say: Callable[[], object]) -> AcquireReturnProxy:
+    """Nobody else makes or empties `name` in its block. say: called when another process holds it, to wait."""
     place = folder_of(name)
     place.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(place.with_name(f".{name}.lock"))
     try:
-        lock.acquire(timeout=0)
+        return lock.acquire(timeout=0)
     except Timeout:
         say()
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        return lock.acquire()
 
 
 @contextmanager
@@ -92,7 +87,10 @@ def changes(place: Path, *, digest: Callable[[Path], str] = sha256_file) -> list
     if not made:
         return [f"{DIGESTS} cannot be read"]
     odd = there.keys() - made.keys() - {DIGESTS}
-    return altered(made, there, digest=digest) + [f"{file} is not of it" for file in sorted(odd)]
+    try:
+        return altered(made, there, digest=digest) + [f"{file} is not of it" for file in sorted(odd)]
+    except OSError as error:
+        return [f"a file cannot be read: {error}"]
 
 
 def empty(name: str, *, say: Callable[[], object]) -> int:

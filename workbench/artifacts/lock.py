@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
+
 from workbench.artifacts.files import open_itself, refuse_link
 
 LOCK_NAME = ".lock"
@@ -113,13 +115,7 @@ def _alive(holder: Mapping[str, Any]) -> bool:
     """Whether the recorded holder still runs, where no lock can tell; one on another machine is taken to."""
     if not holder or holder.get("host") != socket.gethostname():
         return bool(holder)
-    try:
-        os.kill(int(holder["pid"]), 0)
-    except (ProcessLookupError, ValueError, KeyError, TypeError, OverflowError):
-        return False
-    except OSError:
-        return True
-    return True
+    return isinstance(pid := holder.get("pid"), int) and pid in psutil.pids()
 
 
 def _myself() -> dict[str, Any]:

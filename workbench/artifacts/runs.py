@@ -119,14 +119,6 @@ def scratch(run_dir: str | os.PathLike[str], stage: str) -> Path | None:
     return Path(held.name) if held else None
 
 
-def scratch_opened(run_dir: str | os.PathLike[str], stage: str) -> Path | None:
-    """The same folder, with the finished stage's checkpoints: a training ends there at once."""
-    place = scratch(run_dir, stage)
-    if place:
-        bring_checkpoints(stage_folder(run_dir, stage), place, wanted=True)
-    return place
-
-
 def parameters(run_dir: str | os.PathLike[str], stage: str) -> dict[str, Any]:
     """Parameters of the notebook that makes a stage in this process, as far as they are known."""
     return _parameters.get(stage_folder(run_dir, stage).resolve(), {})
@@ -143,7 +135,11 @@ def open_stage(run_dir: str | os.PathLike[str], stage: str) -> Path:
     Raises:
         ValueError: no stage has this name, or its folder leads out of the run folder.
     """
-    return scratch_opened(run_dir, stage) or begin(run_dir, stage)
+    place = scratch(run_dir, stage)
+    if place is None:
+        return begin(run_dir, stage)
+    bring_checkpoints(stage_folder(run_dir, stage), place, wanted=True)  # a training ends there at once
+    return place
 
 
 def write_manifest(

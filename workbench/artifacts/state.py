@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shlex
 from collections.abc import Mapping
@@ -131,7 +130,7 @@ class State:
 
 
 def _fit(name: str, value: Any, known: Mapping[str, Any]) -> Any:
-    """A value as the field takes it: lists become tuples, facts `Fact`, whole numbers floats where floats are meant."""
+    """A value as the field takes it: lists become tuples, facts `Fact`. What numbers must be, the settings say."""
     if name not in known:
         raise StateError(f"{name[:60]!r} is no part of a state; its parts are {', '.join(known)}")
     if name == "by_hand":
@@ -140,12 +139,8 @@ def _fit(name: str, value: Any, known: Mapping[str, Any]) -> Any:
         if not all(isinstance(one, str) for one in _list(name, value)):
             raise StateError(f"{name} must be a list of texts, not {str(value)[:80]}")
         return tuple(value)
-    kind = type(known[name])
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is float and number and math.isfinite(value):
-        return float(value)
-    if type(value) is not kind:
-        raise StateError(f"{name} must be of type {kind.__name__}, not {str(value)[:80]!r}")
+    if isinstance(known[name], str) and not isinstance(value, str):
+        raise StateError(f"{name} must be a text, not {str(value)[:80]}")
     return value
 
 

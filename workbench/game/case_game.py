@@ -196,7 +196,7 @@ class Game:
     def span_of(self, node: str) -> tuple[int, int]:
         """The answer tokens that name `node`, as a span. ValueError: the answer does not name it."""
         lm = self.engine.lm
-        named = [lm.tokenizer.decode(self.answer[: k + 1], skip_special_tokens=True) for k in range(len(self.answer))]
+        named = self.engine.text(self.answer[: k + 1] for k in range(len(self.answer)))
         before = [set(lm.template.parse(self.case, text, lm.ids)) - {self.case.source} for text in ("", *named)]
         # where the name is complete, and where the step before it was
         stop = next((k for k in range(1, len(before)) if node in before[k] and node not in before[k - 1]), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -34,6 +34,10 @@ class Derived:
     def ledger(self) -> Ledger:
         """What the engine has spent so far, where the game keeps a ledger."""
         return self.game.ledger
+
+    def view(self, **changes) -> Self:
+        """The same players in another view of the game; see `Game.view`."""
+        return replace(self, game=self.game.view(**changes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +77,6 @@ class Restricted(Derived):
         out[:, self.players] = keep
         out[:, self.off] = 0
         return out
-
-    def view(self, **changes) -> Restricted:
-        """The same players in another view of the game; see `Game.view`."""
-        return replace(self, game=self.game.view(**changes))
 
     def __call__(self, keep: np.ndarray) -> np.ndarray:
         """Values (m,) of masks (m, p)."""
@@ -172,10 +172,6 @@ class ModuleGame(Derived):
     def elements(self) -> tuple[str, ...]:
         """The players' names, as of any game."""
         return self.names
-
-    def view(self, **changes) -> ModuleGame:
-        """The same players in another view of the game; see `Game.view`."""
-        return replace(self, game=self.game.view(**changes))
 
     def __call__(self, keep: np.ndarray) -> np.ndarray:
         """Values (m,) float64 of doses (m, p)."""

@@ -132,7 +132,6 @@ def own_decisions(games: Sequence[Game]) -> list[Game] | list[ForcedChoice]:
     free = [game.view(answer=ids, form="decision") for game, ids in zip(games, written, strict=True)]
     if any(toolchain(game.path) for game in free):
         return free
-    texts = [engine.lm.tokenizer.decode(list(ids), skip_special_tokens=True) for ids in written]
-    forced = [ForcedChoice.of(game, written=text) for game, text in zip(games, texts, strict=True)]
+    forced = [ForcedChoice.of(game, written=text) for game, text in zip(games, engine.text(written), strict=True)]
     chosen = [one for one in forced if one]
     return chosen if len(chosen) == len(games) else free

@@ -6,7 +6,7 @@ import gc
 import logging
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from transformers import PretrainedConfig
@@ -23,23 +23,6 @@ KEPT_BYTES = 2**30  # of what a backward pass needs, at once, where it is the ma
 
 class MemoryShort(RuntimeError):
     """A single row does not fit into the memory; says how long it is and what to do."""
-
-
-class Batched(Protocol):
-    """What plans batches: an Engine."""
-
-    lm: Any
-    batch_tokens: int
-
-    @property
-    def slow(self) -> bool:
-        """See `Engine`."""
-
-    def batches(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Row numbers, a list for each pass."""
-
-    def forget(self) -> None:
-        """Gives back what is kept to be faster the next time."""
 
 
 class Attempt:
@@ -63,7 +46,7 @@ class Attempt:
         return True
 
 
-def room(engine: Batched, whole: Sequence[int], known: Sequence[int], *, held: int, passes: int = 1) -> list[int]:
+def room(engine: Any, whole: Sequence[int], known: Sequence[int], *, held: int, passes: int = 1) -> list[int]:
     """Tokens that each row of `whole` counts in a batch: those that are read, and the `held` ones that stand beside
     them, of which the row needs the `known` first; no more than the model's context, which is of texts and not of what
     stands beside them. Of these a slow model's batch may hold more than it reads, and it may be read in several passes.
@@ -100,8 +83,8 @@ def release() -> None:
         torch.cuda.empty_cache()
 
 
-def fitting(engine: Batched, lengths: Sequence[int]) -> Iterator[Attempt]:
-    """The batches of rows of `lengths` (tokens), one after the other; each is to be entered once.
+def fitting(engine: Any, lengths: Sequence[int]) -> Iterator[Attempt]:
+    """The batches of rows of `lengths` (tokens) for an `Engine`, one after the other; each is to be entered once.
 
     After one that did not fit, `engine.batch_tokens` is half as much as it took, for good, and what is left is planned
     anew. A block must change nothing before its pass has succeeded.

@@ -69,9 +69,19 @@ def decide(
     """Per decision what the pass says of the answer's tokens, and whether the toolchain is the same. Every answer ends
     where it has named a command that differs. doses, prefix: as in `Engine.generate`."""
     rows: dict[int, Row] = {}
+    template, names, settled = engine.lm.template, engine.lm.ids, [""] * len(asked)
 
     def read(i: int, logits: torch.Tensor) -> None:
         rows[i] = row_of(logits, asked[i].answer)
+
+    def differs(i: int, tokens: Sequence[int]) -> bool:
+        """Whether row i, as far as it is written, names a command that the asked answer does not have there."""
+        text = template.settled(engine.text([tokens])[0])
+        if text == settled[i]:
+            return False
+        settled[i] = text
+        named = toolchain(template.parse(asked[i].case, text, names))
+        return named != toolchain(asked[i].path)[: len(named)]
 
     texts = engine.generate(
         [engine.prompt(a.case, a.keep) for a in asked],
@@ -79,30 +89,13 @@ def decide(
         adapter=adapter,
         doses=doses,
         max_new_tokens=max_new_tokens,
-        enough=Differs(engine, asked),
+        enough=differs,
         read=read,
         prefix=prefix,
     )
     paths = [named_path(engine, a.case, text) for a, text in zip(asked, texts, strict=True)]
     same = [toolchain(path) == toolchain(a.path) for a, path in zip(asked, paths, strict=True)]
     return [(rows[i], one) for i, one in enumerate(same)]
-
-
-class Differs:
-    """Whether an answer that is being written has named a command that the asked one does not have there."""
-
-    def __init__(self, engine: Engine, asked: Sequence[Asked]):
-        self.lm, self.asked, self.settled = engine.lm, asked, [""] * len(asked)
-        self.names = self.lm.ids
-
-    def __call__(self, i: int, tokens: Sequence[int]) -> bool:
-        """Row i, its tokens so far."""
-        text = self.lm.template.settled(self.lm.tokenizer.decode(list(tokens), skip_special_tokens=True))
-        if text == self.settled[i]:
-            return False
-        self.settled[i] = text
-        named = toolchain(self.lm.template.parse(self.asked[i].case, text, self.names))
-        return named != toolchain(self.asked[i].path)[: len(named)]
 
 
 @dataclass(frozen=True)

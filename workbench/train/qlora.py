@@ -59,7 +59,6 @@ def train(
     config: TrainConfig,
     *,
     folder: Path,
-    listen: Callable[[list[dict]], None] | None = None,
     show: Callable[[Progress], None] | None = None,
     held_out: Sequence[Case] = (),
     stoppable: bool = False,
@@ -71,10 +70,10 @@ def train(
     and base model were the same. The adapters of all checkpoints stay there; the optimizer's state goes when the
     training is done.
 
-    listen: called with the loss history, show: with a `Progress`, at every logged row. held_out: cases whose loss is
-    told along the way; neither they nor `show` change what is trained. stoppable: an interrupt (SIGINT) ends the
-    training after the step it is at, with a checkpoint and the adapter as it then is; called again, it goes on there.
-    bar: whether the Trainer's own bar is drawn.
+    show: called with a `Progress` at the start and at every logged row. held_out: cases whose loss is told along the
+    way; neither they nor `show` change what is trained. stoppable: an interrupt (SIGINT) ends the training after the
+    step it is at, with a checkpoint and the adapter as it then is; called again, it goes on there. bar: whether the
+    Trainer's own bar is drawn.
 
     ContextError: a case is longer than the model's context. ValueError: rows are to be packed for a model whose
     attention is not plain, or the batch does not divide among the processes of a launcher, or these have a limit of
@@ -90,94 +89,70 @@ def train(
     check_world(batch=config.batch, seconds=config.seconds)
     if config.packed:
         check_packs(lm)
-    job = Training(lm, cases, config, folder, listen, show, held_out, stoppable, bar)
-    parts = 1
-    while (result := job.tried(parts)) is None:
-        release()
-        parts, before = job.more(parts), parts
-        LOG.warning(
-            "the memory ran out in a training step of %d cases at a time: it takes %d from here on, and adds them up",
-            *(job.share // before, job.share // parts),
-        )
-    return result
-
-
-@dataclass(frozen=True)
-class Training:
-    """The arguments of `train`, and how they are carried out."""
-
-    lm: LanguageModel
-    cases: Sequence[Case]
-    config: TrainConfig
-    folder: Path
-    listen: Callable[[list[dict]], None] | None = None
-    show: Callable[[Progress], None] | None = None
-    held_out: Sequence[Case] = ()
-    stoppable: bool = False
-    bar: bool = True
-
-    @property
-    def share(self) -> int:
-        """Cases that a process has in each step."""
-        return self.config.batch // world()
-
-    def more(self, parts: int) -> int:
-        """The next number of parts, twice as many or a few more, that a process's cases divide into."""
-        return next(n for n in range(2 * parts, self.share + 1) if self.share % n == 0)
-
-    def tried(self, parts: int) -> TrainResult | None:
-        """The training, each step in so many parts; None: the memory ran out."""
+    share, parts = config.batch // world(), 1  # cases that a process has in each step, and in how many parts
+    while True:
         try:
-            return self.done(parts)
+            return _trained(lm, cases, config, folder, parts, show, held_out, stoppable=stoppable, bar=bar)
         except RuntimeError as error:
             if world() > 1 or not is_out_of_memory(error):  # the other processes are in the midst of a step
                 raise
-            if parts == self.share:
+            if parts == share:
                 raise MemoryShort(
                     "training does not fit into the memory with one case at a time; take a smaller model, a smaller "
                     "rank, fewer modules, or cases with fewer facts"
                 ) from error
-            return None
-
-    def done(self, parts: int) -> TrainResult:
-        """From a fresh adapter, or the last checkpoint, to the end."""
-        lm, config = self.lm, self.config
-        if isinstance(lm.model, PeftModel):  # trained again in one session
-            lm.model = lm.model.unload()
-        add_adapter(
-            lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
+        release()
+        before, parts = parts, next(n for n in range(2 * parts, share + 1) if share % n == 0)
+        LOG.warning(
+            "the memory ran out in a training step of %d cases at a time: it takes %d from here on, and adds them up",
+            *(share // before, share // parts),
         )
-        bf16 = lm.model.dtype == torch.bfloat16
-        args = arguments(config, self.folder / "checkpoints", parts=parts, bf16=bf16)
-        with args.main_process_first(local=False):
-            checkpoints = self.checkpoints()
-        collator = pack if config.packed else partial(collate, pad=int(lm.tokenizer.pad_token_id))
-        rows = held_out_rows(self.held_out, lm, config)
-        asked = HeldOut(rows, collator, config.batch // parts) if self.held_out else None
-        limit = math.inf if config.seconds is None else config.seconds
-        watch = Watch(checkpoints, self.listen, self.show, asked, limit=limit)
-        views = Views(self.cases, lm, config=config)
-        trainer = Timed(watch, model=lm.model, args=args, train_dataset=views, data_collator=collator)
-        if not self.bar:
-            trainer.remove_callback(ProgressCallback)
-        packed = packed_attention(lm) if config.packed else nullcontext()
-        # on a GPU weights that are held make no training faster, and their room is wanted
-        weights = as_loaded(lm.model) if lm.device.type == "cuda" else nullcontext()
-        with packed, weights, watch.counting(lm.model), watch.stop.on_interrupt(self.stoppable):
-            trainer.train(resume_from_checkpoint=checkpoints.last())
-        seconds = watch.seconds
-        trainer.accelerator.unwrap_model(lm.model, keep_fp32_wrapper=False)  # else all later passes were in bf16
-        lm.model.eval()
-        log, steps = trainer.state.log_history, trainer.state.global_step
-        if is_main():
-            lm.model.save_pretrained(self.folder, safe_serialization=True)
-            if steps >= config.steps or watch.over:
-                checkpoints.keep_adapters_only()
-        return TrainResult(losses(log), seconds, steps, held_out_losses(log))
 
-    def checkpoints(self) -> Checkpoints:
-        """Those of this very training."""
-        return Checkpoints(self.folder / "checkpoints", self.config.to_dict() | fingerprint(self.lm, self.cases))
+
+def _trained(
+    lm: LanguageModel,
+    cases: Sequence[Case],
+    config: TrainConfig,
+    folder: Path,
+    parts: int,
+    show: Callable[[Progress], None] | None,
+    held_out: Sequence[Case],
+    *,
+    stoppable: bool,
+    bar: bool,
+) -> TrainResult:
+    """From a fresh adapter, or the last checkpoint, to the end, each step in so many parts; see `train`."""
+    if isinstance(lm.model, PeftModel):  # trained again in one session
+        lm.model = lm.model.unload()
+    add_adapter(
+        lm, rank=config.rank, alpha=config.alpha, modules=config.modules, dropout=config.dropout, seed=config.seed
+    )
+    args = arguments(config, folder / "checkpoints", parts=parts, bf16=lm.model.dtype == torch.bfloat16)
+    with args.main_process_first(local=False):
+        checkpoints = Checkpoints(folder / "checkpoints", config.to_dict() | fingerprint(lm, cases))
+    collator = pack if config.packed else partial(collate, pad=int(lm.tokenizer.pad_token_id))
+    rows = held_out_rows(held_out, lm, config)
+    asked = HeldOut(rows, collator, config.batch // parts) if held_out else None
+    limit = math.inf if config.seconds is None else config.seconds
+    watch = Watch(checkpoints, show, asked, limit=limit)
+    views = Views(cases, lm, config=config)
+    trainer = Timed(watch, model=lm.model, args=args, train_dataset=views, data_collator=collator)
+    if not bar:
+        trainer.remove_callback(ProgressCallback)
+    packed = packed_attention(lm) if config.packed else nullcontext()
+    # on a GPU weights that are held make no training faster, and their room is wanted
+    weights = as_loaded(lm.model) if lm.device.type == "cuda" else nullcontext()
+    with packed, weights, watch.counting(lm.model), watch.stop.on_interrupt(stoppable):
+        trainer.train(resume_from_checkpoint=checkpoints.last())
+    seconds = watch.seconds
+    trainer.accelerator.unwrap_model(lm.model, keep_fp32_wrapper=False)  # else all later passes were in bf16
+    lm.model.eval()
+    log, steps = trainer.state.log_history, trainer.state.global_step
+    if is_main():
+        lm.model.save_pretrained(folder, safe_serialization=True)
+        if steps >= config.steps or watch.over:
+            checkpoints.keep_adapters_only()
+    return TrainResult(losses(log), seconds, steps, held_out_losses(log))
 
 
 class Timed(Trainer):
