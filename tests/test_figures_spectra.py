@@ -8,7 +8,7 @@ from figure_checks import check, legend
 from shift_adapters import one_module, save_adapter
 
 from workbench.figures import spectra
-from workbench.shift import base_shares, drift, growth, intruder_dimensions, random_spectra, read_factors
+from workbench.shift import base_shares, drift, intruder_dimensions, random_spectra, read_factors
 from workbench.shift import spectra as spectra_of
 
 
@@ -31,7 +31,7 @@ def test_sizes_and_growth_have_a_line_for_every_module(tmp_path: Path, layers: i
     check(spectra.norms(spectra_of(adapter(tmp_path, layers=layers))), 3)
     for step in (5, 10):
         adapter(tmp_path / "checkpoints" / f"checkpoint-{step}", layers=layers)
-    figure = spectra.growth_curves(growth(tmp_path))
+    figure = spectra.growth_curves(drift(tmp_path))
     check(figure, 2)
     assert [len(axes.lines) for axes in figure.still.axes] == [layers, layers]
     assert list(figure.still.axes[0].lines[0].get_xdata()) == [5, 10]

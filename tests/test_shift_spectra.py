@@ -18,11 +18,9 @@ from workbench.models.adapter_folder import AdapterFolder
 from workbench.shift import (
     AdapterError,
     Factors,
-    checkpoints,
     directions,
     effective_rank,
     energy,
-    growth,
     random_factors,
     random_spectra,
     read_factors,
@@ -203,16 +201,6 @@ def test_random_directions_prefer_nothing() -> None:
     for j in (0, 2):
         mean = np.mean([np.outer(u[:, j], u[:, j]) for u in found], axis=0)
         np.testing.assert_allclose(mean, np.eye(4) / 4, atol=0.02)
-
-
-def test_growth_follows_the_checkpoints_in_order_of_steps(tmp_path: Path) -> None:
-    assert growth(tmp_path).empty and "step" in growth(tmp_path).columns
-    for step in (1000, 250, 500):
-        save_adapter(tmp_path / "checkpoints" / f"checkpoint-{step}", {one_module(): (12, 10, 4)}, seed=step)
-    (tmp_path / "checkpoints" / "checkpoint-broken").mkdir()
-    table = growth(tmp_path)
-    assert list(table.step) == [250, 500, 1000] and table.frobenius.gt(0).all()
-    assert [place.name for place in checkpoints(tmp_path).values()] == [f"checkpoint-{s}" for s in (250, 500, 1000)]
 
 
 @pytest.mark.parametrize("start", [True, False, "gaussian", "eva", "orthogonal"])

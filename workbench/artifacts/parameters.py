@@ -202,7 +202,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
         "closer_layers": 1,
         "agreement_cases": 4,
         "deleted_cases": 3,
-        "reduced_cases": 8,
+        "reduced_cases": 6,
         "compared_cases": 2,
     }
 }

@@ -60,7 +60,7 @@ def _over_layers(axes: Axes, layers: pd.Series, *, unit: str, top: float) -> Non
 def growth_curves(table: pd.DataFrame) -> Figure:
     """Frobenius norm of every module at each checkpoint: a panel a projection, a line a layer.
 
-    table: rows of `workbench.shift.growth`.
+    table: rows of `workbench.shift.drift`.
     """
     title = "Growth of the change in training"
     still, groups = _projections(table, title=title)

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from workbench.cases import Case, toolchain
+from workbench.game.depth import by_depth
 from workbench.game.engine import Engine
 from workbench.game.prefix import PAYS_FROM, SharedPrefix
 from workbench.game.rows import Row, named_path, row_of
@@ -187,6 +188,8 @@ class Passes:
         if doses is None:
             if self.pays:
                 return self._prefix(None).logits(prompts, answers, read=read)
+        elif self.engine.slow and (facts == facts[0]).all():
+            return by_depth(self.engine, prompts[0], answer, torch.tensor(doses, dtype=torch.float32), read=read)
         elif self.pays and np.unique(doses, axis=0, return_counts=True)[1].min() > 2:  # a prefix is a row more
             return self._by_dose(prompts, answers, doses)
         with torch.no_grad():

@@ -42,7 +42,6 @@ from workbench.shift.spectrum import (
     effective_rank,
     energy,
     frobenius_norm,
-    growth,
     random_factors,
     random_spectra,
     singular_values,

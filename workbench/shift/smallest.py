@@ -84,14 +84,13 @@ def kept_accuracy(
     doses = np.zeros((len(asked), n))
     for row, size in zip(doses, asked, strict=True):
         row[list(order[:size])] = 1
-    found = {n: tuned} | dict(
-        zip(asked, exact_at(engine, cases, unit_doses(modules, unit, doses), measure=measure), strict=True)
-    )
-    tuned, rows = found[n], []
+    found = {} if tuned is None else {n: tuned}
+    found |= zip(asked, exact_at(engine, cases, unit_doses(modules, unit, doses), measure=measure), strict=True)
+    rows = []
     for size in sizes:
         exact = proportion(right := found[size])
         held = int(parameters[list(order[:size])].sum())
-        lost, gained = int((tuned & ~right).sum()), int((right & ~tuned).sum())
+        lost, gained = int((found[n] & ~right).sum()), int((right & ~found[n]).sum())
         rows.append((size, held, held / parameters.sum(), exact.share, exact.low, exact.high, exact.n, lost, gained))
     return pd.DataFrame(rows, columns=["size", "parameters", "part", "exact", "low", "high", "n", "lost", "gained"])
 

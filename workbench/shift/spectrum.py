@@ -173,27 +173,6 @@ def checkpoints(adapter_folder: str | os.PathLike[str]) -> dict[int, Path]:
     return dict(sorted(found.items()))
 
 
-def growth(adapter_folder: str | os.PathLike[str]) -> pd.DataFrame:
-    """`spectra` of every checkpoint of the training, with its `step` in front; without checkpoints, no rows.
-
-    Raises `AdapterError` for a checkpoint that is not plain LoRA.
-
-    Examples:
-        >>> import tempfile
-        >>> from workbench.models import shipped
-        >>> from workbench.shift import read_factors, save_adapter
-        >>> source, first = shipped("narrow"), next(read_factors(shipped("narrow")))
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     for place in (Path(folder), Path(folder, "checkpoints", "checkpoint-5")):
-        ...         _ = save_adapter(place, [first], like=source)
-        ...     growth(folder)["step"].tolist()
-        [5]
-    """
-    tables = [spectra(place).assign(step=step) for step, place in checkpoints(adapter_folder).items()]
-    columns = ["step", *COLUMNS]
-    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
-
-
 def random_factors(factors: Factors, *, rng: np.random.Generator, keep: Keep = "norm") -> Factors:
     """A random change of the same shape, rank and Frobenius norm, in directions that prefer nothing.
 
