@@ -2,10 +2,12 @@
 
 import gc
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from filelock import FileLock
 
@@ -15,7 +17,12 @@ own_process()  # before a test imports torch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch or numpy are imported: models this small run faster alone
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes start: not each compiles the package anew
+os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"  # of workers that tests start: see sweep.dispatch
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and some tests send it
+
+# whoever else uses the machine, no example takes too long; what needs more of them says so
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=50)
+hypothesis.settings.load_profile("suite")
 
 WORKERS = 4  # at most: each holds torch and a browser or a kernel
 LONG = ("chain", "ui", "slow")
@@ -76,6 +83,20 @@ def made_kg(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         / "run"
     )
+
+
+@pytest.fixture(scope="session")
+def made_chain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Small notebooks and a finished run of them, see `tiny_chain.make_chain`; nothing writes into it."""
+    from tiny_chain import make_chain
+
+    return made_once(tmp_path_factory, "chain", make_chain)
+
+
+@pytest.fixture
+def chain(made_chain: Path, tmp_path: Path) -> Path:
+    """A copy of it."""
+    return Path(shutil.copytree(made_chain, tmp_path / "chain"))
 
 
 @pytest.fixture(scope="session")

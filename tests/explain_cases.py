@@ -2,6 +2,7 @@
 
 from functools import cache
 
+import numpy as np
 import torch
 from transformers import LlamaForCausalLM
 
@@ -44,6 +45,19 @@ def case(facts: tuple[Fact, ...] = CHAIN, *, id: str = "one") -> Case:
 def cases() -> list[Case]:
     """Three cases of unlike length."""
     return [case(), case(CHAIN + MORE, id="two"), case((*CHAIN[1:3], CHAIN[0]), id="three")]
+
+
+class Planted:
+    """A case's game that is lost when all elements of a group are gone. asked: rows so far."""
+
+    def __init__(self, *groups: set[int], case: Case):
+        self.groups, self.case, self.asked = groups, case, 0
+        self.elements, self.n = case.elements, len(case.elements)
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        self.asked += len(keep)
+        left = [np.ones(len(keep)), *(keep[:, sorted(group)].mean(1) for group in self.groups)]
+        return np.min(left, axis=0) - 0.1 * (~keep).mean(1)
 
 
 @cache

@@ -10,12 +10,12 @@ import networkx as nx
 
 from workbench.kg import check_graph
 from workbench.kg.importers import IMPORTERS, Options, Report, assemble
-from workbench.kg.importers.mapping import words
+from workbench.kg.importers.mapping import Words, words
 
 
 def imported(name: str, path: Path, mapping: Any = None) -> tuple[nx.MultiDiGraph, Report]:
     """The checked graph of what an importer reads, and its report."""
-    note, meaning = Report(), words(mapping)
+    note, meaning = Report(), mapping if isinstance(mapping, Words) else words(mapping)
     graph = assemble(IMPORTERS[name](path, note, Options(mapping=meaning)), note=note, schema=meaning.schema)
     check_graph(graph)
     return graph, note

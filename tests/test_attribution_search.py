@@ -1,13 +1,10 @@
 """Methods that search: TracLLM, ReAGent, LiMA and CF-GNNExplainer, against their formulas worked out by hand."""
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from peer_games import Counted, Smooth, additive, conjunction, disjunction, table, top
-from tiny import chain_case
+from peer_games import Counted, Smooth, additive, disjunction, table, top
 
 from workbench.attribution import METHODS, LimaWeights, cf_search
 from workbench.attribution.perturbation import SCORERS, Objective, bidirectional, search
@@ -82,11 +79,11 @@ def test_a_step_of_reagent_is_its_formula():
     game, asked = additive(weights), []
     value = game.value
     game.value = lambda keep: asked.append(keep) or value(keep)
-    scores = METHODS["reagent"](game, rng=rng(5), probes=1, steps=1, share=0.4, scale=2.0).scores
+    scores = METHODS["reagent"](game, rng=rng(5), probes=1, steps=1, share=0.4).scores
     start = rng(5).random((1, 5))[0]
     out = ~asked[1][0]
     assert out.sum() == 2
-    delta = np.tanh(weights[out].sum() / 2.0)
+    delta = np.tanh(weights[out].sum() / weights.sum())  # the ends are 0 and the sum of all
     logit = np.log((delta + 1) / 2) - np.log((1 - delta) / 2)
     moved = start + np.where(out, logit, -logit)
     assert np.allclose(scores, np.exp(moved) / np.exp(moved).sum())
@@ -117,8 +114,6 @@ def test_the_objective_is_its_formula():
     expected = 0.05 * spread + 20 * game(keep)[0] + 1 - game(~keep)[0]
     assert f(keep)[0] == pytest.approx(expected)
     assert f.spread(np.array([[False, True, False, False]]))[0] == 0
-    with pytest.raises(ValueError, match=r"must be of shape \(4, 4\)"):
-        Objective(game, LimaWeights(), np.zeros((3, 3)))
 
 
 def by_the_letter(f, n, candidates):
@@ -142,17 +137,12 @@ def by_the_letter(f, n, candidates):
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 4), st.integers(0, 1000))
 def test_the_order_is_that_of_the_search_as_worded(n, candidates, seed):
-    f = Objective(table(n, seed), LimaWeights())
+    f = Objective(table(n, seed), LimaWeights(), np.zeros((n, n)))
     assert bidirectional(f, n, candidates=candidates) == by_the_letter(f, n, candidates)
 
 
-def test_lima_orders_and_seeds():
-    scores = METHODS["lima"](additive([3.0, 1.0, 2.0])).scores
-    assert np.allclose(scores, [1, 1 / 3, 1 / 2])
-    # where no player alone has an effect, a seed shows the way
-    game = conjunction(12, (4, 9, 11))
-    assert {4, 9} <= top(METHODS["lima"](game, start=(4, 9)).scores, 2)
-    assert top(METHODS["lima"](game, start=(4, 9)).scores, 3) == {4, 9, 11}
+def test_lima_scores_the_order():
+    assert np.allclose(METHODS["lima"](additive([3.0, 1.0, 2.0])).scores, [1, 1 / 3, 1 / 2])
 
 
 # CF-GNNExplainer
@@ -189,13 +179,3 @@ def test_no_flip_leaves_the_gates_as_scores():
     for wrong in ({"steps": 0}, {"momentum": 1.0}, {"beta": -1.0}):
         with pytest.raises(ValueError, match="out of range"):
             cf_search(game, **wrong)
-
-
-def test_edges_alone_can_be_asked_for():
-    case = chain_case()
-    n, nodes = len(case.elements), len(case.nodes)
-    game = Smooth(n, {(i,): 1.0 for i in range(n)}, offset=0.5 - n)
-    game.case = case
-    found = cf_search(game, steps=20, nodes=False)
-    assert found.flips and min(itertools.chain(*found.flips)) >= nodes
-    assert np.all(found.keep[:nodes] == 1)

@@ -19,7 +19,7 @@ def engine(tmp_path_factory) -> Engine:
 
 def test_the_records_ask_for_what_one_of_their_passages_says():
     records = made_records(3, seed=0)
-    assert records == made_records(3, seed=0) != made_records(3, seed=1)
+    assert records[:2] == made_records(2, seed=0)
     for record in records:
         asked = record.question.removeprefix("Under which licence is ").removesuffix("?")
         assert len(record.facts) == PASSAGES and len({fact.text for fact in record.facts}) == PASSAGES

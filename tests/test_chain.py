@@ -1,7 +1,7 @@
 """The chain on tiny notebooks: order, resume, and every way in which a run can end."""
 
-import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,18 +10,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
-import papermill
 import pytest
-from jupyter_client.kernelspec import NoSuchKernel
-from tiny_chain import write_notebooks
+from jupyter_client.kernelspec import KernelSpec
+from tiny_chain import GIVEN, RUN, SAME, write_notebooks
 
 from workbench.artifacts import runs
 from workbench.artifacts.lock import LOCK_NAME, RunLocked, run_lock
 from workbench.artifacts.parameters import ParameterError
 from workbench.cli import main
 from workbench.headless.chain import ChainError, find_notebooks, run_chain
+from workbench.headless.watch import OwnKernel
 from workbench.models import ModelError
-from workbench.report.write import current_report
 
 ROOT = Path(__file__).resolve().parent.parent
 WAIT = 240  # seconds that a slow machine may take for what ends by itself
@@ -64,35 +63,20 @@ def quiet() -> SimpleNamespace:
     return SimpleNamespace(lines=lines, say=lines.append)
 
 
-def test_all_run_in_order_then_again_only_what_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quiet: SimpleNamespace
-) -> None:
-    foreign = tmp_path / "data" / "kernels" / "python3"
-    foreign.mkdir(parents=True)
-    (foreign / "kernel.json").write_text(json.dumps({"argv": ["/nowhere"], "display_name": "x", "language": "python"}))
-    monkeypatch.setenv("JUPYTER_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-    body = "import os, sys, pathlib\nprint(sys.executable, os.getcwd())"
-    notebooks = write_notebooks(
-        tmp_path / "nb", bodies={"kg": body}, extra={"adapter": "rate = 0.1\n", "explain": "top = 0\n"}
-    )
-    run_dir = tmp_path / "run {1} ü"
-
-    copies = run_chain(run_dir, notebooks=notebooks, parameters={"rate": 1, "seed": 5}, say=quiet.say)
-    assert [copy.name for copy in copies] == [f"{name}.ipynb" for name in runs.STAGES.values()]
-    assert [copy.parent for copy in copies] == [run_dir / "notebooks"] * 4
-    assert not list(run_dir.rglob("*.partial*")) and "JUPYTER_PATH" not in os.environ
+def test_all_run_in_order_then_again_only_what_changed(made_chain: Path, chain: Path, quiet: SimpleNamespace) -> None:
+    names, run_dir = list(runs.STAGES.values()), chain / RUN
+    assert not list(run_dir.rglob("*.partial*"))
+    copies = [run_dir / "notebooks" / f"{name}.ipynb" for name in names]
     printed = nbformat.read(copies[0], as_version=4).cells[3].outputs[0].text
-    assert printed.split() == [sys.executable, str(tmp_path)]
+    assert printed.split() == [sys.executable, str(made_chain)]
     assert all(runs.read_manifest(run_dir, stage)["seed"] == 5 for stage in runs.STAGES)
 
     def again(**given: object) -> list[str]:
         quiet.lines.clear()
-        parameters = {"rate": 1, "seed": 5, **given}
-        run_chain(run_dir, notebooks=notebooks, parameters=parameters, say=quiet.say)
+        made = run_chain(run_dir, notebooks=chain / "nb", parameters={**GIVEN, **given}, say=quiet.say)
+        assert made == copies
         return [line.split()[1].rstrip(":") for line in quiet.lines if "done in" in line]
 
-    names = list(runs.STAGES.values())
     assert again() == []
     assert again(rate=0.5) == names[1:2]  # a parameter of one; what it leaves is the same, so the others stay
     assert "rate 1.0 -> 0.5" in quiet.lines[1]
@@ -100,24 +84,18 @@ def test_all_run_in_order_then_again_only_what_changed(
     manifest = run_dir / "explain" / runs.MANIFEST
     manifest.write_text(manifest.read_text()[:100])
     runs.atomic_write_text(run_dir / "shift" / "result.txt", "edited")
-    assert again(rate=0.5) == [names[0], *names[2:]]  # the first leaves what it left before
+    assert again(rate=0.5, top=1) == [names[0], *names[2:]]  # the first leaves what it left before
     assert "cannot be read" in quiet.lines[0] and "kept" in quiet.lines[2]
-    assert "it was not finished" in quiet.lines[3] and "file result.txt was changed" in quiet.lines[5]
-    assert again(rate=0.5, top=1) == names[2:]  # explain leaves another result, and shift was made from it
+    assert "it was not finished" in quiet.lines[3]
+    assert "file result.txt was changed; input explain" in quiet.lines[5], "explain leaves another result"
 
 
-def test_a_stage_made_by_hand_since_is_not_taken_for_the_chains(tmp_path: Path, quiet: SimpleNamespace) -> None:
-    notebooks = write_notebooks(tmp_path / "nb", bodies={"adapter": "assert False"})
-    for again in (False, True):
-        quiet.lines.clear()
-        with pytest.raises(ChainError, match="02_train_qlora"):
-            run_chain(tmp_path / "run", notebooks=notebooks, say=quiet.say)
-        assert ("kept" in quiet.lines[0]) == again
-    runs.open_stage(tmp_path / "run", "kg")
-    runs.write_manifest(tmp_path / "run", "kg", config={}, inputs={}, metrics={}, seed=2, device="cpu")
-    with pytest.raises(ChainError):
-        run_chain(tmp_path / "run", notebooks=notebooks, say=quiet.say)
-    assert runs.read_manifest(tmp_path / "run", "kg")["seed"] == 1
+def test_a_stage_made_by_hand_since_is_not_taken_for_the_chains(chain: Path, quiet: SimpleNamespace) -> None:
+    runs.open_stage(chain / RUN, "kg")
+    runs.write_manifest(chain / RUN, "kg", config={}, inputs={}, metrics={}, seed=2, device="cpu")
+    run_chain(chain / RUN, notebooks=chain / "nb", parameters=GIVEN, say=quiet.say)
+    assert "the stage was made again by hand" in quiet.lines[0] and "kept" in quiet.lines[2]
+    assert runs.read_manifest(chain / RUN, "kg")["seed"] == 5
 
 
 def failure(tmp_path: Path, body: str, **options: object) -> str:
@@ -155,14 +133,8 @@ def test_a_kernel_that_dies_is_reported(tmp_path: Path) -> None:
     assert "memory" in message
 
 
-@pytest.mark.parametrize("error", [NoSuchKernel("python3"), RuntimeError("Kernel died before replying")])
-def test_a_kernel_that_does_not_start_is_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise error
-
-    monkeypatch.setattr(papermill, "execute_notebook", fail)
+def test_a_kernel_that_does_not_start_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OwnKernel, "kernel_spec", KernelSpec(argv=[sys.executable, "-c", ""], language="python"))
     message = failure(tmp_path, "")
     assert message.startswith("01_build_kg: no kernel could be started") and "ipykernel" in message
 
@@ -182,9 +154,6 @@ def test_wrong_parameters_stop_before_anything_runs(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-RATED = "if rate < 0:\n    raise ValueError('no such rate')"
-
-
 def snapshot(run_dir: Path) -> dict[str, tuple[bytes, int]]:
     """Every file of a finished run, its content and when it was written; not what is being made, nor the locks."""
     return {
@@ -196,20 +165,15 @@ def snapshot(run_dir: Path) -> dict[str, tuple[bytes, int]]:
 
 
 def test_a_rerun_that_fails_takes_nothing_away_and_the_right_command_finds_all_of_it(
-    tmp_path: Path, quiet: SimpleNamespace
+    chain: Path, quiet: SimpleNamespace
 ) -> None:
-    declared = 'rate = 0.1  # of learning; -1 <= rate <= 10\nmodel = "reader"  # base model\n'
-    body = f"from workbench.artifacts import runs\nruns.open_stage(run_dir, 'adapter')\n{RATED}"
-    notebooks = write_notebooks(tmp_path / "nb", bodies={"adapter": body}, extra={"adapter": declared})
-    run_dir = tmp_path / "run"
+    run_dir = chain / RUN
 
     def run(**given: object) -> None:
         quiet.lines.clear()
         how = {"fresh": given.pop("fresh")} if "fresh" in given else {}
-        run_chain(run_dir, notebooks=notebooks, parameters=given, say=quiet.say, **how)
+        run_chain(run_dir, notebooks=chain / "nb", parameters={**GIVEN, **given}, say=quiet.say, **how)
 
-    run(rate=0.5)
-    current_report(run_dir)
     before = snapshot(run_dir)
     assert {"report.html", "notebooks/02_train_qlora.ipynb", "adapter/result.txt"} <= before.keys()
     for wrong in ({"rate": -2}, {"rate": 10**26}, {"rate": float("nan")}):
@@ -217,7 +181,7 @@ def test_a_rerun_that_fails_takes_nothing_away_and_the_right_command_finds_all_o
             run(**wrong)
         assert snapshot(run_dir) == before and not (run_dir / "adapter.new").exists()
     with pytest.raises(ModelError, match="knows-it"):
-        run(rate=0.5, model=str(tmp_path / "knows-it"))
+        run(model=str(chain / "knows-it"))
     assert snapshot(run_dir) == before and not (run_dir / "adapter.new").exists()
     for wrong in ({"rate": -1}, {"rate": -1, "fresh": True}):
         with pytest.raises(ChainError, match="no such rate"):
@@ -230,38 +194,27 @@ def test_a_rerun_that_fails_takes_nothing_away_and_the_right_command_finds_all_o
             assert before.items() <= after.items() and "report.html" not in after
             continue
         assert after == before
-        run(rate=0.5)
+        run()
         assert all("finished before, kept" in line for line in quiet.lines), quiet.lines
-    run(rate=0.5)  # what --fresh asked for and did not come to is done now
+    run()  # what --fresh asked for and did not come to is done now
     assert "kept" in quiet.lines[0] and "--fresh asked for it anew" in quiet.lines[1]
-    run(rate=0.5)
+    run()
     assert all("finished before, kept" in line for line in quiet.lines), quiet.lines
 
 
-SLOW = """
-import os, pathlib, time
-state = pathlib.Path(run_dir, "adapter.new", "checkpoints", "state")
-resumed = state.exists()
-state.parent.mkdir(parents=True, exist_ok=True)
-state.write_text(str(os.getpid()))
-if not resumed:
-    time.sleep(600)
-print("resumed", resumed)
-"""
-
-
-def until_the_second_notebook_works(tmp_path: Path) -> tuple[subprocess.Popen, Path, int]:
-    notebooks = write_notebooks(tmp_path / "nb", bodies={"adapter": SLOW})
-    run_dir = tmp_path / "run"
-    process = started("run", "--run-dir", run_dir, "--notebooks", notebooks)
-    state = run_dir / "adapter.new" / "checkpoints" / "state"
-    wait_for(lambda: process.poll() is not None or (state.is_file() and state.read_text()), "second notebook")
+def until_the_second_notebook_works(chain: Path) -> tuple[subprocess.Popen, list[str], int]:
+    """The command that goes on with the finished run until it waits, its words, and the process of the kernel."""
+    words = ["run", "--run-dir", str(chain / RUN), "--notebooks", str(chain / "nb"), *SAME, "-p", "wait", "true"]
+    process = started(*words)
+    state = chain / RUN / "adapter.new" / "checkpoints" / "state"
+    wait_for(lambda: process.poll() is not None or state.is_file(), "second notebook")
     assert process.poll() is None, process.communicate()[1]
-    return process, run_dir, int(state.read_text())
+    return process, words, int(state.read_text())
 
 
-def test_after_a_kill_the_same_command_keeps_what_was_finished(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    process, run_dir, kernel = until_the_second_notebook_works(tmp_path)
+def test_after_a_kill_the_same_command_keeps_what_was_finished(chain: Path, capsys: pytest.CaptureFixture) -> None:
+    process, words, kernel = until_the_second_notebook_works(chain)
+    run_dir = chain / RUN
     with pytest.raises(RunLocked, match=rf"\(process {process.pid} on .*workbench run"), run_lock(run_dir):
         pass
     os.killpg(process.pid, signal.SIGKILL)
@@ -269,7 +222,7 @@ def test_after_a_kill_the_same_command_keeps_what_was_finished(tmp_path: Path, c
     wait_for(lambda: ended(kernel), "end of the kernel that outlived the chain")
 
     before = runs.read_manifest(run_dir, "kg")
-    assert main(["run", "--run-dir", str(run_dir), "--notebooks", str(tmp_path / "nb")]) == 0
+    assert main(words) == 0
     output = capsys.readouterr().out
     assert "[1/4] 01_build_kg: finished before, kept" in output and "report.html" in output
     assert runs.read_manifest(run_dir, "kg") == before
@@ -277,14 +230,14 @@ def test_after_a_kill_the_same_command_keeps_what_was_finished(tmp_path: Path, c
     assert (run_dir / "report.html").is_file()
 
 
-@pytest.mark.parametrize(("stop", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_cleanly_and_says_how_to_go_on(tmp_path: Path, stop: signal.Signals, code: int) -> None:
-    process, run_dir, kernel = until_the_second_notebook_works(tmp_path)
-    process.send_signal(stop)
+def test_a_signal_stops_cleanly_and_says_how_to_go_on(chain: Path) -> None:
+    """As Ctrl-C sends it; SIGTERM is sent to the real notebooks."""
+    process, words, kernel = until_the_second_notebook_works(chain)
+    process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=WAIT)
-    assert process.returncode == code
+    assert process.returncode == 130
     assert "Traceback" not in errors
     last = errors.strip().splitlines()[-1]
-    assert "stopped" in last and last.endswith(f"--notebooks {tmp_path / 'nb'}")
+    assert "stopped" in last and last.endswith(shlex.join(words))
     wait_for(lambda: ended(kernel), "end of the kernel")
-    assert (run_dir / LOCK_NAME).read_text() == ""
+    assert (chain / RUN / LOCK_NAME).read_text() == ""

@@ -81,16 +81,8 @@ def test_a_wrong_command_line_ends_with_code_2(words: str, capsys: pytest.Captur
 
 
 def test_an_error_is_one_line_unless_debugging(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    words = [
-        "run",
-        "--run-dir",
-        str(tmp_path / "r"),
-        "--notebooks",
-        str(write_notebooks(tmp_path / "nb")),
-        "-p",
-        "x",
-        "[a]",
-    ]
+    notebooks = str(write_notebooks(tmp_path / "nb"))
+    words = ["run", "--run-dir", str(tmp_path / "r"), "--notebooks", notebooks, "-p", "x", "[a]"]
     assert main(words) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "no notebook has a parameter 'x'" in error
@@ -120,8 +112,7 @@ def test_what_a_grid_demands_of_workers_is_read_at_once(tmp_path: Path, capsys: 
 
 
 def test_quiet_leaves_the_answers(capsys: pytest.CaptureFixture) -> None:
-    table = str(Path(workbench.__file__).parent / "data" / "biotoolkg")
-    words = ["kg", "ask", table, "--from", "FASTQ", "--to", "VCF"]
+    words = ["kg", "ask", "mediakg", "--from", "internet archive", "--to", "Transcript"]
     told = {}
     for manner in ((), ("--quiet",), ("--log", "json", "--quiet")):
         assert main([*words, *manner]) == 0
@@ -162,21 +153,18 @@ def test_a_command_is_told_as_it_can_be_typed_here(monkeypatch: pytest.MonkeyPat
     assert this_command() == "workbench"
 
 
-TABLE = str(Path(workbench.__file__).parent / "data" / "biotoolkg")
-
-
 @pytest.mark.parametrize(
     ("given", "code", "said"),
     [
-        ("Sequence Read Archive", 0, "is taken for 'NCBI Sequence Read Archive' (source:sra)"),
-        ("ncbi sequence read archive", 0, "1. cost"),
-        ("FASTQQ", 2, "is in no name; near it are FASTQ (format_1930)"),
-        ("fast", 2, "names, say which: "),
+        ("archive", 0, "is taken for 'Internet Archive' (source:internet-archive)"),
+        ("internet archive", 0, "1. cost"),
+        ("JPEGG", 2, "is in no name; near it are JPEG (format:jpeg)"),
+        ("mp", 2, "names, say which: "),
         ("zzzz", 2, "'zzzz' is in no name"),
     ],
 )
 def test_names_are_understood_or_those_that_come_near_are_told(given, code, said, capsys) -> None:
-    assert main(["kg", "ask", TABLE, "--from", given, "--to", "VCF"]) == code
+    assert main(["kg", "ask", "mediakg", "--from", given, "--to", "Transcript"]) == code
     assert said in "".join(capsys.readouterr())
 
 
@@ -203,14 +191,14 @@ def test_a_table_model_or_adapter_that_is_not_there_is_refused_before_any_notebo
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("words", ["version", "show {run}", "show {run} --json", "kg ask {table} --from FASTQ"])
+@pytest.mark.parametrize("words", ["version", "show {run}", "show {run} --json"])
 @pytest.mark.parametrize(("sink", "code"), [("/dev/full", 5), ("pipe", 141)])
 def test_output_that_nobody_takes_ends_with_a_code_and_no_traceback(
     tmp_path: Path, words: str, sink: str, code: int
 ) -> None:
     if sink == "/dev/full" and not Path(sink).is_char_device():
         pytest.skip("this system has no /dev/full")
-    run_dir, table = tmp_path / "run", Path(workbench.__file__).parent / "data" / "biotoolkg"
+    run_dir = tmp_path / "run"
     runs.open_stage(run_dir, "kg")
     runs.write_manifest(run_dir, "kg", config={}, inputs={}, metrics={}, seed=1, device="cpu")
     if sink == "pipe":
@@ -218,7 +206,7 @@ def test_output_that_nobody_takes_ends_with_a_code_and_no_traceback(
         os.close(reader)
     else:
         writer = os.open(sink, os.O_WRONLY)
-    command = [sys.executable, "-m", "workbench", *words.format(run=run_dir, table=table).split()]
+    command = [sys.executable, "-m", "workbench", *words.format(run=run_dir).split()]
     environment = {**os.environ, "PYTHONPATH": str(Path(workbench.__file__).parents[1])}
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment)
     os.close(writer)

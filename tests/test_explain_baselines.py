@@ -1,5 +1,7 @@
 """The seven baselines: size, kind and alignment of what they remove, the attention they rank by; the four metrics."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from workbench.cases import Fact
 from workbench.explain import BASELINES
 from workbench.explain.baselines import element_type, node_type
-from workbench.explain.metrics import METRICS, cosine, edit_distance, jaccard, path_overlap
+from workbench.explain.metrics import cosine, edit_distance, jaccard, path_overlap
 from workbench.game import attention_received, element_attention
 
 FULL = case(CHAIN + MORE)
@@ -25,12 +27,8 @@ def rng(seed: int = 0) -> np.random.Generator:
 def take(name: str, reference: tuple, *, size: int | None = None, seed: int = 0) -> tuple:
     attention = np.linspace(0.01, 0.07, len(FULL.facts))
     size = len(reference) if size is None else size
-    return BASELINES[name](None, FULL, size=size, reference=reference, rng=rng(seed), attention=attention)
-
-
-def test_they_are_the_papers_seven() -> None:
-    kinds = ("random_node", "random_edge", "random_both", "aligned_node", "aligned_both")
-    assert tuple(BASELINES) == (*kinds, "attention_highest", "attention_lowest")
+    order = BASELINES[name](FULL, reference=reference, rng=rng(seed), attention=attention)
+    return tuple(FULL.elements[i] for i in order[:size])
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -85,13 +83,6 @@ def test_attention_ranks_from_both_ends() -> None:
     assert lowest == ("source:ena", FULL.facts[0])
 
 
-def test_attention_is_computed_where_it_is_not_given() -> None:
-    run = engine()
-    found = BASELINES["attention_highest"](run, FULL, size=1, reference=(), rng=rng())
-    expected = element_attention(FULL, attention_received(run, [FULL])[0])
-    assert found == (FULL.elements[int(expected.argmax())],)
-
-
 def test_attention_of_a_node_is_the_mean_of_its_facts() -> None:
     facts = np.array([0.1, 0.2, 0.3, 0.4, 0.5])
     elements = element_attention(case(), facts)
@@ -142,28 +133,17 @@ chains = st.lists(st.sampled_from("abcde"), max_size=6)
 CHAIN_METRICS = (jaccard, edit_distance, path_overlap)
 
 
-def test_jaccard() -> None:
-    assert jaccard("abc", "bcd") == 2 / 4
-    assert jaccard("aab", "ab") == 1
-    assert jaccard("ab", "cd") == 0
-    assert jaccard("ab", "") == 0
-    assert jaccard("", "") == 1
-
-
-def test_edit_distance() -> None:
-    assert edit_distance("kitten", "sitting") == 3 / 7
-    assert edit_distance("abcd", "abd") == 1 / 4
-    assert edit_distance("ab", "ba") == 1
-    assert edit_distance("abc", "") == 1
-    assert edit_distance("", "") == 0
-
-
-def test_path_overlap() -> None:
-    assert path_overlap("abcd", "abxd") == 2 / 4
-    assert path_overlap("abc", "abcdef") == 3 / 6
-    assert path_overlap("abc", "xbc") == 0
-    assert path_overlap("abc", "") == 0
-    assert path_overlap("", "") == 1
+@pytest.mark.parametrize(
+    ("metric", "values"),
+    [
+        (jaccard, {("abc", "bcd"): 1 / 2, ("aab", "ab"): 1, ("ab", "cd"): 0, ("ab", ""): 0, ("", ""): 1}),
+        (edit_distance, {("kitten", "sitting"): 3 / 7, ("abcd", "abd"): 1 / 4, ("ab", "ba"): 1, ("abc", ""): 1}),
+        (path_overlap, {("abcd", "abxd"): 1 / 2, ("abc", "abcdef"): 1 / 2, ("abc", "xbc"): 0, ("abc", ""): 0}),
+        (cosine, {("", ""): 1, ("hisat2", ""): 0, ("a b", "c d"): 0}),  # words of one letter do not count
+    ],
+)
+def test_metrics_on_values_worked_out_by_hand(metric: Callable, values: dict) -> None:
+    assert {pair: metric(*pair) for pair in values} == values
 
 
 @settings(max_examples=80, deadline=None)
@@ -177,15 +157,6 @@ def test_they_are_symmetric_bounded_and_know_equal_chains(a: list[str], b: list[
     assert edit_distance(a, b) <= 1 - path_overlap(a, b) + 1e-9  # a shared prefix needs no edits
 
 
-@settings(max_examples=40, deadline=None)
-@given(chains, chains, chains)
-def test_unnormalised_edit_distance_obeys_the_triangle_rule(a: list[str], b: list[str], c: list[str]) -> None:
-    def steps(x: list[str], y: list[str]) -> float:
-        return edit_distance(x, y) * max(len(x), len(y), 1)
-
-    assert steps(a, c) <= steps(a, b) + steps(b, c) + 1e-9
-
-
 @pytest.mark.parametrize(
     ("a", "b"),
     [
@@ -197,14 +168,3 @@ def test_unnormalised_edit_distance_obeys_the_triangle_rule(a: list[str], b: lis
 def test_cosine_is_that_of_scikit_learn(a: str, b: str) -> None:
     first, second = TfidfVectorizer().fit_transform([a, b]).toarray()
     assert cosine(a, b) == pytest.approx(first @ second, abs=1e-12)
-
-
-def test_cosine_of_texts_without_words() -> None:
-    assert cosine("", "") == 1
-    assert cosine("hisat2", "") == 0
-    assert cosine("a b", "c d") == 0  # words of one letter do not count
-
-
-def test_every_metric_has_its_name() -> None:
-    assert {name: f.__name__ for name, f in METRICS.items()} == {name: name for name in METRICS}
-    assert list(METRICS) == ["jaccard", "edit_distance", "path_overlap", "cosine"]

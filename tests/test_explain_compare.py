@@ -23,7 +23,6 @@ from workbench.explain import (
     explain,
     load,
     other_orders,
-    records,
     save,
     summarise,
     without,
@@ -201,13 +200,6 @@ def test_a_number_that_is_none_is_not_saved(everything: dict[str, list[Explanati
     with pytest.raises(ValueError, match=r"metrics\.jaccard is nan"):
         save(tmp_path / "x.json", broken)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_same_seed_gives_the_same_records() -> None:
-    methods = ("in_loop", "random_node", "attention_lowest")
-    first, again = (records(explain_all(engine(), cases(), methods=methods, seed=5, config=QUICK)) for _ in range(2))
-    assert first == again
-    assert [(r["method"], r["case"]) for r in first] == [(m, c.id) for m in methods for c in cases()]
 
 
 def test_a_method_alone_gives_what_it_gives_among_all(everything: dict[str, list[Explanation]]) -> None:

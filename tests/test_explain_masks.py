@@ -56,14 +56,6 @@ def test_what_the_divergence_depends_on_is_removed_and_little_else() -> None:
         assert len(change.elements) <= 4
 
 
-def test_masks_have_the_shape_of_the_case_and_are_degrees() -> None:
-    for c, masks in zip(cases(), paper_masks(cases(), Weights(), template=ReaderTemplate(), **FEW), strict=True):
-        assert masks.nodes.shape == (len(c.nodes),)
-        assert masks.edges.shape == (len(c.facts),)
-        assert masks.elements.tolist() == [*masks.nodes, *masks.edges]
-        assert ((masks.elements > 0) & (masks.elements < 1)).all()
-
-
 def test_history_has_every_term_and_its_loss_is_their_sum() -> None:
     weights = Weights(alpha=3, delta=2)
     (masks,) = paper_masks([case()], weights, template=ReaderTemplate(), **FEW)
@@ -83,13 +75,6 @@ def test_the_same_seed_gives_the_same_masks_and_another_seed_others() -> None:
 
     assert np.array_equal(run(1), run(1))
     assert not np.array_equal(run(1), run(2))
-
-
-def test_the_same_seed_gives_the_same_masks_with_the_model_in_the_loop() -> None:
-    first, again = (loop_masks(engine(), cases(), Weights(), seed=4, steps=3, learning_rate=0.3) for _ in range(2))
-    for a, b in zip(first, again, strict=True):
-        assert np.array_equal(a.elements, b.elements)
-        assert a.history == b.history
 
 
 def test_masks_of_a_case_do_not_depend_on_the_cases_beside_it() -> None:

@@ -42,9 +42,12 @@ def value(name: str, at: Sample | None = None, where: Layout | None = None) -> f
     return float(TERMS[name].function(at or sample(), where or layout()))
 
 
-def test_structure() -> None:
+def test_structure_hard_and_smooth() -> None:
     assert value("structure_nodes") == pytest.approx(0.5 * 0.2 + 0.8 * 0.4)
     assert value("structure_edges") == pytest.approx(0.1 + 0.5 + 2 * 0.9)
+    assert value("hard") == pytest.approx((0.2 + 0.4 + 0.1 + 0.5 + 0.1) / 5)
+    assert value("smooth") == pytest.approx((0.4**2 + 0.4**2) / 2)
+    assert value("smooth", where=layout(pair_real=torch.tensor([[False, False]]))) == 0
 
 
 def test_divergence_is_a_reward() -> None:
@@ -69,15 +72,6 @@ def test_preserve_counts_kept_tools_and_commands_only() -> None:
     two = layout(tools=torch.tensor([[True, True]]))
     assert value("preserve", where=two) == 0  # 0.8 + 0.6 tools are kept
     assert value("preserve", where=layout(tools=torch.tensor([[False, False]]))) == 1
-
-
-def test_hard() -> None:
-    assert value("hard") == pytest.approx((0.2 + 0.4 + 0.1 + 0.5 + 0.1) / 5)
-
-
-def test_smooth() -> None:
-    assert value("smooth") == pytest.approx((0.4**2 + 0.4**2) / 2)
-    assert value("smooth", where=layout(pair_real=torch.tensor([[False, False]]))) == 0
 
 
 def test_total_is_the_objective_of_the_method() -> None:

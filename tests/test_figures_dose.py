@@ -32,16 +32,15 @@ def switched(layers: int, cases: int = 3) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-@pytest.mark.parametrize("cases", [1, 5])
-def test_dose_curves_have_a_panel_a_quantity(cases: int) -> None:
-    curves = {"margin": {"answer": curve(cases)}, f"effects {HOSTILE}": {"needed": curve(cases), SERIES: curve(cases)}}
+def test_dose_curves_have_a_panel_a_quantity() -> None:
+    curves = {"margin": {"answer": curve(1)}, f"effects {HOSTILE}": {"needed": curve(5), SERIES: curve(5)}}
     figure = dose.dose_curves(curves, units={"margin": "nats"})
     check(figure, 2)
     assert len(legend(figure)) == 3
     assert "margin, answer: " in figure.alt and "at 1.5" in figure.alt
 
 
-@pytest.mark.parametrize("layers", [1, 6, 40])
+@pytest.mark.parametrize("layers", [1, 40])
 def test_switch_maps_show_the_shares(layers: int) -> None:
     shares = switch_shares(switched(layers), rng=rng())
     figure = dose.switch_maps(shares)
@@ -62,20 +61,12 @@ def test_whole_layers_and_projections_stand_at_the_edges_of_the_map() -> None:
     layers = table[table["projection"] == "q_proj"].assign(projection="all")
     projections = table[table["layer"] == 0].assign(layer="all")
     shares = switch_shares(pd.concat([layers, projections.assign(module=projections["projection"])]), rng=rng())
-    figure = dose.switch_maps(shares)
+    figure = dose.switch_maps(shares)  # what was not asked is an empty cell
     check(figure, 2)
     grid = np.ma.filled(figure.still.axes[0].images[0].get_array().astype(float), np.nan)
     assert grid.shape == (3, 31) and np.isnan(grid[:2, :30]).all() and np.isfinite([*grid[2, :30], *grid[:2, 30]]).all()
     labels = [label.get_text() for label in figure.still.axes[0].get_xticklabels()]
     assert len(labels) <= 16 and labels[-1] == "all" and not figure.still.axes[0].texts, "no number in a narrow cell"
-
-
-def test_a_module_that_is_not_adapted_has_an_empty_cell() -> None:
-    table = switched(3)
-    shares = switch_shares(table[table["module"] != "m.1.v_proj"], rng=rng())
-    figure = dose.switch_maps(shares)
-    check(figure, 2)
-    assert figure.still.axes[0].images[0].get_array().mask.nonzero() == ([1], [1]) and len(figure.tips) == 10
 
 
 def test_removed_shares_have_a_row_a_set_and_a_panel_a_unit() -> None:

@@ -24,6 +24,9 @@ def test_open_gates_change_nothing_and_rows_do_not_disturb_one_another():
         assert torch.allclose(row, engine.logits([prompts[k]], [answers[k]])[0], atol=1e-4)
     for a, b in zip(together, engine.logits(prompts, answers, gates=gates), strict=True):
         assert torch.allclose(a, b, atol=1e-4)
+    for how in ({}, {"gates": gates}):
+        first = engine.logits(prompts, answers, read=lambda z: z[0].argmax().item(), **how)
+        assert first == [row[0].argmax().item() for row in together], "what is read is kept in place of the logits"
 
 
 def test_greedy_answers_do_not_depend_on_the_batch():

@@ -39,6 +39,7 @@ def test_cases_that_it_learned_are_not_held_out_from_it() -> None:
     ]
     splits = {"train": known[:1], "held_out": [known[1], new[0]], "held_out_sequences": [known[2], part, new[1]]}
     assert given is not None
+    assert stretches(chain) <= given.taught and (source, target, chain) in given.learned
     assert given.unseen(splits) == {"train": known[:1], "held_out": new[:1], "held_out_sequences": new[1:]}
 
 

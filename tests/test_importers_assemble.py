@@ -1,31 +1,26 @@
-"""From items to the graph; the report; an import that is interrupted goes on."""
+"""From items to the graph; the report; an import that finds nothing."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from workbench.kg import check_graph, from_json, load_edam
+from workbench.kg import check_graph, load_edam
 from workbench.kg.importers import (
     IMPORTERS,
     FactItem,
-    Importer,
     Item,
     Node,
-    Options,
     Provenance,
     RegistryError,
     Report,
     Toolchain,
-    Unit,
     assemble,
     import_registry,
     write_report,
 )
-from workbench.kg.importers.items import from_plain, to_plain
 
 A, B = Provenance("a", "1", "MIT"), Provenance("b", "2", "CC-BY-4.0")
 TOOL, COMMAND = Node("tool:t", "tool", "T", {"packages": ["x::t"]}), Node("command:c", "command", "c")
@@ -98,13 +93,6 @@ def test_names_that_a_prompt_could_not_tell_apart_are_parted() -> None:
     assert graph.nodes["tool:a"]["aliases"] == ["Same"]
 
 
-def test_items_survive_json() -> None:
-    for item in (TOOL, COMMAND, FactItem("a", "input", "b", A, 3), Toolchain("w", "W", (("a", "b"),), ("a",), B)):
-        assert from_plain(json.loads(json.dumps(to_plain(item)))) == item
-    with pytest.raises(ValueError, match="one of node, fact, toolchain"):
-        from_plain(["spoon"])
-
-
 def test_the_report_as_lines_and_as_a_table(tmp_path: Path) -> None:
     note = Report()
     note.at("f\n", "line 1").at("x", 2).dropped("bad", "a\tb\x1b" + "z" * 500)
@@ -114,68 +102,6 @@ def test_the_report_as_lines_and_as_a_table(tmp_path: Path) -> None:
     assert rows[1]["value"] == "'<dict of 1>'" and rows[2]["counts"] == {"bad (dropped)": 1, "odd (kept)": 1}
     table = write_report(note, tmp_path / "r.tsv").read_text().splitlines()
     assert len(table) == 3 and all(line.count("\t") == 4 for line in table) and "\x1b" not in table[1]
-
-
-class Slow:
-    """An importer of three files that counts its readings and stops at one of them when told to."""
-
-    def __init__(self, *, stop_at: str = "") -> None:
-        self.read: list[str] = []
-        self.stop_at = stop_at
-        self.importer = Importer("slow", self.units, self.read_unit)
-
-    def units(self, path: Path) -> list[Unit]:
-        return [Unit(file, file.name, root=path) for file in sorted(path.glob("*.txt"))]
-
-    def read_unit(self, unit: Unit, note: Report, options: Options) -> Iterator[Item]:
-        self.read.append(unit.name)
-        note.record(unit.name)
-        yield Node(f"tool:{unit.path.stem}", "tool", unit.path.read_text())
-        if unit.name == self.stop_at:
-            raise KeyboardInterrupt
-        note.at(unit.name).kept("read", unit.name)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    place = tmp_path / "in"
-    place.mkdir()
-    for name in "abc":
-        (place / f"{name}.txt").write_text(f"Tool {name}")
-    return place
-
-
-def test_an_interrupted_import_goes_on_where_it_stopped(folder: Path) -> None:
-    out, report = folder.parent / "g.json", folder.parent / "r.jsonl"
-    with pytest.raises(KeyboardInterrupt):
-        import_registry(Slow(stop_at="b.txt").importer, folder, out=out, report=report)
-    partial = Path(f"{out}.partial")
-    assert len(list(partial.iterdir())) == 1 and not out.exists() and not report.exists()
-    (folder / "a.txt").write_text("Tool a, changed")
-    with pytest.raises(KeyboardInterrupt):
-        import_registry(Slow(stop_at="c.txt").importer, folder, out=out, report=report)
-    again = Slow()
-    done = import_registry(again.importer, folder, out=out, report=report)
-    assert again.read == ["c.txt"] and done.resumed == 2 and not partial.exists()
-    assert [name for _, name in from_json(out).nodes(data="name")] == ["Tool a, changed", "Tool b", "Tool c"]
-    whole = Slow()
-    other = import_registry(whole.importer, folder, out=folder.parent / "h.json", report=folder.parent / "s.jsonl")
-    assert len(whole.read) == 3 and other.report.records == done.report.records == 3
-    assert (folder.parent / "h.json").read_bytes() == out.read_bytes()
-    assert (folder.parent / "s.jsonl").read_bytes() == report.read_bytes()
-
-
-def test_a_damaged_entry_is_read_again_and_strangers_stay(folder: Path) -> None:
-    out = folder.parent / "g.json"
-    with pytest.raises(KeyboardInterrupt):
-        import_registry(Slow(stop_at="b.txt").importer, folder, out=out)
-    partial = Path(f"{out}.partial")
-    (entry,) = partial.iterdir()
-    entry.write_text(entry.read_text()[:20])
-    (partial / "mine.txt").write_text("keep")
-    slow = Slow()
-    assert import_registry(slow.importer, folder, out=out).resumed == 0 and len(slow.read) == 3
-    assert [path.name for path in partial.iterdir()] == ["mine.txt"]
 
 
 @pytest.mark.parametrize("name", sorted(IMPORTERS))

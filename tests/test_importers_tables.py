@@ -1,4 +1,4 @@
-"""Importer `tables`: ports, provenance and repairs on a small table, counts on the real one."""
+"""Importer `tables`: ports, provenance and repairs on a small table; counts and links of the real one."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import pytest
 from damaged_records import TOOL
 from importing import imported, ports
 
+from workbench.bench.accepted import check
+from workbench.kg import load_graph
 from workbench.kg.importers import IMPORTERS, RegistryError, Report
 
-SHARED = Path(os.environ.get("WORKBENCH_SHARED") or Path(__file__).resolve().parents[2] / "shared") / "data"
+SHARED = Path(os.environ.get("WORKBENCH_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 TOOLS = [
     TOOL
     | {"id": "Samtools", "homepage": "www.htslib.org", "license": "GPL v3"}
@@ -95,13 +97,19 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
         list(IMPORTERS["tables"](tmp_path, Report()))
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="no registry tables here")
-def test_the_real_tables() -> None:
-    graph, note = imported("tables", SHARED)
+@pytest.mark.skipif(not (SHARED / "samples").is_dir(), reason="no registry tables or workflows here")
+def test_of_the_real_tables_links_of_workflows_are_accepted_more_often_than_others() -> None:
+    graph, note = imported("tables", SHARED / "data")
     types = [kind for _, kind in graph.nodes(data="type")]
     assert types.count("command") == 7755 and types.count("tool") >= 4239 and types.count("source") == 487
     assert all(attributes["provenance"] for *_, attributes in graph.edges(data=True))
     assert all(graph.has_node(node) for node in ("format_2572", "data_0863"))
-    assert (
-        note.counts["no such EDAM id (dropped)"] and note.counts["obsolete EDAM id, replaced as EDAM says (repaired)"]
-    )
+    told = ("no such EDAM id (dropped)", "obsolete EDAM id, replaced as EDAM says (repaired)")
+    assert all(note.counts[one] for one in told)
+    chains = imported("workflow", SHARED / "samples" / "galaxy_workflows")[0].graph["toolchains"]
+    rates = {(r.level, r.pairs): r for r in check(graph, chains, seed=0, random_pairs=1500).rates}
+    assert rates["command", "real"].share >= 0.93 and rates["command", "random"].share <= 0.2
+    assert rates["command", "reversed"].high < rates["command", "real"].low
+    assert rates["tool", "random"].low > rates["command", "random"].high, "tools discriminate less"
+    alone = check(load_graph().graph, chains, seed=0, random_pairs=10)
+    assert len(alone.links) >= 5 and set(alone.unknown)

@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from kg_tables import write_table
 from notebook_runs import execute
 from tiny import save_tiny
 
 from workbench import kg
 from workbench.artifacts import runs
-from workbench.bench.kg import grow
 from workbench.cases import load_cases
 from workbench.cli import main
 from workbench.figures import kg as pictures
@@ -167,8 +166,9 @@ def test_questions_and_merges_from_the_command_line(tmp_path: Path, capsys: pyte
     assert main(media) == 0 and "format:wav" in capsys.readouterr().out
     assert main([*media, "--to", "nonsense"]) == 2
     kitchen, out = str(folder(tmp_path / "kitchen", ROWS[:6], relations=plain())), tmp_path / "both.json"
+    tools = str(write_table(tmp_path / "tools"))
     files = ["--matches", str(tmp_path / "m.tsv"), "--conflicts", str(tmp_path / "c.json")]
-    assert main(["kg", "merge", "biotoolkg", kitchen, "--out", str(out), *files]) == 0
+    assert main(["kg", "merge", tools, kitchen, "--out", str(out), *files]) == 0
     assert "LicenseRef-unknown" in capsys.readouterr().out and (tmp_path / "m.tsv").read_text().startswith("made\t")
     assert "command:knead" in kg.from_json(out) and json.loads((tmp_path / "c.json").read_text()) == []
 
@@ -181,16 +181,3 @@ def test_a_graph_with_types_of_its_own_is_not_merged(tmp_path: Path) -> None:
 def plain() -> dict[str, Any]:
     """The relations without those of types of their own."""
     return {word: how for word, how in SCHEMA["relations"].items() if "as" in how}
-
-
-def test_a_grown_graph_is_copies_rewired_a_little() -> None:
-    graph = kg.load_graph("mediakg").graph
-    grown = grow(graph, 3, rng=np.random.default_rng(0), rewired=0.2)
-    kg.check_graph(grown)
-    counts = [kg.summary(one) for one in (graph, grown)]
-    assert counts[1]["commands"] == 3 * counts[0]["commands"] and counts[1]["tools"] == 3 * counts[0]["tools"]
-    assert set(kg.facts_table(graph)) < set(kg.facts_table(grown))
-    same = grow(graph, 2, rng=np.random.default_rng(0), rewired=0)
-    assert kg.relation_counts(same)["input"] == 2 * kg.relation_counts(graph)["input"]
-    with pytest.raises(ValueError, match="times must be 1 or more"):
-        grow(graph, 0, rng=np.random.default_rng(0))

@@ -28,7 +28,7 @@ def planner(tmp_path: Path) -> Planner:
     return Planner(kg.build_graph(kg.read_table(write_ports(tmp_path))))
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=50)
 @given(worlds(), TARGETS)
 def test_the_first_plan_costs_as_little_as_any_chain(graph: nx.MultiDiGraph, target: str) -> None:
     costs = [cost for cost, _ in all_chains(graph, target)]
@@ -40,7 +40,7 @@ def test_the_first_plan_costs_as_little_as_any_chain(graph: nx.MultiDiGraph, tar
         assert repeated or found.plans[0].cost == pytest.approx(min(costs))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(worlds(), TARGETS)
 def test_answers_are_other_ways_in_the_order_of_their_cost(graph: nx.MultiDiGraph, target: str) -> None:
     found = Planner(graph).plans("source:s", target, k=4).plans
@@ -53,7 +53,7 @@ def test_answers_are_other_ways_in_the_order_of_their_cost(graph: nx.MultiDiGrap
     assert {frozenset(some) for some in tools} <= whole or any(_repeats(plan.commands) for plan in found)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(worlds())
 def test_what_can_be_reached_is_what_a_chain_leads_to(graph: nx.MultiDiGraph) -> None:
     planner = Planner(graph)
@@ -123,7 +123,7 @@ def test_a_registry_s_references_and_indexes_are_companions() -> None:
     assert [port.need for port in ports] == ["companion", "main", "companion", "main"]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_what_takes_a_flow_is_found_as_by_testing_each(data: st.DataObject) -> None:
     graph = nx.MultiDiGraph(states={"rna": "assay", "dna": "assay"})

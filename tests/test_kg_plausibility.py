@@ -1,20 +1,13 @@
-"""Which links the graph accepts: planted worlds with known answers, and published workflows where they are at hand."""
+"""Which links the graph accepts: planted worlds with known answers."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import networkx as nx
-import pytest
 from typed_worlds import described
 
 from workbench.bench.accepted import check, known_as
-from workbench.kg import build_graph, read_table
-from workbench.kg.importers import IMPORTERS, Report, assemble
+from workbench.kg.importers import assemble
 from workbench.kg.published import Plausibility
-
-SHARED = Path(os.environ.get("WORKBENCH_SHARED", Path(__file__).resolve().parents[2] / "shared"))
 
 
 def world(**commands: tuple[str, list[list[str]], list[list[str]]]) -> nx.MultiDiGraph:
@@ -62,16 +55,3 @@ def test_links_are_checked_against_their_reverse_and_unknown_commands_are_told()
     rates = {(one.level, one.pairs): (one.share, one.n) for one in found.rates}
     assert rates["command", "real"] == (1.0, 1) and rates["command", "reversed"] == (0.0, 1)
     assert known_as(graph, ["command:galaxy:s.o.r.t"]) == {"command:galaxy:s.o.r.t": "command:sort"}
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not (SHARED / "samples").is_dir(), reason="the sample workflows are not at hand")
-def test_real_links_are_accepted_more_often_than_others() -> None:
-    flows = assemble(IMPORTERS["workflow"](SHARED / "samples" / "galaxy_workflows", Report()))
-    registry = assemble(IMPORTERS["tables"](SHARED / "data", Report()))
-    rates = {(r.level, r.pairs): r for r in check(registry, flows.graph["toolchains"], seed=0, random_pairs=1500).rates}
-    assert rates["command", "real"].share >= 0.93 and rates["command", "random"].share <= 0.2
-    assert rates["command", "reversed"].high < rates["command", "real"].low
-    assert rates["tool", "random"].low > rates["command", "random"].high, "tools discriminate less"
-    alone = check(build_graph(read_table()), flows.graph["toolchains"], seed=0)
-    assert len(alone.links) >= 5 and set(alone.unknown)

@@ -20,7 +20,7 @@ from workbench.logs.records import record_of
 ENDS = ("subject", "relation", "object")
 
 
-@pytest.fixture(scope="module", params=[("biotoolkg", 500), ("mediakg", 200)], ids=["tools", "media"])
+@pytest.fixture(scope="module", params=[("biotoolkg", 300), ("mediakg", 200)], ids=["tools", "media"])
 def asked(request):
     graph = load_graph(request.param[0]).graph
     return graph, list(log_of(graph, request.param[1], rng=np.random.default_rng(1))), request.param[1]

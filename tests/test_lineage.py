@@ -6,24 +6,19 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tiny_chain import write_notebooks
+from tiny_chain import GIVEN, RUN
 
 from workbench.artifacts import origin, runs
 from workbench.artifacts.provenance import describe_input, input_change, remembered_digest
 from workbench.cli import main
 from workbench.headless.chain import run_chain
 from workbench.report.lineage import NoRun, compare, lineage, metric_differences
-from workbench.report.write import current_report
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def made(made_chain: Path) -> Path:
     """A finished run of the tiny chain with its report; copied by tests that change it."""
-    folder = tmp_path_factory.mktemp("lineage")
-    notebooks = write_notebooks(folder / "nb", extra={"adapter": "rate = 0.1\n"})
-    run_chain(folder / "run", notebooks=notebooks, parameters={"rate": 0.5}, say=lambda line: None)
-    current_report(folder / "run")
-    return folder / "run"
+    return made_chain / RUN
 
 
 @pytest.fixture
@@ -33,14 +28,15 @@ def copied(made: Path, tmp_path: Path) -> Path:
 
 def test_everything_a_number_rests_on_is_recorded(made: Path, capsys: pytest.CaptureFixture) -> None:
     adapter = lineage(made)["stages"]["adapter"]
-    assert adapter["parameters"] == {"seed": 1, "rate": 0.5} and adapter["inputs"]["kg"]["path"] == "run:kg"
+    assert adapter["parameters"] == {"seed": 5, "rate": 1.0, "model": "reader", "wait": False}
+    assert adapter["inputs"]["kg"]["path"] == "run:kg"
     assert {f"artifacts/{name}.py" for name in ("runs", "stage", "files")} <= set(adapter["code"]["sources"])
     assert adapter["code"]["package_sha256"] == origin.sources_digest(origin.PACKAGE_FOLDER)
     assert adapter["machine"]["peak_bytes"] > 1e6 and adapter["packages"]["torch"]
 
     assert main(["show", str(made)]) == 0
     told = capsys.readouterr().out
-    for word in ("02_train_qlora", "rate: 0.5", "kg: run:kg", "seed: 1", "sources", "result.txt"):
+    for word in ("02_train_qlora", "rate: 1.0", "kg: run:kg", "seed: 5", "sources", "result.txt"):
         assert word in told
     assert main(["show", str(made), "--json", "--stage", "adapter"]) == 0
     assert json.loads(capsys.readouterr().out)["stages"] == {"adapter": adapter}
@@ -53,7 +49,7 @@ def test_verify_says_what_no_longer_matches(copied: Path, capsys: pytest.Capture
     page = copied / "report.html"
     page.write_text(page.read_text().replace("recorded metric", "other metric"))
     manifest = copied / "shift" / runs.MANIFEST
-    manifest.write_text(manifest.read_text().replace('"n": 1', '"n": 2'))
+    manifest.write_text(manifest.read_text().replace('"n": 5', '"n": 6'))
     assert main(["verify", str(copied), "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert found["stages"]["kg"]["broken"] == ["file result.txt was changed"]
@@ -107,16 +103,16 @@ def test_diff_names_parameters_files_and_metrics(made: Path, copied: Path, capsy
     )
     assert main(["diff", str(made), str(copied), "--html", str(copied / "kg" / "page.html")]) == 2
     notebooks = made.parent / "nb"
-    run_chain(copied, notebooks=notebooks, parameters={"rate": 0.5, "seed": 3}, say=lambda line: None)
+    run_chain(copied, notebooks=notebooks, parameters={**GIVEN, "seed": 3}, say=lambda line: None)
     assert main(["diff", str(made), str(copied), "--json"]) == 1
     capsys.readouterr()
     found = compare(made, copied)["adapter"]
-    assert found["parameters"] == ["seed 1 -> 3"] and found["files"] == ["result.txt differs"]
-    assert found["metrics"] == [{"name": "n", "first": 1, "second": 3, "difference": 2, "relative": 2.0}]
+    assert found["parameters"] == ["seed 5 -> 3"] and found["files"] == ["result.txt differs"]
+    assert found["metrics"] == [{"name": "n", "first": 5, "second": 3, "difference": -2, "relative": -0.4}]
     assert any(line.startswith("input kg ") for line in found["made_from"])
     assert main(["diff", str(made), str(copied)]) == 1
     told = capsys.readouterr().out
-    assert "parameters: seed 1 -> 3" in told and "+200.00%" in told
+    assert "parameters: seed 5 -> 3" in told and "-40.00%" in told
     shutil.rmtree(copied / "shift")
     assert compare(made, copied)["shift"]["files"] == [f"the stage was not made, or not to its end in {copied}"]
 

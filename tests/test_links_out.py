@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hostile_area import answered, area, around, finish
+from tiny_chain import RUN, SAME
 
 from workbench.artifacts import runs
 from workbench.artifacts.work import renew
@@ -80,16 +81,15 @@ def test_links_out_of_the_run_folder_are_refused_before_anything_runs(
 
 
 def test_links_in_a_finished_run_and_in_a_sweeps_folder_are_not_written_through(
-    area: Path, capsys: pytest.CaptureFixture
+    area: Path, made_chain: Path, capsys: pytest.CaptureFixture
 ) -> None:
-    run, before = area / "inside" / "run", around(area)
-    words = ["run", "--run-dir", str(run), "--notebooks", str(area / "nb")]
-    assert main(words) == 0
+    run, before = Path(shutil.copytree(made_chain / RUN, area / "inside" / "run")), around(area)
     for path in [path for path in run.rglob("*") if path.is_file() and not path.name.startswith(".lock")]:
         path.unlink()
         path.symlink_to(area / "outside")
     (run / "notebooks" / "01_build_kg.partial.ipynb").symlink_to(area / "outside")
-    assert main([*words, "--fresh"]) == 0 and around(area) == before
+    words = ["run", "--run-dir", str(run), "--notebooks", str(made_chain / "nb"), *SAME, "--fresh"]
+    assert main(words) == 0 and around(area) == before
     assert main(["verify", str(run)]) == 0 and not [path for path in run.rglob("*") if path.is_symlink()]
     capsys.readouterr()
 

@@ -22,7 +22,7 @@ class Counting:
 masks = st.lists(st.lists(st.booleans(), min_size=3, max_size=3), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(masks, max_size=5), st.integers(0, 12), st.booleans())
 def test_counts_rows_and_never_exceeds_the_budget(asks: list, budget: int, cache: bool) -> None:
     game = Counting()
@@ -39,7 +39,7 @@ def test_counts_rows_and_never_exceeds_the_budget(asks: list, budget: int, cache
         assert meter.left == budget - meter.calls
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(masks, max_size=5))
 def test_a_known_mask_is_not_asked_again(asks: list) -> None:
     game = Counting()

@@ -13,7 +13,7 @@ from textwrap import fill
 import nbformat
 import pytest
 from dosed_models import sharp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from report_runs import EVIL, MEAN, METRICS, PNG, display, finish, live_case
@@ -122,6 +122,7 @@ def test_a_formula_beyond_the_converter_is_shown_as_its_source() -> None:
     assert all(formula(one).startswith("<math") for one in known)
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.text("<>&\"'\\\\{}^_ abhreftxscript:/#;0")
     | st.sampled_from([rf"\text{{{EVIL}}}", r"\href{javascript:alert(1)}{x}"])
@@ -143,11 +144,13 @@ def test_the_answer_of_a_notebook_stands_before_its_parts() -> None:
     assert len(found.drawn) == 1 and "".join(found.parts[1].body).count("<img") == 1
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.text("abc", min_size=1, max_size=30), min_size=1, max_size=40).map(" ".join))
 def test_a_wrapped_sentence_is_joined_as_it_was(line: str) -> None:
     assert sentences(f"{fill(line, 100)}\n  an indented line") == [line, "  an indented line"]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.text() | st.text("<>/=\"' scriptimgonerrorhttp:", max_size=80))
 def test_any_cleaned_text_is_harmless(text: str) -> None:
     assert_harmless(clean(text))
@@ -236,6 +239,7 @@ def test_the_finding_says_what_the_figures_say() -> None:
     assert finding.finding({"adapter": {}, "explain": none, "shift": {}}) == ""
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from("abcd"), max_size=7), st.lists(st.sampled_from("abcd"), max_size=7))
 def test_aligned_answers_hold_each_answer_in_its_order(full: list[str], now: list[str]) -> None:
     steps = live.aligned(full, now)

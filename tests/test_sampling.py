@@ -25,6 +25,7 @@ from workbench.cases.sampling import (
     unseen_commands,
     with_order,
 )
+from workbench.stats import proportion
 
 CONFIG = SamplingConfig(
     in_field=True,
@@ -222,6 +223,40 @@ def test_reserved_pairs_are_not_asked_in_training(field, splits):
     first = splits["train"][0]
     again = sample_cases(*field, CONFIG, reserved=[(first.source, first.target)])["train"]
     assert (first.source, first.target) not in {(c.source, c.target) for c in again}
+
+
+def star(**standing: str) -> nx.MultiDiGraph:
+    """Commands of these standings that each make a format of their own of what the one source gives."""
+    world = nx.MultiDiGraph([("source:s", "format:a", "download_from")])
+    for name, how in standing.items():
+        world.add_edge("format:a", f"command:{name}", "input")
+        world.add_edge(f"command:{name}", f"format:{name}", "output")
+        world.add_edge(f"command:{name}", f"tool:{name}", "command_of")
+        world.nodes[f"command:{name}"]["standing"] = how
+    for node in world:
+        world.nodes[node].update(type=node.split(":")[0], name=node)
+    return world
+
+
+ONE = SamplingConfig(train=1, held_out=1, held_out_sequences=0, held_out_tools=0, length_shares=(1,))
+
+
+@pytest.mark.parametrize(("in_field", "low", "high"), [(True, 0.75, 1.0), (False, 0.35, 0.65)])
+def test_over_a_whole_graph_a_lot_decides_whether_the_commonest_pair_is_held_out(in_field, low, high):
+    world = star(common="standard", rare="special", seldom="special", scarce="special")
+    config = replace(ONE, in_field=in_field)
+    drawn = [sample_cases(world, kg.flow_graph(world), replace(config, seed=seed)) for seed in range(120)]
+    assert not [leak for splits in drawn for leak in leaks(splits, tool_of(world))]
+    found = proportion(np.array([splits["held_out"][0].target == "format:common" for splits in drawn]))
+    assert low < found.low <= found.high < high, found
+
+
+def test_a_graph_of_two_pairs_gives_its_cases_whatever_the_lots():
+    world = star(one="standard", other="standard")
+    for seed in range(8):  # by lot neither pair may be held out in a quarter of them
+        splits = sample_cases(world, kg.flow_graph(world), replace(ONE, train=3, seed=seed))
+        assert [len(splits[name]) for name in ("train", "held_out")] == [3, 1]
+        assert not list(leaks(splits, tool_of(world)))
 
 
 def test_shortest_chains_against_networkx(field):

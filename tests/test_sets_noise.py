@@ -10,8 +10,8 @@ from table_games import TableGame, random_table
 
 from workbench.bench.oracles import NOISES, measured, planted_game
 from workbench.explain import minimal_flip_set, minimal_sufficient_set
-from workbench.explain.sets.certificate import LEVEL, false_pass
-from workbench.explain.sets.judge import NEAR, PRIOR, Claim, Judge, doubt, most_against, passes
+from workbench.explain.sets.certificate import LEVEL
+from workbench.explain.sets.judge import NEAR, PRIOR, Claim, Judge, doubt, most_against
 from workbench.stats.meter import BudgetSpent, Meter
 
 SEARCHES = {"flip": minimal_flip_set, "sufficient": minimal_sufficient_set}
@@ -30,6 +30,22 @@ def judge_of(game, n: int, *, repeats: int = 50, budget: int | None = None) -> J
 def masks(n: int) -> np.ndarray:
     """n different masks of n elements."""
     return ~np.eye(n, dtype=bool)
+
+
+def passes(most: tuple[int, ...], share: float) -> float:
+    """The chance that a claim passes whose answers speak for it in this share of the asks."""
+    paths, passed = np.zeros(len(most) + 1), 0.0
+    paths[0] = 1
+    for against in most:
+        paths = paths * share + np.concatenate([[0.0], paths[:-1]]) * (1 - share)
+        passed += float(paths[: against + 1].sum())
+        paths[: against + 1] = 0
+    return passed
+
+
+def false_pass(asks: int) -> float:
+    """The chance that a false claim passes in so many asks at the worst, with a mask that is kept half the time."""
+    return passes(most_against(asks, LEVEL), 0.5)
 
 
 @pytest.mark.parametrize("kind", SEARCHES)
@@ -178,8 +194,7 @@ def test_claims_that_pass_are_no_proof_while_their_doubts_add_up_to_too_much() -
     assert all(one.passed for one in claims) and not proved
     one, several = claims[0].doubt, sum(claim.doubt for claim in claims)
     assert one <= 0.05 < several
-    again = {key: [1.0] * 9 + [-1.0] + [1.0] * 2 + [-1.0] + [1.0] * 2 for key in answers}
-    answers.update(again)
+    answers |= {key: [1.0] * 9 + [-1.0] + [1.0] * 2 + [-1.0] + [1.0] * 2 for key in answers}
     alone = judge_of(game, 6, repeats=15)
     assert alone.prove([alone.claim(masks(6)[0], True, level=LEVEL)], doubt=0.05)
 

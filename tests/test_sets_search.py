@@ -26,8 +26,8 @@ def games(low: int = 1, high: int = 8, **kept: bool):
 
 
 @pytest.mark.parametrize("kind", SEARCHES)
-def test_five_thousand_random_games_have_no_wrong_certificate_and_no_set_is_missed(kind: str) -> None:
-    for seed in range(5000):
+def test_two_thousand_random_games_have_no_wrong_certificate_and_no_set_is_missed(kind: str) -> None:
+    for seed in range(2000):
         rng = np.random.default_rng(seed)
         game = TableGame(random_table(int(rng.integers(1, 11)), rng))
         order = rng.permutation(game.n) if rng.random() < 0.5 else None
@@ -41,7 +41,7 @@ def test_five_thousand_random_games_have_no_wrong_certificate_and_no_set_is_miss
             assert not any(game.holds(kind, s) for k in sizes for s in combinations(found.elements, k)), seed
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(games(1, 5), st.sampled_from(sorted(SEARCHES)), st.randoms(use_true_random=False))
 def test_finds_one_of_the_minimal_sets_of_any_truth_table(game: TableGame, kind: str, random) -> None:
     order = random.sample(range(game.n), random.randint(0, game.n))
@@ -55,7 +55,7 @@ def test_finds_one_of_the_minimal_sets_of_any_truth_table(game: TableGame, kind:
         assert kind == "flip" and game.table.all() and np.isnan(found.value)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(games(1, 6, kept=True), st.sampled_from(sorted(SEARCHES)), st.integers(0, 40))
 def test_a_budget_is_never_exceeded_and_the_best_set_so_far_holds(game: TableGame, kind: str, budget: int) -> None:
     free = SEARCHES[kind](TableGame(game.table), game.n)
@@ -77,7 +77,7 @@ def test_a_spent_budget_gives_the_smallest_set_seen() -> None:
     assert minimal_sufficient_set(game, 64, budget=1).elements == tuple(range(64))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(games(2, 6, kept=True), st.sampled_from(sorted(SEARCHES)), st.sets(st.integers(0, 5)), st.booleans())
 def test_what_is_not_allowed_is_kept_in_every_row(game: TableGame, kind: str, allowed: set, as_mask: bool) -> None:
     allowed = {e for e in allowed if e < game.n}
@@ -219,30 +219,12 @@ def test_progress_hears_the_rows_and_the_result_is_plain_json() -> None:
     assert ElementSet(**{**json.loads(json.dumps(found.to_dict())), "elements": found.elements}) == found
 
 
-def exhaustive(game, n, allowed):
-    """The size of the smallest flip set among `allowed`, None where there is none."""
-    for size in range(1, len(allowed) + 1):
-        for members in combinations(allowed, size):
-            keep = np.ones((1, n), bool)
-            keep[0, list(members)] = False
-            if game(keep)[0] <= 0:
-                return size
-    return None
-
-
-def cuts(groups, n):
+def cuts(groups: list[set[int]], n: int) -> TableGame:
     """A game that is lost when all of any group is gone."""
-
-    def game(keep):
-        lost = np.zeros(len(keep), bool)
-        for group in groups:
-            lost |= ~keep[:, list(group)].any(1)
-        return np.where(lost, -1.0, 1.0)
-
-    return game
+    return TableGame(table_of(n, lambda z: np.all([z[:, sorted(group)].any(1) for group in groups], axis=0)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_as_small_as_exhaustive_search(data):
     n = data.draw(st.integers(3, 9))
@@ -250,10 +232,11 @@ def test_as_small_as_exhaustive_search(data):
     game = cuts(data.draw(st.lists(group, min_size=1, max_size=4)), n)
     allowed = sorted(data.draw(st.sets(st.integers(0, n - 1), min_size=1)))
     found = smallest_flip_set(game, n, allowed=allowed, rng=np.random.default_rng(0))
-    size = exhaustive(game, n, allowed)
-    assert found.found == (size is not None)
-    if size is not None:
-        assert set(found.elements) <= set(allowed) and len(found.elements) == size and found.certified
+    subsets = (s for k in range(1, len(allowed) + 1) for s in combinations(allowed, k))
+    smallest = next((s for s in subsets if game.holds("flip", s)), None)
+    assert found.found == (smallest is not None)
+    if smallest is not None:
+        assert set(found.elements) <= set(allowed) and len(found.elements) == len(smallest) and found.certified
 
 
 @pytest.mark.parametrize(("groups", "note"), [([{2}], "flips alone"), ([{1, 3}], "no element flips alone: no smaller")])
@@ -262,20 +245,10 @@ def test_says_when_no_smaller_set_exists(groups, note):
     assert note in found.note and found.elements == tuple(sorted(groups[0]))
 
 
-def test_budget_is_never_exceeded_and_the_best_so_far_comes_back():
-    asked = []
-    game = cuts([{0, 1, 2}], 12)
-
-    def counted(keep):
-        asked.append(len(keep))
-        return game(keep)
-
+def test_the_budget_of_the_smallest_set_is_never_exceeded_and_the_best_so_far_comes_back():
     for budget in range(0, 60, 3):
-        asked.clear()
-        found = smallest_flip_set(counted, 12, budget=budget)
-        assert sum(asked) == found.calls <= budget
-        if found.found:
-            keep = np.ones((1, 12), bool)
-            keep[0, list(found.elements)] = False
-            assert game(keep)[0] <= 0
+        game = cuts([{0, 1, 2}], 12)
+        found = smallest_flip_set(game, 12, budget=budget)
+        assert game.rows == found.calls <= budget
+        assert not found.found or game.holds("flip", found.elements)
     assert found.certified

@@ -1,6 +1,7 @@
-"""Base weights from a model and from files, the change's share of them, leading directions dense and by Lanczos."""
+"""Base weights from a model and from files, the change's share of them, leading directions in all three ways."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,12 @@ from workbench.shift import base as base_module
 from workbench.shift.base import leading
 
 Q = one_module()
+WAYS = {"dense": (256, 2048), "gram": (1, 2048), "lanczos": (1, 1)}  # DENSE and GRAM that lead there
+
+
+def go(patch: pytest.MonkeyPatch, way: str) -> None:
+    for name, size in zip(("DENSE", "GRAM"), WAYS[way], strict=True):
+        patch.setattr(base_module, name, size)
 
 
 def conv_model() -> GPT2LMHeadModel:
@@ -116,9 +123,9 @@ def test_another_base_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shape", [(20, 30, 3), (30, 20, 25), (16, 16, 16)])
-@pytest.mark.parametrize("dense", [True, False])
-def test_shares_are_those_of_the_dense_matrices(tmp_path: Path, monkeypatch, shape: tuple, dense: bool) -> None:
-    monkeypatch.setattr(base_module, "DENSE", 256 if dense else 1)
+@pytest.mark.parametrize("way", WAYS)
+def test_shares_are_those_of_the_dense_matrices(tmp_path: Path, monkeypatch, shape: tuple, way: str) -> None:
+    go(monkeypatch, way)
     save_adapter(tmp_path, {Q: shape}, r=shape[2])
     weight = np.random.default_rng(1).standard_normal(shape[:2])
     (factors,) = read_factors(tmp_path)
@@ -171,16 +178,17 @@ def test_random_changes_lie_inside_by_chance() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(2, 40), st.integers(2, 40), st.integers(1, 8), st.integers(1, 12), st.integers(0, 2**32))
-def test_leading_directions_by_lanczos_are_the_dense_ones(out: int, into: int, rank: int, k: int, seed: int) -> None:
+def test_leading_directions_are_the_dense_ones(out: int, into: int, rank: int, k: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     weight = rng.standard_normal((out, into)) * 0.8 ** np.arange(into)  # values that stand apart
     change = Factors(Q, 0, "q_proj", rank, 0.5, rng.standard_normal((rank, into)), rng.standard_normal((out, rank)))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(base_module, "DENSE", 1)
-        for update, matrix in ((None, weight), (change, weight + 0.5 * change.B @ change.A)):
-            found = leading(weight, k, update=update)
-            u, s, vt = np.linalg.svd(matrix, full_matrices=False)
-            n = min(k, len(s))
+    for update, matrix in ((None, weight), (change, weight + 0.5 * change.B @ change.A)):
+        u, s, vt = np.linalg.svd(matrix, full_matrices=False)
+        n = min(k, len(s))
+        for way, count in product(("gram", "lanczos"), (k, None)):
+            with pytest.MonkeyPatch.context() as patch:
+                go(patch, way)
+                found = leading(weight, count, update=update).first(n)
             np.testing.assert_allclose(found.values, s[:n], rtol=1e-7, atol=1e-9 * s[0])
             # as projections: close values may mix their directions
             np.testing.assert_allclose(found.left * found.values @ found.right.T, u[:, :n] * s[:n] @ vt[:n], atol=1e-4)
@@ -189,8 +197,10 @@ def test_leading_directions_by_lanczos_are_the_dense_ones(out: int, into: int, r
 def test_directions_without_values_are_left_out() -> None:
     rng = np.random.default_rng(0)
     weight = rng.standard_normal((300, 5)) @ rng.standard_normal((5, 280))
-    for k in (None, 12):  # dense, Lanczos
-        found = leading(weight, k)
+    for way, k in product(WAYS, (None, 12)):
+        with pytest.MonkeyPatch.context() as patch:
+            go(patch, way)
+            found = leading(weight, k)
         assert found.left.shape == (300, 5) and found.right.shape == (280, 5)
         np.testing.assert_allclose(found.left * found.values @ found.right.T, weight, atol=1e-9)
     assert leading(np.zeros((4, 3)), 2).values.shape == (0,)

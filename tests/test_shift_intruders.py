@@ -35,9 +35,10 @@ def found_by(folder: Path, weights: dict[str, np.ndarray], **options) -> Intrude
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (30, 20), (16, 16)])
-@pytest.mark.parametrize("dense", [True, False])
-def test_counts_are_those_of_brute_force(tmp_path: Path, monkeypatch, shape: tuple[int, int], dense: bool) -> None:
-    monkeypatch.setattr(base_module, "DENSE", 256 if dense else 1)
+@pytest.mark.parametrize("sides", [(256, 2048), (1, 2048), (1, 1)])  # dense, by the Gram matrix, by Lanczos
+def test_counts_are_those_of_brute_force(tmp_path: Path, monkeypatch, shape: tuple, sides: tuple) -> None:
+    for name, size in zip(("DENSE", "GRAM"), sides, strict=True):
+        monkeypatch.setattr(base_module, name, size)
     save_adapter(tmp_path, dict.fromkeys(NAMES, (*shape, 4)))
     weights = weights_like(shape)
     found = found_by(tmp_path, weights)

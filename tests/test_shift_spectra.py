@@ -31,19 +31,13 @@ from workbench.shift import (
     stable_rank,
 )
 
-SHAPES = [  # out, in, rank
-    (64, 64, 1), (64, 48, 4), (48, 64, 16), (128, 32, 32), (20, 30, 64), (30, 20, 25), (8, 8, 8), (1, 40, 4),
-    (40, 1, 4), (1, 1, 3), (257, 129, 7),
-]  # fmt: skip
+SHAPES = [(64, 48, 4), (20, 30, 64), (30, 20, 25), (1, 40, 4), (1, 1, 3), (257, 129, 7)]  # out, in, rank
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s[0]}x{s[1]}r{s[2]}")
-@pytest.mark.parametrize("seed", [0, 1])
-def test_values_and_norms_are_those_of_the_dense_product(
-    tmp_path: Path, shape: tuple[int, int, int], seed: int
-) -> None:
+def test_values_and_norms_are_those_of_the_dense_product(tmp_path: Path, shape: tuple[int, int, int]) -> None:
     rank, name = shape[2], one_module()
-    tensors = save_adapter(tmp_path, {name: shape}, seed=seed, r=rank, lora_alpha=3.5)
+    tensors = save_adapter(tmp_path, {name: shape}, r=rank, lora_alpha=3.5)
     (row,) = spectra(tmp_path).itertuples()
     matrix = dense(tensors, name, 3.5 / rank)
     expected = np.linalg.svd(matrix, compute_uv=False)[: min(shape)]
@@ -154,15 +148,6 @@ def test_an_adapter_that_changes_nothing_has_zeros_everywhere(tmp_path: Path) ->
     assert effective_rank(row.singular_values) == 0
 
 
-def test_half_precision_factors_are_read(tmp_path: Path) -> None:
-    name = one_module()
-    tensors = {key: value.bfloat16() for key, value in save_adapter(tmp_path, {name: (12, 10, 4)}).items()}
-    save_file(tensors, tmp_path / "adapter_model.safetensors")
-    (row,) = spectra(tmp_path).itertuples()
-    expected = np.linalg.svd(dense(tensors, name, 2.0), compute_uv=False)[:4]
-    np.testing.assert_allclose(row.singular_values, expected, rtol=1e-6)
-
-
 def test_ranks_of_known_spectra() -> None:
     assert stable_rank(np.array([3.0, 3.0, 3.0])) == pytest.approx(3)
     assert effective_rank(np.array([3.0, 3.0, 3.0])) == pytest.approx(3)
@@ -181,6 +166,20 @@ def test_random_spectra_have_the_same_size_and_another_shape(tmp_path: Path) -> 
     np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), spectra(tmp_path).frobenius[0])
     again = random_spectra(factors, draws=5, rng=np.random.default_rng(0))
     np.testing.assert_array_equal(drawn, again)
+
+
+@pytest.mark.parametrize("shape", [(40, 30, 4), (3, 30, 5), (12, 2, 4)])
+def test_random_spectra_are_those_of_random_factors(shape: tuple[int, int, int]) -> None:
+    out, into, rank = shape
+    factors = Factors("m", 0, "m", rank, 1.0, np.ones((rank, into)), np.ones((out, rank)))
+    rng = np.random.default_rng(0)
+    drawn = random_spectra(factors, draws=3000, rng=rng)
+    factor_by_factor = np.array([singular_values(random_factors(factors, rng=rng)) for _ in range(3000)])
+    assert drawn.shape == factor_by_factor.shape
+    size = np.linalg.norm(drawn[0])
+    for share in (0.1, 0.5, 0.9):
+        by_roots, by_factors = (np.quantile(values, share, axis=0) / size for values in (drawn, factor_by_factor))
+        np.testing.assert_allclose(by_roots, by_factors, atol=0.02)
 
 
 @pytest.mark.parametrize("keep", ["norm", "spectrum"])
@@ -222,7 +221,7 @@ def test_starts_that_leave_the_base_alone_are_read(tmp_path: Path, start: bool |
     assert len(spectra(tmp_path)) == 1
 
 
-@pytest.mark.parametrize("kind", [torch.float16, torch.float64])
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
 def test_factors_of_every_float_type_are_read(tmp_path: Path, kind: torch.dtype) -> None:
     tensors = {key: value.to(kind) for key, value in save_adapter(tmp_path, {one_module(): (12, 10, 4)}).items()}
     save_file(tensors, tmp_path / "adapter_model.safetensors")

@@ -209,14 +209,6 @@ def test_drift_of_a_training_is_that_of_the_dense_matrices(trained: Path) -> Non
     np.testing.assert_allclose(spectra(trained).frobenius, last.frobenius)
 
 
-def test_spectra_of_a_trained_adapter_are_the_dense_ones(trained: Path) -> None:
-    table = spectra(trained, more=True).set_index("module")
-    for factors in read_factors(trained):
-        expected = np.linalg.svd(product(factors), compute_uv=False)[: factors.rank]
-        np.testing.assert_allclose(table.singular_values[factors.module], expected, rtol=1e-5)
-        np.testing.assert_allclose(table.energy[factors.module], np.cumsum(expected**2) / np.sum(expected**2))
-
-
 def test_changes_that_are_zero_have_no_direction(tmp_path: Path) -> None:
     save_adapter(tmp_path, dict.fromkeys(MODULES, (12, 10, 4)))
     save_adapter(tmp_path / "zero", dict.fromkeys(MODULES, (12, 10, 4)), lora_alpha=0)

@@ -23,13 +23,13 @@ from workbench.shift import Factors, element_tokens, read_factors, token_shift
 CASE = chain_case()
 
 
-def tuned_reader(folder: Path, *, zero: bool = False) -> tuple[Engine, list[Factors]]:
-    """A tiny reader with a random adapter, or one with B = 0, and the factors as saved."""
+def tuned_reader(folder: Path) -> tuple[Engine, list[Factors]]:
+    """A tiny reader with a random adapter, and its factors as saved."""
     lm = tiny_reader()
     torch.manual_seed(3)
     lm.model = get_peft_model(lm.model, LoraConfig(r=4, lora_alpha=12, target_modules=["q_proj", "v_proj"])).eval()
     for name, parameter in lm.model.named_parameters():
-        if "lora_B" in name and not zero:
+        if "lora_B" in name:
             torch.nn.init.normal_(parameter, std=0.3)
     lm.model.save_pretrained(folder, safe_serialization=True)
     return Engine(lm), list(read_factors(folder))
@@ -116,14 +116,6 @@ def test_rows_name_their_elements_and_the_pass_is_booked(tmp_path: Path) -> None
     assert list(shorter.kind) == ["node"] * len(nodes) + ["fact"] * 4
 
 
-def test_context_shift_of_a_case_does_not_depend_on_the_others(tmp_path: Path) -> None:
-    engine, factors = tuned_reader(tmp_path)
-    other = replace(CASE, id="other", facts=CASE.facts[::-1])
-    together, alone = token_shift(engine, [other, CASE], factors), token_shift(engine, [CASE], factors)
-    values = ["embedding", "embedding_relative", "context", "context_relative"]
-    np.testing.assert_allclose(together[together.case == CASE.id][values], alone[values], rtol=1e-6)
-
-
 def test_batches_of_unlike_lengths_give_what_each_case_gives_alone(tmp_path: Path) -> None:
     engine, factors = tuned_reader(tmp_path)
     cases = [replace(CASE, id=str(n), facts=CASE.facts[:n]) for n in (6, 2, 9, 4, 7)]
@@ -133,12 +125,6 @@ def test_batches_of_unlike_lengths_give_what_each_case_gives_alone(tmp_path: Pat
     alone = pd.concat([token_shift(engine, [case], factors) for case in cases], ignore_index=True)
     pd.testing.assert_frame_equal(together, alone, rtol=1e-5)
     assert token_shift(engine, [], factors).empty
-
-
-def test_an_adapter_that_changes_nothing_shifts_nothing(tmp_path: Path) -> None:
-    engine, factors = tuned_reader(tmp_path, zero=True)
-    table = token_shift(engine, [CASE], factors)
-    assert not table[["embedding", "embedding_relative", "context", "context_relative"]].to_numpy().any()
 
 
 def test_hooks_are_gone_afterwards_even_after_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

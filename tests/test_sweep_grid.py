@@ -184,7 +184,7 @@ MARKS = """what: explain¦seeds: ¦- ¦[¦]¦{¦}¦: ¦, ¦  ¦!!¦int ¦&a ¦*a
 marks = st.sampled_from(MARKS.split("¦"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100, deadline=None)
 @given(st.lists(marks, max_size=25).map("".join))
 @example("what: explain\nwithheld: 1" + ":1" * 40 + ".5")
 @example("what: explain\nseeds: 0x_")
@@ -217,7 +217,7 @@ plain = st.recursive(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), plain, max_size=3), min_size=1, max_size=4))
 def test_whatever_comes_out_of_a_task_fits_into_one_table(found):
     rows = [row_of(str(i), {}, found=one) for i, one in enumerate(found)]

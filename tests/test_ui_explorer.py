@@ -163,7 +163,7 @@ def test_nothing_runs_out_of_the_page_and_the_graph_is_seen_whole(shown) -> None
         )
         assert wide <= width
         names = names_of(panel)
-        assert names["out"] == names["met"] == 0 and names["least"] >= 11 and names["high"] <= 900, (width, names)
+        assert names["out"] == names["met"] == 0 and names["least"] >= 11 and names["high"] <= 700, (width, names)
         tops = [
             panel.locator(f".wb-{name}").first.bounding_box()["y"] for name in ("chains", "graph", "method", "more")
         ]

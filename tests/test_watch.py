@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny_chain import write_notebooks
+from tiny_chain import RUN, SAME, write_notebooks
 
 from workbench.cli import main
 from workbench.headless.chain import run_chain
@@ -60,10 +60,10 @@ def test_messages_of_any_shape_are_let_pass(content: dict) -> None:
 
 
 def test_a_loop_in_a_kernel_is_told(tmp_path: Path) -> None:
-    loop = "import time\nfrom tqdm.auto import tqdm\nfor _ in tqdm(range(8)):\n    time.sleep(0.3)"
-    notebooks = write_notebooks(tmp_path / "nb", bodies={"kg": loop, "adapter": "assert False"})
+    loop = "import time\nfrom tqdm.auto import tqdm\nfor _ in tqdm(range(8)):\n    time.sleep(0.3)\nassert False"
+    notebooks = write_notebooks(tmp_path / "nb", bodies={"kg": loop})
     told: list[Event] = []
-    with pytest.raises(RuntimeError, match="02_train_qlora"):
+    with pytest.raises(RuntimeError, match="01_build_kg"):
         run_chain(tmp_path / "run", notebooks=notebooks, tell=told.append)
     loops = [event.fields for event in told if "total" in event.fields]
     assert loops and all(one["total"] == 8 and 0 <= one["left_seconds"] < 60 for one in loops)
@@ -73,12 +73,11 @@ def test_clock_reads_well() -> None:
     assert [clock(s) for s in (0, 59.4, 185, 7380)] == ["0 s", "59 s", "3 min 05 s", "2 h 03 min"]
 
 
-def test_json_lines_and_silence(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    words = ["run", "--run-dir", str(tmp_path / "run"), "--notebooks"]
-    notebooks = str(write_notebooks(tmp_path / "nb"))
+def test_json_lines_and_silence(chain: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    words, notebooks = ["run", "--run-dir", str(chain / RUN), *SAME, "--notebooks"], str(chain / "nb")
     assert main([*words, notebooks, "--log", "json"]) == 0
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [one["stage"] for one in records if one["event"] == "finished"] == ["kg", "adapter", "explain", "shift"]
+    assert [one["stage"] for one in records if one["event"] == "kept"] == ["kg", "adapter", "explain", "shift"]
     assert all({"time", "event", "message"} <= set(one) for one in records)
     assert main([*words, notebooks, "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")

@@ -204,7 +204,7 @@ def press(page, one) -> None:
 
 
 # names of a graph as they stand on the canvas: what runs out of it, what meets another, their least size in pixels, and
-# the height of all
+# the height of the window that all are seen in
 NAMES = """stage => {
     const cy = stage.querySelector(".wb-canvas")._cyreg.cy;
     const boxes = cy.nodes().map((one) => one.renderedBoundingBox({ includeLabels: true, includeOverlays: false }));
@@ -213,7 +213,7 @@ NAMES = """stage => {
     return {
         out: boxes.filter((one) => one.x1 < -2 || one.x2 > wide || one.y2 > high).length,
         met: boxes.flatMap((one, i) => boxes.slice(i + 1).filter((other) => met(one, other))).length,
-        high,
+        high: stage.parentNode.offsetHeight,
         least: Math.min(...cy.nodes().map((one) => one.numericStyle("font-size") * cy.zoom())),
     };
 }"""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-from workbench.artifacts.files import atomic_write_json, folder_files, sha256_file
+from workbench.artifacts.files import altered, atomic_write_json, folder_files, read_object, sha256_file
 from workbench.artifacts.provenance import cache_folder, remembered_digest
 
 DIGESTS = "digests.json"  # relative name -> SHA-256 of every file of a folder; written last
@@ -90,15 +88,11 @@ def is_whole(place: Path) -> bool:
 
 def changes(place: Path, *, digest: Callable[[Path], str] = sha256_file) -> list[str]:
     """What differs from what was made, a sentence each; each file is read once."""
-    try:
-        made: dict[str, Any] = json.loads((place / DIGESTS).read_text("utf-8"))
-        there = folder_files(place)
-        gone, odd = made.keys() - there.keys(), there.keys() - made.keys() - {DIGESTS}
-        faults = [f"{file} is gone" for file in sorted(gone)] + [f"{file} is not of it" for file in sorted(odd)]
-        both = made.keys() & there.keys()
-        return faults + [f"{file} was changed" for file in sorted(both) if digest(there[file]) != made[file]]
-    except (OSError, ValueError, AttributeError, RecursionError):
+    made, there = read_object(place / DIGESTS), folder_files(place)
+    if not made:
         return [f"{DIGESTS} cannot be read"]
+    odd = there.keys() - made.keys() - {DIGESTS}
+    return altered(made, there, digest=digest) + [f"{file} is not of it" for file in sorted(odd)]
 
 
 def empty(name: str, *, say: Callable[[], object]) -> int:

@@ -107,6 +107,15 @@ def plain(value: Any, *, where: str) -> Any:
     )
 
 
+def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is none that can be read."""
+    try:
+        found = json.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def untimed(value: Any) -> Any:
     """`value` without the entries called `seconds`, at any depth of dicts and lists: equal results are equal files."""
     if isinstance(value, Mapping):
@@ -124,6 +133,22 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's bytes, as 64 hex digits."""
     with open(path, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def altered(
+    made: Mapping[str, str], there: Mapping[str, Path], *, digest: Callable[[Path], str] = sha256_file
+) -> list[str]:
+    """What became of files that were made, a sentence about each that is gone or was changed.
+
+    made: name -> SHA-256. there: name -> path, as `folder_files` gives them. `digest` gives the SHA-256 of a file.
+    """
+    said = []
+    for name, due in made.items():
+        if name not in there:
+            said.append(f"{name} is gone")
+        elif digest(there[name]) != due:
+            said.append(f"{name} was changed")
+    return said
 
 
 def folder_files(folder: str | os.PathLike[str]) -> dict[str, Path]:

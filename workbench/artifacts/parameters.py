@@ -168,36 +168,39 @@ def _unknown(name: str, declared: Mapping[str, Mapping[str, Parameter]]) -> str:
 PRESETS: Mapping[str, Mapping[str, Value]] = {
     # 135 million weights: on a processor an answer takes about a second
     "smollm2": {
-        # as many cases as the adapter that ships learned, of another draw: what it learned is not scored
         "topics": [],
-        "train_cases": 12_000,
+        "train_cases": 12_000,  # where it trains: as many as the adapter that ships learned
         "steps": 825,  # where it trains: as the one that ships was
         "batch": 64,
         "modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
         "learning_rate": 1e-3,
         "scored_cases": 40,
+        "scored_others": 20,
         "base_cases": 4,
         "shares": [0.0, 0.3],
         # a prompt costs half a second of two cores, a gradient a second and a half: notebook 3
         "explained_cases": 6,
-        "loop_steps": 20,
-        "loop_learning_rate": 0.8,
+        "loop_steps": 16,
+        "loop_learning_rate": 1.0,
         "certified_budget": 60,
         "flip_sets": 2,
         "shapley_orders": 2,
-        "fitted_masks": 48,
+        "fitted_masks": 32,
         "tried_masks": 16,
         "changed_cases": 3,
         "peer_cases": 2,
         "other_orders": 2,
+        "paired_facts": 4,
         # and notebook 4, on 210 modules in 30 layers
         "units": "layer",
         "random_changes": 1,
         "dosed_cases": 3,
         "effect_cases": 1,
+        "effect_doses": [0.5, 1.5],
         "map_cases": 2,
         "switched_shares": [0.1],
-        "agreement_cases": 6,
+        "closer_layers": 1,
+        "agreement_cases": 4,
         "deleted_cases": 3,
         "reduced_cases": 8,
         "compared_cases": 2,

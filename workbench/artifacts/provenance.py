@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 import time
@@ -12,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from workbench.artifacts.files import MANIFEST, digest_folder, sha256_file
+from workbench.artifacts.files import MANIFEST, digest_folder, read_object, sha256_file
 from workbench.artifacts.origin import PACKAGE_FOLDER
 
 Inputs = Mapping[str, str | os.PathLike[str]]
@@ -46,11 +45,8 @@ def _version(name: str) -> str:
 
 def load_manifest(folder: str | os.PathLike[str]) -> dict[str, Any] | None:
     """The manifest in a folder, or None where there is none that can be read."""
-    try:
-        manifest = json.loads(Path(folder, MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return manifest if isinstance(manifest, dict) and _is_sound(manifest) else None
+    manifest = read_object(Path(folder, MANIFEST))
+    return manifest if _is_sound(manifest) else None
 
 
 def _is_sound(manifest: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from workbench.artifacts.files import MANIFEST, WORK_FOLDER, folder_files, sha256_file
+from workbench.artifacts.files import MANIFEST, WORK_FOLDER, altered, folder_files
 from workbench.artifacts.origin import source_changes
 from workbench.artifacts.provenance import input_change, load_manifest
 from workbench.artifacts.version import __version__
@@ -100,16 +100,9 @@ def check_stage(run_dir: str | os.PathLike[str], stage: str) -> list[str]:
         MissingStage: the stage was not made.
     """
     manifest = read_manifest(run_dir, stage)
-    now = folder_files(stage_folder(run_dir, stage))
-    changes = []
-    for name, digest in manifest["files"].items():
-        if name not in now:
-            changes.append(f"file {name} is gone")
-        elif sha256_file(now[name]) != digest:
-            changes.append(f"file {name} was changed")
+    files = altered(manifest["files"], folder_files(stage_folder(run_dir, stage)))
     found = (input_change(run_dir, name, recorded) for name, recorded in manifest["inputs"].items())
-    changes += [change for change in found if change]
-    return changes
+    return [*(f"file {change}" for change in files), *filter(None, found)]
 
 
 def extra_files(run_dir: str | os.PathLike[str], stage: str) -> tuple[list[str], list[str]]:

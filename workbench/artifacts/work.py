@@ -8,14 +8,12 @@ in `<stage>.new/checkpoints`, and the work goes on from there.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any
 
-from workbench.artifacts.files import MANIFEST, TORN, WORK_FOLDER, atomic_write_json
+from workbench.artifacts.files import MANIFEST, TORN, WORK_FOLDER, atomic_write_json, read_object
 from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.stage import check_inside, links, other_files, stage_folder
 
@@ -76,7 +74,7 @@ def begin(run_dir: str | os.PathLike[str], stage: str) -> Path:
     check_stage_links(run_dir, stage)
     settle(run_dir, stage)
     work = work_folder(run_dir, stage)
-    afresh = bool(_noted(work).get("afresh"))
+    afresh = bool(read_object(work / OPENED).get("afresh"))
     work.mkdir(parents=True, exist_ok=True)
     for left in work.iterdir():
         if left.is_dir() and not left.is_symlink():
@@ -113,20 +111,12 @@ def renew(run_dir: str | os.PathLike[str], stage: str) -> None:
 def state_of_work(run_dir: str | os.PathLike[str], stage: str) -> str | None:
     """`afresh`: the stage has to be made again, whatever is there; `begun`: it was, and not finished; else None."""
     work = work_folder(run_dir, stage)
-    if _noted(work).get("afresh"):
+    if read_object(work / OPENED).get("afresh"):
         return "afresh"
     return "begun" if work.is_dir() and any(work.iterdir()) else None
 
 
 def opened_at(run_dir: str | os.PathLike[str], stage: str) -> float | None:
     """When the stage was opened, seconds since 1970; None where it was not."""
-    time = _noted(work_folder(run_dir, stage)).get("time")
+    time = read_object(work_folder(run_dir, stage) / OPENED).get("time")
     return float(time) if isinstance(time, int | float) else None
-
-
-def _noted(work: Path) -> dict[str, Any]:
-    try:
-        noted = json.loads((work / OPENED).read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return noted if isinstance(noted, dict) else {}

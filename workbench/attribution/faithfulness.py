@@ -10,7 +10,7 @@ from workbench.attribution.method import METHODS
 from workbench.attribution.result import Features, inner
 from workbench.cases import Case
 from workbench.game import Engine, Game, Restricted
-from workbench.stats import cell, comprehensiveness, lds, ranking, top_k_drop
+from workbench.stats import bootstrap_mean, comprehensiveness, lds, paired_difference, ranking, top_k_drop
 
 MEASURES = ("top_k_drop", "comprehensiveness", "lds")
 COSTS = ("prompts", "backward_passes")
@@ -93,8 +93,8 @@ def measured(
 
 
 def cells(rows: Sequence[Mapping], *, seed: int = 0) -> dict[str, dict[str, dict]]:
-    """method -> measure -> `Cell.to_dict()`, measures with their paired difference to the control, costs without; and
-    the control itself.
+    """method -> measure -> {mean, low, high, n, interval, difference}, `interval` how it was made, `difference` the
+    paired one to the control, {mean, low, high, n, p}, None of costs; and the control itself.
     """
     groups: dict[str, list[Mapping]] = {}
     for row in rows:
@@ -109,6 +109,9 @@ def cells(rows: Sequence[Mapping], *, seed: int = 0) -> dict[str, dict[str, dict
 def _line(group: Sequence[Mapping], *, seed: int) -> dict[str, dict]:
     line = {}
     for name in (*MEASURES, *COSTS):
-        against = [row["control"][name] for row in group] if name in MEASURES and group[0]["control"] else None
-        line[name] = cell([row[name] for row in group], against, rng=np.random.default_rng(seed)).to_dict()
+        values, rng = [row[name] for row in group], np.random.default_rng(seed)
+        line[name] = {**bootstrap_mean(values, rng=rng)._asdict(), "interval": "bootstrap-t", "difference": None}
+        if name in MEASURES and group[0]["control"]:
+            chance = [row["control"][name] for row in group]
+            line[name]["difference"] = paired_difference(values, chance, rng=rng)._asdict()
     return line

@@ -135,16 +135,14 @@ def cf_search(
     learning_rate: float = 0.3,
     momentum: float = 0.9,
     beta: float = 1e-4,
-    nodes: bool = True,
 ) -> CfSearch:
     """Minimises [decision kept on the text] * log p(answer | gates) + beta * sum(1 - sigma(m)) by SGD with momentum
     (CF-GNNExplainer: Lucic, ter Hoeve, Tolomei, de Rijke, Silvestri 2022, on a language model).
 
     The distance is of the soft gates, so that it has a gradient; the decision is that of the hard text, elements with
     sigma(m) below 0.5 deleted. beta: 0.5 in the original; the log-probability of a sure answer hardly moves until an
-    element is nearly gone, and so large a penalty would keep every gate open. nodes: False lets edges alone be removed,
-    as the original does. A game without `view` is its own decision: kept where its value is above 0. Costs `steps` rows
-    and backward passes.
+    element is nearly gone, and so large a penalty would keep every gate open. A game without `view` is its own
+    decision: kept where its value is above 0. Costs `steps` rows and backward passes.
 
     Examples:
         >>> from workbench.game.example_game import example_game
@@ -155,20 +153,19 @@ def cf_search(
     if steps < 1 or not learning_rate > 0 or not 0 <= momentum < 1 or beta < 0:
         raise ValueError(f"steps, learning rate, momentum or beta out of range: {steps, learning_rate, momentum, beta}")
     form = {"form": "logprob", "span": None}
-    free = np.ones(game.n, dtype=bool) if nodes else player_indices(game) >= len(inner(game).case.nodes)
     logits, speed = np.full(game.n, START), np.zeros(game.n)
     flips: list[tuple[int, ...]] = []
     for _ in range(steps):
-        keep = np.where(free, _sigma(logits), 1.0)
+        keep = _sigma(logits)
         kept = _kept_on_text(game, keep >= 0.5)
         if not kept and (keep < 0.5).any():
             flips.append(tuple(np.flatnonzero(keep < 0.5).tolist()))
         slope = gradients(game, keep[None], **form)[1][0] if kept else 0.0
-        gradient = (slope - beta) * _sigma(logits) * (1 - _sigma(logits)) * free
+        gradient = (slope - beta) * keep * (1 - keep)
         norm = np.linalg.norm(gradient)
         speed = momentum * speed + gradient * min(1.0, CLIP / norm if norm else 1.0)
         logits = logits - learning_rate * speed
-    return CfSearch(np.where(free, _sigma(logits), 1.0), flips)
+    return CfSearch(_sigma(logits), flips)
 
 
 def _kept_on_text(game: Any, keep: np.ndarray) -> bool:

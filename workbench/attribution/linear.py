@@ -23,14 +23,13 @@ def linear_surrogate(
     held_out: int = 64,
     keep: float | np.ndarray | None = None,
     features: Features | None = None,
-    penalty: str = "ridge",
     alpha: float | None = None,
 ) -> Attribution:
     """A linear model of the game, fitted on random masks and tried on others (as ContextCite, Cohen-Wang et al. 2024).
 
     masks: how many, or the masks (m, n) themselves. keep: chance of an element to stay in the masks drawn; None: so
     large that half of them show a feature. features: what is fitted on, the elements when not given; scores are the
-    model's exact Shapley values, see `Features`. penalty: `ridge` or `lasso`, of strength alpha, see `fit`.
+    model's exact Shapley values, see `Features`. alpha: strength of the ridge penalty, see `fit`.
     The line is made complete, see `completed`. For the elements of a case, `Features.of_facts(case)` is best: all that
     the model sees of a mask is which facts are left.
 
@@ -54,10 +53,10 @@ def linear_surrogate(
     values = meter(np.vstack([np.ones((1, n), bool), np.zeros((1, n), bool), seen, unseen]))
     difference, (fitted, tried) = values[0] - values[1], np.split(values[2:], [len(seen)])
     design = columns(seen)
-    slopes = fit(design, fitted, penalty=penalty, alpha=alpha)
+    slopes = fit(design, fitted, alpha=alpha)
     whole = completed(slopes, difference)
     return attribution(
-        f"linear, {penalty}",
+        "linear, ridge",
         columns,
         whole,
         fitted.mean() - design.mean(axis=0) @ whole,

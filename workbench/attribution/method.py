@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +15,7 @@ from workbench.game import Restricted
 from workbench.stats.meter import Ledger
 
 NEEDS = ("case", "prompt", "attention", "gradients", "reference")
-PLAYERS = ("elements", "facts", "nodes")
+PLAYERS = ("elements", "facts")
 
 
 @dataclass(frozen=True)
@@ -51,27 +50,19 @@ class Method:
         if unknown or self.plays not in PLAYERS:
             raise ValueError(f"method {self.name!r} has unknown needs {sorted(unknown)} or players {self.plays!r}")
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Setting -> default; `inspect.Parameter.empty` where there is none."""
-        parameters = inspect.signature(self.function).parameters.values()
-        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "rng"}
-
     def __call__(
         self,
         game: Any,
         case: Case | None = None,
         *,
         rng: np.random.Generator | None = None,
-        players: str | Sequence[int] | np.ndarray | None = None,
         **settings,
     ) -> Attribution:
         """Scores (n,) float64, and what they cost by the game's own ledger, where it keeps one.
 
         game: an oracle with `n`, a Meter around one, or a language model's game.
 
-        case: None where the game has one or needs none. rng: None means the generator of seed 0. players: `elements`,
-        `facts`, `nodes`, or indices or a mask (n,) of those that can be removed; None: `plays`.
+        case: None where the game has one or needs none. rng: None means the generator of seed 0.
         ValueError: a game without n, a case that does not fit, something missing, scores that are not finite.
         """
         n = game_size(game)
@@ -79,12 +70,12 @@ class Method:
         self._check(case, n, settings)
         if self.stochastic:
             settings["rng"] = np.random.default_rng(0) if rng is None else rng
-        chosen = self._players(case, n, players)
         before = _spent(game)
-        if chosen is None:
-            scores = np.asarray(self.function(game, case, **settings), dtype=np.float64)
+        if case is not None and self.plays == "facts":
+            facts = Restricted(game, np.arange(len(case.nodes), n))
+            scores = spread(self.function(facts, case, **settings), case)
         else:
-            scores = spread(self.function(Restricted(game, chosen), case, **settings), chosen, case, n)
+            scores = np.asarray(self.function(game, case, **settings), dtype=np.float64)
         if scores.shape != (n,) or not np.isfinite(scores).all():
             raise ValueError(f"{self.name} gave scores of shape {scores.shape} for {n} elements, or not finite ones")
         return Attribution(self.name, scores, ledger=_spent(game) - before)
@@ -96,26 +87,6 @@ class Method:
             raise ValueError(f"{self.name} needs a case, and this game has none; use a workbench.game.Game")
         if "reference" in self.needs and settings.get("reference") is None:
             raise ValueError(f"{self.name} matches the elements of a reference set; give reference=...")
-
-    def _players(
-        self, case: Case | None, n: int, players: str | Sequence[int] | np.ndarray | None
-    ) -> np.ndarray | None:
-        """Indices of the players; None: all n."""
-        asked = self.plays if players is None and case is not None else players
-        if players is not None and "case" in self.needs:
-            raise ValueError(f"{self.name} scores a whole case; call it without players=")
-        if asked is None or isinstance(asked, str):
-            if asked not in (None, *PLAYERS):
-                raise ValueError(f"players must be one of {', '.join(PLAYERS)} or indices, not {asked!r}")
-            if asked in (None, "elements"):
-                return None
-            if case is None:
-                raise ValueError(f"players={asked!r} needs a case; give indices for a game without one")
-            nodes = len(case.nodes)
-            return np.arange(nodes, n) if asked == "facts" else np.arange(nodes)
-        if not len(asked):
-            raise ValueError("players must be one element or more; an empty list leaves nothing to score")
-        return np.flatnonzero(asked) if np.asarray(asked).dtype == bool else np.asarray(asked)
 
 
 def _spent(game: Any) -> Ledger:
@@ -140,15 +111,11 @@ def game_size(game: Any) -> int:
     return int(n)
 
 
-def spread(scores: np.ndarray, players: np.ndarray, case: Case | None, n: int) -> np.ndarray:
-    """Players' scores as scores of all n: a node that does not play gets the sum of its facts', anyone else 0."""
-    out = np.zeros(n)
-    out[players] = scores
-    if case is not None and set(players.tolist()) == set(range(len(case.nodes), n)):
-        facts = out[len(case.nodes) :]
-        for i, node in enumerate(case.nodes):
-            out[i] = sum(s for f, s in zip(case.facts, facts, strict=True) if node in (f.head, f.tail))
-    return out
+def spread(facts: np.ndarray, case: Case) -> np.ndarray:
+    """Scores of the facts as scores of all elements: a node gets the sum of its facts'."""
+    ends = [(fact.head, fact.tail) for fact in case.facts]
+    nodes = [sum(s for s, both in zip(facts, ends, strict=True) if node in both) for node in case.nodes]
+    return np.array([*nodes, *facts], dtype=np.float64)
 
 
 THE_PAPER = "Wang, Chen, Kabir 2025, arXiv:2509.21241"

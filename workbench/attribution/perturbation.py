@@ -117,19 +117,18 @@ def reagent(
     steps: int = 100,
     share: float = 0.3,
     top: int = 5,
-    scale: float | None = None,
 ) -> np.ndarray:
     """Mean softmax of the probes' scores, those that converged; of all where none did (Zhao, Shan 2024). Up to
     2 probes * steps + 2 rows.
 
     An element stands for one position; it is deleted where the original puts in other words, which a graph has not.
-    share: of elements taken out per step. A probe stops when its `top` elements alone keep the decision. scale: units
-    of the value in tanh(loss / scale), the loss between -1 and 1; None: |v(1) - v(0)|.
+    share: of elements taken out per step. A probe stops when its `top` elements alone keep the decision. The loss comes
+    to lie between -1 and 1 as tanh(loss / |v(1) - v(0)|).
     """
     if probes < 1 or steps < 1 or top < 1 or not 0 < share < 1:
         raise ValueError(f"probes, steps and top must be 1 or more, share in (0, 1): {probes}, {steps}, {top}, {share}")
     n, (empty, full) = game.n, ends(game)
-    unit = (abs(full - empty) or 1.0) if scale is None else scale
+    unit = abs(full - empty) or 1.0
     scores, running = rng.random((probes, n)), np.ones(probes, dtype=bool)
     taken = min(max(1, round(share * n)), max(1, n - 1))
     for _ in range(steps):
@@ -173,17 +172,13 @@ def lima(
     *,
     weights: LimaWeights = PUBLISHED,
     candidates: int = 8,
-    distances: np.ndarray | None = None,
-    start: Sequence[int] = (),
 ) -> np.ndarray:
     """1 / rank in the order of the bidirectional greedy search (Chen et al. 2025). About n^2 / 2 + n * candidates rows.
 
-    p: exp(log-probability / tokens) for a game of log-probabilities, the plain value otherwise. distances (n, n) in
-    [0, 1] between players; None: angles between the embeddings of their lines, or 0 without a language model.
-    candidates: how many of the least gain compete for the other end. start: players that are in S from the beginning,
-    for where no player alone has an effect.
+    p: exp(log-probability / tokens) for a game of log-probabilities, the plain value otherwise. Distances of players:
+    see `element_distances`. candidates: how many of the least gain compete for the other end.
     """
-    order = bidirectional(Objective(game, weights, distances), game.n, candidates=candidates, start=start)
+    order = bidirectional(Objective(game, weights, element_distances(game)), game.n, candidates=candidates)
     scores = np.empty(game.n)
     scores[order] = 1 / np.arange(1, game.n + 1)
     return scores
@@ -192,13 +187,11 @@ def lima(
 class Objective:
     """F(S) of sets given as masks."""
 
-    def __init__(self, game: Oracle, weights: LimaWeights, distances: np.ndarray | None = None):
-        """ValueError: distances of another shape."""
-        self.game, self.weights, self.tokens = game, weights, answer_tokens(game)
+    def __init__(self, game: Oracle, weights: LimaWeights, distances: np.ndarray):
+        """distances: (n, n) in [0, 1] between players."""
+        self.game, self.weights, self.distances = game, weights, distances
+        self.tokens = answer_tokens(game)
         self.probable = getattr(inner(game), "form", None) == "logprob"
-        self.distances = element_distances(game) if distances is None else np.asarray(distances, dtype=float)
-        if self.distances.shape != (game.n, game.n):
-            raise ValueError(f"distances must be of shape ({game.n}, {game.n}), not {self.distances.shape}")
 
     def __call__(self, keep: np.ndarray) -> np.ndarray:
         """F (m,) of masks (m, n)."""
@@ -221,11 +214,11 @@ class Objective:
         return out
 
 
-def bidirectional(objective: Any, n: int, *, candidates: int = 8, start: Sequence[int] = ()) -> list[int]:
+def bidirectional(objective: Any, n: int, *, candidates: int) -> list[int]:
     """Players in order, most important first: each round appends the best to S, then the worst of the `candidates`
     with the least gain to D; the order is S, what is left, D backwards. objective: masks (m, n) -> (m,).
     """
-    first, last = list(start), list[int]()
+    first, last = list[int](), list[int]()
     while len(left := [i for i in range(n) if i not in first and i not in last]) > 1:
         gains = objective(only(n, [[*first, one] for one in left]))
         best = left[int(np.argmax(gains))]

@@ -1,7 +1,7 @@
 """The graph at full size: what building it from registry tables costs, how fast questions are, which links it accepts.
 
 Takes the tables and workflows of the folder `WORKBENCH_SHARED` (or `shared` beside the checkout); without them it says
-so. Each size is built in a process of its own, whose peak memory is read at the end.
+so. The graph is built in a process of its own, whose peak memory is read at the end.
 """
 
 from __future__ import annotations
@@ -25,14 +25,11 @@ if TYPE_CHECKING:
     import networkx as nx
 
 
-TIMES = (1, 10)
 QUERIES = 400
-COPIED = ("tool", "command", "source")  # beside the terms that are not of EDAM; the rest is shared by all copies
-REWIRED = ("input", "output", "input_data", "output_data", "download_from")
 
 
 def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
-    """Seconds, MiB, latencies (ms) per size, and shares of accepted links; `table` has a row per figure."""
+    """Seconds, MiB, latencies (ms), and shares of accepted links; `table` has a row per figure."""
     shared = Path(os.environ.get("WORKBENCH_SHARED", Path(workbench.__file__).resolve().parents[2] / "shared"))
     if not (shared / "data" / "components.jsonl").is_file():
         message = f"skipped: no registry tables in {shared / 'data'}; name their folder's parent in WORKBENCH_SHARED"
@@ -41,16 +38,14 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
     queries = 50 if quick else QUERIES
     say("questions on the shipped table")
     shipped = apart(_shipped, queries, seed)
-    sizes = []
-    for times in TIMES[:1] if quick else TIMES:
-        say(f"building the tables, {times} times over")
-        sizes.append(apart(_built, shared / "data", times, queries, seed))
+    say("building the tables")
+    built = apart(_built, shared / "data", queries, seed)
     say("links of published workflows")
     links = apart(links_accepted, shared, seed, RANDOM_PAIRS // (10 if quick else 1))
     say("links in cases that a model is trained on")
     drawn = apart(links_drawn, shared, 600 if quick else 8_000)
     table = [{"figure": f"{name}, shipped", "value": value} for name, value in shipped.items()]
-    table += [{"figure": f"{name}, x{s['times']}", "value": value} for s in sizes for name, value in s.items()]
+    table += [{"figure": f"{name}, tables", "value": value} for name, value in built.items()]
     table += [
         {"figure": f"{r['graph']}: {r['pairs']} links accepted, {r['level']} level", "value": _spelled(r)}
         for r in links["rates"]
@@ -60,7 +55,7 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
         for cases, known in drawn.items()
         for which, rate in known.items()
     ]
-    return {"shipped": shipped, "sizes": sizes, "links": links, "drawn": drawn, "table": table}
+    return {"shipped": shipped, "built": built, "links": links, "drawn": drawn, "table": table}
 
 
 def apart(function: Callable[..., Any], *values: Any) -> Any:
@@ -75,22 +70,17 @@ def _shipped(queries: int, seed: int) -> dict[str, float]:
     return _asked(load_graph().graph, queries, np.random.default_rng(seed))
 
 
-def _built(folder: Path, times: int, queries: int, seed: int) -> dict[str, float]:
-    from workbench.kg import check_graph
+def _built(folder: Path, queries: int, seed: int) -> dict[str, float]:
     from workbench.kg.importers import IMPORTERS, Report, assemble
 
-    rng = np.random.default_rng(seed)
     before, started, worked = peak_bytes(), time.perf_counter(), time.process_time()
     note = Report()
     graph = assemble(IMPORTERS["tables"](folder, note), note=note)
-    if times > 1:
-        graph = grow(graph, times, rng=rng)
-        check_graph(graph)
     built = {
-        "times": times, "nodes": len(graph), "facts": graph.number_of_edges(),
+        "nodes": len(graph), "facts": graph.number_of_edges(),
         "seconds to build": time.perf_counter() - started, "processor seconds to build": time.process_time() - worked,
     }  # fmt: skip
-    asked = _asked(graph, queries, rng)
+    asked = _asked(graph, queries, np.random.default_rng(seed))
     peak = peak_bytes()
     return {**built, **asked, "peak MiB": peak / 2**20, "MiB above start": (peak - before) / 2**20}
 
@@ -128,37 +118,3 @@ def _asked(graph: nx.MultiDiGraph, queries: int, rng: np.random.Generator) -> di
 
 def _spelled(rate: dict[str, Any]) -> str:
     return f"{rate['share']:.3f} [{rate['low']:.3f}, {rate['high']:.3f}], n = {rate['n']}"
-
-
-def grow(graph: nx.MultiDiGraph, times: int, *, rng: np.random.Generator, rewired: float = 0.1) -> nx.MultiDiGraph:
-    """The graph and `times - 1` copies of its tools, commands, sources and own terms, all in one.
-
-    rewired: share of a copy's data-flow facts of which the format or kind of data is exchanged for another of the same
-    type, drawn at random. ValueError: times below 1, or a share outside [0, 1].
-    """
-    if times < 1 or not 0 <= rewired <= 1:
-        raise ValueError(f"times must be 1 or more and rewired lie in [0, 1], got {times!r} and {rewired!r}")
-    from workbench.kg.edam import EDAM_ID
-
-    grown = graph.copy()
-    kinds = dict(graph.nodes(data="type"))
-    items = {kind: sorted(n for n, k in kinds.items() if k == kind) for kind in ("format", "data")}
-    own = {n for n, k in kinds.items() if k in COPIED or (k in items and not EDAM_ID.fullmatch(n))}
-    edges = list(graph.edges(keys=True, data=True))
-    for number in range(1, times):
-        for node in own:
-            attributes = graph.nodes[node]
-            grown.add_node(f"{node}~{number}")
-            grown.nodes[f"{node}~{number}"].update({**attributes, "name": f"{attributes['name']} {number}"})
-        moved = rng.random(len(edges)) < rewired
-        picks = rng.random(len(edges))
-        for (head, tail, key, attributes), other, pick in zip(edges, moved.tolist(), picks.tolist(), strict=True):
-            if head in own or tail in own:
-                ends = [f"{end}~{number}" if end in own else end for end in (head, tail)]
-                if other and key in REWIRED:
-                    place = 0 if kinds[head] in items else 1
-                    choice = items[kinds[(head, tail)[place]]]
-                    ends[place] = choice[int(pick * len(choice))]
-                grown.add_edge(*ends, key)
-                grown.edges[ends[0], ends[1], key].update(attributes)
-    return grown

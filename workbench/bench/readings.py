@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import ast
-import io
 import json
 import math
-import tokenize
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -101,10 +99,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-SILENT = {
-    *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT),
-    *(tokenize.ENCODING, tokenize.ENDMARKER),
-}
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def size(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
@@ -126,12 +121,17 @@ def code_lines(source: str) -> int:
     >>> code_lines("x = 1  # why")
     1
     """
-    lines: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type not in SILENT:
-            lines.update(range(token.start[0], token.end[0] + 1))
-    for node in ast.walk(ast.parse(source)):
-        match node:
-            case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef() if ast.get_docstring(node):
-                lines -= set(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    written = enumerate(source.splitlines(), 1)
+    lines = {number for number, line in written if line.strip() and not line.lstrip().startswith("#")}
+    nodes = list(ast.walk(ast.parse(source)))
+    for node in nodes:  # within a text a line may be blank, or look like a comment
+        if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and "\n" in str(node.value)):
+            lines |= _lines_of(node)
+    for node in nodes:
+        if isinstance(node, DOCUMENTED) and ast.get_docstring(node):
+            lines -= _lines_of(node.body[0])
     return len(lines)
+
+
+def _lines_of(node: ast.expr | ast.stmt) -> set[int]:
+    return set(range(node.lineno, (node.end_lineno or 0) + 1))

@@ -10,7 +10,6 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
 
 import networkx as nx
@@ -21,6 +20,7 @@ from workbench.cases.sampler import Question, Sampler, SamplingConfig
 
 TRIES = 400  # random walks per wanted case before a graph counts as too small
 HELD_OUT, TRAIN = "held_out", "train"  # who owns a pair
+BY_LOT = 0.5  # chance that a pair of a whole graph may be held out
 
 Nodes = tuple[str, ...]
 Fits = Callable[[Question], bool]
@@ -50,7 +50,7 @@ def sample_cases(
     draw.spared.update(*map(stretches, spared))
     shares = config.length_shares
     tools = draw.split("held_out_tools", lengths(config.held_out_tools, shares), draw.needs_new_tool)
-    pairs = draw.split("held_out", lengths(config.held_out, shares), partial(draw.belongs, owner=HELD_OUT))
+    pairs = draw.split("held_out", lengths(config.held_out, shares), draw.may_be_held_out)
     sequences = draw.sequences(config.held_out_sequences, shares)
     training = draw.split("train", lengths(config.train, shares), draw.may_be_taught)
     taught = {step for case in training for step in pairwise(case.path)}
@@ -59,7 +59,8 @@ def sample_cases(
 
 
 class Draw:
-    """The splits of one seed. A pair, or a sequence, belongs to the training or to the held-out cases: to the first."""
+    """The splits of one seed. A pair, or a sequence, belongs to the training or to the held-out cases: to the first,
+    where no lot decides."""
 
     def __init__(
         self,
@@ -69,7 +70,9 @@ class Draw:
         progress: Callable[[int], None] | None = None,
     ):
         self.sampler, self.progress, self.rng = sampler, progress, np.random.default_rng(config.seed)
-        self.kinds = config.questions
+        self.kinds, self.by_lot = config.questions, not config.in_field
+        self.lots: dict[tuple[str, str], bool] = {}  # by pair
+        self.late = False  # half the tries are gone
         self.every = set(sampler.commands)
         self.seen = sampler.commands_of_other_tools(unseen_tools(sampler, config, self.rng))
         self.owner = dict.fromkeys(reserved, HELD_OUT)
@@ -106,9 +109,10 @@ class Draw:
         """Questions of a kind about random walks that fit, `wanted` of them or as many as the tries give."""
         length = max(length, 2) if kind == STEP else length  # of one command nothing would be left
         sought = frozenset(allowed - self.seen)
-        for _ in range(tries):
+        for number in range(tries):
             if not wanted:
                 return
+            self.late = 2 * number >= tries
             path = self.sampler.walk(self.rng, length, allowed, sought=sought)
             question = path and self.sampler.question(self.rng, path, kind)
             if question and fits(question):
@@ -135,9 +139,17 @@ class Draw:
         """Whether the question's pair is the owner's, or nobody's so far and so the owner's from now on."""
         return self.owner.setdefault((asked.chain[0], asked.chain[-1]), owner) == owner
 
+    def may_be_held_out(self, asked: Question) -> bool:
+        """What `held_out` takes. Over a whole graph a lot of its own decides on each pair, as long as that gives cases
+        enough: the pairs that come first are the commonest, and the training would lack what is asked most."""
+        pair = asked.chain[0], asked.chain[-1]
+        if self.by_lot and not self.late and not self.lots.setdefault(pair, self.rng.random() < BY_LOT):
+            return False
+        return self.belongs(asked, HELD_OUT)
+
     def needs_new_tool(self, asked: Question) -> bool:
         """What `held_out_tools` takes."""
-        return not self.seen.issuperset(toolchain(asked.path)) and self.belongs(asked, HELD_OUT)
+        return not self.seen.issuperset(toolchain(asked.path)) and self.may_be_held_out(asked)
 
     def has_new_sequence(self, asked: Question) -> bool:
         """What `held_out_sequences` takes."""

@@ -6,8 +6,7 @@ import argparse
 import difflib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +41,8 @@ def add_import(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
 
 
 def _import(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
     from workbench.artifacts.files import check_outputs, check_place
     from workbench.kg import summary
     from workbench.kg.importers import (
@@ -62,43 +63,29 @@ def _import(options: argparse.Namespace) -> int:
     for name, file in outputs.items():
         check_place(name, file)
     check_outputs(outputs, reads=[one for one in (options.mapping, options.schema, options.edam) if one])
-    mapping = read_mapping(options.mapping, options.schema) if options.mapping or options.schema else None
+    mapping = read_mapping(options.mapping, options.schema)
     vocabulary = Vocabulary(read_edam(options.edam) if options.edam else None)
     started = time.perf_counter()
-    with _bar(options.format) as progress:
-        done = import_registry(
+    how = {"unit": " records", "delay": PATIENCE, "leave": False, "mininterval": 0.5}
+    with tqdm(desc=f"import {options.format}", **how) as bar:
+        graph, note = import_registry(
             IMPORTERS[options.format],
             typed(options.path),
             out=out,
             report=report,
             options=Options(vocabulary, mapping),
-            progress=progress,
+            progress=lambda records, _file: bar.update(records - bar.n),
         )
-    if done.resumed:
-        say(f"{done.resumed} of {done.files} files were read before; went on from there")
-    for rule, count in list(done.report.counts.items())[:SHOWN]:
+    for rule, count in list(note.counts.items())[:SHOWN]:
         say(f"  {count:>7,}  {rule}")
-    counts = summary(done.graph)
-    actions = ", ".join(f"{count:,} {action}" for action, count in done.report.actions.items())
+    counts = summary(graph)
+    actions = ", ".join(f"{count:,} {action}" for action, count in note.actions.items())
     say(
-        f"{done.report.records:,} records: {counts['tools']:,} tools, {counts['commands']:,} commands, "
+        f"{note.records:,} records: {counts['tools']:,} tools, {counts['commands']:,} commands, "
         f"{counts['sources']:,} sources, {counts['facts']:,} facts; findings: {actions}; "
         f"{time.perf_counter() - started:.1f} s; the graph is in {os.path.relpath(out)}"
     )
     return 0
-
-
-@contextmanager
-def _bar(title: str) -> Iterator[Callable[[int, str], None]]:
-    """A bar that counts records, shown when it takes a while."""
-    from tqdm import tqdm
-
-    with tqdm(desc=f"import {title}", unit=" records", delay=PATIENCE, leave=False, mininterval=0.5) as bar:
-
-        def progress(records: int, _file: str) -> None:
-            bar.update(records - bar.n)
-
-        yield progress
 
 
 def add_merge(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:

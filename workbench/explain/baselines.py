@@ -13,58 +13,49 @@ from workbench.artifacts.checks import check_number, check_whole
 from workbench.cases import Case, Fact
 from workbench.explain.counterfactual import Element
 from workbench.explain.terms import Weights
-from workbench.game import Engine, attention_received, element_attention
+from workbench.game import element_attention
 
-Baseline = Callable[..., tuple[Element, ...]]
-"""`f(engine, case, *, size, reference, rng, attention=None) -> elements`.
+Baseline = Callable[..., list[int]]
+"""`f(case, *, reference, rng, attention) -> numbers` of elements, in the order in which they go.
 
-size: how many elements to take (all there are, where there are fewer). reference: the elements that Gc removed.
-attention: per fact (facts,), for the two that rank by it; computed where it is not given.
+reference: the elements that Gc removed. attention: per fact (facts,), for the two that rank by it.
 """
 
 
-def random_node(engine: Engine, case: Case, *, size: int, rng: np.random.Generator, **_) -> tuple[Element, ...]:
-    """Nodes, drawn without replacement."""
-    return _draw(case.nodes, size, rng)
+def random_node(case: Case, *, rng: np.random.Generator, **_) -> list[int]:
+    """Nodes, in random order."""
+    return rng.permutation(len(case.nodes)).tolist()
 
 
-def random_edge(engine: Engine, case: Case, *, size: int, rng: np.random.Generator, **_) -> tuple[Element, ...]:
-    """Edges, drawn without replacement."""
-    return _draw(case.facts, size, rng)
+def random_edge(case: Case, *, rng: np.random.Generator, **_) -> list[int]:
+    """Edges, in random order."""
+    return (len(case.nodes) + rng.permutation(len(case.facts))).tolist()
 
 
-def random_both(engine: Engine, case: Case, *, size: int, rng: np.random.Generator, **_) -> tuple[Element, ...]:
-    """Nodes and edges, drawn without replacement."""
-    return _draw(case.elements, size, rng)
+def random_both(case: Case, *, rng: np.random.Generator, **_) -> list[int]:
+    """Nodes and edges, in random order."""
+    return rng.permutation(len(case.elements)).tolist()
 
 
-def aligned_node(
-    engine: Engine, case: Case, *, size: int, reference: Sequence[Element], rng: np.random.Generator, **_
-) -> tuple[Element, ...]:
-    """Nodes, one of the same type for each element of the reference; a removed edge counts as one of its ends."""
+def aligned_node(case: Case, *, reference: Sequence[Element], rng: np.random.Generator, **_) -> list[int]:
+    """Nodes, first one of the same type for each element of the reference; an edge counts as one of its ends."""
     ends = [e[2 * int(rng.integers(2))] if isinstance(e, Fact) else e for e in reference]
-    return _like(case.nodes, [node_type(end) for end in ends], node_type, size, rng)
+    return _like(case.nodes, ends, rng)
 
 
-def aligned_both(
-    engine: Engine, case: Case, *, size: int, reference: Sequence[Element], rng: np.random.Generator, **_
-) -> tuple[Element, ...]:
-    """For each node of the reference one of the same type, for each edge one of the same relation."""
-    return _like(case.elements, [element_type(e) for e in reference], element_type, size, rng)
+def aligned_both(case: Case, *, reference: Sequence[Element], rng: np.random.Generator, **_) -> list[int]:
+    """First, for each node of the reference one of the same type, for each edge one of the same relation."""
+    return _like(case.elements, reference, rng)
 
 
-def attention_highest(
-    engine: Engine, case: Case, *, size: int, attention: np.ndarray | None = None, **_
-) -> tuple[Element, ...]:
-    """The elements that receive most attention while the tuned model answers."""
-    return _ranked(case, -_attention(engine, case, attention), size)
+def attention_highest(case: Case, *, attention: np.ndarray, **_) -> list[int]:
+    """Elements, first those that receive most attention while the tuned model answers."""
+    return np.argsort(-element_attention(case, attention), kind="stable").tolist()
 
 
-def attention_lowest(
-    engine: Engine, case: Case, *, size: int, attention: np.ndarray | None = None, **_
-) -> tuple[Element, ...]:
-    """The elements that receive least attention while the tuned model answers."""
-    return _ranked(case, _attention(engine, case, attention), size)
+def attention_lowest(case: Case, *, attention: np.ndarray, **_) -> list[int]:
+    """Elements, first those that receive least attention while the tuned model answers."""
+    return np.argsort(element_attention(case, attention), kind="stable").tolist()
 
 
 BASELINES: dict[str, Baseline] = {
@@ -83,32 +74,16 @@ def element_type(element: Element) -> str:
     return f"edge {element.relation}" if isinstance(element, Fact) else node_type(element)
 
 
-def _draw(pool: Sequence[Element], size: int, rng: np.random.Generator) -> tuple[Element, ...]:
-    chosen = rng.permutation(len(pool))[:size]
-    return tuple(pool[i] for i in chosen)
-
-
-def _like(
-    pool: Sequence[Element], wanted: Sequence[str], kind: Callable[..., str], size: int, rng: np.random.Generator
-) -> tuple[Element, ...]:
-    """`size` elements of the pool, of the wanted types as far as there are enough, then any others."""
-    left = list(_draw(pool, len(pool), rng))
+def _like(pool: Sequence[Element], wanted: Sequence[Element], rng: np.random.Generator) -> list[int]:
+    """Numbers of the pool in random order, but first one of the type of each wanted element, as long as there are."""
+    left = rng.permutation(len(pool)).tolist()
     taken = []
-    for name in wanted[:size]:
-        match = next((e for e in left if kind(e) == name), None)
+    for one in wanted:
+        match = next((i for i in left if element_type(pool[i]) == element_type(one)), None)
         if match is not None:
             left.remove(match)
             taken.append(match)
-    return (*taken, *left[: size - len(taken)])
-
-
-def _ranked(case: Case, score: np.ndarray, size: int) -> tuple[Element, ...]:
-    """The elements with the lowest score; of equal ones the first."""
-    return tuple(case.elements[i] for i in np.argsort(score, kind="stable")[:size])
-
-
-def _attention(engine: Engine, case: Case, facts: np.ndarray | None) -> np.ndarray:
-    return element_attention(case, attention_received(engine, [case])[0] if facts is None else facts)
+    return [*taken, *left]
 
 
 LEARNED = ("paper", "in_loop")

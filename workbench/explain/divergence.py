@@ -134,8 +134,8 @@ def jensen_shannon(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
 
     Examples:
         >>> p, q = torch.tensor([[0.9, 0.1], [0.1, 0.9]]).log()
-        >>> round(float(jensen_shannon(p, q)), 4), round(float(jensen_shannon(p, p)), 4)
-        (0.3681, 0.0)
+        >>> round(float(jensen_shannon(p, q)), 4)
+        0.3681
     """
     middle = torch.logaddexp(p, q) - math.log(2)
     return 0.5 * (p.exp() * (p - middle) + q.exp() * (q - middle)).sum(-1)

@@ -131,19 +131,15 @@ class Session:
             return [mask.order.tolist() for mask in self.masks(method)]
         if method not in BASELINES:
             raise ValueError(f"{method!r} takes out a set, in no order; ask {', '.join((*LEARNED, *BASELINES))}")
-        found = []
-        for i, (case, reference) in enumerate(zip(self.cases, self.changes(self.config.reference), strict=True)):
-            elements = BASELINES[method](
-                self.engine,
+        return [
+            BASELINES[method](
                 case,
-                size=len(case.elements),
                 reference=reference.elements,
                 rng=np.random.default_rng([self.seed, *(zlib.crc32(name.encode()) for name in (method, case.id))]),
                 attention=self.attention[i] if method.startswith("attention") else None,
             )
-            number = {element: k for k, element in enumerate(case.elements)}
-            found.append([number[e] for e in elements])
-        return found
+            for i, (case, reference) in enumerate(zip(self.cases, self.changes(self.config.reference), strict=True))
+        ]
 
     def masks(self, method: str) -> list[Masks]:
         """Masks of a learned method."""

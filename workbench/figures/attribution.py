@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from workbench.cases import Case
-from workbench.figures.case_graph import named, needed
+from workbench.figures.case_graph import needed
 from workbench.figures.core import Figure, house_style
 from workbench.figures.palette import BLUE, INK, ORANGE
 from workbench.figures.panels import SEQUENTIAL, bars, cells, forest, label, legend, methods, name_rows, row
@@ -64,8 +64,7 @@ def score_ranks(
     scale: dict[str, Any] = {"low": 1, "high": len(case.elements), "cmap": f"{SEQUENTIAL}_r"}
     cells(axes, ranks[:, order].T, rows=names, columns=list(scores), written="{:.0f}", turned=25, **scale)
     said = [
-        f"{name}: {named(case, case.elements[int(one.argmin())])} first"
-        for name, one in zip(scores, ranks, strict=True)
+        f"{name}: {case.label(case.elements[int(one.argmin())])} first" for name, one in zip(scores, ranks, strict=True)
     ]
     return Figure(still, f"{shown}. {'; '.join(said)}.")
 
@@ -95,11 +94,11 @@ def largest(size: np.ndarray, most: int, *, by: np.ndarray | None = None) -> np.
 
 def _marked(case: Case, i: int) -> str:
     """An element in words, marked when the right answer runs through it."""
-    return f"{NEEDED if needed(case, i) else ''}{named(case, case.elements[i])}"
+    return f"{NEEDED if needed(case, i) else ''}{case.label(case.elements[i])}"
 
 
 def _ends(case: Case, values: np.ndarray) -> str:
     """The highest and the lowest score with their elements."""
     high, low = int(values.argmax()), int(values.argmin())
-    names = {i: named(case, case.elements[i]) for i in (high, low)}
+    names = {i: case.label(case.elements[i]) for i in (high, low)}
     return f"highest {names[high]} at {values[high]:+.2f}, lowest {names[low]} at {values[low]:+.2f}"

@@ -46,7 +46,7 @@ def case_graph(
     if degrees is not None and max(degrees, default=0) > FAINT:
         rim = {"marker": "o", "ms": 8, "mfc": "white", "mec": RED, "mew": RING}
         marks["degree of removal: wider is higher"] = {**rim, "c": RED, "lw": 1 + WIDER}
-    out = [named(case, element) for element in removed]
+    out = [case.label(element) for element in removed]
     alt = f"{title}: {len(case.facts)} facts between {len(case.nodes)} nodes; removed: {', '.join(out) or 'nothing'}."
     below = tall_answers(toolchains) if toolchains else 0.0
     made = draw(spots, links, title=title, height=tall(spots), alt=alt, marks=marks, below=below)
@@ -74,13 +74,6 @@ def drawing(
     ]
     spots = [replace(spot, key=i) for i, spot in enumerate(spots)]
     return spots, [replace(link, key=len(spots) + i) for i, link in enumerate(links)]
-
-
-def named(case: Case, element: str | Fact) -> str:
-    """An element in words: a node's name, or a fact as `FASTQ → hisat2`."""
-    if isinstance(element, str):
-        return case.names[element]
-    return f"{case.names[element.head]} → {case.names[element.tail]}"
 
 
 def needed(case: Case, i: int) -> bool:

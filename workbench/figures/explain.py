@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from workbench.cases import Case, Fact
-from workbench.figures.case_graph import answers, case_graph, named
+from workbench.figures.case_graph import answers, case_graph
 from workbench.figures.core import Figure, house_style
 from workbench.figures.palette import BLUE, INK, RED
 from workbench.figures.panels import bars, forest, label, legend, methods, name_rows, row
@@ -50,10 +50,10 @@ def mask_bars(
             axes.axvline((thresholds or {})[method], color=INK, lw=0.8, ls=":", label="threshold")
         label(axes, x="degree of removal")
         axes.set_xlim(0, 1)
-    name_rows(panels[0], [named(case, case.elements[i]) for i in order])
+    name_rows(panels[0], [case.label(case.elements[i]) for i in order])
     legend(still)
     said = "; ".join(
-        f"{method}: {named(case, case.elements[m.argmax()])} highest at {m.max():.2f}" for method, m in values.items()
+        f"{method}: {case.label(case.elements[m.argmax()])} highest at {m.max():.2f}" for method, m in values.items()
     )
     return Figure(still, f"{shown}. {said}.")
 

@@ -74,15 +74,16 @@ class Engine:
         gates: Sequence[torch.Tensor] | None = None,
         doses: Sequence[torch.Tensor] | torch.Tensor | None = None,
         prefix: SharedPrefix | None = None,
-    ) -> list[torch.Tensor]:
+        read: Callable[[torch.Tensor], Any] | None = None,
+    ) -> list[Any]:
         """Teacher-forced logits at the answer's positions: per row (len(answer), vocabulary), float32, one pass a row.
 
         gates: per row keep-degrees (facts,) in [0, 1], see `workbench.game.gates`. doses: per row factors on the
         adapter's update, (modules,) or (rank-one parts,), see `workbench.game.doses`. Gradients flow to both when they
-        ask for it; a row with a gate at 0 is then passed twice. prefix: of the same model, without gates. ValueError:
-        doses with the adapter off.
+        ask for it; a row with a gate at 0 is then passed twice. prefix: of the same model, without gates. read: what is
+        kept of a row, not all its logits. ValueError: doses with the adapter off.
         """
-        out = self._logits(prompts, answers, adapter=adapter, gates=gates, doses=doses, prefix=prefix)
+        out = self._logits(prompts, answers, adapter=adapter, gates=gates, doses=doses, prefix=prefix, read=read)
         if gates is not None and (rows := beneath(gates)):
             some = [prompts[i] for i in rows], [answers[i] for i in rows]
             held: dict = {"gates": [gates[i].detach() for i in rows]}
@@ -90,13 +91,13 @@ class Engine:
             exact = self._logits(*some, adapter=adapter, **held)
             for i, value in zip(rows, exact, strict=True):
                 out[i] = value + (out[i] - out[i].detach())
-        return out
+        return list(map(read, out)) if read and gates is not None else out
 
-    def _logits(
-        self, prompts: Sequence[Prompt], answers: Ids, *, adapter: bool, gates: Any, doses: Any, prefix: Any = None
-    ) -> list[torch.Tensor]:
-        """The same, but for gates `beneath` the floor of gradients, which are held at it."""
-        out: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
+    def _logits(self, prompts: Sequence[Prompt], answers: Ids, *, adapter: bool, gates: Any, **given: Any) -> list[Any]:
+        """The same, but for gates `beneath` the floor of gradients, which are held at it; of gated rows the logits."""
+        doses, prefix, read = (given.get(name) for name in ("doses", "prefix", "read"))
+        take = read if read and gates is None else torch.Tensor.float
+        out: list[Any] = [None] * len(prompts)
         asked = any(x.requires_grad for given in (gates, doses) if given is not None for x in given)
         whole = [len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]
         if prefix:
@@ -111,7 +112,7 @@ class Engine:
                 with self.switched(adapter, rows_of(doses, rows)), torch.set_grad_enabled(asked):
                     result, real = head.read_on(*fed, **how) if head else self._read(*fed, **how, use_cache=False)
                 for k, i in enumerate(rows):
-                    out[i] = result.logits[k, longest - len(answers[i]) :].float()
+                    out[i] = take(result.logits[k, longest - len(answers[i]) :].float())
                 if head and gates is None:
                     self.heads.keep(fed[0], result.past_key_values, real, adapter=adapter, doses=doses)
                 tokens = int(real.sum()) - (sum(map(head.shared, fed[0])) if head else 0)
@@ -120,10 +121,9 @@ class Engine:
 
     def logprobs(self, prompts: Sequence[Prompt], answers: Ids, **how) -> list[torch.Tensor]:
         """Log-probability (nats) of every answer token: per row (len(answer),). `how` as in `logits`."""
-        rows = self.logits(prompts, answers, **how)
         return [
             torch.log_softmax(z, -1).gather(1, torch.as_tensor(a, device=z.device)[:, None])[:, 0]
-            for z, a in zip(rows, answers, strict=True)
+            for z, a in zip(self.logits(prompts, answers, **how), answers, strict=True)
         ]
 
     def _read(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,8 +135,8 @@ class Passes:
         if new:
             chosen = list(new.values())
             asked = facts[chosen], answer, None if doses is None else doses[chosen]
-            logits = self._deleted(*asked) if self.removal == "delete" else self._gated(*asked)
-            self.memory.rows.update(zip(new, (row_of(z, answer) for z in logits), strict=True))
+            found = self._deleted(*asked) if self.removal == "delete" else self._gated(*asked)
+            self.memory.rows.update(zip(new, found, strict=True))
         return [self.memory.rows[key] for key in keys]
 
     def graph(self, gates: torch.Tensor | None, answer: tuple[int, ...], doses: torch.Tensor | None) -> torch.Tensor:
@@ -187,28 +188,25 @@ class Passes:
         plain = {0.0: (False, b""), 1.0: (True, b"")}
         return [plain[row[0]] if row[0] in plain and (row == row[0]).all() else (True, row.tobytes()) for row in doses]
 
-    def _deleted(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None) -> list[torch.Tensor]:
+    def _deleted(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None) -> list[Row]:
         prompts = [self.engine.prompt(self.case, f > 0) for f in facts]
-        answers = [answer] * len(prompts)
+        answers, read = [answer] * len(prompts), partial(row_of, answer=answer)
         if doses is None:
             if self.pays:
-                return self._prefix(None).logits(prompts, answers)
+                return self._prefix(None).logits(prompts, answers, read=read)
         elif self.pays and np.unique(doses, axis=0, return_counts=True)[1].min() > 2:  # a prefix is a row more
             return self._by_dose(prompts, answers, doses)
         with torch.no_grad():
-            return self.engine.logits(prompts, answers, adapter=self.adapter, doses=_tensors(doses))
+            return self.engine.logits(prompts, answers, adapter=self.adapter, doses=_tensors(doses), read=read)
 
-    def _by_dose(
-        self, prompts: Sequence[Prompt], answers: Sequence[tuple[int, ...]], doses: np.ndarray
-    ) -> list[torch.Tensor]:
+    def _by_dose(self, prompts: Sequence[Prompt], answers: Sequence[tuple[int, ...]], doses: np.ndarray) -> list[Row]:
         """Rows of few doses, those of one dose on its own prefix."""
-        out: list[torch.Tensor] = [torch.empty(0)] * len(prompts)
+        out: dict[int, Row] = {}
         for dose in np.unique(doses, axis=0):
             rows = np.flatnonzero((doses == dose).all(axis=1)).tolist()
-            found = self._prefix(dose).logits([prompts[i] for i in rows], [answers[i] for i in rows])
-            for i, logits in zip(rows, found, strict=True):
-                out[i] = logits
-        return out
+            some = [prompts[i] for i in rows], [answers[i] for i in rows]
+            out |= zip(rows, self._prefix(dose).logits(*some, read=partial(row_of, answer=some[1][0])), strict=True)
+        return [out[i] for i in range(len(prompts))]
 
     def _prefix(self, dose: np.ndarray | None) -> SharedPrefix:
         """The full prompt's keys and values; of models at a dose only the last is kept, since each is large."""
@@ -216,14 +214,17 @@ class Passes:
         if key not in self.memory.prefixes:
             for other in [k for k in self.memory.prefixes if dose is not None and k[1]]:
                 del self.memory.prefixes[other]
-            full = self.engine.prompt(self.case)
+            full, heads = self.engine.prompt(self.case), self.engine.heads
+            if dose is None and self.engine.slow and heads.holds(one := heads.whole(full, adapter=self.adapter)):
+                return one  # all games together keep no more than there is room for
             self.memory.prefixes[key] = SharedPrefix(self.engine, full, adapter=self.adapter, dose=dose)
         return self.memory.prefixes[key]
 
-    def _gated(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None) -> list[torch.Tensor]:
-        gates = [torch.tensor(f) for f in facts]
+    def _gated(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None) -> list[Row]:
+        gates, read = [torch.tensor(f) for f in facts], partial(row_of, answer=answer)
         prompt, how = self.engine.prompt(self.case), dict[str, Any](gates=gates, doses=_tensors(doses))
-        return self.engine.logits([prompt] * len(gates), [answer] * len(gates), adapter=self.adapter, **how)
+        rows = [prompt] * len(gates), [answer] * len(gates)
+        return self.engine.logits(*rows, adapter=self.adapter, read=read, **how)
 
 
 def _tensors(doses: np.ndarray | None, rows: Sequence[int] | None = None) -> torch.Tensor | None:

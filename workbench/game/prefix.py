@@ -75,10 +75,10 @@ class SharedPrefix:
         """Bytes of keys and values."""
         return sum(layer.keys.nbytes + layer.values.nbytes for layer in self.cache.layers)
 
-    def logits(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]]) -> list[torch.Tensor]:
-        """Per row (len(answer), vocabulary) float32, equal to `Engine.logits` up to rounding."""
-        doses = self._doses(len(prompts))
-        return self.engine.logits(prompts, answers, adapter=self.adapter, doses=doses, prefix=self)
+    def logits(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], *, read: Any = None) -> list[Any]:
+        """Per row (len(answer), vocabulary) float32, equal to `Engine.logits` up to rounding. read: as there."""
+        how: dict[str, Any] = {"doses": self._doses(len(prompts)), "prefix": self, "read": read}
+        return self.engine.logits(prompts, answers, adapter=self.adapter, **how)
 
     def shared(self, prompt: Prompt) -> int:
         """Tokens at the start that are those of the full prompt; one token at least is left to compute."""
@@ -234,6 +234,17 @@ class Heads:
             if key in self.known:
                 self.known[key] = self.known.pop(key)
         return found
+
+    def whole(self, prompt: Prompt, *, adapter: bool) -> SharedPrefix:
+        """A prompt as such, read now where it is not kept."""
+        model = self._model(adapter)
+        one = self.known.pop((model, prompt.ids), None) or SharedPrefix(self.engine, prompt, adapter=adapter)
+        self._add(model, one)
+        return one
+
+    def holds(self, one: SharedPrefix) -> bool:
+        """Whether it is kept here, among as many as there is room for."""
+        return any(kept is one for kept in self.known.values())
 
     def keep(self, prompts: Sequence[Prompt], cache: Cache, real: torch.Tensor, *, adapter: bool, doses: Any) -> None:
         """Keeps what a pass over prompts, answers behind them, has left behind. real: see `Past`."""

@@ -19,7 +19,6 @@ from typing import Any
 
 import nbformat
 import papermill
-from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
@@ -41,7 +40,7 @@ from workbench.artifacts.steps import (
     why_again,
 )
 from workbench.artifacts.work import check_stage_links, renew, settle
-from workbench.headless.kernel import own_kernel, signals_as_exceptions
+from workbench.headless.kernel import signals_as_exceptions
 from workbench.headless.watch import (
     ENGINE,
     HINTS,
@@ -169,8 +168,8 @@ def _run_step(run_dir: Path, step: Step, timeout: float | None, watch: Watch) ->
     partial.unlink(missing_ok=True)
     started = time.monotonic()
     try:
-        with own_kernel(run_dir), signals_as_exceptions():
-            executed = _execute(step, partial, timeout, watch)
+        with signals_as_exceptions():
+            executed = _execute(step, run_dir, partial, timeout, watch)
     except PapermillExecutionError as error:
         kind = NotWritten if not_written(error, run_dir) else ChainError
         raise kind(_message(step, partial, f"{error.ename}: {error.evalue}", hint_for(error))) from error
@@ -179,7 +178,7 @@ def _run_step(run_dir: Path, step: Step, timeout: float | None, watch: Watch) ->
         raise ChainError(_message(step, partial, spent, HINTS["time"])) from error
     except DeadKernelError as error:
         raise ChainError(_message(step, partial, "the kernel died", HINTS["dead"])) from error
-    except (NoSuchKernel, RuntimeError) as error:
+    except RuntimeError as error:
         raise ChainError(_message(step, partial, f"no kernel could be started: {error}", HINTS["start"])) from error
     changes = _changes(run_dir, step)
     if changes:
@@ -198,7 +197,7 @@ def _changes(run_dir: Path, step: Step) -> list[str]:
         return ["none was written"]
 
 
-def _execute(step: Step, output: Path, timeout: float | None, watch: Watch) -> nbformat.NotebookNode:
+def _execute(step: Step, run_dir: Path, output: Path, timeout: float | None, watch: Watch) -> nbformat.NotebookNode:
     deadline = None if timeout is None else time.monotonic() + timeout
 
     def seconds_left(_cell: Any) -> float | None:
@@ -217,6 +216,7 @@ def _execute(step: Step, output: Path, timeout: float | None, watch: Watch) -> n
         store_widget_state=False,  # a plotly widget would add 5 MB to the copy
         shutdown_kernel="immediate",
         watch=watch,
+        run_dir=run_dir,
     )
 
 

@@ -7,11 +7,8 @@ happen under every service manager; the kernel would go on writing while the nex
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -62,44 +59,6 @@ def end_with(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-@contextmanager
-def own_kernel(run_dir: Path) -> Iterator[None]:
-    """While the block runs, let `python3` mean this interpreter, whatever kernels and start-up files the user has.
-
-    Sets and dictionaries of text have one order in every such kernel: the same run writes the same bytes.
-    """
-    with tempfile.TemporaryDirectory(prefix="workbench-", ignore_cleanup_errors=True) as folder:
-        spec = Path(folder, "kernels", "python3", "kernel.json")
-        spec.parent.mkdir(parents=True)
-        content = {
-            "argv": [sys.executable, "-m", "workbench.headless.kernel", "-f", "{connection_file}"],
-            "display_name": "chain",
-            "language": "python",
-            "env": {"IPYTHONDIR": str(Path(folder, "ipython")), "PYTHONHASHSEED": "0"},
-        }
-        spec.write_text(json.dumps(content), "utf-8")
-        with _environment(JUPYTER_PATH=_joined(folder, os.environ.get("JUPYTER_PATH")), **{RUN_DIR: str(run_dir)}):
-            yield
-
-
-def _joined(folder: str, more: str | None) -> str:
-    return os.pathsep.join([folder, more] if more else [folder])
-
-
-@contextmanager
-def _environment(**variables: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def main() -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,8 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
+
+from workbench.artifacts.runs import RUN_DIR
 
 if TYPE_CHECKING:
     from papermill.exceptions import PapermillExecutionError
@@ -166,16 +172,33 @@ class WatchedClient(PapermillNotebookClient):
         return super().process_message(message, *more, **how)
 
 
+class OwnKernel(AsyncKernelManager):
+    """Starts this interpreter as the kernel, whatever kernels the user has."""
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        argv = [sys.executable, "-m", "workbench.headless.kernel", "-f", "{connection_file}"]
+        return KernelSpec(argv=argv, display_name="chain", language="python")
+
+
 class WatchedEngine(NBClientEngine):
-    """papermill's engine with a `WatchedClient`; `watch` is handed through `papermill.execute_notebook`."""
+    """papermill's engine with a `WatchedClient` and an `OwnKernel`; `watch` and `run_dir` are handed through
+    `papermill.execute_notebook`.
+
+    The user's start-up files are not read. Sets and dictionaries of text have one order in every such kernel: the same
+    run writes the same bytes.
+    """
 
     @classmethod
-    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, *, watch: Watch, **how: Any) -> Any:
-        start_timeout = how.pop("start_timeout", 60)
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, *, watch: Watch, run_dir: Path, start_timeout: int, **how: Any
+    ) -> Any:
         for name in ("input_path", "stdout_file", "stderr_file", "execution_timeout"):
             how.pop(name, None)
-        client = WatchedClient(nb_man, watch=watch, kernel_name=kernel_name, startup_timeout=start_timeout, **how)
-        return client.execute()
+        own = {"kernel_name": kernel_name, "kernel_manager_class": OwnKernel, "startup_timeout": start_timeout}
+        with tempfile.TemporaryDirectory(prefix="workbench-", ignore_cleanup_errors=True) as folder:
+            environment = os.environ | {"IPYTHONDIR": folder, "PYTHONHASHSEED": "0", RUN_DIR: str(run_dir)}
+            return WatchedClient(nb_man, watch=watch, **own, **how).execute(env=environment)
 
 
 papermill_engines.register(ENGINE, WatchedEngine)

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
 
 from workbench.kg.names import name_key, plain_key
 
@@ -21,16 +20,6 @@ BRANCHES = ("format", "data", "operation", "topic")
 ROOTS = {"format": "format_1915", "data": "data_0006", "operation": "operation_0004", "topic": "topic_0003"}
 EDAM_ID = re.compile(rf"({'|'.join(BRANCHES)})_\d+")
 _OBO = "http://www.geneontology.org/formats/oboInOwl#"
-
-
-class Problem(NamedTuple):
-    """A broken rule and what to do about it, both as sentences without the value."""
-
-    rule: str
-    advice: str
-
-    def __str__(self) -> str:
-        return f"{self.rule}. {self.advice}"
 
 
 @dataclass(frozen=True)
@@ -119,22 +108,20 @@ class Edam:
             seen.add(term_id)
         return term_id if term_id in self.terms else None
 
-    def check(self, term_id: str, branch: str, *, allow_root: bool = False) -> Problem | None:
-        """What forbids `term_id` where a term of `branch` is asked for, or None when nothing does."""
+    def check(self, term_id: str, branch: str, *, allow_root: bool = False) -> tuple[str, str] | None:
+        """What forbids `term_id` where a term of `branch` is asked for, or None when nothing does: the rule and what to
+        do about it, both as sentences without the value."""
         term = self.terms.get(term_id)
         if term is None:
-            return Problem(
-                f"no such id in EDAM {self.version}",
-                "Look the id up at https://edamontology.org or add a term of your own",
-            )
+            rule = f"no such id in EDAM {self.version}"
+            return rule, "Look the id up at https://edamontology.org or add a term of your own"
         if term.obsolete:
-            return Problem(f"obsolete id in EDAM {self.version}", self._replacement(term))
+            return f"obsolete id in EDAM {self.version}", self._replacement(term)
         if self.branch(term_id) != branch:
-            return Problem(
-                f"wrong branch, a {branch} id is needed", f"{term_id} is {term.label!r}; give a {branch}_... id"
-            )
+            rule = f"wrong branch, a {branch} id is needed"
+            return rule, f"{term_id} is {term.label!r}; give a {branch}_... id"
         if term_id == ROOTS[branch] and not allow_root:
-            return Problem(f"bare branch root, which says nothing but {branch!r}", "Give a more specific term")
+            return f"bare branch root, which says nothing but {branch!r}", "Give a more specific term"
         return None
 
     def _replacement(self, term: EdamTerm) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import csv
 import gzip
-import json
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from workbench.artifacts.files import read_object
 from workbench.artifacts.provenance import remembered_digest
 from workbench.models.checkpoint import ModelError, weight_files
 
@@ -60,11 +60,7 @@ def card(adapter: Path) -> dict[str, Any]:
     (seconds, losses by step), `digests`, `always_shown` (commands of which no fact was withheld) and `scores` (`split`,
     `share` withheld, `metric`, `mean`, `low`, `high`, `n`). What ships has `sha256` of its own files, too.
     """
-    try:
-        found = json.loads((adapter / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return read_object(adapter / CARD)
 
 
 def other_values(adapter: Path, base: Path, name: str) -> str | None:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
+from scipy.linalg import eigh
 from scipy.sparse.linalg import LinearOperator, svds
 from torch import nn
 from transformers.pytorch_utils import Conv1D
@@ -121,28 +122,46 @@ def rounded_to_nf4(weight: torch.Tensor) -> torch.Tensor:
     return dequantize_4bit(packed, state)
 
 
-DENSE = 256  # the smaller side up to which a dense decomposition is as quick
+DENSE, GRAM = 256, 2048  # smaller sides up to which all is decomposed, and up to which the Gram matrix is
+FAITHFUL = 1e-4  # share of the largest value down to which a Gram matrix tells one: its rounding is squared
 
 
 def leading(weight: np.ndarray, k: int | None = None, *, update: Factors | None = None) -> Directions:
-    """The `k` largest singular triplets of W0 (out, in), or of W0 + s B A; None: all, dense.
+    """The `k` largest singular triplets of W0 (out, in), or of W0 + s B A; None: all.
 
-    Dense up to a smaller side of `DENSE`, else by Lanczos: there the sum W0 + s B A is only ever multiplied with
-    vectors, so nothing of the layer's size is made beside W0. Both are exact to float64 for values that stand apart
-    from the next. Values that are 0 in float64 have no direction of their own and are left out.
+    Dense up to a smaller side of `DENSE`; up to `GRAM`, or for all, by the eigenvectors of the smaller Gram matrix,
+    which is 3 to 5 times as quick; else by Lanczos: there the sum W0 + s B A is only ever multiplied with vectors, so
+    nothing of the layer's size is made beside W0. All are exact to float64 for values that stand apart from the next
+    (the Gram matrix up to some 1e-8). Values that are 0 in float64 have no direction of their own and are left out.
     """
     size = min(weight.shape)
-    if k is None or k >= size or size <= DENSE:
+    count = size if k is None else min(k, size)
+    if size <= GRAM or count == size:
         whole = weight if update is None else weight + update.scaling * update.B @ update.A
-        left, values, right = np.linalg.svd(whole, full_matrices=False)
+        found = _by_gram(whole, count) if size > DENSE else None
+        left, values, right = found or np.linalg.svd(whole, full_matrices=False)
     else:
         # Lanczos starts anywhere; a fixed start gives the same last digits every time
-        left, values, right = svds(_operator(weight, update), k=k, rng=np.random.default_rng(0))
+        left, values, right = svds(_operator(weight, update), k=count, rng=np.random.default_rng(0))
         order = np.argsort(-values)
         left, values, right = left[:, order], values[order], right[order]
     least = float(np.max(values, initial=0.0)) * max(weight.shape) * np.finfo(np.float64).eps
-    count = min(int(np.sum(values > least)), size if k is None else k)
+    count = min(int(np.sum(values > least)), count)
     return Directions(left[:, :count], values[:count], right[:count].T)
+
+
+def _by_gram(whole: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """Left (out, k), values, right (k, in); None where one of them is too small beside the largest."""
+    tall = whole if whole.shape[0] >= whole.shape[1] else whole.T
+    size = tall.shape[1]
+    squares, right = eigh(tall.T @ tall, subset_by_index=None if k == size else (size - k, size - 1))
+    if squares[0] <= FAITHFUL**2 * squares[-1]:
+        return None
+    right = right[:, ::-1]
+    left = tall @ right
+    values = np.linalg.norm(left, axis=0)
+    left /= values
+    return (left, values, right.T) if tall is whole else (right, values, left.T)
 
 
 def _operator(weight: np.ndarray, update: Factors | None) -> LinearOperator | np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,13 +40,13 @@ def exact_at(engine: Engine, cases: Sequence[Case], doses: np.ndarray, *, measur
     rows = torch.tensor(np.repeat(np.asarray(doses, float), len(cases), axis=0), dtype=torch.float32)
     own = [engine.answer_ids(case, case.path) for case in cases] * len(doses)
     if measure == "toolchain":
-        paths = engine.answers(many, doses=rows, max_new_tokens=2 * max(map(len, own)))
+        paths = engine.answers(many, doses=rows, max_new_tokens=2 * max(map(len, own), default=0))
         right = [toolchain(path) == case.toolchain for path, case in zip(paths, many, strict=True)]
     else:
         prompts = [engine.prompt(case) for case in cases] * len(doses)
         with torch.no_grad():
-            logits = engine.logits(prompts, own, doses=rows)
-        right = [z.argmax(-1).tolist() == list(ids) for z, ids in zip(logits, own, strict=True)]
+            said = engine.logits(prompts, own, doses=rows, read=lambda z: z.argmax(-1).tolist())
+        right = [one == list(ids) for one, ids in zip(said, own, strict=True)]
     return np.array(right).reshape(len(doses), len(cases))
 
 
@@ -57,11 +58,13 @@ def kept_accuracy(
     sizes: Sequence[int],
     unit: str = "module",
     measure: str = "toolchain",
+    tuned: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Right answers with only the first units of `order` left, a row a size: 0 is the base, all the tuned model.
 
-    Columns: `size` (units kept), `parameters` (numbers they hold), `part` (of the adapter's), `exact, low, high, n`
-    (share of cases and 95 % interval), `lost` (cases the tuned model has right and this one not) and `gained`.
+    tuned: which cases the tuned model has right, (cases,) bool, by the same measure; None: it is asked. Columns: `size`
+    (units kept), `parameters` (numbers they hold), `part` (of the adapter's), `exact, low, high, n` (share of cases and
+    95 % interval), `lost` (cases the tuned model has right and this one not) and `gained`.
     ValueError: an order that is not one of all units, a size beyond them, or see `exact_at`.
 
     Examples:
@@ -77,28 +80,31 @@ def kept_accuracy(
         raise ValueError(f"order must hold each of the {n} units once, not {len(order)} numbers")
     if not all(0 <= size <= n for size in sizes):
         raise ValueError(f"sizes must lie in 0..{n}, not {list(sizes)}")
-    doses = np.zeros((len(sizes) + 1, n))
-    for row, size in zip(doses, [*sizes, n], strict=True):
+    asked = [*sorted({*sizes} - {n}), *([n] if tuned is None else [])]
+    doses = np.zeros((len(asked), n))
+    for row, size in zip(doses, asked, strict=True):
         row[list(order[:size])] = 1
-    *found, tuned = exact_at(engine, cases, unit_doses(modules, unit, doses), measure=measure)
-    rows = []
-    for size, right in zip(sizes, found, strict=True):
-        exact = proportion(right)
+    found = {n: tuned} | dict(
+        zip(asked, exact_at(engine, cases, unit_doses(modules, unit, doses), measure=measure), strict=True)
+    )
+    tuned, rows = found[n], []
+    for size in sizes:
+        exact = proportion(right := found[size])
         held = int(parameters[list(order[:size])].sum())
         lost, gained = int((tuned & ~right).sum()), int((right & ~tuned).sum())
         rows.append((size, held, held / parameters.sum(), exact.share, exact.low, exact.high, exact.n, lost, gained))
     return pd.DataFrame(rows, columns=["size", "parameters", "part", "exact", "low", "high", "n", "lost", "gained"])
 
 
-def ladder(n: int) -> list[int]:
-    """Sizes from 0 to n, evenly in the logarithm, `PER_OCTAVE` between one and its double.
+def ladder(n: int, *, per_octave: int = PER_OCTAVE) -> list[int]:
+    """Sizes from 0 to n, evenly in the logarithm, `per_octave` between one and its double.
 
     Examples:
         >>> ladder(8)[:4], ladder(8)[-1]
         ([0, 1, 2, 3], 8)
     """
-    steps = int(np.ceil(np.log2(max(n, 1)) * PER_OCTAVE))
-    return sorted({0, n, *(round(2 ** (k / PER_OCTAVE)) for k in range(steps))})
+    steps = int(np.ceil(np.log2(max(n, 1)) * per_octave))
+    return sorted({0, n, *(round(2 ** (k / per_octave)) for k in range(steps))})
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,7 @@ def smallest_part(
     *,
     enough: float = ENOUGH,
     unit: str = "module",
+    tuned: np.ndarray | None = None,
 ) -> SmallestPart:
     """The fewest first units of `order` with which `enough` of the tuned model's accuracy is kept.
 
@@ -134,6 +141,7 @@ def smallest_part(
     others (the one-standard-error rule of Breiman and others 1984).
 
     A ladder of sizes in one batch, then halving between the smallest that is enough and the next below, which is not.
+    Where tokens are dear the ladder has half as many rungs. tuned: as in `kept_accuracy`, by the measure `path`.
     Accuracy need not grow with every unit, so a size in a gap of the ladder may be overlooked; none is claimed that is
     not enough. Judge the result on cases that neither this nor the order has seen.
 
@@ -147,7 +155,11 @@ def smallest_part(
     """
     modules = adapted_modules(engine.lm.model)
     names = unit_names(modules, unit)
-    table = kept_accuracy(engine, cases, order, sizes=ladder(len(names)), unit=unit, measure="path")
+    if tuned is None:
+        tuned = exact_at(engine, cases, np.ones((1, len(modules))), measure="path")[0]
+    how: dict[str, Any] = {"unit": unit, "measure": "path", "tuned": tuned}
+    sizes = ladder(len(names), per_octave=1 if engine.slow else PER_OCTAVE)
+    table = kept_accuracy(engine, cases, order, sizes=sizes, **how)
     if not table["exact"].iloc[-1]:
         raise ValueError(
             f"the tuned model has none of {len(cases)} cases right, so there is nothing to keep; take others"
@@ -159,7 +171,7 @@ def smallest_part(
         below = table[table["size"] < passed]["size"].max()
         if passed == 0 or passed - below <= 1:
             break
-        more = kept_accuracy(engine, cases, order, sizes=[int(passed + below) // 2], unit=unit, measure="path")
+        more = kept_accuracy(engine, cases, order, sizes=[int(passed + below) // 2], **how)
         table = pd.concat([table, more]).sort_values("size", ignore_index=True)
     kept = tuple(int(k) for k in order[: int(passed)])
     return SmallestPart(unit, kept, tuple(names[k] for k in kept), wanted, table)

@@ -232,11 +232,27 @@ def _frame(n: int, k: int, *, rng: np.random.Generator) -> np.ndarray:
 def random_spectra(factors: Factors, *, draws: int, rng: np.random.Generator) -> np.ndarray:
     """Singular values of random changes of the same shape, rank and Frobenius norm: (draws, min(rank, in, out)).
 
-    Factors of independent normal values: what the spectrum looks like when no direction is preferred.
+    Factors of independent normal values: what the spectrum looks like when no direction is preferred. Of the factors
+    only the Gram matrices count, so these are drawn: nothing of the layer's size is made.
 
     Examples:
         >>> factors = Factors("q_proj", 0, "q_proj", 1, 1.0, A=np.array([[3.0, 0.0]]), B=np.array([[1.0], [0.0]]))
         >>> random_spectra(factors, draws=2, rng=np.random.default_rng(0)).round(6).tolist()
         [[3.0], [3.0]]
     """
-    return np.array([singular_values(random_factors(factors, rng=rng)) for _ in range(draws)])
+    rank, sides = factors.A.shape[0], (factors.B.shape[0], factors.A.shape[1])
+    b, a = (wishart_roots(side, rank, draws=draws, rng=rng) for side in sides)
+    values = np.linalg.svdvals(b.transpose(0, 2, 1) @ a)
+    return values * frobenius_norm(singular_values(factors)) / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+def wishart_roots(n: int, k: int, *, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """R (draws, k, min(n, k)) so that R R^T is distributed as G^T G of independent normal values G (n, k).
+
+    Where n is k or more, G is not drawn but the Cholesky factor of its Gram matrix (Bartlett 1933).
+    """
+    if n < k:
+        return rng.standard_normal((draws, n, k)).transpose(0, 2, 1)
+    root = np.tril(rng.standard_normal((draws, k, k)), -1)
+    root[:, np.arange(k), np.arange(k)] = np.sqrt(rng.chisquare(n - np.arange(k), (draws, k)))
+    return root

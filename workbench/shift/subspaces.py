@@ -21,7 +21,7 @@ import pandas as pd
 from scipy.linalg import subspace_angles
 
 from workbench.models.adapter_folder import AdapterError, AdapterFolder, Factors
-from workbench.shift.spectrum import Directions, checkpoints, directions, frobenius_norm, singular_values
+from workbench.shift.spectrum import Directions, checkpoints, directions, frobenius_norm, singular_values, wishart_roots
 
 COMPARED = (
     "module", "layer", "projection", "first", "second", "norm_first", "norm_second", "cosine", "cosine_null",
@@ -173,14 +173,10 @@ def random_meetings(k1: int, k2: int, d: int, *, draws: int, rng: np.random.Gene
     """U1^T U2 for a fixed orthonormal frame U1 (d, k1) and uniformly random ones U2 (d, k2): (draws, k1, k2).
 
     No frame is drawn. U2 = G R^-1 with normal G and R^T R = G^T G; only the part of G that U1 sees is needed itself,
-    and of the rest its Gram matrix, a Wishart variable, by its Cholesky factor (Bartlett 1933).
+    and of the rest its Gram matrix, a Wishart variable.
     """
-    seen, rest = rng.standard_normal((draws, k1, k2)), d - k1
-    if rest < k2:
-        root = rng.standard_normal((draws, rest, k2)).transpose(0, 2, 1)
-    else:
-        root = np.tril(rng.standard_normal((draws, k2, k2)), -1)
-        root[:, np.arange(k2), np.arange(k2)] = np.sqrt(rng.chisquare(rest - np.arange(k2), (draws, k2)))
+    seen = rng.standard_normal((draws, k1, k2))
+    root = wishart_roots(d - k1, k2, draws=draws, rng=rng)
     gram = seen.transpose(0, 2, 1) @ seen + root @ root.transpose(0, 2, 1)
     return np.linalg.solve(np.linalg.cholesky(gram), seen.transpose(0, 2, 1)).transpose(0, 2, 1)
 

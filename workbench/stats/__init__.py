@@ -1,6 +1,5 @@
 """Statistics of explanations: intervals and tests, faithfulness measures, agreement with planted truth."""
 
-from workbench.stats.cells import Cell, cell
 from workbench.stats.intervals import (
     Interval,
     MedianInterval,

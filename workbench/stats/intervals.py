@@ -1,4 +1,4 @@
-"""Intervals over cases, paired differences with a sign-flip p-value, and the cell that a reported number carries.
+"""Intervals over cases, and paired differences with a sign-flip p-value.
 
 Means and ratios: bootstrap-t, made to hold for few cases; medians: order statistics; shares: Wilson's.
 """

@@ -40,4 +40,6 @@ Without `--scheduler`, such a grid runs on this machine's first GPU.
 (`tls://`, with the certificates named in Dask's configuration). Local workers listen on this machine alone.
 `DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=1` at the scheduler makes it give up on a batch after its second death,
 as local workers do; the default is the fourth.
+`DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False` at each worker is as local workers have it: on Python 3.11 Dask's
+profiler can stop a worker for good (python/cpython issue 106883).
 """

@@ -26,6 +26,8 @@ CONNECT_SECONDS = 20
 LOCAL = {
     "distributed.scheduler.allowed-failures": 1,  # of a batch whose worker died: then it is given up
     "distributed.worker.daemon": True,  # they end with the process that started them
+    # it looks at the frames of threads, which on Python 3.11 stops a worker for good now and then (cpython 106883)
+    "distributed.worker.profile.enabled": False,
     # else whatever a pass of a model frees goes back to the system, and comes back page by page
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
 }

@@ -30,7 +30,7 @@ import torch
 from transformers import TrainingArguments
 
 from workbench.artifacts.checks import check_number, check_seed, check_several, check_whole, shown
-from workbench.artifacts.files import atomic_write_json, sha256_file
+from workbench.artifacts.files import atomic_write_json, read_object, sha256_file
 from workbench.cases import Case
 from workbench.models import LanguageModel
 
@@ -112,12 +112,9 @@ class Checkpoints:
                 path.unlink()
 
     def _read(self) -> dict[str, Any] | None:
-        try:
-            saved = json.loads(self.file.read_text(encoding="utf-8"))
-            same = saved["settings"] == self.settings and isinstance(saved["files"], dict) and saved["seconds"] >= 0
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return saved if same else None
+        saved = read_object(self.file)
+        whole = isinstance(saved.get("files"), dict) and isinstance(saved.get("seconds"), int | float)
+        return saved if whole and saved.get("settings") == self.settings else None
 
 
 def _is_whole(path: Path, files: Mapping[str, str] | None, *, adapter_only: bool) -> bool:

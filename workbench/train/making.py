@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from workbench import kg, models
-from workbench.artifacts.files import atomic_write_json, atomic_write_text, sha256_file
+from workbench.artifacts.files import atomic_write_json, atomic_write_text, read_object, sha256_file
 from workbench.artifacts.provenance import package_versions
 from workbench.cases import Case, load_cases, sampling, save_cases, toolchain
 from workbench.cases.sampling import SamplingConfig
@@ -204,10 +204,7 @@ class Making:
 
     def finished(self) -> dict[str, Any] | None:
         """The card of a training that is done already, of the very same recipe."""
-        try:
-            card = json.loads(self.card_file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
+        card = read_object(self.card_file)
         same = all(card.get(key) == value for key, value in json.loads(json.dumps(self.facts)).items())
         return card if same and (self.folder / "adapter_model.safetensors").is_file() else None
 

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -256,12 +256,20 @@ class GivenAdapter:
         digest = self._told("digests", dict).get("cases")
         return digest is not None and digest == fingerprint(lm, cases)["cases"]
 
+    @cached_property
+    def learned(self) -> list[tuple[str, str, tuple[str, ...]]]:
+        """(source, target, commands) of every answer that it was trained on; empty where that is not on record."""
+        return trained_on(self.folder)
+
+    @property
+    def taught(self) -> set[tuple[str, ...]]:
+        """The command sequences of two or more that these answers contain."""
+        return {row for *_, commands in self.learned for row in stretches(commands)}
+
     def unseen(self, splits: Mapping[str, Sequence[Case]]) -> dict[str, list[Case]]:
         """The splits without the held-out cases that it learned elsewhere: whose pair it was asked and, of sequences,
         whose commands an answer contains. What an adapter that is not of the package learned is not known: all."""
-        learned = trained_on(self.folder)
-        pairs = {(source, target) for source, target, _ in learned}
-        rows = {row for *_, commands in learned for row in stretches(commands)}
+        pairs, rows = {(source, target) for source, target, _ in self.learned}, self.taught
 
         def is_new(case: Case) -> bool:
             if case.split == "train":

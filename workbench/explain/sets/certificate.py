@@ -14,8 +14,8 @@ since those before have led to it, and the doubts of all of them together must c
 
 - Of any games, under any noise that leaves a mask's sign right more often than wrong: a set that is not minimal is
   certified only if a claim that is false of it passes (an intersection-union test: Berger, Technometrics 1982; their
-  number needs no correction, and the level is halved for each further set that is tried). The chance of that is
-  `false_pass` at the worst: .015 or less with 15 to 25 asks left to the claim, .003 or less with 60 to 100. Of all
+  number needs no correction, and the level is halved for each further set that is tried). The chance of that is at
+  the worst: .015 or less with 15 to 25 asks left to the claim, .003 or less with 60 to 100. Of all
   searches, twice that share at most end in a wrong certificate.
 - Of certified sets, 95 % are right, however few searches end in one, where the masks' shares of values above 0 spread
   about a half by .11 or more (`judge.PRIOR`). Of games that all lie nearer to the threshold hardly a search ends in a
@@ -29,7 +29,6 @@ from collections.abc import Sequence
 from itertools import combinations
 from math import log
 
-from workbench.explain.sets.judge import most_against, passes
 from workbench.explain.sets.question import SMALL_GAME, Question, Unproved
 
 CUT = 0.4  # share of a pool that is tried off first: of several members the last lies near the end
@@ -158,11 +157,6 @@ FEW_MEMBERS = 3  # of which all sets within are asked: 8 with the set itself
 SURE = 3  # answers by which a side must lead in the look at the sets within
 SINGLY = "sets without two or more of the members were not asked"
 REGROWN = 3  # times a set may turn out not to hold, by noise, before the search gives up
-
-
-def false_pass(asks: int) -> float:
-    """The chance that a false claim passes in so many asks at the worst, with a mask that is kept half the time."""
-    return passes(most_against(asks, LEVEL), 0.5)
 
 
 def certify(question: Question, members: Sequence[int]) -> tuple[list[int], str]:

@@ -135,17 +135,6 @@ def most_against(asks: int, level: float) -> tuple[int, ...]:
     return tuple(most)
 
 
-def passes(most: tuple[int, ...], share: float) -> float:
-    """The chance that a claim passes whose answers speak for it in this share of the asks."""
-    paths, passed = np.zeros(len(most) + 1), 0.0
-    paths[0] = 1
-    for against in most:
-        paths = paths * share + np.concatenate([[0.0], paths[:-1]]) * (1 - share)
-        passed += float(paths[: against + 1].sum())
-        paths[: against + 1] = 0
-    return passed
-
-
 @lru_cache(maxsize=4096)
 def doubt(speaking: int, against: int) -> float:
     """The chance that most values of a mask speak against a claim, after these answers for and against it."""

@@ -1,7 +1,5 @@
-"""What an importer takes, yields and tells: files; nodes, facts and toolchains; findings with what was done about them.
-
-Items are plain records that JSON can hold.
-"""
+"""What an importer takes, yields and tells: files; nodes, facts and toolchains; findings with what was done about
+them."""
 
 from __future__ import annotations
 
@@ -116,27 +114,6 @@ class Toolchain(NamedTuple):
 
 
 Item = Node | FactItem | Toolchain
-KINDS: dict[str, type[Any]] = {"node": Node, "fact": FactItem, "toolchain": Toolchain}
-
-
-def to_plain(item: Item) -> list[Any]:
-    """The item as a JSON list: its kind, then its fields in order."""
-    kind = next(name for name, cls in KINDS.items() if type(item) is cls)
-    return [kind, *item]
-
-
-def from_plain(row: list[Any]) -> Item:
-    """The item that `to_plain` wrote; raises `ValueError` or `TypeError` when the row is none."""
-    kind, *fields = row
-    if kind not in KINDS:
-        raise ValueError(f"an item must be one of {', '.join(KINDS)}, got {kind!r}")
-    item = KINDS[kind](*fields)
-    if isinstance(item, Node):
-        return item
-    item = item._replace(source=Provenance(*item.source))
-    if isinstance(item, Toolchain):
-        return item._replace(links=tuple((head, tail) for head, tail in item.links), commands=tuple(item.commands))
-    return item
 
 
 class Line(NamedTuple):

@@ -265,4 +265,4 @@ def _parents(path: Path, note: Report, vocabulary: Vocabulary) -> Iterator[Item]
 
 
 READ = {FILES[0]: (_tool, "tool"), FILES[1]: (_command, "command"), FILES[2]: (_source, "source")}
-TABLES = Importer("tables", _units, _records, resumable=False)
+TABLES = Importer("tables", _units, _records)

@@ -91,10 +91,8 @@ class Words:
         return next((known[plain_key(n)] for n in _USUAL.get(ours, (ours,)) if plain_key(n) in known), None)
 
 
-def words(mapping: Mapping[str, Any] | Words | None, schema: Schema | None = None) -> Words:
+def words(mapping: Mapping[str, Any] | None = None, schema: Schema | None = None) -> Words:
     """Checks a mapping (see the module); raises `RegistryError` that names the key, the rule and the value."""
-    if isinstance(mapping, Words):
-        return mapping
     mapping = mapping or {}
     if unknown := [key for key in mapping if key not in KEYS]:
         raise RegistryError(f"mapping: unknown key {unknown[0]!r}; the keys are {', '.join(KEYS)}")

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import BRANCHES, EDAM_ID, ROOTS, Edam, terms_of
-from workbench.kg.importers.core import Importer, Options, ending_in, quiet, shown
+from workbench.kg.importers.core import Importer, Options, ending_in, quiet
 from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, RegistryError, Report, Spot, Unit
-from workbench.kg.importers.mapping import words
 from workbench.kg.importers.reading import numbered_lines, safe_json, table_rows, xml_events
 from workbench.kg.importers.statements import Entities
 from workbench.kg.importers.vocabulary import text
@@ -147,8 +146,7 @@ def _items(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
     source = _source(unit, note)
     if source is None:
         return note.record(unit.name)
-    meaning = words(options.mapping)
-    entities = Entities(meaning, options.vocabulary, shown(Path(unit.path.stem))[:100])
+    meaning, entities = options.mapping, Entities.of(unit, options)
     _learn(source(Report()), entities)
     told: set[str] = set()
     for spot, subject, predicate, thing in source(note):
@@ -278,12 +276,10 @@ def _lines(unit: Unit, note: Report) -> Iterator[Triple]:
 
 
 def _safe_xml(unit: Unit, spot: Spot) -> bool:
-    scratch = Report()
-    for _ in xml_events(unit.path, scratch.at(unit.name), keep=lambda element: False):
+    before = len(spot.report.lines)
+    for _ in xml_events(unit.path, spot, keep=lambda element: False):
         pass
-    for line in scratch.lines:
-        spot.dropped(line.rule, line.value)
-    return not scratch.lines
+    return len(spot.report.lines) == before
 
 
 RDF = Importer("rdf", ending_in(*FORMATS), _items)

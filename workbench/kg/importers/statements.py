@@ -18,7 +18,7 @@ from typing import Any
 from workbench.kg.edam import BRANCHES, EDAM_ID, ROOTS
 from workbench.kg.importers.core import Importer, Options, ending_in, shown
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot, Unit
-from workbench.kg.importers.mapping import COLUMNS, Words, words
+from workbench.kg.importers.mapping import COLUMNS, Words
 from workbench.kg.importers.reading import json_lines, table_rows, xml_events
 from workbench.kg.importers.vocabulary import Vocabulary, licence_id, text
 from workbench.kg.names import MAX_NAME, is_url, slug
@@ -38,6 +38,11 @@ class Entities:
     types: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     _met: dict[str, set[str]] = field(default_factory=dict)  # types of ends that could have no other
+
+    @classmethod
+    def of(cls, unit: Unit, options: Options) -> Entities:
+        """What reads a file, which stands for the registry where nothing else is said."""
+        return cls(options.mapping, options.vocabulary, shown(Path(unit.path.stem))[:100])
 
     def triple(self, given: Given, spot: Spot) -> Iterator[Item]:
         """The two nodes and the fact of a triple, or a finding why there is none."""
@@ -160,8 +165,7 @@ _NAMES = ("name", "label", "title")
 
 def _graphml(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
     """Nodes, then edges; the file is read twice, as an edge may stand before its ends."""
-    meaning = words(options.mapping)
-    entities = Entities(meaning, options.vocabulary, shown(Path(unit.path.stem))[:100])
+    meaning, entities = options.mapping, Entities.of(unit, options)
     edges: list[tuple[Spot, Data]] = []
     for tag, spot, given in _elements(unit, note):
         note.record(unit.name)
@@ -225,8 +229,7 @@ _JSON = (".jsonl", ".ndjson", ".json")
 
 def _triples(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
     """The items of one file."""
-    meaning = words(options.mapping)
-    entities = Entities(meaning, options.vocabulary, shown(Path(unit.path.stem))[:100])
+    meaning, entities = options.mapping, Entities.of(unit, options)
     rows = _objects(unit, note, meaning) if unit.path.suffix.lower() in _JSON else _rows(unit, note, meaning)
     for spot, given in rows:
         yield from entities.triple(given, spot)

@@ -1,9 +1,9 @@
 // A graph drawn by cytoscape.js along its flow, left to right; what has no room goes on below, back towards the left, as
-// the bends of a snake. A click takes a node or fact out or puts it back. Over the canvas lies its face: a button a node
+// the bends of a snake, in a window that scrolls where even that is taller than a screen. A click takes a node or fact out or puts it back. Over the canvas lies its face: a button a node
 // and a fact, for keyboard and screen reader, and for fingers. Names are text alone.
 const ROOM = 78, LEAST = 69, EDGE = 10; // px: width of a column, of one where all fit beside each other, left free at the sides
 const HALF = 22, NODE = 42, LETTER = 13, LINE = 80; // px: above a node, its height, of a line of its name, of all where columns are narrow
-const SCREEN = 780, FEWER = [Infinity, 8, 7, 6, 5, 4, 3]; // px of height; nodes of a column before it is taken apart
+const SCREEN = 690, FEWER = [Infinity, 8, 7, 6, 5, 4, 3]; // px of height; nodes of a column before it is taken apart
 const POINTS = { "triangle-down": "-1 -1 1 -1 0 1", cross: "-.3 -1 .3 -1 .3 -.3 1 -.3 1 .3 .3 .3 .3 1 -.3 1 -.3 .3 -1 .3 -1 -.3 -.3 -.3" };
 const SHAPES = { circle: "ellipse", square: "rectangle", "triangle-up": "triangle", "triangle-down": "polygon", cross: "polygon" };
 const STEPS = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
@@ -166,7 +166,7 @@ function legend(kinds) {
 export default {
   render({ model, el }) {
     el.classList.add("wb-drawing");
-    const [head, stage, canvas, face, tip, kinds] = ["wb-title", "wb-stage", "wb-canvas", "wb-face", "wb-tip", ""].map((name) => part("div", name));
+    const [head, frame, seen, stage, canvas, face, tip, kinds] = ["wb-title", "wb-over", "wb-window", "wb-stage", "wb-canvas", "wb-face", "wb-tip", ""].map((name) => part("div", name));
     stage.setAttribute("role", "group");
     tip.hidden = true;
     walk(face);
@@ -175,15 +175,17 @@ export default {
     for (const kind of ["pointermove", "pointerdown"]) stage.addEventListener(kind, found, { capture: true });
     const zoom = (by) => {
       const level = by && Math.max(1, cy.zoom() * by);
-      if (level > 1) cy.zoom({ level, renderedPosition: { x: cy.width() / 2, y: cy.height() / 2 } });
+      if (level > 1) cy.zoom({ level, renderedPosition: { x: cy.width() / 2, y: seen.scrollTop + seen.clientHeight / 2 } });
       else cy.reset();
       cy.userPanningEnabled(cy.zoom() > 1);
       stage.classList.toggle("wb-zoomed", cy.zoom() > 1);
     };
     const tools = part("div", "wb-tools");
     tools.append(button("wb-in", "larger", "+", () => zoom(1.4)), button("wb-out", "smaller", "−", () => zoom(1 / 1.4)), button("wb-fit", "as at the start", "⟲", () => zoom(0)));
-    stage.append(canvas, face, tip);
-    el.replaceChildren(head, tools, stage, kinds);
+    stage.append(canvas, face);
+    seen.append(stage);
+    frame.append(seen, tip);
+    el.replaceChildren(head, tools, frame, kinds);
     const away = () => {
       cy.elements().removeClass("far here");
       tip.hidden = true;
@@ -212,7 +214,7 @@ export default {
       stage.style.height = `${layout.height}px`;
       cy.elements().remove();
       cy.resize();
-      if (!kept) zoom(0);
+      if (!kept) zoom((seen.scrollTop = 0));
       cy.style(looks(el, layout.font));
       cy.add(elements(drawing, layout, wide));
       faced(face, cy, drawing, { click, near, away });
