@@ -86,7 +86,7 @@ def test_many_facts_are_halved_and_a_budget_is_kept():
 
 @pytest.mark.parametrize("documents", [False, True])
 def test_sets_are_found_over_documents_then_facts_then_sentences(documents):
-    """100 planted rules on sentences of 200 passages (of 50 documents): over the first level the flip set is a smallest
+    """60 planted rules on sentences of 200 passages (of 50 documents): over the first level the flip set is a smallest
     one, below it is minimal within the set above, by brute force over the few that matter, and each is certified."""
     passages = [
         {"text": f"It is so {i}. And so {i}! Is it {i}?"[: (12, 25, None)[i % 3]].strip()}
@@ -97,7 +97,7 @@ def test_sets_are_found_over_documents_then_facts_then_sentences(documents):
     fact_of = [unit.fact for unit in put.units]
     lifts = {"documents": lambda u: fact_of[u] // 4, "facts": lambda u: fact_of[u], "sentences": lambda u: u}
     rng, hits, rows = np.random.default_rng(1), [], []
-    for number in range(100):
+    for number in range(60):
         members = rng.permutation(put.n)[: int(rng.integers(2, 5))].tolist()
         cut = int(rng.integers(1, len(members)))
         rule = rule_of([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
