@@ -89,6 +89,25 @@ def test_hostile_answers_are_read_the_same_twice_or_not_at_all(first, second, na
         assert plain(said) in plain(first + second)
 
 
+BEGUN = st.lists(
+    st.sampled_from(["yes", "no", "t", " ", "\n", ".", "_", "sam", "samtools", "sort", "bam", "{", '"a": 1', "}", "["])
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(BEGUN.map("".join) | HOSTILE, BEGUN.map("".join), st.sampled_from(("yesno", "text", "json")))
+def test_what_an_answer_says_before_its_end_it_says_however_it_goes_on(begun, rest, name):
+    made = decision(name, RECORD)
+    if made.settled(begun) and "</think>" not in rest:
+        assert made.parse(begun + rest) == made.parse(begun) is not None
+
+
+def test_an_answer_that_says_enough_need_not_be_written_on():
+    settled = {"yesno": ("Yes, I", "Yes"), "text": ("BAM.\nIt", "BAM."), "json": ('{"a": [1]}', '[{"a": 1}')}
+    for name, (enough, less) in settled.items():
+        assert decision(name, RECORD).settled(enough) and not decision(name, RECORD).settled(less)
+
+
 def test_an_expression_that_never_ends_finds_nothing_in_time():
     started = time.process_time()
     assert decision("regex:(a|a|b?)+$c", RECORD).parse("a" * 5000 + "!") is None

@@ -1,15 +1,19 @@
 """On which facts an answer hangs: planted rules of which the right sets are known, and answers that cannot be read."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
 from log_speakers import Planted, found_of, minimal_sets, planted, question, rule_of
+from tiny import save_tiny
 
-from workbench.logs.answers import Answers, Said
+from workbench.game import Engine
+from workbench.logs.answers import OTHER, SETTLED, WHOLE, Answers, Local, Said
 from workbench.logs.asked import asked
 from workbench.logs.hanging import hangs
 from workbench.logs.records import record_of
+from workbench.models import load
 from workbench.stats import proportion
 from workbench.stats.meter import BudgetSpent
 
@@ -82,7 +86,7 @@ def test_many_facts_are_halved_and_a_budget_is_kept():
 
 @pytest.mark.parametrize("documents", [False, True])
 def test_sets_are_found_over_documents_then_facts_then_sentences(documents):
-    """100 planted rules on sentences of 200 passages (of 50 documents): over the first level the flip set is a smallest
+    """60 planted rules on sentences of 200 passages (of 50 documents): over the first level the flip set is a smallest
     one, below it is minimal within the set above, by brute force over the few that matter, and each is certified."""
     passages = [
         {"text": f"It is so {i}. And so {i}! Is it {i}?"[: (12, 25, None)[i % 3]].strip()}
@@ -93,7 +97,7 @@ def test_sets_are_found_over_documents_then_facts_then_sentences(documents):
     fact_of = [unit.fact for unit in put.units]
     lifts = {"documents": lambda u: fact_of[u] // 4, "facts": lambda u: fact_of[u], "sentences": lambda u: u}
     rng, hits, rows = np.random.default_rng(1), [], []
-    for number in range(100):
+    for number in range(60):
         members = rng.permutation(put.n)[: int(rng.integers(2, 5))].tolist()
         cut = int(rng.integers(1, len(members)))
         rule = rule_of([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
@@ -161,6 +165,28 @@ def test_what_was_answered_is_kept_and_not_asked_again(tmp_path):
     assert hangs({"tuned": last}) == told and last.speaker.rows == 0
     other = Answers(Planted(lambda kept: "no", "another model"), question(7), tmp_path)
     assert hangs({"tuned": other})["models"]["tuned"]["decision"] == "no"
+
+
+def test_answers_written_as_far_as_they_decide_give_the_sets_of_whole_ones(tmp_path):
+    """The first two words decide: some answers are written to the third, some to a second that is another one."""
+    words = ["samtools", "minimap2", "bwa", "reads", "writes", "BAM", "FASTQ", "PAF"]
+    model = save_tiny(tmp_path / "llama", "llama", words=[f" {word}" for word in words])
+    engine = Engine(load(str(model), names={}, four_bit=False))
+    facts, parts = [[words[i % 3], words[3 + i % 2], words[5 + i % 3]] for i in range(6)], set[int]()
+    how = {"parse": lambda text: " ".join(text.split()[:2]) or None, "settled": lambda text: len(text.split()) > 2}
+    how["other"] = lambda text, answer: bool(text.split()[1:]) and text.split()[0] != answer.split()[0]
+    for number in range(4):
+        put = replace(asked(record_of({"question": f"{words[number]}?", "facts": facts}), "text"), **how)
+        short, again = (Answers(Local(engine, "a", longest=16), put, tmp_path) for _ in range(2))
+        whole = Answers(Local(engine, "a", longest=16), put)
+        whole.most = WHOLE
+        assert found_of(short, budget=99) == found_of(whole, budget=99)
+        parts |= {one.part for said in short.known.values() for one in said}
+        kept = Answers(Local(engine, "a", longest=16), put, tmp_path)
+        assert kept.known == {key: said for key, said in short.known.items() if said}
+        spans = [found_of(one, budget=99, spans=["bwa"])["spans"] for one in (kept, whole, again)]
+        assert spans[0] == spans[1] == spans[2]
+    assert parts == {WHOLE, SETTLED, OTHER}
 
 
 @pytest.mark.parametrize("said", ["", "yes" * 10_000, "\0\N{RIGHT-TO-LEFT OVERRIDE}no", "{" * 9_000, "<|im_end|>"])

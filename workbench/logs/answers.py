@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -20,21 +19,23 @@ from workbench.artifacts.files import open_itself
 from workbench.game import Engine, SharedPrefix
 from workbench.game.prefix import PAYS_FROM
 from workbench.game.rows import token_margins
-from workbench.logs.asked import Asked
+from workbench.logs.asked import Allowance, Asked
 from workbench.models.prompts import Prompt, tokenised
-from workbench.stats.meter import BudgetSpent, Ledger
+from workbench.stats.meter import Ledger
 
 AGAIN = 5  # times that a prompt is asked to see whether answers scatter, or which of them most are
+WHOLE, SETTLED, OTHER = range(3)  # to its end; to where what it decides is known, or that it decides another thing
 LEAST = 1e-9  # stands for a margin of 0, which has no sign
 
 
 class Said(NamedTuple):
     """An answer. margin: the smallest of its expected tokens' logits less the best other's, nats; 1 where that is not
-    known. ids: its tokens, empty where they are not known."""
+    known. ids: its tokens, empty where they are not known. part: how far it was written, see `WHOLE`."""
 
     text: str
     margin: float = 1.0
     ids: tuple[int, ...] = ()
+    part: int = 0
 
 
 class Away(Exception):
@@ -81,12 +82,24 @@ class Local:
         """See `Speaker`. Away: it is not loaded."""
         if self.engine is None:
             raise Away
-        lm = self.engine.lm
-        framed, end = asked.framed(lm), int(lm.tokenizer.eos_token_id)
+        lm, text_of = self.engine.lm, self.engine.text
+        framed, ids, parts = asked.framed(lm), expected.ids if expected else (), dict[int, int]()
         prompts = [tokenised(asked.kept(framed, keep), lm.tokenizer) for keep in keeps]
-        ids, over = expected.ids if expected else (), self._over(asked)
-        draft = ids if len(ids) >= self.longest or (over and over(0, ids)) else (*ids, end)
+        ended = len(ids) >= self.longest or (expected and asked.over and asked.over(expected.text))
+        draft = ids if ended else (*ids, int(lm.tokenizer.eos_token_id))
         margins = [0.0] * len(prompts)
+        if expected is None or getattr(lm.template, "reasons", False):  # then nothing is settled before its end
+            asked = replace(asked, settled=None, other=None)
+
+        def enough(i: int, tokens: Sequence[int]) -> bool:
+            (text,) = text_of([tokens])
+            if asked.over and asked.over(text):
+                return True
+            if asked.settled and asked.settled(text):
+                parts[i] = SETTLED
+            elif expected and asked.other and asked.other(text, expected.text):
+                parts[i] = OTHER
+            return i in parts
 
         def read(i: int, logits: torch.Tensor) -> None:
             margins[i] = float(token_margins(logits[None, : len(draft)], draft).min()) if expected else 1.0
@@ -96,18 +109,12 @@ class Local:
             drafts=[ids] * len(prompts),
             adapter=self.adapter,
             max_new_tokens=self.longest,
-            enough=over,
+            enough=enough if asked.over or asked.settled or asked.other else None,
             read=read,
             prefix=self._shared(asked, tokenised(framed, lm.tokenizer)) if expected or self.engine.slow else None,
         )
-        texts = (lm.tokenizer.decode(list(one), skip_special_tokens=True) for one in answers)
-        return [Said(*one) for one in zip(texts, margins, answers, strict=True)]
-
-    def _over(self, asked: Asked) -> Callable[[int, Sequence[int]], bool] | None:
-        """Whether an answer has come to where it decides the same however it goes on; see `Engine.generate`."""
-        assert self.engine is not None
-        over, text = asked.over, self.engine.text
-        return None if over is None else lambda i, tokens: over(text([tokens])[0])
+        said = enumerate(zip(text_of(answers), margins, answers, strict=True))
+        return [Said(*one, parts.get(i, WHOLE)) for i, one in said]
 
     def _shared(self, asked: Asked, full: Prompt) -> SharedPrefix | None:
         """The whole prompt's keys and values, of the record that is asked last; None where they save nothing."""
@@ -133,8 +140,9 @@ class Answers:
         self.known, self.given = defaultdict[str, list[Said]](list), Counter[str]()
         for key, said in _kept(self.file) if self.file else ():
             if len(key) == asked.n:  # of the same units
-                self.known[key].append(said)
+                self.known[key] = [*_up_to(WHOLE, self.known[key]), said]
         self.groups, self.allowance = np.eye(asked.n, dtype=bool), Allowance()
+        self.most = OTHER  # how far answers need be written at least
         self.repeats = speaker.repeats(self)
 
     @property
@@ -151,7 +159,7 @@ class Answers:
     def read_as(self, parse: Callable[[str], str | None]) -> Answers:
         """The same answers, from the first of each mask, with another decision."""
         found = copy.copy(self)
-        found.asked, found.given = replace(self.asked, parse=parse), Counter()
+        found.asked, found.given, found.most = replace(self.asked, parse=parse), Counter(), WHOLE
         found.__dict__.pop("decision", None)
         return found
 
@@ -161,15 +169,16 @@ class Answers:
         found.allowance = Allowance(characters, self.given)
         return found
 
-    def __call__(self, keep: np.ndarray) -> list[Said]:
-        """One answer a mask (m, n); those not known yet are asked together. Away: see `Local`. BudgetSpent: `within`"""
+    def __call__(self, keep: np.ndarray, *, part: int = WHOLE) -> list[Said]:
+        """One answer a mask (m, n), written so far at least; those not known yet are asked together. Away: see `Local`.
+        BudgetSpent: `within`"""
         keys, ahead, places = self._keys(keep), self.given.copy(), list[int]()
         for key in keys:
             places.append(ahead[key])
             ahead[key] += self.repeats > 1
         wanted = {key: place + 1 for key, place in zip(keys, places, strict=True)}
         self.allowance.take(wanted, lambda key: self.asked.length(_mask(key)))
-        self.ask(wanted)
+        self.ask(wanted, part=part)
         self.given.update(Counter(keys) if self.repeats > 1 else ())
         return [self.known[key][place] for key, place in zip(keys, places, strict=True)]
 
@@ -177,17 +186,22 @@ class Answers:
         units = np.asarray(keep, bool) @ self.groups
         return [row.tobytes().decode() for row in units.astype(np.uint8) + ord("0")]
 
-    def ask(self, wanted: Mapping[str, int]) -> None:
-        """Asks, together, until each mask of units has as many answers as are wanted of it."""
+    def ask(self, wanted: Mapping[str, int], *, part: int = WHOLE) -> None:
+        """Asks, together, until each mask of units has as many answers, written so far, as are wanted of it."""
+        part = min(part, self.most)
+        for key in wanted:
+            self.known[key] = _up_to(part, self.known[key])
         if any(count > len(self.known[key]) for key, count in wanted.items()) and not self.known[self.whole]:
             self._say([self.whole], None)
         new = [key for key, count in wanted.items() for _ in range(count - len(self.known[key]))]
         if new:
-            self._say(new, self.known[self.whole][0])
+            self._say(new, self.known[self.whole][0], part)
 
-    def _say(self, keys: Sequence[str], expected: Said | None) -> None:
-        masks = np.array(list(map(_mask, keys)))
-        found = list(zip(keys, self.speaker.say(self.asked, masks, expected), strict=True))
+    def _say(self, keys: Sequence[str], expected: Said | None, part: int = WHOLE) -> None:
+        masks, asked = np.array(list(map(_mask, keys))), self.asked
+        if part < OTHER:
+            asked = replace(asked, settled=asked.settled if part else None, other=None)
+        found = list(zip(keys, self.speaker.say(asked, masks, expected), strict=True))
         if self.file:
             with open_itself(self.file, "a") as file:
                 # on a line of its own, whatever a stop has left of the last one
@@ -214,7 +228,7 @@ class Answers:
     def decisions(self, keep: np.ndarray) -> list[str | None]:
         """What is decided with some facts (m, n) alone, where answers scatter by most of them."""
         keys = self._keys(keep)
-        self.ask(dict.fromkeys(keys, min(self.repeats, AGAIN)))
+        self.ask(dict.fromkeys(keys, min(self.repeats, AGAIN)), part=SETTLED)
         return [self._most(self.known[key]) for key in keys]
 
     def _most(self, said: Sequence[Said]) -> str | None:
@@ -231,27 +245,12 @@ class Answers:
         return sum(map(len, self.known.values()))
 
 
+def _up_to(part: int, said: Sequence[Said]) -> list[Said]:
+    return [one for one in said if one.part <= part]
+
+
 def _mask(key: str) -> np.ndarray:
     return np.frombuffer(key.encode(), np.uint8) == ord("1")
-
-
-class Allowance:
-    """How much may be read: characters of prompts, each ask counted once, whether or not its answer was kept before;
-    taken: not those."""
-
-    def __init__(self, most: float = math.inf, taken: Mapping[str, int] | None = None):
-        self.left, self.taken = most, Counter(taken)
-
-    def take(self, wanted: Mapping[str, int], length: Callable[[str], int]) -> None:
-        """Counts prompts by their keys. wanted: how often each is asked in all. BudgetSpent: they are more than is
-        left; nothing is counted."""
-        if math.isinf(self.left):
-            return
-        new = {key: count - self.taken[key] for key, count in wanted.items() if count > self.taken[key]}
-        if (needed := sum(length(key) * count for key, count in new.items())) > self.left:
-            raise BudgetSpent(f"prompts of {needed:,} more characters, where {self.left:,.0f} are left")
-        self.left -= needed
-        self.taken.update(new)
 
 
 class AnswerGame:
@@ -272,7 +271,7 @@ class AnswerGame:
     def __call__(self, keep: np.ndarray) -> np.ndarray:
         """See the class."""
         answers = self.answers
-        said = answers(keep)
+        said = answers(keep, part=SETTLED if self.unread > 0 else OTHER)
         decided = [answers.asked.parse(one.text) for one in said]
         signs = [self.unread if one is None else 1 if one == answers.decision else -1 for one in decided]
         return np.array([sign * max(abs(one.margin), LEAST) for sign, one in zip(signs, said, strict=True)])
@@ -284,7 +283,7 @@ def _kept(file: Path) -> Any:
         return
     for line in file.read_text("utf-8").splitlines():
         try:
-            key, text, margin, ids = json.loads(line)
-            yield key, Said(text, float(margin), tuple(ids))
+            key, text, margin, ids, *part = json.loads(line)
+            yield key, Said(text, float(margin), tuple(ids), *part)
         except (ValueError, TypeError):
             continue

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +21,7 @@ from workbench.logs.spans import sentences_of
 from workbench.models import LanguageModel
 from workbench.models.prompts import ChatTemplate, Segment
 from workbench.models.reader import RESERVED, reader_word
+from workbench.stats.meter import BudgetSpent
 
 CHAIN = "chain"
 RECORD = "record"  # each record's own field `decision` names it
@@ -42,15 +45,18 @@ class Unit(NamedTuple):
 @dataclass(frozen=True)
 class Asked:
     """What is asked. segments: of the user's message, or of a whole prompt where `whole`. parse: an answer's decision,
-    None where it cannot be read. over: whether an answer that is being written decides the same however it goes on;
-    None: that cannot be told. facts: how many. cut: the sentences of facts that have several, in order; every other
-    fact is a unit of its own. documents: numbers of the facts of each, where the log says so."""
+    None where it cannot be read. over: whether an answer that is being written may end there. Of answers of which the
+    decision alone is wanted, settled: as in `decisions.Decision`; other: f(text, answer), whether it already decides
+    another thing than that answer. facts: how many. cut: the sentences of facts that have several, in order; every
+    other fact is a unit of its own. documents: numbers of the facts of each, where the log says so."""
 
     segments: tuple[Segment, ...]
     parse: Callable[[str], str | None]
     facts: int
     whole: bool = False
     over: Callable[[str], bool] | None = None
+    settled: Callable[[str], bool] | None = None
+    other: Callable[[str, str], bool] | None = None
     cut: tuple[Unit, ...] = ()
     documents: tuple[tuple[int, ...], ...] = ()
 
@@ -103,6 +109,25 @@ class Asked:
         return [frame[0], *self.segments, frame[1]]
 
 
+class Allowance:
+    """How much may be read: characters of prompts, each ask counted once, whether or not its answer was kept before;
+    taken: not those."""
+
+    def __init__(self, most: float = math.inf, taken: Mapping[str, int] | None = None):
+        self.left, self.taken = most, Counter(taken)
+
+    def take(self, wanted: Mapping[str, int], length: Callable[[str], int]) -> None:
+        """Counts prompts by their keys. wanted: how often each is asked in all. BudgetSpent: they are more than is
+        left; nothing is counted."""
+        if math.isinf(self.left):
+            return
+        new = {key: count - self.taken[key] for key, count in wanted.items() if count > self.taken[key]}
+        if (needed := sum(length(key) * count for key, count in new.items())) > self.left:
+            raise BudgetSpent(f"prompts of {needed:,} more characters, where {self.left:,.0f} are left")
+        self.left -= needed
+        self.taken.update(new)
+
+
 def decision_of(record: Record, name: str) -> str:
     """The name of a record's decision, where `name` is what was asked for. Fault: the record names none."""
     own = record.more.get("decision") if name == RECORD else name
@@ -125,7 +150,8 @@ def asked(
     made = decisions.decision(name, record)
     parts = tuple(segments(record, template, how=made.how))
     cut = tuple(_cut(record, parts)) if sentences else ()
-    return Asked(parts, made.parse, len(record.facts), cut=cut, documents=_documents(record))
+    more: dict[str, Any] = {"settled": made.settled, "documents": _documents(record)}
+    return Asked(parts, made.parse, len(record.facts), cut=cut, **more)
 
 
 def _cut(record: Record, parts: Sequence[Segment]) -> Iterator[Unit]:
@@ -175,13 +201,20 @@ def _chain(record: Record, lm: LanguageModel) -> Asked:
     case = Case(record.id, source, target, facts, (source, target), names)
     whole = {**lm.ids, **by_name}
 
-    def parse(text: str) -> str | None:
+    def commands(text: str) -> tuple[str, ...]:
         if not isinstance(lm.template, ChatTemplate) and "->" in text:  # as people and logs write a chain
             text = " ".join(map(reader_word, re.split(r"\s*->\s*", text.strip())))
-        path = lm.template.parse(case, text, whole)
-        return " -> ".join(names.get(node, lm.names.get(node, node)) for node in toolchain(path)) or None
+        return toolchain(lm.template.parse(case, text, whole))
 
-    return Asked(tuple(lm.template.segments(case)), parse, len(facts), whole=True, over=lm.template.over)
+    def parse(text: str) -> str | None:
+        return " -> ".join(names.get(node, lm.names.get(node, node)) for node in commands(text)) or None
+
+    def other(text: str, answer: str) -> bool:
+        named = commands(lm.template.settled(text))
+        return named != commands(answer)[: len(named)]
+
+    how: dict[str, Any] = {"over": lm.template.over, "other": other}
+    return Asked(tuple(lm.template.segments(case)), parse, len(facts), whole=True, **how)
 
 
 def _check_known(names: Mapping[str, str], lm: LanguageModel) -> None:

@@ -24,10 +24,12 @@ SECONDS = 1.0  # for a regular expression on one answer
 
 
 class Decision(NamedTuple):
-    """How to read answers. how: a sentence of the prompt that asks for such an answer."""
+    """How to read answers. how: a sentence of the prompt that asks for such an answer. settled: whether an answer that
+    is being written decides the same however it goes on; None: that is known of whole answers alone."""
 
     parse: Callable[[str], str | None]
     how: str = ""
+    settled: Callable[[str], bool] | None = None
 
 
 Maker = Callable[[str, Record], Decision]
@@ -68,6 +70,11 @@ def found_names(text: str, names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(known[hit] for hit in hits))
 
 
+def _begun(text: str) -> str:
+    """What of a text that is being written stays as it is: its last letter may be half of one."""
+    return text.rstrip("\N{REPLACEMENT CHARACTER}")[:-1]
+
+
 def _only(text: str, names: Iterable[str]) -> str | None:
     found = found_names(text, names)
     return found[0] if len(found) == 1 else None
@@ -94,7 +101,9 @@ def yesno(_argument: str, _record: Record) -> Decision:
         first = re.match(r"\W*(yes|no)\b", plain(_said(text)))
         return first[1] if first else _only(text, ("yes", "no"))
 
-    return Decision(parse, "Answer yes or no.")
+    return Decision(
+        parse, "Answer yes or no.", lambda text: bool(re.match(r"[\W_]*(yes|no)\W", _one_form(_begun(_said(text)))))
+    )
 
 
 def entities(_argument: str, record: Record) -> Decision:
@@ -106,9 +115,11 @@ def entities(_argument: str, record: Record) -> Decision:
 
 def text(_argument: str, _record: Record) -> Decision:
     """A short text: the first line that says something, as it is compared (`plain`)."""
-    return Decision(
-        lambda text: next(filter(None, map(plain, _said(text).splitlines())), None), "Answer in a few words."
-    )
+
+    def parse(text: str) -> str | None:
+        return next(filter(None, map(plain, _said(text).splitlines())), None)
+
+    return Decision(parse, "Answer in a few words.", lambda text: parse(_begun(text).rpartition("\n")[0]) is not None)
 
 
 def by_regex(argument: str, _record: Record) -> Decision:
@@ -131,12 +142,14 @@ def by_regex(argument: str, _record: Record) -> Decision:
 
 def by_json(_argument: str, _record: Record) -> Decision:
     """The first JSON object or list in the answer; of a tool call its name and arguments. Written in one way."""
-    return Decision(lambda text: _first_json(_said(text)), "Answer with JSON alone.")
+    how = "Answer with JSON alone."
+    return Decision(lambda text: _first_json(_said(text)), how, lambda text: _first_json(_said(text), 1) is not None)
 
 
-def _first_json(text: str) -> str | None:
+def _first_json(text: str, most: int = DEEPEST) -> str | None:
+    """The first of so many places where JSON may begin at which it does, written in one way."""
     decoder = json.JSONDecoder(parse_constant=_refuse)
-    for found in list(re.finditer(r"[{\[]", text))[:DEEPEST]:
+    for found in list(re.finditer(r"[{\[]", text))[:most]:
         try:
             value, _ = decoder.raw_decode(text, found.start())
             said = json.dumps(_call(value), sort_keys=True, ensure_ascii=False, allow_nan=False)

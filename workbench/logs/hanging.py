@@ -11,7 +11,7 @@ from workbench.artifacts.files import untimed
 from workbench.explain import ElementSet, minimal_flip_set, minimal_sufficient_set
 from workbench.explain.changed import Side, compared
 from workbench.explain.sets.dual import DualSets, dual_sets
-from workbench.logs.answers import AnswerGame, Answers
+from workbench.logs.answers import WHOLE, AnswerGame, Answers
 from workbench.logs.levels import down, levels_of, relevance, spots, told_level
 from workbench.logs.spans import spans_of
 from workbench.stats.keeps import alone, without
@@ -40,6 +40,8 @@ def hangs(sides: Mapping[str, Answers], *, budget: int | None = None, spans: Seq
         as `span`, what it says as `decision`, None where it is not there, and the same. `changed`, of two:
         `added`, `kept`, `dropped`, `unsure`, numbers of facts, as in `explain.ChangedSets`.
     """
+    for answers in sides.values() if spans else ():
+        answers.most = WHOLE  # a piece may stand behind what decides
     made = {name: _Searched(name, answers, budget) for name, answers in sides.items()}
     for one in made.values():
         one.search()
