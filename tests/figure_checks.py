@@ -5,6 +5,7 @@ import io
 import json
 import re
 import warnings
+from html.parser import HTMLParser
 
 from matplotlib.text import Text
 from PIL import Image
@@ -85,3 +86,16 @@ def legend(figure: Figure) -> list[str]:
 def plain(shown: str) -> str:
     """The text of a paragraph."""
     return html.unescape(re.sub("<[^>]*>", "", shown))
+
+
+def tags(shown: str) -> set[str]:
+    """The tags of what is shown; none has an attribute that would run or load something."""
+    found: set[str] = set()
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            found.add(tag)
+            assert not any(name.startswith("on") or name in ("href", "src", "srcdoc") for name, _ in attrs), attrs
+
+    Reader().feed(shown)
+    return found

@@ -6,11 +6,10 @@ import io
 import json
 import math
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import explain_cases as small
 import pytest
-from figure_checks import plain
+from figure_checks import plain, tags
 from PIL import Image
 
 from workbench.cases import Case
@@ -19,8 +18,6 @@ from workbench.panel import MaskPanel
 from workbench.panel.sliders import OWN, WeightSliders
 
 QUICK = ExplainConfig(paper_steps=4, loop_steps=2)
-HARMLESS = {"scope", "class", "viewbox", "preserveaspectratio", "aria-hidden", "x", "y", "width", "height"}
-HARMLESS |= {"tabindex", "data-means", "x1", "x2", "y1", "y2"}
 HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y}"
 
 
@@ -28,18 +25,6 @@ def panel(cases: list[Case] | None = None, *, method: str = "in_loop", **more) -
     one = MaskPanel(small.engine(), cases or small.cases(), config=QUICK, **more)
     one.select(one.case, method=method)
     return one
-
-
-def tags(text: str) -> set[str]:
-    found: set[str] = set()
-
-    class Reader(HTMLParser):
-        def handle_starttag(self, tag, attrs):
-            found.add(tag)
-            assert {name for name, _ in attrs} <= HARMLESS, (tag, attrs)
-
-    Reader().feed(text)
-    return found
 
 
 def test_there_is_a_slider_for_every_weight_with_formula_and_unit() -> None:
