@@ -3,7 +3,6 @@
 import ast
 import base64
 import io
-import json
 import math
 from dataclasses import replace
 
@@ -86,13 +85,6 @@ def test_moving_a_slider_marks_what_is_shown_as_stale_and_reweighs_it() -> None:
     assert not one.stale and one.explanation is not None and one.explanation.weights["alpha"] == 100.0
 
 
-def test_a_switch_sets_the_weight_to_zero() -> None:
-    one = panel()
-    one.weigh.switches["gamma"].value = False
-    assert one.weights.gamma == 0.0
-    assert one.recompute().weights["gamma"] == 0.0
-
-
 def test_presets_and_reset() -> None:
     one = panel()
     assert one.weigh.preset.value == "paper"
@@ -154,15 +146,6 @@ def test_the_threshold_cuts_the_papers_mask_alone() -> None:
             sizes[method, threshold] = len(one.recompute().removed)
     assert sizes["paper", 0.0] == len(small.cases()[1].elements) and sizes["paper", 1.0] == 1
     assert sizes["in_loop", 0.0] == sizes["in_loop", 1.0]
-
-
-def test_state_is_json_and_brings_everything_back() -> None:
-    one, other = panel(), panel(seed=5)
-    one.select("three", method="paper")
-    one.set_weights(Weights(alpha=12.5, gamma=0.0))
-    other.state = json.loads(json.dumps(one.state.to_dict()))
-    assert other.state == one.state
-    assert other.case.id == "three" and other.weights.gamma == 0.0 and other.seed == 0
 
 
 def test_the_parameters_cell_can_be_run() -> None:

@@ -191,7 +191,7 @@ class MaskPanel(Shown):
     def _wire(self) -> None:
         view = self.view
         for chooser in (view.chooser, view.method):
-            chooser.observe(lambda _: self.still or self.show_case(), "value")
+            chooser.observe(lambda _: None if self.still else self.show_case(), "value")
         clicks: dict[Any, Callable[[], Any]] = {
             view.recompute: self.start,
             view.cancel: lambda: self.worker.cancel("learn"),
