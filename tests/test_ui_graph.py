@@ -26,7 +26,7 @@ PAGE = """<!doctype html><meta name="viewport" content="width=device-width"><sty
 <div class="wb-panel"><div id="here"></div></div>
 <script type="module">{script}
 window.sent = [];
-const model = {{ get: () => {drawing}, on() {{}}, off() {{}}, send: (message) => window.sent.push(message) }};
+const model = {{ get: () => ({drawing}), on() {{}}, off() {{}}, send: (message) => window.sent.push(message) }};
 widget.render({{ model, el: document.getElementById("here") }});
 </script>"""
 
