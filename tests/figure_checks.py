@@ -7,6 +7,7 @@ import json
 import re
 import warnings
 from dataclasses import replace
+from html.parser import HTMLParser
 
 import explain_cases as small
 from matplotlib.text import Text
@@ -95,3 +96,16 @@ def legend(figure: Figure) -> list[str]:
 def plain(shown: str) -> str:
     """The text of a paragraph."""
     return html.unescape(re.sub("<[^>]*>", "", shown))
+
+
+def tags(shown: str) -> set[str]:
+    """The tags of what is shown; none has an attribute that would run or load something."""
+    found: set[str] = set()
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            found.add(tag)
+            assert not any(name.startswith("on") or name in ("href", "src", "srcdoc") for name, _ in attrs), attrs
+
+    Reader().feed(shown)
+    return found

@@ -1,11 +1,10 @@
 """The graph explorer, driven by setting values, and what it asks of the graph, against plain searches."""
 
 import json
-from html.parser import HTMLParser
 
 import networkx as nx
 import pytest
-from figure_checks import plain
+from figure_checks import plain, tags
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,18 +33,6 @@ def graph(bad: str = "") -> nx.MultiDiGraph:
     ):  # fmt: skip
         made.add_edge(*fact[:2], key=fact[2])
     return made
-
-
-def tags(text: str) -> set[str]:
-    found: set[str] = set()
-
-    class Reader(HTMLParser):
-        def handle_starttag(self, tag, attrs):
-            found.add(tag)
-            assert not attrs or tag == "dfn"
-
-    Reader().feed(text)
-    return found
 
 
 def test_the_same_name_comes_first_then_names_that_begin_so() -> None:

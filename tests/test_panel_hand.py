@@ -165,8 +165,9 @@ def test_what_is_gone_of_a_chain_is_struck_out_where_it_stood() -> None:
 def test_the_whole_state_comes_back_with_the_same_numbers() -> None:
     one, other = panel(), panel(seed=3)
     one.select("two", method="paper")
-    one.weigh.sliders["alpha"].value = 50.0
+    one.weigh.sliders["alpha"].value, one.weigh.switches["gamma"].value = 50.0, False
     found = one.recompute()
+    assert found.weights["alpha"] == 50.0 and found.weights["gamma"] == one.weights.gamma == 0.0
     outcome = one.take_out([one.case.facts[2]])
     other.state = State.from_json(one.state.to_json())
     assert (

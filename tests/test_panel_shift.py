@@ -3,12 +3,11 @@
 import itertools
 import json
 from dataclasses import replace
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 from dosed_models import MODULES, tiny
-from figure_checks import plain
+from figure_checks import plain, tags
 from matplotlib.axes import Axes
 from matplotlib.text import Text
 from tiny import NAMES, chain_case
@@ -38,18 +37,6 @@ def elements(cases):
 
 def panel(engine: Engine) -> ShiftPanel:
     return ShiftPanel(engine, [CASE, OTHER], elements=elements([CASE, OTHER]))
-
-
-def tags(text: str) -> set[str]:
-    found: set[str] = set()
-
-    class Reader(HTMLParser):
-        def handle_starttag(self, tag, attrs):
-            found.add(tag)
-            assert not any(name.startswith("on") for name, _ in attrs)
-
-    Reader().feed(text)
-    return found
 
 
 def test_dose_one_is_the_tuned_model_dose_zero_the_base_and_a_switch_an_adapter_without_that_module(engine) -> None:

@@ -136,11 +136,11 @@ def test_recompute_can_be_cancelled_and_done_and_the_button_comes_back(in_kernel
 def test_an_answer_to_what_is_no_longer_asked_is_dropped(in_kernel) -> None:
     async def main() -> None:
         one = panel()
-        one.controls.toggled(0)
-        one.controls.toggled(1)
+        one.view.graph.part.heard({"toggle": 0})
+        one.view.graph.part.heard({"toggle": 1})
         await until(lambda: not one.worker.busy("hand"))
         assert one.outcome is not None and one.outcome.removed == one.case.elements[:2]
-        one.controls.toggled(2)
+        one.view.graph.part.heard({"toggle": 2})
         one.select("two")
         await until(lambda: not one.worker.busy("hand"))
         assert one.outcome is not None and one.outcome.removed == () and one.outcome.case.id == "two"

@@ -62,6 +62,8 @@ def shown(visited: tuple) -> Iterator:
     panel = explorer(page)
     panel.locator("button.wb-back").click()
     expect(panel.locator(".wb-words")).to_contain_text("Nothing is taken out")
+    for said in (".wb-carried", ".wb-checked"):  # of the test before
+        expect(panel.locator(said)).to_have_text("")
     yield page
     watch.check()
 
@@ -92,9 +94,11 @@ def test_the_dark_page_can_be_read(shown) -> None:
     page, panel = shown, explorer(shown)
     paper = panel.locator(".wb-drawing").evaluate("one => getComputedStyle(one).backgroundColor")
     assert sum(map(int, re.findall(r"\d+", paper)[:3])) < 200, paper
-    recomputed(panel)
-    panel.locator(".wb-prompt input[type=checkbox]").first.uncheck()
+    recomputed(panel, "certified")
+    panel.locator(".wb-prompt input[type=checkbox]:checked").first.uncheck()
+    expect(panel.locator(".wb-words")).to_contain_text("Taken out")
     panel.locator(".wb-chains button").first.click()
+    expect(panel.locator(".wb-carried")).to_contain_text("nats")
     panel.locator("button.wb-check").click()
     expect(panel.locator(".wb-checked")).to_contain_text("asked")
     check_access(page)
@@ -116,14 +120,12 @@ def test_a_fact_taken_out_by_keyboard_or_mouse_changes_both_answers(shown, ui_ru
     expect(box).to_be_focused()
     for model in ("tuned", "base"):
         expect(panel.locator(f".wb-row-{model} td")).to_have_count(3)
-    before = words.inner_text()
     target = case.nodes.index(case.target)
     press(page, panel.locator(f".wb-spot[data-key='{target}']"))
     expect(panel.locator(f".wb-spot.wb-removed[data-key='{target}']")).to_have_count(1)
     gone = panel.locator(".wb-line.wb-gone input").first
     expect(gone).not_to_be_checked()
     expect(gone).to_be_disabled()
-    expect(words).not_to_have_text(before)
     expect(words).to_contain_text("2 elements")
     panel.locator("button.wb-check").click()
     expect(panel.locator(".wb-checked")).to_contain_text("prompts asked")
@@ -197,7 +199,7 @@ def test_a_finger_on_the_graph_moves_the_page_and_once_it_is_larger_the_graph(sh
         return stage.bounding_box()["y"], spot.evaluate("one => one.offsetTop")
 
     page_moved, graph_moved = swiped()
-    assert page_moved > 100 and graph_moved == 0
+    assert page_moved > 50 and graph_moved == 0, "the page, or the window in which the graph stands"
     larger = stage.locator("xpath=..").get_by_role("button", name="larger")
     larger.click()
     page_moved, graph_moved = swiped()

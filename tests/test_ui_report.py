@@ -5,16 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from dosed_models import with_adapter
 from playwright.sync_api import expect
 from report_runs import finish, live_case, whole_run
+from tiny import save_tiny
 from ui_browser import browser_type_launch_args, check_access, meaning, needs_browser  # noqa: F401
 
+from workbench import explain_log, models
 from workbench.narrative.names import GLOSSARY
 from workbench.report.write import write_beside, write_report
 
 pytestmark = [pytest.mark.ui, needs_browser]
 SIZES = {390: 844, 900: 1000, 1280: 800, 1920: 1080}
 SCREENS = 12
+CONTRAST = ("color-contrast",)
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +29,21 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def report(whole: Path) -> str:
     return write_report(whole).as_uri()
+
+
+@pytest.fixture(scope="module")
+def pages(whole: Path, report: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The reports of a run, of two beside one another, of an explained log."""
+    folder = tmp_path_factory.mktemp("pages")
+    pair = write_beside(whole, finish(folder / "two", case=live_case("x")), folder / "pair.html")
+    model = save_tiny(folder / "model", "llama")
+    with_adapter(models.load(str(model), names={}), size=0.5).model.save_pretrained(folder / "adapter")
+    facts = [["a", "feeds", "b"], f"A fact of {'many words and ' * 30}more.", "A-name-without-a-place-to-break-it" * 6]
+    log = folder / "log.jsonl"
+    log.write_text("".join(json.dumps({"id": f"r{i}", "question": "q?", "facts": facts[i:]}) + "\n" for i in range(3)))
+    how = {"decision": "regex:(?s).+", "budget": 40, "max_new_tokens": 6}
+    found = explain_log(log, model=str(model), adapter=folder / "adapter", out=folder / "log", **how)
+    return {"run": report, "beside": pair.as_uri(), "log": write_report(found.folder).as_uri()}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +64,7 @@ def quiet(opened: tuple) -> Iterator:
     """The page, of which nothing goes wrong and which asks for no more than itself."""
     page, said, asked = opened
     page.set_viewport_size({"width": 1280, "height": 800})
+    page.emulate_media(media="screen", color_scheme="light")
     yield page
     assert said == [] and [url[:40] for url in asked if not url.startswith(("file:", "data:image/"))] == []
 
@@ -67,6 +87,12 @@ def test_it_fits(quiet, report: str) -> None:
         assert quiet.locator(".steps bdi, .figure span, .figure small").evaluate_all(cut) == [], width
 
 
+def visit(page, url: str) -> None:
+    """Opens the report unless it is open: what the test before has chosen there, is chosen anew."""
+    if page.url != url:
+        page.goto(url)
+
+
 def answers(page) -> list[str]:
     """What is shown of both models now, of the first case: the answers, without what is gone of them."""
     steps = """(lists) => lists.map((list) =>
@@ -75,7 +101,7 @@ def answers(page) -> list[str]:
 
 
 def test_a_fact_that_is_taken_out_shows_what_was_asked(quiet, report: str) -> None:
-    quiet.goto(report)
+    visit(quiet, report)
     data = json.loads(quiet.locator(".first .live script").text_content())
     boxes, status = quiet.locator(".first .fact input"), quiet.locator(".first .live [role=status]")
     quiet.locator(".first .live select").select_option(label="every fact shown")
@@ -96,7 +122,7 @@ def test_a_fact_that_is_taken_out_shows_what_was_asked(quiet, report: str) -> No
 
 def test_a_term_says_what_it_means_to_mouse_and_keyboard(quiet, report: str) -> None:
     quiet.set_viewport_size({"width": 390, "height": 844})
-    quiet.goto(report)
+    visit(quiet, report)
     terms = quiet.locator("p .term:visible")
     assert {"certified", "adapter"} <= set(terms.all_inner_texts())
     terms.first.focus()
@@ -111,7 +137,7 @@ def test_a_term_says_what_it_means_to_mouse_and_keyboard(quiet, report: str) -> 
 
 
 def test_the_second_case_is_tried_by_itself(quiet, report: str) -> None:
-    quiet.goto(report)
+    visit(quiet, report)
     first, second = answers(quiet), quiet.locator("#second")
     expect(second).to_contain_text("Both must go.")
     expect(second.locator(".fact").first).to_contain_text("a second source")
@@ -123,7 +149,7 @@ def test_the_second_case_is_tried_by_itself(quiet, report: str) -> None:
 
 
 def test_what_was_not_asked_is_said_to_be_so(quiet, report: str) -> None:
-    quiet.goto(report)
+    visit(quiet, report)
     quiet.locator(".first .live select").select_option(label="every fact shown")
     for number in (0, 1):
         quiet.locator(".fact input").nth(number).uncheck()
@@ -134,22 +160,39 @@ def test_what_was_not_asked_is_said_to_be_so(quiet, report: str) -> None:
     assert all(map(len, answers(quiet)))
 
 
-@pytest.mark.parametrize("name", ["report", "beside"])
-def test_everyone_can_read_it(quiet, whole: Path, report: str, tmp_path: Path, name: str) -> None:
-    """With a term's meaning shown and with everything unfolded, in the light and in the dark, and on a phone. Of the
-    code, which is alike and much, some of it."""
-    pair = name == "beside" and write_beside(
-        whole, finish(tmp_path / "two", case=live_case("x")), tmp_path / "pair.html"
-    )
-    quiet.goto(pair.as_uri() if pair else report)
+# what is cut off: on paper nothing scrolls
+CUT = """(print) => [...document.querySelectorAll("body *")].filter((one) => {
+    const how = getComputedStyle(one).overflowX;
+    const shut = print ? how !== "visible" : ["hidden", "clip"].includes(how);
+    return shut && one.clientWidth > 1 && one.scrollWidth > one.clientWidth + 1;
+}).map((one) => one.outerHTML.slice(0, 200))"""
+
+# of what is alike beside each other, the first few
+THIN = """() => { for (const parent of document.querySelectorAll("main *, body")) {
+    const seen = {};
+    for (const one of [...parent.children]) {
+        const kind = `${one.tagName} ${one.className}`;
+        if ((seen[kind] = (seen[kind] ?? 0) + 1) > 6) one.remove();
+    }
+} }"""
+
+
+@pytest.mark.parametrize("name", ["run", "beside", "log"])
+def test_everyone_can_read_it_on_a_screen_by_night_and_on_paper(quiet, pages: dict[str, str], name: str) -> None:
+    """With a term's meaning shown and with everything unfolded."""
+    quiet.goto(pages[name])
     quiet.locator("section > details").evaluate_all("(all) => all.forEach((one) => { one.open = true })")
-    quiet.locator("details.code").evaluate_all("(all) => all.forEach((one, i) => i % 12 && one.remove())")
-    for scheme, rules in {"light": (), "dark": ("color-contrast",)}.items():
-        quiet.emulate_media(color_scheme=scheme)
+    for media in ("screen", "print"):
+        quiet.emulate_media(media=media)
+        for width in (390, 900, 1440, 1920):
+            quiet.set_viewport_size({"width": width, "height": 1000})
+            assert quiet.evaluate("document.documentElement.scrollWidth") <= width, (media, width)
+            assert quiet.evaluate(CUT, media == "print") == [], (media, width)
+    quiet.evaluate(THIN)
+    for media, scheme, rules in (("screen", "light", ()), ("screen", "dark", CONTRAST), ("print", "dark", CONTRAST)):
+        quiet.emulate_media(media=media, color_scheme=scheme)
         quiet.locator(".term:visible").first.focus()
         check_access(quiet, rules=rules)
-    quiet.set_viewport_size({"width": 390, "height": 844})
-    assert quiet.evaluate("document.documentElement.scrollWidth") <= 390
 
 
 def test_names_that_mean_harm_run_nothing(quiet, tmp_path: Path) -> None:

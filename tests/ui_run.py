@@ -15,6 +15,7 @@ TINY = {
     "checkpoint_every": 4, "scored_cases": 1, "base_cases": 1, "shares": [0.0],
 }  # fmt: skip
 
+START = "from workbench.artifacts.start import own_process\nown_process()\n"
 OPEN = """
 from workbench.panel.page import explorer
 panel = explorer({run!r})
@@ -105,7 +106,7 @@ def write_notebooks(folder: Path, run: Path) -> Path:
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     folder.mkdir()
     for name, code in NOTEBOOKS.items():
-        cell = new_code_cell(code.format(run=str(run), tests=str(ROOT / "tests"), names=NAMES).strip())
+        cell = new_code_cell(START + code.format(run=str(run), tests=str(ROOT / "tests"), names=NAMES))
         nbformat.write(new_notebook(cells=[cell], metadata=kernel), folder / f"{name}.ipynb")
     return folder
 

@@ -10,7 +10,7 @@ import json
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
@@ -20,6 +20,7 @@ from workbench.artifacts.files import atomic_write_bytes
 from workbench.artifacts.stage import EXPORTS, STAGES, check_inside
 from workbench.cases import Case, Fact
 from workbench.figures.core import Figure, stacked, stacked_svg
+from workbench.panel.work import Cancelled
 
 if TYPE_CHECKING:
     from workbench.explain.trial import Carriers
@@ -42,9 +43,7 @@ def element_table(
     carriers: Carriers | None = None,
 ) -> str:
     """CSV with a row for every element of a case; numbers that are not known are empty."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(COLUMNS)
+    rows: list[Sequence[Any]] = [COLUMNS]
     needed = set(case.needed)
     for i, one in enumerate(case.elements):
         ends = (one.head, one.tail) if isinstance(one, Fact) else ()
@@ -59,7 +58,14 @@ def element_table(
             int(one in needed or (not ends and one in case.path)),
             f"{carriers.scores[fact]:.6g}" if known and carriers is not None else "",
         ]
-        table.writerow([neutral(name), *map(neutral, ids), *told])
+        rows.append([neutral(name), *map(neutral, ids), *told])
+    return as_csv(rows)
+
+
+def as_csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV, the first of them the names of the columns."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue()
 
 
@@ -95,6 +101,19 @@ class Explorer(ABC):
     folder: Path | None
     state: Any
     still = False  # while the explorer itself sets its widgets
+
+    def guarded(self, act: Callable[[], Any], beside: Any = None) -> None:
+        """What a button does in place: an error is shown beside it, since a traceback would go nowhere."""
+        self.view.say("", beside=beside)
+        try:
+            act()
+        except Exception as error:
+            self.view.say(f"error: {error}", beside=beside)
+
+    def failed(self, error: BaseException) -> None:
+        """Says what went wrong on the panel's thread."""
+        if not isinstance(error, Cancelled):
+            self.view.say(f"error: {type(error).__name__}: {error}")
 
     @abstractmethod
     def pictures(self) -> list[Figure]:
@@ -146,3 +165,21 @@ class Explorer(ABC):
         live = self.view.widget._repr_mimebundle_() or {}
         picture = base64.b64encode(self.png()).decode("ascii")
         return {**live, "image/png": picture, "text/plain": self.sentences()}
+
+
+class CaseExplorer(Explorer):
+    """One of several cases at a time, by a chooser of its view. cases: id -> case."""
+
+    cases: dict[str, Case]
+
+    @property
+    def case(self) -> Case:
+        """The case that is shown."""
+        return self.cases[self.view.chooser.value]
+
+    def known(self, name: str) -> Case:
+        """A case by its id. ValueError: there is none."""
+        if name not in self.cases:
+            some = ", ".join(map(repr, list(self.cases)[:3]))
+            raise ValueError(f"no case {name[:80]!r} in this panel; it has {len(self.cases)}, such as {some}")
+        return self.cases[name]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import networkx as nx
 from workbench.figures.core import Figure, short
 from workbench.figures.explored import View, collapsed, drawing, explored
 from workbench.kg.explore import BY, ExploreError, Hits, Part, around, commanded, known, search, ways
-from workbench.kg.paths import PathError
 from workbench.narrative.names import paragraph
 from workbench.panel import export as files
 from workbench.panel.graph_view import GraphView, fact_csv, fact_table
@@ -144,10 +143,10 @@ class GraphPanel(files.Explorer):
         for control in (view.kinds, view.relations, view.hops, view.at_most):
             control.observe(lambda _: self._moved(), "value")
         view.find.on_click(
-            lambda _: self._guarded(lambda: self.ways(view.start.value, view.end.value, by=view.by.value))
+            lambda _: self.guarded(lambda: self.ways(view.start.value, view.end.value, by=view.by.value))
         )
-        view.whole.on_click(lambda _: self._guarded(lambda: self.go(None)))
-        view.export.on_click(lambda _: self._guarded(lambda: self.offer("graph", self.title)))
+        view.whole.on_click(lambda _: self.guarded(lambda: self.go(None)))
+        view.export.on_click(lambda _: self.guarded(lambda: self.offer("graph", self.title)))
 
     def _set(self, **values: Any) -> None:
         """Sets widgets without doing what a person's hand would do."""
@@ -158,7 +157,7 @@ class GraphPanel(files.Explorer):
     def _moved(self) -> None:
         if not self.still:
             self._listed(self._hits())
-            self._guarded(self._again)
+            self.guarded(self._again)
 
     def _clicked(self, key: int) -> None:
         nodes = list(self.seen.part.steps)
@@ -166,20 +165,13 @@ class GraphPanel(files.Explorer):
             return
         if nodes[key] in self.seen.bundles:
             self.opened = (*self.opened, nodes[key])
-            self._guarded(self._again)
+            self.guarded(self._again)
         else:
-            self._guarded(lambda: self.go(nodes[key]))
+            self.guarded(lambda: self.go(nodes[key]))
 
     def _chosen(self, node: str | None) -> None:
         if node is not None and not self.still:
-            self._guarded(lambda: self.go(node))
-
-    def _guarded(self, act: Callable[[], Any]) -> None:
-        try:
-            act()
-            self.view.say("")
-        except (ExploreError, PathError, OSError) as error:
-            self.view.say(f"{error}")
+            self.guarded(lambda: self.go(node))
 
     def _hits(self) -> Hits:
         return search(self.graph, self.view.search.value, kinds=self.view.kinds.value)

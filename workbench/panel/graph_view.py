@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
@@ -15,7 +13,7 @@ from workbench.figures.core import short
 from workbench.kg.explore import Part
 from workbench.narrative.names import paragraph
 from workbench.panel.drawn import Graph
-from workbench.panel.export import neutral
+from workbench.panel.export import as_csv, neutral
 from workbench.panel.parts import Access, Held, View, button, flow, named
 
 ROOM = {"width": "min(32em, 100%)"}
@@ -55,7 +53,6 @@ class GraphView(View):
             named(".wb-status", **live),
             named(".wb-shown", **live),
             named(".wb-about", "what it needs and gives", role="region"),
-            named(".wb-steps .noUi-handle", "steps around the node"),
             named(".wb-hops .noUi-handle", "steps around the node"),
             named(".wb-hops .widget-readout", "steps around the node", role="textbox"),
         ]
@@ -90,10 +87,7 @@ def fact_table(graph: nx.MultiDiGraph, part: Part) -> str:
 
 def fact_csv(graph: nx.MultiDiGraph, part: Part) -> str:
     """All facts of a part as CSV, names and ids; what a spreadsheet would take for a formula is made text."""
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(("head", "relation", "tail", "head_id", "tail_id"))
+    rows = [["head", "relation", "tail", "head_id", "tail_id"]]
     for head, relation, tail in part.facts:
-        names = (graph.nodes[head]["name"], relation, graph.nodes[tail]["name"])
-        table.writerow(map(neutral, (*names, head, tail)))
-    return out.getvalue()
+        rows.append([graph.nodes[head]["name"], relation, graph.nodes[tail]["name"], head, tail])
+    return as_csv(list(map(neutral, row)) for row in rows)

@@ -10,23 +10,25 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from workbench.artifacts.state import CHOICES, State, StateError
 from workbench.cases import Case
-from workbench.cases.asking import Asker
+from workbench.cases.asking import ASKED, Asker
 from workbench.explain import LEARNED, ExplainConfig, Explanation, Weights, explain
 from workbench.explain.counterfactual import Element
-from workbench.explain.trial import Carriers, Check, Outcome, Trial
+from workbench.explain.trial import ROWS, Carriers, Check, Outcome, Trial
 from workbench.game import Engine
 from workbench.narrative.names import count
-from workbench.panel.controls import Controls
 from workbench.panel.showing import Shown
 from workbench.panel.sliders import WeightSliders
 from workbench.panel.view import MaskView, options
 from workbench.panel.work import Cancelled, Job, Worker, on_loop
 
+T = TypeVar("T")
+Asked = tuple[Callable[[], T], Callable[[T], Any]]  # work, and what shows its outcome
 LINES = 20  # of progress, at most, while masks are learned
 
 
@@ -64,17 +66,16 @@ class MaskPanel(Shown):
         self.worker, self._trials, self.results = Worker(), {}, {}
         self.know(explanations)
         self.weigh = WeightSliders(self.config.weights, listen=self.show_weights)
-        self.controls = Controls(self)
         self.view = MaskView(
             self.cases.values(),
             self.weigh,
             sources=tuple(asker.sources) if asker else (),
             targets=tuple(asker.targets) if asker else (),
-            on_toggle=self.controls.toggled,
-            on_pick=self.controls.picked,
+            on_toggle=self._clicked,
+            on_pick=self._picked,
         )
         self.widget = self.view.widget
-        self.controls.wire()
+        self._wire()
         self.show_case()
 
     @property
@@ -83,7 +84,17 @@ class MaskPanel(Shown):
 
         StateError, ValueError: something in it is not to be had here.
         """
-        return self.chosen
+        asked = self.case.split == ASKED
+        return State(
+            case="" if asked else self.case.id,
+            question=(self.case.source, self.case.target) if asked else (),
+            method=self.view.method.value,
+            config=replace(self.config, weights=self.weights),
+            seed=self.seed,
+            withheld=self.withheld,
+            removed=self.by_hand,
+            tool=(self.carriers.row, self.carriers.node) if self.carriers else (),
+        )
 
     @state.setter
     def state(self, given: State | Mapping[str, Any]) -> None:
@@ -93,7 +104,7 @@ class MaskPanel(Shown):
                 f"the state is of cases with {state.withheld:g} of the needed facts withheld, these have "
                 f"{self.withheld:g}; open a panel with withheld={state.withheld:g}"
             )
-        case = self._asked(*state.question) if state.question else self._known(state.case or next(iter(self.cases)))
+        case = self._asked(*state.question) if state.question else self.known(state.case or next(iter(self.cases)))
         Trial(self.engine, case).ordered(state.removed or ())  # refused before anything is moved
         if state.config.max_new_tokens != self.config.max_new_tokens:
             self._trials.clear()
@@ -115,10 +126,11 @@ class MaskPanel(Shown):
 
     def select(self, case: str | Case, *, method: str | None = None) -> None:
         """Shows another case (or its id), and another method. ValueError: there is no such case or method."""
-        found = self._known(case if isinstance(case, str) else case.id)
+        found = self.known(case if isinstance(case, str) else case.id)
         if method not in (None, *CHOICES):
             raise ValueError(f"method must be one of {', '.join(CHOICES)}, not {method!r}")
-        self.controls.choose(case=found.id, method=method or self.view.method.value)
+        with self.quietly():
+            self.view.chooser.value, self.view.method.value = found.id, method or self.view.method.value
         self.show_case()
 
     def ask(self, source: str, target: str) -> Case:
@@ -143,34 +155,29 @@ class MaskPanel(Shown):
 
     def take_out(self, elements: Iterable[Element]) -> Outcome:
         """Takes out these elements and no others, and asks both models. ValueError: the case shows no such element."""
-        gone = self.trial.ordered(elements)
-        self.show_taken(gone)
-        outcome = self.trial.outcome(gone)
-        self.show_outcome(outcome)
-        return outcome
+        return _now(*self._taking(elements))
 
     def check(self) -> Check:
         """Whether what is taken out is a minimal flip set of the tuned model."""
-        found = self.trial.check(self.removed)
-        self.show_check(found)
-        return found
+        return _now(*self._checking())
 
     def pick(self, row: str, node: str) -> Carriers:
         """Which facts carry a command (id) of an answer (of `trial.ROWS`). ValueError: there is no such one."""
-        found = self.trial.carriers(row, node, self.removed)
-        self.show_carriers(found)
-        return found
+        return _now(*self._picking(row, node))
+
+    def answer(self) -> None:
+        self._later("hand", partial(self.trial.outcome, ()), self.show_outcome)
 
     def recompute(self) -> Explanation:
         """Makes the explanation of the shown case with the weights of the sliders, and shows the outcome.
 
         What goes wrong is shown in the status line and raised.
         """
-        self._busy()
+        self.view.busy()
         try:
             found = self._learning()(Job("learn"))
         except BaseException as error:  # an interrupt too must not leave "running" behind
-            self._failed(error)
+            self._unlearned(error)
             raise
         self._learned(found)
         return found
@@ -178,8 +185,67 @@ class MaskPanel(Shown):
     def start(self) -> None:
         """The same in the background, where there is an event loop; it can be cancelled."""
         if not self.worker.busy("learn"):
-            self._busy()
-            self.worker.run("learn", self._learning(), done=self._learned, failed=self._failed)
+            self.view.busy()
+            self.worker.run("learn", self._learning(), done=self._learned, failed=self._unlearned)
+
+    def _wire(self) -> None:
+        view = self.view
+        for chooser in (view.chooser, view.method):
+            chooser.observe(lambda _: None if self.still else self.show_case(), "value")
+        clicks: dict[Any, Callable[[], Any]] = {
+            view.recompute: self.start,
+            view.cancel: lambda: self.worker.cancel("learn"),
+            view.ask: lambda: self.guarded(lambda: self.ask(view.source.value, view.target.value), view.asked),
+            view.check: lambda: self._later("check", *self._checking()),
+            view.back: lambda: self._later("hand", *self._taking(())),
+            view.again: self.show_case,
+            view.apply: lambda: self.guarded(self._apply, view.applied),
+            view.export: lambda: self.guarded(self._export, view.applied),
+        }
+        for button, act in clicks.items():
+            button.on_click(lambda _, act=act: act())
+
+    def _clicked(self, number: int) -> None:
+        """A node or fact was clicked, in the graph or in the prompt: it is gone at once, the answers follow."""
+        if 0 <= number < len(self.case.elements):
+            self._later("hand", *self._taking(self.toggled(self.case.elements[number])))
+
+    def _picked(self, row: str, node: str) -> None:
+        """A command of an answer was clicked."""
+        if row in ROWS:
+            self._later("pick", *self._picking(row, node))
+
+    def _taking(self, elements: Iterable[Element]) -> Asked[Outcome]:
+        gone = self.trial.ordered(elements)
+        self.show_taken(gone)
+        return partial(self.trial.outcome, gone), self.show_outcome
+
+    def _checking(self) -> Asked[Check]:
+        return partial(self.trial.check, self.removed), self.show_check
+
+    def _picking(self, row: str, node: str) -> Asked[Carriers]:
+        return partial(self.trial.carriers, row, node, self.removed), self.show_carriers
+
+    def _later(self, kind: str, work: Callable[[], T], show: Callable[[T], Any]) -> None:
+        """Work on the panel's thread; its outcome is shown unless the case or what is taken out is another by then."""
+        asked = self.case.id, self.removed
+
+        def done(found: T) -> None:
+            if (self.case.id, self.removed) == asked:
+                show(found)
+
+        self.worker.run(kind, lambda job: work(), done=done, failed=self.failed)
+
+    def _apply(self) -> None:
+        """Takes over the state in the text field."""
+        given = State.from_json(self.view.saved.value)
+        self.view.told = self.view.saved.value
+        self.state = given
+        self.view.say("the state was taken over", beside=self.view.applied)
+
+    def _export(self) -> None:
+        self.offer(self.case.id, self.view.method.value, "by-hand" if self.by_hand is not None else "")
+        self.view.say("exported", beside=self.view.applied)
 
     def _learning(self) -> Callable[[Job], Explanation]:
         """The work, with what it needs taken now: it may run on another thread, while controls move."""
@@ -198,12 +264,6 @@ class MaskPanel(Shown):
 
         return work
 
-    def _busy(self) -> None:
-        view = self.view
-        view.recompute.disabled, view.recompute.description, view.cancel.disabled = True, "running", False
-        view.progress.value, view.progress.bar_style = 0.0, ""
-        view.say(f"running: {view.method.value}")
-
     def _told(self, method: str, row: Mapping[str, float], steps: int) -> None:
         if self.view.recompute.disabled:  # not when it has ended meanwhile
             self.view.progress.value = row["step"] / steps
@@ -211,27 +271,16 @@ class MaskPanel(Shown):
 
     def _learned(self, found: Explanation) -> None:
         self.results[found.case.id, found.method] = found
-        self._idle("success")
+        self.view.idle("success")
         removed = count(len(found.removed), "element")
         if (found.case.id, found.method) == (self.case.id, self.view.method.value):
             self.show_case()
         self.view.say(f"done: {found.method}, {found.ledger['seconds']:.1f} s, {removed} removed")
 
-    def _failed(self, error: BaseException) -> None:
-        stopped = isinstance(error, Cancelled)
-        self._idle("warning" if stopped else "danger")
-        self.view.say("cancelled: what is shown is as before" if stopped else f"error: {type(error).__name__}: {error}")
-
-    def _idle(self, style: str) -> None:
-        view = self.view
-        view.recompute.disabled, view.recompute.description, view.cancel.disabled = False, "Recompute", True
-        view.progress.value, view.progress.bar_style = 1.0 if style == "success" else 0.0, style
-
-    def _known(self, name: str) -> Case:
-        if name not in self.cases:
-            some = ", ".join(map(repr, list(self.cases)[:3]))
-            raise ValueError(f"no case {name[:80]!r} in this panel; it has {len(self.cases)}, such as {some}")
-        return self.cases[name]
+    def _unlearned(self, error: BaseException) -> None:
+        self.view.idle("warning" if isinstance(error, Cancelled) else "danger")
+        self.view.say("cancelled: what is shown is as before")
+        self.failed(error)
 
     def _asked(self, source: str, target: str) -> Case:
         if self.asker is None:
@@ -239,5 +288,13 @@ class MaskPanel(Shown):
         case = self.asker.case(source, target)
         if case.id not in self.cases:
             self.cases[case.id] = case
-            self.controls.offer(options(self.cases.values()))
+            with self.quietly():
+                chosen = self.view.chooser.value
+                self.view.chooser.options = options(self.cases.values())
+                self.view.chooser.value = chosen
         return case
+
+
+def _now(work: Callable[[], T], show: Callable[[T], Any]) -> T:
+    show(found := work())
+    return found

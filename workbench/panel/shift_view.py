@@ -99,11 +99,10 @@ class ShiftView(View):
         return widgets.VBox([self.access, flow(self.chooser, self.measure), columns, more]).add_class("wb-panel")
 
 
-class ShiftShown(files.Explorer):
+class ShiftShown(files.CaseExplorer):
     """The panel's memory and its face."""
 
     engine: Engine
-    cases: dict[str, Case]
     elements: pd.DataFrame
     unit: str
     measures: list[str]
@@ -112,11 +111,6 @@ class ShiftShown(files.Explorer):
     answered: Answered
     picked: int | None = None
     _settings: dict[str, Settings]
-
-    @property
-    def case(self) -> Case:
-        """The case that is shown."""
-        return self.cases[self.view.chooser.value]
 
     @property
     def settings(self) -> Settings:

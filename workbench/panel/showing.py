@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from abc import abstractmethod
 from html import escape
 from typing import Any
 
-from workbench.artifacts.state import State
-from workbench.cases import Case
-from workbench.cases.asking import ASKED
 from workbench.explain import CERTIFIED, ExplainConfig, Explanation, Weights
 from workbench.explain.counterfactual import Element
 from workbench.explain.trial import Carriers, Check, Outcome, Trial
@@ -19,7 +16,6 @@ from workbench.game import Engine
 from workbench.narrative import explained, tried
 from workbench.narrative.names import paragraph
 from workbench.panel import export as files
-from workbench.panel.controls import Controls
 from workbench.panel.sliders import WeightSliders
 from workbench.panel.tables import term_table
 from workbench.panel.view import MaskView
@@ -28,27 +24,20 @@ NOTHING_YET = "Both models are asked."
 OTHERWISE = "● what is shown was learned with other settings"
 
 
-class Shown(files.Explorer):
+class Shown(files.CaseExplorer):
     """The panel's memory and its face."""
 
     engine: Engine
-    cases: dict[str, Case]
     results: dict[tuple[str, str], Explanation]
     config: ExplainConfig
     seed: int
     withheld: float
     weigh: WeightSliders
     view: MaskView
-    controls: Controls
     by_hand: tuple[Element, ...] | None = None
     outcome: Outcome | None = None
     carriers: Carriers | None = None
     _trials: dict[str, Trial]
-
-    @property
-    def case(self) -> Case:
-        """The case that is shown."""
-        return self.cases[self.view.chooser.value]
 
     @property
     def weights(self) -> Weights:
@@ -91,21 +80,6 @@ class Shown(files.Explorer):
         if self.case.id not in self._trials:
             self._trials[self.case.id] = Trial(self.engine, self.case, max_new_tokens=self.config.max_new_tokens)
         return self._trials[self.case.id]
-
-    @property
-    def chosen(self) -> State:
-        """Everything that is set."""
-        asked = self.case.split == ASKED
-        return State(
-            case="" if asked else self.case.id,
-            question=(self.case.source, self.case.target) if asked else (),
-            method=self.view.method.value,
-            config=replace(self.config, weights=self.weights),
-            seed=self.seed,
-            withheld=self.withheld,
-            removed=self.by_hand,
-            tool=(self.carriers.row, self.carriers.node) if self.carriers else (),
-        )
 
     @property
     def toolchains(self) -> dict[str, tuple[str, ...]]:
@@ -153,10 +127,14 @@ class Shown(files.Explorer):
 
     def saved(self) -> str:
         """The state as JSON."""
-        return self.chosen.to_json()
+        return self.state.to_json()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
         return super()._repr_mimebundle_() | {"text/plain": f"{self.figure.alt} {self.sentences()}"}
+
+    @abstractmethod
+    def answer(self) -> None:
+        """Both models answer a case of which nothing is known yet; nothing is taken out."""
 
     # one method for each thing that can happen
 
@@ -171,7 +149,7 @@ class Shown(files.Explorer):
         self.show_weights()
         self._say()
         if found is None:
-            self.controls.answer()
+            self.answer()
 
     def show_taken(self, gone: tuple[Element, ...]) -> None:
         """Something was taken out or put back: graph and prompt at once, the answers follow."""
@@ -232,7 +210,7 @@ class Shown(files.Explorer):
         self.view.words.value = paragraph(self.sentences())
 
     def _settings(self) -> None:
-        state, view = self.chosen, self.view
+        state, view = self.state, self.view
         view.cell.value, told = state.cell(), state.to_json()
         if view.saved.value in ("", view.told):  # what is pasted while answers come stays until it is applied
             view.saved.value = told

@@ -85,6 +85,17 @@ class MaskView(View):
         self.widget = self._arranged()
         self.label()
 
+    def busy(self) -> None:
+        """Masks are learned, or a set is searched for."""
+        self.recompute.disabled, self.recompute.description, self.cancel.disabled = True, "running", False
+        self.progress.value, self.progress.bar_style = 0.0, ""
+        self.say(f"running: {self.method.value}")
+
+    def idle(self, style: str) -> None:
+        """It has ended: with `success`, a `warning` or a `danger`."""
+        self.recompute.disabled, self.recompute.description, self.cancel.disabled = False, "Recompute", True
+        self.progress.value, self.progress.bar_style = 1.0 if style == "success" else 0.0, style
+
     def label(self) -> None:
         """Names and roles of everything."""
         live = {"role": "status", "aria_live": "polite"}

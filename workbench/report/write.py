@@ -76,7 +76,8 @@ def _log(folder: Path, run: Mapping[str, Any], manifest: Mapping[str, Any]) -> s
 def _page(template: str, runs: Sequence[Mapping[str, Any]], **values: Any) -> str:
     """The page of runs; one that shows no case to be tried holds no script."""
     code = [HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("default", "github-dark")]
-    style = f"{(STATIC / 'report.css').read_text('utf-8')}{code[0]}@media (prefers-color-scheme: dark) {{{code[1]}}}"
+    dark = f"@media screen and (prefers-color-scheme: dark) {{{code[1]}}}"
+    style = f"{(STATIC / 'report.css').read_text('utf-8')}{code[0]}{dark}"
     made = {"policy": POLICY, "style": style, "script": SCRIPT, "live": any(run["live"] for run in runs)}
     return _room().get_template(template).render(made | values, runs=runs)
 
