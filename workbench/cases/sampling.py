@@ -142,9 +142,9 @@ class Draw:
     def may_be_held_out(self, asked: Question) -> bool:
         """What `held_out` takes. Over a whole graph a lot of its own decides on each pair, as long as that gives cases
         enough: the pairs that come first are the commonest, and the training would lack what is asked most."""
-        if self.by_lot and not self.late:
-            if not self.lots.setdefault((asked.chain[0], asked.chain[-1]), self.rng.random() < BY_LOT):
-                return False
+        pair = asked.chain[0], asked.chain[-1]
+        if self.by_lot and not self.late and not self.lots.setdefault(pair, self.rng.random() < BY_LOT):
+            return False
         return self.belongs(asked, HELD_OUT)
 
     def needs_new_tool(self, asked: Question) -> bool:
