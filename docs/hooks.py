@@ -22,7 +22,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 from workbench.artifacts.stage import STAGES
-from workbench.report.render import Rendered, render_notebook
+from workbench.hands.report.render import Rendered, render_notebook
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = Path(os.environ.get("WORKBENCH_DOCS_RUN", ROOT / "runs" / "demo"))

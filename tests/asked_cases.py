@@ -5,7 +5,7 @@ import importlib.util
 import pytest
 from explain_cases import cases, engine
 
-from workbench.bench.contenders import Asked
+from workbench.hands.bench.contenders import Asked
 
 
 def has(module: str) -> pytest.MarkDecorator:

@@ -7,7 +7,7 @@ import pytest
 from tiny_chain import write_notebooks
 
 from workbench.artifacts import runs
-from workbench.cli import main
+from workbench.hands.cli import main
 
 ANSWERED = {0, 1, 2, 4, 5}  # done, different, refused, in use, cannot be written: never a failure nobody foresaw
 

@@ -8,11 +8,11 @@ import pytest
 from tiny import chain_case
 
 from workbench import models
-from workbench.bench import adapters, certified, planted
-from workbench.bench.adapters import RULES, World, X
-from workbench.bench.oracles import planted_game
 from workbench.cases import toolchain
 from workbench.game import Engine, Game
+from workbench.hands.bench import adapters, certified, planted
+from workbench.hands.bench.adapters import RULES, World, X
+from workbench.hands.bench.oracles import planted_game
 
 
 def flips_by_hand(rule, shown):

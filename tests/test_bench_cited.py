@@ -6,8 +6,8 @@ import pytest
 from tiny import save_tiny
 
 from workbench import models
-from workbench.bench.cited import PASSAGES, compared, made_records, summarised
 from workbench.game import Engine
+from workbench.hands.bench.cited import PASSAGES, compared, made_records, summarised
 from workbench.logs.records import record_of
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from workbench import models
-from workbench.bench import gpu
-from workbench.bench.gpu.rates import searched, step_rates
-from workbench.bench.gpu.shared import TINY, Bench
-from workbench.bench.gpu.subject import Subject, random_lm, tiny_config
-from workbench.cli import exit, main
 from workbench.explain import minimal_flip_set
+from workbench.hands.bench import gpu
+from workbench.hands.bench.gpu.rates import searched, step_rates
+from workbench.hands.bench.gpu.shared import TINY, Bench
+from workbench.hands.bench.gpu.subject import Subject, random_lm, tiny_config
+from workbench.hands.cli import exit, main
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,7 @@ def test_a_part_that_fails_and_one_that_does_not_end_leave_the_others_their_turn
 
 
 def test_without_a_model_only_what_needs_it_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr("workbench.bench.gpu.random_lm", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("workbench.hands.bench.gpu.random_lm", lambda *_, **__: 1 / 0)
     figures = gpu.run(run_dir=tmp_path, quick=True, seed=0, say=lambda line: None, parts=["gates"])
     assert list(figures["parts"]) == ["card", "model", "gates"] and len(figures["parts"]["card"]["rows"]) == 3
     assert "ZeroDivisionError" in figures["parts"]["model"]["errors"][0]["error"]

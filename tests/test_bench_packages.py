@@ -9,9 +9,9 @@ from asked_cases import asked, has
 from explain_cases import cases, engine, model
 
 from workbench.attribution import METHODS
-from workbench.bench import contenders, packages
-from workbench.bench.contenders import CONTENDERS, OURS, Counter, Given, largest_difference
-from workbench.bench.packages import PackageMissing, Text, captum_scores, context_cite_scores
+from workbench.hands.bench import contenders, packages
+from workbench.hands.bench.contenders import CONTENDERS, OURS, Counter, Given, largest_difference
+from workbench.hands.bench.packages import PackageMissing, Text, captum_scores, context_cite_scores
 from workbench.models.prompts import text
 
 

@@ -11,10 +11,10 @@ from explain_cases import NAMES, cases, engine
 from workbench import models
 from workbench.artifacts import runs
 from workbench.attribution import METHODS
-from workbench.bench import contenders, peers
-from workbench.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given, Quality
 from workbench.cases import save_cases
-from workbench.cli import main
+from workbench.hands.bench import contenders, peers
+from workbench.hands.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given, Quality
+from workbench.hands.cli import main
 from workbench.stats import comprehensiveness, ranking, spearman, top_k_drop
 
 

@@ -12,8 +12,8 @@ from tiny import NAMES, chain_case
 
 from workbench import models, shift
 from workbench.artifacts.files import plain
-from workbench.bench import accuracy
 from workbench.game import Engine
+from workbench.hands.bench import accuracy
 
 
 def test_int8_keeps_what_bitsandbytes_keeps() -> None:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from workbench.bench import measure
-from workbench.bench.readings import code_lines
+from workbench.hands.bench import measure
+from workbench.hands.bench.readings import code_lines
 
 SOURCE = '''"""Of a module,
 over two lines."""
@@ -34,4 +34,4 @@ def test_rooms_add_up_to_the_package(tmp_path: Path) -> None:
     rooms = [row for name, row in rows.items() if name not in ("workbench", "tests")]
     for column in ("files", "lines"):
         assert sum(row[column] for row in rooms) == rows["workbench"][column] > 200
-    assert rows["kg"]["lines"] > rows["narrative"]["lines"] > 0 and rows["tests"]["files"] > 100
+    assert rows["kg"]["lines"] > rows["hands/narrative"]["lines"] > 0 and rows["tests"]["files"] > 100

@@ -11,9 +11,9 @@ from sweep_runs import make_run
 from tiny import NAMES, chain_case
 
 from workbench import models
-from workbench.bench import machine, readings
-from workbench.bench import train as bench_train
-from workbench.cli import exit, main
+from workbench.hands.bench import machine, readings
+from workbench.hands.bench import train as bench_train
+from workbench.hands.cli import exit, main
 from workbench.stats import bootstrap_mean
 from workbench.train import TrainConfig, Views, collate
 

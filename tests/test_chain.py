@@ -19,9 +19,9 @@ from tiny_chain import GIVEN, RUN, SAME, write_notebooks
 from workbench.artifacts import runs
 from workbench.artifacts.lock import LOCK_NAME, RunLocked, run_lock
 from workbench.artifacts.parameters import ParameterError
-from workbench.cli import main
-from workbench.headless.chain import ChainError, run_chain
-from workbench.headless.watch import OwnKernel
+from workbench.hands.cli import main
+from workbench.hands.headless.chain import ChainError, run_chain
+from workbench.hands.headless.watch import OwnKernel
 from workbench.models import ModelError
 
 WAIT = 240  # seconds that a slow machine may take for what ends by itself

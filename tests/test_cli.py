@@ -13,9 +13,9 @@ from tiny_chain import write_notebooks
 import workbench
 from workbench.artifacts import runs
 from workbench.artifacts.origin import this_command
-from workbench.cli import main, screen
-from workbench.headless import chain
-from workbench.report import write
+from workbench.hands.cli import main, screen
+from workbench.hands.headless import chain
+from workbench.hands.report import write
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def handed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict:
 
 
 def test_version_is_printed_without_loading_anything_heavy() -> None:
-    code = "import sys; from workbench.cli import main; main(['version']); print(*sys.modules)"
+    code = "import sys; from workbench.hands.cli import main; main(['version']); print(*sys.modules)"
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     version, modules = output.splitlines()
     assert version == workbench.__version__
@@ -39,7 +39,8 @@ def test_version_is_printed_without_loading_anything_heavy() -> None:
 def test_a_run_starts_without_loading_what_its_kernels_load() -> None:
     code = (
         "import sys; from workbench.artifacts.start import own_process; own_process(); "
-        "import workbench.headless.chain, workbench.report.write; print(*filter(sys.modules.get, sys.modules))"
+        "import workbench.hands.headless.chain, workbench.hands.report.write; "
+        "print(*filter(sys.modules.get, sys.modules))"
     )
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=120).split()
     assert not {"torch", "transformers", "sklearn", "scipy", "rfc3987_syntax"} & set(loaded)

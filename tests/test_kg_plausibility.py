@@ -5,7 +5,7 @@ from __future__ import annotations
 import networkx as nx
 from typed_worlds import described
 
-from workbench.bench.accepted import check, known_as
+from workbench.hands.bench.accepted import check, known_as
 from workbench.kg.importers import assemble
 from workbench.kg.published import Plausibility
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from workbench import explain_log
-from workbench.cli import main
+from workbench.hands.cli import main
 from workbench.kg import load_graph
 from workbench.kg.asked_log import log_of
 from workbench.kg.build import GraphError

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from notebook_runs import FOLDER, NOTEBOOKS, cells
 
-from workbench import kg, lesson
+from workbench import kg
 from workbench.artifacts import runs
 from workbench.cases import toolchain
 from workbench.explain import ExplainConfig, minimal_flip_set, without
-from workbench.lesson.exercises import EXERCISES
-from workbench.lesson.limits import LIMITS, limit, planted
+from workbench.hands import lesson
+from workbench.hands.lesson.exercises import EXERCISES
+from workbench.hands.lesson.limits import LIMITS, limit, planted
 
 GIVEN = {"paper": {"degrees": np.array([0.1, 0.9, 0.3])}}
 
@@ -158,6 +159,7 @@ def test_the_explorer_stands_in_the_first_third(name: str) -> None:
     assert any(cell["metadata"].get("jp-MarkdownHeadingCollapsed") for cell in found), "deep material is folded"
 
 
-def test_the_third_notebook_needs_few_rooms() -> None:
-    code = source(FOLDER / "03_explain_masks.ipynb", "code")
+@pytest.mark.parametrize("name", runs.STAGES.values())
+def test_a_notebook_needs_few_rooms(name: str) -> None:
+    code = source(FOLDER / f"{name}.ipynb", "code")
     assert len(re.findall(r"(?m)^(?:from|import) workbench", code)) <= 6

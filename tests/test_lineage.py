@@ -10,9 +10,9 @@ from tiny_chain import GIVEN, RUN
 
 from workbench.artifacts import origin, runs
 from workbench.artifacts.provenance import describe_input, input_change, remembered_digest
-from workbench.cli import main
-from workbench.headless.chain import run_chain
-from workbench.report.lineage import NoRun, compare, lineage, metric_differences
+from workbench.hands.cli import main
+from workbench.hands.headless.chain import run_chain
+from workbench.hands.report.lineage import NoRun, compare, lineage, metric_differences
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from tiny_chain import RUN, SAME
 
 from workbench.artifacts import runs
 from workbench.artifacts.work import renew
-from workbench.cli import main
-from workbench.panel import export
+from workbench.hands.cli import main
+from workbench.hands.panel import export
 
 __all__ = ["area"]
 

@@ -15,11 +15,11 @@ from tiny import save_tiny
 
 from workbench import explain_log, models
 from workbench.game import Engine
+from workbench.hands.report.write import write_report
+from workbench.hands.sweep.log_records import settled, streamed
 from workbench.logs.answers import AGAIN
 from workbench.logs.endpoint import KEY, NOISY, EndpointError, Served
 from workbench.models.prompts import Segment, tokenised
-from workbench.report.write import write_report
-from workbench.sweep.log_records import settled, streamed
 
 LONGEST, SECRET = 5, "sk-very-secret"
 LOG = [{"question": f"q {i}", "facts": [f"fact {i}{j}" for j in range(4)]} for i in range(3)]

@@ -9,15 +9,15 @@ from log_speakers import Planted
 from tiny import save_tiny
 
 from workbench import explain_log
+from workbench.hands.report.lineage import verify
+from workbench.hands.report.write import write_report
+from workbench.hands.sweep.log_records import WORKER, streamed, swept
+from workbench.hands.sweep.tasks import perform
 from workbench.logs.records import Record, read_log, record_of
 from workbench.logs.run import Work
 from workbench.logs.speakers import Source, turns
 from workbench.logs.streamed import Rows
 from workbench.logs.summary import bare, summary
-from workbench.report.lineage import verify
-from workbench.report.write import write_report
-from workbench.sweep.log_records import WORKER, streamed, swept
-from workbench.sweep.tasks import perform
 
 CONFIG = {"decision": "yesno", "template": None, "sentences": False, "budget": 20, "spans": [], "redact": False}
 

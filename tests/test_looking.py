@@ -10,7 +10,7 @@ from ui_run import TINY, ui_run
 
 from workbench.artifacts import runs
 from workbench.artifacts.runs import RUN_DIR
-from workbench.report.lineage import verify
+from workbench.hands.report.lineage import verify
 
 __all__ = ["ui_run"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from workbench.explain import ChangedSets, ElementSet, Explanation, OtherOrders, against, by_case, order_shares
 from workbench.explain.counterfactual import one_by_one, verified_changes
-from workbench.narrative import explained as verdict
+from workbench.hands.narrative import explained as verdict
 from workbench.stats import PairedDifference
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workbench.narrative import shifted as verdict
+from workbench.hands.narrative import shifted as verdict
 
 
 def interval(mean: float, width: float = 0.1) -> dict[str, float]:

@@ -9,7 +9,7 @@ import pytest
 from workbench.cases import Fact
 from workbench.explain import TERMS, Explanation, Weights
 from workbench.explain.trial import Carriers, Check, Outcome
-from workbench.narrative import explained, names, tried
+from workbench.hands.narrative import explained, names, tried
 
 CASE = small.case()
 NAMES = small.NAMES

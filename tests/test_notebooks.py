@@ -21,8 +21,8 @@ from workbench.artifacts.state import State
 from workbench.cases import save_cases, withhold
 from workbench.explain import METHODS, TERMS, ExplainConfig, Weights, load
 from workbench.figures import Figure
-from workbench.panel import MaskPanel
-from workbench.panel.page import explorer
+from workbench.hands.panel import MaskPanel
+from workbench.hands.panel.page import explorer
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)

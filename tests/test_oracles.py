@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from table_games import TableGame, table_of
 
-from workbench.bench.oracles import FORMULAS, PlantedGame, planted_game
-from workbench.bench.planted import SEARCHES, play, set_games
+from workbench.hands.bench.oracles import FORMULAS, PlantedGame, planted_game
+from workbench.hands.bench.planted import SEARCHES, play, set_games
 from workbench.stats import proportion
 
 

@@ -13,7 +13,7 @@ from tiny_chain import write_notebooks
 
 from workbench.artifacts import runs
 from workbench.artifacts.files import check_outputs
-from workbench.cli import main
+from workbench.hands.cli import main
 from workbench.kg import build_graph, read_table, to_json
 
 

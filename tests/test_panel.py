@@ -13,8 +13,8 @@ from PIL import Image
 
 from workbench.cases import Case
 from workbench.explain import LEARNED, PRESETS, TERMS, ExplainConfig, Term, Weights, explain
-from workbench.panel import MaskPanel
-from workbench.panel.sliders import OWN, WeightSliders
+from workbench.hands.panel import MaskPanel
+from workbench.hands.panel.sliders import OWN, WeightSliders
 
 QUICK = ExplainConfig(paper_steps=4, loop_steps=2)
 HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y}"
@@ -118,7 +118,7 @@ def test_an_error_is_shown_and_raised_and_the_button_comes_back(monkeypatch) -> 
         raise RuntimeError(f"no room left for {HOSTILE}")
 
     one = panel()
-    monkeypatch.setattr("workbench.panel.masks.explain", broken)
+    monkeypatch.setattr("workbench.hands.panel.masks.explain", broken)
     with pytest.raises(RuntimeError):
         one.recompute()
     assert one.view.status.value.startswith("error: RuntimeError") and tags(one.view.status.value) == set()

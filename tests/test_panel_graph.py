@@ -8,9 +8,9 @@ from figure_checks import plain, tags
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.hands.panel.graph import GraphPanel
 from workbench.kg.explore import ExploreError, around, commanded, search, ways
 from workbench.kg.paths import PathError
-from workbench.panel.graph import GraphPanel
 
 HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y}"
 

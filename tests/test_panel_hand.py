@@ -22,7 +22,7 @@ from workbench.cases.asking import ASKED, Asker, QuestionError, chosen_case
 from workbench.explain import explain, without
 from workbench.explain.trial import ROWS, Trial
 from workbench.game import Game
-from workbench.panel.export import COLUMNS, file_stem, links, neutral
+from workbench.hands.panel.export import COLUMNS, file_stem, links, neutral
 
 
 @cache

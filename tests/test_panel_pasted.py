@@ -8,7 +8,7 @@ from tiny import save_tiny
 
 from workbench import explain_log, models
 from workbench.artifacts import runs
-from workbench.panel.page import NOTHING, RecordPanel
+from workbench.hands.panel.page import NOTHING, RecordPanel
 
 GOOD = {
     "question": "Which <b>tool</b>?",

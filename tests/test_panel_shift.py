@@ -14,7 +14,7 @@ from tiny import NAMES, chain_case
 
 from workbench.figures.dose import linked
 from workbench.game import Engine, Game, Memory, adapted_modules
-from workbench.panel.shift import ShiftPanel
+from workbench.hands.panel.shift import ShiftPanel
 from workbench.shift.dose import GRID, Settings
 from workbench.shift.elements import element_rows, with_measures
 

@@ -12,7 +12,7 @@ from tiny import NAMES, chain_case, save_tiny
 
 from workbench import models
 from workbench.artifacts.runs import RUN_DIR
-from workbench.panel.training import TrainingView, by_hand, words
+from workbench.hands.panel.training import TrainingView, by_hand, words
 from workbench.train import TrainConfig, collate, held_out_rows, train
 from workbench.train.progress import HeldOut, Progress
 

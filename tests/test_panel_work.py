@@ -7,9 +7,9 @@ import time
 import pytest
 from test_panel import panel
 
-from workbench.panel import work
-from workbench.panel.parts import Chains, Held
-from workbench.panel.work import Cancelled, Debounced, Worker
+from workbench.hands.panel import work
+from workbench.hands.panel.parts import Chains, Held
+from workbench.hands.panel.work import Cancelled, Debounced, Worker
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_an_answer_to_what_is_no_longer_asked_is_dropped(in_kernel) -> None:
 
 
 def test_a_view_that_no_update_reaches_is_made_anew(in_kernel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workbench.panel.parts.PATIENCE", 0.05)
+    monkeypatch.setattr("workbench.hands.panel.parts.PATIENCE", 0.05)
 
     async def main() -> None:
         held = Held(lambda: Chains(lambda row, node: None))

@@ -17,11 +17,11 @@ from workbench import kg
 from workbench.cases import CHAIN, GOAL, QUESTIONS, STEP, Case, toolchain, withhold
 from workbench.cases.sampler import chains_by_kind
 from workbench.cases.sampling import SamplingConfig, familiarity, leaks, sample_cases, stretches, unseen_commands
-from workbench.cli import main
 from workbench.explain import CERTIFIED, ExplainConfig, without
 from workbench.explain.session import Session
 from workbench.figures.case_graph import case_graph
 from workbench.game import Engine
+from workbench.hands.cli import main
 from workbench.kg.links import Flow, Links, fits, lasting
 from workbench.kg.rows import MAIN
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, encode_answer, text

@@ -23,11 +23,11 @@ from workbench.artifacts import runs
 from workbench.explain.answered import answered
 from workbench.explain.sets import ElementSet
 from workbench.game import Engine
-from workbench.report import finding
-from workbench.report import finding as live
-from workbench.report.page import STATIC, report_state
-from workbench.report.render import clean, formula, render_notebook, sentences
-from workbench.report.write import current_report, metric_tables, write_beside, write_report
+from workbench.hands.report import finding
+from workbench.hands.report import finding as live
+from workbench.hands.report.page import STATIC, report_state
+from workbench.hands.report.render import clean, formula, render_notebook, sentences
+from workbench.hands.report.write import current_report, metric_tables, write_beside, write_report
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -19,8 +19,8 @@ from tiny_chain import write_notebooks
 from workbench.artifacts import runs
 from workbench.artifacts.lock import KERNEL_LOCK_NAME, RunLocked, hold_kernel_lock, run_lock
 from workbench.artifacts.work import settle
-from workbench.cli import main
-from workbench.headless.watch import hint_for, not_written
+from workbench.hands.cli import main
+from workbench.hands.headless.watch import hint_for, not_written
 from workbench.train.config import Checkpoints, logging_steps
 
 GROWS = """

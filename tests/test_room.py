@@ -7,8 +7,8 @@ import pytest
 from workbench import models
 from workbench.artifacts.parameters import ParameterError
 from workbench.artifacts.steps import plan
-from workbench.headless import chain
-from workbench.headless.chain import check_room, find_notebooks, run_chain
+from workbench.hands.headless import chain
+from workbench.hands.headless.chain import check_room, find_notebooks, run_chain
 
 ROOT = Path(__file__).resolve().parent.parent
 

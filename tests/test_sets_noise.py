@@ -8,10 +8,10 @@ import pytest
 from scipy.stats import beta, binom
 from table_games import TableGame, random_table
 
-from workbench.bench.oracles import NOISES, measured, planted_game
 from workbench.explain import minimal_flip_set, minimal_sufficient_set
 from workbench.explain.sets.certificate import LEVEL
 from workbench.explain.sets.judge import NEAR, PRIOR, Claim, Judge, doubt, most_against
+from workbench.hands.bench.oracles import NOISES, measured, planted_game
 from workbench.stats.meter import BudgetSpent, Meter
 
 SEARCHES = {"flip": minimal_flip_set, "sufficient": minimal_sufficient_set}

@@ -15,7 +15,7 @@ from workbench import models, shift
 from workbench.cases import withhold
 from workbench.figures import dose as pictures
 from workbench.game import Engine
-from workbench.narrative.shifted import two_adapters
+from workbench.hands.narrative.shifted import two_adapters
 from workbench.shift.saliency import MEMORY, READING, WITHHELD, unknown
 
 CASE = chain_case()

@@ -21,10 +21,10 @@ from workbench.artifacts import cache
 from workbench.artifacts.files import sha256_file
 from workbench.artifacts.provenance import describe_input, input_change
 from workbench.artifacts.runs import STAGES
-from workbench.bench.accuracy import measured, told
 from workbench.cases import Case, load_cases
-from workbench.cli import main
 from workbench.game import Engine, ForcedChoice, Game, allowed_chains, own_decisions
+from workbench.hands.bench.accuracy import measured, told
+from workbench.hands.cli import main
 from workbench.models import LanguageModel, smollm2
 from workbench.models.checkpoint import load_tokenizer
 from workbench.models.prompts import ChatTemplate, encode, encode_answer, text

@@ -17,12 +17,12 @@ from sweep_runs import grid_file as grid
 from sweep_runs import grid_text
 from tiny_chain import write_notebooks
 
-from workbench.cli import exit, main
-from workbench.sweep import explaining, tasks
-from workbench.sweep.dispatch import connected, shares
-from workbench.sweep.explaining import plan_explanations
-from workbench.sweep.grid import read_grid
-from workbench.sweep.results import Results, axes, measures, summary
+from workbench.hands.cli import exit, main
+from workbench.hands.sweep import explaining, tasks
+from workbench.hands.sweep.dispatch import connected, shares
+from workbench.hands.sweep.explaining import plan_explanations
+from workbench.hands.sweep.grid import read_grid
+from workbench.hands.sweep.results import Results, axes, measures, summary
 
 
 def orders(folder: Path, text: str) -> list[dict]:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from sweep_runs import grid_file, grid_text
 from tiny_chain import write_notebooks
 
-from workbench.sweep.chains import plan_runs
-from workbench.sweep.explaining import plan_explanations
-from workbench.sweep.grid import Grid, GridError, read_grid
-from workbench.sweep.results import Results, flat, row_of, table_of
+from workbench.hands.sweep.chains import plan_runs
+from workbench.hands.sweep.explaining import plan_explanations
+from workbench.hands.sweep.grid import Grid, GridError, read_grid
+from workbench.hands.sweep.results import Results, flat, row_of, table_of
 
 
 def grid(folder: Path, text: str, name: str = "grid.yaml") -> Grid:

@@ -12,11 +12,11 @@ from sweep_runs import grid_text
 
 from workbench.artifacts.parameters import read_parameters
 from workbench.figures.sweep import parallel_coordinates, small_multiples
-from workbench.sweep import results as tables
-from workbench.sweep.explaining import plan_explanations
-from workbench.sweep.grid import read_grid
-from workbench.sweep.results import Results, row_of
-from workbench.sweep.tasks import perform
+from workbench.hands.sweep import results as tables
+from workbench.hands.sweep.explaining import plan_explanations
+from workbench.hands.sweep.grid import read_grid
+from workbench.hands.sweep.results import Results, row_of
+from workbench.hands.sweep.tasks import perform
 
 PAGE = Path(__file__).resolve().parent.parent / "notebooks" / "extra" / "compare_sweep.ipynb"
 

@@ -24,7 +24,7 @@ from ui_browser import (
 from ui_run import ui_run
 
 from workbench.cases import load_cases
-from workbench.narrative.names import GLOSSARY
+from workbench.hands.narrative.names import GLOSSARY
 
 __all__ = ["browser_type_launch_args", "ui_run"]
 

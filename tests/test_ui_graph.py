@@ -15,10 +15,10 @@ from ui_browser import (
     watched,
 )
 
+from workbench.hands.panel.drawn import Graph
+from workbench.hands.panel.graph import AT_MOST, GraphPanel
+from workbench.hands.panel.parts import STATIC
 from workbench.kg import load_graph
-from workbench.panel.drawn import Graph
-from workbench.panel.graph import AT_MOST, GraphPanel
-from workbench.panel.parts import STATIC
 
 __all__ = ["browser_type_launch_args"]
 pytestmark = [pytest.mark.ui, needs_browser]

@@ -12,8 +12,8 @@ from tiny import save_tiny
 from ui_browser import browser_type_launch_args, check_access, meaning, needs_browser  # noqa: F401
 
 from workbench import explain_log, models
-from workbench.narrative.names import GLOSSARY
-from workbench.report.write import write_beside, write_report
+from workbench.hands.narrative.names import GLOSSARY
+from workbench.hands.report.write import write_beside, write_report
 
 pytestmark = [pytest.mark.ui, needs_browser]
 SIZES = {390: 844, 900: 1000, 1280: 800, 1920: 1080}

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from tiny_chain import RUN, SAME, write_notebooks
 
-from workbench.cli import main
-from workbench.headless.chain import run_chain
-from workbench.headless.watch import Event, Loop, Watch, clock
+from workbench.hands.cli import main
+from workbench.hands.headless.chain import run_chain
+from workbench.hands.headless.watch import Event, Loop, Watch, clock
 
 BARS = [
     ("\u200737/1400\u2007[00:10&lt;05:20,\u2007\u20074.20it/s]", Loop(37, 1400, 320.0)),

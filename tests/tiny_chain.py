@@ -10,8 +10,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from workbench.artifacts.runs import STAGES
-from workbench.headless.chain import run_chain
-from workbench.report.write import current_report
+from workbench.hands.headless.chain import run_chain
+from workbench.hands.report.write import current_report
 
 PARAMETERS = 'run_dir = "../runs/tiny"  # run folder\nseed = 1  # of everything random\n'
 

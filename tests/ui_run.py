@@ -17,7 +17,7 @@ TINY = {
 
 START = "from workbench.artifacts.start import own_process\nown_process()\n"
 OPEN = """
-from workbench.panel.page import explorer
+from workbench.hands.panel.page import explorer
 panel = explorer({run!r})
 panel
 """
@@ -30,7 +30,7 @@ import explain_cases as small
 from workbench.explain import ExplainConfig
 from workbench.game import Engine
 from workbench.models import LanguageModel
-from workbench.panel import MaskPanel
+from workbench.hands.panel import MaskPanel
 from workbench.models.prompts import ReaderTemplate
 from workbench.models.reader import build_tokenizer
 bad = {names!r}
@@ -47,7 +47,7 @@ GRAPH = """
 import sys
 sys.path.insert(0, {tests!r})
 from test_panel_graph import HOSTILE, graph
-from workbench.panel.graph import GraphPanel
+from workbench.hands.panel.graph import GraphPanel
 GraphPanel(graph(HOSTILE))
 """
 SHIFT = """
@@ -56,7 +56,7 @@ sys.path.insert(0, {tests!r})
 from dosed_models import tiny
 from test_panel_shift import CASE, elements
 from workbench.game import Engine
-from workbench.panel.shift import ShiftPanel
+from workbench.hands.panel.shift import ShiftPanel
 ShiftPanel(Engine(tiny()), [CASE], elements=elements([CASE]))
 """
 GUESS = """
@@ -64,7 +64,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import explain_cases as small
 from IPython.display import display
-from workbench import lesson
+from workbench.hands import lesson
 display(lesson.chain_map("explain"))
 lesson.Prediction(small.engine(), small.cases())
 """
@@ -74,7 +74,7 @@ sys.path.insert(0, {tests!r})
 from pathlib import Path
 from tiny import NAMES, chain_case, save_tiny
 from workbench import models
-from workbench.panel.training import TrainingView, by_hand
+from workbench.hands.panel.training import TrainingView, by_hand
 from workbench.train import TrainConfig, train
 place = Path(tempfile.mkdtemp())
 lm = models.load(str(save_tiny(place / "model", "llama")), names=NAMES)

@@ -78,7 +78,7 @@ def small_multiples(
 ) -> Figure:
     """Means of one measure with 95 % intervals: a panel for each value of `panels`, a line for each of `lines`, over x.
 
-    means: rows of `workbench.sweep.results.summary` with the columns named, `mean`, `low`, `high`, `n`. At most
+    means: rows of `workbench.hands.sweep.results.summary` with the columns named, `mean`, `low`, `high`, `n`. At most
     `MOST_PANELS` panels are drawn. ValueError: the measure has no row.
     """
     rows = means[means["measure"] == measure]

@@ -9,6 +9,7 @@ from workbench.kg.paths import FLOW_RELATIONS, PathError, chain_through, command
 from workbench.kg.paths import flow_graph, reachable_targets, shortest_toolchains, showcase
 from workbench.kg.store import Given, commands_table, degree_statistics, from_json, load_graph, relation_counts
 from workbench.kg.store import summary, to_json
+from workbench.kg.links import Links
 from workbench.kg.rows import Table
 from workbench.kg.table import default_folder, digest, read_table
 from workbench.kg.tsv import TableError

@@ -66,6 +66,13 @@ class Links:
     """The ports of a graph's commands and sources, and which fit. gives, takes: node -> its ports.
 
     A command whose ports are not known is one port on each side.
+
+    Examples:
+        >>> graph = nx.MultiDiGraph([("archive", "FASTQ", "download_from"), ("FASTQ", "align", "input")])
+        >>> _ = graph.add_edge("align", "BAM", "output")
+        >>> nx.set_node_attributes(graph, {"FASTQ": "format", "BAM": "format"}, "type")
+        >>> Links(graph).first_break(["archive", "BAM", "align", "BAM"])
+        'archive -> BAM -> align -> BAM'
     """
 
     def __init__(self, graph: nx.MultiDiGraph):

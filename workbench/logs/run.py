@@ -83,7 +83,7 @@ def explain_log(
     repeats: most asks of one prompt of a server whose answers scatter, None: found out by asking the first one again.
     sentences: whether sets are searched within texts too. spans: pieces of an answer that are asked about too, as in
     `logs.spans`; of JSON, each argument if none is named. load: makes engines; `logs.speakers.Kept()` keeps the last.
-    through: who explains the records elsewhere, `partial(workbench.sweep.log_records.streamed, workers=2)`; the log is
+    through: who explains the records elsewhere, `partial(hands.sweep.log_records.streamed, workers=2)`; the log is
     then read, and what is found written, as they go: it may be of any length, and so the records come from disk.
     ValueError: what is asked for cannot be done; nothing was run. A record's own fault is its line in the result.
 

@@ -1,0 +1,173 @@
+"""`workbench run|app`: the notebooks in order, and the report; the mask explorer as a page."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from workbench.artifacts.files import typed
+from workbench.hands.cli.exit import DONE
+from workbench.hands.cli.screen import say, tell
+
+if TYPE_CHECKING:
+    from workbench.artifacts.parameters import Value
+
+
+RUN_DIR = "runs/demo"
+OPTIONS = {"-p", "--run-dir", "--model", "--timeout", "--fresh", "--notebooks", "--debug", "--quiet", "--log"}
+"""What is no value of a parameter, wherever it stands."""
+
+
+def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    run = commands.add_parser("run", parents=[common], help="run the notebooks in order and write a report")
+    run.set_defaults(command=_run)
+    run.add_argument("--run-dir", metavar="D", default=RUN_DIR, help=f"folder for the results (default {RUN_DIR})")
+    run.add_argument("--model", metavar="M", help="reader, smollm2, a Hugging Face model id or a local folder")
+    run.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="a notebook parameter: number, true/false, null, text, [list]; may be given many times",
+    )
+    run.add_argument("--timeout", metavar="S", type=_seconds, default=3600.0, help="seconds per notebook, 0: no limit")
+    run.add_argument("--fresh", action="store_true", help="keep nothing of an earlier run in this folder")
+    run.add_argument("--notebooks", metavar="D", help="folder of the notebooks (default: the package's own)")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from workbench.artifacts.steps import run_folder
+    from workbench.hands.headless.chain import run_chain  # the imports take a second; `version` and `--help` do without
+    from workbench.hands.headless.kernel import ENDS_WITH, end_with
+    from workbench.hands.report.write import current_report
+
+    started = time.monotonic()
+    if parent := os.environ.pop(ENDS_WITH, None):
+        end_with(int(parent))
+    parameters = _parameters(options)
+    run_chain(
+        options.run_dir,
+        parameters=parameters,
+        notebooks=options.notebooks,
+        timeout=options.timeout or None,
+        fresh=options.fresh,
+        tell=tell,
+    )
+    report = current_report(run_folder(options.run_dir))
+    say(f"done in {time.monotonic() - started:.1f} s; the report is {os.path.relpath(report)}")
+    return 0
+
+
+def _parameters(options: argparse.Namespace) -> dict[str, Value]:
+    from workbench.artifacts.parameters import ParameterError, parse_value
+
+    parameters: dict[str, Value] = {}
+    pairs = [(name, parse_value(_unshield(value))) for name, value in options.parameters]
+    if options.model is not None:
+        pairs.append(("model", options.model))
+    for name, value in pairs:
+        if name == "run_dir":
+            raise ParameterError("run_dir is not given with -p; give --run-dir")
+        if name in parameters:
+            raise ParameterError(f"{name} is given twice: {parameters[name]!r} and {value!r}")
+        parameters[name] = value
+    return parameters
+
+
+def shield_values(argv: Sequence[str]) -> list[str]:
+    """Put a blank before a value such as `-1e-3`, which argparse would take for an option; options stay options."""
+    shielded = list(argv)
+    for index in range(2, len(shielded)):
+        value = shielded[index].lstrip(" ")
+        if shielded[index - 2] == "-p" and value.startswith("-") and value.partition("=")[0] not in OPTIONS:
+            shielded[index] = " " + shielded[index]
+    return shielded
+
+
+def _unshield(value: str) -> str:
+    return value[1:] if value.startswith(" ") and value.lstrip(" ").startswith("-") else value
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, 0 or more")
+    return seconds
+
+
+MOST_PORTS = 65_535
+PAGE = Path("app") / "explorer.ipynb"
+
+
+def add_app(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+    app = commands.add_parser("app", parents=[common], help="serve the mask explorer of a run as a page")
+    app.set_defaults(command=_app)
+    app.add_argument("--run-dir", metavar="D", default=RUN_DIR, help=f"run to explore (default {RUN_DIR})")
+    app.add_argument("--port", metavar="N", type=_port, default=8866, help="port on this machine (default 8866)")
+    app.add_argument("--dark", action="store_true", help="light letters on a dark page")
+    app.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    app.add_argument("--notebooks", metavar="D", help="folder of the notebooks (default: the package's own)")
+
+
+def _port(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
+    if not 1 <= number <= MOST_PORTS:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port, a whole number from 1 to {MOST_PORTS}")
+    return number
+
+
+def _app(options: argparse.Namespace) -> int:
+    from workbench.artifacts import runs
+    from workbench.artifacts.steps import find_notebooks
+
+    folder = typed(options.run_dir).resolve()
+    runs.require_stage(folder, "adapter")
+    page = find_notebooks(options.notebooks) / PAGE
+    if not page.is_file():
+        raise FileNotFoundError(f"{page} does not exist; give the folder of the notebooks with --notebooks")
+    say("the page asks for a token; the address that is printed and opened holds it. Stop with Ctrl-C.")
+    os.environ |= {
+        runs.PAGE_RUN_DIR: str(folder),
+        "JUPYTER_PATH": _jupyter_path(),
+        "JUPYTER_PREFER_ENV_PATH": "1",
+    }
+    warnings.simplefilter("ignore", DeprecationWarning)  # Voila's own
+    from voila.app import Voila  # here, since it starts four times as fast in a process of ours as by itself
+
+    Voila.launch_instance(_settings(page, options))
+    return DONE
+
+
+def _settings(page: Path, options: argparse.Namespace) -> list[str]:
+    settings = {
+        "Voila.ip": "127.0.0.1",
+        "Voila.port": options.port,
+        "Voila.open_browser": not options.no_browser,
+        "Voila.auto_token": True,
+        "VoilaConfiguration.template": "explorer",
+        "VoilaConfiguration.allow_template_override": "NO",
+        "VoilaConfiguration.allow_theme_override": "NO",
+        "VoilaConfiguration.theme": "dark" if options.dark else "light",
+        "VoilaConfiguration.strip_sources": True,
+        "VoilaConfiguration.file_allowlist": "a^",  # matches no file; `[]` is deprecated there
+    }
+    return [str(page), *(f"--{name}={value}" for name, value in settings.items())]
+
+
+def _jupyter_path() -> str:
+    """Where Voila finds the page's template, before what the user has set."""
+    from importlib.resources import files
+
+    own = str(files("workbench") / "data" / "jupyter")
+    before = os.environ.get("JUPYTER_PATH")
+    return os.pathsep.join([own, *([before] if before else [])])

@@ -1,0 +1,185 @@
+"""What explorers have in common: a still face, widgets that are set quietly, and what is shown as files of one stem,
+PNG, SVG, CSV and state; in a folder, or as links to take away."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import os
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.artifacts.files import atomic_write_bytes
+from workbench.artifacts.stage import EXPORTS, STAGES, check_inside
+from workbench.cases import Case, Fact
+from workbench.figures.core import Figure, stacked, stacked_svg
+from workbench.hands.panel.work import Cancelled
+
+if TYPE_CHECKING:
+    from workbench.explain.trial import Carriers
+
+KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".csv": "text/csv", ".json": "application/json"}
+COLUMNS = tuple("element id head relation tail degree_of_removal removed gone needed carries_nats".split())
+STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def neutral(text: str) -> str:
+    """A text as a spreadsheet's cell: what it would take for a formula gets an apostrophe in front."""
+    return f"'{text}" if text.lstrip(" ").startswith(STARTS_FORMULA) else text
+
+
+def element_table(
+    case: Case,
+    *,
+    removed: Collection[str | Fact],
+    degrees: Sequence[float] | None = None,
+    carriers: Carriers | None = None,
+) -> str:
+    """CSV with a row for every element of a case; numbers that are not known are empty."""
+    rows: list[Sequence[Any]] = [COLUMNS]
+    needed = set(case.needed)
+    for i, one in enumerate(case.elements):
+        ends = (one.head, one.tail) if isinstance(one, Fact) else ()
+        name = " → ".join(case.names[end] for end in ends) or case.names[one]  # type: ignore[index]
+        ids = ["", one.head, one.relation, one.tail] if isinstance(one, Fact) else [one, "", "", ""]
+        fact = i - len(case.nodes)
+        known = carriers is not None and fact >= 0 and carriers.shown[fact]
+        told = [
+            "" if degrees is None else f"{degrees[i]:.6g}",
+            int(one in removed),
+            int(one in removed or any(end in removed for end in ends)),
+            int(one in needed or (not ends and one in case.path)),
+            f"{carriers.scores[fact]:.6g}" if known and carriers is not None else "",
+        ]
+        rows.append([neutral(name), *map(neutral, ids), *told])
+    return as_csv(rows)
+
+
+def as_csv(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV, the first of them the names of the columns."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
+
+
+def file_stem(*parts: str) -> str:
+    """A file name without an ending that every system takes, made of texts from anywhere."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", "-".join(parts)).strip("-")[:80] or "case"
+
+
+def write(stem: str | os.PathLike[str], contents: Mapping[str, bytes]) -> list[Path]:
+    """Writes `<stem><ending>` for every ending, each in one step.
+
+    ValueError: the folder is that of a stage's exports in a run folder, and a link leads out of there.
+    """
+    folder = Path(stem).parent
+    if folder.name == EXPORTS and folder.parent.name in STAGES:
+        check_inside(folder.parent.parent, folder.parent, folder)
+    return [atomic_write_bytes(f"{os.fspath(stem)}{ending}", content) for ending, content in contents.items()]
+
+
+def links(stem: str, contents: Mapping[str, bytes]) -> str:
+    """HTML links that hold the files themselves: a page that is served elsewhere can be taken away too."""
+    return " · ".join(
+        f'<a download="{escape(stem)}{ending}" href="data:{KINDS[ending]};base64,'
+        f'{base64.b64encode(content).decode("ascii")}">{escape(stem)}{ending}</a>'
+        for ending, content in contents.items()
+    )
+
+
+class Explorer(ABC):
+    """Shown as its live widget in JupyterLab, as its pictures everywhere else. An explorer says what these are of."""
+
+    view: Any
+    folder: Path | None
+    state: Any
+    still = False  # while the explorer itself sets its widgets
+
+    def guarded(self, act: Callable[[], Any], beside: Any = None) -> None:
+        """What a button does in place: an error is shown beside it, since a traceback would go nowhere."""
+        self.view.say("", beside=beside)
+        try:
+            act()
+        except Exception as error:
+            self.view.say(f"error: {error}", beside=beside)
+
+    def failed(self, error: BaseException) -> None:
+        """Says what went wrong on the panel's thread."""
+        if not isinstance(error, Cancelled):
+            self.view.say(f"error: {type(error).__name__}: {error}")
+
+    @abstractmethod
+    def pictures(self) -> list[Figure]:
+        """The still face, figure by figure."""
+
+    @abstractmethod
+    def sentences(self) -> str:
+        """What is shown, in words."""
+
+    @abstractmethod
+    def table(self) -> str:
+        """What is shown, as CSV."""
+
+    def exports(self) -> dict[str, bytes]:
+        """Ending -> content: the still face as PNG and SVG, the table as CSV, the state as JSON."""
+        drawn = {".png": self.png(), ".svg": stacked_svg(self.pictures())}
+        return drawn | {".csv": self.table().encode("utf-8"), ".json": self.saved().encode("utf-8")}
+
+    def png(self) -> bytes:
+        """The still face as one picture."""
+        return stacked(self.pictures())
+
+    def saved(self) -> str:
+        """The state as JSON."""
+        return json.dumps(self.state, indent=1, ensure_ascii=False)
+
+    def export(self, stem: str | os.PathLike[str]) -> list[Path]:
+        """Writes `<stem>.png`, `.svg`, `.csv` and `.json`, and returns their paths."""
+        return write(stem, self.exports())
+
+    def offer(self, *parts: str) -> None:
+        """Files of a stem of these parts in the folder, where there is one, and links that hold them."""
+        stem, contents, where = file_stem(*parts), self.exports(), ""
+        if self.folder is not None:
+            write(self.folder / stem, contents)
+            where = f"written to {self.folder} · "
+        self.view.links.value = f"<p>{escape(where)}{links(stem, contents)}</p>"
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Widgets are set in the block without what a person's hand would do by it."""
+        before, self.still = self.still, True
+        try:
+            yield
+        finally:
+            self.still = before
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
+        live = self.view.widget._repr_mimebundle_() or {}
+        picture = base64.b64encode(self.png()).decode("ascii")
+        return {**live, "image/png": picture, "text/plain": self.sentences()}
+
+
+class CaseExplorer(Explorer):
+    """One of several cases at a time, by a chooser of its view. cases: id -> case."""
+
+    cases: dict[str, Case]
+
+    @property
+    def case(self) -> Case:
+        """The case that is shown."""
+        return self.cases[self.view.chooser.value]
+
+    def known(self, name: str) -> Case:
+        """A case by its id. ValueError: there is none."""
+        if name not in self.cases:
+            some = ", ".join(map(repr, list(self.cases)[:3]))
+            raise ValueError(f"no case {name[:80]!r} in this panel; it has {len(self.cases)}, such as {some}")
+        return self.cases[name]

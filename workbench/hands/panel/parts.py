@@ -1,0 +1,245 @@
+"""Parts of a panel that ipywidgets has none for: the prompt with a checkbox a fact, toolchains, names for a reader.
+
+Their scripts set text as text alone, so names of a graph run nothing. They send messages; what they show is set here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from html import escape
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import ipywidgets as widgets
+import numpy as np
+import traitlets
+
+from workbench.cases import Case, Fact, aligned, toolchain
+from workbench.figures.case_graph import lines
+from workbench.figures.core import short
+from workbench.figures.palette import kind_of
+from workbench.hands.narrative.names import GLOSSARY, SMALL
+from workbench.hands.panel.work import kernel_loop
+
+if TYPE_CHECKING:
+    from workbench.explain.trial import Carriers
+    from workbench.models.prompts import Segment
+
+STATIC = Path(__file__).parent / "static"
+PATIENCE = 5.0  # seconds for a view to say that it lives
+TEXT = 160  # characters of a line of the prompt
+NAME = 40
+
+
+def script(name: str) -> str:
+    """A part's script, with the sign of life that all share."""
+    return (STATIC / "heart.js").read_text("utf-8") + (STATIC / name).read_text("utf-8")
+
+
+class Part(anywidget.AnyWidget):
+    """A widget with a script of its own. heard: called with what the script sends, beside signs of life.
+
+    on_lost: called when a view of it exists that no update reaches (see `heart.js`).
+    """
+
+    def __init__(self, heard: Callable[[dict[str, Any]], Any]):
+        super().__init__()
+        self.heard, self.on_lost, self._alive = heard, lambda: None, False
+        self.on_msg(lambda _, content, __: self._message(content))
+
+    def _message(self, content: dict[str, Any]) -> None:
+        if "alive" in content:
+            self._alive = True
+        elif "hello" in content:
+            self._alive = False
+            self.send({"pong": 1})
+            loop = kernel_loop()
+            if loop is not None:
+                loop.call_later(PATIENCE, lambda: self._alive or self.on_lost())
+        else:
+            self.heard(content)
+
+
+class Held(widgets.Box):
+    """Holds a part, and makes it anew, with what it shows, when its view was lost."""
+
+    def __init__(self, make: Callable[[], Part]):
+        self.make, self.part = make, make()
+        self.part.on_lost = self.renew
+        super().__init__([self.part])
+
+    def renew(self) -> None:
+        """Another part in place of the one that is held."""
+        old, self.part = self.part, self.make()
+        for name in set(old.trait_names(sync=True)) - set(widgets.DOMWidget.class_trait_names()):
+            if not name.startswith("_"):
+                setattr(self.part, name, getattr(old, name))
+        self.part.on_lost = self.renew
+        self.children = (self.part,)
+        old.close()
+
+
+class Prompt(Part):
+    """The prompt's lines and the nodes, each with a checkbox. on_toggle: called with the number of the element."""
+
+    _esm = script("prompt.js")
+    lines: Any = traitlets.List().tag(sync=True)
+    nodes: Any = traitlets.List().tag(sync=True)
+    means: Any = traitlets.Dict({name: GLOSSARY[name] for name in ("needed", "m")}).tag(sync=True)
+
+    def __init__(self, on_toggle: Callable[[int], Any]):
+        super().__init__(lambda content: on_toggle(int(content["toggle"])))
+
+    def show(
+        self,
+        case: Case,
+        segments: Sequence[Segment],
+        *,
+        removed: Collection[str | Fact],
+        degrees: Sequence[float] | None = None,
+        carriers: Carriers | None = None,
+    ) -> None:
+        """Shows a case with what is removed and, where known, the degrees of removal and what carries a command."""
+
+        first, needed = len(case.nodes), set(case.needed)
+        m = [None] * len(case.elements) if degrees is None else [round(float(d), 4) for d in degrees]
+        scores = np.zeros(len(case.facts)) if carriers is None else carriers.scores
+        most = max(float(scores.max(initial=0)), 1e-9)
+        rows: list[dict[str, Any]] = []
+        for text, i in lines(segments):
+            line: dict[str, Any] = {"key": -1, "text": text if i < 0 else short(text, TEXT)}
+            if i >= 0:
+                fact, share = case.facts[i], float(scores[i]) / most
+                ends = [end for end in dict.fromkeys((fact.head, fact.tail)) if end in removed]
+                line |= {"key": first + i, "degree": m[first + i], "needed": fact in needed, "note": ""}
+                line |= _state(fact in removed, [short(case.names[end], NAME) for end in ends])
+                shown = abs(scores[i]) >= SMALL
+                line |= {"score": f"{scores[i]:+.2f} nats" if shown else "", "share": max(0.0, share)}
+            rows.append(line)
+        self.lines = rows
+        self.nodes = [
+            {"key": i, "text": short(case.names[node], NAME), "note": kind_of(node), "degree": m[i], "score": ""}
+            | {"needed": False}
+            | _state(node in removed, [])
+            for i, node in enumerate(case.nodes)
+        ]
+
+
+def _state(removed: bool, ends: Sequence[str]) -> dict[str, str]:
+    if removed:
+        return {"state": "removed", "why": ""}
+    return {"state": "gone", "why": f"with {' and '.join(ends)}"} if ends else {"state": "kept", "why": ""}
+
+
+class Chains(Part):
+    """Toolchains of both models on G and on Gc. on_pick: called with a row of the answers and a command's id."""
+
+    _esm = script("chains.js")
+    rows: Any = traitlets.List().tag(sync=True)
+    picked: Any = traitlets.List(["", ""]).tag(sync=True)
+
+    def __init__(self, on_pick: Callable[[str, str], Any]):
+        super().__init__(lambda content: on_pick(*map(str, content["pick"])))
+
+    def show(self, case: Case, answers: Mapping[str, Sequence[str]], names: Mapping[str, str]) -> None:
+        """Shows answers (node paths, see `trial.ROWS`); what changed is marked by sign, rim and words."""
+        right = case.toolchain
+        first = _chips([(node, "") for node in right], names)
+        rows: list[dict[str, Any]] = [{"model": "right answer", "key": "", "full": first}]
+        for model in ("tuned", "base"):
+            if f"{model}_full" not in answers:
+                continue
+            full, now = (toolchain(answers[f"{model}_{which}"]) for which in ("full", "changed"))
+            changed = _chips(aligned(full, now), names)
+            verdict = "stays" if full == now else "≠ changes"
+            judged = [(node, "" if node in right else "other") for node in full]
+            row = {"model": model, "key": model, "full": _chips(judged, names)}
+            rows.append(row | {"changed": changed, "verdict": verdict})
+        self.rows = rows
+
+
+def _chips(steps: Iterable[tuple[str, str]], names: Mapping[str, str]) -> list[dict[str, str]]:
+    """Commands with their marks as data for the script; what follows itself stands once, with how often."""
+    counted = [(*step, len(list(same))) for step, same in groupby(steps)]
+    return [
+        {
+            "node": node,
+            "text": f"{short(names.get(node, node), NAME)}{f' × {times}' if times > 1 else ''}",
+            "mark": mark,
+        }
+        for node, mark, times in counted
+    ]
+
+
+class Board(Part):
+    """Modules as a heat map: a row a projection, a column a layer, each cell a button that switches its module.
+
+    on_switch: called with the module's number. Arrow keys walk from cell to cell, so 210 modules are one stop of the
+    tab key.
+    """
+
+    _esm = script("board.js")
+    cells: Any = traitlets.List().tag(sync=True)
+
+    def __init__(self, on_switch: Callable[[int], Any]):
+        super().__init__(lambda content: on_switch(int(content["switch"])))
+
+    def show(self, places: Sequence[tuple[int, str]], losses: Sequence[float], *, off: Collection[int]) -> None:
+        """losses: nats that go with each module switched off alone."""
+        top = max(map(abs, losses), default=0.0) or 1.0
+        self.cells = [
+            {"key": k, "layer": layer, "name": name, "off": k in off, "share": round(float(loss) / top, 3),
+             "text": "✕ off" if k in off else f"{loss:+.2g}".replace("-", "−"),
+             "said": f"layer {layer}, {name}, {'off' if k in off else 'on'}: {loss:+.3g} nats go with it alone"}
+            for k, ((layer, name), loss) in enumerate(zip(places, losses, strict=True))
+        ]  # fmt: skip
+
+
+class Access(Part):
+    """Gives the parts of a panel names, roles and descriptions, and the panel its style sheet.
+
+    parts: {select: CSS selector within the panel, attributes: {name: text}, value: {within, select} of the text that
+    says a slider's value}.
+    """
+
+    _esm = script("access.js")
+    _css = STATIC / "panel.css"
+    parts: Any = traitlets.List().tag(sync=True)
+
+    def __init__(self) -> None:
+        super().__init__(lambda content: None)
+
+
+def named(select: str, label: str = "", **attributes: str) -> dict[str, Any]:
+    """An entry of `Access.parts`; underscores of attribute names stand for hyphens."""
+    given = {name.replace("_", "-"): text for name, text in attributes.items()}
+    return {"select": select, "attributes": ({"aria-label": label} if label else {}) | given}
+
+
+class View:
+    """Widgets by name, each with the class `wb-<name>` once `mark` was called. `widget` is the whole."""
+
+    widget: widgets.VBox
+    status: widgets.HTML
+
+    def say(self, text: str, *, beside: widgets.HTML | None = None) -> None:
+        """A line of text beside the button that was pressed: in the status line, if nothing else is given."""
+        (beside or self.status).value = escape(text[:400])
+
+    def mark(self) -> None:
+        """Gives every widget its class."""
+        for name, part in vars(self).items():
+            if isinstance(part, widgets.DOMWidget):
+                part.add_class(f"wb-{name}")
+
+
+def button(text: str, tip: str, **how: Any) -> widgets.Button:
+    """A button as wide as its text."""
+    return widgets.Button(description=text, tooltip=tip, layout={"width": "auto"}, **how)
+
+
+def flow(*parts: widgets.Widget) -> widgets.HBox:
+    """Parts beside one another, as many as fit."""
+    return widgets.HBox(parts).add_class("wb-flow")
