@@ -1,13 +1,16 @@
 """Layers below the one that is switched are computed once: the values are those of whole passes, for fewer tokens."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from dosed_models import shipped
-from tiny import chain_case
+from dosed_models import MODULES, shipped, with_adapter
+from tiny import NAMES, chain_case, save_tiny
 
 from workbench.game import Engine, Game, ModuleGame
 from workbench.game.depth import by_depth, shared_depth
+from workbench.models import load
 
 CASE = chain_case()
 
@@ -33,7 +36,7 @@ def test_units_off_and_on_alone_are_worth_what_whole_passes_say(plain: Game, uni
     before = game.engine.ledger.copy()
     found = ModuleGame(game, unit=unit)(doses)
     spent = game.engine.ledger - before
-    np.testing.assert_allclose(found, ModuleGame(plain, unit=unit)(doses), atol=2e-3)
+    np.testing.assert_allclose(found, ModuleGame(plain, unit=unit)(doses), atol=1e-4)
     row = len(game.engine.prompt(CASE).ids) + len(game.answer) - 1
     assert spent.tokens < 0.75 * row * (len(doses) + 2), "two rows more are read whole, the others from their layer on"
     layers = game.engine.lm.model.get_submodule("base_model.model.model.layers")
@@ -45,6 +48,13 @@ def test_rows_that_share_no_layer_are_read_whole(plain: Game) -> None:
     prompt, before = game.engine.prompt(CASE), game.engine.ledger.copy()
     values = by_depth(game.engine, prompt, game.answer, doses, read=lambda z: z[0].argmax().item())
     assert len(values) == 2 and (game.engine.ledger - before).rows == 2
+
+
+def test_a_model_whose_layers_wrap_what_they_give_is_read_whole(tmp_path: Path) -> None:
+    lm = with_adapter(load(str(save_tiny(tmp_path / "model", "gptj")), names=NAMES, four_bit=False), size=0.3)
+    plain = Game.of(Engine(lm), CASE, path=CASE.path)
+    doses = np.vstack([1 - np.eye(MODULES), np.eye(MODULES)])
+    assert ModuleGame(slow(plain))(doses).tolist() == ModuleGame(plain)(doses).tolist()
 
 
 def test_the_shared_layers_are_those_before_the_first_unit_that_differs() -> None:

@@ -38,8 +38,10 @@ def by_depth(
     for k, dose in enumerate(ENDS):
         kept: dict[int, torch.Tensor] = {}
         if depth[end == k].any():
-            with _listening(layers, kept):
+            with _listening(layers, kept) as given:
                 _pass(engine, prompt, answer, torch.full((1, doses.shape[1]), dose), share=1.0)
+            if not all(isinstance(one, torch.Tensor) for one in given):  # each wraps it in its own way
+                return engine.logits([prompt] * len(doses), [answer] * len(doses), doses=doses, read=read)
         for start in np.unique(depth[end == k]).tolist():
             rows = np.flatnonzero((end == k) & (depth == start)).tolist()
             for attempt in fitting(engine, [len(prompt.ids) + len(answer)] * len(rows)):
@@ -92,8 +94,9 @@ def _pass(engine: Any, prompt: Prompt, answer: tuple[int, ...], doses: torch.Ten
 
 
 @contextmanager
-def _listening(layers: dict[str, nn.Module], kept: dict[int, torch.Tensor]) -> Iterator[None]:
-    """Keeps what enters every layer in the block, (1, tokens, features)."""
+def _listening(layers: dict[str, nn.Module], kept: dict[int, torch.Tensor]) -> Iterator[list[Any]]:
+    """Keeps what enters every layer in the block, (1, tokens, features), and gives what leaves them."""
+    left: list[Any] = []
 
     def listen(k: int) -> Callable[..., None]:
         def hook(_layer: nn.Module, given: tuple, how: dict) -> None:
@@ -102,8 +105,9 @@ def _listening(layers: dict[str, nn.Module], kept: dict[int, torch.Tensor]) -> I
         return hook
 
     handles = [one.register_forward_pre_hook(listen(k), with_kwargs=True) for k, one in enumerate(layers.values())]
+    handles += [one.register_forward_hook(lambda _layer, _given, out: left.append(out)) for one in layers.values()]
     try:
-        yield
+        yield left
     finally:
         for handle in handles:
             handle.remove()
