@@ -54,6 +54,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("chain") / "run"
     code, said = stop_in_the_last("--run-dir", folder, *GIVEN, cell=2)
     assert code == 128 + signal.SIGTERM and not kept(said)
+    events = [json.loads(line) for line in said.splitlines()]
+    assert [one["stage"] for one in events if one["event"] == "finished"] == list(STAGES)[:3]
     output = workbench("run", "--run-dir", folder, *GIVEN)
     assert "done in" in output and kept(output) == list(STAGES.values())[:3]
     return folder
