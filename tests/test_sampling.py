@@ -99,9 +99,8 @@ def test_the_fields_that_are_asked_about_give_sequences_enough_and_keep_a_rich_t
     media = kg.load_graph("mediakg").graph
     config = SamplingConfig(train=800, held_out_tools=60, held_out_sequences=200)  # a part of what is usual
     for field, least, rich in ((part, 110, 0.6), (media, 110, 0.5)):
-        with_all, without = (
-            sample_cases(field, kg.flow_graph(field), replace(config, held_out_sequences=count)) for count in (200, 0)
-        )
+        asked = (replace(config, in_field=field is part, held_out_sequences=count) for count in (200, 0))
+        with_all, without = (sample_cases(field, kg.flow_graph(field), one) for one in asked)
         counts = split_counts(with_all["held_out_sequences"])
         assert counts["cases"] >= least and min(counts[f"commands_{k}"] for k in (2, 3, 4, 5)) >= 5
         kept, whole = (split_counts(splits["train"])["sequences"] for splits in (with_all, without))

@@ -73,7 +73,7 @@ def test_a_pasted_record_is_asked_of_the_model_and_its_fault_stands_below_the_bo
     box.get_by_label("records, as JSON").fill('{"question": "Which chain?"}')
     box.get_by_role("button", name="Explain").click()
     expect(box.get_by_role("alert")).to_contain_text("facts: it must be a list of 1 to 1,000 facts")
-    expect(box.locator(".wb-pasted-status")).to_contain_text("0 of 1 records")
+    expect(box.locator(".wb-status")).to_contain_text("0 of 1 records")
 
 
 def test_the_page_shows_no_code_and_asks_for_its_token(page_url: str, shown) -> None:

@@ -13,7 +13,7 @@ from workbench.figures.core import short
 from workbench.hands.narrative.names import paragraph
 from workbench.hands.panel.drawn import Graph
 from workbench.hands.panel.export import as_csv, neutral
-from workbench.hands.panel.parts import Access, Held, View, button, flow, named
+from workbench.hands.panel.parts import LIVE, USUAL, Access, Held, View, button, flow, named, slid, table
 from workbench.kg.explore import Part
 
 ROOM = {"width": "min(32em, 100%)"}
@@ -48,14 +48,9 @@ class GraphView(View):
         self.shown, self.about, self.facts, self.status, self.links = (widgets.HTML() for _ in range(5))
         self.graph, self.access = Held(lambda: Graph(on_click)), Held(Access)
         self.widget = self._arranged()
-        live = {"role": "status", "aria_live": "polite"}
-        self.access.part.parts = [
-            named(".wb-status", **live),
-            named(".wb-shown", **live),
-            named(".wb-about", "what it needs and gives", role="region"),
-            named(".wb-hops .noUi-handle", "steps around the node"),
-            named(".wb-hops .widget-readout", "steps around the node", role="textbox"),
-        ]
+        about = named(".wb-about", "what it needs and gives", role="region")
+        hops = slid("hops", "steps around the node", "steps around the node")
+        self.access.part.parts = [*USUAL, named(".wb-shown", **LIVE), about, *hops]
 
     def _arranged(self) -> widgets.VBox:
         self.mark()
@@ -80,9 +75,8 @@ def fact_table(graph: nx.MultiDiGraph, part: Part) -> str:
     """The first facts of a part as an HTML table; names are escaped."""
     rows = []
     for head, relation, tail in part.facts[:ROWS]:
-        told = (short(graph.nodes[head]["name"]), relation, short(graph.nodes[tail]["name"]))
-        rows.append(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in told)}</tr>")
-    return f"<p>{len(rows):,} of {len(part.facts):,} facts</p><table>{''.join(rows)}</table>"
+        rows.append(map(escape, (short(graph.nodes[head]["name"]), relation, short(graph.nodes[tail]["name"]))))
+    return f"<p>{len(rows):,} of {len(part.facts):,} facts</p>{table(rows)}"
 
 
 def fact_csv(graph: nx.MultiDiGraph, part: Part) -> str:

@@ -19,7 +19,7 @@ from workbench.artifacts.files import atomic_write_text
 from workbench.artifacts.runs import PAGE_RUN_DIR
 from workbench.artifacts.stage import check_inside
 from workbench.hands.panel.masks import MaskPanel
-from workbench.hands.panel.parts import Access, named
+from workbench.hands.panel.parts import Access, View, button, named
 from workbench.hands.panel.work import Cancelled, Job, Worker, on_loop
 from workbench.hands.report.write import log_records
 from workbench.logs.decisions import DECISIONS
@@ -68,7 +68,7 @@ EXAMPLE = {"question": "Is bwa free software?", "facts": [["bwa", "is licensed u
 NOTHING = "Paste a record, or several lines of them, and press Explain."
 
 
-class RecordPanel:
+class RecordPanel(View):
     """A box for records, what they are asked of, and what was found. folder: where each is kept, as an explained log of
     its own; model, adapter, decision: as of `explain_log`, to be changed in the panel. The model stays loaded until
     another is asked."""
@@ -89,25 +89,19 @@ class RecordPanel:
         self.adapter = widgets.Text(str(adapter or ""), description="adapter", **line)
         choices = ["chain", "record", *DECISIONS]
         self.decision = widgets.Combobox(value=decision, options=choices, description="decision", **line)
-        self.explain = widgets.Button(description="Explain", button_style="primary")
+        self.explain = button("Explain", "asks both models about every record", button_style="primary")
         self.explain.on_click(lambda _button: self.recompute())
-        self._access = Access()
-        parts = {
-            "text": "records, as JSON",
-            "model": "model",
-            "adapter": "folder of the adapter",
-            "decision": "decision",
-        }
-        for name in (*parts, "faults", "status", "result", "explain"):
-            getattr(self, name).add_class(f"wb-pasted-{name}")
-        self._access.parts = [
-            *(named(f".wb-pasted-{name} :is(input, textarea)", label) for name, label in parts.items()),
-            named(".wb-pasted-faults", role="alert"),
-            named(".wb-pasted-status", role="status"),
+        self.mark()
+        called = {"text": "records, as JSON", "model": "model", "decision": "decision"}
+        called["adapter"] = "folder of the adapter"
+        access = Access()
+        access.parts = [
+            *(named(f".wb-{name} :is(input, textarea)", label) for name, label in called.items()),
+            named(".wb-faults", role="alert"),
+            named(".wb-status", role="status"),
         ]
         inputs = (self.text, self.faults, self.model, self.adapter, self.decision, self.explain)
-        box = widgets.VBox([self._access, *inputs, self.status, self.result])
-        self.widget = box.add_class("wb-records")
+        self.widget = widgets.VBox([access, *inputs, self.status, self.result]).add_class("wb-records")
 
     def recompute(self) -> None:
         """Explains what stands in the box; what is wrong with it is said below the box."""

@@ -218,6 +218,22 @@ def named(select: str, label: str = "", **attributes: str) -> dict[str, Any]:
     return {"select": select, "attributes": ({"aria-label": label} if label else {}) | given}
 
 
+LIVE = {"role": "status", "aria_live": "polite"}
+USUAL = (
+    named(".wb-status", **LIVE),
+    named(".wb-words", "in words", role="region", aria_live="polite"),
+    named(".wb-saved textarea", "a state as JSON: copy it, or paste one and press Apply"),
+)
+"""Names and roles of what every explorer may have."""
+
+
+def slid(name: str, label: str, readout: str) -> list[dict[str, Any]]:
+    """Entries of `Access.parts` for a slider of the class `wb-<name>`; readout: what its number is called."""
+    handle = named(f".wb-{name} .noUi-handle", label)
+    handle["value"] = {"within": ".widget-slider", "select": ".widget-readout"}
+    return [handle, named(f".wb-{name} .widget-readout", readout, role="textbox")]
+
+
 class View:
     """Widgets by name, each with the class `wb-<name>` once `mark` was called. `widget` is the whole."""
 
@@ -233,6 +249,13 @@ class View:
         for name, part in vars(self).items():
             if isinstance(part, widgets.DOMWidget):
                 part.add_class(f"wb-{name}")
+
+
+def table(rows: Iterable[Iterable[str]], heads: Iterable[str] = ()) -> str:
+    """Rows of cells, which are HTML, as a table; heads are of its columns."""
+    first = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table>{f'<tr>{first}</tr>' if first else ''}{body}</table>"
 
 
 def button(text: str, tip: str, **how: Any) -> widgets.Button:

@@ -17,7 +17,7 @@ from workbench.hands.narrative import tried
 from workbench.hands.narrative.names import paragraph
 from workbench.hands.panel import export as files
 from workbench.hands.panel.drawn import Graph
-from workbench.hands.panel.parts import Access, Board, Held, View, button, flow, named
+from workbench.hands.panel.parts import LIVE, USUAL, Access, Board, Held, View, button, flow, named, slid
 from workbench.hands.panel.view import options
 from workbench.shift.dose import GRID, HIGHEST, Answered, Settings
 
@@ -71,19 +71,8 @@ class ShiftView(View):
 
     def label(self) -> None:
         """Names and roles of everything."""
-        live = {"role": "status", "aria_live": "polite"}
-        parts = [
-            named(".wb-status", **live),
-            named(".wb-words", "in words", role="region", aria_live="polite"),
-            named(".wb-picked", **live),
-            named(".wb-dose .widget-readout", "dose", role="textbox"),
-            {
-                **named(".wb-dose .noUi-handle", "dose of the adapter: 0 the base, 1 as trained"),
-                "value": {"within": ".widget-slider", "select": ".widget-readout"},
-            },
-            named(".wb-saved textarea", "a state as JSON: copy it, or paste one and press Apply"),
-        ]
-        self.access.part.parts = parts
+        dose = slid("dose", "dose of the adapter: 0 the base, 1 as trained", "dose")
+        self.access.part.parts = [*USUAL, named(".wb-picked", **LIVE), *dose]
 
     def _arranged(self) -> widgets.VBox:
         self.mark()

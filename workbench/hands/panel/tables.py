@@ -12,6 +12,7 @@ from workbench.cases import aligned
 from workbench.explain import Weights, contributions
 from workbench.figures.objective import added as decades
 from workbench.hands.narrative.names import clean
+from workbench.hands.panel.parts import table
 from workbench.shift.dose import Answered, Settings
 
 BAR = 100  # units of a bar's picture
@@ -33,9 +34,7 @@ def term_table(row: Mapping[str, float], weights: Weights, *, learned: Weights |
         for (name, value), a, b in zip(added.items(), now, before, strict=True)
     ]
     lines.append(("objective", "", f"{sum(added.values()):+.4g}", ""))
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in line)}</tr>" for line in lines)
-    heads = "".join(f'<th scope="col">{text}</th>' for text in ("term, last step", "value", "weighted", "log scale"))
-    return f"<table><tr>{heads}</tr>{body}</table>"
+    return table(lines, ("term, last step", "value", "weighted", "log scale"))
 
 
 def _bars(now: float, before: float, low: float, high: float) -> str:
@@ -72,14 +71,11 @@ def answer_table(settings: Settings, found: Answered) -> str:
 
 def element_table(rows: pd.DataFrame, measures: Sequence[str], *, picked: int | None) -> str:
     """Every element by every measure as an HTML table; the picked one is bold and has an arrow. Names are escaped."""
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("element", *measures))
     body = []
     for row in rows.to_dict("records"):
-        mark = row["element"] == picked
-        name = f"▶ <b>{escape(clean(str(row['name'])))}</b>" if mark else escape(clean(str(row["name"])))
-        cells = "".join(f"<td>{float(row[m]):.3g}</td>" for m in measures)
-        body.append(f"<tr><td>{name}</td>{cells}</tr>")
-    return f"<table><tr>{heads}</tr>{''.join(body)}</table>"
+        name = escape(clean(str(row["name"])))
+        body.append([f"▶ <b>{name}</b>" if row["element"] == picked else name, *(f"{row[m]:.3g}" for m in measures)])
+    return table(body, ("element", *map(escape, measures)))
 
 
 def curve_svg(grid: Sequence[float], curves: Mapping[str, np.ndarray], *, dose: float, value: float, alt: str) -> str:

@@ -13,7 +13,7 @@ from workbench.explain import CERTIFIED
 from workbench.figures.core import short
 from workbench.hands.narrative.names import paragraph
 from workbench.hands.panel.drawn import Graph
-from workbench.hands.panel.parts import Access, Chains, Held, Prompt, View, button, flow, named
+from workbench.hands.panel.parts import LIVE, USUAL, Access, Chains, Held, Prompt, View, button, flow, named, slid
 from workbench.hands.panel.sliders import WeightSliders
 
 METHODS = {
@@ -98,29 +98,22 @@ class MaskView(View):
 
     def label(self) -> None:
         """Names and roles of everything."""
-        live = {"role": "status", "aria_live": "polite"}
         parts = [
+            *USUAL,
             named(
                 ".wb-progress [role=progressbar], .wb-progress .progress", "progress of the work", role="progressbar"
             ),
-            *(named(f".wb-{name}", **live) for name in ("status", "asked", "applied", "marker")),
-            named(".wb-words", "in words", role="region", aria_live="polite"),
-            named(".wb-checked", **live),
-            named(".wb-carried", **live),
+            *(named(f".wb-{name}", **LIVE) for name in ("asked", "applied", "marker", "checked", "carried")),
             named(".wb-controls", "weights of the objective", role="region"),
             named(".wb-views", "graph, answers and prompt", role="region"),
             named(".wb-method", "method", role="radiogroup"),
             named(".wb-cell textarea", "these settings, for the parameters cell", readonly="readonly"),
             named(".wb-command textarea", "these settings, as a command", readonly="readonly"),
-            named(".wb-saved textarea", "a state as JSON: copy it, or paste one and press Apply"),
         ]
         for name, text in self.weigh.tips.items():
-            handle = named(f".wb-weight-{name.replace('_', '-')} .noUi-handle", f"{name}: {text}")
-            shown = {"within": ".widget-slider", "select": ".widget-readout"}
-            parts.append({**handle, "value": shown})
-            readout = f".wb-weight-{name.replace('_', '-')} .widget-readout"
-            parts.append(named(readout, f"value of {name}", role="textbox"))
-            parts.append(named(f".wb-switch-{name.replace('_', '-')} input", f"term of {name} on"))
+            own = name.replace("_", "-")
+            parts += slid(f"weight-{own}", f"{name}: {text}", f"value of {name}")
+            parts.append(named(f".wb-switch-{own} input", f"term of {name} on"))
         self.access.part.parts = parts
 
     def _arranged(self) -> widgets.VBox:
