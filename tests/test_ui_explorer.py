@@ -200,7 +200,7 @@ def test_a_finger_on_the_graph_moves_the_page_and_once_it_is_larger_the_graph(sh
 
     page_moved, graph_moved = swiped()
     assert page_moved > 50 and graph_moved == 0, "the page, or the window in which the graph stands"
-    larger = stage.locator("xpath=..").get_by_role("button", name="larger")
+    larger = explorer(page).get_by_role("button", name="larger").first
     larger.click()
     page_moved, graph_moved = swiped()
     assert page_moved == 0 and graph_moved > 50
