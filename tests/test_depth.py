@@ -1,10 +1,13 @@
 """Layers below the one that is switched are computed once: the values are those of whole passes, for fewer tokens."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
-from dosed_models import shipped
-from tiny import chain_case
+from dosed_models import shipped, with_adapter
+from tiny import chain_case, tiny_reader
+from transformers import AutoModelForCausalLM, GPTNeoConfig, GPTNeoXConfig
 
 from workbench.game import Engine, Game, ModuleGame
 from workbench.game.depth import by_depth, shared_depth
@@ -38,6 +41,21 @@ def test_units_off_and_on_alone_are_worth_what_whole_passes_say(plain: Game, uni
     assert spent.tokens < 0.75 * row * (len(doses) + 2), "two rows more are read whole, the others from their layer on"
     layers = game.engine.lm.model.get_submodule("base_model.model.model.layers")
     assert not any("forward" in vars(layer) or layer._forward_pre_hooks for layer in layers)
+
+
+@pytest.mark.parametrize("kind", [GPTNeoConfig, GPTNeoXConfig])
+def test_layers_that_give_more_than_what_they_are_given_are_read_whole(kind: type) -> None:
+    """A layer of GPT-Neo leaves a pair, one of GPT-NeoX what enters the next."""
+    torch.manual_seed(0)
+    like = tiny_reader()
+    sizes = {"vocab_size": len(like.tokenizer), "num_hidden_layers": 4, "hidden_size": 32, "num_attention_heads": 2}
+    more = {"attention_types": [[["global"], 4]]} if kind is GPTNeoConfig else {"intermediate_size": 64}
+    model = AutoModelForCausalLM.from_config(kind(**sizes, **more, max_position_embeddings=128)).eval()
+    modules = ("q_proj",) if kind is GPTNeoConfig else ("query_key_value",)
+    plain = Game.of(Engine(with_adapter(replace(like, model=model), modules=modules)), CASE, path=CASE.path)
+    masks = np.vstack([1 - np.eye(4), np.eye(4)])
+    found, whole = (ModuleGame(game, unit="layer")(masks) for game in (slow(plain), plain))
+    np.testing.assert_allclose(found, whole, atol=2e-3)
 
 
 def test_rows_that_share_no_layer_are_read_whole(plain: Game) -> None:
