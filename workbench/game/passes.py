@@ -209,10 +209,11 @@ class Passes:
         if key not in self.memory.prefixes:
             for other in [k for k in self.memory.prefixes if dose is not None and k[1]]:
                 del self.memory.prefixes[other]
-            full, heads = self.engine.prompt(self.case), self.engine.heads
-            if dose is None and self.engine.slow and heads.holds(one := heads.whole(full, adapter=self.adapter)):
+            full, heads, plain = self.engine.prompt(self.case), self.engine.heads, dose is None and self.engine.slow
+            one = heads.whole(full, adapter=self.adapter) if plain else None
+            if one and heads.holds(one):
                 return one  # all games together keep no more than there is room for
-            self.memory.prefixes[key] = SharedPrefix(self.engine, full, adapter=self.adapter, dose=dose)
+            self.memory.prefixes[key] = one or SharedPrefix(self.engine, full, adapter=self.adapter, dose=dose)
         return self.memory.prefixes[key]
 
     def _gated(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None) -> list[Row]:
