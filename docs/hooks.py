@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RUN = Path(os.environ.get("WORKBENCH_DOCS_RUN", ROOT / "runs" / "demo"))
 ROOMS = {
     **{room: room for room in "kg cases models pretrain train game explain attribution shift stats".split()},
-    **{"importers": "kg.importers", "figures": "figures", "panel": "panel", "lesson": "lesson"},
+    **{"importers": "kg.importers", "figures": "figures", "panel": "hands.panel", "lesson": "hands.lesson"},
 }
 """Page of the reference -> the room it tells of."""
 COPIED = {"contributing": "CONTRIBUTING", "changes": "CHANGELOG"}
