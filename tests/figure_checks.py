@@ -98,6 +98,9 @@ def plain(shown: str) -> str:
     return html.unescape(re.sub("<[^>]*>", "", shown))
 
 
+LOADS = {"href", "xlink:href", "src", "srcdoc", "srcset", "action", "formaction", "data", "poster", "background"}
+
+
 def tags(shown: str) -> set[str]:
     """The tags of what is shown; none has an attribute that would run or load something."""
     found: set[str] = set()
@@ -105,7 +108,9 @@ def tags(shown: str) -> set[str]:
     class Reader(HTMLParser):
         def handle_starttag(self, tag, attrs):
             found.add(tag)
-            assert not any(name.startswith("on") or name in ("href", "src", "srcdoc") for name, _ in attrs), attrs
+            assert not any(name.startswith("on") or name in LOADS or "url(" in (told or "") for name, told in attrs), (
+                attrs
+            )
 
     Reader().feed(shown)
     return found

@@ -86,6 +86,16 @@ def test_sampled_values_come_near_the_exact_ones_as_their_errors_say() -> None:
     assert shapley(game, n, permutations=2, rng=rng()).stderr is None
 
 
+def test_walking_backwards_too_cancels_pairwise_interaction() -> None:
+    upper = np.triu(rng().normal(size=(20, 20)), 1)
+
+    def game(keep: np.ndarray) -> np.ndarray:  # sum of w_ij z_i z_j: of it a walk and its reverse leave no noise
+        return ((keep @ upper) * keep).sum(axis=1)
+
+    found = shapley(game, 20, permutations=2, rng=rng())
+    np.testing.assert_allclose(found.scores, (upper.sum(0) + upper.sum(1)) / 2, atol=1e-9)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(2, 14), st.integers(1, 8), st.integers(0, 20))
 def test_rows_are_asked_together_and_counted(n: int, walks: int, held_out: int) -> None:

@@ -1,5 +1,6 @@
 """What the pages name is there: commands and their words, headings of the notebooks, names of the package."""
 
+import ast
 import json
 import pkgutil
 import re
@@ -18,7 +19,9 @@ COMMAND = re.compile(r"(?:^ {4}|`)(?:python -m )?workbench( [^`\n#]*)", re.MULTI
 GIVEN = re.compile(r"-p ([a-z]\w*)")
 FILE = re.compile(r"`((?:workbench|bench|tests|notebooks|explain)/[\w./-]+)`")
 TARGET = re.compile(r"(?:^ {4}|`)make (\w+)", re.MULTILINE)
-NAME = re.compile(r"`(?:workbench\.)?((?:kg|cases|models|train|game|explain|attribution|logs|shift|stats)(?:\.\w+)+)")
+NAME = re.compile(
+    r"`(?:workbench\.)?((?:kg|cases|models|train|game|explain|attribution|logs|shift|stats|hands)(?:\.\w+)+)"
+)
 
 
 def commands(text: str) -> list[str]:
@@ -54,6 +57,17 @@ def test_commands_and_names_of_a_page_are_there(page: Path) -> None:
         assert (ROOT / file).exists() or (ROOT / "workbench" / file).exists(), file
     for dotted in NAME.findall(text):
         pkgutil.resolve_name(f"workbench.{dotted}")
+
+
+def test_each_page_of_the_reference_tells_of_a_room_that_is_there() -> None:
+    """As `docs/hooks.py` makes them, which needs packages that tests do without."""
+    tree = ast.parse((ROOT / "docs" / "hooks.py").read_text("utf-8"))
+    made = next(node for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ROOMS")
+    rooms = eval(compile(ast.Expression(made.value), "ROOMS", "eval"))
+    assert {"kg", "panel"} <= rooms.keys()
+    for page, room in rooms.items():
+        assert (ROOT / "workbench" / room.replace(".", "/") / "__init__.py").is_file(), room
+        assert f"reference/{page}.md" in (ROOT / "mkdocs.yml").read_text("utf-8")
 
 
 def test_the_readme_tells_every_command() -> None:

@@ -5,11 +5,15 @@ import itertools
 
 import numpy as np
 import torch
-from dosed_models import sharp
+from dosed_models import sharp, shipped
 from tiny import chain_case, tiny_reader
+from transformers import AutoModelForCausalLM, MistralConfig
 
+from workbench.cases import toolchain
 from workbench.cases.sampling import with_order
-from workbench.game import Engine
+from workbench.game import Engine, Game
+from workbench.game.passes import Asked, decide
+from workbench.game.rows import named_path
 
 
 def test_open_gates_change_nothing_and_rows_do_not_disturb_one_another():
@@ -110,3 +114,29 @@ def test_prompts_go_on_from_the_one_read_before_that_they_share_most_with(monkey
     slow.forget()
     assert slow.generate(prompts[:2]) == plain.generate(prompts[:2])
     assert not slow.heads.known, "no more than there is room for"
+
+
+def test_an_answer_of_which_the_decision_alone_is_asked_ends_at_the_first_command_that_differs():
+    lm, case = shipped(), chain_case()
+    engine, facts = Engine(lm), np.ones((9, 9), bool) & ~np.eye(9, dtype=bool)
+    answer = engine.answer_ids(case, case.path)
+    decide(engine, [Asked(case, keep, answer, case.path) for keep in facts], adapter=True, max_new_tokens=32)
+    named = [toolchain(named_path(engine, case, text)) for text in engine.decoders.written]
+    assert any(one != case.toolchain for one in named)
+    assert all(one[:-1] == case.toolchain[: len(one[:-1])] for one in named)
+
+
+def test_prompts_of_a_model_that_sees_so_many_tokens_back_leave_others_as_they_are():
+    torch.manual_seed(0)
+    like, case = tiny_reader(), chain_case()
+    how = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2}
+    config = MistralConfig(vocab_size=len(like.tokenizer), intermediate_size=64, sliding_window=64, **how)
+    lm = dataclasses.replace(like, model=AutoModelForCausalLM.from_config(config).eval())
+    plain, slow = Engine(lm), Engine(lm)
+    slow.slow = True  # whatever its size
+    cases = [case, dataclasses.replace(case, id="other", facts=case.facts[::-1])]
+    for one in cases:  # each leaves its prompt behind
+        keep = ~np.eye(len(one.elements), dtype=bool)
+        values = [Game.of(engine, one, path=one.path)(keep) for engine in (plain, slow)]
+        np.testing.assert_allclose(*values, atol=0.02)
+    assert slow.answers(cases) == plain.answers(cases)

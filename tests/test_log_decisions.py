@@ -105,7 +105,9 @@ def test_what_an_answer_says_before_its_end_it_says_however_it_goes_on(begun, re
 def test_an_answer_that_says_enough_need_not_be_written_on():
     settled = {"yesno": ("Yes, I", "Yes"), "text": ("BAM.\nIt", "BAM."), "json": ('{"a": [1]}', '[{"a": 1}')}
     for name, (enough, less) in settled.items():
-        assert decision(name, RECORD).settled(enough) and not decision(name, RECORD).settled(less)
+        made = decision(name, RECORD)
+        assert made.settled(enough) and not made.settled(less)
+        assert made.settled(f"<think>\nno\n</think>{enough}") and not made.settled(f"<think>\n{enough}\n")
 
 
 def test_an_expression_that_never_ends_finds_nothing_in_time():

@@ -184,6 +184,11 @@ def test_answers_written_as_far_as_they_decide_give_the_sets_of_whole_ones(tmp_p
         parts |= {one.part for said in short.known.values() for one in said}
         kept = Answers(Local(engine, "a", longest=16), put, tmp_path)
         assert kept.known == {key: said for key, said in short.known.items() if said}
+        third = {"parse": lambda text: " ".join(text.split()[2:5]) or None, "settled": None, "other": None}
+        third = replace(put, **third, decision="third")  # asked in the same words, of the same folder
+        other, alone = (Answers(Local(engine, "a", longest=16), third, folder) for folder in (tmp_path, None))
+        asked_of = np.array([[mark == "1" for mark in key] for key, said in short.known.items() if said])
+        assert other.decisions(asked_of) == alone.decisions(asked_of)
         spans = [found_of(one, budget=99, spans=["bwa"])["spans"] for one in (kept, whole, again)]
         assert spans[0] == spans[1] == spans[2]
     assert parts == {WHOLE, SETTLED, OTHER}

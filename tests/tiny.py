@@ -7,15 +7,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import (
-    GPTJConfig,
-    GPTJForCausalLM,
-    LlamaConfig,
-    LlamaForCausalLM,
-    PreTrainedTokenizerFast,
-    Qwen2Config,
-    Qwen2ForCausalLM,
-)
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 from workbench import kg
 from workbench.cases import Case, Fact
@@ -76,7 +68,7 @@ def graph_words() -> tuple[str, ...]:
 
 
 def save_tiny(folder: Path, kind: str, *, chat: bool = True, words: Collection[str] = ()) -> Path:
-    """A tiny Llama, Qwen2 or GPT-J with a byte-level BPE tokenizer, saved as Hugging Face saves them (safetensors).
+    """A tiny Llama or Qwen2 with a byte-level BPE tokenizer, saved as Hugging Face saves them (safetensors).
 
     words: texts whose parts become tokens; without them a name of the shipped graph takes some fifteen."""
     tokenizer = Tokenizer(models.BPE())
@@ -101,7 +93,6 @@ def save_tiny(folder: Path, kind: str, *, chat: bool = True, words: Collection[s
     model = {
         "llama": lambda: LlamaForCausalLM(LlamaConfig(**sizes)),
         "qwen": lambda: Qwen2ForCausalLM(Qwen2Config(**sizes)),
-        "gptj": lambda: GPTJForCausalLM(GPTJConfig(**sizes, rotary_dim=16)),
     }[kind]()
     model.save_pretrained(folder, safe_serialization=True)
     fast.save_pretrained(folder)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,16 +33,17 @@ def by_depth(
     of `Engine.logits`. engine: an `Engine`; the ledger counts the tokens of a row by the share of layers it reads."""
     layers = _layers(engine.lm.model)
     end, depth = shared_depth(doses.numpy(), _places(engine.lm.model, doses.shape[1]))
+    whole = partial(engine.logits, [prompt] * len(doses), [answer] * len(doses), doses=doses, read=read)
     if not layers or depth.sum() < len(ENDS) * len(layers):  # what is saved must pay for what is kept
-        return engine.logits([prompt] * len(doses), [answer] * len(doses), doses=doses, read=read)
+        return whole()
     out: list[Any] = [None] * len(doses)
     for k, dose in enumerate(ENDS):
         kept: dict[int, torch.Tensor] = {}
         if depth[end == k].any():
-            with _listening(layers, kept) as given:
+            with _listening(layers, kept):
                 _pass(engine, prompt, answer, torch.full((1, doses.shape[1]), dose), share=1.0)
-            if not all(isinstance(one, torch.Tensor) for one in given):  # each wraps it in its own way
-                return engine.logits([prompt] * len(doses), [answer] * len(doses), doses=doses, read=read)
+            if len(kept) < len(layers):
+                return whole()
         for start in np.unique(depth[end == k]).tolist():
             rows = np.flatnonzero((end == k) & (depth == start)).tolist()
             for attempt in fitting(engine, [len(prompt.ids) + len(answer)] * len(rows)):
@@ -94,20 +96,21 @@ def _pass(engine: Any, prompt: Prompt, answer: tuple[int, ...], doses: torch.Ten
 
 
 @contextmanager
-def _listening(layers: dict[str, nn.Module], kept: dict[int, torch.Tensor]) -> Iterator[list[Any]]:
-    """Keeps what enters every layer in the block, (1, tokens, features), and gives what leaves them."""
-    left: list[Any] = []
+def _listening(layers: dict[str, nn.Module], kept: dict[int, torch.Tensor]) -> Iterator[None]:
+    """Keeps what enters every layer in the block, (1, tokens, features), where what leaves it is such a tensor and no
+    more, which is not so in every architecture."""
 
     def listen(k: int) -> Callable[..., None]:
-        def hook(_layer: nn.Module, given: tuple, how: dict) -> None:
-            kept[k] = given[0] if given else how["hidden_states"]
+        def hook(_layer: nn.Module, given: tuple, how: dict, left: Any) -> None:
+            entered = given[0] if given else how["hidden_states"]
+            if entered.ndim == 3 and isinstance(left, torch.Tensor) and left.shape == entered.shape:
+                kept[k] = entered
 
         return hook
 
-    handles = [one.register_forward_pre_hook(listen(k), with_kwargs=True) for k, one in enumerate(layers.values())]
-    handles += [one.register_forward_hook(lambda _layer, _given, out: left.append(out)) for one in layers.values()]
+    handles = [one.register_forward_hook(listen(k), with_kwargs=True) for k, one in enumerate(layers.values())]
     try:
-        yield left
+        yield
     finally:
         for handle in handles:
             handle.remove()

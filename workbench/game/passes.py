@@ -70,7 +70,7 @@ def decide(
     """Per decision what the pass says of the answer's tokens, and whether the toolchain is the same. Every answer ends
     where it has named a command that differs. doses, prefix: as in `Engine.generate`."""
     rows: dict[int, Row] = {}
-    template, names, settled = engine.lm.template, engine.lm.ids, [""] * len(asked)
+    template, names, known = engine.lm.template, engine.lm.ids, [("", False)] * len(asked)
 
     def read(i: int, logits: torch.Tensor) -> None:
         rows[i] = row_of(logits, asked[i].answer)
@@ -78,11 +78,10 @@ def decide(
     def differs(i: int, tokens: Sequence[int]) -> bool:
         """Whether row i, as far as it is written, names a command that the asked answer does not have there."""
         text = template.settled(engine.text([tokens])[0])
-        if text == settled[i]:
-            return False
-        settled[i] = text
-        named = toolchain(template.parse(asked[i].case, text, names))
-        return named != toolchain(asked[i].path)[: len(named)]
+        if text != known[i][0]:
+            named = toolchain(template.parse(asked[i].case, text, names))
+            known[i] = text, named != toolchain(asked[i].path)[: len(named)]
+        return known[i][1]
 
     texts = engine.generate(
         [engine.prompt(a.case, a.keep) for a in asked],
@@ -210,10 +209,11 @@ class Passes:
         if key not in self.memory.prefixes:
             for other in [k for k in self.memory.prefixes if dose is not None and k[1]]:
                 del self.memory.prefixes[other]
-            full, heads = self.engine.prompt(self.case), self.engine.heads
-            if dose is None and self.engine.slow and heads.holds(one := heads.whole(full, adapter=self.adapter)):
+            full, heads, plain = self.engine.prompt(self.case), self.engine.heads, dose is None and self.engine.slow
+            one = heads.whole(full, adapter=self.adapter) if plain else None
+            if one and heads.holds(one):
                 return one  # all games together keep no more than there is room for
-            self.memory.prefixes[key] = SharedPrefix(self.engine, full, adapter=self.adapter, dose=dose)
+            self.memory.prefixes[key] = one or SharedPrefix(self.engine, full, adapter=self.adapter, dose=dose)
         return self.memory.prefixes[key]
 
     def _gated(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None) -> list[Row]:

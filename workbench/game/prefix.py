@@ -239,7 +239,8 @@ class Heads:
         """A prompt as such, read now where it is not kept."""
         model = self._model(adapter)
         one = self.known.pop((model, prompt.ids), None) or SharedPrefix(self.engine, prompt, adapter=adapter)
-        self._add(model, one)
+        if not any(layer.is_sliding for layer in one.cache.layers):  # of these rows of other prompts cannot begin alike
+            self._add(model, one)
         return one
 
     def holds(self, one: SharedPrefix) -> bool:

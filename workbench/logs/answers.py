@@ -138,7 +138,7 @@ class Answers:
         name = json.dumps([speaker.key, [tuple(one) for one in asked.segments]])
         self.file = folder / f"{hashlib.sha256(name.encode()).hexdigest()[:40]}.jsonl" if folder else None
         self.known, self.given = defaultdict[str, list[Said]](list), Counter[str]()
-        for key, said in _kept(self.file) if self.file else ():
+        for key, said in _kept(self.file, asked.decision) if self.file else ():
             if len(key) == asked.n:  # of the same units
                 self.known[key] = [*_up_to(WHOLE, self.known[key]), said]
         self.groups, self.allowance = np.eye(asked.n, dtype=bool), Allowance()
@@ -205,7 +205,8 @@ class Answers:
         if self.file:
             with open_itself(self.file, "a") as file:
                 # on a line of its own, whatever a stop has left of the last one
-                file.writelines("\n" + json.dumps([key, *one]) + "\n" for key, one in found)
+                lines = (json.dumps([key, *one, asked.decision]) for key, one in found)
+                file.writelines(f"\n{line}\n" for line in lines)
         for key, one in found:
             self.known[key].append(one)
 
@@ -277,13 +278,16 @@ class AnswerGame:
         return np.array([sign * max(abs(one.margin), LEAST) for sign, one in zip(signs, said, strict=True)])
 
 
-def _kept(file: Path) -> Any:
-    """What a file keeps; a last line that a stop has cut is passed over."""
+def _kept(file: Path, decision: str) -> Any:
+    """What a file keeps: whole answers, and of others those that were written as far as this decision needs. A last
+    line that a stop has cut is passed over."""
     if not file.is_file():
         return
     for line in file.read_text("utf-8").splitlines():
         try:
-            key, text, margin, ids, *part = json.loads(line)
-            yield key, Said(text, float(margin), tuple(ids), *part)
+            key, text, margin, ids, *more = json.loads(line)
+            part, asked = more or (WHOLE, decision)
+            if part == WHOLE or asked == decision:
+                yield key, Said(text, float(margin), tuple(ids), part)
         except (ValueError, TypeError):
             continue

@@ -48,7 +48,8 @@ class Asked:
     None where it cannot be read. over: whether an answer that is being written may end there. Of answers of which the
     decision alone is wanted, settled: as in `decisions.Decision`; other: f(text, answer), whether it already decides
     another thing than that answer. facts: how many. cut: the sentences of facts that have several, in order; every
-    other fact is a unit of its own. documents: numbers of the facts of each, where the log says so."""
+    other fact is a unit of its own. documents: numbers of the facts of each, where the log says so. decision: the name
+    of what is read, by which answers that are written no further than it needs are told from others."""
 
     segments: tuple[Segment, ...]
     parse: Callable[[str], str | None]
@@ -59,6 +60,7 @@ class Asked:
     other: Callable[[str, str], bool] | None = None
     cut: tuple[Unit, ...] = ()
     documents: tuple[tuple[int, ...], ...] = ()
+    decision: str = ""
 
     @cached_property
     def units(self) -> tuple[Unit, ...]:
@@ -150,7 +152,7 @@ def asked(
     made = decisions.decision(name, record)
     parts = tuple(segments(record, template, how=made.how))
     cut = tuple(_cut(record, parts)) if sentences else ()
-    more: dict[str, Any] = {"settled": made.settled, "documents": _documents(record)}
+    more: dict[str, Any] = {"settled": made.settled, "documents": _documents(record), "decision": name}
     return Asked(parts, made.parse, len(record.facts), cut=cut, **more)
 
 
@@ -213,7 +215,7 @@ def _chain(record: Record, lm: LanguageModel) -> Asked:
         named = commands(lm.template.settled(text))
         return named != commands(answer)[: len(named)]
 
-    how: dict[str, Any] = {"over": lm.template.over, "other": other}
+    how: dict[str, Any] = {"over": lm.template.over, "other": other, "decision": CHAIN}
     return Asked(tuple(lm.template.segments(case)), parse, len(facts), whole=True, **how)
 
 

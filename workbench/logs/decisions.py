@@ -61,6 +61,12 @@ def _said(text: str) -> str:
     return text.rpartition("</think>")[2][:LONGEST]
 
 
+def _settled(text: str, sure: Callable[[str], bool]) -> bool:
+    """Whether what counts of an answer that is being written is sure; a thought that has not ended is no part of it."""
+    said = text.rpartition("</think>")[2]
+    return "<think>" not in said and sure(said[:LONGEST])
+
+
 def found_names(text: str, names: Iterable[str]) -> list[str]:
     """Which of the names stand in a text as whole words, each where it is no part of a longer one, in text order."""
     known = {plain(name): name for name in names if plain(name)}
@@ -101,9 +107,10 @@ def yesno(_argument: str, _record: Record) -> Decision:
         first = re.match(r"\W*(yes|no)\b", plain(_said(text)))
         return first[1] if first else _only(text, ("yes", "no"))
 
-    return Decision(
-        parse, "Answer yes or no.", lambda text: bool(re.match(r"[\W_]*(yes|no)\W", _one_form(_begun(_said(text)))))
-    )
+    def sure(said: str) -> bool:
+        return bool(re.match(r"[\W_]*(yes|no)\W", _one_form(_begun(said))))
+
+    return Decision(parse, "Answer yes or no.", partial(_settled, sure=sure))
 
 
 def entities(_argument: str, record: Record) -> Decision:
@@ -119,7 +126,10 @@ def text(_argument: str, _record: Record) -> Decision:
     def parse(text: str) -> str | None:
         return next(filter(None, map(plain, _said(text).splitlines())), None)
 
-    return Decision(parse, "Answer in a few words.", lambda text: parse(_begun(text).rpartition("\n")[0]) is not None)
+    def sure(said: str) -> bool:
+        return parse(_begun(said).rpartition("\n")[0]) is not None
+
+    return Decision(parse, "Answer in a few words.", partial(_settled, sure=sure))
 
 
 def by_regex(argument: str, _record: Record) -> Decision:
@@ -142,8 +152,11 @@ def by_regex(argument: str, _record: Record) -> Decision:
 
 def by_json(_argument: str, _record: Record) -> Decision:
     """The first JSON object or list in the answer; of a tool call its name and arguments. Written in one way."""
-    how = "Answer with JSON alone."
-    return Decision(lambda text: _first_json(_said(text)), how, lambda text: _first_json(_said(text), 1) is not None)
+
+    def sure(said: str) -> bool:
+        return _first_json(said, 1) is not None
+
+    return Decision(lambda text: _first_json(_said(text)), "Answer with JSON alone.", partial(_settled, sure=sure))
 
 
 def _first_json(text: str, most: int = DEEPEST) -> str | None:

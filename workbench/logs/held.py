@@ -25,7 +25,7 @@ _turn = threading.RLock()  # an engine serves one batch at a time, however many 
 
 
 def work(order: Mapping[str, Any]) -> tuple[list[dict[str, Any]], float]:
-    """Outcomes of a batch, and the seconds in which its models were loaded. See `sweep.tasks.perform`."""
+    """Outcomes of a batch, and the seconds in which its models were loaded. See `hands.sweep.tasks.perform`."""
     with _turn:
         started, who = time.perf_counter(), order["who"]
         speakers = _speakers(**{**who, "names": tuple(sorted(who["names"].items())), "keys": tuple(who["keys"])})

@@ -123,20 +123,21 @@ def rounded_to_nf4(weight: torch.Tensor) -> torch.Tensor:
 
 
 DENSE, GRAM = 256, 2048  # smaller sides up to which all is decomposed, and up to which the Gram matrix is
+LARGEST = 2**25  # entries of a matrix that may stand beside W0, as it does with an update: 256 MiB
 FAITHFUL = 1e-4  # share of the largest value down to which a Gram matrix tells one: its rounding is squared
 
 
 def leading(weight: np.ndarray, k: int | None = None, *, update: Factors | None = None) -> Directions:
     """The `k` largest singular triplets of W0 (out, in), or of W0 + s B A; None: all.
 
-    Dense up to a smaller side of `DENSE`; up to `GRAM`, or for all, by the eigenvectors of the smaller Gram matrix,
-    which is 3 to 5 times as quick; else by Lanczos: there the sum W0 + s B A is only ever multiplied with vectors, so
+    Dense up to a smaller side of `DENSE`; up to `GRAM` and `LARGEST`, or for all, by the eigenvectors of the smaller
+    Gram matrix, which is 3 to 5 times as quick; else by Lanczos: there the sum W0 + s B A is only ever multiplied with vectors, so
     nothing of the layer's size is made beside W0. All are exact to float64 for values that stand apart from the next
     (the Gram matrix up to some 1e-8). Values that are 0 in float64 have no direction of their own and are left out.
     """
     size = min(weight.shape)
     count = size if k is None else min(k, size)
-    if size <= GRAM or count == size:
+    if (size <= GRAM and weight.size <= LARGEST) or count == size:
         whole = weight if update is None else weight + update.scaling * update.B @ update.A
         found = _by_gram(whole, count) if size > DENSE else None
         left, values, right = found or np.linalg.svd(whole, full_matrices=False)

@@ -83,9 +83,8 @@ def intruder_dimensions(
     vectors of W0 are looked at; None: all, up to a smaller side of 1024, and 8 x leading_vectors beyond. Where not
     all are, `at_most` bounds the rest: what of u'_j lies outside those looked at (Bessel's inequality).
 
-    Cost a module: one decomposition of W0, and 1 + draws times the leading vectors of a changed weight: dense up to
-    a smaller side of 256, else by Lanczos on products with W0 and the factors: at 4096 x 4096 few draws are enough
-    to wait for.
+    Cost a module: one decomposition of W0, and 1 + draws times the leading vectors of a changed weight, see `leading`:
+    at 4096 x 4096, by Lanczos on products with W0 and the factors, few draws are enough to wait for.
 
     Raises `AdapterError`, `ModelError`; ValueError for numbers below 1.
 
