@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import explain_cases as small
 import networkx as nx
@@ -152,6 +153,13 @@ def test_the_legend_names_every_mark_and_what_is_removed_is_told_without_colour(
 def test_two_answers_are_aligned_step_by_step(before: str, after: str, steps: list[str]) -> None:
     signs = {"": "", "lost": "-", "new": "+"}
     assert [f"{signs[mark]}{node}" for node, mark in aligned(before, after)] == steps
+
+
+@pytest.mark.parametrize("name", ["DEXSeq exon counts", "abundances_by_gene"])
+def test_a_long_name_at_the_edge_of_a_graph_is_not_cut(name: str) -> None:
+    case = small.case()  # of few columns: lines are long
+    long = replace(case, names=case.names | {case.source: name, case.target: name})
+    check(explain.case_graph(long, title="long names"))
 
 
 def test_an_answer_stands_below_the_one_before_it_with_what_changed_at_its_place() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from workbench.cases import Case, Fact, aligned
-from workbench.figures.core import SMALL, WIDTH, Figure, house_style, short, still_text, wrapped
+from workbench.figures.core import SLACK, SMALL, WIDTH, Figure, house_style, short, still_text, wrapped
 from workbench.figures.drawing import Link, Mark, Spot, columns, draw, places, tall
 from workbench.figures.palette import BLACK, GREY, INK, RED, kind_of
 from workbench.figures.panels import row
@@ -67,7 +67,9 @@ def drawing(
     number = {node: i for i, node in enumerate(case.nodes)}
     step = (WIDTH - 1.1) / max(max(column.values(), default=0), 1)
     fewer = int(np.clip(step / LETTER, 9, 18))  # characters a line
-    spots = [_spot(case, node, at[node], float(m[node]), node in removed, fewer) for node in case.nodes]
+    outer, ends = min(fewer, int(1.1 / LETTER) - SLACK), {0, max(column.values(), default=0)}  # nearer to the edge
+    letters = {node: outer if column[node] in ends else fewer for node in case.nodes}
+    spots = [_spot(case, node, at[node], float(m[node]), node in removed, letters[node]) for node in case.nodes]
     links = [
         _link(case, fact, number, float(m[fact]), removed, level=column[fact.head] == column[fact.tail])
         for fact in case.facts
