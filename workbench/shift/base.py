@@ -131,10 +131,9 @@ def leading(weight: np.ndarray, k: int | None = None, *, update: Factors | None 
     """The `k` largest singular triplets of W0 (out, in), or of W0 + s B A; None: all.
 
     Dense up to a smaller side of `DENSE`; up to `GRAM` and `LARGEST`, or for all, by the eigenvectors of the smaller
-    Gram matrix, which is 3 to 5 times as quick; else by Lanczos: there the sum W0 + s B A is only ever multiplied with
-    vectors, so nothing of the layer's size is made beside W0. All are exact to float64 for values that stand apart from
-    the next (the Gram matrix up to some 1e-8). Values that are 0 in float64 have no direction of their own and are left
-    out.
+    Gram matrix; else by Lanczos: there the sum W0 + s B A is only ever multiplied with vectors, so nothing of the
+    layer's size is made beside W0. All are exact to float64 for values that stand apart from the next (the Gram matrix
+    up to some 1e-8). Values that are 0 in float64 have no direction of their own and are left out.
     """
     size = min(weight.shape)
     count = size if k is None else min(k, size)

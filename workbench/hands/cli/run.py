@@ -142,7 +142,7 @@ def _app(options: argparse.Namespace) -> int:
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
     warnings.simplefilter("ignore", DeprecationWarning)  # Voila's own
-    from voila.app import Voila  # here, since it starts four times as fast in a process of ours as by itself
+    from voila.app import Voila  # here: `own_process` has kept from it a grammar that it never asks
 
     Voila.launch_instance(_settings(page, options))
     return DONE
