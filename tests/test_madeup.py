@@ -1,5 +1,7 @@
 """Made-up names: each another, none a name of the graph, another at each sight, and read like any name."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tiny import NAMES, chain_case, save_tiny, tiny_reader
@@ -7,7 +9,7 @@ from tiny import NAMES, chain_case, save_tiny, tiny_reader
 from workbench import models
 from workbench.models.prompts import encode, encode_answer
 from workbench.models.reader import FIRST_ENTITY, POOL, build_tokenizer
-from workbench.train.rows import Names, plain, renamed
+from workbench.train.rows import WORD, Names, plain, renamed
 
 
 def chat(tmp_path):
@@ -35,11 +37,22 @@ def test_made_up_names_are_read_like_any(tmp_path, kind):
 
 def test_names_have_the_shape_of_what_they_stand_for(tmp_path):
     nodes = [f"command:{i}" for i in range(99)] + ["format:x", "format_1", "source:s", "data_9"]
-    names = Names.of(chat(tmp_path)).draw(nodes, np.random.default_rng(1))
+    names = replace(Names.of(chat(tmp_path)), kinds={}).draw(nodes, np.random.default_rng(1))
     commands = [names[f"command:{i}"] for i in range(99)]
     assert all(name.islower() for name in commands) and {name.count(" ") for name in commands} == {0, 1}
     assert all(names[node].isupper() and len(names[node]) <= 5 for node in ("format:x", "format_1"))
     assert names["source:s"].istitle() and names["data_9"].islower()
+
+
+def test_half_the_names_are_made_of_words_of_the_graphs_own(tmp_path):
+    lm = chat(tmp_path)
+    names = ["samtools sort-x", "STAR", "sva::ComBat_seq", "3' end.pl"]
+    lm.names = {f"command:{i}": name for i, name in enumerate(names)}
+    own = set(WORD.findall(" ".join(lm.names.values())))
+    drawn = list(Names.of(lm).draw([f"command:{i}" for i in range(40)], np.random.default_rng(0)).values())
+    alike = [name for name in drawn if set(WORD.findall(name)) <= own]
+    assert 10 < len(alike) < 30 and {WORD.sub("", name) for name in alike} == {WORD.sub("", name) for name in names}
+    assert len(set(map(plain, drawn))) == 40 and not set(map(plain, drawn)) & set(map(plain, names))
 
 
 def test_a_reader_without_tokens_to_spare_deals_out_its_own():

@@ -75,10 +75,9 @@ PRESETS = {
     ),
     "smollm2": Recipe(
         model="smollm2",
-        sampling=SamplingConfig(train=20_000, held_out=200, held_out_sequences=160, held_out_tools=60),
+        sampling=SamplingConfig(train=40_000, held_out_tools=60),  # held out are the cases that a run holds out
         train=TrainConfig(
-            modules=ALL_PROJECTIONS, steps=2000, batch=64, learning_rate=1e-3, shares=(0.0, 0.3, 0.6), replay=0.25,
-            checkpoint_every=500,
+            modules=ALL_PROJECTIONS, steps=800, batch=256, learning_rate=1.5e-3, replay=0.35, checkpoint_every=200
         ),
     ),
 }  # fmt: skip

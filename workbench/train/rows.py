@@ -2,14 +2,15 @@
 
 A model that is trained to remember forgets to read what it does not know. Rows with nothing withheld and made-up names,
 others at each sight, keep it reading: what such a row asks for can be read, and cannot be remembered. The embedded
-reader has tokens that no name of the graph uses; any other model gets pronounceable words in the shape of the names
-that they stand for.
+reader has tokens that no name of the graph uses; any other model gets names in the shape of those that they stand for,
+of pronounceable words or of words that the graph's own names are made of.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ ONSETS = "b br c ch d dr f fl g gr h j k kl l m n p pl qu r s sh sk st t th tr v
 VOWELS = "a e i o u ai ea io oo".split()
 ENDS = ["", "", "", "l", "m", "n", "r", "s", "t", "x"]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+WORD = re.compile(r"[A-Za-z]{2,}")  # in a name
 
 
 @dataclass(frozen=True)
@@ -38,19 +40,24 @@ class Names:
     """Draws made-up names for nodes: words of the reader, or pronounceable ones that are no names of the graph.
 
     taken: the graph's names, as `plain` gives them. spare, own: the reader's words for entities without and with a name
-    in the graph; none for another model. No weights are held, so that worker processes can have it.
+    in the graph; none for another model. kinds: the graph's names by kind of node; none for the reader. No weights are
+    held, so that worker processes can have it.
     """
 
     taken: frozenset[str]
     spare: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
+    kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, lm: LanguageModel) -> Names:
         """Those for a model."""
         taken = frozenset(map(plain, lm.names.values()))
         if not isinstance(lm.template, ReaderTemplate):
-            return cls(taken)
+            kinds: dict[str, list[str]] = {}
+            for node, name in lm.names.items():
+                kinds.setdefault(_kind(node), []).append(name)
+            return cls(taken, kinds={kind: tuple(names) for kind, names in kinds.items()})
         own = {reader_word(name) for name in lm.names.values()}
         return cls(taken, tuple(sorted(entity_words(lm.tokenizer) - own)), tuple(sorted(own)))
 
@@ -63,11 +70,18 @@ class Names:
             return {node: pool[i] for node, i in zip(nodes, rng.permutation(len(pool)), strict=False)}
         found: dict[str, str] = {}
         for node in nodes:
-            shape = SHAPES.get(node.replace("_", ":").partition(":")[0], _format)
-            while plain(name := shape(rng)) in self.taken or name in found.values():
+            while plain(name := self._name(_kind(node), rng)) in self.taken or name in found.values():
                 pass
             found[node] = name
         return found
+
+    def _name(self, kind: str, rng: np.random.Generator) -> str:
+        """Half of them of made-up words. The others are put together of words of the graph's names: a new tool's names
+        look like those of tools that are known, and a model shall read these, too, and not take them for known ones."""
+        names = self.kinds.get(kind, ())
+        if not names or rng.random() < 0.5:
+            return SHAPES.get(kind, _format)(rng)
+        return WORD.sub(lambda _: _one(WORD.findall(_one(names, rng)), rng), _one(names, rng))
 
     def of_case(self, case: Case, rng: np.random.Generator) -> Case:
         """The case with a made-up name for every node or, as often, for some commands of an otherwise known world.
@@ -88,6 +102,16 @@ def renamed(cases: Sequence[Case], lm: LanguageModel, *, seed: int) -> tuple[lis
     other = ((case, {node: names[node] for node in case.names}) for case in cases)
     made_up = [replace(case, id=f"made_up-{case.id}", split="made_up", names=own) for case, own in other]
     return made_up, replace(lm, names=names)
+
+
+def _kind(node: str) -> str:
+    """`format` of `format_1930` and of `format:x`."""
+    return node.replace("_", ":").partition(":")[0]
+
+
+def _one(some: Sequence[str], rng: np.random.Generator) -> str:
+    """One of them, nothing of none."""
+    return some[rng.integers(len(some))] if some else ""
 
 
 def plain(name: str) -> str:
