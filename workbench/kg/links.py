@@ -22,7 +22,7 @@ TABLES = frozenset(
     ("format_2330", "format_2331", "format_2332", "format_3464", "format_3475", "format_3751", "format_3752")
 )
 """TXT, HTML, XML, JSON, TSV, DSV, CSV: formats that hold anything."""
-LASTING = frozenset(("assay", "organism", "analyte", "technology"))
+LASTING = frozenset(("assay", "organism", "genome_size", "haplotype", "analyte", "technology", "read_length"))
 """Axes of what data is of, which hold whatever is made of it; the others are of its present shape."""
 REFERENCES = frozenset(("format_1929", "format_2306", "format_1975", "format_1974", "format_2305"))
 """FASTA, GTF, GFF3, GFF2, GFF."""
