@@ -77,7 +77,7 @@ PRESETS = {
         model="smollm2",
         sampling=SamplingConfig(train=40_000, held_out_tools=60),  # held out are the cases that a run holds out
         train=TrainConfig(
-            modules=ALL_PROJECTIONS, steps=800, batch=256, learning_rate=1.5e-3, replay=0.35, checkpoint_every=200
+            modules=ALL_PROJECTIONS, steps=900, batch=128, learning_rate=1.2e-3, replay=0.35, checkpoint_every=200
         ),
     ),
 }  # fmt: skip
