@@ -7,7 +7,7 @@ there, on the pass's own keys and values, to the first command that differs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -124,12 +124,14 @@ class Passes:
         """One `Row` a mask; what is known, or equal to another, costs nothing."""
         models = self._models(facts, doses)
         keys = [self.row_key(f, answer, model) for model, f in zip(models, facts, strict=True)]
+        places = self._recalled(keys, facts, answer)
         new = {key: i for i, key in enumerate(keys) if key not in self.memory.rows}
         if new:
             chosen = list(new.values())
             asked = facts[chosen], answer, None if doses is None else doses[chosen]
             found = self._deleted(*asked) if self.removal == "delete" else self._gated(*asked)
             self.memory.rows.update(zip(new, found, strict=True))
+            self._told(places, new)
         return [self.memory.rows[key] for key in keys]
 
     def graph(self, gates: torch.Tensor | None, answer: tuple[int, ...], doses: torch.Tensor | None) -> torch.Tensor:
@@ -153,6 +155,7 @@ class Passes:
         """Whether the greedy answer still names the toolchain of `answer`, node ids `path`: (m,) bool, by deletion."""
         models = self._models(facts, doses)
         keys = [self.row_key(f, answer, model) for model, f in zip(models, facts, strict=True)]
+        places = self._recalled(keys, facts, answer, max_new_tokens)
         new = {key: i for i, key in enumerate(keys) if self.memory.same(key) is None}
         if new:
             chosen = list(new.values())
@@ -168,7 +171,35 @@ class Passes:
             )
             for key, one in zip(new, found, strict=True):
                 self.memory.learn(key, *one)
+            self._told(places, new, max_new_tokens)
         return np.array([bool(self.memory.same(key)) for key in keys])
+
+    def _recalled(
+        self, keys: Sequence[tuple], facts: np.ndarray, answer: tuple[int, ...], longest: int = 0
+    ) -> dict[tuple, tuple]:
+        """Takes over what games of the engine have asked before, and gives what each row that the memory does not hold
+        is kept under for those to come. longest: of decisions, the most tokens of an answer."""
+        engine, memory, places = self.engine, self.memory, dict[tuple, tuple]()
+        if not engine.slow or engine.heads.unused or self.removal != "delete":
+            return places
+        model = {adapter: engine.heads.model(adapter) for adapter in {key[1] for key in keys}}
+        for key, mask in zip(keys, facts, strict=True):
+            if key in places or (memory.same(key) if longest else memory.rows.get(key)) is not None:
+                continue
+            place = places[key] = model[key[1]], key[2], engine.prompt(self.case, mask > 0).ids, answer
+            if (row := engine.known.rows.get(place)) is not None:
+                memory.rows[key] = row
+            if (same := engine.known.decided.get((*place, longest))) is not None:
+                memory.decided[key] = same
+        return places
+
+    def _told(self, places: Mapping[tuple, tuple], keys: Iterable[tuple], longest: int = 0) -> None:
+        """Keeps what was asked for other games. Arguments as in `_recalled`."""
+        known = self.engine.known
+        for key, place in ((key, places[key]) for key in keys if key in places):
+            known.keep(known.rows, place, self.memory.rows[key])
+            if longest:
+                known.keep(known.decided, (*place, longest), self.memory.decided[key])
 
     def row_key(self, mask: np.ndarray, answer: tuple[int, ...], model: tuple[bool, bytes] | None = None) -> tuple:
         """What the memory holds a row under. model: see `_models`; None: without doses."""
