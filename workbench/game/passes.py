@@ -134,6 +134,21 @@ class Passes:
             self._told(places, new)
         return [self.memory.rows[key] for key in keys]
 
+    def rows_of_each(
+        self, facts: np.ndarray, answers: Sequence[tuple[int, ...]], doses: np.ndarray | None
+    ) -> list[list[Row]]:
+        """Per answer one `Row` a mask. Where tokens are dear, a prompt at a dose is read once for all answers."""
+        if doses is not None and self.engine.slow and self.removal == "delete" and (facts == facts[0]).all():
+            pairs = list(zip(self._models(facts, doses), facts, strict=True))
+            keys = [[self.row_key(f, answer, model) for answer in answers] for model, f in pairs]
+            new = {row[0]: i for i, row in enumerate(keys) if not self.memory.rows.keys() >= {*row}}
+            if chosen := list(new.values()):
+                prompt, given = self.engine.prompt(self.case, facts[0] > 0), torch.tensor(doses[chosen]).float()
+                found = by_depth(self.engine, prompt, answers, given, read=row_of)
+                for i, row in zip(chosen, found, strict=True):
+                    self.memory.rows.update(zip(keys[i], row, strict=True))
+        return [self.rows(facts, answer, doses) for answer in answers]
+
     def graph(self, gates: torch.Tensor | None, answer: tuple[int, ...], doses: torch.Tensor | None) -> torch.Tensor:
         """Logits (m, len(answer), vocabulary) of gates (m, facts) and doses (m, units), with the graph that leads back
         to them; at least one of the two is given."""
@@ -219,7 +234,8 @@ class Passes:
             if self.pays:
                 return self._prefix(None).logits(prompts, answers, read=read)
         elif self.engine.slow and (facts == facts[0]).all():
-            return by_depth(self.engine, prompts[0], answer, torch.tensor(doses, dtype=torch.float32), read=read)
+            given = torch.tensor(doses, dtype=torch.float32)
+            return [one for (one,) in by_depth(self.engine, prompts[0], [answer], given, read=row_of)]
         elif self.pays and np.unique(doses, axis=0, return_counts=True)[1].min() > 2:  # a prefix is a row more
             return self._by_dose(prompts, answers, doses)
         with torch.no_grad():
