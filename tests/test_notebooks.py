@@ -96,9 +96,9 @@ def make_adapter(run: Path, model: Path) -> None:
 
 
 SMALL = {
-    "explained_cases": 3, "paper_steps": 4, "loop_steps": 2, "max_new_tokens": 8, "withheld": 0.2, "flip_sets": 2,
-    "certified_budget": 40, "shapley_orders": 2, "fitted_masks": 20, "tried_masks": 8, "changed_cases": 2,
-    "peer_cases": 2, "peers": ["attention_highest", "leave_one_out"], "planted_games": 1,
+    "explained_cases": 3, "masked_cases": 2, "paper_steps": 4, "loop_steps": 2, "max_new_tokens": 8, "withheld": 0.2,
+    "flip_sets": 2, "certified_budget": 40, "shapley_orders": 2, "fitted_masks": 20, "tried_masks": 8,
+    "changed_cases": 2, "peer_cases": 2, "peers": ["attention_highest", "leave_one_out"], "planted_games": 1,
 }  # fmt: skip
 
 

@@ -134,6 +134,13 @@ class Passes:
             self._told(places, new)
         return [self.memory.rows[key] for key in keys]
 
+    def stays(self, facts: np.ndarray, answer: tuple[int, ...]) -> list[bool]:
+        """Per mask whether the answer is known, without a pass, to stay as it is token by token."""
+        keys = [self.row_key(mask, answer) for mask in facts]
+        self._recalled(keys, facts, answer)
+        rows = map(self.memory.rows.get, keys)
+        return [row is not None and bool(row.margins.min() > 0) for row in rows]
+
     def rows_of_each(
         self, facts: np.ndarray, answers: Sequence[tuple[int, ...]], doses: np.ndarray | None
     ) -> list[list[Row]]:

@@ -157,7 +157,7 @@ def intruders_beside(
 def _streams(
     adapter: Iterable[Factors], keeps: Sequence[Keep], *, draws: int, rng: np.random.Generator
 ) -> dict[Keep, np.random.Generator]:
-    """Per kind the rng as it is when all changes of the kinds before it are drawn; the rng itself is that of the last."""
+    """Per kind the rng as it is when all changes of the kinds before it are drawn; of the last kind the rng itself."""
     streams: dict[Keep, np.random.Generator] = {}
     for keep, after in zip(keeps, [*keeps[1:], None], strict=True):
         streams[keep] = deepcopy(rng) if after else rng
