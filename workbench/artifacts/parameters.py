@@ -175,11 +175,11 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
         "modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
         "learning_rate": 1e-3,
         "scored_cases": 40,
-        "scored_others": 12,
-        "base_cases": 3,
+        "scored_others": 10,
+        "base_cases": 2,
         "shares": [0.0, 0.3],
         # a prompt costs half a second to a second of two cores, a gradient two: notebook 3
-        "explained_cases": 8,
+        "explained_cases": 6,
         "masked_cases": 3,
         "loop_steps": 16,
         "loop_learning_rate": 1.0,
@@ -203,7 +203,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
         "closer_layers": 1,
         "agreement_cases": 2,
         "deleted_cases": 2,
-        "reduced_cases": 6,
+        "reduced_cases": 4,
         "compared_cases": 1,
     }
 }

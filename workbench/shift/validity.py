@@ -194,7 +194,7 @@ def _asked(game: Game, plans: Sequence[Deletion]) -> list[tuple]:
     sets = {one: None for _, chosen, by_chance in plans for one in (chosen, *by_chance)}
     keep = without(game.n, [*sets, ()])
     if game.engine.slow:  # a pass that decides says how likely the answer is too, and not the other way round
-        kept(game, keep)
+        game.view(form="decision", removal="delete", span=None)(keep)
     values, same = game(keep), kept(game, keep)
     outcome = {one: (values[-1] - v, float(not s)) for one, v, s in zip(sets, values, same, strict=False)}
     rows = []
