@@ -132,7 +132,7 @@ def test_the_mask_notebook_leaves_a_finished_stage(explored: SimpleNamespace) ->
     assert set(methods) == set(METHODS)
     for record in methods.values():
         for metric in ("jaccard", "edit_distance", "path_overlap", "cosine", "flipped"):
-            assert set(record[metric]) == {"mean", "low", "high", "n"} and record[metric]["n"] == 2, "masks of two cases"
+            assert set(record[metric]) == {"mean", "low", "high", "n"} and record[metric]["n"] == 2
     saved = [load(path) for path in sorted((run / "explain" / "explanations").glob("*.json"))]
     by_case = ["paper", "in_loop", "certified"] * 3
     assert [one.method for one in saved] == [*by_case, "certified"] and saved[0].case.id == "held_out/2"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,9 +24,19 @@ class Known:
 
     rows: dict[tuple, Any] = field(default_factory=dict)
     decided: dict[tuple, bool] = field(default_factory=dict)
+    unused: bool = False
 
     def keep(self, among: dict[tuple, Any], key: tuple, value: Any) -> None:
         """Keeps a value, for the first one that was kept where there is no room."""
         among[key] = value
         if len(among) > MOST:
             del among[next(iter(among))]
+
+    @contextmanager
+    def left_out(self) -> Iterator[None]:
+        """Inside the block nothing is known beforehand, for those who tell what an answer costs."""
+        before, self.unused = self.unused, True
+        try:
+            yield
+        finally:
+            self.unused = before

@@ -202,7 +202,7 @@ class Passes:
         """Takes over what games of the engine have asked before, and gives what each row that the memory does not hold
         is kept under for those to come. longest: of decisions, the most tokens of an answer."""
         engine, memory, places = self.engine, self.memory, dict[tuple, tuple]()
-        if not engine.slow or engine.heads.unused or self.removal != "delete":
+        if not engine.slow or engine.heads.unused or engine.known.unused or self.removal != "delete":
             return places
         model = {adapter: engine.heads.model(adapter) for adapter in {key[1] for key in keys}}
         for key, mask in zip(keys, facts, strict=True):

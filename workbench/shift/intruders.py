@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,8 +102,9 @@ def intruder_dimensions(
         >>> found.cosines["vector"].tolist(), found.drawn.shape
         ([1, 2], (1, 1, 2))
     """
-    how = {"leading_vectors": leading_vectors, "draws": draws, "against": against, "progress": progress}
-    return intruders_beside(adapter_folder, base, [keep], rng=rng, **how)[keep]
+    given = adapter_folder, base, [keep]
+    how: dict[str, Any] = {"leading_vectors": leading_vectors, "draws": draws, "against": against}
+    return intruders_beside(*given, rng=rng, progress=progress, **how)[keep]
 
 
 def intruders_beside(
