@@ -181,8 +181,8 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
         # a prompt costs half a second to a second of two cores, a gradient two: notebook 3
         "explained_cases": 6,
         "masked_cases": 3,
-        "loop_steps": 16,
-        "loop_learning_rate": 1.0,
+        "loop_steps": 12,
+        "loop_learning_rate": 1.3,
         "certified_budget": 60,
         "flip_sets": 1,
         "shapley_orders": 2,
