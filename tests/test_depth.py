@@ -1,16 +1,25 @@
 """Layers below the one that is switched are computed once: the values are those of whole passes, for fewer tokens."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from dosed_models import shipped, with_adapter
 from tiny import chain_case, tiny_reader
-from transformers import AutoModelForCausalLM, GPTNeoConfig, GPTNeoXConfig
+from transformers import (
+    AutoModelForCausalLM,
+    BloomConfig,
+    FalconConfig,
+    GPTNeoConfig,
+    GPTNeoXConfig,
+    MistralConfig,
+)
 
 from workbench.game import Engine, Game, ModuleGame
-from workbench.game.depth import by_depth, shared_depth
+from workbench.game.depth import by_depth, can_stand_together, shared_depth
+from workbench.game.passes import Memory
 
 CASE = chain_case()
 
@@ -58,10 +67,34 @@ def test_layers_that_give_more_than_what_they_are_given_are_read_whole(kind: typ
     np.testing.assert_allclose(found, whole, atol=1e-4)
 
 
+@pytest.mark.parametrize("unit", ["layer", "part"])
+def test_two_answers_to_a_prompt_at_a_dose_are_read_in_one_pass(plain: Game, unit: str) -> None:
+    other = plain.engine.answer_ids(CASE, (*CASE.path[:2], CASE.path[0]))
+    margins = [replace(game.view(form="margin"), memory=Memory(other=other)) for game in (slow(plain), plain)]
+    n = ModuleGame(plain, unit=unit).n
+    alone = np.eye(n)[:: max(1, n // 9)]
+    doses = np.vstack([np.ones(n), np.zeros(n), 1 - alone, alone, np.full(n, 0.5)])
+    engine = margins[0].engine
+    before = engine.ledger.copy()
+    found, whole = (ModuleGame(game, unit=unit)(doses) for game in margins)
+    np.testing.assert_allclose(found, whole, atol=1e-4)
+    assert (engine.ledger - before).rows == len(doses) + 2, "not one for each answer"
+    rows = engine.ledger.rows
+    ModuleGame(margins[0].view(form="logprob"), unit=unit)(doses)
+    assert engine.ledger.rows == rows, "each answer is remembered for itself"
+
+
+def test_answers_stand_together_where_positions_alone_say_how_far_tokens_are(plain: Game) -> None:
+    assert can_stand_together(plain.engine.lm.model)
+    for config in (BloomConfig(), GPTNeoConfig(), FalconConfig(alibi=True), MistralConfig(sliding_window=64)):
+        model = SimpleNamespace(config=config)
+        assert not can_stand_together(model), type(config).__name__
+
+
 def test_rows_that_share_no_layer_are_read_whole(plain: Game) -> None:
     game, doses = slow(plain), torch.tensor([[0.5] * 12, [0.25] * 12])
     prompt, before = game.engine.prompt(CASE), game.engine.ledger.copy()
-    values = by_depth(game.engine, prompt, game.answer, doses, read=lambda z: z[0].argmax().item())
+    values = by_depth(game.engine, prompt, [game.answer], doses, read=lambda z, _: z[0].argmax().item())
     assert len(values) == 2 and (game.engine.ledger - before).rows == 2
 
 

@@ -135,3 +135,21 @@ def test_a_forced_choice_is_told_as_such_by_manifest_finding_and_live_case(silen
     assert tuple(asked["forced"]) == choice.path
     page = write_report(finish(tmp_path / "run", case=asked)).read_text("utf-8")
     assert "Forced to choose" in page and "names no command" in page
+
+
+def test_a_large_model_is_not_asked_again_for_what_its_games_have_shown() -> None:
+    plain, slow, again = (Engine(shipped()) for _ in range(3))
+    slow.slow = again.slow = True  # whatever its size
+    for engine in (plain, slow):
+        game = Game.of(engine, CASE, form="decision")
+        game(~np.eye(game.n, dtype=bool))
+    told = [answered(engine, CASE, [], paired=3) for engine in (plain, slow, again)]
+    assert told[0] == told[1] == told[2]
+    rows = slow.ledger.rows
+    answered(slow, CASE, [], paired=3)
+    game = Game.of(again, CASE, form="decision")
+    assert 0 < slow.ledger.rows - rows < 2 * len(told[0]["answers"]), "what stays is known, what turns is written again"
+    choices = [ForcedChoice.of(game.view(adapter=False)) for game in (Game.of(one, CASE) for one in (plain, slow))]
+    keep = ~np.eye(game.n, dtype=bool)
+    assert len(keep) > 8
+    np.testing.assert_allclose(*(choice(keep) for choice in choices), atol=1e-4)

@@ -206,6 +206,8 @@ def test_certified_counts_proofs_sizes_and_calls() -> None:
     said = verdict.certified(groups)
     assert "found in 50% of 2 cases [9%, 91%]" in said
     assert "1.0 elements were removed, against 4.0 by paper and 1.5 by in_loop; it took a median of 20 masks" in said
+    fewer = verdict.certified(groups | {name: groups[name][:1] for name in ("paper", "in_loop")})
+    assert "of 2 cases" in fewer and "4.0 by paper and 1.0 by in_loop in 1 case;" in fewer
 
 
 def test_shapes_of_sets_are_told_and_the_pairs_that_name_one_command() -> None:

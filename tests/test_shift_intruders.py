@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from shift_adapters import one_module, save_adapter
 
-from workbench.shift import AdapterError, Factors, Intruders, intruder_dimensions, read_factors
+from workbench.shift import (
+    AdapterError,
+    Factors,
+    Intruders,
+    intruder_dimensions,
+    intruders_beside,
+    read_factors,
+)
 from workbench.shift import base as base_module
 from workbench.shift.intruders import resemblance
 
@@ -138,3 +145,14 @@ def test_what_cannot_be_counted_is_named(tmp_path: Path) -> None:
     found = found_by(tmp_path, weights_like((20, 20)), draws=1, progress=seen.append, keep="spectrum")
     assert seen == NAMES and set(found.sweep().k) == {1, 2, 5, 10}
     assert found_by(tmp_path, weights_like((20, 20)), leading_vectors=4).sweep().k.max() == 2
+
+
+def test_kinds_of_random_changes_asked_together_are_those_asked_one_by_one(tmp_path: Path) -> None:
+    save_adapter(tmp_path, dict.fromkeys(NAMES, (20, 30, 4)))
+    weights, rng, together = weights_like((20, 30)), np.random.default_rng(0), np.random.default_rng(0)
+    found = intruders_beside(tmp_path, weights.__getitem__, ["norm", "spectrum"], rng=together, draws=3)
+    for keep in ("norm", "spectrum"):
+        alone = intruder_dimensions(tmp_path, weights.__getitem__, keep=keep, rng=rng, draws=3)
+        np.testing.assert_array_equal(found[keep].drawn, alone.drawn)
+        assert found[keep].cosines.equals(alone.cosines)
+    assert rng.random() == together.random(), "what is drawn afterwards is the same too"

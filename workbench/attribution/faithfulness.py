@@ -63,7 +63,8 @@ def faithfulness(
 def scored(game: Game, name: str, *, seed: int = 0, **settings) -> tuple[np.ndarray, dict[str, int]]:
     """A method's scores (n,) of a case, and what it cost when nothing is known beforehand."""
     fresh = Game(game.engine, game.case, game.answer, form=game.form, max_new_tokens=game.max_new_tokens)
-    found = METHODS[name](fresh, rng=np.random.default_rng(seed), **settings)
+    with game.engine.known.left_out():
+        found = METHODS[name](fresh, rng=np.random.default_rng(seed), **settings)
     return found.scores, {"prompts": found.ledger.rows, "backward_passes": found.ledger.backward_passes}
 
 

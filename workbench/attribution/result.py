@@ -191,13 +191,16 @@ def player_indices(game: Any) -> np.ndarray:
 
 def kept(game: Any, keep: np.ndarray) -> np.ndarray:
     """(m,) bool: which masks keep the decision. A log-probability has no sign that says so: there the game is asked in
-    its decision form, on the passes that the values have paid for.
+    its decision form; values and decision share their passes.
     """
-    values = np.asarray(game(keep))
     found = inner(game)
     if not isinstance(found, Game) or found.form == "decision":
-        return values > 0
-    return found.view(form="decision", removal="delete", span=None)(whole_masks(game, keep)) > 0
+        return np.asarray(game(keep)) > 0
+    decision = found.view(form="decision", removal="delete", span=None)
+    if found is game and found.engine.slow and found.removal == "delete":  # nobody counts what a budget allows
+        decision(keep)  # the pass that decides pays for the values, and not the other way round
+    game(keep)
+    return decision(whole_masks(game, keep)) > 0
 
 
 def whole_masks(game: Any, keep: np.ndarray) -> np.ndarray:

@@ -49,8 +49,8 @@ def answered(
     pairs = combinations(sorted(first), 2)
     rows = list(dict.fromkeys([(), *((i,) for i in facts), *pairs, *gone]))
     keeps = [np.isin(facts, row, invert=True) for row in rows]
-    how: dict[str, Any] = {"keeps": keeps, "max_new_tokens": max_new_tokens}
-    told = {model: engine.answers([case] * len(rows), adapter=on, **how) for model, on in MODELS.items()}
+    how: dict[str, Any] = {"max_new_tokens": max_new_tokens}
+    told = {model: _paths(engine, case, keeps, adapter=on, **how) for model, on in MODELS.items()}
     number = {path: i for i, path in enumerate(dict.fromkeys(path for paths in told.values() for path in paths))}
     named = zip(sets, gone, strict=True)
     silent = not any(map(toolchain, told["base"]))
@@ -67,6 +67,23 @@ def answered(
         ],
         "forced": [*forced.path] if forced else [],
     }
+
+
+def _paths(
+    engine: Engine, case: Case, keeps: Sequence[np.ndarray], *, adapter: bool, max_new_tokens: int
+) -> list[tuple[str, ...]]:
+    """What a model answers with these facts, keeps of (facts,) bool; the first keeps all. Where tokens are dear, and
+    earlier questions have shown that the answer stays, it is not written again."""
+    known: dict[int, tuple[str, ...]] = {}
+    if adapter and engine.slow:
+        game = Game.of(engine, case, form="decision", max_new_tokens=max_new_tokens)
+        stays = [True, *game.passes.stays(np.array(keeps[1:], float).reshape(-1, len(case.facts)), game.answer)]
+        known = {i: game.path for i, same in enumerate(stays) if same}
+    left = [i for i in range(len(keeps)) if i not in known]
+    how: dict[str, Any] = {"keeps": [keeps[i] for i in left], "max_new_tokens": max_new_tokens}
+    found = engine.answers([case] * len(left), adapter=adapter, **how) if left else []
+    known |= zip(left, found, strict=True)
+    return [known[i] for i in range(len(keeps))]
 
 
 def _facts_gone(case: Case, found: ElementSet) -> tuple[int, ...]:

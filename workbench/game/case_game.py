@@ -118,7 +118,7 @@ class Game:
         """Values (m,) float64 of fact masks (m, facts) with the adapter at doses (m, units); None: at the game's."""
         doses = self._doses(len(facts)) if doses is None else doses
         if self.form == "margin":
-            ours, theirs = (self.passes.rows(facts, answer, doses) for answer in (self.answer, self.other))
+            ours, theirs = self.passes.rows_of_each(facts, (self.answer, self.other), doses)
             return np.array([a.logprobs.sum() - b.logprobs.sum() for a, b in zip(ours, theirs, strict=True)])
         same = self._decided(facts, doses) if self.whole_decision else None
         rows = self.passes.rows(facts, self.answer, doses)

@@ -8,9 +8,9 @@ goes on from the layer where it parts from one of them: half of the work when si
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -27,32 +27,54 @@ ENDS = (1.0, 0.0)  # doses of the model as trained, and of the base
 
 
 def by_depth(
-    engine: Any, prompt: Prompt, answer: tuple[int, ...], doses: torch.Tensor, *, read: Callable[[torch.Tensor], Any]
-) -> list[Any]:
-    """What `read` makes of the logits (len(answer), vocabulary) of a prompt's answer at doses (rows, units), as those
-    of `Engine.logits`. engine: an `Engine`; the ledger counts the tokens of a row by the share of layers it reads."""
+    engine: Any,
+    prompt: Prompt,
+    answers: Sequence[tuple[int, ...]],
+    doses: torch.Tensor,
+    *,
+    read: Callable[[torch.Tensor, tuple[int, ...]], Any],
+) -> list[list[Any]]:
+    """Per row of doses (rows, units) and answer to the prompt what `read` makes of its logits (len(answer), vocabulary)
+    and itself, as those of `Engine.logits`. The prompt is read once for all answers. engine: an `Engine`; the ledger
+    counts the tokens of a row by the share of layers it reads."""
+    if len(answers) > 1 and not can_stand_together(engine.lm.model):
+        alone = [by_depth(engine, prompt, [answer], doses, read=read) for answer in answers]
+        return [[one for (one,) in row] for row in zip(*alone, strict=True)]
     layers = _layers(engine.lm.model)
     end, depth = shared_depth(doses.numpy(), _places(engine.lm.model, doses.shape[1]))
-    whole = partial(engine.logits, [prompt] * len(doses), [answer] * len(doses), doses=doses, read=read)
+    out: list[list[Any]] = [[] for _ in doses]
+
+    def ask(rows: list[int], *, start: int = 0) -> None:
+        for attempt in fitting(engine, [len(prompt.ids) + sum(map(len, answers))] * len(rows)):
+            with attempt as some, _from(layers, start, kept):
+                share = 1 - start / len(layers) if layers else 1.0
+                found = _pass(engine, prompt, answers, doses[[rows[i] for i in some]], share=share)
+                for i, *logits in zip(some, *found, strict=True):
+                    out[rows[i]] = [read(row.float(), own) for row, own in zip(logits, answers, strict=True)]
+
+    kept: dict[int, torch.Tensor] = {}
     if not layers or depth.sum() < len(ENDS) * len(layers):  # what is saved must pay for what is kept
-        return whole()
-    out: list[Any] = [None] * len(doses)
+        ask(list(range(len(doses))))
+        return out
     for k, dose in enumerate(ENDS):
-        kept: dict[int, torch.Tensor] = {}
+        kept.clear()
         if depth[end == k].any():
             with _listening(layers, kept):
-                _pass(engine, prompt, answer, torch.full((1, doses.shape[1]), dose), share=1.0)
+                _pass(engine, prompt, answers, torch.full((1, doses.shape[1]), dose), share=1.0)
             if len(kept) < len(layers):
-                return whole()
+                ask(list(range(len(doses))))
+                return out
         for start in np.unique(depth[end == k]).tolist():
-            rows = np.flatnonzero((end == k) & (depth == start)).tolist()
-            for attempt in fitting(engine, [len(prompt.ids) + len(answer)] * len(rows)):
-                with attempt as some, _from(layers, start, kept):
-                    share = 1 - start / len(layers)
-                    logits = _pass(engine, prompt, answer, doses[[rows[i] for i in some]], share=share)
-                    for i, row in zip(some, logits, strict=True):
-                        out[rows[i]] = read(row.float())
+            ask(np.flatnonzero((end == k) & (depth == start)).tolist(), start=start)
     return out
+
+
+def can_stand_together(model: nn.Module) -> bool:
+    """Whether answers can stand behind one another in a row without seeing each other: where tokens are told by their
+    positions how far they are from others, and not by where they stand, as in a window or by ALiBi."""
+    config = base_of(model).config
+    windows = any(getattr(config, name, None) for name in ("sliding_window", "window_size", "alibi"))
+    return not windows and any(getattr(config, name, None) for name in ("rope_parameters", "rope_theta"))
 
 
 def shared_depth(doses: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -86,13 +108,36 @@ def _places(model: nn.Module, units: int) -> np.ndarray:
     return places if units == len(modules) else np.repeat(places, [module.rank for module in modules])
 
 
-def _pass(engine: Any, prompt: Prompt, answer: tuple[int, ...], doses: torch.Tensor, *, share: float) -> torch.Tensor:
-    """Logits (rows, len(answer), vocabulary) of one batch."""
-    started, rows = time.perf_counter(), len(doses)
+def _pass(
+    engine: Any, prompt: Prompt, answers: Sequence[tuple[int, ...]], doses: torch.Tensor, *, share: float
+) -> list[torch.Tensor]:
+    """Per answer its logits (rows, len(answer), vocabulary) of one batch."""
+    started, rows, lm = time.perf_counter(), len(doses), engine.lm
+    if len(answers) == 1:
+        (answer,) = answers
+        with engine.switched(True, doses), torch.no_grad():
+            how = {"logits_to_keep": len(answer), "use_cache": False}
+            result, real = engine._read([prompt] * rows, [answer[:-1]] * rows, **how)
+        engine.book(rows=rows, tokens=round(int(real.sum()) * share), started=started)
+        return [result.logits[:, -len(answer) :]]
+    fed = [answer[:-1] for answer in answers]  # each sees the prompt and itself, from the same place on
+    branch = torch.tensor([*[-1] * len(prompt.ids), *(k for k, own in enumerate(fed) for _ in own)])
+    places = torch.tensor([*range(len(prompt.ids)), *(len(prompt.ids) + t for own in fed for t in range(len(own)))])
+    ids = torch.tensor([[*prompt.ids, *(token for own in fed for token in own)]])
+    seen = ((branch == -1)[None] | (branch[None] == branch[:, None])).tril()
+    mask = torch.zeros(seen.shape, dtype=lm.model.dtype).masked_fill(~seen, torch.finfo(lm.model.dtype).min)
+    count = len(branch) - len(prompt.ids) + 1
     with engine.switched(True, doses), torch.no_grad():
-        result, real = engine._read([prompt] * rows, [answer[:-1]] * rows, logits_to_keep=len(answer), use_cache=False)
-    engine.book(rows=rows, tokens=round(int(real.sum()) * share), started=started)
-    return result.logits[:, -len(answer) :]
+        result = lm.model(
+            input_ids=ids.expand(rows, -1).to(lm.device),
+            attention_mask=mask.expand(rows, 1, -1, -1).to(lm.device),
+            position_ids=places.expand(rows, -1).to(lm.device),
+            logits_to_keep=count,
+            use_cache=False,
+        )
+    engine.book(rows=rows, tokens=round(rows * len(branch) * share), started=started)
+    said, starts = result.logits[:, -count:], accumulate(map(len, fed), initial=1)
+    return [said[:, [0, *range(start, start + len(own))]] for start, own in zip(starts, fed, strict=False)]
 
 
 @contextmanager

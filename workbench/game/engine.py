@@ -1,9 +1,8 @@
 """The engine: the one place that runs the model for every explainer, and books what it cost.
 
 Two ways to remove facts: **delete** renders the prompt again without their lines (the truth); **gate** adds log k to
-the attention scores of every other token onto the tokens of a fact with keep-degree k. Positions stay, gradients
-reach k, and k = 0 equals deleting the tokens with positions preserved, however large the scores; see
-`workbench.game.gates`. A fact's own tokens still see each other.
+the attention scores of every other token onto the tokens of a fact with keep-degree k. Positions stay, gradients reach
+k, and k = 0 equals deleting the tokens with positions preserved; see `workbench.game.gates`.
 """
 
 from __future__ import annotations
@@ -23,6 +22,7 @@ from workbench.cases import Case
 from workbench.game.decoding import WIDE, Decoders, Like, Part, Past, Texts
 from workbench.game.doses import dosed, rows_of
 from workbench.game.gates import beneath, gate_mask
+from workbench.game.known import Known
 from workbench.game.memory import CPU_TOKENS, WAITING, fitting, kept_tokens, room
 from workbench.game.prefix import Heads, SharedPrefix
 from workbench.models import ALONE_UP_TO, LanguageModel
@@ -52,6 +52,7 @@ class Engine:
     batch_tokens: int = 8192
     ledger: Ledger = field(default_factory=Ledger)
     decoders: Decoders = field(default_factory=Decoders, repr=False, compare=False)
+    known: Known = field(default_factory=Known, repr=False, compare=False)
     heads: Heads = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -214,8 +215,8 @@ class Engine:
         drafts = [self.answer_ids(case, case.path)[:-1] for case in cases]  # the right answers, as a guess
         if self.slow:  # or what was written last of the case
             drafts = [said.get(key, draft) for key, draft in zip(ids, drafts, strict=True)]
-        how |= {"drafts": drafts, "enough": lambda i, tokens: over(self.text([tokens])[0])}
-        answers = self.generate(prompts, adapter=adapter, **how)
+        how |= {"drafts": drafts, "enough": lambda _, tokens: over(self.text([tokens])[0]), "adapter": adapter}
+        answers = self.generate(prompts, **how)
         texts = self.text(answers)
         said |= {key: own[: -1 if over(text) else None] for key, own, text in zip(ids, answers, texts, strict=True)}
         return texts
@@ -244,7 +245,7 @@ class Engine:
         """Runs its block with the adapter on or off, or on at doses (rows, units) for a batch of so many rows."""
         if doses is not None and not adapter:
             raise ValueError("doses scale the adapter, but adapter=False switches it off; leave one of the two out")
-        with self.lm.adapter(adapter), dosed(self.lm.model, doses):
+        with self.lm.adapter(adapter), dosed(self.lm.model, doses, as_they_are=self.slow):
             yield
 
     def backward(self, value: torch.Tensor, inputs: Sequence[torch.Tensor]) -> tuple[torch.Tensor, ...]:
@@ -258,8 +259,7 @@ class Engine:
     def batches(self, lengths: Sequence[int], *, gradients: bool = False) -> list[list[int]]:
         """Row numbers in batches of like length, so that little is spent on padding.
 
-        gradients: of passes that go back, which keep what every layer made. ContextError: a row is longer than the
-        model's context.
+        gradients: of passes that go back, which keep more. ContextError: a row is longer than the model's context.
         """
         check_context(self.lm.model, lengths)
         most = min(self.batch_tokens, CPU_TOKENS) if self.slow else self.batch_tokens
@@ -288,7 +288,7 @@ class Engine:
         return ids.to(self.lm.device), real.to(self.lm.device)
 
     def forget(self) -> None:
-        """Gives back what is kept to be faster."""
+        """Gives back what is kept to be faster, and is large."""
         self.decoders.kept.clear()
         self.heads.known.clear()
 

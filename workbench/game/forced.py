@@ -15,6 +15,7 @@ from workbench.game.case_game import TIE, Game
 from workbench.game.derived import Derived
 
 MOST_CHAINS = 64  # of one case, the shortest
+PROMPTS = 8  # of a large model, whose keys and values are kept at once
 
 
 def allowed_chains(case: Case) -> list[tuple[str, ...]]:
@@ -99,8 +100,12 @@ class ForcedChoice(Derived):
 
     def __call__(self, keep: np.ndarray) -> np.ndarray:
         """Leads (m,) float64, nats, of masks (m, n)."""
-        read = [self.game.view(answer=answer).token_logprobs(keep) for answer in self.offered]
-        return np.array([self._lead([scores[i] for scores in read]) for i in range(len(keep))])
+        games = [self.game.view(answer=answer) for answer in self.offered]
+        # of a large model few prompts are kept: all answers to these are read before the next ones
+        some = PROMPTS if self.game.engine.slow else max(1, len(keep))
+        parts = [keep[i : i + some] for i in range(0, len(keep), some)]
+        read = [[game.token_logprobs(part) for game in games] for part in parts]
+        return np.array([self._lead(list(scores)) for part in read for scores in zip(*part, strict=True)])
 
     def _lead(self, scores: Sequence[np.ndarray]) -> float:
         """The lead in one prompt. scores: log-probabilities (T,) of every answer on offer."""

@@ -7,7 +7,7 @@ there, on the pass's own keys and values, to the first command that differs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -124,13 +124,37 @@ class Passes:
         """One `Row` a mask; what is known, or equal to another, costs nothing."""
         models = self._models(facts, doses)
         keys = [self.row_key(f, answer, model) for model, f in zip(models, facts, strict=True)]
+        places = self._recalled(keys, facts, answer)
         new = {key: i for i, key in enumerate(keys) if key not in self.memory.rows}
         if new:
             chosen = list(new.values())
             asked = facts[chosen], answer, None if doses is None else doses[chosen]
             found = self._deleted(*asked) if self.removal == "delete" else self._gated(*asked)
             self.memory.rows.update(zip(new, found, strict=True))
+            self._told(places, new)
         return [self.memory.rows[key] for key in keys]
+
+    def stays(self, facts: np.ndarray, answer: tuple[int, ...]) -> list[bool]:
+        """Per mask whether the answer is known, without a pass, to stay as it is token by token."""
+        keys = [self.row_key(mask, answer) for mask in facts]
+        self._recalled(keys, facts, answer)
+        rows = map(self.memory.rows.get, keys)
+        return [row is not None and bool(row.margins.min() > 0) for row in rows]
+
+    def rows_of_each(
+        self, facts: np.ndarray, answers: Sequence[tuple[int, ...]], doses: np.ndarray | None
+    ) -> list[list[Row]]:
+        """Per answer one `Row` a mask. Where tokens are dear, a prompt at a dose is read once for all answers."""
+        if doses is not None and self.engine.slow and self.removal == "delete" and (facts == facts[0]).all():
+            pairs = list(zip(self._models(facts, doses), facts, strict=True))
+            keys = [[self.row_key(f, answer, model) for answer in answers] for model, f in pairs]
+            new = {row[0]: i for i, row in enumerate(keys) if not self.memory.rows.keys() >= {*row}}
+            if chosen := list(new.values()):
+                prompt, given = self.engine.prompt(self.case, facts[0] > 0), torch.tensor(doses[chosen]).float()
+                found = by_depth(self.engine, prompt, answers, given, read=row_of)
+                for i, row in zip(chosen, found, strict=True):
+                    self.memory.rows.update(zip(keys[i], row, strict=True))
+        return [self.rows(facts, answer, doses) for answer in answers]
 
     def graph(self, gates: torch.Tensor | None, answer: tuple[int, ...], doses: torch.Tensor | None) -> torch.Tensor:
         """Logits (m, len(answer), vocabulary) of gates (m, facts) and doses (m, units), with the graph that leads back
@@ -153,6 +177,7 @@ class Passes:
         """Whether the greedy answer still names the toolchain of `answer`, node ids `path`: (m,) bool, by deletion."""
         models = self._models(facts, doses)
         keys = [self.row_key(f, answer, model) for model, f in zip(models, facts, strict=True)]
+        places = self._recalled(keys, facts, answer, max_new_tokens)
         new = {key: i for i, key in enumerate(keys) if self.memory.same(key) is None}
         if new:
             chosen = list(new.values())
@@ -168,7 +193,35 @@ class Passes:
             )
             for key, one in zip(new, found, strict=True):
                 self.memory.learn(key, *one)
+            self._told(places, new, max_new_tokens)
         return np.array([bool(self.memory.same(key)) for key in keys])
+
+    def _recalled(
+        self, keys: Sequence[tuple], facts: np.ndarray, answer: tuple[int, ...], longest: int = 0
+    ) -> dict[tuple, tuple]:
+        """Takes over what games of the engine have asked before, and gives what each row that the memory does not hold
+        is kept under for those to come. longest: of decisions, the most tokens of an answer."""
+        engine, memory, places = self.engine, self.memory, dict[tuple, tuple]()
+        if not engine.slow or engine.heads.unused or engine.known.unused or self.removal != "delete":
+            return places
+        model = {adapter: engine.heads.model(adapter) for adapter in {key[1] for key in keys}}
+        for key, mask in zip(keys, facts, strict=True):
+            if key in places or (memory.same(key) if longest else memory.rows.get(key)) is not None:
+                continue
+            place = places[key] = model[key[1]], key[2], engine.prompt(self.case, mask > 0).ids, answer
+            if (row := engine.known.rows.get(place)) is not None:
+                memory.rows[key] = row
+            if (same := engine.known.decided.get((*place, longest))) is not None:
+                memory.decided[key] = same
+        return places
+
+    def _told(self, places: Mapping[tuple, tuple], keys: Iterable[tuple], longest: int = 0) -> None:
+        """Keeps what was asked for other games. Arguments as in `_recalled`."""
+        known = self.engine.known
+        for key, place in ((key, places[key]) for key in keys if key in places):
+            known.keep(known.rows, place, self.memory.rows[key])
+            if longest:
+                known.keep(known.decided, (*place, longest), self.memory.decided[key])
 
     def row_key(self, mask: np.ndarray, answer: tuple[int, ...], model: tuple[bool, bytes] | None = None) -> tuple:
         """What the memory holds a row under. model: see `_models`; None: without doses."""
@@ -188,7 +241,8 @@ class Passes:
             if self.pays:
                 return self._prefix(None).logits(prompts, answers, read=read)
         elif self.engine.slow and (facts == facts[0]).all():
-            return by_depth(self.engine, prompts[0], answer, torch.tensor(doses, dtype=torch.float32), read=read)
+            given = torch.tensor(doses, dtype=torch.float32)
+            return [one for (one,) in by_depth(self.engine, prompts[0], [answer], given, read=row_of)]
         elif self.pays and np.unique(doses, axis=0, return_counts=True)[1].min() > 2:  # a prefix is a row more
             return self._by_dose(prompts, answers, doses)
         with torch.no_grad():

@@ -188,16 +188,16 @@ class Heads:
 
     engine: Any
     known: dict[tuple, SharedPrefix] = field(default_factory=dict)  # the one used last stands last
-    _whole: bool = False
+    unused: bool = False  # while prompts are read as a whole
 
     @contextmanager
     def left_out(self) -> Iterator[None]:
         """Inside the block prompts are read as a whole, for those who listen to the modules."""
-        self._whole = True
+        self.unused = True
         try:
             yield
         finally:
-            self._whole = False
+            self.unused = False
 
     def of(
         self,
@@ -212,9 +212,9 @@ class Heads:
 
         gated: they go on before their first fact, and will be asked again, so that one alone pays. given: one more,
         and the only one at doses or where tokens cost little."""
-        if not self.engine.slow or self._whole or doses is not None:
+        if not self.engine.slow or self.unused or doses is not None:
             return given
-        model, common = self._model(adapter), self._common(prompts)
+        model, common = self.model(adapter), self._common(prompts)
         kept = [one for key, one in self.known.items() if key[0] == model]
         if gated:
             first = prompts[0].ids[:common]
@@ -237,7 +237,7 @@ class Heads:
 
     def whole(self, prompt: Prompt, *, adapter: bool) -> SharedPrefix:
         """A prompt as such, read now where it is not kept."""
-        model = self._model(adapter)
+        model = self.model(adapter)
         one = self.known.pop((model, prompt.ids), None) or SharedPrefix(self.engine, prompt, adapter=adapter)
         if not any(layer.is_sliding for layer in one.cache.layers):  # of these rows of other prompts cannot begin alike
             self._add(model, one)
@@ -249,9 +249,9 @@ class Heads:
 
     def keep(self, prompts: Sequence[Prompt], cache: Cache, real: torch.Tensor, *, adapter: bool, doses: Any) -> None:
         """Keeps what a pass over prompts, answers behind them, has left behind. real: see `Past`."""
-        if not self.engine.slow or self._whole or doses is not None or any(layer.is_sliding for layer in cache.layers):
+        if not self.engine.slow or self.unused or doses is not None or any(layer.is_sliding for layer in cache.layers):
             return
-        model = self._model(adapter)
+        model = self.model(adapter)
         for k, prompt in enumerate(prompts):
             if (model, prompt.ids) in self.known:
                 continue
@@ -269,7 +269,7 @@ class Heads:
         while sum(kept.size for kept in self.known.values()) > HEADS_BYTES:
             del self.known[next(iter(self.known))]
 
-    def _model(self, adapter: bool) -> tuple:
+    def model(self, adapter: bool) -> tuple:
         """Tells the model from itself with other weights, as those of an adapter that learns, or another adapter."""
         model = self.engine.lm.model
         return adapter, state_of(model), sum(weight._version for weight in model.parameters())

@@ -15,7 +15,7 @@ from workbench.shift.elements import (
     separation,
     with_measures,
 )
-from workbench.shift.intruders import Intruders, at_threshold, intruder_dimensions
+from workbench.shift.intruders import Intruders, at_threshold, intruder_dimensions, intruders_beside
 from workbench.shift.measures import MEASURES, Measurement, as_records, write_tables
 from workbench.shift.reduced import (
     factors_of,

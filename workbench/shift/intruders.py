@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,23 +102,71 @@ def intruder_dimensions(
         >>> found.cosines["vector"].tolist(), found.drawn.shape
         ([1, 2], (1, 1, 2))
     """
+    given = adapter_folder, base, [keep]
+    how: dict[str, Any] = {"leading_vectors": leading_vectors, "draws": draws, "against": against}
+    return intruders_beside(*given, rng=rng, progress=progress, **how)[keep]
+
+
+def intruders_beside(
+    adapter_folder: str | os.PathLike[str],
+    base: Base,
+    keeps: Sequence[Keep],
+    *,
+    rng: np.random.Generator,
+    leading_vectors: int = 10,
+    draws: int = 20,
+    against: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> dict[Keep, Intruders]:
+    """The same beside random changes of several kinds, as one `intruder_dimensions` after the other gives them with
+    this rng; but W0 and the real change, which are the same for all, are decomposed once. Arguments as there.
+
+    Examples:
+        >>> import tempfile
+        >>> from workbench.models import shipped
+        >>> from workbench.shift import read_factors, save_adapter
+        >>> first, rng = next(read_factors(shipped("narrow"))), np.random.default_rng(0)
+        >>> base = np.eye(576, 1536) * np.arange(1, 1537)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     one = save_adapter(folder, [first], like=shipped("narrow"))
+        ...     how = {"rng": rng, "leading_vectors": 2, "draws": 1}
+        ...     found = intruders_beside(one, lambda module: base, ["norm", "spectrum"], **how)
+        >>> found["norm"].cosines.equals(found["spectrum"].cosines), list(found)
+        (True, ['norm', 'spectrum'])
+    """
     for name, value in {"leading_vectors": leading_vectors, "draws": draws, "against": against}.items():
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; it must be 1 or more")
     adapter = AdapterFolder.open(adapter_folder)
     weight_of = matching_weights(adapter, base)
     rows: list[tuple] = []
-    drawn = np.full((draws, len(adapter.scalings), leading_vectors), np.nan)
+    drawn = {keep: np.full((draws, len(adapter.scalings), leading_vectors), np.nan) for keep in keeps}
+    streams = _streams(adapter, keeps, draws=draws, rng=rng)
     for i, factors in enumerate(adapter):
-        changes = chain([factors], (random_factors(factors, rng=rng, keep=keep) for _ in range(draws)))
-        found = resemblance(weight_of(factors), changes, k=leading_vectors, against=against)
+        others = ((keep, draw) for keep in keeps for draw in range(draws))
+        changes = (random_factors(factors, rng=streams[keep], keep=keep) for keep in keeps for _ in range(draws))
+        found = resemblance(weight_of(factors), chain([factors], changes), k=leading_vectors, against=against)
         place = (factors.module, factors.layer, factors.projection)
         rows += [(*place, j, *pair) for j, pair in enumerate(zip(*next(found), strict=True), start=1)]
-        for draw, (_, bounds) in enumerate(found):
-            drawn[draw, i, : len(bounds)] = bounds
+        for (keep, draw), (_, bounds) in zip(others, found, strict=True):
+            drawn[keep][draw, i, : len(bounds)] = bounds
         if progress:
             progress(factors.module)
-    return Intruders(pd.DataFrame(rows, columns=list(COLUMNS)), drawn)
+    cosines = pd.DataFrame(rows, columns=list(COLUMNS))
+    return {keep: Intruders(cosines, drawn[keep]) for keep in keeps}
+
+
+def _streams(
+    adapter: Iterable[Factors], keeps: Sequence[Keep], *, draws: int, rng: np.random.Generator
+) -> dict[Keep, np.random.Generator]:
+    """Per kind the rng as it is when all changes of the kinds before it are drawn; of the last kind the rng itself."""
+    streams: dict[Keep, np.random.Generator] = {}
+    for keep, after in zip(keeps, [*keeps[1:], None], strict=True):
+        streams[keep] = deepcopy(rng) if after else rng
+        for factors in adapter if after else ():
+            for _ in range(draws):
+                random_factors(factors, rng=rng, keep=keep)
+    return streams
 
 
 def resemblance(

@@ -193,7 +193,7 @@ def _asked(game: Game, plans: Sequence[Deletion]) -> list[tuple]:
     """The rows of one case: all masks are asked together."""
     sets = {one: None for _, chosen, by_chance in plans for one in (chosen, *by_chance)}
     keep = without(game.n, [*sets, ()])
-    values, same = game(keep), kept(game, keep)
+    same, values = kept(game, keep), game(keep)  # in this order: a pass that decides says how likely the answer is too
     outcome = {one: (values[-1] - v, float(not s)) for one, v, s in zip(sets, values, same, strict=False)}
     rows = []
     for place, chosen, by_chance in plans:

@@ -66,7 +66,7 @@ class Prediction:
     """
 
     def __init__(self, engine: Engine, cases: Sequence[Case], *, config: ExplainConfig | None = None, seed: int = 0):
-        self.engine = Engine(engine.lm, engine.batch_tokens)
+        self.engine = Engine(engine.lm, engine.batch_tokens, known=engine.known)
         self.engine.heads.known = engine.heads.known  # what is kept of prompts is kept once
         self.config, self.seed = config or ExplainConfig(), seed
         self.rows: dict[tuple[str, str], dict[str, float]] = {}
