@@ -111,7 +111,7 @@ def _kind(node: str) -> str:
 
 def _one(some: Sequence[str], rng: np.random.Generator) -> str:
     """One of them, nothing of none."""
-    return some[rng.integers(len(some))] if some else ""
+    return some[int(rng.integers(len(some)))] if some else ""
 
 
 def plain(name: str) -> str:
