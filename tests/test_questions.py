@@ -29,7 +29,7 @@ from workbench.models.reader import build_tokenizer
 
 CONFIG = SamplingConfig(
     in_field=True,
-    train=150, held_out=12, held_out_sequences=12, held_out_tools=6, length_shares=(0.25, 0.45, 0.3), seed=3,
+    train=150, held_out=12, held_out_sequences=24, held_out_tools=6, length_shares=(0.25, 0.45, 0.3), seed=3,
     questions=QUESTIONS,
 )  # fmt: skip
 
