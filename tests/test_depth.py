@@ -82,6 +82,16 @@ def test_two_answers_to_a_prompt_at_a_dose_are_read_in_one_pass(plain: Game, uni
     rows = engine.ledger.rows
     ModuleGame(margins[0].view(form="logprob"), unit=unit)(doses)
     assert engine.ledger.rows == rows, "each answer is remembered for itself"
+    assert ModuleGame(margins[0], unit=unit)(doses[:0]).shape == (0,)
+
+
+def test_an_answer_beside_another_makes_no_text_longer(plain: Game, monkeypatch: pytest.MonkeyPatch) -> None:
+    game = slow(plain)
+    other = game.engine.answer_ids(CASE, (*CASE.path[:2], CASE.path[0]))
+    longest = len(game.engine.prompt(CASE).ids) + max(len(game.answer), len(other))
+    monkeypatch.setattr(game.engine.lm.model.config, "max_position_embeddings", longest)
+    margin = replace(game.view(form="margin"), memory=Memory(other=other))
+    assert ModuleGame(margin, unit="layer")(np.ones((1, ModuleGame(margin, unit="layer").n))).shape == (1,)
 
 
 def test_answers_stand_together_where_positions_alone_say_how_far_tokens_are(plain: Game) -> None:
@@ -89,6 +99,8 @@ def test_answers_stand_together_where_positions_alone_say_how_far_tokens_are(pla
     for config in (BloomConfig(), GPTNeoConfig(), FalconConfig(alibi=True), MistralConfig(sliding_window=64)):
         model = SimpleNamespace(config=config)
         assert not can_stand_together(model), type(config).__name__
+    mixed = SimpleNamespace(config=SimpleNamespace(rope_theta=1e4, layer_types=["full_attention", "conv"]))
+    assert not can_stand_together(mixed), "a convolution carries one answer into the next"
 
 
 def test_rows_that_share_no_layer_are_read_whole(plain: Game) -> None:

@@ -49,9 +49,13 @@ def test_half_the_names_are_made_of_words_of_the_graphs_own(tmp_path):
     names = ["samtools sort-x", "STAR", "sva::ComBat_seq", "3' end.pl"]
     lm.names = {f"command:{i}": name for i, name in enumerate(names)}
     own = set(WORD.findall(" ".join(lm.names.values())))
-    drawn = list(Names.of(lm).draw([f"command:{i}" for i in range(40)], np.random.default_rng(0)).values())
+    rng = np.random.default_rng(0)
+    drawn = list(Names.of(lm).draw([f"command:{i}" for i in range(40)], rng).values())
     alike = [name for name in drawn if set(WORD.findall(name)) <= own]
     assert 10 < len(alike) < 30 and {WORD.sub("", name) for name in alike} == {WORD.sub("", name) for name in names}
+    kinds = {"command": ("STAR", "star")}
+    folded = replace(Names.of(lm), taken=frozenset(), kinds=kinds).draw([f"command:{i}" for i in range(60)], rng)
+    assert len(set(map(plain, folded.values()))) == 60, "an answer is read whatever its case"
     assert len(set(map(plain, drawn))) == 40 and not set(map(plain, drawn)) & set(map(plain, names))
 
 

@@ -75,7 +75,7 @@ def _paths(
     """What a model answers with these facts, keeps of (facts,) bool; the first keeps all. Where tokens are dear, and
     earlier questions have shown that the answer stays, it is not written again."""
     known: dict[int, tuple[str, ...]] = {}
-    if adapter and engine.slow:
+    if adapter and engine.slow and case.facts:
         game = Game.of(engine, case, form="decision", max_new_tokens=max_new_tokens)
         stays = [True, *game.passes.stays(np.array(keeps[1:], float).reshape(-1, len(case.facts)), game.answer)]
         known = {i: game.path for i, same in enumerate(stays) if same}

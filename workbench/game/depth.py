@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from workbench.game.doses import adapted_modules
-from workbench.game.memory import fitting
+from workbench.game.memory import fitting, room
 from workbench.models import base_of
 from workbench.models.adapter_folder import layer_of
 from workbench.models.prompts import Prompt
@@ -40,12 +40,25 @@ def by_depth(
     if len(answers) > 1 and not can_stand_together(engine.lm.model):
         alone = [by_depth(engine, prompt, [answer], doses, read=read) for answer in answers]
         return [[one for (one,) in row] for row in zip(*alone, strict=True)]
+    with engine.lm.adapter(True):  # nobody else's pass runs while layers are left out
+        return _by_depth(engine, prompt, answers, doses, read)
+
+
+def _by_depth(
+    engine: Any,
+    prompt: Prompt,
+    answers: Sequence[tuple[int, ...]],
+    doses: torch.Tensor,
+    read: Callable[[torch.Tensor, tuple[int, ...]], Any],
+) -> list[list[Any]]:
     layers = _layers(engine.lm.model)
     end, depth = shared_depth(doses.numpy(), _places(engine.lm.model, doses.shape[1]))
     out: list[list[Any]] = [[] for _ in doses]
 
     def ask(rows: list[int], *, start: int = 0) -> None:
-        for attempt in fitting(engine, [len(prompt.ids) + sum(map(len, answers))] * len(rows)):
+        longest = max(map(len, answers))
+        whole, beside = [len(prompt.ids) + longest] * len(rows), sum(map(len, answers)) - longest
+        for attempt in fitting(engine, room(engine, whole, [0] * len(rows), held=beside)):
             with attempt as some, _from(layers, start, kept):
                 share = 1 - start / len(layers) if layers else 1.0
                 found = _pass(engine, prompt, answers, doses[[rows[i] for i in some]], share=share)
@@ -74,7 +87,8 @@ def can_stand_together(model: nn.Module) -> bool:
     positions how far they are from others, and not by where they stand, as in a window or by ALiBi."""
     config = base_of(model).config
     windows = any(getattr(config, name, None) for name in ("sliding_window", "window_size", "alibi"))
-    return not windows and any(getattr(config, name, None) for name in ("rope_parameters", "rope_theta"))
+    others = {*(getattr(config, "layer_types", None) or ())} - {"full_attention"}  # they carry on what was before
+    return not windows and not others and any(getattr(config, name, None) for name in ("rope_parameters", "rope_theta"))
 
 
 def shared_depth(doses: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 MOST = 4096  # rows that are kept, and decisions: some 15 MB
@@ -24,19 +25,28 @@ class Known:
 
     rows: dict[tuple, Any] = field(default_factory=dict)
     decided: dict[tuple, bool] = field(default_factory=dict)
-    unused: bool = False
+    _left_out: int = 0
+    _turn: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    @property
+    def unused(self) -> bool:
+        """Whether someone tells what an answer costs."""
+        return self._left_out > 0
 
     def keep(self, among: dict[tuple, Any], key: tuple, value: Any) -> None:
         """Keeps a value, for the first one that was kept where there is no room."""
-        among[key] = value
-        if len(among) > MOST:
-            del among[next(iter(among))]
+        with self._turn:  # a panel asks on a thread of its own
+            among[key] = value
+            if len(among) > MOST:
+                del among[next(iter(among))]
 
     @contextmanager
     def left_out(self) -> Iterator[None]:
         """Inside the block nothing is known beforehand, for those who tell what an answer costs."""
-        before, self.unused = self.unused, True
+        with self._turn:
+            self._left_out += 1
         try:
             yield
         finally:
-            self.unused = before
+            with self._turn:
+                self._left_out -= 1

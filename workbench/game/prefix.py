@@ -189,6 +189,7 @@ class Heads:
     engine: Any
     known: dict[tuple, SharedPrefix] = field(default_factory=dict)  # the one used last stands last
     unused: bool = False  # while prompts are read as a whole
+    models: dict[tuple, tuple[tuple, list[torch.Tensor]]] = field(default_factory=dict)
 
     @contextmanager
     def left_out(self) -> Iterator[None]:
@@ -272,7 +273,9 @@ class Heads:
     def model(self, adapter: bool) -> tuple:
         """Tells the model from itself with other weights, as those of an adapter that learns, or another adapter."""
         model = self.engine.lm.model
-        return adapter, state_of(model), sum(weight._version for weight in model.parameters())
+        found = adapter, state_of(model), sum(weight._version for weight in model.parameters())
+        # one object for all that is kept of a model, and its weights with it: others may come to lie where they lay
+        return self.models.setdefault(found, (found, [*model.parameters()]))[0]
 
     @staticmethod
     def _common(prompts: Sequence[Prompt]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import threading
 import warnings
@@ -121,6 +122,7 @@ def load(
     """
     # says nothing to a user: a name changes in transformers 6
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
+    gc.collect()  # layers know themselves: a model that nobody holds any more would stay beside the new one
     location = place(name)
     model = base_model(location, name, four_bit=four_bit)
     with loading(name):

@@ -61,7 +61,11 @@ def to_singular_parts(model: nn.Module) -> None:
         turned = singular_parts(factors_of(module))
         with torch.no_grad():
             for layer, values in ((module.A, turned.A), (module.B, turned.B)):
-                layer.weight.copy_(torch.as_tensor(values))
+                turned_to = torch.as_tensor(values, device=layer.weight.device)
+                if layer.weight.dtype == turned_to.dtype:
+                    layer.weight.copy_(turned_to)
+                else:  # of fewer bits, in which the update would be another
+                    layer.weight.data = turned_to
 
 
 def factors_of(module: Adapted) -> Factors:

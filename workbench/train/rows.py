@@ -69,10 +69,12 @@ class Names:
             pool = self.spare if len(self.spare) >= len(nodes) else self.spare + self.own
             return {node: pool[i] for node, i in zip(nodes, rng.permutation(len(pool)), strict=False)}
         found: dict[str, str] = {}
+        used = set(self.taken)
         for node in nodes:
-            while plain(name := self._name(_kind(node), rng)) in self.taken or name in found.values():
+            while plain(name := self._name(_kind(node), rng)) in used:
                 pass
             found[node] = name
+            used.add(plain(name))
         return found
 
     def _name(self, kind: str, rng: np.random.Generator) -> str:

@@ -112,7 +112,7 @@ def compare(
 def measure(one: Contender, asked: Asked) -> tuple[Contender, Given | None, dict]:
     """A contender's scores and what they cost; None and the reason where a package fails."""
     before, failed = asked.engine.ledger.backward_passes, None
-    with Counter(asked.engine.lm) as count:
+    with asked.engine.known.left_out(), Counter(asked.engine.lm) as count:
         try:
             given = one.ask(asked)
         except ValueError as error:

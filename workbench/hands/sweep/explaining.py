@@ -24,6 +24,7 @@ from workbench.artifacts.files import sha256_file
 from workbench.cases import Case, load_cases, withhold
 from workbench.explain import BASELINES, METHODS, PRESETS, ExplainConfig, Explanation, Session, Weights
 from workbench.game import Engine
+from workbench.game.known import Known
 from workbench.hands.sweep.grid import Grid
 from workbench.hands.sweep.tasks import Batch, Task, digest, product, told
 
@@ -206,6 +207,7 @@ def held_engine(order: Mapping[str, Any]) -> Engine:
         names = json.loads(Path(order["names"]).read_text(encoding="utf-8"))
         _engines[key] = Engine(models.load(shared["model"], names=names, adapter=adapter))
     _engines.move_to_end(key)
+    _engines[key].known = Known()  # what a batch costs does not hang on those before it
     return _engines[key]
 
 
