@@ -145,8 +145,8 @@ class Passes:
         self, facts: np.ndarray, answers: Sequence[tuple[int, ...]], doses: np.ndarray | None
     ) -> list[list[Row]]:
         """Per answer one `Row` a mask. Where tokens are dear, a prompt at a dose is read once for all answers."""
-        dear = doses is not None and len(facts) and self.engine.slow and self.removal == "delete"
-        if dear and (facts == facts[0]).all():
+        dear = len(facts) and self.engine.slow and self.removal == "delete"
+        if dear and doses is not None and (facts == facts[0]).all():
             pairs = list(zip(self._models(facts, doses), facts, strict=True))
             keys = [[self.row_key(f, answer, model) for answer in answers] for model, f in pairs]
             new = {row[0]: i for i, row in enumerate(keys) if not self.memory.rows.keys() >= {*row}}
