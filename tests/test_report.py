@@ -227,10 +227,12 @@ def test_what_can_be_tried_is_what_the_models_answer() -> None:
 
 def test_the_finding_says_what_the_figures_say() -> None:
     hanging = {**METRICS["explain"]["hanging"], "dropped": {**MEAN, "mean": 0.64}}
-    for more, p, word in ((4.0, 0.001, "fewer of"), (-4.0, 0.001, "more of"), (4.0, 0.2, "about as many")):
+    hanging["two"] = {**hanging["two"], "share": 0.55}
+    for more, p, word in ((4.0, 0.001, "fewer of"), (-4.0, 0.001, "more of"), (4.0, 0.2, "cases do not tell")):
         hanging["dropped_over_added"] = {**MEAN, "mean": more, "p": p}
         said = finding.finding(METRICS | {"explain": {"hanging": hanging}})
         assert word in said and "dropped 64" in said
+        assert ("hang on two facts, of which either is enough (n = 60)" in said) == (p > finding.SURE)
     assert [len(one["bars"]) for one in finding.figures(METRICS)] == [4, 3, 3, 2]
     assert [one["note"][:7] for one in finding.figures(METRICS)] == ["n = 161", "n = 60 ", "n = 60 ", "n = 60 "]
     none = {"hanging": {"one": {"share": None, "low": None, "high": None, "n": 0}}}

@@ -30,13 +30,18 @@ def finding(metrics: Metrics) -> str:
     hangs, right = metrics["explain"].get("hanging", {}), _right(metrics["adapter"])["bars"]
     if all(_sound(hangs.get(name)) for name in ("dropped", "kept", "added", "dropped_over_added")):
         more = hangs["dropped_over_added"]
-        few = ("fewer" if more["mean"] > 0 else "more") if more.get("p", 1) < SURE else "about as many"
-        than = "as" if few == "about as many" else "than"
         dropped, kept, added = (percent(_mean(hangs[role])) for role in ("dropped", "kept", "added"))
-        return (
-            f"Tuned, the model’s answers hang on {few} of the facts it is shown {than} before: of those in a set that "
-            f"turns an answer of either model, tuning dropped {dropped}, kept {kept} and added {added}.{_forced(hangs)}"
-        )
+        share = f"tuning dropped {dropped}, kept {kept} and added {added}"
+        moved = f"of those in a set that turns an answer of either model, {share}."
+        if more.get("p", 1) < SURE:
+            few = "fewer" if more["mean"] > 0 else "more"
+            lead = f"Tuned, the model’s answers hang on {few} of the facts it is shown than before: {moved}"
+        else:  # not found is not absent
+            lead = (
+                f"{_commonest(hangs)}Whether on more or fewer of the facts it is shown than before, "
+                f"{more['n']} cases do not tell: {moved}"
+            )
+        return lead + _forced(hangs)
     if len(right) > 1:
         return f"Tuning took the share of exact answers from {right[1]['text']} to {right[0]['text']}."
     return ""
@@ -63,6 +68,17 @@ def caveat(metrics: Metrics, manifest: Mapping[str, Any]) -> str:
         f"the facts in the order shown{turned}; a dropped fact need not be unread: where the tuned model has a second "
         "way to its answer, no fact of the first turns it alone."
     )
+
+
+def _commonest(hangs: Mapping[str, Any]) -> str:
+    """On how many facts most tuned answers hang."""
+    names = {"one": "one fact", "two": "two facts, of which either is enough", "more": "three facts or more together"}
+    found = {name: _mean(hangs[name]) for name in names if _sound(hangs.get(name))}
+    if not found:
+        return ""
+    most = max(found, key=lambda name: found[name])
+    share = f"{percent(found[most])} {_range(hangs[most])} of the tuned model’s answers"
+    return f"{share} hang on {names[most]} (n = {hangs[most]['n']}). "
 
 
 def _forced(hangs: Mapping[str, Any]) -> str:
