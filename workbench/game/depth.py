@@ -40,17 +40,6 @@ def by_depth(
     if len(answers) > 1 and not can_stand_together(engine.lm.model):
         alone = [by_depth(engine, prompt, [answer], doses, read=read) for answer in answers]
         return [[one for (one,) in row] for row in zip(*alone, strict=True)]
-    with engine.lm.adapter(True):  # nobody else's pass runs while layers are left out
-        return _by_depth(engine, prompt, answers, doses, read)
-
-
-def _by_depth(
-    engine: Any,
-    prompt: Prompt,
-    answers: Sequence[tuple[int, ...]],
-    doses: torch.Tensor,
-    read: Callable[[torch.Tensor, tuple[int, ...]], Any],
-) -> list[list[Any]]:
     layers = _layers(engine.lm.model)
     end, depth = shared_depth(doses.numpy(), _places(engine.lm.model, doses.shape[1]))
     out: list[list[Any]] = [[] for _ in doses]
@@ -59,7 +48,8 @@ def _by_depth(
         longest = max(map(len, answers))
         whole, beside = [len(prompt.ids) + longest] * len(rows), sum(map(len, answers)) - longest
         for attempt in fitting(engine, room(engine, whole, [0] * len(rows), held=beside)):
-            with attempt as some, _from(layers, start, kept):
+            # in the model's turn: nobody else's pass runs while layers are left out
+            with attempt as some, engine.lm.adapter(True), _from(layers, start, kept):
                 share = 1 - start / len(layers) if layers else 1.0
                 found = _pass(engine, prompt, answers, doses[[rows[i] for i in some]], share=share)
                 for i, *logits in zip(some, *found, strict=True):
@@ -72,7 +62,7 @@ def _by_depth(
     for k, dose in enumerate(ENDS):
         kept.clear()
         if depth[end == k].any():
-            with _listening(layers, kept):
+            with engine.lm.adapter(True), _listening(layers, kept):
                 _pass(engine, prompt, answers, torch.full((1, doses.shape[1]), dose), share=1.0)
             if len(kept) < len(layers):
                 ask(list(range(len(doses))))
