@@ -57,7 +57,7 @@ def test_weights_held_dequantised_give_the_same_bits(tmp_path, monkeypatch, kind
 def test_an_adapter_in_one_product_says_the_same_and_can_be_dosed_changed_and_switched(
     tmp_path, monkeypatch, kind, four_bit
 ):
-    monkeypatch.setattr(models, "ALONE_UP_TO", 0)  # whatever a model's size
+    monkeypatch.setattr(dequantised, "ALONE_UP_TO", 0)  # whatever a model's size
     folder = str(save_tiny(tmp_path / kind, kind))
     adapted = with_adapter(models.load(folder, names=NAMES, four_bit=four_bit), modules=("q_proj", "up_proj"))
     adapted.model.save_pretrained(tmp_path / "adapter", safe_serialization=True)

@@ -28,8 +28,15 @@ from workbench.models import checkpoint, reader, smollm2
 from workbench.models.adapter_check import check_base, check_loaded
 from workbench.models.adapter_folder import AdapterError, AdapterFolder
 from workbench.models.checkpoint import ModelError, first_line, load_config, load_tokenizer, loading
-from workbench.models.dequantised import hold_dequantised, hold_merged, keep_gradients, products, quantisation
-from workbench.models.lora import LoraConfig, PeftModel, get_peft_model
+from workbench.models.dequantised import (  # fmt: skip
+    ALONE_UP_TO,
+    hold_dequantised,
+    keep_gradients,
+    products,
+    quantisation,
+    suit_factors,
+)
+from workbench.models.lora import LoraConfig, PeftModel, get_peft_model, trainable_ratio
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, Template
 from workbench.models.shipped_adapters import other_values, shipped, shipped_for
 from workbench.models.wheel import Say
@@ -42,7 +49,6 @@ __all__ = [
 
 READER = "reader"  # the name under which the embedded model is asked for
 THREADS = torch.get_num_threads()  # what torch takes by itself
-ALONE_UP_TO = 20_000_000  # parameters: a thread by itself runs such a model on a CPU faster than several together
 
 
 @dataclass
@@ -136,8 +142,8 @@ def load(
         parameter.requires_grad_(False)
     if adapter is not None:
         model = with_adapter(model, Path(adapter), name, trainable=trainable)
-        if not trainable:
-            suit_factors(model)
+    if adapter is not None and not trainable:
+        suit_factors(model)
     return LanguageModel(model.eval(), tokenizer, template, dict(names), name)
 
 
@@ -239,27 +245,6 @@ def base_of(model: torch.nn.Module) -> Any:
     return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
-def suit_factors(model: PeftModel) -> None:
-    """An adapter that learns no more as passes are fast with it: on a GPU its weights have the model's dtype, in which
-    a training multiplies them too; beside a large model on a CPU its update is added to weights that are held.
-
-    PEFT holds them in 32 bits: every layer's input would be turned into 32 bits, and its update back.
-
-    Examples:
-        >>> lm = load("reader", names={"command:star": "star"})
-        >>> tuned = add_adapter(lm, rank=2, alpha=2, modules=("q_proj",), dropout=0.0, seed=0)
-        >>> suit_factors(tuned.model)
-        >>> {one.dtype for name, one in tuned.model.named_parameters() if "lora_" in name}
-        {torch.float32}
-    """
-    if model.device.type != "cpu":
-        for name, one in model.named_parameters():
-            if "lora_" in name:
-                one.data = one.data.to(model.dtype)
-    elif model.num_parameters() > ALONE_UP_TO:
-        hold_merged(model)
-
-
 def suit_threads(model: PreTrainedModel) -> None:
     """Sets torch's and numpy's threads for a model on a CPU: one where sharing its matrices costs more than it gains.
 
@@ -293,21 +278,6 @@ def add_adapter(
     except ValueError as error:
         raise ModelError(f"no adapter on {', '.join(modules)} of {lm.name!r}: {first_line(error)}") from error
     return lm
-
-
-def trainable_ratio(config: PretrainedConfig, *, rank: int, modules: tuple[str, ...]) -> tuple[int, int]:
-    """(trainable, total) parameters of a model with a LoRA adapter, counted on the meta device: no weights are made.
-
-    Examples:
-        >>> trainable, total = trainable_ratio(deepseek_8b_config(), rank=16, modules=("q_proj",))
-        >>> trainable == 32 * 16 * (4096 + 4096)
-        True
-    """
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
-        tuned = get_peft_model(model, LoraConfig(r=rank, target_modules=list(modules), task_type="CAUSAL_LM"))
-    trainable, total = tuned.get_nb_trainable_parameters()
-    return int(trainable), int(total)
 
 
 def deepseek_8b_config() -> PretrainedConfig:

@@ -15,6 +15,7 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from workbench.models.lora import Linear4bit, LoraLayer, PeftModel, dequantize_4bit
 
+ALONE_UP_TO = 20_000_000  # parameters: a thread by itself runs such a model on a CPU faster than several together
 HELD_UP_TO = 0.25  # of the free memory: the rest is for passes, their keys and values, and a training's gradients
 TURNED_FROM = (
     100_000  # numbers of a matrix: on a CPU a few tokens times a larger one are faster if columns lie together
@@ -134,6 +135,28 @@ def hold_merged(model: PeftModel) -> None:
     if sum(layers.values()) <= HELD_UP_TO * free_memory(model.device):
         for layer in layers:
             layer.forward = Merged(layer)
+
+
+def suit_factors(model: PeftModel) -> None:
+    """An adapter that learns no more as passes are fast with it: on a GPU its weights have the model's dtype, in which
+    a training multiplies them too; beside a large model on a CPU its update is added to weights that are held.
+
+    PEFT holds them in 32 bits: every layer's input would be turned into 32 bits, and its update back.
+
+    Examples:
+        >>> from workbench.models import add_adapter, load
+        >>> lm = load("reader", names={"command:star": "star"})
+        >>> tuned = add_adapter(lm, rank=2, alpha=2, modules=("q_proj",), dropout=0.0, seed=0)
+        >>> suit_factors(tuned.model)
+        >>> {one.dtype for name, one in tuned.model.named_parameters() if "lora_" in name}
+        {torch.float32}
+    """
+    if model.device.type != "cpu":
+        for name, one in model.named_parameters():
+            if "lora_" in name:
+                one.data = one.data.to(model.dtype)
+    elif model.num_parameters() > ALONE_UP_TO:
+        hold_merged(model)
 
 
 def _held(base: nn.Module) -> torch.Tensor | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from transformers import AutoModelForCausalLM, PretrainedConfig
 
 
 @contextmanager
@@ -47,4 +48,21 @@ __all__ = [
     "get_pattern_key",
     "get_peft_model",
     "quantize_4bit",
+    "trainable_ratio",
 ]
+
+
+def trainable_ratio(config: PretrainedConfig, *, rank: int, modules: tuple[str, ...]) -> tuple[int, int]:
+    """(trainable, total) parameters of a model with a LoRA adapter, counted on the meta device: no weights are made.
+
+    Examples:
+        >>> from workbench.models import deepseek_8b_config
+        >>> trainable, total = trainable_ratio(deepseek_8b_config(), rank=16, modules=("q_proj",))
+        >>> trainable == 32 * 16 * (4096 + 4096)
+        True
+    """
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        tuned = get_peft_model(model, LoraConfig(r=rank, target_modules=list(modules), task_type="CAUSAL_LM"))
+    trainable, total = tuned.get_nb_trainable_parameters()
+    return int(trainable), int(total)

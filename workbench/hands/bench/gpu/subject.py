@@ -168,7 +168,7 @@ class Subject:
         for name, parameter in self.lm.model.named_parameters():
             if "lora_B" in name:
                 normal_(parameter, std=SPREAD)
-        models.suit_factors(self.lm.model)
+        dequantised.suit_factors(self.lm.model)
 
     def bare(self) -> None:
         """Takes the adapter away."""
