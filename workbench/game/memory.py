@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from transformers import PretrainedConfig
 
+from workbench.models.checkpoint import release
 from workbench.models.context import check_context, context_length
 
 LOG = logging.getLogger(__name__)
@@ -74,13 +74,6 @@ def kept_tokens(config: PretrainedConfig, length: int) -> int:
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Whether an error says that the memory of the GPU, or of the machine, ran out."""
     return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and ON_A_CPU in str(error))
-
-
-def release() -> None:
-    """Gives back what nothing holds any more."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def fitting(engine: Any, lengths: Sequence[int]) -> Iterator[Attempt]:

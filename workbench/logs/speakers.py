@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from workbench.logs.endpoint import Served
 from workbench.logs.summary import BASE, TUNED
 from workbench.models.adapter_config import CONFIG
 from workbench.models.adapter_folder import AdapterFolder
+from workbench.models.checkpoint import release
 from workbench.stats.meter import Ledger
 
 
@@ -64,7 +64,7 @@ class Kept:
         key = source.key(names=dict(names))
         if self.engine is None or key != self.key:
             self.engine = None  # before another is loaded
-            gc.collect()
+            release()
             self.key, self.engine = key, source.load(names)
         self.engine.ledger = Ledger()
         return self.engine
@@ -89,7 +89,7 @@ class Turn:
             for one in self.speakers:
                 one.take(None)
             del engine
-            gc.collect()
+            release()
 
 
 def turns(

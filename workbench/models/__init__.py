@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import threading
 import warnings
@@ -27,7 +26,7 @@ from transformers.utils import cached_file
 from workbench.models import checkpoint, reader, smollm2
 from workbench.models.adapter_check import check_base, check_loaded
 from workbench.models.adapter_folder import AdapterError, AdapterFolder
-from workbench.models.checkpoint import ModelError, first_line, load_config, load_tokenizer, loading
+from workbench.models.checkpoint import ModelError, first_line, load_config, load_tokenizer, loading, release
 from workbench.models.dequantised import (  # fmt: skip
     ALONE_UP_TO,
     hold_dequantised,
@@ -128,7 +127,7 @@ def load(
     """
     # says nothing to a user: a name changes in transformers 6
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*", category=FutureWarning)
-    gc.collect()  # layers know themselves: a model that nobody holds any more would stay beside the new one
+    release()  # layers know themselves: a model that nobody holds any more would stay beside the new one
     location = place(name)
     model = base_model(location, name, four_bit=four_bit)
     with loading(name):

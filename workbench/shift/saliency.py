@@ -25,6 +25,7 @@ from workbench import models
 from workbench.cases import Case, load_cases, mixed, withhold
 from workbench.game import Adapted, Engine, Game, ModuleGame, adapted_modules
 from workbench.models.adapter_folder import layer_of
+from workbench.models.checkpoint import release
 from workbench.models.shipped_adapters import card
 from workbench.shift.dose import dose_path
 from workbench.shift.switches import unit_place
@@ -61,6 +62,7 @@ def module_saliency(
     rows: dict[int, list[tuple]] = {}
     prompts = [(engine.prompt(intact), engine.prompt(changed)) for intact, changed in pairs]
     lengths = [2 * (max(len(a.ids), len(b.ids)) + len(y)) for (a, b), y in zip(prompts, answers, strict=True)]
+    release()
     for batch in engine.batches(lengths, gradients=True):  # both prompts of a pair in one pass
         tokens = [(*prompts[i][side].ids, *answers[i][:-1]) for side in (0, 1) for i in batch]
         found = _inner_products(engine, modules, tokens, [answers[i] for i in batch] * 2)
@@ -68,6 +70,7 @@ def module_saliency(
             for i, (retain, forget, conflict) in zip(batch, table.tolist(), strict=True):
                 place = pairs[i][0].id, module.name, layer_of(module.name), module.name.rpartition(".")[2]
                 rows.setdefault(i, []).append((*place, retain, forget, conflict, forget - conflict / gamma))
+    release()  # the pass is the largest of all
     columns = ["case", "module", "layer", "projection", "retain", "forget", "conflict", "saliency"]
     return pd.DataFrame([row for i in sorted(rows) for row in rows[i]], columns=columns)
 
@@ -145,12 +148,12 @@ def cheap_scores(play: ModuleGame, products: pd.DataFrame, norms: pd.Series, pat
 
 def _inner_products(
     engine: Engine, modules: Sequence[Adapted], tokens: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
-) -> Iterator[torch.Tensor]:
+) -> list[torch.Tensor]:
     """Per module (pairs, 3): <dW, G_r>, <dW, G_f>, <G_r, G_f>. The first half of the rows is intact, the other not."""
     started, model = time.perf_counter(), engine.lm.model
     ids, real = engine.padded(tokens, max(map(len, tokens)))
     longest = max(map(len, answers))
-    with _taps(modules) as taps, torch.enable_grad():
+    with _products(modules) as (nothing, found), torch.enable_grad():
         logits = model(
             input_ids=ids,
             attention_mask=real,
@@ -158,14 +161,13 @@ def _inner_products(
             logits_to_keep=longest,
             use_cache=False,
         ).logits.float()
-    engine.book(rows=len(tokens), tokens=int(real.sum()), started=started)
-    loss = torch.zeros((), device=logits.device)
-    for row, answer in zip(logits, answers, strict=True):
-        at = torch.as_tensor(answer, device=logits.device)[:, None]
-        loss = loss - row[longest - len(answer) :].log_softmax(-1).gather(1, at).sum()
-    slopes = engine.backward(loss, [tap[1] for tap in taps])
-    for module, (x, _), g in zip(modules, taps, slopes, strict=True):
-        yield _module_products(module, x.detach().float(), g.float())
+        engine.book(rows=len(tokens), tokens=int(real.sum()), started=started)
+        loss = torch.zeros((), device=logits.device)
+        for row, answer in zip(logits, answers, strict=True):
+            at = torch.as_tensor(answer, device=logits.device)[:, None]
+            loss = loss - row[longest - len(answer) :].log_softmax(-1).gather(1, at).sum()
+        engine.backward(loss, [nothing])
+    return [found[k] for k in range(len(modules))]
 
 
 def _module_products(module: Adapted, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
@@ -180,14 +182,23 @@ def _module_products(module: Adapted, x: torch.Tensor, g: torch.Tensor) -> torch
 
 
 @contextmanager
-def _taps(modules: Sequence[Adapted]) -> Iterator[list[tuple[torch.Tensor, torch.Tensor]]]:
-    """Collects (input, output) of each module in the order of the modules; outputs carry gradients. Hooks go after."""
-    seen: list[Any] = [None] * len(modules)
+def _products(modules: Sequence[Adapted]) -> Iterator[tuple[torch.Tensor, dict[int, torch.Tensor]]]:
+    """Takes the products of each module, by number, as soon as a backward pass gets there: the pass goes to a 0 that is
+    added to all outputs. No gradient and no input is held longer than needed: of all modules, they are large. Hooks go
+    after.
+    """
+    nothing = torch.zeros((), device=modules[0].A.weight.device, requires_grad=True)
+    inputs: dict[int, torch.Tensor] = {}
+    found: dict[int, torch.Tensor] = {}
 
     def tap(k: int) -> Callable[[nn.Module, Any, torch.Tensor], torch.Tensor]:
+        def arrived(slope: torch.Tensor) -> None:
+            found[k] = _module_products(modules[k], inputs.pop(k).float(), slope.float())
+
         def hook(module: nn.Module, given: Any, output: torch.Tensor) -> torch.Tensor:
-            carried = output if output.requires_grad else output.detach().requires_grad_()
-            seen[k] = (given[0], carried)
+            inputs[k] = given[0].detach()
+            carried = output + nothing
+            carried.register_hook(arrived)
             return carried
 
         return hook
@@ -196,7 +207,7 @@ def _taps(modules: Sequence[Adapted]) -> Iterator[list[tuple[torch.Tensor, torch
     try:
         for k, module in enumerate(modules):
             handles.append(module.layer.register_forward_hook(tap(k)))
-        yield seen
+        yield nothing, found
     finally:
         for handle in handles:
             handle.remove()

@@ -21,9 +21,10 @@ from transformers import PrinterCallback, ProgressCallback, Trainer
 
 from workbench.cases import Case
 from workbench.cases.sampling import stretches
-from workbench.game.memory import MemoryShort, is_out_of_memory, release
+from workbench.game.memory import MemoryShort, is_out_of_memory
 from workbench.models import LanguageModel, add_adapter, smollm2, with_adapter
 from workbench.models.adapter_folder import CONFIG, WEIGHTS, AdapterFolder
+from workbench.models.checkpoint import release
 from workbench.models.context import check_context
 from workbench.models.dequantised import as_loaded
 from workbench.models.lora import PeftModel

@@ -24,11 +24,11 @@ from workbench import models
 from workbench.artifacts.files import plain
 from workbench.artifacts.provenance import package_versions
 from workbench.game import Engine
-from workbench.game.memory import release
 from workbench.hands.bench import Say
 from workbench.hands.bench.gpu.rates import certified, decisions, gates, generation, qlora, rows, smollm2
 from workbench.hands.bench.gpu.shared import Bench, OutOfTime, Row, Steps, within
 from workbench.hands.bench.gpu.subject import Subject, random_lm, tiny_config
+from workbench.models.checkpoint import release
 
 SECONDS = 480.0
 TRACED = 6  # last lines of an error's trace that are kept

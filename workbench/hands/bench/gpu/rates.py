@@ -15,13 +15,13 @@ import torch
 
 from workbench.explain import ElementSet, minimal_flip_set, minimal_sufficient_set
 from workbench.game import Game
-from workbench.game.memory import release
 from workbench.hands.bench.contenders import Counter
 from workbench.hands.bench.gpu.shared import Bench, Row, Steps, summary
 from workbench.hands.bench.gpu.subject import HELD, SEVEN, Subject, random_lm, smollm2_config, tiny_config
 from workbench.hands.bench.oracles import PlantedGame, planted_game
 from workbench.hands.bench.train import CONTENDERS, PLAIN, real_tokens
 from workbench.models import LanguageModel
+from workbench.models.checkpoint import release
 from workbench.stats.meter import Ledger
 from workbench.train import TrainConfig
 

@@ -26,9 +26,9 @@ from transformers import (
 from workbench import models
 from workbench.cases import Case
 from workbench.cases.sampling import SamplingConfig, sample_cases
-from workbench.game.memory import release
 from workbench.kg import flow_graph, load_graph
 from workbench.models import LanguageModel, dequantised
+from workbench.models.checkpoint import release
 from workbench.models.lora import Linear4bit, PeftModel
 from workbench.models.prompts import ChatTemplate, encode_answer
 
