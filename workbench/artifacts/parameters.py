@@ -180,7 +180,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
         "base_cases": 2,
         "shares": [0.0, 0.3],
         # a prompt costs half a second to a second of two cores, a gradient two: notebook 3
-        "explained_cases": 8,
+        "explained_cases": 6,
         "masked_cases": 3,
         "loop_steps": 12,
         "loop_learning_rate": 1.3,
