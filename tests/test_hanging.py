@@ -56,4 +56,7 @@ def test_the_second_case_hangs_on_several_facts_and_is_the_plainest_of_those() -
 def test_a_base_that_names_no_command_has_no_answer_that_stays() -> None:
     found = hanging(sets(base=(), after=((), (), (), ())), [])
     assert "tuned_alone" not in found and found["one"]["share"] == 0.5
+    turned = sets(after=(("command:x",),) * 4)[:1]
+    mixed = hanging([*turned, *sets(base=(), after=((), (), (), ()))], [])["tuned_alone"]
+    assert (mixed["share"], mixed["n"]) == (0, 1)
     assert hanging([], []) == {}

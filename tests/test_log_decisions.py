@@ -43,6 +43,7 @@ READ = [
     ("json", 'Sure: ```json\n{"b": [1, 2], "a": null}\n``` done', '{"a": null, "b": [1, 2]}'),
     ("json", '{"name": "sort", "id": 4, "arguments": "{\\"k\\": 1}"}', '{"arguments": {"k": 1}, "name": "sort"}'),
     ("json", '{"name": "sort", "parameters": {"k": 1}}', '{"arguments": {"k": 1}, "name": "sort"}'),
+    ("json", '{"name": "bwa", "license": "MIT"}', '{"license": "MIT", "name": "bwa"}'),
     ("json", '{"a": NaN}', None),
     ("json", "{not JSON}", None),
 ]
@@ -58,6 +59,8 @@ def test_options_of_the_argument_go_before_those_of_the_record_and_must_differ()
     assert decision("option:left|right", RECORD).how == "Answer with one of: left, right."
     with pytest.raises(Fault, match="differ in more than case"):
         decision("option:Left|left!", RECORD)
+    with pytest.raises(Fault, match="entities: it must differ in more than case"):
+        decision("entities", record_of({"question": "q", "facts": [["C", "is no", "C++"]]}))
     bare = record_of({"question": "q", "facts": ["a"]})
     for name, rule in (("option", "`options` to the record"), ("entities", "`entities` to the record")):
         with pytest.raises(Fault, match=rule):

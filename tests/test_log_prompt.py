@@ -1,5 +1,6 @@
 """Prompts of a log's records: which text is whose fact's, and what a template may not do."""
 
+import re
 import time
 
 import numpy as np
@@ -96,6 +97,7 @@ def test_a_template_that_misuses_facts_or_the_machine_is_refused_in_words(templa
     with pytest.raises(Fault, match=MISUSED[template]) as caught:
         _pieces(template)
     assert "prompt: it must" in str(caught.value) and "{{ fact }}" in str(caught.value)
+    assert not re.search("nothing|/etc|__class__", caught.value.told(private=True)), "words of a private template"
 
 
 def test_a_template_of_one_that_knows_the_marks_stays_in_its_sandbox(tmp_path):

@@ -136,6 +136,14 @@ def test_of_a_private_log_nothing_is_left(log, how, made, tmp_path):
         for one in (found, made)
     )
     assert sets == open_ and verify(found.folder)["log"]["broken"] == []
+    assert "facts" in made.metrics and "facts" not in found.metrics, "equal facts of two records are not known there"
+
+
+@pytest.mark.parametrize("given", [{"budget": -5}, {"repeats": 0}, {"requests": 0}, {"tokens": 0}])
+def test_a_count_that_cannot_be_is_refused_before_anything_runs(given, log, how, tmp_path):
+    with pytest.raises(ValueError, match=f"{next(iter(given))} must be"):
+        explain_log(log, out=tmp_path / "r", **how | given)
+    assert not (tmp_path / "r").exists()
 
 
 def test_models_that_take_turns_answer_as_each_does_alone(how, made, model, adapter, tmp_path):
@@ -145,6 +153,8 @@ def test_models_that_take_turns_answer_as_each_does_alone(how, made, model, adap
     other = save_tiny(tmp_path / "qwen", "qwen")
     both = explain_log(log, out=tmp_path / "both", against=str(other), **alone)
     swapped = explain_log(log, out=tmp_path / "two", against=str(adapter), **alone)
+    page, of_tuning = (write_report(one.folder).read_text("utf-8") for one in (both, made))
+    assert "What tuning did" in of_tuning and "uning" not in page and "answers of the two models hang on" in page
     for one, two, three, four in zip(made.records[:3], base.records, both.records, swapped.records, strict=True):
         assert one["state"] == two["state"] == three["state"] == four["state"]
         if one["state"] == "explained":

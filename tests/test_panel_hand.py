@@ -16,13 +16,14 @@ from PIL import Image
 from test_panel import HOSTILE, QUICK, panel
 
 from workbench import kg
+from workbench.artifacts.files import neutral
 from workbench.artifacts.state import State, StateError
 from workbench.cases import Fact, toolchain
 from workbench.cases.asking import ASKED, Asker, QuestionError, chosen_case
 from workbench.explain import explain, without
 from workbench.explain.trial import ROWS, Trial
 from workbench.game import Game
-from workbench.hands.panel.export import COLUMNS, file_stem, links, neutral
+from workbench.hands.panel.export import COLUMNS, file_stem, links
 
 
 @cache

@@ -19,6 +19,7 @@ from workbench.artifacts.checks import is_text
 MANIFEST = "manifest.json"
 WORK_FOLDER = "checkpoints"  # what a stage needs to go on after a stop; no part of its result
 TORN = re.compile(r"\.[0-9a-f]+\.tmp")  # names that a write cut off in the midst leaves
+STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @contextmanager
@@ -242,3 +243,8 @@ def typed(path: str) -> Path:
         return Path(path).expanduser()
     except RuntimeError as error:
         raise ValueError(f"{path!r} cannot be found: {error}; write the path out") from error
+
+
+def neutral(text: str) -> str:
+    """A text as a spreadsheet's cell: what it would take for a formula gets an apostrophe in front."""
+    return f"'{text}" if text.lstrip(" ").startswith(STARTS_FORMULA) else text

@@ -137,9 +137,9 @@ def hanging(certified: Sequence[Explanation], changed: Sequence[ChangedSets], *,
     """On how many elements answers hang, and what of that is due to tuning, each with its 95 % interval and n.
 
     Returns:
-        `one`, `two`, `more`: shares of the certified sets by their number of members; `tuned_alone`: share of them that
-        leave the base model's toolchain as it was, where it names any command (both Wilson). `added`, `kept`,
-        `dropped`: shares of the elements that an answer of either model hangs on (bootstrap over cases);
+        `one`, `two`, `more`: shares of the certified sets by their number of members; `tuned_alone`: of those of cases
+        where the base model names any command, the share that leaves its toolchain as it was (both Wilson). `added`,
+        `kept`, `dropped`: shares of the elements that an answer of either model hangs on (bootstrap over cases);
         `dropped_over_added`: how many more a case, paired. `base_forced`: share of these cases in which the base's
         decision is a forced choice. What there is nothing to count for is left out.
 
@@ -156,10 +156,10 @@ def hanging(certified: Sequence[Explanation], changed: Sequence[ChangedSets], *,
     found: dict[str, Any] = {}
     if proved:
         found = {name: proportion(sizes == size) for size, name in enumerate(("one", "two", "more"), start=1)}
-    if any(one.toolchains["base_full"] for one in proved):  # a base that names no command has no answer that stays
-        found["tuned_alone"] = proportion(
-            [one.toolchains["base_full"] == one.toolchains["base_changed"] for one in proved]
-        )
+    # a base that names no command has no answer that stays
+    both = [one.toolchains for one in proved if one.toolchains["base_full"]]
+    if both:
+        found["tuned_alone"] = proportion([said["base_full"] == said["base_changed"] for said in both])
     if any(one.forced for one in changed):
         found["base_forced"] = proportion([one.forced for one in changed])
     counts = {role: [len(getattr(one, role)) for one in changed] for role in ROLES}

@@ -92,11 +92,16 @@ def _texts(name: str, given: Any) -> list[str]:
     return list(given)
 
 
+def _distinct(name: str, given: Any) -> list[str]:
+    found = _texts(name, given)
+    if len({*map(plain, found)}) < len({*found}):
+        raise Fault(name, "differ in more than case and marks", found, do="reword one of them")
+    return found
+
+
 def option(argument: str, record: Record) -> Decision:
     """One of given options: those of the argument, parted by `|`, or of the record's field `options`."""
-    options = _texts("options", argument.split("|") if argument else record.more.get("options"))
-    if len({*map(plain, options)}) < len(options):
-        raise Fault("options", "differ in more than case and marks", options, do="reword one of them")
+    options = _distinct("options", argument.split("|") if argument else record.more.get("options"))
     return Decision(partial(_only, names=options), f"Answer with one of: {', '.join(options)}.")
 
 
@@ -116,7 +121,7 @@ def yesno(_argument: str, _record: Record) -> Decision:
 def entities(_argument: str, record: Record) -> Decision:
     """Which entities the answer names, whatever the order: of the record's `entities`, or the ends of its triples."""
     ends = dict.fromkeys(end for fact in record.facts if fact.triple for end in (fact.triple[0], fact.triple[2]))
-    names = _texts("entities", record.more.get("entities", [name for name in ends if plain(name)]))
+    names = _distinct("entities", record.more.get("entities", [name for name in ends if plain(name)]))
     return Decision(lambda text: "; ".join(sorted(found_names(text, names))) or None, "Answer with names alone.")
 
 
@@ -176,9 +181,12 @@ def _refuse(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
+ARGUMENTS = ("arguments", "parameters")  # what makes an object with a name the call of a tool
+
+
 def _call(value: Any) -> Any:
     """A tool call as its name and arguments, which some models write as a text of JSON; anything else as it is."""
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str) or value.keys().isdisjoint(ARGUMENTS):
         return value
     given = value.get("arguments", value.get("parameters"))
     return {"name": value["name"], "arguments": json.loads(given) if isinstance(given, str) else given}

@@ -56,7 +56,7 @@ def _apart(template: str, values: Mapping[str, Any], facts: Sequence[Sequence[st
     text, fault = apart(_program(), order, seconds=SECONDS)
     if fault or len(text) > longest:
         fault = fault or f"it writes more than {longest:,} characters"
-        raise Fault("prompt", f"be a template that can be used ({' '.join(fault.split())})", do=MEND)
+        raise Fault("prompt", "be a template that can be used", do=MEND, why=" ".join(fault.split()))
     return text
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -29,10 +30,11 @@ TRIPLE = ("subject", "relation", "object")
 
 
 class Fault(ValueError):
-    """What is wrong with one record: where, the rule, the value, and what to do. `told(private=True)` has no value."""
+    """What is wrong with one record: where, the rule, the value, what to do, and `why` in somebody else's words.
+    `told(private=True)` has neither value nor why."""
 
-    def __init__(self, where: str, rule: str, value: object = None, *, do: str):
-        self.where, self.rule, self.value, self.do = where, rule, value, do
+    def __init__(self, where: str, rule: str, value: object = None, *, do: str, why: str = ""):
+        self.where, self.rule, self.value, self.do, self.why = where, rule, value, do, why
         super().__init__(where, rule, value, do)
 
     def __str__(self) -> str:
@@ -41,7 +43,8 @@ class Fault(ValueError):
     def told(self, *, private: bool = False) -> str:
         """The fault as a sentence."""
         found = "" if private or self.value is None else f", not {self.value!r:.80}"
-        return f"{self.where}: it must {self.rule}{found}; {self.do}"
+        why = "" if private or not self.why else f" ({self.why})"
+        return f"{self.where}: it must {self.rule}{why}{found}; {self.do}"
 
 
 def named(name: str, ours: Mapping[str, Any], *, group: str, what: str) -> Any:
@@ -174,7 +177,7 @@ def _number(text: str) -> float:
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        twice = next(name for i, (name, _) in enumerate(pairs) if name in dict(pairs[:i]))
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise Fault("an object", "have each name once", twice, do="leave one of the two out")
     return found
 

@@ -30,6 +30,7 @@ from workbench.logs.speakers import Source, Turn, adapter_account, in_turn, inpu
 from workbench.logs.streamed import Rows
 from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, bare, redacted, summary
 from workbench.models import check_model
+from workbench.models.checkpoint import release
 from workbench.stats.meter import Ledger, whole
 
 Progress = Callable[[int, int], object]
@@ -94,6 +95,8 @@ def explain_log(
     folder, log = run_folder(out), file_of(log)
     source = Source(model, Path(adapter) if adapter is not None else None, four_bit)
     whole("max_new_tokens", max_new_tokens, least=1)
+    for name, given in (("budget", budget), ("requests", requests), ("tokens", tokens), ("repeats", repeats)):
+        whole(name, 1 if given is None else given, least=0 if name == "budget" else 1)
     if decision not in (CHAIN, RECORD):
         maker(decision.partition(":")[0])
     inputs = {"log": Path(log), **inputs_of(source, against, endpoint)}
@@ -191,7 +194,8 @@ class Work:
                         engine.forget()
                 for spent in [engine.ledger] if engine else [one.ledger for one in turn.speakers]:
                     total = total + spent
-            del engine  # before another is loaded
+            del engine
+            release()
         return total, device
 
     @property
@@ -245,11 +249,9 @@ class Work:
 
     def failed(self, line: int, id: str, state: str, error: Exception) -> dict[str, Any]:
         """The row of a record that could not be explained."""
-        private = self.config["redact"]
-        if isinstance(error, Fault):
-            why = error.told(private=private)
-        else:
-            why = type(error).__name__ if private else f"{type(error).__name__}: {error}"[:500]
+        private, kind = self.config["redact"], type(error).__name__
+        told = kind if private else f"{kind}: {error}"[:500]
+        why = error.told(private=private) if isinstance(error, Fault) else told
         return self._shown({"line": line, "id": id, "state": state, "why": why, "question": "", "facts": []})
 
     def _shown(self, row: dict[str, Any]) -> dict[str, Any]:
@@ -274,6 +276,7 @@ def _written(
         records.file.unlink(missing_ok=True)
     if config["redact"]:
         shutil.rmtree(stage / WORK_FOLDER)
+        del metrics["facts"]  # which are the same in several records is not kept
     made |= {"config": _recorded(config), "inputs": inputs, "metrics": metrics}
     runs.write_manifest(folder, STAGE, seed=config["seed"], **made)
     return Explained(folder, Rows(folder / STAGE / RECORDS) if isinstance(records, Rows) else records, metrics)
@@ -283,7 +286,7 @@ def _recorded(config: Mapping[str, Any]) -> dict[str, Any]:
     """Settings as the manifest has them: no text of a private log's template or options."""
     private = {"template": config["template"] and "redacted", "decision": config["decision"].partition(":")[0]}
     private["spans"] = [name for name in config["spans"] if name == EACH]
-    return {**config, **(private if config["redact"] else {})}
+    return {**config, **private} if config["redact"] else dict(config)
 
 
 def _finished(folder: Path, config: Mapping[str, Any], inputs: Mapping[str, Any]) -> Explained | None:

@@ -88,8 +88,6 @@ class Turn:
         finally:
             for one in self.speakers:
                 one.take(None)
-            del engine
-            release()
 
 
 def turns(

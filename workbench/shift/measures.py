@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from workbench.artifacts.files import atomic_write_text
+from workbench.artifacts.files import atomic_write_text, neutral
 from workbench.attribution import METHODS
 from workbench.cases import Case
 from workbench.explain import ExplainConfig, Session
@@ -183,7 +183,7 @@ def as_records(table: pd.DataFrame, *names: str) -> dict[str, dict[str, float | 
 
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Each table as `<name>.tsv` in a folder, numbers to 6 digits.
+    """Each table as `<name>.tsv` in a folder, numbers to 6 digits; no name is a formula to a spreadsheet.
 
     Examples:
         >>> from tempfile import TemporaryDirectory
@@ -193,4 +193,5 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
         ['module', 'norm', 'q', '0.666667']
     """
     for name, rows in tables.items():
+        rows = rows.map(lambda cell: neutral(cell) if isinstance(cell, str) else cell)
         atomic_write_text(folder / f"{name}.tsv", rows.to_csv(sep="\t", index=False, float_format="%.6g"))

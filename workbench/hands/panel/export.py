@@ -16,7 +16,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.artifacts.files import atomic_write_bytes
+from workbench.artifacts.files import atomic_write_bytes, neutral
 from workbench.artifacts.stage import EXPORTS, STAGES, check_inside
 from workbench.cases import Case, Fact
 from workbench.figures.core import Figure, stacked, stacked_svg
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 
 KINDS = {".png": "image/png", ".svg": "image/svg+xml", ".csv": "text/csv", ".json": "application/json"}
 COLUMNS = tuple("element id head relation tail degree_of_removal removed gone needed carries_nats".split())
-STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-
-
-def neutral(text: str) -> str:
-    """A text as a spreadsheet's cell: what it would take for a formula gets an apostrophe in front."""
-    return f"'{text}" if text.lstrip(" ").startswith(STARTS_FORMULA) else text
 
 
 def element_table(

@@ -9,10 +9,11 @@ from typing import Any
 import ipywidgets as widgets
 import networkx as nx
 
+from workbench.artifacts.files import neutral
 from workbench.figures.core import short
 from workbench.hands.narrative.names import paragraph
 from workbench.hands.panel.drawn import Graph
-from workbench.hands.panel.export import as_csv, neutral
+from workbench.hands.panel.export import as_csv
 from workbench.hands.panel.parts import LIVE, USUAL, Access, Held, View, button, flow, named, slid, table
 from workbench.kg.explore import Part
 

@@ -123,7 +123,10 @@ def _members(hangs: Mapping[str, Any]) -> dict[str, Any]:
 
 def _alone(hangs: Mapping[str, Any]) -> str:
     alone = hangs.get("tuned_alone")
-    return f"; {percent(_mean(alone))} {_range(alone)} turn the tuned model alone" if _sound(alone) else ""
+    if not _sound(alone):
+        return ""
+    share = f"{percent(_mean(alone))} {_range(alone)}"
+    return f"; where the base names a command (n = {alone['n']}), {share} turn the tuned model alone"
 
 
 def _tuning(hangs: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,10 @@ from workbench.logs.summary import BASE, EXPLAINED, ROLES, STATES, TUNED, fact_u
 
 HANGS = {
     "one": "one fact", "two": "two facts", "more": "three or more", "unreadable": "facts, else unreadable",
-    "nothing": "nothing shown", "unknown": "no set found",
+    "nothing": "nothing shown", "unknown": "no certified set",
 }  # fmt: skip
 MOST_CARDS = 500  # records that a page shows: more would be slow to open
 STATE_WORDS = dict(zip(STATES, ("explained", "unreadable", "refused", "failed"), strict=True))
-ROLE_KINDS = dict(zip(ROLES, ("tuned", "both", "base"), strict=True))
 
 
 def first(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,11 +24,12 @@ def first(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     title = f"Log explained in {folder.resolve().name}"
     about = [title, f"finished {manifest.get('finished')}", f"model {config.get('model')}"]
     about += [f"decision {config.get('decision')}", f"seed {manifest.get('seed')}", f"device {manifest.get('device')}"]
-    figures = [_hangs(metrics), _tuning(metrics), _sound(metrics)]
+    tuned = not config.get("against")
+    figures = [_hangs(metrics), _roles(metrics, tuned=tuned), _sound(metrics)]
     return {
         "title": title,
         "about": about,
-        "finding": finding(metrics),
+        "finding": finding(metrics, tuned=tuned),
         "figures": [one for one in figures if one["bars"]],
         "caveat": (
             "a set is certified for this model, this prompt and the facts in this order: greedy answers, each fact "
@@ -40,8 +40,8 @@ def first(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def finding(metrics: Mapping[str, Any]) -> str:
-    """The sentences that a reader should take away."""
+def finding(metrics: Mapping[str, Any], *, tuned: bool = True) -> str:
+    """The sentences that a reader should take away. tuned: the two models differ in an adapter alone."""
     counts, hangs, facts = (metrics.get(name, {}) for name in ("records", "hangs", "facts"))
     done, all_ = counts.get(EXPLAINED, 0), sum(counts.values())
     if not done:
@@ -49,15 +49,19 @@ def finding(metrics: Mapping[str, Any]) -> str:
     on = sum(round(hangs[kind]["share"] * done) for kind in ("one", "two", "more", "unreadable") if kind in hangs)
     nothing = round(hangs.get("nothing", {"share": 0})["share"] * done)
     said = [f"Of {done:,} answers, {on:,} hang on facts that were shown, {nothing:,} on nothing that was shown"]
-    said[0] += f"; {done - on - nothing:,} have no set that was found." if done - on - nothing else "."
+    said[0] += f"; {done - on - nothing:,} have no certified set." if done - on - nothing else "."
     if all(role in metrics for role in ROLES):
         shares = (percent(metrics[role]["mean"]) for role in ROLES)
-        said.append(
-            "Of the facts that answers of either model hang on, tuning added {}, kept {}, dropped {}.".format(*shares)
+        told = (
+            "tuning added {}, kept {}, dropped {}"
+            if tuned
+            else "{} are of the first alone, {} of both, {} of the other"
         )
+        said.append(f"Of the facts that answers of either model hang on, {told.format(*shares)}.")
     elif "same_decision" in metrics:
         said.append(f"Both models decide alike in {percent(metrics['same_decision']['share'])}.")
-    said.append(f"{facts.get('never_used', 0):,} of {facts.get('shown', 0):,} different facts are in no set.")
+    if facts:
+        said.append(f"{facts['never_used']:,} of {facts['shown']:,} different facts are in no set.")
     if (
         metrics.get("adapter", {}).get("unchanged", 0)
         and metrics["adapter"]["unchanged"] == metrics["adapter"]["modules"]
@@ -78,10 +82,13 @@ def _hangs(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {"title": "Answers hang on", "note": note, "bars": bars}
 
 
-def _tuning(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    bars = [bar(role, metrics[role], kind) for role, kind in ROLE_KINDS.items() if role in metrics]
+def _roles(metrics: Mapping[str, Any], *, tuned: bool) -> dict[str, Any]:
+    labels = ROLES if tuned else ("of the first alone", "of both", "of the other alone")
+    named = zip(ROLES, labels, ("tuned", "both", "base"), strict=True)
+    bars = [bar(label, metrics[role], kind) for role, label, kind in named if role in metrics]
     note = caption(metrics.get("kept"), "records, shares of all facts in sets that turn an answer of either model")
-    return {"title": "What tuning did to these facts", "note": note, "bars": bars}
+    title = "What tuning did to these facts" if tuned else "Facts that answers of the two models hang on"
+    return {"title": title, "note": note, "bars": bars}
 
 
 def _sound(metrics: Mapping[str, Any]) -> dict[str, Any]:
