@@ -78,7 +78,7 @@ def test_against_is_first_minus_other() -> None:
     found = against(groups, "in_loop", metric="jaccard")
     assert set(found) == {"random_node"}
     assert found["random_node"].mean == -1.0 and found["random_node"].p == pytest.approx(2 / 2**8)
-    assert "more than random_node; less than none; with no sure difference to none" in verdict.ranking(found, "in_loop")
+    assert "the toolchains more than random_node (level 0.0500); a method" in verdict.ranking(found, "in_loop")
 
 
 def test_ranking_corrects_for_the_number_of_comparisons() -> None:
@@ -142,7 +142,7 @@ def test_the_headline_names_sizes_and_ranks_the_searched_set_with_none() -> None
     }
     said = verdict.sooner(groups, "in_loop")
     assert "in_loop needs 1.0 elements [1.0, 1.0], mean of 12 cases: fewer than random_both (4.0)" in said
-    assert "the searched set has 1.0; in 0 cases no number of them changes it" in said
+    assert said.endswith("the searched set has 1.0")
     never = {
         **groups,
         "in_loop": [replace(one, flags=("no_flip",), answers={}, toolchains=SAME) for one in groups["in_loop"]],

@@ -51,7 +51,13 @@ def test_an_outcome_says_what_changed_and_by_how_much_the_rest_stays() -> None:
 
 def test_both_models_changing_is_not_put_down_to_tuning() -> None:
     said = tried.outcome(outcome(base=OTHER), NAMES)
-    assert "not what tuning added" in said and "Only the tuned" not in said
+    assert "what the task needs, not what tuning added" in said and "Only the tuned" not in said
+
+
+def test_a_base_that_was_wrong_before_tells_nothing_of_tuning_when_it_changes() -> None:
+    both = outcome(base=FULL)
+    both = replace(both, answers={**both.answers, "base_full": OTHER})
+    assert tried.outcome(both, NAMES).endswith("was not right before: this does not tell what tuning added.")
 
 
 def test_nothing_removed_says_so_and_claims_no_change() -> None:

@@ -147,11 +147,11 @@ def sooner(stopped: Mapping[str, Sequence[Explanation]], method: str, *, seed: i
     named_sizes = {f"{name} ({sizes[name]:.1f})": difference for name, difference in fewer.items()}
     searched = f"; the searched set has {sizes[CERTIFIED]:.1f}" if proved else ""
     never = sum(not one.flipped for one in stopped[method])
+    lost = f"; in {count(never, 'case')} no number of them changes it, and all elements are counted" if never else ""
     return (
         f"taken out in its order until the toolchain changes, {method} needs {own.mean:.1f} elements "
         f"[{own.low:.1f}, {own.high:.1f}], mean of {count(own.n, 'case')}: "
-        f"{_told(named_sizes, 'fewer than', 'more than')}{searched}; in {count(never, 'case')} no number of them "
-        "changes it, and all elements are counted"
+        f"{_told(named_sizes, 'fewer than', 'more than')}{searched}{lost}"
     )
 
 
@@ -177,7 +177,7 @@ def _told(differences: Mapping[str, PairedDifference], below: str, above: str) -
         above: [name for name, mean in sure.items() if mean > 0],
         "with no sure difference to": [name for name in differences if name not in sure],
     }
-    said = "; ".join(f"{text} {', '.join(names) or 'none'}" for text, names in groups.items())
+    said = "; ".join(f"{text} {', '.join(names)}" for text, names in groups.items() if names)
     return f"{said} (level {level:.4f})"
 
 

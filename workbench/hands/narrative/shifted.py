@@ -66,11 +66,11 @@ def training(table: pd.DataFrame) -> str:
         return "The adapter folder holds no checkpoints, so nothing can be said of how the change grew."
     by_step = table.groupby("step")[["cosine", "relative_norm", "column_overlap", "row_overlap"]].median()
     first, near = by_step.iloc[0], by_step.index[by_step["cosine"] >= 0.9]
-    since = f"it is 0.9 or more from step {near[0]} on" if len(near) else "it never reaches 0.9"
+    since = f"is 0.9 or more from step {near[0]} on" if len(near) else "never reaches 0.9"
     return (
         f"At step {by_step.index[0]} the change has {first['relative_norm']:.2f} of its final norm and a cosine of "
-        f"{first['cosine']:.2f} to the final one; {since} (medians over modules). By then it reads from "
-        f"{first['row_overlap']:.2f} and writes into {first['column_overlap']:.2f} of the final directions' span."
+        f"{first['cosine']:.2f} to the final one, reads from {first['row_overlap']:.2f} and writes into "
+        f"{first['column_overlap']:.2f} of the final directions' span. The cosine {since} (medians over modules)."
     )
 
 
@@ -162,7 +162,7 @@ def removed(rows: pd.DataFrame) -> str:
     for (unit, off, of), part in rows.groupby(["unit", "off", "of"], sort=False):
         one, random = (part[part["by"] == by].iloc[0] for by in ("map", "random"))
         half = "not reached" if one["high"] < HALF else "reached" if one["low"] >= HALF else "within the interval"
-        little = "no more than" if random["mean"] <= SOME else "more than"
+        little = "no more than" if random["high"] <= SOME else "more than" if random["low"] > SOME else "about"
         said.append(
             f"With the first {off} of {of} {unit}s of the map {between(one)} of Delta goes, with random ones of as "
             f"many parameters {between(random)}: half of Delta is {half}, and chance takes {little} {SOME:g}"
@@ -174,10 +174,11 @@ def owed(elements: pd.DataFrame) -> str:
     """Whether tuning made the answer depend on needed facts more or less: `leave one out` and `delta` of elements."""
     facts = elements[(elements["kind"] == "fact") & elements["needed"].astype(bool)]
     tuned, change = facts["leave one out"].mean(), facts["delta"].mean()
-    which = "less" if change < 0 else "more"
+    which, told = "less" if change < 0 else "more", count(len(facts), "fact")
     return (
-        f"Without a needed fact the tuned model's answer loses {tuned:.2f} nats in the mean, {abs(change):.2f} {which} "
-        f"than the same answer loses for the base model: tuning made it depend {which} on what the prompt says."
+        f"Without a needed fact the tuned model's answer loses {tuned:.2f} nats in the mean of {told},"
+        f" {abs(change):.2f} {which} than the same answer loses for the base model: tuning made it depend {which} on "
+        "what the prompt says."
     )
 
 
@@ -210,7 +211,8 @@ def judged(check: pd.DataFrame, tests: pd.DataFrame, *, k: int, anchor: str) -> 
         sure = rows[(rows["holm"] < SURE) & (rows["difference"] > 0)].sort_values("mean", ascending=False)
         names = ", ".join(f"{row['measure']} {row['mean']:.1f}" for _, row in sure.iterrows()) or "none"
         fooled = [name for name in _partners(tests, kind, anchor) if name not in {*sure["measure"], anchor}]
-        yet = f"; {', '.join(fooled)} rank like {anchor} beyond chance, yet here they are not told from random"
+        like = "ranks" if len(fooled) == 1 else "rank"
+        yet = f"; {', '.join(fooled)} {like} like {anchor} beyond chance, yet here not told from random"
         said.append(
             f"Deleting the first {k} {kind}s costs more nats than random ones ({rows['random'].mean():.1f}) by: {names}"
             f"{yet if fooled else ''}"
@@ -236,7 +238,7 @@ def reduced(accuracy: pd.DataFrame, *, unit: str, enough: float) -> str:
         f"{count(int(kept['size']), unit)} with {kept['part']:.0%} of the parameters are left. On {int(kept['n'])} "
         f"cases that had no part in the choice they are exact in {between(kept, 'exact')}, the whole adapter in "
         f"{between(tuned, 'exact')} and the base in {between(base, 'exact')}: {share:.0%} of the whole, so the aim of "
-        f"{enough:.0%} {held} there. {int(kept['lost'])} right answers were lost, {int(kept['gained'])} gained."
+        f"{enough:.0%} {held} there. Right answers lost: {int(kept['lost'])}; gained: {int(kept['gained'])}."
     )
 
 

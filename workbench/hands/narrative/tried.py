@@ -38,6 +38,8 @@ def outcome(one: Outcome, names: Mapping[str, str]) -> str:
             said.append(f"The {model} model's toolchain stays {was}; {lead}.")
     if one.removed and one.changed("tuned"):
         both = "Since both change, this shows what the task needs, not what tuning added."
+        if one.toolchains["base_full"] != one.case.toolchain:
+            both = "Both change, but the base model was not right before: this does not tell what tuning added."
         if one.changed("base") or one.toolchains["base_full"]:
             said.append(both if one.changed("base") else "Only the tuned model changes.")
     return " ".join(said)
