@@ -176,7 +176,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
         "learning_rate": 1.2e-3,
         "replay": 0.35,
         "scored_cases": 40,
-        "scored_others": 20,
+        "scored_others": 10,
         "base_cases": 2,
         "shares": [0.0, 0.3],
         # a prompt costs half a second to a second of two cores, a gradient two: notebook 3
