@@ -162,7 +162,7 @@ def ranking(differences: Mapping[str, PairedDifference], method: str) -> str:
     be better at here is due to its stopping, not to its order; see `sooner`.
     """
     return (
-        f"with as many elements removed as {method} took, {method} changed the toolchains "
+        f"beside baselines of as many elements, and masks and sets of their own sizes, {method} changed the toolchains "
         f"{_told(differences, 'more than', 'less than')}; a method that stops where they change wins this by its "
         "stopping, whatever its order"
     )
