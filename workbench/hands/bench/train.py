@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import ctypes
-import gc
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +23,7 @@ from workbench.artifacts.origin import peak_bytes
 from workbench.cases import Case, load_cases
 from workbench.hands.bench import Say
 from workbench.models import LanguageModel, add_adapter
+from workbench.models.checkpoint import release
 from workbench.models.dequantised import let_go
 from workbench.stats import bootstrap_mean
 from workbench.train import TrainConfig, Views, train
@@ -142,7 +141,6 @@ class Cost:
 
 def timed(work: Callable[[LanguageModel], None], lm: LanguageModel) -> Cost:
     """What `work` costs on a model that is loaded already."""
-    gc.collect()
     before = most_bytes(lm, anew=True)
     started, cpu = time.perf_counter(), time.process_time()
     work(lm)
@@ -154,13 +152,14 @@ def most_bytes(lm: LanguageModel, *, anew: bool = False) -> int:
 
     Where a process cannot begin to count anew, as beside Linux, an earlier peak hides a lower one.
     """
+    if anew:
+        release()
     if lm.device.type == "cuda":
         if anew:
             torch.cuda.reset_peak_memory_stats()
         return torch.cuda.max_memory_allocated()
     if anew:
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).malloc_trim(0)  # the GNU C library keeps what was freed
+        with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5", "ascii")  # see proc(5)
     return peak_bytes()
 
