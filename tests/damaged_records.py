@@ -109,7 +109,7 @@ class Fuzz(NamedTuple):
     write: Write
     path: str
     intact: str = ""
-    batch: int = 1
+    batch: int = 25
 
 
 def _lines(*sound: tuple[str, Any, Any]) -> Write:
@@ -117,16 +117,16 @@ def _lines(*sound: tuple[str, Any, Any]) -> Write:
 
     def write(folder: Path, records: int, rng: np.random.Generator) -> None:
         for file, record, change in sound:
-            rows = [_dumped(damaged(record, rng), rng) for _ in range(records)]
+            rows = [_dumped(record, rng) for _ in range(records)]
             rows.append(json.dumps({**record, **change}).encode())
             (folder / file).write_bytes(b"\n".join(rows))
 
     return write
 
 
-def _dumped(tree: Any, rng: np.random.Generator) -> bytes:
-    """A record as JSON on one line, one in five with damaged bytes as well."""
-    line = json.dumps(tree).encode()
+def _dumped(record: Any, rng: np.random.Generator) -> bytes:
+    """A damaged record as JSON, which is YAML too, on one line, one in five with damaged bytes as well."""
+    line = json.dumps(damaged(record, rng)).encode()
     return damaged_bytes(line, rng).replace(b"\n", b" ").replace(b"\r", b" ") if rng.random() < 0.2 else line
 
 
@@ -141,42 +141,30 @@ def _page(record: Any, change: Any) -> Write:
     return write
 
 
-def _trees(record: Any, name: str) -> Write:
-    """A file per record, damaged as a tree and one in five as bytes."""
+def _files(sound: Any, name: str) -> Write:
+    """A file per record: bytes are damaged as such, records as trees and, one in five, as bytes as well."""
 
     def write(folder: Path, records: int, rng: np.random.Generator) -> None:
         for number in range(records):
             place = folder / name.format(number)
             place.parent.mkdir(parents=True, exist_ok=True)
-            content = json.dumps(damaged(record, rng)).encode()  # JSON is YAML too
-            place.write_bytes(damaged_bytes(content, rng) if rng.random() < 0.2 else content)
-
-    return write
-
-
-def _texts(content: bytes, name: str) -> Write:
-    """A file per record, damaged as bytes."""
-
-    def write(folder: Path, records: int, rng: np.random.Generator) -> None:
-        for number in range(records):
-            (folder / name.format(number)).write_bytes(damaged_bytes(content, rng))
+            place.write_bytes(damaged_bytes(sound, rng) if isinstance(sound, bytes) else _dumped(sound, rng))
 
     return write
 
 
 FUZZ: dict[str, Fuzz] = {
-    "nfcore": Fuzz(_trees(NFCORE, "m{}/meta.yml"), ".", batch=25),
-    "biotools": Fuzz(_page(BIOTOOLS, {"biotoolsID": "intact"}), "page.json", "tool:intact", batch=25),
-    "galaxy": Fuzz(_texts(GALAXY, "tool{}.xml"), ".", batch=25),
-    "workflow": Fuzz(_trees(WORKFLOW, "w{}.ga"), ".", batch=25),
-    "edam": Fuzz(_texts(OWL, "e{}.owl"), ".", batch=25),
-    "rdf": Fuzz(_texts(TURTLE, "r{}.ttl"), ".", batch=25),
+    "nfcore": Fuzz(_files(NFCORE, "m{}/meta.yml"), "."),
+    "biotools": Fuzz(_page(BIOTOOLS, {"biotoolsID": "intact"}), "page.json", "tool:intact"),
+    "galaxy": Fuzz(_files(GALAXY, "tool{}.xml"), "."),
+    "workflow": Fuzz(_files(WORKFLOW, "w{}.ga"), "."),
+    "edam": Fuzz(_files(OWL, "e{}.owl"), "."),
+    "rdf": Fuzz(_files(TURTLE, "r{}.ttl"), "."),
     "triples": Fuzz(_lines(("t.jsonl", TRIPLE, {"head": "intact"})), "t.jsonl", "command:intact", batch=50),
-    "graphml": Fuzz(_texts(GRAPHML, "g{}.graphml"), ".", batch=25),
+    "graphml": Fuzz(_files(GRAPHML, "g{}.graphml"), "."),
     "tables": Fuzz(
         _lines(("registry.jsonl", TOOL, {"id": "intact"}), ("components.jsonl", COMMAND, {"id": "galaxy:intact"})),
         ".",
         "command:galaxy:intact",
-        batch=25,
     ),
 }

@@ -3,6 +3,7 @@
 import torch
 from tiny import NAMES, tiny_reader
 
+from workbench.game import Engine
 from workbench.models import LanguageModel, add_adapter, load
 
 MODULES = 4  # 2 layers x q, v of the tiny reader
@@ -39,3 +40,10 @@ def shipped(*, four_bit: bool = False) -> LanguageModel:
 def sharp(*, size: float = 1.0) -> LanguageModel:
     """The shipped reader with an adapter on q and k that drives attention scores far apart, as a long training does."""
     return with_adapter(load(names=NAMES, four_bit=False), size=size, seed=0, modules=("q_proj", "k_proj"))
+
+
+def slow(lm: LanguageModel, **how) -> Engine:
+    """An engine that takes the model, whatever its size, for a large one on a processor."""
+    engine = Engine(lm, **how)
+    engine.slow = True
+    return engine

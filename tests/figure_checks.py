@@ -20,6 +20,8 @@ from workbench.figures.core import SMALL
 PLOTLY = "application/vnd.plotly.v1+json"
 HOSTILE = "<img src=x onerror=alert(1)> $\\frac{1}{2}$ %{y} 名前 \u202e\x07\n<b>bold</b>"
 
+TAGGED = "<img src=x onerror=alert(1)> $x$ %{y}"
+
 
 def hostile_case() -> Case:
     """A case whose names are no names."""

@@ -15,6 +15,7 @@ from workbench.kg.importers.mapping import Words, words
 
 SHARED = Path(os.environ.get("WORKBENCH_SHARED") or Path(__file__).resolve().parents[2] / "shared")
 """Reference data, where there is any."""
+DATA = Path(__file__).parent / "data"
 
 
 def imported(name: str, path: Path, mapping: Any = None) -> tuple[nx.MultiDiGraph, Report]:

@@ -1,22 +1,19 @@
 """Runs of the chain that are killed at random instants, with the kernel or without it, and started again."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import psutil
+from processes import ENVIRONMENT
 
 from workbench.artifacts.files import folder_files, sha256_file
 from workbench.artifacts.parameters import read_parameters
 from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.stage import STAGES
 
-ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 SMALL: dict[str, object] = {
     "steps": 12, "checkpoint_every": 4, "batch": 4, "rank": 4, "modules": "[q_proj, v_proj, up_proj]",
     "train_cases": 40, "held_out_cases": 6, "held_out_sequences": 6, "held_out_tool_cases": 2, "explained_cases": 2,
@@ -38,10 +35,6 @@ def known(notebooks: Path, parameters: Mapping[str, object]) -> dict[str, object
 def given(parameters: Mapping[str, object]) -> list[str]:
     """The words of a command that set them."""
     return [word for name, value in parameters.items() for word in ("-p", name, str(value))]
-
-
-def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "workbench", *map(str, words)]
 
 
 def contents(place: Path) -> dict[str, str]:

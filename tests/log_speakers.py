@@ -1,7 +1,11 @@
-"""Speakers whose answers follow a rule that is known: of them it is known on which facts they hang."""
+"""Speakers whose answers follow a rule that is known: of them it is known on which facts they hang.
+
+As a worker of a sweep (`work`): yes while the first fact is there; `fails` is an error, `slow` takes a while.
+"""
 
 import json
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, combinations, cycle
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ import numpy as np
 from workbench.logs.answers import Answers, Said
 from workbench.logs.asked import Asked, asked
 from workbench.logs.hanging import hangs
+from workbench.logs.held import explained
 from workbench.logs.records import record_of
 from workbench.stats.meter import Ledger
 
@@ -50,15 +55,32 @@ def written(path: Path, *rows: Any) -> Path:
     return path
 
 
+def stops(after: int = 0) -> Callable[..., None]:
+    """Progress that ends the run when more records than these are done."""
+
+    def progress(done: int, _of: int = 0) -> None:
+        if done > after:
+            raise KeyboardInterrupt
+
+    return progress
+
+
 class InTurn(Planted):
     """Answers with what a rule gives for the kept facts' numbers, one after another and over again, of each mask."""
 
-    def __init__(self, rule: Callable[[frozenset[int]], list[str]]):
+    def __init__(self, rule: Callable[[frozenset[int]], Iterable[str]]):
         turns = dict[frozenset[int], Iterator[str]]()
         super().__init__(lambda kept: next(turns.setdefault(kept, cycle(rule(kept)))))
 
     def repeats(self, answers: Answers) -> int:
         return 25
+
+
+def drawn_rule(rng: np.random.Generator, n: int, number: int) -> tuple[list[int], Callable[[frozenset[int]], str]]:
+    """Two to four of n members, and a rule on two groups of them, of one shape and the other by turns."""
+    members = rng.permutation(n)[: int(rng.integers(2, 5))].tolist()
+    cut = int(rng.integers(1, len(members)))
+    return members, rule_of([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
 
 
 def rule_of(groups: list[list[int]], shape: str):
@@ -75,3 +97,17 @@ def minimal_sets(n: int, holds) -> set[tuple[int, ...]]:
         if not any(small <= set(one) for small in found) and holds(frozenset(one)):
             found.append(set(one))
     return {tuple(sorted(one)) for one in found}
+
+
+class Known(Planted):
+    def say(self, asked, keeps, expected):
+        said = asked.segments[-1].text
+        if "fails" in said:
+            raise OSError("no answer")
+        return super().say(asked, keeps, expected)
+
+
+def work(order):
+    if any(case["record"]["question"] == "slow" for case in order["cases"]):
+        time.sleep(0.6)
+    return explained(order, {"tuned": Known(lambda kept: "yes" if 0 in kept else "no")}), 0.0

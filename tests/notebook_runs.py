@@ -7,12 +7,13 @@ from typing import Any
 
 import nbformat
 from dosed_models import with_adapter
+from processes import ROOT
 from tiny import NAMES
 
 from workbench import models
 from workbench.artifacts import runs
 
-FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("0*.ipynb"))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
+from transformers import GPT2Config, GPT2LMHeadModel
 
 Shapes = dict[str, tuple[int, int, int]]  # module -> (out, in, rank)
 
@@ -35,3 +36,9 @@ def one_module(layer: int = 0, projection: str = "q_proj") -> str:
 def dense(tensors: dict[str, torch.Tensor], module: str, scaling: float) -> np.ndarray:
     a, b = (tensors[f"base_model.model.{module}.lora_{x}.weight"].double().numpy() for x in "AB")
     return scaling * b @ a
+
+
+def conv_model() -> GPT2LMHeadModel:
+    """A tiny model that keeps its weights turned, (in, out)."""
+    torch.manual_seed(0)
+    return GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=50, n_positions=16)).eval()

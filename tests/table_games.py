@@ -1,8 +1,44 @@
-"""Games for the tests of set searches: truth tables, rules, and all minimal sets by looking at every set."""
+"""Games for the tests of set searches: truth tables, rules, and all minimal sets by looking at every set; set
+games whose scores are known; and what the tests of numbers share."""
 
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
+import pytest
+
+from workbench.cases import Case
+from workbench.stats.keeps import all_masks
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def refused(words: str, call: Callable, *given, **named) -> None:
+    """The call ends in a ValueError of such words."""
+    with pytest.raises(ValueError, match=words):
+        call(*given, **named)
+
+
+def all_of(*members: int):
+    """A decision kept while all members are there."""
+    return lambda keep: keep[:, list(members)].all(axis=1) - 0.5
+
+
+def any_of(*members: int):
+    """A decision kept while any member is there."""
+    return lambda keep: keep[:, list(members)].any(axis=1) - 0.5
+
+
+def ways(terms, n: int) -> "TableGame":
+    """A game that is kept while all elements of one of the terms are there: monotone, as the next."""
+    return TableGame(table_of(n, lambda keep: np.any([keep[:, sorted(t)].all(axis=1) for t in terms], axis=0)))
+
+
+def cuts(groups, n: int) -> "TableGame":
+    """A game that is lost when all of any group is gone."""
+    return TableGame(table_of(n, lambda keep: np.all([keep[:, sorted(g)].any(axis=1) for g in groups], axis=0)))
 
 
 class TableGame:
@@ -39,8 +75,7 @@ class TableGame:
 
 def table_of(n: int, rule) -> np.ndarray:
     """The truth table (2**n,) of a rule on masks (m, n) bool."""
-    masks = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
-    return np.asarray(rule(masks.astype(bool)), bool)
+    return np.asarray(rule(all_masks(n)), bool)
 
 
 def random_table(n: int, rng: np.random.Generator) -> np.ndarray:
@@ -49,10 +84,7 @@ def random_table(n: int, rng: np.random.Generator) -> np.ndarray:
     kind = rng.integers(4)
     if kind < 2:
         terms = [rng.choice(n, rng.integers(1, n + 1), replace=False) for _ in range(rng.integers(1, 6))]
-        if kind == 0:
-            table = table_of(n, lambda z: np.any([z[:, t].all(axis=1) for t in terms], axis=0))
-        else:
-            table = table_of(n, lambda z: np.all([z[:, t].any(axis=1) for t in terms], axis=0))
+        table = (ways if kind == 0 else cuts)(terms, n).table
     elif kind == 2:
         weights = rng.normal(size=n) + rng.choice([0, 1])
         table = table_of(n, lambda z: z @ weights > weights.sum() * rng.random())
@@ -61,3 +93,68 @@ def random_table(n: int, rng: np.random.Generator) -> np.ndarray:
     if rng.random() < 0.3:
         table = table ^ (rng.random(2**n) < 0.05)
     return table
+
+
+class Counted:
+    """An oracle of n players that remembers how many rows each call had. value: masks (m, n) bool -> (m,)."""
+
+    def __init__(self, n: int, value: Callable[[np.ndarray], np.ndarray], *, case: Case | None = None):
+        self.n, self.value, self.case, self.asked = n, value, case, list[int]()
+
+    @property
+    def rows(self) -> int:
+        return sum(self.asked)
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        keep = np.asarray(keep)
+        assert keep.ndim == 2 and keep.shape[1] == self.n and keep.dtype == bool
+        self.asked.append(len(keep))
+        return np.asarray(self.value(keep), dtype=float)
+
+
+class Smooth:
+    """A differentiable game: v(k) = sum_g w_g prod_{i in g} k_i, groups g of players."""
+
+    def __init__(self, n: int, groups: dict[tuple[int, ...], float], *, offset: float = 0.0):
+        self.n, self.groups, self.offset = n, groups, offset
+        self.passes = 0
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        keep = np.asarray(keep, dtype=float)
+        return self.offset + sum(w * keep[:, list(g)].prod(1) for g, w in self.groups.items())
+
+    def gradients(self, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        keep = np.asarray(keep, dtype=float)
+        self.passes += len(keep)
+        slopes = np.zeros_like(keep)
+        for group, weight in self.groups.items():
+            for i in group:
+                slopes[:, i] += weight * keep[:, [j for j in group if j != i]].prod(1)
+        return self(keep), slopes
+
+
+def additive(weights, offset: float = 0.0) -> Counted:
+    """v(z) = weights . z + offset"""
+    w = np.asarray(weights, dtype=float)
+    return Counted(len(w), lambda keep: keep @ w + offset)
+
+
+def conjunction(n: int, members) -> Counted:
+    """0.5 where all members are kept, else -0.5."""
+    return Counted(n, all_of(*members))
+
+
+def disjunction(n: int, members) -> Counted:
+    """0.5 where a member is kept, else -0.5."""
+    return Counted(n, any_of(*members))
+
+
+def table(n: int, seed: int) -> Counted:
+    """Independent normal values for all 2^n masks."""
+    values = np.random.default_rng(seed).normal(size=2**n)
+    return Counted(n, lambda keep: values[keep @ (1 << np.arange(n))])
+
+
+def top(scores: np.ndarray, count: int) -> set[int]:
+    """The indices of the highest scores."""
+    return set(np.argsort(-scores, kind="stable")[:count].tolist())

@@ -1,11 +1,11 @@
 """Adapters that are damaged, dangerous or of another model: refused with the reason, before they are loaded."""
 
-import json
 import pickle
 import shutil
 from pathlib import Path
 
 import pytest
+import tiny
 import torch
 from peft import LoraConfig, get_peft_model
 from peft.tuners.lora import LoraLayer
@@ -16,8 +16,7 @@ from transformers import AutoModelForCausalLM
 from workbench import models
 from workbench.artifacts import runs
 from workbench.models import ModelError
-from workbench.models.adapter_check import check_loaded
-from workbench.models.adapter_folder import WEIGHTS, AdapterError, AdapterFolder
+from workbench.models.adapter_folder import WEIGHTS, AdapterError, AdapterFolder, check_loaded
 from workbench.shift import read_factors
 
 Q = "model.layers.0.self_attn.q_proj"
@@ -53,8 +52,7 @@ def change(adapter: Path, **tensors: torch.Tensor | None) -> None:
 
 
 def configure(adapter: Path, **changes: object) -> None:
-    path = adapter / "adapter_config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    tiny.configure(adapter / "adapter_config.json", **changes)
 
 
 def pickled(adapter: Path) -> None:
@@ -275,8 +273,7 @@ CONFIGS: dict[str, dict] = {
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_a_model_whose_config_is_hostile_is_refused(made: Path, tmp_path: Path, kind: str) -> None:
     folder = Path(shutil.copytree(made / "base", tmp_path / "model"))
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | CONFIGS[kind]))
+    tiny.configure(folder / "config.json", **CONFIGS[kind])
     (folder / "evil.py").write_text("raise SystemExit('ran')")
     with pytest.raises(ModelError, match=r"model .*(cannot be loaded|no readable config|code of its own|layers)"):
         models.load(str(folder), names=NAMES, four_bit=False)

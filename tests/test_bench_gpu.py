@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from workbench import models
-from workbench.explain import minimal_flip_set
 from workbench.hands.bench import gpu
 from workbench.hands.bench.gpu.rates import searched, step_rates
 from workbench.hands.bench.gpu.shared import TINY, Bench
@@ -21,7 +20,7 @@ def bench(tmp_path_factory) -> Bench:
     made = Bench(quick=True, seed=0, folder=tmp_path_factory.mktemp("gpu"))
     names = made.world.names
     lm = random_lm(tiny_config(), names, name="random", folder=made.folder, seed=0)
-    made.subject = Subject.of(lm, made.world, facts=TINY.facts)
+    made.subject = Subject(lm, made.world, facts=TINY.facts)
     made.subject.adapt(seed=0)
     return made
 
@@ -97,13 +96,8 @@ def test_a_part_that_fails_and_one_that_does_not_end_leave_the_others_their_turn
     assert parts["endless"]["errors"][0]["error"].startswith("OutOfTime") and parts["endless"]["rows"]
     seen = parts["last"]["rows"][0]["seen"]
     assert seen["good"] == parts["good"] and seen["half"] == parts["half"] and not parts["last"]["errors"]
-    assert result["table"][0] == {
-        "part": "good",
-        "what": "first",
-        **dict.fromkeys(gpu.COLUMNS),
-        "rate": 2,
-        "unit": "rows/s",
-    }
+    first = {"part": "good", "what": "first", "rate": 2, "unit": "rows/s"}
+    assert result["table"][0] == dict.fromkeys(gpu.COLUMNS) | first
 
 
 def test_without_a_model_only_what_needs_it_fails(tmp_path, monkeypatch):
@@ -117,10 +111,8 @@ def test_without_a_model_only_what_needs_it_fails(tmp_path, monkeypatch):
 def test_the_random_model_is_quantised_and_adapted_as_a_loaded_one_is(bench):
     lm = bench.model.lm
     layer = models.base_of(lm.model).model.layers[0]
-    assert (
-        layer.self_attn.q_proj.base_layer.weight.quant_state.nested
-        and layer.self_attn.q_proj.lora_B.default.weight.any()
-    )
+    query = layer.self_attn.q_proj
+    assert query.base_layer.weight.quant_state.nested and query.lora_B.default.weight.any()
     assert layer.mlp.up_proj.weight.quant_type == "nf4" and not layer.mlp.up_proj.support_avx512bf16_for_cpu
     config = tiny_config()
     matrices = 2 * (2 * 128 * 128 + 2 * 128 * 64 + 3 * 128 * 256)
@@ -147,7 +139,7 @@ def test_a_search_computes_the_rows_of_every_mask_that_it_asks(bench):
     engine = bench.engine
     bench.engine = lambda *given: asked.append(engine(*given)) or asked[-1]
     try:
-        row = searched(bench, "flip", minimal_flip_set)
+        row = searched(bench, "flip")
     finally:
         del bench.engine
     rows = sum(one.ledger.rows for one in asked)

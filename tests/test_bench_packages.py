@@ -1,5 +1,7 @@
-"""Packages called as their users call them: our prompt, our answer, the same scores; passes counted from outside."""
+"""Packages called as their users call them: our prompt, our answer, the same scores; passes counted from outside. Our
+sets beside ContextCite's scores on passages: what is compared, and what the shares are of."""
 
+import importlib.util
 import sys
 
 import numpy as np
@@ -7,11 +9,16 @@ import pytest
 import torch
 from asked_cases import asked, has
 from explain_cases import cases, engine, model
+from tiny import save_tiny
 
+from workbench import models
 from workbench.attribution import METHODS
+from workbench.game import Engine
 from workbench.hands.bench import contenders, packages
+from workbench.hands.bench.cited import PASSAGES, compared, made_records, summarised
 from workbench.hands.bench.contenders import CONTENDERS, OURS, Counter, Given, largest_difference
 from workbench.hands.bench.packages import PackageMissing, Text, captum_scores, context_cite_scores
+from workbench.logs.records import record_of
 from workbench.models.prompts import text
 
 
@@ -96,3 +103,36 @@ def test_a_missing_package_is_named_with_what_installs_it(monkeypatch):
     more = contenders.available({"captum": "1", "context-cite": None}, dear=False)
     assert {one.package for one in more} == {OURS, "captum"} and not any(one.dear for one in more)
     assert all(one.like in CONTENDERS and CONTENDERS[one.like].package == OURS for one in CONTENDERS.values())
+
+
+def test_the_records_ask_for_what_one_of_their_passages_says():
+    records = made_records(3, seed=0)
+    assert records[:2] == made_records(2, seed=0)
+    for record in records:
+        asked = record.question.removeprefix("Under which licence is ").removesuffix("?")
+        assert len(record.facts) == PASSAGES and len({fact.text for fact in record.facts}) == PASSAGES
+        assert sum(f"{asked} is licensed under" in fact.text for fact in record.facts) == 1
+
+
+def test_a_record_is_compared_at_the_size_of_our_set(tmp_path):
+    lm = models.load(str(save_tiny(tmp_path / "llama", "llama")), names={}, four_bit=False)
+    package = importlib.util.find_spec("context_cite") is not None
+    record = record_of({"id": "1", "question": "q?", "facts": ["a b", "c d", "e f"]})
+    row = compared(Engine(lm), record, package=package)
+    assert row["rows"] >= row["calls"] >= 4 and row["size"] in (None, 1, 2, 3)
+    if package and row["size"] and "package_failed" not in row:
+        assert len(row["package_top"]) == row["size"] and row["package_turns"] in (True, False)
+
+
+def test_shares_are_of_records_with_a_set():
+    ours = {"memory": False, "rows": 9, "seconds": 1.0, "ours": [1, 2]}
+    rows = [
+        ours | {"size": 2, "package_turns": True, "package_top": [2, 1]},
+        ours | {"size": 2, "package_turns": False, "package_top": [0, 1]},
+        ours | {"size": 2, "package_failed": "not finite"},
+        {"memory": True, "size": None, "rows": 5, "seconds": 2.0, "package_rows": 64},
+    ]
+    found = summarised(rows)
+    assert (found["context-cite's top k turn it"]["share"], found["context-cite's top k turn it"]["n"]) == (0.5, 2)
+    assert found["its top k are our set"]["share"] == 0.5 and found["a certified set"]["share"] == 0.75
+    assert found["package_rows"]["n"] == 1 and found["rows"]["median"] == 9

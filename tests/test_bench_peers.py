@@ -6,12 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from asked_cases import answered, asked
-from explain_cases import NAMES, cases, engine
+from explain_cases import cases, engine
 
-from workbench import models
-from workbench.artifacts import runs
 from workbench.attribution import METHODS
-from workbench.cases import save_cases
 from workbench.hands.bench import contenders, peers
 from workbench.hands.bench.contenders import CONTENDERS, OURS, Asked, Contender, Given, Quality
 from workbench.hands.cli import main
@@ -47,7 +44,7 @@ def test_quality_is_that_of_the_games_own_values():
     one = answered(1)
     scores = METHODS["leave_one_out"](one.part()).scores
     found = CONTENDERS["smallest_flip_set"].ask(one).found
-    quality = Quality.of(one, size=len(found.elements), masks=32)
+    quality = Quality(one, size=len(found.elements), masks=32)
     measured, order = quality(scores), ranking(scores)
     assert measured["top_k_drop"] == pytest.approx(top_k_drop(one.part(), order, 3), abs=1e-4)
     assert measured["comprehensiveness"] == pytest.approx(comprehensiveness(one.part(), order), abs=1e-4)
@@ -55,8 +52,8 @@ def test_quality_is_that_of_the_games_own_values():
     assert measured["lds"] == pytest.approx(spearman(held_out @ scores, one.part()(held_out)), abs=1e-6)
     members = np.isin(np.arange(len(one.facts)), found.elements).astype(float)
     assert quality(members)["flips"] == 1
-    assert Quality.of(one, size=0)(members)["flips"] == 0  # nothing goes, nothing flips
-    assert Quality.of(one, size=None)(members)["flips"] is None
+    assert Quality(one, size=0)(members)["flips"] == 0  # nothing goes, nothing flips
+    assert Quality(one, size=None)(members)["flips"] is None
     assert quality(np.zeros(len(one.facts)))["lds"] == 0
 
 
@@ -81,23 +78,10 @@ def test_cases_whose_answer_is_no_text_are_passed_over():
         peers.asked_of(engine(), cases(), 2)
 
 
-def run_folder(place: Path) -> Path:
-    """A run whose adapter stage is finished; the adapter does nothing yet (B = 0)."""
-    lm = models.add_adapter(
-        models.load(names=NAMES), rank=2, alpha=4, modules=("q_proj", "v_proj"), dropout=0.0, seed=0
-    )
-    folder = runs.open_stage(place, "adapter")
-    lm.model.save_pretrained(folder)
-    save_cases(folder / "cases_held_out.jsonl", cases())
-    runs.atomic_write_json(folder / "names.json", NAMES)
-    runs.write_manifest(place, "adapter", config={"model": "reader"}, inputs={}, metrics={}, seed=0, device="cpu")
-    return place
-
-
-def test_the_command_measures_a_run_without_any_package(tmp_path: Path, monkeypatch, capsys):
+def test_the_command_measures_a_run_without_any_package(tmp_path: Path, small_run, monkeypatch, capsys):
     monkeypatch.setattr(peers, "installed", lambda: dict.fromkeys(["captum", "context-cite"]))
     file = tmp_path / "peers.json"
-    assert main(["bench", "peers", "--json", str(file), "--run-dir", str(run_folder(tmp_path / "run")), "--quick"]) == 0
+    assert main(["bench", "peers", "--json", str(file), "--run-dir", str(small_run), "--quick"]) == 0
     result = json.loads(file.read_text())
     assert [line["method"] for line in result["table"]] == [one.name for one in contenders.available({})]
     assert all(line.keys() == result["table"][0].keys() and line["n"] == 1 for line in result["table"])

@@ -1,4 +1,4 @@
-"""The benchmark of training, and the comparison of two results."""
+"""The benchmark of training, the comparison of two results, and the lines of code."""
 
 import json
 import math
@@ -11,8 +11,9 @@ from sweep_runs import make_run
 from tiny import NAMES, chain_case
 
 from workbench import models
-from workbench.hands.bench import machine, readings
+from workbench.hands.bench import machine, measure, readings
 from workbench.hands.bench import train as bench_train
+from workbench.hands.bench.readings import code_lines
 from workbench.hands.cli import exit, main
 from workbench.stats import bootstrap_mean
 from workbench.train import TrainConfig, Views, collate
@@ -51,8 +52,8 @@ def test_the_most_memory_held_is_seen():
         for _ in range(200_000):
             pass
 
-    assert 60 << 20 < bench_train.timed(hold, lm).peak_bytes < 200 << 20
-    assert bench_train.timed(nothing, lm).peak_bytes < 20 << 20
+    assert 60 << 20 < bench_train.timed(hold, lm)["peak_bytes"] < 200 << 20
+    assert bench_train.timed(nothing, lm)["peak_bytes"] < 20 << 20
 
 
 def test_figures_are_compared_by_name_with_intervals_where_both_have_one(tmp_path, capsys):
@@ -115,3 +116,35 @@ def test_the_machine_is_described_in_plain_types():
     assert (
         json.loads(json.dumps(machine())).keys() == machine().keys() >= {"processor", "cores", "memory_bytes", "gpus"}
     )
+
+
+SOURCE = '''"""Of a module,
+over two lines."""
+
+import os  # why
+
+
+class Room:
+    """One."""
+
+    text = """no docstring,
+    two lines"""
+
+
+def empty():
+    """Nothing but this."""
+    # and a remark
+'''
+
+
+def test_docstrings_comments_and_blank_lines_do_not_count() -> None:
+    assert code_lines(SOURCE) == 5, "import, class, two of the text, def"
+    assert code_lines("") == code_lines("# only\\n\\n") == 0
+
+
+def test_rooms_add_up_to_the_package(tmp_path: Path) -> None:
+    rows = {row["room"]: row for row in measure("size", run_dir=tmp_path, quick=True, seed=0, say=print)["table"]}
+    rooms = [row for name, row in rows.items() if name not in ("workbench", "tests")]
+    for column in ("files", "lines"):
+        assert sum(row[column] for row in rooms) == rows["workbench"][column] > 200
+    assert rows["kg"]["lines"] > rows["hands/narrative"]["lines"] > 0 and rows["tests"]["files"] > 100

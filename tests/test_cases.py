@@ -1,7 +1,8 @@
-"""Cases: elements, the dangling-edge rule, withholding."""
+"""Cases: elements, the dangling-edge rule, withholding, and which one a notebook follows when nobody names one."""
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from tiny import COMMANDS, chain_case
 
 from workbench.cases import Case, iter_cases, load_cases, mixed, save_cases, withhold
+from workbench.cases.asking import telling_case
 
 
 def test_elements_are_nodes_then_facts():
@@ -20,23 +22,13 @@ def test_elements_are_nodes_then_facts():
     assert [(f.head, f.tail) for f in case.needed] == list(zip(case.path, case.path[1:], strict=False))
 
 
-def test_removing_a_node_removes_its_lines():
+def test_keep_degrees_multiply_so_that_removing_a_node_removes_its_lines():
     case = chain_case()
-    keep = np.ones((len(case.elements), len(case.elements)), bool)
-    np.fill_diagonal(keep, False)  # row i removes element i alone
-    kept = case.keep_facts(keep)
-    for i, element in enumerate(case.elements):
-        expected = [f != element and element not in (f.head, f.tail) for f in case.facts]
-        assert kept[i].tolist() == expected
-
-
-def test_keep_degrees_multiply():
-    case = chain_case()
-    keep = np.random.default_rng(0).random((3, len(case.elements)))
     index = {e: i for i, e in enumerate(case.elements)}
-    got = case.keep_facts(keep)
-    for k, f in enumerate(case.facts):
-        assert np.allclose(got[:, k], keep[:, index[f]] * keep[:, index[f.head]] * keep[:, index[f.tail]])
+    for keep in (np.random.default_rng(0).random((3, len(index))), ~np.eye(len(index), dtype=bool)):
+        got = case.keep_facts(keep)
+        for k, f in enumerate(case.facts):
+            assert np.allclose(got[:, k], keep[:, index[f]] * keep[:, index[f.head]] * keep[:, index[f.tail]])
 
 
 @settings(max_examples=60, deadline=None)
@@ -64,19 +56,13 @@ def test_share_outside_its_range_is_an_error():
         withhold(chain_case(), 1.5, rng=np.random.default_rng(0))
 
 
-def test_cases_survive_the_file(tmp_path):
-    cases = [chain_case(), replace(chain_case(), id="other", split="held_out")]
-    cases[1] = withhold(cases[1], 0.5, rng=np.random.default_rng(0))
+def test_cases_survive_the_file_and_so_do_names_with_marks_that_end_a_line(tmp_path):
+    case, odd = chain_case(), "a\u2028b\x85c\x0bd\re"
+    other = withhold(replace(case, id="other", split="held_out"), 0.5, rng=np.random.default_rng(0))
+    cases = [case, other, replace(case, names={**case.names, "format_1": odd})]
     save_cases(tmp_path / "cases.jsonl", cases)
     assert load_cases(tmp_path / "cases.jsonl") == cases
-    assert Case.from_dict(json.loads(json.dumps(cases[1].to_dict()))) == cases[1]
-
-
-def test_names_with_marks_that_end_a_line_survive_the_file(tmp_path):
-    odd = "a\u2028b\x85c\x0bd\re"
-    case = replace(chain_case(), names={**chain_case().names, "format_1": odd})
-    save_cases(tmp_path / "cases.jsonl", [case, case])
-    assert load_cases(tmp_path / "cases.jsonl") == [case, case]
+    assert Case.from_dict(json.loads(json.dumps(other.to_dict()))) == other
 
 
 def test_cases_are_read_one_at_a_time_and_a_torn_line_is_named(tmp_path):
@@ -94,3 +80,30 @@ def test_mixed_cases_are_the_same_ones_and_the_first_few_stand_for_all():
     some = mixed(cases)
     assert sorted(one.id for one in some) == sorted(one.id for one in cases) and some == mixed(cases)
     assert {one.id[0] for one in some[:32]} == set("01234") and mixed([]) == []
+
+
+WHOLE = chain_case()
+SHORT = replace(WHOLE, path=WHOLE.path[:4], target=WHOLE.path[3])
+WRONG = ("source:s", COMMANDS[1])
+
+
+def told(**rights: tuple[Case, bool, bool]) -> str:
+    """The choice among cases by id, each with whether tuned and base have it right."""
+    cases = [replace(case, id=name) for name, (case, _, _) in rights.items()]
+    answers = {n: (c.path if tuned else WRONG, c.path if base else WRONG) for n, (c, tuned, base) in rights.items()}
+    engine = SimpleNamespace(answers=lambda some, adapter: [answers[case.id][0 if adapter else 1] for case in some])
+    return telling_case(engine, cases)
+
+
+@pytest.mark.parametrize(
+    ("rights", "chosen"),
+    [
+        ({"a": (WHOLE, True, True), "b": (SHORT, True, False), "c": (WHOLE, False, False)}, "b"),
+        ({"a": (SHORT, True, False), "b": (WHOLE, True, False), "c": (WHOLE, True, False)}, "b"),
+        ({"a": (SHORT, True, True), "b": (WHOLE, True, True), "c": (WHOLE, False, True)}, "b"),
+        ({"a": (SHORT, False, True), "b": (WHOLE, False, False)}, "a"),
+    ],
+    ids=["put right", "the longest of those", "right before as well", "none right: the first"],
+)
+def test_the_case_that_tells_most_is_the_longest_that_tuning_put_right(rights: dict, chosen: str) -> None:
+    assert told(**rights) == chosen

@@ -7,31 +7,23 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import nbformat
 import psutil
 import pytest
 from jupyter_client.kernelspec import KernelSpec
-from killed_runs import ENVIRONMENT, command
+from processes import ENVIRONMENT, ROOT, WAIT, command, wait_for
 from tiny_chain import GIVEN, RUN, SAME, write_notebooks
 
+from workbench import models
 from workbench.artifacts import runs
 from workbench.artifacts.lock import LOCK_NAME, RunLocked, run_lock
 from workbench.artifacts.parameters import ParameterError
+from workbench.artifacts.steps import plan
 from workbench.hands.cli import main
-from workbench.hands.headless.chain import ChainError, run_chain
+from workbench.hands.headless import chain as headless
+from workbench.hands.headless.chain import ChainError, check_room, find_notebooks, run_chain
 from workbench.hands.headless.watch import OwnKernel
-from workbench.models import ModelError
-
-WAIT = 240  # seconds that a slow machine may take for what ends by itself
-
-
-def wait_for(condition: object, what: str) -> None:
-    deadline = time.monotonic() + WAIT
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, f"no {what} after {WAIT} s"
-        time.sleep(0.05)
 
 
 def ended(pid: int) -> bool:
@@ -41,13 +33,18 @@ def ended(pid: int) -> bool:
         return True
 
 
-@pytest.fixture
-def quiet() -> SimpleNamespace:
-    lines: list[str] = []
-    return SimpleNamespace(lines=lines, say=lines.append)
+def again(chain: Path, **given: object) -> list[str]:
+    """What the chain says that goes on with the finished run, at these parameters."""
+    lines, how = list[str](), {"fresh": given.pop("fresh", False)}
+    run_chain(chain / RUN, notebooks=chain / "nb", parameters={**GIVEN, **given}, say=lines.append, **how)
+    return lines
 
 
-def test_all_run_in_order_then_again_only_what_changed(made_chain: Path, chain: Path, quiet: SimpleNamespace) -> None:
+def made(lines: list[str]) -> list[str]:
+    return [line.split()[1].rstrip(":") for line in lines if "done in" in line]
+
+
+def test_all_run_in_order_then_again_only_what_changed(made_chain: Path, chain: Path) -> None:
     names, run_dir = list(runs.STAGES.values()), chain / RUN
     assert not list(run_dir.rglob("*.partial*"))
     copies = [run_dir / "notebooks" / f"{name}.ipynb" for name in names]
@@ -55,30 +52,27 @@ def test_all_run_in_order_then_again_only_what_changed(made_chain: Path, chain: 
     assert printed.split() == [sys.executable, str(made_chain)]
     assert all(runs.read_manifest(run_dir, stage)["seed"] == 5 for stage in runs.STAGES)
 
-    def again(**given: object) -> list[str]:
-        quiet.lines.clear()
-        made = run_chain(run_dir, notebooks=chain / "nb", parameters={**GIVEN, **given}, say=quiet.say)
-        assert made == copies
-        return [line.split()[1].rstrip(":") for line in quiet.lines if "done in" in line]
-
-    assert again() == []
-    assert again(rate=0.5) == names[1:2]  # a parameter of one; what it leaves is the same, so the others stay
-    assert "rate 1.0 -> 0.5" in quiet.lines[1]
+    assert run_chain(run_dir, notebooks=chain / "nb", parameters=GIVEN, say=lambda line: None) == copies
+    assert made(again(chain)) == []
+    lines = again(chain, rate=0.5)
+    assert made(lines) == names[1:2]  # a parameter of one; what it leaves is the same, so the others stay
+    assert "rate 1.0 -> 0.5" in lines[1]
     copies[0].write_bytes(copies[0].read_bytes()[:-100])
     manifest = run_dir / "explain" / runs.MANIFEST
     manifest.write_text(manifest.read_text()[:100])
     runs.atomic_write_text(run_dir / "shift" / "result.txt", "edited")
-    assert again(rate=0.5, top=1) == [names[0], *names[2:]]  # the first leaves what it left before
-    assert "cannot be read" in quiet.lines[0] and "kept" in quiet.lines[2]
-    assert "it was not finished" in quiet.lines[3]
-    assert "file result.txt was changed; input explain" in quiet.lines[5], "explain leaves another result"
+    lines = again(chain, rate=0.5, top=1)
+    assert made(lines) == [names[0], *names[2:]]  # the first leaves what it left before
+    assert "cannot be read" in lines[0] and "kept" in lines[2]
+    assert "it was not finished" in lines[3]
+    assert "file result.txt was changed; input explain" in lines[5], "explain leaves another result"
 
 
-def test_a_stage_made_by_hand_since_is_not_taken_for_the_chains(chain: Path, quiet: SimpleNamespace) -> None:
+def test_a_stage_made_by_hand_since_is_not_taken_for_the_chains(chain: Path) -> None:
     runs.open_stage(chain / RUN, "kg")
     runs.write_manifest(chain / RUN, "kg", config={}, inputs={}, metrics={}, seed=2, device="cpu")
-    run_chain(chain / RUN, notebooks=chain / "nb", parameters=GIVEN, say=quiet.say)
-    assert "the stage was made again by hand" in quiet.lines[0] and "kept" in quiet.lines[2]
+    lines = again(chain)
+    assert "the stage was made again by hand" in lines[0] and "kept" in lines[2]
     assert runs.read_manifest(chain / RUN, "kg")["seed"] == 5
 
 
@@ -111,21 +105,24 @@ def test_a_notebook_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
     assert time.monotonic() - began < WAIT
 
 
-def test_a_kernel_that_dies_is_reported(tmp_path: Path) -> None:
-    message = failure(tmp_path, "import os\nos._exit(9)")
-    assert message.startswith('01_build_kg, code cell 3 ("import os"): the kernel died.')
-    assert "memory" in message
+@pytest.mark.parametrize(
+    ("body", "begins", "says"),
+    [
+        ("import os\nos._exit(9)", ', code cell 3 ("import os"): the kernel died.', "memory"),
+        ("run_dir = run_dir + '_elsewhere'", " ran to its end but left no valid manifest", "none was written"),
+    ],
+)
+def test_a_kernel_that_dies_and_a_notebook_that_leaves_no_manifest_are_reported(
+    tmp_path: Path, body: str, begins: str, says: str
+) -> None:
+    message = failure(tmp_path, body)
+    assert message.startswith(f"01_build_kg{begins}") and says in message
 
 
 def test_a_kernel_that_does_not_start_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OwnKernel, "kernel_spec", KernelSpec(argv=[sys.executable, "-c", ""], language="python"))
     message = failure(tmp_path, "")
     assert message.startswith("01_build_kg: no kernel could be started") and "ipykernel" in message
-
-
-def test_a_notebook_that_leaves_no_manifest_fails(tmp_path: Path) -> None:
-    message = failure(tmp_path, "run_dir = run_dir + '_elsewhere'")
-    assert "01_build_kg ran to its end but left no valid manifest" in message
 
 
 def snapshot(run_dir: Path) -> dict[str, tuple[bytes, int]]:
@@ -138,28 +135,20 @@ def snapshot(run_dir: Path) -> dict[str, tuple[bytes, int]]:
     }  # fmt: skip
 
 
-def test_a_rerun_that_fails_takes_nothing_away_and_the_right_command_finds_all_of_it(
-    chain: Path, quiet: SimpleNamespace
-) -> None:
+def test_a_rerun_that_fails_takes_nothing_away_and_the_right_command_finds_all_of_it(chain: Path) -> None:
     run_dir = chain / RUN
-
-    def run(**given: object) -> None:
-        quiet.lines.clear()
-        how = {"fresh": given.pop("fresh")} if "fresh" in given else {}
-        run_chain(run_dir, notebooks=chain / "nb", parameters={**GIVEN, **given}, say=quiet.say, **how)
-
     before = snapshot(run_dir)
     assert {"report.html", "notebooks/02_train_qlora.ipynb", "adapter/result.txt"} <= before.keys()
     for wrong in ({"rate": -2}, {"rate": 10**26}, {"rate": float("nan")}):
         with pytest.raises(ParameterError, match="rate"):
-            run(**wrong)
+            again(chain, **wrong)
         assert snapshot(run_dir) == before and not (run_dir / "adapter.new").exists()
-    with pytest.raises(ModelError, match="knows-it"):
-        run(model=str(chain / "knows-it"))
+    with pytest.raises(models.ModelError, match="knows-it"):
+        again(chain, model=str(chain / "knows-it"))
     assert snapshot(run_dir) == before and not (run_dir / "adapter.new").exists()
     for wrong in ({"rate": -1}, {"rate": -1, "fresh": True}):
         with pytest.raises(ChainError, match="no such rate"):
-            run(**wrong)
+            again(chain, **wrong)
         after = snapshot(run_dir)
         if "fresh" in wrong:  # the first stage was made again, and a report never mixes two runs
             before = {
@@ -168,12 +157,12 @@ def test_a_rerun_that_fails_takes_nothing_away_and_the_right_command_finds_all_o
             assert before.items() <= after.items() and "report.html" not in after
             continue
         assert after == before
-        run()
-        assert all("finished before, kept" in line for line in quiet.lines), quiet.lines
-    run()  # what --fresh asked for and did not come to is done now
-    assert "kept" in quiet.lines[0] and "--fresh asked for it anew" in quiet.lines[1]
-    run()
-    assert all("finished before, kept" in line for line in quiet.lines), quiet.lines
+        lines = again(chain)
+        assert all("finished before, kept" in line for line in lines), lines
+    lines = again(chain)  # what --fresh asked for and did not come to is done now
+    assert "kept" in lines[0] and "--fresh asked for it anew" in lines[1]
+    lines = again(chain)
+    assert all("finished before, kept" in line for line in lines), lines
 
 
 def until_the_second_notebook_works(chain: Path) -> tuple[subprocess.Popen, list[str], int]:
@@ -216,3 +205,30 @@ def test_a_signal_stops_cleanly_and_says_how_to_go_on(chain: Path) -> None:
     assert "stopped" in last and last.endswith(shlex.join(words))
     wait_for(lambda: ended(kernel), "end of the kernel")
     assert (chain / RUN / LOCK_NAME).read_text() == ""
+
+
+def test_a_field_without_room_in_the_reader_is_refused_before_any_work(tmp_path: Path) -> None:
+    parameters = {"topics": ["Sequencing", "Genomics"]}
+    with pytest.raises(
+        ParameterError, match=r"Sequencing, Genomics has 1,\d{3} names.*1,024.*\(\d+\).*--model smollm2"
+    ):
+        run_chain(tmp_path / "run", parameters=parameters)
+    with pytest.raises(ParameterError, match=r"topics: .*'Cooking'"):
+        run_chain(tmp_path / "run", parameters={"topics": ["Cooking"]})
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / "tools.tsv").write_text("name\n")
+    with pytest.raises(ParameterError, match=r"table: .*\.tsv: file missing"):
+        run_chain(tmp_path / "run", parameters={"table": str(tmp_path / "table")})
+    assert not (tmp_path / "run").exists()
+
+
+def test_fields_have_room_where_the_reader_or_another_model_takes_them() -> None:
+    notebooks = find_notebooks()
+    for given in ({}, {"topics": ["RNA-Seq"]}, {"topics": [], "table": "mediakg"}):
+        check_room(
+            {name: value for step in reversed(plan(notebooks, ROOT, given)) for name, value in step.effective.items()}
+        )
+
+
+def test_the_reader_is_the_one_that_models_load() -> None:
+    assert (headless.READER, headless.POOL) == (models.READER, models.reader.POOL)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import CHAT, NAMES, chain_case, save_tiny
+from tiny import CHAT, NAMES, chain_case, configure, save_tiny
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
 
 from workbench import models
@@ -35,10 +35,6 @@ def alter(folder: Path, *, drop: str = "", file: str = WEIGHTS, **tensors: torch
     weights = {k: v for k, v in load_file(folder / file).items() if not drop or not k.startswith(drop)}
     weights |= {name.replace("__", "."): tensor for name, tensor in tensors.items()}
     save_file(weights, folder / file, {"format": "pt"})
-
-
-def configure(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def sharded(folder: Path) -> list[Path]:

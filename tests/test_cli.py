@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hostile_area import finish
+from processes import ENVIRONMENT, WAIT, command
 from tiny_chain import write_notebooks
 
 import workbench
-from workbench.artifacts import runs
 from workbench.artifacts.origin import this_command
 from workbench.hands.cli import main, screen
 from workbench.hands.headless import chain
@@ -28,22 +29,24 @@ def handed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict:
     return seen
 
 
-def test_version_is_printed_without_loading_anything_heavy() -> None:
-    code = "import sys; from workbench.hands.cli import main; main(['version']); print(*sys.modules)"
-    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    version, modules = output.splitlines()
-    assert version == workbench.__version__
-    assert not {"torch", "papermill", "matplotlib", "distributed", "pyarrow", "yaml", "pandas"} & set(modules.split())
+VERSION = "from workbench.hands.cli import main; main(['version'])"
+RUN = (
+    "from workbench.artifacts.start import own_process; own_process(); print(); "
+    "import workbench.hands.headless.chain, workbench.hands.report.write"
+)
 
 
-def test_a_run_starts_without_loading_what_its_kernels_load() -> None:
-    code = (
-        "import sys; from workbench.artifacts.start import own_process; own_process(); "
-        "import workbench.hands.headless.chain, workbench.hands.report.write; "
-        "print(*filter(sys.modules.get, sys.modules))"
-    )
-    loaded = subprocess.check_output([sys.executable, "-c", code], text=True, timeout=120).split()
-    assert not {"torch", "transformers", "sklearn", "scipy", "rfc3987_syntax"} & set(loaded)
+@pytest.mark.parametrize(
+    ("code", "heavy", "said"),
+    [
+        (VERSION, "torch papermill matplotlib distributed pyarrow yaml pandas", workbench.__version__),
+        (RUN, "torch transformers sklearn scipy rfc3987_syntax", ""),
+    ],
+)
+def test_a_command_starts_without_loading_what_it_does_without(code: str, heavy: str, said: str) -> None:
+    told = f"import sys; {code}; print(*filter(sys.modules.get, sys.modules))"
+    line, modules = subprocess.check_output([sys.executable, "-c", told], text=True, timeout=WAIT).splitlines()
+    assert line == said and not set(heavy.split()) & set(modules.split())
 
 
 def test_options_reach_the_chain(handed: dict, capsys: pytest.CaptureFixture) -> None:
@@ -71,14 +74,23 @@ def test_what_cannot_be_meant_is_refused(
     assert not handed
 
 
-@pytest.mark.parametrize(
-    "words",
-    ["run --timeout soon", "run --timeout -1", "run --timeout nan", "walk", "run -p a", "run -p steps --run-dir x", ""],
-)
+WRONG = [
+    "run --timeout soon",
+    "run --timeout -1",
+    "run --timeout nan",
+    "walk",
+    "run -p a",
+    "run -p steps --run-dir x",
+    "",
+]
+
+
+@pytest.mark.parametrize("words", [*WRONG, *(f"app --port={port}" for port in (99999999, 0, -1, "http", 65536))])
 def test_a_wrong_command_line_ends_with_code_2(words: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words.split())
-    assert caught.value.code == 2
+    said = "a whole number from 1 to 65535" if "port" in words else "usage: "
+    assert caught.value.code == 2 and said in capsys.readouterr().err
 
 
 def test_an_error_is_one_line_unless_debugging(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -95,13 +107,6 @@ def test_a_run_folder_that_is_a_file_is_an_error(tmp_path: Path, capsys: pytest.
     (tmp_path / "r").write_text("")
     assert main(["run", "--run-dir", str(tmp_path / "r"), "--notebooks", str(write_notebooks(tmp_path / "nb"))]) == 5
     assert "cannot be written: File exists" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("port", ["99999999", "0", "-1", "http", "65536"])
-def test_a_port_that_is_none_is_refused_with_the_range(port: str, capsys: pytest.CaptureFixture) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["app", f"--port={port}"])
-    assert caught.value.code == 2 and "a whole number from 1 to 65535" in capsys.readouterr().err
 
 
 def test_quiet_leaves_the_answers(capsys: pytest.CaptureFixture) -> None:
@@ -172,16 +177,17 @@ def test_a_table_fits_the_screen_whole(monkeypatch: pytest.MonkeyPatch, capsys: 
         assert all(value in mine for value in row.values())
 
 
-def test_a_table_model_or_adapter_that_is_not_there_is_refused_before_any_notebook(
-    tmp_path: Path, capsys: pytest.CaptureFixture
-) -> None:
-    assert main(["run", "--run-dir", str(tmp_path / "r"), "-p", "table", str(tmp_path / "nope")]) == 2
-    assert "nope does not exist; give a folder of tables" in capsys.readouterr().err
-    assert main(["run", "--run-dir", str(tmp_path / "r"), "--model", str(tmp_path / "nope")]) == 2
-    assert "nope' has no readable config: there is no such folder" in capsys.readouterr().err
-    assert main(["run", "--run-dir", str(tmp_path / "r"), "-p", "adapter", str(tmp_path / "nope")]) == 2
-    assert "does not exist; give the folder that PEFT saved the adapter in" in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("-p table", "nope does not exist; give a folder of tables"),
+        ("--model", "nope' has no readable config: there is no such folder"),
+        ("-p adapter", "does not exist; give the folder that PEFT saved the adapter in"),
+    ],
+)
+def test_what_is_not_there_is_refused_before_any_notebook(words: str, said: str, tmp_path: Path, capsys) -> None:
+    assert main(["run", "--run-dir", str(tmp_path / "r"), *words.split(), str(tmp_path / "nope")]) == 2
+    assert said in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("words", ["version", "show {run}", "show {run} --json"])
@@ -191,29 +197,21 @@ def test_output_that_nobody_takes_ends_with_a_code_and_no_traceback(
 ) -> None:
     if sink == "/dev/full" and not Path(sink).is_char_device():
         pytest.skip("this system has no /dev/full")
-    run_dir = tmp_path / "run"
-    runs.open_stage(run_dir, "kg")
-    runs.write_manifest(run_dir, "kg", config={}, inputs={}, metrics={}, seed=1, device="cpu")
+    finish(tmp_path / "run", "kg")
     if sink == "pipe":
         reader, writer = os.pipe()
         os.close(reader)
     else:
         writer = os.open(sink, os.O_WRONLY)
-    command = [sys.executable, "-m", "workbench", *words.format(run=run_dir).split()]
-    environment = {**os.environ, "PYTHONPATH": str(Path(workbench.__file__).parents[1])}
-    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment)
+    given = command(*words.format(run=tmp_path / "run").split())
+    done = subprocess.run(given, stdout=writer, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
     os.close(writer)
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
     assert done.stderr.count("\n") == (1 if code == 5 else 0)
 
 
-def test_an_error_nobody_foresaw_names_its_kind(
-    handed: dict, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise KeyError("a [b] name")
-
-    monkeypatch.setattr(chain, "run_chain", fail)
+def test_an_error_nobody_foresaw_names_its_kind(handed: dict, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(chain, "run_chain", lambda *_, **__: {}["a [b] name"])
     assert main(["run"]) == 70
     assert capsys.readouterr().err == "KeyError: 'a [b] name'\n"

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pytest
 import torch
-from dosed_models import sharp, shipped, tiny, with_adapter
+from dosed_models import sharp, shipped, slow, tiny, with_adapter
 from tiny import NAMES, chain_case, save_tiny
 
 from workbench.cases import toolchain
@@ -61,17 +61,26 @@ def test_drafts_change_no_answer_and_the_ledger_counts_what_was_computed(engine)
         assert torch.allclose(read[i], expected, atol=1e-3, rtol=1e-4)
 
 
+def test_answers_end_where_the_model_ends_or_is_cut(engine):
+    end = engine.lm.tokenizer.eos_token_id
+    for longest in (1, 2, 3, END):
+        (short,) = engine.greedy_answers([CASE], max_new_tokens=longest)
+        assert end not in short[:-1] and (len(short) == longest or short[-1] == end), "cut, or ended by the model"
+
+
 @pytest.mark.parametrize("adapter", [True, False])
 def test_decisions_are_those_of_plain_greedy_generation(engine, adapter):
     game = Game(engine, CASE, engine.greedy_answers([CASE], adapter=adapter, max_new_tokens=END)[0],
                 form="decision", adapter=adapter, max_new_tokens=END)  # fmt: skip
     keep = np.random.default_rng(1).random((14, game.n)) < 0.9
+    keep[0] = True
     prompts = [engine.prompt(CASE, facts) for facts in CASE.keep_facts(keep)]
     texts = [engine.lm.tokenizer.decode(plain(engine, p.ids, adapter=adapter), skip_special_tokens=True)
              for p in prompts]  # fmt: skip
     paths = [engine.lm.template.parse(CASE, text, engine.lm.ids) for text in texts]
     same = [toolchain(path) == toolchain(game.path) for path in paths]
-    assert (game(keep) > 0).tolist() == same
+    values = game(keep)
+    assert (values > 0).tolist() == same and same[0] and (values != 0).all()
 
 
 def test_an_answer_is_written_to_the_first_command_that_differs():
@@ -91,20 +100,19 @@ def test_an_answer_is_written_to_the_first_command_that_differs():
 
 def test_guesses_change_no_answer_and_save_steps(engine):
     """Of a large model on a processor; rows of unlike lengths, that guess right to unlike lengths, in one batch."""
-    slow, rng = Engine(engine.lm, batch_tokens=4000), np.random.default_rng(3)
-    slow.slow = True  # whatever its size
+    large, rng = slow(engine.lm, batch_tokens=4000), np.random.default_rng(3)
     cases = [with_order(CASE, rng) for _ in range(6)]
     prompts = [engine.prompt(c, rng.random(len(c.facts)) < 0.8) for c in cases]
     found = [plain(engine, p.ids) for p in prompts]
     end, steps = engine.lm.tokenizer.eos_token_id, list[list[int]]()
     whole = [tuple(t for t in text if t != end) for text in found]
-    hook = slow.lm.model.register_forward_pre_hook(lambda *_: steps[-1].append(1))
+    hook = large.lm.model.register_forward_pre_hook(lambda *_: steps[-1].append(1))
     try:
         for count, stop in ((6, None), (6, None), (1, None), (6, 3)):
             steps.append([])
             how = {} if stop is None else {"enough": lambda i, tokens, stop=stop: len(tokens) >= stop}
             drafts = [own[:k] for k, own in enumerate(whole[:count])]
-            texts = slow.generate(prompts[:count], drafts=drafts, max_new_tokens=END, **how)
+            texts = large.generate(prompts[:count], drafts=drafts, max_new_tokens=END, **how)
             for text, own, draft in zip(texts, whole, drafts, strict=False):
                 assert text == own[: max(stop, len(draft) + 1)] if stop else text == own
     finally:
@@ -113,16 +121,16 @@ def test_guesses_change_no_answer_and_save_steps(engine):
 
 
 def test_rows_that_several_passes_have_read_are_written_on_together(engine, monkeypatch):
-    slow, rng, parts = Engine(engine.lm), np.random.default_rng(4), list[int]()
-    slow.slow = True  # whatever its size
-    prompts = [slow.prompt(CASE, rng.random(len(CASE.facts)) < 0.7) for _ in range(6)]
+    large, rng, parts = slow(engine.lm), np.random.default_rng(4), list[int]()
+    prompts = [large.prompt(CASE, rng.random(len(CASE.facts)) < 0.7) for _ in range(6)]
     monkeypatch.setattr("workbench.game.engine.CPU_TOKENS", 2 * max(len(p.ids) for p in prompts))
-    take = slow.decoders.take
-    slow.decoders.take = lambda model, some, *how, **more: parts.append(len(some)) or take(model, some, *how, **more)
-    whole = [plain(slow, p.ids) for p in prompts]
-    end = slow.lm.tokenizer.eos_token_id
+    take = large.decoders.take
+    large.decoders.take = lambda model, some, *how, **more: parts.append(len(some)) or take(model, some, *how, **more)
+    whole = [plain(large, p.ids) for p in prompts]
+    end = large.lm.tokenizer.eos_token_id
     drafts = [text[:k] for k, text in enumerate(whole)]
-    assert slow.generate(prompts, drafts=drafts, max_new_tokens=END) == [tuple(t for t in x if t != end) for x in whole]
+    said = large.generate(prompts, drafts=drafts, max_new_tokens=END)
+    assert said == [tuple(t for t in text if t != end) for text in whole]
     assert max(parts) > 1
 
 
@@ -146,14 +154,8 @@ def test_kept_decoders_forget_what_they_wrote_and_are_of_one_state_of_the_model(
     monkeypatch.setattr(decoding, "PLAIN_STEPS", 10**9)  # none is recorded
     engine = kept(tiny())
     prompts = [engine.prompt(CASE, np.arange(len(CASE.facts)) != k) for k in range(5)]
-    for count, adapter, decoders in (
-        (5, True, 1),
-        (1, True, 2),
-        (5, True, 2),
-        (5, False, 3),
-        (3, True, 4),
-        (5, True, 4),
-    ):
+    asked = ((5, True), (1, True), (5, True), (5, False), (3, True), (5, True))
+    for (count, adapter), decoders in zip(asked, (1, 2, 2, 3, 4, 4), strict=True):
         how = {"adapter": adapter, "max_new_tokens": END}
         assert engine.generate(prompts[:count], **how) == Engine(engine.lm).generate(prompts[:count], **how)
         assert len(engine.decoders.kept) == decoders
@@ -167,9 +169,9 @@ def test_kept_decoders_forget_what_they_wrote_and_are_of_one_state_of_the_model(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="records on a GPU")
 def test_recorded_steps_write_what_plain_ones_do(tmp_path):
     engine = Engine(with_adapter(load(str(save_tiny(tmp_path, "llama")), names=NAMES)))
-    slow = Engine(engine.lm, decoders=Decoders(can_record=False))
+    unrecorded = Engine(engine.lm, decoders=Decoders(can_record=False))
     prompts = [engine.prompt(CASE, np.arange(len(CASE.facts)) != k) for k in range(5)]
     for count, adapter in ((1, True), (5, True), (5, False), (3, True), (5, True)):
         how = {"adapter": adapter, "max_new_tokens": END}
-        assert engine.generate(prompts[:count], **how) == slow.generate(prompts[:count], **how)
+        assert engine.generate(prompts[:count], **how) == unrecorded.generate(prompts[:count], **how)
     assert engine.decoders.can_record and any(d.graph is not None for d in engine.decoders.kept.values())

@@ -7,15 +7,9 @@ import numpy as np
 import pytest
 import torch
 from dosed_models import shipped, with_adapter
+from dosed_models import slow as slow_engine
 from tiny import chain_case, tiny_reader
-from transformers import (
-    AutoModelForCausalLM,
-    BloomConfig,
-    FalconConfig,
-    GPTNeoConfig,
-    GPTNeoXConfig,
-    MistralConfig,
-)
+from transformers import AutoModelForCausalLM, BloomConfig, FalconConfig, GPTNeoConfig, GPTNeoXConfig, MistralConfig
 
 from workbench.game import Engine, Game, ModuleGame
 from workbench.game.depth import by_depth, can_stand_together, shared_depth
@@ -31,17 +25,18 @@ def plain() -> Game:
 
 
 def slow(game: Game) -> Game:
-    engine = Engine(game.engine.lm)
-    engine.slow = True  # whatever its size
-    return Game.of(engine, CASE, path=CASE.path)
+    return Game.of(slow_engine(game.engine.lm), CASE, path=CASE.path)
+
+
+def switches(n: int) -> np.ndarray:
+    """Doses (m, n): all units on, all off, some off alone, some on alone, all half."""
+    alone = np.eye(n)[:: max(1, n // 9)]
+    return np.vstack([np.ones(n), np.zeros(n), 1 - alone, alone, np.full(n, 0.5)])
 
 
 @pytest.mark.parametrize("unit", ["layer", "module", "part"])
 def test_units_off_and_on_alone_are_worth_what_whole_passes_say(plain: Game, unit: str) -> None:
-    game = slow(plain)
-    n = ModuleGame(plain, unit=unit).n
-    alone = np.eye(n)[:: max(1, n // 9)]
-    doses = np.vstack([np.ones(n), np.zeros(n), 1 - alone, alone, np.full(n, 0.5)])
+    game, doses = slow(plain), switches(ModuleGame(plain, unit=unit).n)
     before = game.engine.ledger.copy()
     found = ModuleGame(game, unit=unit)(doses)
     spent = game.engine.ledger - before
@@ -71,9 +66,7 @@ def test_layers_that_give_more_than_what_they_are_given_are_read_whole(kind: typ
 def test_two_answers_to_a_prompt_at_a_dose_are_read_in_one_pass(plain: Game, unit: str) -> None:
     other = plain.engine.answer_ids(CASE, (*CASE.path[:2], CASE.path[0]))
     margins = [replace(game.view(form="margin"), memory=Memory(other=other)) for game in (slow(plain), plain)]
-    n = ModuleGame(plain, unit=unit).n
-    alone = np.eye(n)[:: max(1, n // 9)]
-    doses = np.vstack([np.ones(n), np.zeros(n), 1 - alone, alone, np.full(n, 0.5)])
+    doses = switches(ModuleGame(plain, unit=unit).n)
     engine = margins[0].engine
     before = engine.ledger.copy()
     found, whole = (ModuleGame(game, unit=unit)(doses) for game in margins)
@@ -106,7 +99,7 @@ def test_answers_stand_together_where_positions_alone_say_how_far_tokens_are(pla
 def test_rows_that_share_no_layer_are_read_whole(plain: Game) -> None:
     game, doses = slow(plain), torch.tensor([[0.5] * 12, [0.25] * 12])
     prompt, before = game.engine.prompt(CASE), game.engine.ledger.copy()
-    values = by_depth(game.engine, prompt, [game.answer], doses, read=lambda z, _: z[0].argmax().item())
+    values = by_depth(game.engine, prompt, [game.answer], doses)
     assert len(values) == 2 and (game.engine.ledger - before).rows == 2
 
 

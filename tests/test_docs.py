@@ -1,31 +1,21 @@
 """The documentation builds as a site in which no link is broken and nothing is loaded from elsewhere."""
 
-import importlib.util
 import logging
-import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
 import pytest
+from processes import ENVIRONMENT, ROOT
 
 pytest.importorskip("mkdocs", reason="the extra `docs` is not installed")
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.fixture(scope="module")
-def hooks() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_hooks", ROOT / "docs" / "hooks.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+HOOKS = runpy.run_path(str(ROOT / "docs" / "hooks.py"))
 
 
 def test_the_site_builds_strictly_with_lessons_reference_and_tables(tmp_path: Path) -> None:
-    environment = {**os.environ, "WORKBENCH_DOCS_RUN": str(tmp_path / "none"), "PYTHONPATH": str(ROOT)}
+    environment = {**ENVIRONMENT, "WORKBENCH_DOCS_RUN": str(tmp_path / "none")}
     words = ["mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
     done = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -48,12 +38,10 @@ def test_the_site_builds_strictly_with_lessons_reference_and_tables(tmp_path: Pa
         ('<img src="none.png">', "none.png leads nowhere"),
     ],
 )
-def test_what_is_wrong_with_a_link_is_told(
-    hooks: ModuleType, tmp_path: Path, caplog: pytest.LogCaptureFixture, body: str, said: str
-) -> None:
+def test_what_is_wrong_with_a_link_is_told(body: str, said: str, tmp_path: Path, caplog) -> None:
     (tmp_path / "404.html").write_text('<a href="/of/a/server.html">x</a>')
     (tmp_path / "other.html").write_text('<p id="here">x</p>')
     (tmp_path / "page.html").write_text(f'<p id="top">{body}</p>')
     with caplog.at_level(logging.WARNING):
-        hooks.on_post_build(SimpleNamespace(site_dir=str(tmp_path)))
+        HOOKS["on_post_build"](SimpleNamespace(site_dir=str(tmp_path)))
     assert [record.getMessage() for record in caplog.records] == ([f"page.html: {said}"] if said else [])

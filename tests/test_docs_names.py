@@ -1,4 +1,5 @@
-"""What the pages name is there: commands and their words, headings of the notebooks, names of the package."""
+"""What the pages name is there: commands and their words, headings of the notebooks, names of the package. Figures
+are those of the files that a page names."""
 
 import ast
 import json
@@ -8,12 +9,13 @@ import shlex
 from pathlib import Path
 
 import pytest
+from processes import ROOT
 
 from workbench.artifacts.stage import STAGES
 from workbench.hands.bench import BENCHES
 from workbench.hands.cli import build_parser
+from workbench.models import shipped_adapters as shipped
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 COMMAND = re.compile(r"(?:^ {4}|`)(?:python -m )?workbench( [^`\n#]*)", re.MULTILINE)
 GIVEN = re.compile(r"-p ([a-z]\w*)")
@@ -92,3 +94,46 @@ def test_the_teacher_is_sent_to_headings_of_the_notebooks() -> None:
         headings = set(re.findall(r"^#+ (?:\d )?(.+)$", lines, re.MULTILINE))
         told = [heading for row in plan if row[0] == str(number) for heading in re.findall(r"\*([^*]+)\*", row)]
         assert told and set(told) <= headings
+
+
+README, GPU, ADAPTER = (
+    (ROOT / name).read_text("utf-8") for name in ("README.md", "docs/how-to/gpu.md", "docs/how-to/own-adapter.md")
+)
+FILES = [json.loads((ROOT / "bench" / f"gpu-h200{part}.json").read_text("utf-8")) for part in ("-trainings", "")]
+MEASURED = {row["what"]: row for file in FILES for row in file["table"]}
+
+
+def test_the_figures_of_a_gpu_are_those_of_its_file() -> None:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in GPU.splitlines() if line[:2] == "| "]
+    told = [row for row in rows if row[0] in MEASURED]
+    assert len(told) == 13
+    for what, rate, share in told:
+        row, (value, unit) = MEASURED[what], rate.split()
+        assert unit == (row["unit"] or "s")
+        assert float(value.replace(",", "")) == pytest.approx(row["rate"] or row["seconds"], rel=2e-3), what
+        assert float(share or 0) == pytest.approx(row["share"] or row["ratio"] or 0, abs=6e-4), what
+
+
+def test_the_figures_of_a_run_of_the_real_model_are_those_of_its_file() -> None:
+    rows = json.loads((ROOT / "bench" / "smollm2-run.json").read_text("utf-8"))["table"]
+    told = README[README.index("What to expect of `make run MODEL=smollm2`") : README.index("| model | parameters |")]
+    tuned = [row for row in rows if "tuned" in row["what"]]
+    assert len(tuned) == 7 and told.count("[0.") + told.count("[1.") == 8
+    for row in tuned:
+        assert f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" in told and str(row["n"]) in told, row["what"]
+    assert all((row["mean"], row["n"]) == (0, 2) for row in rows if "base" in row["what"]) and "[0.00, 0.66]" in told
+
+
+def test_the_figures_of_the_shipped_adapter_are_those_of_its_card() -> None:
+    card = shipped.card(shipped.shipped("whole"))
+    exact = {(row["split"], row["share"]): row for row in card["scores"] if row["metric"] == "exact"}
+    for split in ("held_out_sequences", "held_out"):
+        a, b, c = (f"{exact[split, share]['mean']:.2f}" for share in (0.0, 0.3, 0.6))
+        assert f"in {a}, {b} and {c}" in ADAPTER and f"(n = {exact[split, 0.0]['n']})" in ADAPTER
+    tools = exact["held_out_tools", 0.0]
+    assert f"{tools['mean']:.2f} with everything shown (n = {tools['n']})" in ADAPTER
+    assert exact["showcase", 0.0]["mean"] == 1 and "the showcase is answered right" in ADAPTER
+    training = card["training"]
+    assert (
+        f"in {training['seconds']:.0f} s on one {card['device']} ({training['rows_per_second']:.0f} rows/s)" in ADAPTER
+    )

@@ -162,12 +162,13 @@ def test_element_effects_at_a_scaled_adapter(lm):
         m.B.weight.data *= 0.5
     scaled = Game.of(Engine(lm), CASE, path=CASE.path)
     expected = {form: scaled.view(form=form)(keep) for form in ("logprob", "decision")}
-    slopes, attention = scaled.view(removal="gate").gradient(), scaled.attention()
+    everything = np.ones((1, game.n))
+    (slopes,), attention = scaled.view(removal="gate").gradients(everything)[1], scaled.attention()
     for m in modules:
         m.B.weight.data /= 0.5
     assert half(keep) == pytest.approx(expected["logprob"], abs=1e-4)
     assert half.view(form="decision")(keep) == pytest.approx(expected["decision"], abs=1e-4)
-    assert half.view(removal="gate").gradient() == pytest.approx(slopes, abs=1e-4)
+    assert half.view(removal="gate").gradients(everything)[1][0] == pytest.approx(slopes, abs=1e-4)
     assert half.attention() == pytest.approx(attention, abs=1e-5)
     assert not np.allclose(half(keep), game(keep), atol=1e-2)
 

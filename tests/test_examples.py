@@ -5,8 +5,8 @@ from importlib import import_module
 from pathlib import Path
 
 import pytest
+from processes import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted(path for path in (ROOT / "workbench").rglob("*.py") if ">>> " in path.read_text("utf-8"))
 
 

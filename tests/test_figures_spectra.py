@@ -8,7 +8,7 @@ from figure_checks import check, legend
 from shift_adapters import one_module, save_adapter
 
 from workbench.figures import spectra
-from workbench.shift import base_shares, drift, intruder_dimensions, random_spectra, read_factors
+from workbench.shift import base_shares, drift, intruders_beside, random_spectra, read_factors
 from workbench.shift import spectra as spectra_of
 
 
@@ -61,14 +61,14 @@ def test_base_shares_show_what_chance_would_give(tmp_path: Path) -> None:
 
 
 def test_intruders_stand_over_random_changes(tmp_path: Path) -> None:
-    found = intruder_dimensions(adapter(tmp_path), weight, rng=rng(), draws=5)
+    found = intruders_beside(adapter(tmp_path), weight, ["norm"], rng=rng(), draws=5)["norm"]
     figure = spectra.intruder_sweep(sweep := found.sweep())
     check(figure, 4)
     first = sweep[sweep.k == 1]
     np.testing.assert_allclose(figure.still.axes[0].get_lines()[0].get_ydata(), first.intruders / 6)
     at = sweep[(sweep.k == 10) & (sweep.threshold == 0.5)].iloc[0]
     assert f"below 0.5: {at.intruders:.0f} of {at.vectors:.0f}" in figure.alt
-    part = intruder_dimensions(tmp_path, weight, rng=rng(), draws=2, against=2)
+    part = intruders_beside(tmp_path, weight, ["norm"], rng=rng(), draws=2, against=2)["norm"]
     figure = spectra.intruder_sweep(part.sweep(counts=(5,)))
     check(figure, 1)
     assert "and undecided" in legend(figure)
@@ -92,5 +92,5 @@ def test_changes_that_are_zero_can_be_drawn(tmp_path: Path) -> None:
     adapter(zero / "checkpoints" / "checkpoint-5")
     assert spectra.energy_curves(spectra_of(zero, more=True)).png()
     assert spectra.base_shares(base_shares(zero, weight)).png()
-    assert spectra.intruder_sweep(intruder_dimensions(zero, weight, rng=rng(), draws=2).sweep()).png()
+    assert spectra.intruder_sweep(intruders_beside(zero, weight, ["norm"], rng=rng(), draws=2)["norm"].sweep()).png()
     assert spectra.drift_curves(drift(zero)).png()

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workbench.artifacts import runs
-from workbench.artifacts.files import plain
+from workbench.artifacts.files import atomic_path, plain
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path) -> None:
     target = runs.atomic_write_text(tmp_path / "a.json", "old")
     with pytest.raises(ValueError, match=r"a\.json\.loss is nan"):
         runs.atomic_write_json(target, {"loss": float("nan")})
-    with pytest.raises(RuntimeError), runs.atomic_path(target) as temporary:
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
         temporary.write_text("half")
         raise RuntimeError
     assert target.read_text() == "old"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dosed_models import shipped, tiny
+from dosed_models import shipped, slow, tiny
 from hypothesis import given
 from hypothesis import strategies as st
 from report_runs import METRICS, finish
@@ -96,14 +96,9 @@ def test_a_choice_has_no_leaning_to_short_answers(data: st.DataObject) -> None:
 def test_only_a_model_that_writes_no_chain_in_any_case_is_forced(reading: Game, silent: Game) -> None:
     free, forced = own_decisions([reading]), own_decisions([silent])
     assert free[0].form == "decision" and free[0].path == named_path(reading.engine, CASE, free[0].answer)
-    assert isinstance(forced[0], ForcedChoice) and not toolchain(parsed(forced[0].written, silent))
+    assert isinstance(forced[0], ForcedChoice) and not toolchain(*silent.engine.parsed([CASE], [forced[0].written]))
     said = [verdict.base_decisions(games) for games in (free, forced)]
     assert "its own" in said[0] and "forced choice" in said[1] and "in 0 there is no other" in said[1]
-
-
-def parsed(text: str, game: Game) -> tuple[str, ...]:
-    lm = game.engine.lm
-    return lm.template.parse(game.case, text, lm.ids)
 
 
 def test_what_forced_choices_hang_on_is_found_as_of_any_game(reading: Game) -> None:
@@ -138,18 +133,17 @@ def test_a_forced_choice_is_told_as_such_by_manifest_finding_and_live_case(silen
 
 
 def test_a_large_model_is_not_asked_again_for_what_its_games_have_shown() -> None:
-    plain, slow, again = (Engine(shipped()) for _ in range(3))
-    slow.slow = again.slow = True  # whatever its size
-    for engine in (plain, slow):
+    plain, large, again = Engine(shipped()), slow(shipped()), slow(shipped())
+    for engine in (plain, large):
         game = Game.of(engine, CASE, form="decision")
         game(~np.eye(game.n, dtype=bool))
-    told = [answered(engine, CASE, [], paired=3) for engine in (plain, slow, again)]
+    told = [answered(engine, CASE, [], paired=3) for engine in (plain, large, again)]
     assert told[0] == told[1] == told[2]
-    rows = slow.ledger.rows
-    answered(slow, CASE, [], paired=3)
+    rows = large.ledger.rows
+    answered(large, CASE, [], paired=3)
     game = Game.of(again, CASE, form="decision")
-    assert 0 < slow.ledger.rows - rows < 2 * len(told[0]["answers"]), "what stays is known, what turns is written again"
-    choices = [ForcedChoice.of(game.view(adapter=False)) for game in (Game.of(one, CASE) for one in (plain, slow))]
+    assert 0 < large.ledger.rows - rows < 2 * len(told[0]["answers"]), "what stays is known, what turns is new"
+    choices = [ForcedChoice.of(game.view(adapter=False)) for game in (Game.of(one, CASE) for one in (plain, large))]
     keep = ~np.eye(game.n, dtype=bool)
     assert len(keep) > 8
     np.testing.assert_allclose(*(choice(keep) for choice in choices), atol=1e-4)

@@ -1,17 +1,30 @@
-"""The element game: values, gradients, forms, spans, memory and the difference, against the model asked directly."""
+"""The element game: values, gradients, forms, spans, memory and the difference, against the model asked directly;
+attention followed through the layers, against a loop over all paths of the tiny reader's weights."""
 
 import dataclasses
+from itertools import product
 from pathlib import Path
 
+import explain_cases
 import numpy as np
 import pytest
 import torch
 from dosed_models import with_adapter
-from tiny import chain_case, save_tiny, tiny_reader
+from tiny import chain_case, save_tiny
 
 from workbench.cases import toolchain
 from workbench.cases.sampling import with_order
-from workbench.game import Difference, Engine, Game, Restricted, values_together
+from workbench.game import (
+    Difference,
+    Engine,
+    Game,
+    Restricted,
+    attention_measures,
+    attention_received,
+    eager_attention,
+    rollout,
+    values_together,
+)
 from workbench.models import LanguageModel, load
 from workbench.models.prompts import encode, encode_answer
 
@@ -50,16 +63,6 @@ def test_log_probability_of_the_answer_on_the_rendered_text(lm, adapter):
         assert value == pytest.approx(float(expected.sum()), abs=1e-4)
 
 
-def test_gates_of_zero_and_one_are_gates_and_differ_from_deletion_by_positions_alone(lm):
-    game = Game.of(Engine(lm), CASE, path=CASE.path)
-    everything = np.ones((1, game.n), bool)
-    assert game.view(removal="gate")(everything) == pytest.approx(game(everything), abs=1e-4)
-    keep = masks(4)
-    gated = game.view(removal="gate")(keep)
-    assert gated == pytest.approx(game.view(removal="gate")(keep.astype(float)), abs=1e-6)
-    assert not np.allclose(gated, game(keep), atol=1e-4)
-
-
 @pytest.mark.parametrize("form", ["logprob", "margin", "decision"])
 def test_gradients_equal_finite_differences(lm, form):
     lm.model.double()
@@ -67,6 +70,7 @@ def test_gradients_equal_finite_differences(lm, form):
         game = Game.of(Engine(lm), CASE, path=CASE.path, removal="gate", form=form)
         keep = np.full((1, game.n), 0.7)
         value, slope = game.gradients(keep)
+        assert game.ledger.backward_passes == 1
         assert value == pytest.approx(game(keep), abs=1e-5)
         for i in range(game.n):
             up, down = keep.copy(), keep.copy()
@@ -76,24 +80,6 @@ def test_gradients_equal_finite_differences(lm, form):
             assert slope[0, i] == pytest.approx(expected, rel=2e-2, abs=1e-3)
     finally:
         lm.model.float()
-
-
-def test_gradient_is_taken_where_everything_is_kept_and_is_booked(lm):
-    game = Game.of(Engine(lm), CASE, path=CASE.path, removal="gate")
-    assert game.gradient() == pytest.approx(game.gradients(np.ones((1, game.n)))[1][0])
-    assert game.ledger.backward_passes == 2
-
-
-def test_the_decision_is_kept_exactly_where_the_greedy_toolchain_is_the_same(lm):
-    engine = Engine(lm)
-    game = Game.of(engine, CASE, form="decision")
-    keep = np.concatenate([np.ones((1, game.n), bool), ~np.eye(game.n, dtype=bool), masks(40)])
-    answers = engine.answers([CASE] * len(keep), keeps=list(CASE.keep_facts(keep) > 0), max_new_tokens=32)
-    same = np.array([toolchain(a) == toolchain(game.path) for a in answers])
-    values = game(keep)
-    assert values[0] > 0 and (values != 0).all()
-    assert ((values > 0) == same).all()
-    assert same.any() and not same.all()  # the check can fail in both directions
 
 
 def test_games_asked_together_say_what_each_says_alone(lm):
@@ -168,11 +154,6 @@ def test_shared_prefix_gives_the_same_values_with_fewer_tokens(lm, form):
     assert shared.ledger.tokens < 0.9 * plain.ledger.tokens
 
 
-def test_an_adapter_that_does_nothing_makes_no_difference():
-    game = Game.of(Engine(with_adapter(tiny_reader(), size=0.0)), CASE, path=CASE.path)
-    assert (Difference(game)(masks(8)) == 0).all()  # B = 0
-
-
 def test_difference_is_tuned_less_base_on_the_same_masks(lm):
     game = Game.of(Engine(lm), CASE, path=CASE.path)
     keep, delta = masks(4), Difference(game)
@@ -233,3 +214,57 @@ def test_bad_input_is_named(lm):
         game.view(span=(3, 99))
     with pytest.raises(ValueError, match="shows no facts"):
         Game.of(Engine(lm), dataclasses.replace(CASE, facts=()), path=CASE.path)
+
+
+def weights(layers: int, tokens: int, seed: int = 0) -> torch.Tensor:
+    """Causal attention weights, rows that sum to one."""
+    scores = torch.randn(layers, tokens, tokens, generator=torch.Generator().manual_seed(seed)).double()
+    return scores.masked_fill(~torch.ones(tokens, tokens, dtype=torch.bool).tril(), -torch.inf).softmax(-1)
+
+
+def test_rollout_is_the_sum_over_all_paths() -> None:
+    given, identity = weights(3, 4), torch.eye(4)
+    found = rollout(given)
+    for start, end in product(range(4), repeat=2):
+        total = 0.0
+        for a, b in product(range(4), repeat=2):  # start -> a in the last layer, a -> b, b -> end
+            path = zip(reversed(given), ((start, a), (a, b), (b, end)), strict=True)
+            total += np.prod([float((layer[i, j] + identity[i, j]) / 2) for layer, (i, j) in path])
+        assert float(found[start, end]) == pytest.approx(total, abs=1e-12)
+
+
+def test_rows_sum_to_one_and_nothing_looks_ahead() -> None:
+    found = rollout(weights(6, 9))
+    assert torch.allclose(found.sum(-1), torch.ones(9, dtype=found.dtype))
+    assert (found.triu(1) == 0).all() and (found >= 0).all()
+    start = torch.tensor([[0.25, 0, 0.75]]).double()
+    assert torch.allclose(rollout(weights(2, 3), start), start @ rollout(weights(2, 3)))
+
+
+def test_facts_get_the_rollout_of_the_answers_positions() -> None:
+    run, some = explain_cases.engine(), explain_cases.cases()
+    answers = [run.answer_ids(case, case.path) for case in some]
+    found = attention_measures(run, some, answers)
+    for case, answer, mine in zip(some, answers, found["rollout"], strict=True):
+        prompt = run.prompt(case)
+        with eager_attention(run), torch.no_grad():
+            ids = torch.tensor([[*prompt.ids, *answer[:-1]]])
+            layers = run.lm.model(ids, output_attentions=True).attentions
+        matrix = np.eye(ids.shape[1])
+        for layer in layers:
+            matrix = (layer[0].mean(0).double().numpy() + np.eye(ids.shape[1])) / 2 @ matrix
+        asked = matrix[-len(answer) :, : len(prompt.ids)].mean(axis=0)
+        expected = [asked[np.array(prompt.fact) == i].sum() for i in range(len(case.facts))]
+        np.testing.assert_allclose(mine, expected, atol=1e-6)
+
+
+def test_one_pass_gives_both_ways() -> None:
+    run, some = explain_cases.engine(), explain_cases.cases()
+    answers = [run.answer_ids(case, case.path) for case in some]
+    before = run.ledger.rows
+    both = attention_measures(run, some, answers)
+    assert run.ledger.rows - before == len(some)
+    for alone, together in zip(attention_received(run, some, answers), both["mean"], strict=True):
+        np.testing.assert_array_equal(alone, together)
+    with pytest.raises(ValueError, match="mean, rollout, not by 'flow'"):
+        attention_measures(run, some, answers, ways=("flow",))

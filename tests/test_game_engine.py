@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import torch
-from dosed_models import sharp, shipped
+from dosed_models import sharp, shipped, slow
 from tiny import chain_case, tiny_reader
 from transformers import AutoModelForCausalLM, MistralConfig
 
@@ -33,15 +33,6 @@ def test_open_gates_change_nothing_and_rows_do_not_disturb_one_another():
         assert first == [row[0].argmax().item() for row in together], "what is read is kept in place of the logits"
 
 
-def test_greedy_answers_do_not_depend_on_the_batch():
-    engine, rng = Engine(tiny_reader()), np.random.default_rng(1)
-    cases = [with_order(chain_case(), rng) for _ in range(6)]
-    keeps = [rng.random(len(c.facts)) < 0.7 for c in cases]
-    together = engine.answers(cases, keeps=keeps, max_new_tokens=6)
-    alone = [engine.answers([c], keeps=[k], max_new_tokens=6)[0] for c, k in zip(cases, keeps, strict=True)]
-    assert together == alone
-
-
 def test_the_ledger_counts_rows_and_tokens():
     engine, case = Engine(tiny_reader(), batch_tokens=80), chain_case()
     prompt, answer = engine.prompt(case), engine.answer_ids(case, case.path)
@@ -60,8 +51,7 @@ def test_what_prompts_begin_like_is_read_once_and_says_the_same_under_gates_and_
     monkeypatch.setattr("workbench.game.prefix.HEAD_FROM", 2)  # the reader's questions are short
     lm, case = sharp(), chain_case()
     other = dataclasses.replace(case, facts=case.facts[2:])
-    plain, heads = Engine(lm), Engine(lm)
-    heads.slow = True  # whatever its size
+    plain, heads = Engine(lm), slow(lm)
     prompts, answer = [plain.prompt(one) for one in (case, other)], plain.answer_ids(case, case.path)
     degrees = [torch.linspace(low, 1, len(one.facts)).double() for low, one in ((0, case), (0.2, other))]
 
@@ -90,16 +80,15 @@ def test_what_prompts_begin_like_is_read_once_and_says_the_same_under_gates_and_
 
 def test_prompts_go_on_from_the_one_read_before_that_they_share_most_with(monkeypatch):
     monkeypatch.setattr("workbench.game.prefix.HEAD_FROM", 10**6)  # none is read for itself
-    plain, slow, case = Engine(sharp()), Engine(sharp()), chain_case()
-    slow.slow = True  # whatever its size
+    plain, large, case = Engine(sharp()), slow(sharp()), chain_case()
     n = len(case.facts)
     sets = [(n,), (4,), (2, 6), (4, 7), (2, 6, 7), (0, 8), (4, 7, 8)]
     prompts = [plain.prompt(case, np.isin(np.arange(n), one, invert=True)) for one in sets]
     for adapter in (True, False):
-        seen, before, expected = [], slow.ledger.tokens, 0
+        seen, before, expected = [], large.ledger.tokens, 0
         for rows in ((0,), (1, 2), (3, 4, 5), (6,)):
             asked = [prompts[i] for i in rows]
-            answers = slow.generate(asked, adapter=adapter, max_new_tokens=1)
+            answers = large.generate(asked, adapter=adapter, max_new_tokens=1)
             assert answers == plain.generate(asked, adapter=adapter, max_new_tokens=1)
             shared = [
                 max([0, *(next(k for k, (a, b) in enumerate(zip(p.ids, q.ids, strict=False)) if a != b) for q in seen)])
@@ -107,13 +96,13 @@ def test_prompts_go_on_from_the_one_read_before_that_they_share_most_with(monkey
             ]
             expected += sum(len(p.ids) - k for p, k in zip(asked, shared, strict=True))
             seen += asked
-        assert slow.ledger.tokens - before == expected
-    logits = [engine.logits(prompts[5:], [(7, 3)] * 2) for engine in (plain, slow)]
+        assert large.ledger.tokens - before == expected
+    logits = [engine.logits(prompts[5:], [(7, 3)] * 2) for engine in (plain, large)]
     assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(*logits, strict=True))
     monkeypatch.setattr("workbench.game.prefix.HEADS_BYTES", 0)
-    slow.forget()
-    assert slow.generate(prompts[:2]) == plain.generate(prompts[:2])
-    assert not slow.heads.known, "no more than there is room for"
+    large.forget()
+    assert large.generate(prompts[:2]) == plain.generate(prompts[:2])
+    assert not large.heads.known, "no more than there is room for"
 
 
 def test_an_answer_of_which_the_decision_alone_is_asked_ends_at_the_first_command_that_differs():
@@ -132,11 +121,10 @@ def test_prompts_of_a_model_that_sees_so_many_tokens_back_leave_others_as_they_a
     how = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2}
     config = MistralConfig(vocab_size=len(like.tokenizer), intermediate_size=64, sliding_window=64, **how)
     lm = dataclasses.replace(like, model=AutoModelForCausalLM.from_config(config).eval())
-    plain, slow = Engine(lm), Engine(lm)
-    slow.slow = True  # whatever its size
+    plain, large = Engine(lm), slow(lm)
     cases = [case, dataclasses.replace(case, id="other", facts=case.facts[::-1])]
     for one in cases:  # each leaves its prompt behind
         keep = ~np.eye(len(one.elements), dtype=bool)
-        values = [Game.of(engine, one, path=one.path)(keep) for engine in (plain, slow)]
+        values = [Game.of(engine, one, path=one.path)(keep) for engine in (plain, large)]
         np.testing.assert_allclose(*values, atol=0.02)
-    assert slow.answers(cases) == plain.answers(cases)
+    assert large.answers(cases) == plain.answers(cases)

@@ -6,12 +6,11 @@ import logging
 import numpy as np
 import pytest
 import torch
-from dosed_models import shipped
+from dosed_models import shipped, slow
 from tiny import chain_case, tiny_reader
 
 from workbench.game import Engine, Game
-from workbench.game.memory import MemoryShort, fitting
-from workbench.models.context import ContextError
+from workbench.game.memory import ContextError, MemoryShort, fitting
 from workbench.train import TrainConfig, train
 
 
@@ -106,30 +105,29 @@ def test_what_stands_beside_a_prompt_is_no_part_of_its_length():
 
 @pytest.mark.parametrize("adapter", [True, False])
 def test_what_one_game_of_a_large_model_has_asked_another_does_not_ask_again(adapter):
-    case, plain, slow = chain_case(), Engine(shipped()), Engine(shipped())
-    slow.slow = True  # whatever its size
+    case, plain, large = chain_case(), Engine(shipped()), slow(shipped())
     keep = ~np.eye(len(case.elements), dtype=bool)
 
     def values(engine, form):
         return Game.of(engine, case, path=case.path, form=form, adapter=adapter)(keep)
 
-    first = values(slow, "decision")
+    first = values(large, "decision")
     np.testing.assert_allclose(first, values(plain, "decision"), atol=1e-4)
-    rows = slow.ledger.rows
-    assert (values(slow, "decision") == first).all() and slow.ledger.rows == rows
-    np.testing.assert_allclose(values(slow, "logprob"), values(plain, "logprob"), atol=1e-4)
-    assert slow.ledger.rows == rows, "the pass that decides says how likely the answer is"
-    for one in (slow.heads, slow.known):  # who listens to the modules hears every row, and who counts, counts all
-        rows = slow.ledger.rows
+    rows = large.ledger.rows
+    assert (values(large, "decision") == first).all() and large.ledger.rows == rows
+    np.testing.assert_allclose(values(large, "logprob"), values(plain, "logprob"), atol=1e-4)
+    assert large.ledger.rows == rows, "the pass that decides says how likely the answer is"
+    for one in (large.heads, large.known):  # who listens to the modules hears every row, and who counts, counts all
+        rows = large.ledger.rows
         with one.left_out():
-            values(slow, "decision")
-        assert slow.ledger.rows > rows
-    rows = slow.ledger.rows
-    other = slow.answer_ids(case, (*case.path[:-2], case.path[0]))
-    Game(slow, case, other, form="decision", adapter=adapter)(keep)
-    assert slow.ledger.rows > rows
-    rows = slow.ledger.rows
+            values(large, "decision")
+        assert large.ledger.rows > rows
+    rows = large.ledger.rows
+    other = large.answer_ids(case, (*case.path[:-2], case.path[0]))
+    Game(large, case, other, form="decision", adapter=adapter)(keep)
+    assert large.ledger.rows > rows
+    rows = large.ledger.rows
     with torch.no_grad():
-        next(w for name, w in slow.lm.model.named_parameters() if "lora_B" in name).add_(0.01)
-    values(slow, "decision")
-    assert slow.ledger.rows > rows, "the weights are others"
+        next(w for name, w in large.lm.model.named_parameters() if "lora_B" in name).add_(0.01)
+    values(large, "decision")
+    assert large.ledger.rows > rows, "the weights are others"

@@ -1,5 +1,6 @@
 """Gates on sharp attention: 0 is deletion, above 0 nothing is cut off, and gradients are right down to 0."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -74,20 +75,23 @@ def test_a_gate_of_zero_is_deletion_with_positions_kept(engine):
     assert (gated(engine, np.maximum(keep, OLD_FLOOR)) - truth).abs().amax((1, 2)).median() > 1
 
 
-def test_what_a_removed_fact_says_changes_no_bit(engine):
-    for dtype in (torch.float32, torch.bfloat16):
-        engine.lm.model.to(dtype)
-        try:
-            prompt, answer = engine.prompt(CASE), engine.answer_ids(CASE, CASE.path)
-            for keep in masks(8):
-                gate, word = torch.tensor(keep, dtype=torch.float32), prompt.ids[prompt.fact.index(0)]
-                ids = tuple(i if f < 0 or keep[f] else word for i, f in zip(prompt.ids, prompt.fact, strict=True))
-                a, b = engine.logits([prompt, replace(prompt, ids=ids)], [answer] * 2, gates=[gate, gate])
-                assert torch.equal(a, b) and a.isfinite().all()
-                found, truth = gated(engine, keep[None])[0], deleted(engine, keep)
-                assert (found - truth).abs().max() <= (1e-4 if dtype == torch.float32 else 0.03 * truth.abs().max())
-        finally:
-            engine.lm.model.float()
+@pytest.fixture(params=[torch.float32, torch.bfloat16])
+def dtype(engine, request) -> Iterator[torch.dtype]:
+    """The precision that the model has in a test."""
+    engine.lm.model.to(request.param)
+    yield request.param
+    engine.lm.model.float()
+
+
+def test_what_a_removed_fact_says_changes_no_bit(engine, dtype):
+    prompt, answer = engine.prompt(CASE), engine.answer_ids(CASE, CASE.path)
+    for keep in masks(8):
+        gate, word = torch.tensor(keep, dtype=torch.float32), prompt.ids[prompt.fact.index(0)]
+        ids = tuple(i if f < 0 or keep[f] else word for i, f in zip(prompt.ids, prompt.fact, strict=True))
+        a, b = engine.logits([prompt, replace(prompt, ids=ids)], [answer] * 2, gates=[gate, gate])
+        assert torch.equal(a, b) and a.isfinite().all()
+        found, truth = gated(engine, keep[None])[0], deleted(engine, keep)
+        assert (found - truth).abs().max() <= (1e-4 if dtype == torch.float32 else 0.03 * truth.abs().max())
 
 
 def test_a_gate_of_zero_is_deletion_at_a_dose(engine):
@@ -147,18 +151,13 @@ def test_slopes_at_zero_are_those_of_one_sided_differences(exact, degree):
             assert float(slope[i]) * step == pytest.approx((4 * near - far) / 2, rel=0.05, abs=NOISE)  # second order
 
 
+@pytest.mark.usefixtures("dtype")
 def test_slopes_at_zero_are_finite_in_every_precision_and_both_passes_are_booked(engine):
-    for dtype in (torch.float32, torch.bfloat16):
-        engine.lm.model.to(dtype)
-        try:
-            gate = torch.zeros(FACTS, requires_grad=True)
-            before = engine.ledger.copy()
-            (slope,) = engine.backward(value(engine, gate), [gate])
-            assert slope.isfinite().all() and (slope != 0).all()
-            spent = engine.ledger - before
-            assert (spent.calls, spent.rows, spent.backward_passes) == (2, 2, 1)
-        finally:
-            engine.lm.model.float()
+    gate, before = torch.zeros(FACTS, requires_grad=True), engine.ledger.copy()
+    (slope,) = engine.backward(value(engine, gate), [gate])
+    assert slope.isfinite().all() and (slope != 0).all()
+    spent = engine.ledger - before
+    assert (spent.calls, spent.rows, spent.backward_passes) == (2, 2, 1)
 
 
 def test_hard_masks_of_the_gated_game_are_deletion(engine):

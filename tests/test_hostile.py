@@ -52,10 +52,9 @@ def test_commands(graph: Path, capsys: pytest.CaptureFixture, command: str) -> N
     assert sorted(graph.parent.rglob("*")) == before
 
 
-@pytest.mark.parametrize("number", range(len(TEXTS)))
-def test_names_that_are_asked_for(graph: Path, capsys: pytest.CaptureFixture, number: int) -> None:
+@pytest.mark.parametrize("name", TEXTS, ids=range(len(TEXTS)))
+def test_names_that_are_asked_for(graph: Path, capsys: pytest.CaptureFixture, name: str) -> None:
     """42 names of a thing, a graph, a benchmark and a grid."""
-    name = TEXTS[number]
     for words in (
         ["kg", "ask", str(graph), "--from", name],
         ["kg", "ask", str(graph), "--from", "sra", "--to", name],
@@ -71,13 +70,12 @@ def test_names_that_are_asked_for(graph: Path, capsys: pytest.CaptureFixture, nu
     assert not Path("m").exists() and not Path("m.json").exists()
 
 
-@pytest.mark.parametrize("number", range(len(TEXTS)))
-def test_run_names(area: Path, capsys: pytest.CaptureFixture, number: int) -> None:
+@pytest.mark.parametrize("name", TEXTS, ids=range(len(TEXTS)))
+def test_run_names(area: Path, capsys: pytest.CaptureFixture, name: str) -> None:
     """42 names: a folder of that name is made and used, or the name is refused."""
     inside = area / "inside" / "a" / "b" / "c"
     inside.mkdir(parents=True)
     os.chdir(inside)
-    name = TEXTS[number]
     if name.startswith("/") or name.startswith("~"):
         name = "." + name  # absolute ones are the user's own choice
     if "-h" not in name:
@@ -131,13 +129,8 @@ def test_manifests(area: Path, capsys: pytest.CaptureFixture) -> None:
         (folder / "adapter").mkdir()
     for text in manifests(random.Random(0), 8):
         (run / "adapter" / runs.MANIFEST).write_text(text)
-        for words in (
-            ["show", str(run)],
-            ["verify", str(run)],
-            ["diff", str(run), str(other)],
-            ["show", str(run), "--json"],
-        ):
-            answered(words, capsys)
+        for words in (["show", run], ["verify", run], ["diff", run, other], ["show", run, "--json"]):
+            answered([*map(str, words)], capsys)
         runs.is_complete(run, "adapter")
         finish(run, "adapter", inputs={"kg": run / "kg"})
         assert runs.check_stage(run, "adapter") == []

@@ -1,4 +1,4 @@
-"""From items to the graph; the report; an import that finds nothing."""
+"""From items to the graph; the report; an import that finds nothing; `workbench kg import`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
+from damaged_records import BIOTOOLS
 
-from workbench.kg import check_graph, load_edam
+from workbench.hands.cli import main
+from workbench.hands.cli.kg import FORMATS
+from workbench.kg import check_graph, from_json, load_edam
 from workbench.kg.importers import (
     IMPORTERS,
     FactItem,
@@ -51,7 +54,7 @@ def test_facts_join_and_provenance_adds_up() -> None:
     assert graph.graph["toolchains"][0]["links"] == [["command:c", "command:c"]]
     assert {f"format_{n}" for n in (2572, 2920, 1915)} <= set(graph), "is_a up to the root"
     assert graph.edges["format_2572", "format_2920", "format_is_a"]["provenance"][0]["registry"] == "EDAM"
-    assert list(graph) == sorted(graph) and not note.lines
+    assert list(graph) == sorted(graph) and not note.lines and graph.graph["edam"] == load_edam().version
 
 
 @pytest.mark.parametrize(
@@ -114,5 +117,48 @@ def test_nothing_to_import_is_one_error_and_writes_nothing(name: str, tmp_path: 
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
-def test_the_graph_names_the_ontology_it_was_read_with() -> None:
-    assert assemble([TOOL]).graph["edam"] == load_edam().version
+@pytest.fixture
+def entry(tmp_path: Path) -> Path:
+    path = tmp_path / "e.json"
+    path.write_text(json.dumps([BIOTOOLS, 5]))
+    return path
+
+
+def test_the_formats_are_those_of_the_importers() -> None:
+    assert set(FORMATS) == set(IMPORTERS)
+
+
+def test_a_graph_and_a_report_are_written(entry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, report = entry.parent / "g.json", entry.parent / "r.tsv"
+    assert main(["kg", "import", "biotools", str(entry), "--out", str(out), "--report", str(report)]) == 0
+    assert "tool:samtools" in from_json(out)
+    finding = report.read_text().splitlines()[1].split("\t")
+    assert finding == ["e.json", "[1]", "entry is not an object", "'5'", "dropped"]
+    said = capsys.readouterr().out
+    assert "2 records: 1 tools, 1 commands, 1 sources" in said and "entry is not an object (dropped)" in said
+    again = entry.parent / "h.json"
+    assert main(["kg", "import", "biotools", str(entry), "--out", str(again)]) == 0
+    assert again.read_bytes() == out.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"format": "word"}, "no importer is called 'word'; there are nfcore"),
+        ({"path": "missing.json"}, "no such file or folder"),
+        ({"--out": "none/g.json"}, "does not exist; create it first"),
+        ({"--out": "."}, "this is a folder"),
+        ({"--mapping": "none.json"}, "no such file; give a mapping"),
+        ({"--edam": "none.owl"}, "no such file or folder"),
+        ({"format": "workflow"}, "nothing in it reads as workflow"),
+    ],
+)
+def test_errors_are_one_line_and_nothing_is_written(
+    entry: Path, change: dict[str, str], told: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(entry.parent)
+    given = {"format": "biotools", "path": "e.json", "--out": "g.json", "--report": "r.jsonl", **change}
+    options = [part for key in given if key.startswith("--") for part in (key, given[key])]
+    assert main(["kg", "import", given["format"], given["path"], *options]) != 0
+    assert told in " ".join(capsys.readouterr().err.split())
+    assert sorted(path.name for path in entry.parent.iterdir()) == ["e.json"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import networkx as nx
 import pytest
-from damaged_records import GRAPHML, OWL, TURTLE
+from damaged_records import GRAPHML, OWL, RECORDS, TURTLE
 from importing import imported, write
 
 from workbench.kg import load_edam
@@ -102,29 +102,15 @@ def test_a_mapping_or_schema_that_cannot_be_read_is_told(tmp_path: Path) -> None
         read_mapping(None, write(tmp_path / "s.json", "{}"))
 
 
-JSONLD = {
-    "@context": {"ex": "http://example.org/", "edam": "http://edamontology.org/"},
-    "@id": "ex:sort",
-    "@type": "ex:Command",
-    "ex:output": {"@id": "edam:format_2572"},
-    "ex:commandOf": {"@id": "ex:samtools"},
-}
-TRIPLES = """<http://example.org/sort> <http://example.org/output> <http://edamontology.org/format_2572> .
-this is no triple
-<http://example.org/sort> <http://example.org/commandOf> <http://example.org/samtools> .
-<http://example.org/sort> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <http://example.org/Command> .
-"""
-
-
-@pytest.mark.parametrize(("file", "content"), [("r.ttl", TURTLE), ("r.nt", TRIPLES), ("r.jsonld", json.dumps(JSONLD))])
-def test_rdf_in_its_forms(tmp_path: Path, file: str, content: str | bytes) -> None:
-    graph, note = imported("rdf", write(tmp_path / file, content))
+@pytest.mark.parametrize("form", ["ttl", "nt", "jsonld"])
+def test_rdf_in_its_forms(form: str) -> None:
+    graph, note = imported("rdf", RECORDS / f"facts.{form}")
     command = "command:http://example.org/sort"
     assert graph.has_edge(command, "format_2572", "output")
     assert any(
         h == command and t.startswith("tool:samtools_") for h, t, k in graph.edges(keys=True) if k == "command_of"
     )
-    if file == "r.nt":
+    if form == "nt":
         assert [(line.place, line.rule) for line in note.lines] == [("line 2", "not an N-Triple")]
 
 
@@ -171,8 +157,8 @@ def test_short_plain_entities_of_ontologies_are_read(tmp_path: Path) -> None:
     "context", ["http://127.0.0.1:9/c", ["http://127.0.0.1:9/c"], {"@import": "http://127.0.0.1:9/c"}, "c.jsonld"]
 )
 def test_a_context_from_elsewhere_is_refused(tmp_path: Path, context: Any) -> None:
-    write(tmp_path / "c.jsonld.txt", "{}")
-    graph, note = imported("rdf", write(tmp_path / "r.jsonld", json.dumps({**JSONLD, "@context": context})))
+    document = json.loads((RECORDS / "facts.jsonld").read_bytes()) | {"@context": context}
+    graph, note = imported("rdf", write(tmp_path / "r.jsonld", document))
     assert not graph and "context at an address" in note.lines[0].rule
 
 

@@ -24,12 +24,16 @@ PLACES = {
 FEW = settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@pytest.mark.parametrize("name", sorted(FUZZ))
+@pytest.fixture(params=sorted(FUZZ))
+def name(request: pytest.FixtureRequest) -> str:
+    if request.param == "galaxy":
+        pytest.importorskip("galaxy.tool_util", reason="the extra galaxy is not installed")
+    return request.param
+
+
 @FEW
 @given(seed=st.integers(0, 2**32 - 1))
 def test_damaged_records_raise_nothing_and_cost_no_other_record(name: str, seed: int) -> None:
-    if name == "galaxy":
-        pytest.importorskip("galaxy.tool_util", reason="the extra galaxy is not installed")
     how, note = FUZZ[name], Report()
     with tempfile.TemporaryDirectory() as place, quiet("galaxy"):
         how.write(Path(place), how.batch, np.random.default_rng(seed))
@@ -43,12 +47,9 @@ def test_damaged_records_raise_nothing_and_cost_no_other_record(name: str, seed:
     assert not how.intact or how.intact in graph
 
 
-@pytest.mark.parametrize("name", sorted(FUZZ))
 @FEW
 @given(content=st.binary(max_size=300) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
 def test_any_bytes_are_a_graph_or_the_one_error(name: str, content: bytes, tmp_path: Path) -> None:
-    if name == "galaxy":
-        pytest.importorskip("galaxy.tool_util", reason="the extra galaxy is not installed")
     path = tmp_path / PLACES[name]
     path.write_bytes(content)
     out = tmp_path / "g.json"

@@ -1,14 +1,18 @@
-"""Importers of tool registries: nf-core, bio.tools, Galaxy tools and workflows, on small files and on real samples."""
+"""Importers of tool registries: nf-core, bio.tools, Galaxy tools and workflows, on small files and on real samples.
+
+Of Galaxy's tools macros, tokens and imports are read, and harmful ones refused.
+"""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from damaged_records import BIOTOOLS, NFCORE, WORKFLOW
-from importing import SHARED, imported, ports, rules, write
+from damaged_records import BIOTOOLS, GALAXY, NFCORE, RECORDS, WORKFLOW
+from importing import DATA, SHARED, imported, ports, rules, write
 
 from workbench.kg.importers import IMPORTERS, Report, assemble
 from workbench.kg.importers.reading import streamed
@@ -74,32 +78,27 @@ def test_an_entry_of_biotools(tmp_path: Path) -> None:
     assert graph.has_edge("source:samtools", "format_2572", "download_from"), "a database portal delivers its outputs"
 
 
-@pytest.mark.parametrize("form", ["list", "page", "pages", "lines", "folder"])
+ENTRIES = [{**BIOTOOLS, "biotoolsID": f"t{n}"} for n in range(4)]
+FORMS = {
+    "list": [ENTRIES],
+    "page": [{"count": 4, "next": None, "list": ENTRIES}],
+    "pages": ["\n".join(json.dumps({"list": some}) for some in (ENTRIES[:2], ENTRIES[2:]))],
+    "lines": ["\n".join(map(json.dumps, ENTRIES))],
+    "folder": ENTRIES,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_entries_come_in_many_files(tmp_path: Path, form: str) -> None:
-    entries = [{**BIOTOOLS, "biotoolsID": f"t{n}"} for n in range(4)]
-    path = tmp_path / "d.json"
-    if form == "list":
-        write(path, entries)
-    elif form == "page":
-        write(path, {"count": 4, "next": None, "list": entries})
-    elif form == "pages":
-        write(path, json.dumps({"list": entries[:2]}) + "\n" + json.dumps({"list": entries[2:]}))
-    elif form == "lines":
-        write(path, "\n".join(json.dumps(entry) for entry in entries))
-    else:
-        path = tmp_path / "folder"
-        for number, entry in enumerate(entries):
-            write(path / f"{number}.biotools.json", entry)
-    graph, note = imported("biotools", path)
+    for number, content in enumerate(FORMS[form]):
+        write(tmp_path / f"{number}.biotools.json", content)
+    graph, note = imported("biotools", tmp_path)
     assert {f"tool:t{n}" for n in range(4)} <= set(graph) and note.records == 4
 
 
 def test_a_large_list_is_read_one_record_at_a_time(tmp_path: Path) -> None:
-    path = tmp_path / "large.json"
-    with path.open("w") as stream:
-        stream.write('{"list": [')
-        stream.write(",".join(json.dumps({"n": n, "x": ["y"] * 5}) for n in range(20_000)))
-        stream.write("]} {")  # and then it breaks
+    rows = ",".join(json.dumps({"n": n, "x": ["y"] * 5}) for n in range(20_000))
+    path = write(tmp_path / "large.json", f'{{"list": [{rows}]}} {{')  # and then it breaks
     with path.open("rb") as stream:
         records = streamed(stream, "list")
         assert next(records) == ("list[0]", {"n": 0, "x": ["y"] * 5})
@@ -131,16 +130,11 @@ def test_a_workflow_is_a_toolchain_through_its_subworkflows(tmp_path: Path) -> N
 def test_a_workflow_that_refers_to_itself_or_to_nothing_ends(tmp_path: Path) -> None:
     step = {"type": "tool", "tool_id": "a", "outputs": [{"name": "o", "type": "bam"}]}
     inner: dict[str, Any] = {"steps": {"0": {"id": 0, "type": "data_input", "label": "x"}}}
-    for _ in range(15):
+    for _ in range(16):
         inner = {"steps": {"0": {"id": 0, "type": "subworkflow", "subworkflow": inner}}}
     steps = {
         "0": {**step, "id": 0, "input_connections": {"i": {"id": 1, "output_name": "o"}, "j": {"id": 99}}},
-        "1": {
-            "id": 1,
-            "type": "subworkflow",
-            "input_connections": {"x": {"id": 1, "output_name": "o"}},
-            "subworkflow": inner,
-        },
+        "1": {**inner["steps"]["0"], "id": 1, "input_connections": {"x": {"id": 1, "output_name": "o"}}},
         "2": "nothing",
     }
     graph, note = imported("workflow", write(tmp_path / "w.ga", {"name": "w", "steps": steps}))
@@ -182,23 +176,8 @@ def test_real_workflows_are_toolchains() -> None:
     assert all(command in graph for chain in chains for command in chain["commands"])
 
 
-CHANNELS = """
-name: caller_call
-tools: [{caller: {}}]
-input:
-  - - meta: {type: map}
-    - bam: {type: file, pattern: "*.bam"}
-    - bai: {type: file, pattern: "*.bai"}
-  - - meta2: {type: map}
-    - vcf: {type: file, pattern: "*.vcf"}
-  - samples: {type: file, pattern: "*.txt", description: "Optional, names of samples"}
-output:
-  vcf: [[{"*.vcf": {type: file, pattern: "*.vcf"}}]]
-"""
-
-
 def test_channels_beside_the_first_bring_companions(tmp_path: Path) -> None:
-    write(tmp_path / "caller/call/meta.yml", CHANNELS)
+    write(tmp_path / "caller/call/meta.yml", (RECORDS / "channels.yml").read_bytes())
     graph, _ = imported("nfcore", tmp_path)
     needs = [(min(port.formats), port.need) for port in Links(graph).takes["command:caller call"]]
     assert [need for _, need in needs] == ["main", "companion", "companion", "optional"]
@@ -218,3 +197,67 @@ def test_a_call_needs_variants_and_no_table_of_samples() -> None:
     assert plan.commands == ("command:hisat2 align", "command:stringtie stringtie"), (
         "a published subworkflow uses hisat2"
     )
+
+
+@pytest.fixture
+def wrapper(tmp_path: Path) -> Path:
+    pytest.importorskip("galaxy.tool_util", reason="the extra galaxy is not installed")
+    return Path(shutil.copytree(DATA / "galaxy", tmp_path / "in"))
+
+
+def test_a_galaxy_tool_with_macros_tokens_and_imports(wrapper: Path) -> None:
+    graph, note = imported("galaxy", wrapper)
+    command = "command:samtools_sort"
+    assert ports(graph, command, "input") == {"format_2573": [0], "format_3462": [0], "format_1929": [1]}
+    assert ports(graph, command, "output") == {"format_2572": [0], "format_3462": [0, 1], "format_2573": [1]}
+    assert graph.nodes[command]["optional_ports"] == [1]
+    assert graph.nodes["tool:samtools"]["packages"] == ["bioconda::samtools"]
+    assert graph.has_edge(command, "operation_3802", "performs") and note.records == 1
+
+
+BOMB = "".join(f'<xml name="m{n}">' + f'<expand macro="m{n - 1}"/>' * 10 + "</xml>" for n in range(1, 12))
+BOMB = f'<tool id="x"><macros><xml name="m0">{"y" * 99}</xml>{BOMB}</macros><expand macro="m11"/></tool>'
+TOKENS = "".join(f'<token name="@T{n}@">' + f"@T{n - 1}@" * 10 + "</token>" for n in range(1, 12))
+SELF = '<tool id="x"><macros><xml name="a"><expand macro="a"/></xml></macros><expand macro="a"/></tool>'
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        ('<!DOCTYPE x [<!ENTITY e "eee">]><tool id="x"><inputs/></tool>', "not XML that can be read safely"),
+        ('<!DOCTYPE x SYSTEM "http://127.0.0.1:9/x.dtd"><tool id="x"/>', "not XML that can be read safely"),
+        ('<tool id="x"><macros><import>../../outside.xml</import></macros></tool>', "imports a file outside"),
+        ('<tool id="x"><macros><import>/etc/passwd</import></macros></tool>', "imports a file outside"),
+        ('<tool id="x"><macros><import>none.xml</import></macros></tool>', "imports a file that is missing"),
+        ('<tool id="x"><macros><import>bad.xml</import></macros></tool>', "imports in a circle"),
+        (BOMB, "expand to more"),
+        (f'<tool id="@T11@"><macros><token name="@T0@">yyyy</token>{TOKENS}</macros></tool>', "expand to more"),
+        (SELF, "expands itself"),
+        ('<tool id="x"><macros><token name="@A@">@A@</token></macros>@A@</tool>', "contains itself"),
+        ('<tool id="x"><macros><xml name="a" tokens="p"/></macros><expand macro="a"/></tool>', "reader refuses it"),
+        ("<a>" * 5000, "not XML that can be read safely"),
+        ("<tool><inputs/></tool>", ""),
+        ("<toolbox/>", ""),
+    ],
+)  # fmt: skip
+def test_a_harmful_wrapper_is_a_line_and_the_next_is_read(wrapper: Path, bad: str, told: str) -> None:
+    shutil.copy(wrapper / "shared.xml", wrapper.parent / "outside.xml")
+    write(wrapper / "bad.xml", bad)
+    graph, note = imported("galaxy", wrapper)
+    assert "command:samtools_sort" in graph and "command:x" not in graph
+    (line,) = [line for line in note.lines if line.file == "bad.xml"]
+    assert line.action == "dropped" and told in f"{line.rule} {line.value}"
+
+
+def test_a_data_source_is_a_source(tmp_path: Path) -> None:
+    pytest.importorskip("galaxy.tool_util", reason="the extra galaxy is not installed")
+    text = GALAXY.decode().replace('version="1"', 'tool_type="data_source"', 1)
+    graph, _ = imported("galaxy", write(tmp_path / "s.xml", text))
+    assert graph.has_edge("source:samtools_sort", "format_2572", "download_from")
+
+
+def test_without_the_extra_the_error_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "galaxy.tool_util.loader", None)
+    write(tmp_path / "t.xml", GALAXY.decode())
+    with pytest.raises(ValueError, match=r"pip install --editable .*\[galaxy\]"):
+        imported("galaxy", tmp_path)

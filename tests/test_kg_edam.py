@@ -34,21 +34,6 @@ def test_parents_are_live_stay_in_the_branch_and_lead_to_its_root() -> None:
         assert term not in edam.ancestors(term)
 
 
-@pytest.mark.parametrize(
-    ("term", "branch", "rule"),
-    [
-        ("format_2572", "format", None),
-        ("format_99999", "format", "no such id"),
-        ("data_0863", "format", "wrong branch, a format id is needed"),
-        ("topic_0003", "topic", "bare branch root"),
-        ("data_0007", "data", "obsolete id"),
-    ],
-)
-def test_check(term: str, branch: str, rule: str | None) -> None:
-    problem = load_edam().check(term, branch)
-    assert problem is None if rule is None else rule in str(problem)
-
-
 def test_an_obsolete_id_comes_with_a_live_replacement() -> None:
     edam = load_edam()
     obsolete = [term for term in edam.terms if edam.terms[term].obsolete]
@@ -67,15 +52,11 @@ def test_roots_may_stand_above_an_own_term_only() -> None:
     ("name", "expected"),
     [
         ("GPL-3.0-or-later", "GPL-3.0"),
-        ("GPL v3", "GPL-3.0"),
         ("GPLv3+", "GPL-3.0"),
         ("GNU General Public v3 (GPL v3)", "GPL-3.0"),
         ("GNU General Public License version 2", "GPL-2.0"),
-        ("GPL (>= 2)", "GPL-2.0"),
         ("LGPLv2.1", "LGPL-2.1"),
         ("GNU Affero General Public License v3.0", "AGPL-3.0"),
-        ("Apache License 2.0", "Apache-2.0"),
-        ("BSD 3-Clause License", "BSD-3-Clause"),
         ("BSD", "BSD"),
         ("MIT licence", "MIT"),
         ("The Artistic License", "Artistic"),

@@ -1,4 +1,4 @@
-"""The graph: its schema, what ships with the package, its files and figures."""
+"""The graph: its schema, what ships with the package, its files and figures; the part of some topics."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from workbench import kg
 from workbench.kg.edam import ROOTS
+from workbench.models.reader import POOL
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +135,31 @@ def test_degree_statistics_cover_every_type(small: nx.MultiDiGraph) -> None:
 def test_the_graph_is_imported_without_importers_and_without_torch() -> None:
     code = "import sys; from workbench import kg; print([m for m in sys.modules if 'importers' in m or m == 'torch'])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_topics_take_in_what_is_below_them(small: nx.MultiDiGraph) -> None:
+    assert kg.tools_with_topic(small, ["RNA-Seq"]) == kg.tools_with_topic(small, ["topic_3170"]) == ["tool:hisat2"]
+    assert kg.tools_with_topic(small, ["Sequencing"]) == ["tool:hisat2", "tool:samtools", "tool:sra-tools"]
+    with pytest.raises(ValueError, match="'Cooking'"):
+        kg.tools_with_topic(small, ["Cooking"])
+
+
+def test_a_part_keeps_what_belongs_to_its_tools(small: nx.MultiDiGraph) -> None:
+    part = kg.focus(small, ["tool:hisat2", "tool:sra-tools"])
+    kg.check_graph(part)
+    commands = {node for node in part if node.startswith("command:")}
+    assert commands == {"command:fasterq-dump", "command:hisat2", "command:hisat2-build"}
+    assert {"source:sra", "source:ensembl", "license:GPL-3.0-or-later", "format_1915"} <= set(part)
+    assert "license:MIT" not in part and "format_2306" not in part  # delivered by Ensembl, read by none of the tools
+    whole = kg.focus(small, [node for node in small if node.startswith("tool:")])
+    assert set(small) - set(whole) == {"format:hisat2_large_index"}  # read and written by none
+    with pytest.raises(ValueError, match="'tool:none'"):
+        kg.focus(small, ["tool:none"])
+
+
+def test_the_shipped_graph_has_a_part_with_the_showcase_for_small_readers(shipped: nx.MultiDiGraph) -> None:
+    part = kg.field(shipped, ["Gene transcripts", "Mapping", "Sequence assembly"])
+    assert len(kg.showcase(part)) == len(kg.showcase(shipped)) == 2
+    assert len(kg.dead_ends(kg.flow_graph(part))) < 3, "what nobody in the field makes leaves few commands unreached"
+    assert 300 < len(kg.flow_graph(part)) < POOL < len(kg.flow_graph(kg.field(shipped, [])))
+    assert list(part) == [node for node in shipped if node in part]

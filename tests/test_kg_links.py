@@ -1,18 +1,24 @@
-"""Ports of a table, and the one test of a link: by hand for every alternative, along chains, and where it is silent."""
+"""Ports of a table, and the one test of a link: by hand for every alternative, along chains, where it is silent, and in
+planted worlds with known answers."""
 
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+import networkx as nx
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kg_tables import PORTS, write_ports, write_table
+from typed_worlds import described
 
 from workbench import kg
 from workbench.cases.sampler import Sampler, SamplingConfig
+from workbench.hands.bench.kg import check, known_as
+from workbench.kg.importers import assemble
 from workbench.kg.links import TABLES, Flow, Links, fits
+from workbench.kg.published import Plausibility
 from workbench.kg.rows import Port, carried, parse_ports
 from workbench.kg.table import read_table
 from workbench.kg.tsv import TableError
@@ -146,3 +152,49 @@ def test_a_part_of_the_graph_judges_links_as_the_whole_does() -> None:
         paths = {sampler.walk(rng, int(rng.integers(1, 4)), set(sampler.commands)) for _ in range(100)} - {None}
         assert len(paths) > 20
         assert not [whole.first_break(path) for path in paths if not whole.follows(path)]
+
+
+def world(**commands: tuple[str, list[list[str]], list[list[str]]]) -> nx.MultiDiGraph:
+    """Commands by name: (tool, what each input takes, what each output gives), ids of EDAM formats and data."""
+    return assemble(item for name, said in commands.items() for item in described(name, *said))
+
+
+def accepted(graph: nx.MultiDiGraph, head: str, tail: str, level: str = "command") -> bool:
+    return Plausibility(graph).accepts((f"{level}:{head}", f"{level}:{tail}"))
+
+
+def test_what_lies_below_is_accepted_and_what_lies_above_is_not() -> None:
+    graph = world(bam=("a", [], [["format_2572"]]), some=("b", [["format_2920"]], [["format_2920"]]),
+                  exact=("c", [["format_2572"]], []))  # fmt: skip
+    assert accepted(graph, "bam", "some") and accepted(graph, "bam", "exact")
+    assert not accepted(graph, "some", "exact") and not accepted(graph, "exact", "bam")
+
+
+def test_kinds_of_data_must_agree_where_both_state_them() -> None:
+    counts, tree = ["format_3475", "data_3112"], ["format_3475", "data_0872"]
+    graph = world(counts=("a", [], [counts]), reads_counts=("b", [counts], []), reads_tree=("c", [tree], []),
+                  any_table=("d", [["format_3475"]], []), only_tree=("e", [["data_0872"]], []))  # fmt: skip
+    assert accepted(graph, "counts", "reads_counts")
+    assert not accepted(graph, "counts", "any_table"), "a table of anything says too little"
+    assert not accepted(graph, "counts", "reads_tree") and not accepted(graph, "counts", "only_tree")
+
+
+def test_a_tool_accepts_what_any_of_its_commands_does() -> None:
+    graph = world(sort=("s", [["format_2573"]], [["format_2572"]]), index=("s", [["format_2572"]], [["format_3327"]]),
+                  call=("c", [["format_2572"]], [["format_3016"]]))  # fmt: skip
+    assert not accepted(graph, "index", "call") and accepted(graph, "s", "c", level="tool")
+
+
+def test_links_are_checked_against_their_reverse_and_unknown_commands_are_told() -> None:
+    graph = world(sort=("s", [["format_2573"]], [["format_2572"]]), call=("c", [["format_2572"]], [["format_3016"]]),
+                  silent=("q", [], []))  # fmt: skip
+    links = [
+        ["command:SORT", "command:call"],
+        ["command:sort", "command:unheard_of"],
+        ["command:silent", "command:call"],
+    ]
+    found = check(graph, [{"links": links}, {"links": links[:1]}], seed=0)
+    assert found.links == (("command:sort", "command:call"),) and found.unknown == ("command:unheard_of",)
+    assert not found.refused
+    assert found.rates["command", "real"][:2] == (1.0, 1) and found.rates["command", "reversed"][:2] == (0.0, 1)
+    assert known_as(graph, ["command:galaxy:s.o.r.t"]) == {"command:galaxy:s.o.r.t": "command:sort"}

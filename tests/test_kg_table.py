@@ -21,7 +21,7 @@ GFFCOMPARE = ("gffcompare", "operation_0361", "format_2306", "format_2306", "", 
 CELLS: dict[str, tuple[str, int, str, str, str, str]] = {
     "unknown edam id": ("commands", 4, "inputs", "format_99999", "no such id", "format_99999"),
     "obsolete edam id": ("commands", 2, "operations", "operation_0261", "obsolete", "Use op"),
-    "wrong branch": ("commands", 5, "outputs", "data_0863", "wrong branch", "Sequence align"),
+    "wrong branch": ("commands", 5, "outputs", "data_0863", "wrong branch, a format id is needed", "Sequence align"),
     "bare root": ("sources", 3, "data", "data_0006", "bare branch root", "specific"),
     "not a term": ("formats", 2, "format", "FASTQ", "not a term id", "'FASTQ'"),
     "unknown own term": ("formats", 4, "format", "format:star", "unknown own term", "terms.tsv"),

@@ -10,6 +10,7 @@ from tiny_chain import GIVEN, RUN
 
 from workbench.artifacts import origin, runs
 from workbench.artifacts.provenance import describe_input, input_change, remembered_digest
+from workbench.artifacts.stage import check_code
 from workbench.hands.cli import main
 from workbench.hands.headless.chain import run_chain
 from workbench.hands.report.lineage import NoRun, compare, lineage, metric_differences
@@ -69,10 +70,8 @@ def test_verify_counts_the_files(copied: Path, capsys: pytest.CaptureFixture) ->
     for usual in (".ipynb_checkpoints/result-checkpoint.txt", ".DS_Store", "exports/a.png", "exports/more/b.csv"):
         runs.atomic_write_text(copied / "kg" / usual, "x")
     broken, notes = verdict("kg")
-    assert (
-        broken == []
-        and "beside the result: .DS_Store, .ipynb_checkpoints/result-checkpoint.txt, exports/a.png and 1 more" in notes
-    )
+    named = "beside the result: .DS_Store, .ipynb_checkpoints/result-checkpoint.txt, exports/a.png and 1 more"
+    assert broken == [] and named in notes
     runs.open_stage(copied, "kg")
     assert any("begun anew and not finished" in note for note in verdict("kg")[1])
     for foreign, as_link in (("planted.txt", False), ("deep/er/planted.json", False), ("linked", True)):
@@ -90,7 +89,7 @@ def test_code_that_moved_on_is_a_note(copied: Path, capsys: pytest.CaptureFixtur
     manifest = json.loads(path.read_text())
     manifest["code"]["sources"]["artifacts/runs.py"] = "0" * 64
     path.write_text(json.dumps(manifest))
-    assert runs.check_code(copied, "kg") == ["the code that made it was changed (artifacts/runs.py)"]
+    assert check_code(copied, "kg") == ["the code that made it was changed (artifacts/runs.py)"]
     assert not runs.is_complete(copied, "kg") and runs.require_stage(copied, "kg")
     main(["verify", str(copied)])
     assert "note: the code that made it was changed (artifacts/runs.py)" in capsys.readouterr().out
@@ -98,9 +97,8 @@ def test_code_that_moved_on_is_a_note(copied: Path, capsys: pytest.CaptureFixtur
 
 def test_diff_names_parameters_files_and_metrics(made: Path, copied: Path, capsys: pytest.CaptureFixture) -> None:
     page = str(copied.parent / "both.html")
-    assert (
-        main(["diff", str(made), str(copied), "--html", page]) == 0 and "Workbench run copied" in Path(page).read_text()
-    )
+    assert main(["diff", str(made), str(copied), "--html", page]) == 0
+    assert "Workbench run copied" in Path(page).read_text()
     assert main(["diff", str(made), str(copied), "--html", str(copied / "kg" / "page.html")]) == 2
     notebooks = made.parent / "nb"
     run_chain(copied, notebooks=notebooks, parameters={**GIVEN, "seed": 3}, say=lambda line: None)

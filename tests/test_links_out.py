@@ -37,11 +37,8 @@ def test_no_link_in_a_run_leads_what_is_written_out_of_it(area: Path) -> None:
     make(whole)
     (runs.open_stage(whole, "adapter") / runs.WORK_FOLDER / "checkpoint-3").mkdir(parents=True)
     (runs.work_folder(whole, "adapter") / runs.WORK_FOLDER / "checkpoint-3" / "optimizer.pt").write_text("x")
-    paths = [path.relative_to(whole) for path in whole.rglob("*")] + [
-        Path("kg.new"),
-        Path("kg.old"),
-        Path("report.html"),
-    ]
+    paths = [path.relative_to(whole) for path in whole.rglob("*")]
+    paths += map(Path, ("kg.new", "kg.old", "report.html"))
     assert len(paths) > 25
     before, refused = around(area), 0
     for number, path in enumerate(paths):

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from log_speakers import written
 from tenacity import wait_none
-from tiny import save_tiny
 
 from workbench import explain_log, models
 from workbench.game import Engine
@@ -60,11 +59,6 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("models") / "llama", "llama")
-
-
 @pytest.fixture
 def serving(monkeypatch):
     """Starts the server of a rule f(text, tokens) -> answer, tokens spent, leads of its tokens."""
@@ -78,6 +72,7 @@ def serving(monkeypatch):
 
     def start(answer) -> ThreadingHTTPServer:
         made.answer = answer
+        made.how = {"model": "m", "endpoint": _address(made), "decision": "yesno"}
         return made
 
     yield start
@@ -130,9 +125,8 @@ def test_a_served_model_gives_the_sets_of_the_same_model_here_and_is_asked_once(
     texts = [json.dumps(order) for order in server.asked]
     again = 1 + (AGAIN - 1)  # the one that was told to come again, and the first, asked to see whether answers scatter
     assert len(texts) == len(set(texts)) + again and len(texts) > 9
-    assert there.metrics["served"] == {
-        "tuned": {"repeats": 1, "log_probabilities": False, "asked_again": AGAIN, "different_answers": 1}
-    }
+    told = {"repeats": 1, "log_probabilities": False, "asked_again": AGAIN, "different_answers": 1}
+    assert there.metrics["served"] == {"tuned": told}
     assert server.keys == {f"Bearer {SECRET}"}
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
@@ -164,7 +158,7 @@ def test_of_records_with_a_decision_of_their_own_a_chain_alone_is_refused(servin
     rows = [{"question": "q?", "facts": ["a"], "decision": name} for name in ("yesno", "chain", "yesno")]
     log = written(tmp_path / "log.jsonl", *rows)
     server = serving(lambda text, _longest: ("yes" if "- a" in text else "no", 9, []))
-    found = explain_log(log, out=tmp_path / "a", model="m", endpoint=_address(server), decision="record")
+    found = explain_log(log, out=tmp_path / "a", **server.how | {"decision": "record"})
     assert [one["state"] for one in found.records] == ["explained", "refused", "explained"]
     assert "be other than 'chain' for a served model" in found.records[1]["why"]
 
@@ -189,8 +183,7 @@ def test_log_probabilities_order_the_search_and_prove_nothing(serving, tmp_path)
         told = name != "not"
         server.asked.clear()
         server.refuses = {"logprobs"} if name == "refused" else set()
-        how = {"model": "m", "endpoint": _address(server), "decision": "yesno"}
-        one = explain_log(_facts(tmp_path, 30), out=tmp_path / name, **how)
+        one = explain_log(_facts(tmp_path, 30), out=tmp_path / name, **server.how)
         (flip,) = one.records[0]["models"]["tuned"]["flips"]
         assert flip["certified"] and sorted(flip["facts"]) == [11, 23]
         assert one.metrics["served"]["tuned"]["log_probabilities"] == (name == "told")
@@ -208,16 +201,15 @@ def test_a_server_that_answers_the_same_prompt_differently_is_asked_until_a_set_
         return ("yes" if kept != (asks[text] % 10 == 4) else "no"), 9, []
 
     server = serving(rule)
-    path = _facts(tmp_path, 5)
-    how = {"model": "m", "endpoint": _address(server), "decision": "yesno", "budget": 4000}
-    found = explain_log(path, out=tmp_path / "a", repeats=NOISY, **how)
+    path, how = _facts(tmp_path, 5), {**server.how, "budget": 4000, "repeats": NOISY}
+    found = explain_log(path, out=tmp_path / "a", **how)
     one = found.records[0]["models"]["tuned"]
     assert one["decision"] == "yes" and one["asked"] > NOISY
     assert len(one["flips"]) == 1 and one["flips"][0]["certified"] and set(one["flips"][0]["facts"]) <= {0, 3}
     assert one["sufficient"]["certified"] and sorted(one["sufficient"]["facts"]) == [0, 3]
     asked = len(server.asked)
     (tmp_path / "a" / "log" / "records.jsonl").unlink()
-    assert explain_log(path, out=tmp_path / "a", repeats=NOISY, **how).records == found.records
+    assert explain_log(path, out=tmp_path / "a", **how).records == found.records
     assert len(server.asked) == asked  # what was answered is given again in the same order
 
 
@@ -228,7 +220,7 @@ def test_whether_answers_scatter_is_found_out_on_the_first_prompt(serving, tmp_p
         return f"yes, {next(turns)}" if _shown(text) else "no", 9, []
 
     server = serving(rule)
-    found = explain_log(_facts(tmp_path, 2), out=tmp_path / "a", model="m", endpoint=_address(server), decision="yesno")
+    found = explain_log(_facts(tmp_path, 2), out=tmp_path / "a", **server.how)
     told = found.metrics["served"]["tuned"]
     assert (told["repeats"], told["asked_again"], told["different_answers"]) == (NOISY, AGAIN, AGAIN)
     assert found.records[0]["models"]["tuned"]["flips"][0]["certified"]
@@ -254,8 +246,7 @@ def test_whether_answers_scatter_is_found_out_once_for_all_workers(serving, sche
         assert found[0]["repeats"] == NOISY and who["repeats"] is None
         return streamed(folder, lines, who, config, scheduler=scheduler, **how)
 
-    how = {"model": "m", "endpoint": _address(server), "decision": "yesno"}
-    found = explain_log(path, out=tmp_path / "a", through=through, **how)
+    found = explain_log(path, out=tmp_path / "a", through=through, **server.how)
     told = found.metrics["served"]["tuned"]
     assert asked == [AGAIN] and len({json.dumps(order) for order in server.asked[: 2 * AGAIN]}) == 1
     assert (told["repeats"], told["asked_again"], told["different_answers"]) == (NOISY, AGAIN, AGAIN)

@@ -36,9 +36,7 @@ def test_the_turn_of_a_loop_is_its_facts_piece(facts):
 
 
 def test_numbers_parts_and_bare_words_of_facts():
-    numbered = (
-        "{% for f in facts %}[{{ loop.index }}] {{ f }}{% if not loop.last %}; {% endif %}{% endfor %}. {{ question }}"
-    )
+    numbered = "{% for f in facts %}[{{ loop.index }}] {{ f }}{% if not loop.last %}; {% endif %}{% endfor %}."
     assert _pieces(numbered)[1][1] == "[2] bwa reads reads; "
     assert _pieces("{% for s, r, o in facts %}({{ o }}<{{ s }})\n{% endfor %}")[1] == {
         0: "(reads<SRA)\n", 1: "(reads<bwa)\n", 2: "(runs<SRA)\n",
@@ -60,10 +58,8 @@ def test_facts_of_one_subject_may_share_a_line():
 
 
 def test_the_fields_of_a_record_are_there_for_its_template():
-    record = _record(
-        prompt="{% for f in facts %}{{ f }}\n{% endfor %}{{ question }} {{ how }} ({{ unit }})", unit="a</b>"
-    )
-    assert segments(record, None, how="Say yes.")[-1].text == "Which? Say yes. (a</b>)"
+    prompt = "{% for f in facts %}{{ f }}\n{% endfor %}{{ question }} {{ how }} ({{ unit }})"
+    assert segments(_record(prompt=prompt, unit="a</b>"), None, how="Say yes.")[-1].text == "Which? Say yes. (a</b>)"
 
 
 MISUSED = {
@@ -102,13 +98,8 @@ def test_a_template_that_misuses_facts_or_the_machine_is_refused_in_words(templa
 
 def test_a_template_of_one_that_knows_the_marks_stays_in_its_sandbox(tmp_path):
     """Marks cut, repeated and put where they do not belong give a fault or a prompt, never another error."""
-    pieces = (
-        "{{ facts[0].text[:31] }}",
-        "{{ facts[0].text[-31:] }}",
-        "{{ facts[1].text[7:] }}",
-        "{{ facts[1] }}",
-        "{{ facts[0] }}",
-    )
+    parts = ("facts[0].text[:31]", "facts[0].text[-31:]", "facts[1].text[7:]", "facts[1]", "facts[0]")
+    pieces = [f"{{{{ {part} }}}}" for part in parts]
     started = time.monotonic()
     for template in ("".join(pieces[i:] + pieces[:i]) for i in range(len(pieces))):
         with pytest.raises(Fault):

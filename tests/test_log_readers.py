@@ -8,6 +8,7 @@ import pytest
 from explain_cases import case
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from log_speakers import written
 
 from workbench.cases import Fact
 from workbench.explain.counterfactual import Explanation, save
@@ -16,20 +17,11 @@ from workbench.logs.records import Fault, Record, Refused
 
 SAMPLES = Path(__file__).parent / "data" / "logs"
 READS, WRITES = "minimap2 reads FASTQ and writes PAF or SAM.", "samtools sort reads BAM and writes BAM."
+GRAPH = ("MINIMAP2: minimap2 aligns long reads", "FASTQ: FASTQ holds reads with qualities",
+         "MINIMAP2 - FASTQ: minimap2 reads FASTQ", "MINIMAP2 - PAF: minimap2 writes PAF")  # fmt: skip
 # file -> (answer, facts as texts) of each of its records; each was made by the package that it is named after
 FOUND = {
-    "graphrag": [
-        (
-            "FASTQ [Data: Relationships (0)].",
-            [
-                "MINIMAP2: minimap2 aligns long reads",
-                "FASTQ: FASTQ holds reads with qualities",
-                "MINIMAP2 - FASTQ: minimap2 reads FASTQ",
-                "MINIMAP2 - PAF: minimap2 writes PAF",
-                READS,
-            ],
-        )
-    ],
+    "graphrag": [("FASTQ [Data: Relationships (0)].", [*GRAPH, READS])],
     "lightrag": [
         ("FASTQ", ["minimap2: minimap2 aligns long reads", "minimap2 - FASTQ: minimap2 reads FASTQ", READS]),
         ("FASTQ", [READS, "minimap2 is under the MIT licence."]),
@@ -111,19 +103,22 @@ def test_another_package_adds_a_reader_and_an_unknown_one_is_refused(monkeypatch
 
 
 FIELDS = st.sampled_from(
-    "query facts case path names source target nodes node source_nodes context data context_data entities relationships"
-    " sources references content kwargs type response".split()
+    "question answer prompt id text subject query facts case path names source target nodes node source_nodes context"
+    " data context_data entities relationships sources references content kwargs type response".split()
 )
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.just("constructor"),
-    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(FIELDS, inside, max_size=6),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.just("constructor"),
+    lambda inside: st.lists(inside, max_size=4) | st.dictionaries(FIELDS | st.text(max_size=8), inside, max_size=6),
     max_leaves=20,
 )
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\n\r"), max_size=40)
+LINES = st.lists(st.dictionaries(FIELDS, JSON, max_size=8).map(json.dumps) | WORDS, min_size=1, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.dictionaries(FIELDS, JSON, max_size=8), st.sampled_from([None, *readers.READERS]))
-def test_whatever_an_object_holds_it_is_a_record_or_a_refusal(tmp_path_factory, row, source):
-    path = tmp_path_factory.mktemp("log") / "a.jsonl"
-    path.write_text(f"{json.dumps(row)}\n", "utf-8")
-    assert all(isinstance(one, Record | Refused) for one in readers.read(path, source))
+@settings(max_examples=300, deadline=None)
+@given(LINES, st.sampled_from([None, *readers.READERS]))
+def test_whatever_stands_in_a_line_it_is_a_record_or_a_refusal(tmp_path_factory, lines, source):
+    path = written(tmp_path_factory.mktemp("log") / "a.jsonl", *lines, {"question": "q", "facts": ["a"]})
+    found = list(readers.read(path, source))
+    assert len(found) <= len(lines) + 1 and all(isinstance(one, Record | Refused) for one in found)
+    assert source or isinstance(found[-1], Record)

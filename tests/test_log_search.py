@@ -1,15 +1,15 @@
 """On which facts an answer hangs: planted rules of which the right sets are known, and answers that cannot be read."""
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, count
 
 import numpy as np
 import pytest
-from log_speakers import Planted, found_of, minimal_sets, planted, question, rule_of
+from log_speakers import InTurn, Planted, drawn_rule, found_of, minimal_sets, planted, question
 from tiny import save_tiny
 
 from workbench.game import Engine
-from workbench.logs.answers import OTHER, SETTLED, WHOLE, Answers, Local, Said
+from workbench.logs.answers import OTHER, SETTLED, WHOLE, Answers, Local
 from workbench.logs.asked import asked
 from workbench.logs.hanging import hangs
 from workbench.logs.records import record_of
@@ -24,17 +24,13 @@ def test_planted_rules_are_found_exactly_and_with_certificate():
     rng, hits = np.random.default_rng(0), []
     for number in range(200):
         n = int(rng.integers(4, 17))
-        members = rng.permutation(n)[: int(rng.integers(2, 5))].tolist()
-        cut = int(rng.integers(1, len(members)))
-        rule = rule_of([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
+        _, rule = drawn_rule(rng, n, number)
         everything, yes = frozenset(range(n)), lambda kept, rule=rule: rule(kept) == "Yes."
         found = found_of(planted(n, rule))
         flips = minimal_sets(n, lambda gone: not yes(everything - gone))  # noqa: B023
         enough = minimal_sets(n, yes)
         told = {tuple(one["facts"]) for one in found["flips"] if one["certified"]}
-        right = (
-            bool(told) and told <= flips and found["alone"] == sorted(e for (*e,) in flips if len(e) == 1 for e in e)
-        )
+        right = bool(told) and told <= flips and found["alone"] == sorted(one[0] for one in flips if len(one) == 1)
         right &= tuple(found["sufficient"]["facts"]) in enough and found["sufficient"]["certified"]
         hits.append(right and all(one["to"] == "no" for one in found["flips"]) and not found["memory"])
     share = proportion(hits)
@@ -98,9 +94,7 @@ def test_sets_are_found_over_documents_then_facts_then_sentences(documents):
     lifts = {"documents": lambda u: fact_of[u] // 4, "facts": lambda u: fact_of[u], "sentences": lambda u: u}
     rng, hits, rows = np.random.default_rng(1), [], []
     for number in range(60):
-        members = rng.permutation(put.n)[: int(rng.integers(2, 5))].tolist()
-        cut = int(rng.integers(1, len(members)))
-        rule = rule_of([members[:cut], members[cut:]], ("and_or", "or_and")[number % 2])
+        members, rule = drawn_rule(rng, put.n, number)
         speaker = Planted(rule)
         found = found_of(Answers(speaker, put))
         whole, above, right = frozenset(range(put.n)), set(members), True
@@ -127,6 +121,20 @@ def _named(one, unit, units_of):
     begin = unit.begin - min(2, unit.begin)  # of the text, behind the mark of its line
     whole = len(units_of[unit.fact]) == 1
     return [unit.fact] in spots or (not whole and [unit.fact, begin, unit.end - 2] in spots)
+
+
+def test_of_an_answer_that_every_passage_moves_one_sentence_is_told_at_little_cost():
+    """Whatever is taken out gives another answer: what keeps it is nearly everything, and is not looked for."""
+    passages = [{"text": f"It is {i}. And so {i}!", "document": f"d{i // 10}"} for i in range(200)]
+    put = asked(record_of({"question": "q?", "facts": passages}), "text", sentences=True)
+    speaker = Planted(lambda kept: f"{len(kept)}")
+    found = found_of(Answers(speaker, put))
+    assert [level["level"] for level in found["levels"]] == ["documents", "facts", "sentences"]
+    flips = [level["flip"] for level in found["levels"]]
+    assert all(one["certified"] for one in flips) and [len(one["facts"]) for one in flips] == [10, 1, 1]
+    assert set(flips[1]["facts"]) <= set(flips[0]["facts"]) and flips[2]["facts"] == flips[1]["facts"]
+    assert "each of 3 elements flips it alone" in flips[0]["note"] and "smaller" in found["levels"][0]["said"]
+    assert found["alone"] == flips[1]["facts"] and found["sufficient"] is None and speaker.rows <= 40
 
 
 def test_a_long_record_keeps_its_budget_by_the_length_of_its_prompts():
@@ -202,20 +210,10 @@ def test_whatever_a_model_answers_is_told_of(said, decision):
     assert found["answer"] == said and (found["decision"] is None or isinstance(found["decision"], str))
 
 
-class Scattering(Planted):
+def scattering(rule, seed):
     """Answers by a rule, but for every tenth or so, drawn anew with each ask."""
-
-    def __init__(self, rule, seed):
-        super().__init__(rule)
-        self.rng = np.random.default_rng(seed)
-
-    def repeats(self, answers):
-        return 25
-
-    def say(self, asked, keeps, expected):
-        said = super().say(asked, keeps, expected)
-        other = {"yes": "no", "no": "yes"}
-        return [Said(other[one.text]) if self.rng.random() < 0.1 else one for one in said]
+    rng, other = np.random.default_rng(seed), {"yes": "no", "no": "yes"}
+    return InTurn(lambda kept: (other[rule(kept)] if rng.random() < 0.1 else rule(kept) for _ in count()))
 
 
 def test_where_answers_scatter_the_sets_of_each_level_are_proved_by_answers_of_their_own():
@@ -227,7 +225,7 @@ def test_where_answers_scatter_the_sets_of_each_level_are_proved_by_answers_of_t
     for seed in range(20):
         one, other, both = np.random.default_rng(seed).permutation(70)[:3] * 2
         rule = lambda kept: "yes" if both in kept and (one in kept or other in kept) else "no"  # noqa: B023, E731
-        found = found_of(Answers(Scattering(rule, seed), put), spans=["yes"])
+        found = found_of(Answers(scattering(rule, seed), put), spans=["yes"])
         for told in (found, *found["spans"]):
             assert [level["level"] for level in told["levels"]] == ["documents", "facts", "sentences"]
             for level, lift in zip(told["levels"], lifts, strict=True):
@@ -243,10 +241,10 @@ def test_where_answers_scatter_the_sets_of_each_level_are_proved_by_answers_of_t
 
 def test_of_a_long_record_whose_answers_scatter_every_ask_is_counted():
     put = asked(record_of({"question": "q?", "facts": ["x" * 500] * 180}), "yesno")
-    whole, few = np.ones((3, 180), bool), Answers(Scattering(lambda kept: "yes", 0), put)
+    whole, few = np.ones((3, 180), bool), Answers(scattering(lambda kept: "yes", 0), put)
     few = few.within(3 * put.length(whole[0]) + 1)
     assert len(few(whole)) == 3 and few.speaker.rows == 3
     with pytest.raises(BudgetSpent, match="1 are left"):
         few(whole[:1])
-    stays = found_of(Answers(Scattering(lambda kept: "yes", 1), put), budget=60)
+    stays = found_of(Answers(scattering(lambda kept: "yes", 1), put), budget=60)
     assert stays["memory"] and stays["sufficient"]["certified"] and stays["sufficient"]["facts"] == []

@@ -1,7 +1,6 @@
 """`transformers serve` as the endpoint, where what it needs is installed: its sets are those of the model here."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -9,6 +8,7 @@ import time
 import httpx
 import pytest
 from log_speakers import written
+from processes import free_port
 from tiny import save_tiny
 from transformers.utils.import_utils import is_serve_available
 
@@ -26,9 +26,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(model, tmp_path_factory):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     words = ["serve", str(model), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32"]
     log = tmp_path_factory.mktemp("serve") / "out.txt"
     with log.open("w") as out:

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from log_speakers import Planted
+from log_speakers import Planted, stops, written
 from tiny import save_tiny
 
 from workbench import explain_log
@@ -16,39 +16,30 @@ from workbench.hands.sweep.tasks import perform
 from workbench.logs.records import Record, read_log, record_of
 from workbench.logs.run import Work
 from workbench.logs.speakers import Source, turns
-from workbench.logs.streamed import Rows
-from workbench.logs.summary import bare, summary
+from workbench.logs.summary import Rows, summary
 
 CONFIG = {"decision": "yesno", "template": None, "sentences": False, "budget": 20, "spans": [], "redact": False}
 
 
 def _log(path: Path, count: int, odd: dict[int, str]) -> Path:
     """Records with three facts each; odd: line -> question."""
-    with open(path, "w", encoding="utf-8") as out:
-        for line in range(1, count + 1):
-            facts = [f"fact {line}.{i}" for i in range(3)]
-            out.write(odd.get(line) or json.dumps({"question": "q?", "facts": facts}))
-            out.write("\n")
-    return path
+    facts = {line: [f"fact {line}.{i}" for i in range(3)] for line in range(1, count + 1)}
+    return written(path, *(odd.get(line) or {"question": "q?", "facts": some} for line, some in facts.items()))
 
 
 def test_records_come_back_one_by_one_and_a_stop_loses_none(tmp_path, scheduler):
     """A record that fails and one that is no JSON are each one line of 200."""
     odd = {5: '{"question": "it fails", "facts": ["a"]}', 90: "{no"}
     log, taken = _log(tmp_path / "log.jsonl", 200, odd), []
-    how = {"failed": Work(None, [], CONFIG, None).failed, "scheduler": scheduler, "by": "log_oracle"}
+    how = {"failed": Work(None, [], CONFIG, None).failed, "scheduler": scheduler, "by": "log_speakers"}
 
     def lines():
         for one in read_log(log):
             taken.append(one.line)
             yield one
 
-    def stop(done: int) -> None:
-        if done > 20:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        swept(lines(), Rows(tmp_path / "rows.jsonl"), {"config": CONFIG}, progress=stop, **how)
+        swept(lines(), Rows(tmp_path / "rows.jsonl"), {"config": CONFIG}, progress=stops(20), **how)
     assert 20 < len(Rows(tmp_path / "rows.jsonl")) < 100 and max(taken) < 150  # no more is read than is handed out
     with open(tmp_path / "rows.jsonl", "ab") as file:
         file.write(b'{"line": 199, "id": "cut')
@@ -66,7 +57,7 @@ def test_records_come_back_one_by_one_and_a_stop_loses_none(tmp_path, scheduler)
 def test_records_that_take_long_are_handed_out_and_written_one_by_one(tmp_path, scheduler):
     slow = '{"question": "slow", "facts": ["a"]}'
     log, done = _log(tmp_path / "log.jsonl", 6, dict.fromkeys(range(1, 7), slow)), []
-    how = {"failed": Work(None, [], CONFIG, None).failed, "scheduler": scheduler, "by": "log_oracle"}
+    how = {"failed": Work(None, [], CONFIG, None).failed, "scheduler": scheduler, "by": "log_speakers"}
     rows = Rows(tmp_path / "rows.jsonl")
     swept(read_log(log), rows, {"config": CONFIG}, progress=done.append, **how)
     assert done == [1, 2, 3, 4, 5, 6] and len(rows) == 6
@@ -74,46 +65,30 @@ def test_records_that_take_long_are_handed_out_and_written_one_by_one(tmp_path, 
 
 def test_streamed_or_not_a_log_is_explained_alike(tmp_path, scheduler):
     model = str(save_tiny(tmp_path / "llama", "llama"))
-    log = _log(
-        tmp_path / "log.jsonl", 7, {3: '{"question": "q", "facts": [["a", "b", "c"], {"text": "d. E", "own": 1}]}'}
-    )
+    own = '{"question": "q", "facts": [["a", "b", "c"], {"text": "d. E", "own": 1}]}'
+    log, there = _log(tmp_path / "log.jsonl", 7, {3: own}), partial(streamed, scheduler=scheduler)
     how = {"model": model, "max_new_tokens": 4, "budget": 20, "decision": "regex:(?s).+", "sentences": True}
-    one, other = (
-        explain_log(log, out=tmp_path / name, through=where, **how)
-        for name, where in (("one", None), ("two", partial(streamed, scheduler=scheduler)))
-    )
+    one = explain_log(log, out=tmp_path / "one", **how)
+    other = explain_log(log, out=tmp_path / "two", through=there, **how)
     assert list(other.records) == one.records and other.metrics == one.metrics
     write_report(other.folder)
     assert verify(other.folder)["log"]["broken"] == []
-    assert (
-        list(explain_log(log, out=tmp_path / "two", through=partial(streamed, scheduler=scheduler), **how).records)
-        == one.records
-    )
+    assert list(explain_log(log, out=other.folder, through=there, **how).records) == one.records
     with pytest.raises(ValueError, match="of one process"):
         explain_log(log, out=tmp_path / "three", through=streamed, requests=3, **how)
 
 
 def test_a_record_sent_to_a_worker_is_the_same_there():
-    given = {
-        "question": "q",
-        "facts": [["a", "b_c", "d"], "t", {"text": "x", "document": 3}],
-        "id": 7,
-        "own": [1],
-        "answer": "",
-    }
-    record = record_of(given, line=4)
+    facts = [["a", "b_c", "d"], "t", {"text": "x", "document": 3}]
+    record = record_of({"question": "q", "facts": facts, "id": 7, "own": [1], "answer": ""}, line=4)
     assert isinstance(record, Record) and record_of(json.loads(json.dumps(record.to_dict())), line=4) == record
 
 
 def test_after_a_stop_an_edited_log_is_explained_anew_and_what_failed_is_asked_again(tmp_path, scheduler):
     how = {"model": str(save_tiny(tmp_path / "llama", "llama")), "max_new_tokens": 2, "budget": 5}
     how |= {"out": tmp_path / "run", "through": partial(streamed, scheduler=scheduler)}
-
-    def stop(done: int, of: int) -> None:
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        explain_log(_log(tmp_path / "log.jsonl", 9, {}), progress=stop, **how)
+        explain_log(_log(tmp_path / "log.jsonl", 9, {}), progress=stops(), **how)
     edited = _log(tmp_path / "log.jsonl", 9, {1: '{"question": "another", "facts": ["a"]}'})
     assert explain_log(edited, **how).records[0]["question"] == "another"
     Rows.of(tmp_path, how["model"]).add([{"line": 1, "state": "failed"}, {"line": 2, "state": "refused"}])
@@ -149,5 +124,5 @@ def test_an_answer_that_cannot_be_read_is_not_as_logged():
     work = Work(None, records, CONFIG, None)
     for record, said in zip(records, ("yes", "no", "Hm."), strict=True):
         work.take(record, {"tuned": Planted(lambda kept, said=said: said)})
-    told = summary([bare(one) for one in work.records])["as_logged"]
+    told = summary(work.records)["as_logged"]
     assert work.records[2]["state"] == "unread" and (told["n"], told["share"]) == (3, 1 / 3)

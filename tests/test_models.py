@@ -21,12 +21,10 @@ def test_other_architectures_answer_and_take_an_adapter(tmp_path, kind):
     models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
     engine, case = Engine(lm), chain_case()
     prompt, answer = engine.prompt(case), engine.answer_ids(case, case.path)
-    tuned = engine.logprobs([prompt], [answer])[0]
-    base = engine.logprobs([prompt], [answer], adapter=False)[0]
+    tuned, base = (engine.logprobs([prompt], [answer], adapter=adapter)[0] for adapter in (True, False))
     assert torch.equal(tuned, base)  # B = 0
     assert tuned.shape == (len(answer),) and (tuned < 0).all()
-    path = engine.answers([case], max_new_tokens=4)[0]
-    assert path[0] == case.source
+    assert engine.answers([case], max_new_tokens=4)[0][0] == case.source
 
 
 def loaded(folder: str, monkeypatch: pytest.MonkeyPatch, *, held: bool) -> models.LanguageModel:
@@ -61,17 +59,8 @@ def test_an_adapter_in_one_product_says_the_same_and_can_be_dosed_changed_and_sw
     folder = str(save_tiny(tmp_path / kind, kind))
     adapted = with_adapter(models.load(folder, names=NAMES, four_bit=four_bit), modules=("q_proj", "up_proj"))
     adapted.model.save_pretrained(tmp_path / "adapter", safe_serialization=True)
-    apart, whole = (
-        models.load(
-            folder,
-            names=NAMES,
-            factors=torch.float32,
-            adapter=tmp_path / "adapter",
-            four_bit=four_bit,
-            trainable=trainable,
-        )
-        for trainable in (True, False)
-    )
+    how = {"factors": torch.float32, "adapter": tmp_path / "adapter", "four_bit": four_bit}
+    apart, whole = (models.load(folder, names=NAMES, trainable=trainable, **how) for trainable in (True, False))
     case = chain_case()
     doses = [torch.full((4,), dose) for dose in (0.0, 0.5, 1.0)]
 
@@ -99,11 +88,7 @@ def test_an_adapter_in_one_product_says_the_same_and_can_be_dosed_changed_and_sw
 def test_products_may_be_taken_of_half_the_bits(tmp_path, monkeypatch):
     folder = str(save_tiny(tmp_path / "llama", "llama"))
     exact = loaded(folder, monkeypatch, held=True)
-    models.add_adapter(exact, rank=4, alpha=8, modules=("q_proj", "down_proj"), dropout=0.0, seed=0)
-    with torch.no_grad():
-        for name, factor in exact.model.named_parameters():
-            if "lora_B" in name:
-                factor.normal_(generator=torch.Generator().manual_seed(0))
+    with_adapter(exact, modules=("q_proj", "down_proj"))
     exact.model.save_pretrained(tmp_path / "adapter")
     half = models.load(folder, names=NAMES, adapter=tmp_path / "adapter", factors=torch.bfloat16)
     assert dequantised.products(half.model) == torch.bfloat16 and half.runs_on == "cpu, products in bfloat16"
@@ -113,11 +98,8 @@ def test_products_may_be_taken_of_half_the_bits(tmp_path, monkeypatch):
         a, b = (engine.logits(*rows, adapter=adapter)[0] for engine in (one, two))
         assert 0 < (a - b).norm() < 0.01 * a.norm()
     gate = torch.full((len(case.facts),), 0.5, requires_grad=True)
-    slopes = []
-    for engine in (one, two):
-        (logits,) = engine.logits(*rows, gates=[gate])
-        (slope,) = engine.backward(logits.log_softmax(-1)[:, 0].sum(), [gate])
-        slopes.append(slope)
+    values = [engine.logits(*rows, gates=[gate])[0].log_softmax(-1)[:, 0].sum() for engine in (one, two)]
+    slopes = [one.backward(value, [gate])[0] for value in values]
     assert torch.nn.functional.cosine_similarity(*slopes, dim=0) > 0.99
     assert exact.runs_on == "cpu"
 

@@ -11,27 +11,17 @@ from workbench.explain.counterfactual import one_by_one, verified_changes
 from workbench.hands.narrative import explained as verdict
 from workbench.stats import PairedDifference
 
+FULL = ("command:hisat2",)
+
 
 def explained(
-    method: str = "in_loop", *, id="one", removed=(), base=True, full=("command:hisat2",), changed=(), certificate=None
+    method: str = "in_loop", *, id="one", removed=(), base=True, full=FULL, changed=(), flags=(), certificate=None
 ):
     case = small.case(id=id)
-    answers = {"tuned_full": full, "tuned_changed": changed}
-    if base:
-        answers |= {"base_full": ("command:hisat2",), "base_changed": ("command:hisat2",)}
-    return Explanation(
-        case=case,
-        method=method,
-        degrees=(0.0,) * len(case.elements),
-        removed=tuple(removed),
-        flags=(),
-        answers=answers,
-        toolchains=answers,
-        metrics={"jaccard": float(full == changed), "edit_distance": 0.0, "path_overlap": 0.0, "cosine": 0.0},
-        weights={},
-        seed=0,
-        certificate=certificate or {},
-    )
+    said = {"tuned_full": full, "tuned_changed": changed} | ({"base_full": FULL, "base_changed": FULL} if base else {})
+    metrics = {"jaccard": float(full == changed), "edit_distance": 0.0, "path_overlap": 0.0, "cosine": 0.0}
+    given = (case, method, (0.0,) * len(case.elements), tuple(removed), tuple(flags), said, said, metrics)
+    return Explanation(*given, weights={}, seed=0, certificate=certificate or {})
 
 
 def test_removal_counts_facts_and_needed_ones() -> None:
@@ -61,10 +51,7 @@ def test_a_second_case_says_that_all_of_its_set_must_go() -> None:
 
 
 def test_over_cases_gives_shares_and_means() -> None:
-    group = [
-        explained(removed=["command:hisat2"]),
-        explained(id="two", removed=["source:ena"], changed=("command:hisat2",)),
-    ]
+    group = [explained(removed=["command:hisat2"]), explained(id="two", removed=["source:ena"], changed=FULL)]
     said = verdict.over_cases(group)
     assert "changed in 50% of 2 cases (the base model's: 0%)" in said
     assert "1.0 elements and with them 1.5 of 5.0 facts" in said
@@ -118,9 +105,6 @@ def by_chance(seed: int, cases: int = 24) -> tuple[dict, dict]:
     return under, {"in_loop": under["in_loop"], "random_both": group("random_both", equal)}
 
 
-FULL = ("command:hisat2",)
-
-
 def test_an_order_by_chance_is_no_better_than_chance_under_one_stopping_rule() -> None:
     """Stopping one order where it flips, and the other wherever that was, makes chance look better than chance."""
     sooner, unlike, artefact, times = 0, 0, 0, 60
@@ -143,15 +127,9 @@ def test_the_headline_names_sizes_and_ranks_the_searched_set_with_none() -> None
     said = verdict.sooner(groups, "in_loop")
     assert "in_loop needs 1.0 elements [1.0, 1.0], mean of 12 cases: fewer than random_both (4.0)" in said
     assert said.endswith("the searched set has 1.0")
-    never = {
-        **groups,
-        "in_loop": [replace(one, flags=("no_flip",), answers={}, toolchains=SAME) for one in groups["in_loop"]],
-    }
-    assert never["in_loop"][0].elements_taken == len(small.case().elements) and never["in_loop"][0].facts_taken == 5
-    assert "in 12 cases no number of them" in verdict.sooner(never, "in_loop")
-
-
-SAME = {"tuned_full": FULL, "tuned_changed": FULL}
+    never = [explained(id=str(i), base=False, changed=FULL, flags=("no_flip",)) for i in range(12)]
+    assert never[0].elements_taken == len(small.case().elements) and never[0].facts_taken == 5
+    assert "in 12 cases no number of them" in verdict.sooner(groups | {"in_loop": never}, "in_loop")
 
 
 def test_what_other_orders_do_is_said_with_its_interval() -> None:
@@ -198,11 +176,9 @@ def test_certified_counts_proofs_sizes_and_calls() -> None:
     groups = {
         "paper": [explained("paper", id=i, removed=small.case().facts[:4]) for i in "ab"],
         "in_loop": [explained(id=i, removed=small.case().facts[:k]) for i, k in zip("ab", (1, 2), strict=True)],
-        "certified": [
-            explained("certified", id=i, removed=["source:ena"], certificate=proof)
-            for i, proof in zip("ab", proofs, strict=True)
-        ],
     }
+    pairs = zip("ab", proofs, strict=True)
+    groups["certified"] = [explained("certified", id=i, removed=["source:ena"], certificate=p) for i, p in pairs]
     said = verdict.certified(groups)
     assert "found in 50% of 2 cases [9%, 91%]" in said
     assert "1.0 elements were removed, against 4.0 by paper and 1.5 by in_loop; it took a median of 20 masks" in said
@@ -215,11 +191,9 @@ def test_shapes_of_sets_are_told_and_the_pairs_that_name_one_command() -> None:
     reads = next(f for f in facts.values() if f.tail.startswith("command:"))
     writes = next(f for f in facts.values() if f.head == reads.tail)
     other = next(f for f in facts.values() if reads.tail not in (f.head, f.tail))
-    sets = [["source:ena"], [reads], [writes, reads], [reads, other], [reads, writes, other], [other]]
-    proofs = [{"certified": i < 5} for i in range(6)]
-    said = verdict.shapes(
-        [explained("certified", removed=one, certificate=proof) for one, proof in zip(sets, proofs, strict=True)]
-    )
+    sets = [["source:ena"], [reads], [writes, reads], [reads, other], [reads, writes, other]]
+    some = [explained("certified", removed=one, certificate={"certified": True}) for one in sets]
+    said = verdict.shapes([*some, explained("certified", removed=[other], certificate={"certified": False})])
     assert "of 5 certified sets 2 have one member (1 of these a fact), 2 two and 1 more" in said
     assert "of 2 pairs of facts 1 are what one command reads and what it writes" in said
 

@@ -13,10 +13,9 @@ def interval(mean: float, width: float = 0.1) -> dict[str, float]:
 
 def spectrum(*values: float) -> dict:
     sigma = np.array(values)
-    norm = np.linalg.norm(sigma)
-    return {"projection": "q", "rank": len(sigma), "frobenius": norm, "spectral": sigma.max(initial=0.0)} | {
-        "energy": np.cumsum(sigma**2) / max(norm**2, 1e-30)
-    }
+    norm, first = np.linalg.norm(sigma), sigma.max(initial=0.0)
+    energy = np.cumsum(sigma**2) / max(norm**2, 1e-30)
+    return {"projection": "q", "rank": len(sigma), "frobenius": norm, "spectral": first, "energy": energy}
 
 
 def test_concentration_counts_modules_above_the_band() -> None:
@@ -27,10 +26,8 @@ def test_concentration_counts_modules_above_the_band() -> None:
 
 
 def test_beside_base_gives_the_range_and_the_medians() -> None:
-    rows = {"share_frobenius": [0.5, 2.0], "written_inside": [0.4, 0.4], "written_chance": [0.2, 0.2]}
-    said = verdict.beside_base(
-        pd.DataFrame({**rows, "read_inside": [0.3, 0.3], "read_chance": [0.1, 0.1], "top": [16, 16]})
-    )
+    alike = {"written_inside": 0.4, "written_chance": 0.2, "read_inside": 0.3, "read_chance": 0.1, "top": 16}
+    said = verdict.beside_base(pd.DataFrame({"share_frobenius": [0.5, 2.0], **alike}))
     assert "0.50 to 2.00" in said and "2.0 times" in said and "3.0 times" in said and "first 16 directions" in said
 
 
@@ -53,33 +50,26 @@ def test_intruders_are_new_only_against_the_stricter_null(norm: float, spectrum:
 
 
 def test_training_says_from_when_the_change_is_near() -> None:
-    rows = [
-        {"step": step, "cosine": cosine, "relative_norm": 0.5, "column_overlap": 0.3, "row_overlap": 0.6}
-        for step, cosine in ((10, 0.4), (20, 0.95), (30, 1.0))
-    ]
-    assert "from step 20 on" in verdict.training(pd.DataFrame(rows))
-    assert "never reaches 0.9" in verdict.training(pd.DataFrame(rows[:1]))
+    alike = {"relative_norm": 0.5, "column_overlap": 0.3, "row_overlap": 0.6}
+    rows = pd.DataFrame({"step": [10, 20, 30], "cosine": [0.4, 0.95, 1.0], **alike})
+    assert "from step 20 on" in verdict.training(rows)
+    assert "never reaches 0.9" in verdict.training(rows[:1])
     assert "no checkpoints" in verdict.training(pd.DataFrame())
 
 
 @pytest.mark.parametrize(("width", "said"), [(0.1, "do not meet"), (1.0, "intervals meet")])
 def test_groups_are_apart_only_where_intervals_are(width: float, said: str) -> None:
-    rows = [
-        {"projection": "q", "group": name, **interval(mean, width)} for name, mean in (("tool", 2.0), ("data", 1.0))
-    ]
-    text = verdict.moved(pd.DataFrame(rows), "type")
+    rows = [{"group": name, **interval(mean, width)} for name, mean in (("tool", 2.0), ("data", 1.0))]
+    text = verdict.moved(pd.DataFrame(rows).assign(projection="q"), "type")
     assert said in text and "q shifts tool most, 2.00" in text and "data least, 1.00" in text
 
 
 def test_response_names_the_best_dose_and_compares_the_ends() -> None:
-    doses = (0.0, 1.0, 1.5)
-    values, answered = (
-        pd.DataFrame([{"dose": d, **interval(m)} for d, m in zip(doses, means, strict=True)])
-        for means in ((-3, 5, 9), (0.1, 0.9, 0.4))
+    values, answered, effects = (
+        pd.DataFrame([{"dose": dose, **interval(mean)} for dose, mean in zip((0.0, 1.0, 1.5), means, strict=True)])
+        for means in ((-3, 5, 9), (0.1, 0.9, 0.4), (4, 1, 1))
     )
-    effects = pd.DataFrame(
-        [{"kind": "fact", "needed": True, "dose": d, **interval(m)} for d, m in zip(doses, (4, 1, 1), strict=True)]
-    )
+    effects = effects.assign(kind="fact", needed=True)
     said = verdict.response(values, answered, effects)
     assert "-3.00 [-3.10, -2.90] nats at dose 0" in said and "most answers are right at 1, 0.90" in said
     assert "costs 4.00" in said and "do not meet" in said
@@ -93,11 +83,8 @@ def test_response_names_the_best_dose_and_compares_the_ends() -> None:
 def test_switches_add_up_or_do_not(off: float, on: float, said: str) -> None:
     part = {"off": off, "off_low": off - 0.1, "off_high": off + 0.1, "on": on, "on_low": on, "on_high": on}
     text = verdict.switches(pd.DataFrame([{"projection": "q", "layer": layer, **part} for layer in (0, 1)]))
-    assert (
-        "largest norm" not in text
-        and said in text
-        and f"add up to {2 * off:.2f} switched off and {2 * on:.2f} switched on" in text
-    )
+    assert "largest norm" not in text and said in text
+    assert f"add up to {2 * off:.2f} switched off and {2 * on:.2f} switched on" in text
 
 
 def test_the_module_of_the_largest_norm_is_told_by_what_goes_with_it() -> None:
@@ -116,14 +103,13 @@ def test_cheap_maps_are_named_only_above_chance() -> None:
 
 @pytest.mark.parametrize(("mean", "said"), [(0.7, "is reached"), (0.45, "within the interval"), (0.2, "not reached")])
 def test_half_of_delta_is_reached_or_not(mean: float, said: str) -> None:
-    rows = [
-        {"unit": "module", "off": 1, "of": 12, "by": "map", **interval(mean)},
-        {"unit": "module", "off": 1, "of": 12, "by": "random", **interval(0.3)},
-    ]
-    text = verdict.removed(pd.DataFrame(rows))
+    def told(chance: float) -> str:
+        rows = [{"by": by, **interval(one)} for by, one in (("map", mean), ("random", chance))]
+        return verdict.removed(pd.DataFrame(rows).assign(unit="module", off=1, of=12))
+
+    text = told(0.3)
     assert said in text and "first 1 of 12 modules" in text and "chance takes more than 0.15" in text
-    rows[1] |= interval(0.15)
-    assert "chance takes about 0.15" in verdict.removed(pd.DataFrame(rows))
+    assert "chance takes about 0.15" in told(0.15)
 
 
 def test_owed_says_which_way_tuning_went() -> None:
@@ -134,12 +120,8 @@ def test_owed_says_which_way_tuning_went() -> None:
 
 def pairs(holm: float) -> pd.DataFrame:
     rows = [("mask", "gradient", 0.5), ("mask", "attention", 0.2), ("gradient", "attention", -0.1)]
-    return pd.DataFrame(
-        [
-            {"statistic": "kendall", "kind": "node", "first": a, "second": b, **interval(m, 0.01), "holm": holm}
-            for a, b, m in rows
-        ]
-    )
+    table = pd.DataFrame([{"first": a, "second": b, **interval(mean, 0.01)} for a, b, mean in rows])
+    return table.assign(statistic="kendall", kind="node", holm=holm)
 
 
 def test_agreement_counts_both_ways_and_names_the_closest() -> None:
@@ -156,13 +138,8 @@ def test_too_few_permutations_are_told(draws: int, few: bool) -> None:
 
 def test_judged_tells_partners_that_miss() -> None:
     rows = [("mask", 5.0, 0.01), ("gradient", 4.0, 0.01), ("attention", 1.0, 0.9)]
-    check = pd.DataFrame(
-        [
-            {"outcome": "drop", "k": 3, "kind": "node", "measure": m, "mean": v, "difference": v - 0.9, "random": 0.9}
-            | {"holm": p}
-            for m, v, p in rows
-        ]
-    )
+    check = pd.DataFrame(rows, columns=["measure", "mean", "holm"]).assign(outcome="drop", k=3, kind="node", random=0.9)
+    check["difference"] = check["mean"] - check["random"]
     said = verdict.judged(check, pairs(0.01), k=3, anchor="mask")
     assert "(0.9) by: mask 5.0, gradient 4.0; attention ranks like mask" in said
     assert " like mask" not in verdict.judged(check, pairs(0.5), k=3, anchor="mask")
@@ -170,11 +147,9 @@ def test_judged_tells_partners_that_miss() -> None:
 
 @pytest.mark.parametrize(("exact", "said"), [(0.78, "held there"), (0.6, "did not hold there")])
 def test_reduced_judges_on_the_other_cases(exact: float, said: str) -> None:
-    rows = [
-        {"exact": e, "low": e - 0.1, "high": e + 0.1, "n": 60, "size": 16 * p, "part": p, "lost": 2, "gained": 1}
-        for e, p in ((0.0, 0.0), (exact, 0.5), (0.8, 1.0))
-    ]
-    text = verdict.reduced(pd.DataFrame(rows), unit="direction", enough=0.95)
+    table = pd.DataFrame({"exact": [0.0, exact, 0.8], "part": [0.0, 0.5, 1.0], "n": 60, "lost": 2, "gained": 1})
+    table = table.assign(low=table["exact"] - 0.1, high=table["exact"] + 0.1, size=16 * table["part"])
+    text = verdict.reduced(table, unit="direction", enough=0.95)
     assert said in text and text.startswith("8 directions with 50% of the parameters")
     assert "Right answers lost: 2;" in text and f"{exact / 0.8:.0%} of the whole" in text
-    assert "no accuracy to keep" in verdict.reduced(pd.DataFrame(rows).assign(exact=0.0), unit="part", enough=0.95)
+    assert "no accuracy to keep" in verdict.reduced(table.assign(exact=0.0), unit="part", enough=0.95)

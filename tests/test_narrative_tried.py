@@ -5,9 +5,10 @@ from dataclasses import replace
 import explain_cases as small
 import numpy as np
 import pytest
+from test_narrative_explained import explained as explaining
 
 from workbench.cases import Fact
-from workbench.explain import TERMS, Explanation, Weights
+from workbench.explain import TERMS, Weights
 from workbench.explain.trial import Carriers, Check, Outcome
 from workbench.hands.narrative import explained, names, tried
 
@@ -30,15 +31,6 @@ HOSTILE = [
 def outcome(removed=(ALIGN,), *, tuned=OTHER, base=FULL, leads=(-1.5, 0.25)) -> Outcome:
     answers = {"tuned_full": FULL, "tuned_changed": tuned, "base_full": FULL, "base_changed": base}
     return Outcome(CASE, tuple(removed), answers, dict(zip(("tuned", "base"), leads, strict=True)))
-
-
-def explaining(method: str = "in_loop", *, tuned=OTHER, flags=(), certificate=None) -> Explanation:
-    answers = {"tuned_full": FULL, "tuned_changed": tuned, "base_full": FULL, "base_changed": FULL}
-    chains = {name: tuple(n for n in path if n.startswith("command:")) for name, path in answers.items()}
-    degrees = (0.5,) * len(CASE.elements)
-    return Explanation(
-        CASE, method, degrees, (ALIGN,), tuple(flags), answers, chains, {}, {}, 0, certificate=certificate or {}
-    )
 
 
 def test_an_outcome_says_what_changed_and_by_how_much_the_rest_stays() -> None:
@@ -77,11 +69,7 @@ def test_a_token_that_turned_without_its_command_is_told() -> None:
         (Check(CASE, (ALIGN,), False, 0.5, (), 2), "Not a flip set", "inimal for"),
         (Check(CASE, (ALIGN, SORT), True, -1.0, (SORT,), 3), "put samtools sort back, it alone", "Minimal for"),
         (Check(CASE, (ALIGN, SORT), True, -1.0, (), 3), "Minimal for the facts in this order:", "were not asked"),
-        (
-            Check(CASE, (ALIGN, SORT, "source:ena"), True, -1.0, (), 4),
-            "two or more of the members were not asked",
-            "Not a",
-        ),
+        (Check(CASE, (ALIGN, SORT, "source:ena"), True, -1.0, (), 4), "or more of the members were not asked", "Not a"),
     ],
 )
 def test_a_check_claims_no_more_than_was_asked(one: Check, has: str, lacks: str) -> None:
@@ -120,10 +108,9 @@ def test_a_certificate_is_told_as_it_is(found: bool, certified: bool, has: str) 
     said = explained.explanation(explaining("certified", certificate=proof, flags=flags), NAMES)
     assert has in said and "12 prompts asked" in said and ("Certified for" in said) == certified
     assert "the base model's stays" in said
-    noisy = explained.explanation(
-        explaining("certified", certificate={**proof, "confidence": 0.95}, flags=flags), NAMES
-    )
-    assert ("Certified at 95% for the facts in this order: it flips" in noisy) == certified
+    noisy = explaining("certified", certificate={**proof, "confidence": 0.95}, flags=flags)
+    words = "Certified at 95% for the facts in this order: it flips"
+    assert (words in explained.explanation(noisy, NAMES)) == certified
 
 
 def test_the_objective_says_whether_it_is_of_these_weights() -> None:
@@ -148,7 +135,7 @@ def test_names_are_one_short_printable_line(name: str) -> None:
     for said in (
         tried.outcome(replace(outcome(), case=case), case.names),
         names.element(case, Fact("source:ena", "download_from", "format_1930")),
-        explained.explanation(replace(explaining(), case=case), case.names),
+        explained.explanation(replace(explaining(removed=(ALIGN,)), case=case), case.names),
     ):
         assert all(mark.isprintable() for mark in said)
     assert len(names.clean(name * 50)) <= names.LONGEST

@@ -30,16 +30,20 @@ def gradients(lm, batch) -> tuple[float, list[torch.Tensor]]:
 READER = tiny_reader()
 
 
+def assert_same_when_packed(lm, rows) -> None:
+    """Loss and gradients of packed rows are those of the padded batch."""
+    expected, slopes = gradients(lm, collate(rows, 0))
+    with packed_attention(lm):
+        loss, packed = gradients(lm, pack(rows))
+    assert loss == pytest.approx(expected, abs=1e-5)
+    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(slopes, packed, strict=True))
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(2, 30), st.integers(1, 29)), min_size=1, max_size=7), st.integers(0, 9))
 def test_loss_and_gradients_are_those_of_the_padded_batch(sizes, seed):
     rng = np.random.default_rng(seed)
-    rows = [row(rng, length, min(answer, length - 1)) for length, answer in sizes]
-    expected, slopes = gradients(READER, collate(rows, 0))
-    with packed_attention(READER):
-        loss, packed = gradients(READER, pack(rows))
-    assert loss == pytest.approx(expected, abs=1e-5)
-    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(slopes, packed, strict=True))
+    assert_same_when_packed(READER, [row(rng, length, min(answer, length - 1)) for length, answer in sizes])
     assert READER.model.config._attn_implementation == "sdpa"
 
 
@@ -85,13 +89,8 @@ def test_a_model_whose_last_layer_has_other_parts_is_packed_as_well():
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
     model = AutoModelForCausalLM.from_config(GPTNeoXConfig(vocab_size=64, max_position_embeddings=64, **sizes))
-    lm = replace(READER, model=model.eval())
     rows = [row(np.random.default_rng(2), n, 3) for n in (9, 14, 5)]
-    expected, slopes = gradients(lm, collate(rows, 0))
-    with packed_attention(lm):
-        loss, packed = gradients(lm, pack(rows))
-    assert loss == pytest.approx(expected, abs=1e-5)
-    assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(slopes, packed, strict=True))
+    assert_same_when_packed(replace(READER, model=model.eval()), rows)
 
 
 def test_a_row_says_where_its_cases_are():

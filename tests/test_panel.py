@@ -1,6 +1,5 @@
 """The mask panel, driven by setting values: no browser, no event loop."""
 
-import ast
 import base64
 import io
 import math
@@ -8,16 +7,16 @@ from dataclasses import replace
 
 import explain_cases as small
 import pytest
+from figure_checks import TAGGED as HOSTILE
 from figure_checks import plain, tags
 from PIL import Image
 
 from workbench.cases import Case
 from workbench.explain import LEARNED, PRESETS, TERMS, ExplainConfig, Term, Weights, explain
 from workbench.hands.panel import MaskPanel
-from workbench.hands.panel.sliders import OWN, WeightSliders
+from workbench.hands.panel.view import OWN, WeightSliders
 
 QUICK = ExplainConfig(paper_steps=4, loop_steps=2)
-HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y}"
 
 
 def panel(cases: list[Case] | None = None, *, method: str = "in_loop", **more) -> MaskPanel:
@@ -148,15 +147,10 @@ def test_the_threshold_cuts_the_papers_mask_alone() -> None:
     assert sizes["in_loop", 0.0] == sizes["in_loop", 1.0]
 
 
-def test_the_parameters_cell_can_be_run() -> None:
+def test_the_parameters_cell_has_the_weights_that_are_set() -> None:
     one = panel()
     one.weigh.sliders["alpha"].value = 33.0
-    assert one.view.cell.value == one.parameters_cell()
-    values = {
-        name: ast.literal_eval(text)
-        for name, text in (line.split(" = ", 1) for line in one.view.cell.value.splitlines())
-    }
-    assert values == one.state.parameters() and values["alpha"] == 33.0
+    assert one.view.cell.value == one.parameters_cell() and "alpha = 33.0" in one.view.cell.value.splitlines()
 
 
 @pytest.mark.parametrize("bad", [{"case": "nowhere"}, {"case": "one", "method": "attention_highest"}])

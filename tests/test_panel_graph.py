@@ -4,6 +4,7 @@ import json
 
 import networkx as nx
 import pytest
+from figure_checks import TAGGED as HOSTILE
 from figure_checks import plain, tags
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,8 +12,6 @@ from hypothesis import strategies as st
 from workbench.hands.panel.graph import GraphPanel
 from workbench.kg.explore import ExploreError, around, commanded, search, ways
 from workbench.kg.paths import PathError
-
-HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y}"
 
 
 def graph(bad: str = "") -> nx.MultiDiGraph:

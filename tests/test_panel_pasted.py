@@ -4,7 +4,6 @@ import json
 import weakref
 
 import pytest
-from tiny import save_tiny
 
 from workbench import explain_log, models
 from workbench.artifacts import runs
@@ -15,11 +14,6 @@ GOOD = {
     "facts": ["<script>alert(1)</script>", ["a", "reads", "b"], "c"],
     "answer": "x",
 }
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_tiny(tmp_path_factory.mktemp("models") / "llama", "llama")
 
 
 @pytest.fixture

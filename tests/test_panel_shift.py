@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from dosed_models import MODULES, tiny
+from figure_checks import TAGGED as HOSTILE
 from figure_checks import plain, tags
 from matplotlib.axes import Axes
 from matplotlib.text import Text
@@ -20,7 +21,6 @@ from workbench.shift.elements import element_rows, with_measures
 
 CASE = chain_case()
 OTHER = replace(CASE, id="other", facts=CASE.facts[::-1])
-HOSTILE = "<img src=x onerror=alert(1)> $x$ %{y}"
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +45,11 @@ def test_dose_one_is_the_tuned_model_dose_zero_the_base_and_a_switch_an_adapter_
     assert one.at(0.0).path == engine.answers([CASE], adapter=False)[0] == one.at(0.7, range(MODULES)).path
     off = one.at(1.0, [2])
     module = adapted_modules(engine.lm.model)[2]
-    assert one.modules[2] == module.name
+    assert one.play.names[2] == module.name
     kept = module.B.weight.data.clone()
     module.B.weight.data.zero_()
     try:
-        bare = Game(engine, CASE, one.game.answer, form=one.form, memory=Memory(other=one.game.memory.other))
+        bare = Game(engine, CASE, one.game.answer, form=one.game.form, memory=Memory(other=one.game.memory.other))
         assert engine.answers([CASE])[0] == off.path
         assert bare(np.ones((1, bare.n), bool))[0] == pytest.approx(off.value, abs=1e-4)
     finally:

@@ -3,12 +3,13 @@
 import dataclasses
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import NAMES, chain_case, save_tiny
+from tiny import NAMES, chain_case
 
 from workbench import models
 from workbench.artifacts.runs import RUN_DIR
@@ -17,11 +18,6 @@ from workbench.train import TrainConfig, collate, held_out_rows, train
 from workbench.train.progress import HeldOut, Progress
 
 CONFIG = TrainConfig(rank=4, alpha=8, steps=6, batch=2, checkpoint_every=3, dropout=0.1, seed=5)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return save_tiny(tmp_path_factory.mktemp("model") / "llama", "llama")
 
 
 def loaded(model: Path) -> models.LanguageModel:
@@ -89,14 +85,14 @@ def test_held_out_rows_are_scored_so_seldom_that_it_stays_cheap() -> None:
     assert dataclasses.replace(one, batch=2).every(10) == 320
 
 
+def interrupt(at: int) -> Callable[[Progress], None]:
+    """Interrupts the training once this step is done."""
+    return lambda progress: os.kill(os.getpid(), signal.SIGINT) if progress.step == at else None
+
+
 def test_an_interrupt_stops_after_the_step_and_leaves_an_adapter(model: Path, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
-
-    def interrupt(progress: Progress) -> None:
-        if progress.step == 2:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    cut = trained(model, tmp_path / "cut", show=interrupt, held_out=[chain_case()], stoppable=True)
+    cut = trained(model, tmp_path / "cut", show=interrupt(2), held_out=[chain_case()], stoppable=True)
     assert signal.getsignal(signal.SIGINT) is before
     assert cut.steps == 3, "the step that was running is done to its end"
     assert [row["step"] for row in cut.held_out] == [0, 3]
@@ -107,12 +103,8 @@ def test_an_interrupt_stops_after_the_step_and_leaves_an_adapter(model: Path, tm
 
 
 def test_a_stopped_training_goes_on_where_it_was_stopped(model: Path, tmp_path: Path) -> None:
-    def interrupt(progress: Progress) -> None:
-        if progress.step == 1:
-            os.kill(os.getpid(), signal.SIGINT)
-
     lm = loaded(model)
-    train(lm, [chain_case()], CONFIG, folder=tmp_path / "cut", show=interrupt, stoppable=True)
+    train(lm, [chain_case()], CONFIG, folder=tmp_path / "cut", show=interrupt(1), stoppable=True)
     steps: list[int] = []  # the same cell run again: the model has an adapter already
     again = train(lm, [chain_case()], CONFIG, folder=tmp_path / "cut", show=lambda p: steps.append(p.step))
     assert steps[0] == 2 and again.steps == 6 and [row["step"] for row in again.history] == [1, 2, 3, 4, 5, 6]
@@ -121,11 +113,8 @@ def test_a_stopped_training_goes_on_where_it_was_stopped(model: Path, tmp_path: 
 
 
 def test_where_it_is_not_stoppable_an_interrupt_interrupts(model: Path, tmp_path: Path) -> None:
-    def interrupt(progress: Progress) -> None:
-        os.kill(os.getpid(), signal.SIGINT)
-
     with pytest.raises(KeyboardInterrupt):
-        trained(model, tmp_path / "cut", show=interrupt)
+        trained(model, tmp_path / "cut", show=interrupt(0))
     assert not (tmp_path / "cut/adapter_model.safetensors").exists()
 
 

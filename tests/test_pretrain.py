@@ -29,6 +29,15 @@ RESERVED = reader.RESERVED
 SMALL = PretrainConfig(hidden=64, layers=4, heads=2, batch=8, recall_steps=4, path_steps=6)
 
 
+def drawn(seed: int, count: int):
+    """Random graphs, questions on them, and the numbers and rows of those that can be asked."""
+    rng = np.random.default_rng(seed)
+    graphs = draw_graphs(rng, count)
+    questions = draw_questions(rng, graphs)
+    numbers = np.flatnonzero(questions.usable)
+    return graphs, questions, numbers, path_rows(rng, graphs, questions, numbers)
+
+
 def test_distances_and_path_counts_by_hand():
     adjacent = np.zeros((1, N, N), bool)
     for a, b in ((SOURCE, 0), (0, FORMATS), (FORMATS, 1), (0, FORMATS + 1), (FORMATS + 1, 1), (1, 0)):
@@ -39,13 +48,9 @@ def test_distances_and_path_counts_by_hand():
 
 
 def test_every_drawn_answer_is_a_shortest_shown_path():
-    rng = np.random.default_rng(0)
-    graphs = draw_graphs(rng, 300)
-    questions = draw_questions(rng, graphs)
-    rows = np.nonzero(questions.usable)[0]
-    drawn = [(row.prompt, row.answer) for row in path_rows(rng, graphs, questions, rows)]
+    graphs, questions, numbers, rows = drawn(0, 300)
     assert len(rows) > 200 and graphs.real.sum(1).max() == 24
-    for i, (prompt, answer) in zip(rows, drawn, strict=True):
+    for i, (prompt, answer, *_) in zip(numbers, rows, strict=True):
         assert training.is_path(answer[:-1], prompt, answer) and not training.is_path(answer[:-2], prompt, answer)
         assert len(answer) - 1 == distances(graphs.adjacent[i : i + 1], np.array([SOURCE]))[0, questions.target[i]]
         names = [t for t in prompt if t >= reader.FIRST_ENTITY]
@@ -88,10 +93,7 @@ def test_hints_tell_what_leads_to_a_node_by_the_facts_of_the_prompt():
 
 
 def test_forks_weigh_more():
-    rng = np.random.default_rng(2)
-    graphs = draw_graphs(rng, 40)
-    questions = draw_questions(rng, graphs)
-    rows = path_rows(rng, graphs, questions, np.nonzero(questions.usable)[0])
+    *_, rows = drawn(2, 40)
     batch = paths(rows)
     heavy = 0
     for k, row in enumerate(rows):

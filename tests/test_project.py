@@ -1,22 +1,33 @@
-"""The project itself: one set of versions, house rules of the code, notebooks without outputs."""
+"""The project itself: one set of versions, house rules of the code, notebooks without outputs, what a code host reads.
+
+Optional packages come with this checkout, or are named themselves: never by a name that others own."""
 
 import ast
 import itertools
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
+import nbformat
 import networkx as nx
 import pytest
 import yaml
+from killed_runs import SMALL, known
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
+from processes import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
+import workbench
+from workbench.artifacts import origin
+from workbench.artifacts.parameters import parse_value
+from workbench.artifacts.steps import find_notebooks
+
 SOURCES = sorted((ROOT / "workbench").rglob("*.py"))
 NOTEBOOKS = sorted((ROOT / "notebooks").rglob("*.ipynb"))
 
@@ -24,51 +35,32 @@ SCREEN = {"IPython", "ipywidgets", "plotly", "matplotlib", "anywidget", "papermi
 """What the numbers ring never imports."""
 
 
-def _pins() -> dict[str, str]:
-    lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
-    pins = [line.split("==") for line in lines if line and not line.startswith("#")]
-    return {str(canonicalize_name(name)): version for name, version in pins}
-
-
-def _project() -> dict:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-
-
-def _direct() -> list[Requirement]:
-    project = _project()
-    return [Requirement(text) for text in project["dependencies"] + project["optional-dependencies"]["test"]]
-
-
-def _for_the_site() -> list[Requirement]:
-    return [Requirement(text) for text in _project()["optional-dependencies"]["docs"]]
+PINNED = [line.split("==") for line in (ROOT / "constraints.txt").read_text("utf-8").split("\n") if line.strip("# ")[:1]
+          and not line.startswith("#")]  # fmt: skip
+PINS = {str(canonicalize_name(name)): version for name, version in PINNED}
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+NEEDED = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]
+FOR_THE_SITE = PROJECT["optional-dependencies"]["docs"]
+DIRECT = list(map(Requirement, NEEDED))
 
 
 def test_constraints_are_exact_and_hold_nothing_local() -> None:
-    for name, version in _pins().items():
+    for name, version in PINS.items():
         assert re.fullmatch(r"[0-9A-Za-z.]+", version), f"{name}: {version} is no plain version"
-    assert _pins()["torch"] == "2.13.0"
+    assert PINS["torch"] == "2.13.0"
 
 
 def test_every_direct_dependency_is_pinned_within_its_range() -> None:
-    pins = _pins()
-    for requirement in _direct() + _for_the_site():
-        assert Version(pins[canonicalize_name(requirement.name)]) in requirement.specifier, requirement.name
+    for requirement in map(Requirement, NEEDED + FOR_THE_SITE):
+        assert Version(PINS[canonicalize_name(requirement.name)]) in requirement.specifier, requirement.name
 
 
 def test_every_dependency_says_why_it_is_there() -> None:
     lines = (ROOT / "pyproject.toml").read_text("utf-8").splitlines()
-    needed = {str(requirement) for requirement in _direct() + _for_the_site()}
-    for above, line in itertools.pairwise(lines):
-        text = line.strip().strip('",')
-        if line.startswith('    "') and text and text[0].isalpha() and str(_requirement(text)) in needed:
-            assert above.strip().startswith("#"), f"{line.strip()} has no comment above"
-
-
-def _requirement(text: str) -> Requirement | None:
-    try:
-        return Requirement(text)
-    except ValueError:
-        return None
+    listed = [(above, line) for above, line in itertools.pairwise(lines) if line[5:-2] in NEEDED + FOR_THE_SITE]
+    assert len(listed) >= len(set(NEEDED + FOR_THE_SITE))
+    for above, line in listed:
+        assert above.strip().startswith("#"), f"{line.strip()} has no comment above"
 
 
 def test_conda_environment_holds_the_same_set() -> None:
@@ -79,39 +71,75 @@ def test_conda_environment_holds_the_same_set() -> None:
         if not line.startswith("-"):
             requirement = Requirement(line)
             wanted[canonicalize_name(requirement.name), frozenset(requirement.extras)] = str(requirement.specifier)
-    pins = _pins()
     assert wanted == {
-        (canonicalize_name(one.name), frozenset(one.extras)): f"=={pins[canonicalize_name(one.name)]}"
-        for one in _direct()
+        (canonicalize_name(one.name), frozenset(one.extras)): f"=={PINS[canonicalize_name(one.name)]}" for one in DIRECT
     }
     (python,) = [entry for entry in environment["dependencies"] if str(entry).startswith("python=")]
-    assert Version(python.split("=")[1]) in Requirement(f"python{_project()['requires-python']}").specifier
+    assert Version(python.split("=")[1]) in Requirement(f"python{PROJECT['requires-python']}").specifier
 
 
 def test_constraints_agree_with_what_is_installed() -> None:
-    from importlib import metadata
-
-    pins = _pins()
-    for requirement in _direct():
+    for requirement in DIRECT:
         installed = Version(metadata.version(requirement.name)).public
-        assert installed == pins[canonicalize_name(requirement.name)], f"{requirement.name}: run make install again"
+        assert installed == PINS[canonicalize_name(requirement.name)], f"{requirement.name}: run make install again"
 
 
-def _check(*command: str) -> None:
-    done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-8000:]}\n{done.stderr[-4000:]}"
+CHECKS = [
+    *("ruff check .", "mypy", "nbstripout --verify --keep-id"),
+    "check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml",
+    "check_jsonschema --builtin-schema vendor.citation-file-format CITATION.cff",
+]
 
 
-def test_ruff_finds_nothing() -> None:
-    _check("ruff", "check", ".")
+@pytest.mark.parametrize("words", CHECKS)
+def test_what_looks_at_files_of_the_project_finds_nothing(words: str) -> None:
+    files = map(str, NOTEBOOKS if words.startswith("nbstripout") else [])
+    done = subprocess.run([sys.executable, "-m", *words.split(), *files], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout[-8000:]}\n{done.stderr[-4000:]}"
 
 
-def test_mypy_finds_nothing() -> None:
-    _check("mypy")
+def test_the_workflow_runs_the_tests_and_a_chain_with_parameters_that_there_are() -> None:
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text("utf-8"))["jobs"]
+    steps = [step for job in jobs.values() for step in job["steps"]]
+    runs = "\n".join(step["run"] for step in steps if "run" in step)
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text("utf-8"), re.M)
+    assert {"test", "docs"} <= set(re.findall(r"make (\w+)", runs)) <= set(targets)
+    (kept,) = [step["with"]["path"] for step in steps if "upload-artifact" in step.get("uses", "")]
+    assert re.search(r"workbench run --run-dir (\S+)", runs)[1] + "/report.html" in kept
+    given = re.findall(r"-p (\w+) (\S+)", jobs["chain"]["env"]["SMALL"])
+    assert {name: parse_value(value) for name, value in given} == {
+        name: parse_value(str(value)) for name, value in known(find_notebooks(), SMALL).items()
+    }  # which another test runs
 
 
-def test_notebooks_hold_no_outputs() -> None:
-    _check("nbstripout", "--verify", "--keep-id", *map(str, NOTEBOOKS))
+def test_the_citation_is_of_this_version_and_licence() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
+    assert citation["version"] == workbench.__version__
+    assert " AND ".join(citation["license"]) == PROJECT["license"]
+
+
+def test_the_distribution_has_a_name_of_its_own() -> None:
+    assert PROJECT["name"] == origin.DISTRIBUTION != "workbench"
+
+
+@pytest.mark.parametrize("extra", PROJECT["optional-dependencies"])
+def test_an_extra_comes_from_the_checkout_or_package_by_package(
+    extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python, *words, place = shlex.split(origin.install_command(extra))
+    assert python == sys.executable and words == ["-m", "pip", "install", "--editable"]
+    assert place == f"{ROOT}[{extra}]"
+
+    about = tmp_path / f"{PROJECT['name'].replace('-', '_')}-0.dist-info" / "METADATA"
+    about.parent.mkdir()
+    named = [(None, PROJECT["dependencies"]), *PROJECT["optional-dependencies"].items()]
+    needs = [f"Requires-Dist: {one}{f'; extra == {kind!r}' if kind else ''}" for kind, some in named for one in some]
+    about.write_text("\n".join(["Metadata-Version: 2.1", f"Name: {PROJECT['name']}", "Version: 0", *needs]))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(origin, "CHECKOUT", tmp_path)
+    packages = shlex.split(origin.install_command(extra))[4:]
+    wanted = PROJECT["optional-dependencies"][extra]
+    assert [*map(Requirement, packages)] == [*map(Requirement, wanted)]
 
 
 def _imported(tree: ast.AST) -> Iterator[str]:
@@ -174,8 +202,6 @@ FORBIDDEN_FLAGS = {"trust_remote_code", "allow_pickle"}
 def _code(path: Path) -> str:
     if path.suffix == ".py":
         return path.read_text("utf-8")
-    import nbformat
-
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     return "\n".join(re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", cell) for cell in cells)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from killed_runs import ENVIRONMENT, SMALL, command, contents, given, known
+from killed_runs import SMALL, contents, given, known
+from processes import ENVIRONMENT, command
 
 from workbench.artifacts.runs import STAGES
 from workbench.artifacts.steps import find_notebooks

@@ -27,20 +27,17 @@ from workbench.cases.sampling import (
 )
 from workbench.stats import proportion
 
-CONFIG = SamplingConfig(
-    in_field=True,
-    train=600,
-    held_out=30,
-    held_out_sequences=25,
-    held_out_tools=12,
-    length_shares=(0.25, 0.4, 0.25, 0.1),
-    seed=3,
-)
+COUNTS = {"train": 600, "held_out": 30, "held_out_sequences": 25, "held_out_tools": 12}
+CONFIG = SamplingConfig(in_field=True, length_shares=(0.25, 0.4, 0.25, 0.1), seed=3, **COUNTS)
 
 
 @pytest.fixture(scope="module")
-def field():
-    graph = kg.build_graph(kg.read_table())
+def graph():
+    return kg.build_graph(kg.read_table())
+
+
+@pytest.fixture(scope="module")
+def field(graph):
     part = kg.field(graph, ["Transcriptomics", "RNA-Seq", "Mapping"])
     return part, kg.flow_graph(part)
 
@@ -93,8 +90,7 @@ def test_held_out_sequences_are_each_their_own_and_new_in_nothing_but_the_order(
 
 
 @pytest.mark.slow
-def test_the_fields_that_are_asked_about_give_sequences_enough_and_keep_a_rich_training():
-    graph = kg.build_graph(kg.read_table())
+def test_the_fields_that_are_asked_about_give_sequences_enough_and_keep_a_rich_training(graph):
     part = kg.field(graph, ["Gene transcripts", "Mapping", "Sequence assembly"])
     media = kg.load_graph("mediakg").graph
     config = SamplingConfig(train=800, held_out_tools=60, held_out_sequences=200)  # a part of what is usual
@@ -187,9 +183,8 @@ def test_planted_leaks_of_every_kind_are_found(splits, data):
     pools["train"] += moved
     told = list(leaks(pools, {}))
     by_hand = leaks_found_by_hand(pools)
-    assert {kind: sum(words in leak for leak in told) for kind, words in KINDS.items()} == {
-        kind: by_hand[kind] for kind in KINDS
-    }
+    for kind, words in KINDS.items():
+        assert sum(words in leak for leak in told) == by_hand[kind], kind
 
 
 def test_a_tool_that_is_known_is_a_leak(field, splits):
@@ -275,10 +270,8 @@ def test_shortest_chains_against_networkx(field):
             assert sampler.shortest_chains(source, target, commands) == expected
 
 
-def test_the_showcase_is_a_case(field):
-    graph = kg.build_graph(kg.read_table())
-    flow = kg.flow_graph(graph)
-    chain = kg.showcase(graph)[-1]
+def test_the_showcase_is_a_case(graph):
+    flow, chain = kg.flow_graph(graph), kg.showcase(graph)[-1]
     case = showcase_case(graph, flow, chain, CONFIG)
     assert case.path == tuple(chain) and len(case.facts) > len(case.needed)
     again = with_order(case, np.random.default_rng(0))
@@ -288,13 +281,7 @@ def test_the_showcase_is_a_case(field):
 def test_impossible_wishes_are_named(field):
     with pytest.raises(ValueError, match=r"gives only \d+ of \d+ held_out cases"):
         sample_cases(*field, SamplingConfig(train=10, held_out=1, held_out_tools=0, length_shares=(0,) * 30 + (1,)))
-    for wrong in (
-        {"train": 0},
-        {"held_out_sequences": -1},
-        {"tool_share": 1.0},
-        {"length_shares": ()},
-        {"max_facts": 1},
-    ):
-        name = next(iter(wrong))
+    wrong = {"train": 0, "held_out_sequences": -1, "tool_share": 1.0, "length_shares": (), "max_facts": 1}
+    for name, value in wrong.items():
         with pytest.raises(ValueError, match=name):
-            SamplingConfig(**wrong)
+            SamplingConfig(**{name: value})

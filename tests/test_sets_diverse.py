@@ -6,33 +6,26 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from table_games import TableGame, random_table, table_of
+from table_games import TableGame, random_table, refused, ways
 
 from workbench.explain import disjoint_pairs, diverse_flip_sets, minimal_flip_set, minimal_sufficient_set
-from workbench.explain.sets.diverse import cheapest_hitting_set
+from workbench.explain.sets.hitting import cheapest_hitting_set, dual_sets
 
 terms = st.lists(st.sets(st.integers(0, 5), min_size=1), min_size=1, max_size=4)
 
 
-def ways(terms: list[set[int]]) -> TableGame:
-    """Kept while all elements of one of the terms are there: monotone."""
-    return TableGame(table_of(6, lambda z: np.any([z[:, sorted(t)].all(axis=1) for t in terms], axis=0)))
-
-
-@settings(max_examples=60, deadline=None)
 @given(terms)
 def test_all_minimal_flip_sets_of_a_monotone_game_are_found(terms: list[set[int]]) -> None:
-    game = ways(terms)
+    game = ways(terms, 6)
     found = diverse_flip_sets(game, 6, count=100)
     assert {frozenset(one.elements) for one in found} == game.minimal("flip")
     assert len(found) == len(game.minimal("flip")) and all(one.certified for one in found)
     assert sum(one.calls for one in found) <= game.rows
 
 
-@settings(max_examples=60, deadline=None)
 @given(terms, st.integers(1, 4))
 def test_every_flip_set_meets_every_sufficient_set_of_a_monotone_game(terms: list[set[int]], count: int) -> None:
-    game = ways(terms)
+    game = ways(terms, 6)
     flips = diverse_flip_sets(game, 6, count=count)
     orders = [np.random.default_rng(seed).permutation(6) for seed in range(4)]
     kept = [minimal_sufficient_set(game, 6, order=order) for order in orders]
@@ -85,12 +78,11 @@ def test_sets_that_only_a_game_without_monotony_has_are_looked_for() -> None:
 
 
 def test_only_allowed_elements_and_at_least_one_set() -> None:
-    game = ways([{0, 1}, {2, 3}])
+    game = ways([{0, 1}, {2, 3}], 6)
     found = diverse_flip_sets(game, 6, count=9, allowed=[0, 2, 3])
     assert {one.elements for one in found} == {(0, 2), (0, 3)}
     assert diverse_flip_sets(lambda z: np.ones(len(z)), 6, count=2) == []
-    with pytest.raises(ValueError, match="count must be 1 or more, not 0"):
-        diverse_flip_sets(game, 6, count=0)
+    refused("count must be 1 or more, not 0", diverse_flip_sets, game, 6, count=0)
 
 
 def test_noisy_games_give_certified_sets_too() -> None:
@@ -104,7 +96,7 @@ def test_noisy_games_give_certified_sets_too() -> None:
     assert {one.confidence for one in found} == {0.95}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(st.sets(st.integers(0, 5), min_size=1), min_size=1, max_size=5),
     st.lists(st.sets(st.integers(0, 5), min_size=1), max_size=3),
@@ -126,3 +118,18 @@ def test_hitting_sets_at_the_edges() -> None:
     assert cheapest_hitting_set([4, 2], [{4, 2}], [], [1, 1]) == {4}, "among equals the first"
     assert cheapest_hitting_set([4, 2], [{4}, set()], [], [1, 1]) is None
     assert cheapest_hitting_set([4, 2], [{4}], [set()], [1, 1]) is None
+
+
+@pytest.mark.parametrize("budget", range(2, 16))
+def test_where_every_element_flips_alone_one_that_was_seen_to_is_proved_at_any_budget(budget: int) -> None:
+    seen = []
+
+    def kept(keep: np.ndarray) -> np.ndarray:
+        seen.extend(keep.sum(axis=1).tolist())
+        return np.where(keep.all(axis=1), 1.0, -1.0)
+
+    found = dual_sets(kept, 20, budget=budget)
+    alone = seen.count(19)
+    assert len(seen) <= budget and found.sufficient == ()
+    assert found.flip.certified == found.smallest == (alone > 0) == (len(found.flip.elements) == 1)
+    assert ("each of 3" in found.flip.note) == (alone == 3)

@@ -6,32 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import kendalltau, spearmanr
-from shift_tables import rank_agreement, side_by_side
+from shift_tables import rank_agreement
 from tiny import chain_case
 
+from workbench import shift
 from workbench.artifacts.files import plain
 from workbench.cases import Case
 from workbench.explain import Explanation
-from workbench.shift import (
-    agreement_tests,
-    as_records,
-    by_entity,
-    masks_by_case,
-    measures_of,
-    separation,
-    validity,
-)
 from workbench.stats import benjamini_hochberg, holm, spearman
 
 CASE = chain_case()
-
-
-def shift_table(cases: list[Case], rng: np.random.Generator) -> pd.DataFrame:
-    rows = [
-        {"case": case.id, "element": i, "layer": k, "projection": p, "context_relative": rng.random(), "context": 7.0}
-        for case in cases for i in range(len(case.elements)) for k in (0, 1) for p in ("q_proj", "v_proj")
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
 
 
 def cases(n: int) -> list[Case]:
@@ -49,58 +33,41 @@ def table_of(values: np.ndarray, needed: np.ndarray | None = None, names: str = 
     return pd.DataFrame(rows)
 
 
-def test_side_by_side_keeps_every_element_in_its_place() -> None:
-    rng, some = np.random.default_rng(0), cases(3)
-    shift = shift_table(some, rng)
-    masks = {"mask": [rng.random(len(c.elements)) for c in some]}
-    attention = [rng.random(len(c.elements)) for c in some]
-    table = side_by_side(some, masks=masks, attention=attention, shift=shift)
-    assert measures_of(table) == ["mask", "attention", "q_proj shift", "v_proj shift"]
-    assert len(table) == sum(len(c.elements) for c in some)
-    np.testing.assert_array_equal(table["mask"], np.concatenate(masks["mask"]))
+def test_measures_stand_beside_every_element() -> None:
+    some = cases(3)
+    values = [np.random.default_rng(0).random(len(c.elements)) for c in some]
+    table = shift.with_measures(shift.element_rows(some), some, {"mask": values})
+    assert shift.measures_of(table) == ["mask"]
+    np.testing.assert_array_equal(table["mask"], np.concatenate(values))
     row = table[(table.case == "case 2") & (table.element == 4)].iloc[0]
-    assert row["attention"] == attention[2][4] and row["name"] == some[2].names[some[2].nodes[4]]
-    part = shift[(shift.case == "case 2") & (shift.element == 4) & (shift.projection == "q_proj")]
-    assert row["q_proj shift"] == pytest.approx(part["context_relative"].mean())
-    absolute = side_by_side(some, masks=masks, attention=attention, shift=shift, value="context")
-    assert (absolute["v_proj shift"] == 7).all()
-
-
-def test_needed_elements_are_those_of_the_answer_path() -> None:
-    none = [np.zeros(len(CASE.elements))]
-    table = side_by_side([CASE], masks={}, attention=none, shift=shift_table([CASE], np.random.default_rng(0)))
-    needed = table[table.needed]
-    assert set(needed.node) - {""} == set(CASE.path)
-    assert (needed.kind == "fact").sum() == len(CASE.needed)
-
-
-def test_values_that_do_not_fit_a_case_are_named() -> None:
+    assert row["name"] == some[2].names[some[2].nodes[4]]
+    needed = shift.element_rows([CASE]).query("needed")
+    assert set(needed.node) - {""} == set(CASE.path) and (needed.kind == "fact").sum() == len(CASE.needed)
     with pytest.raises(ValueError, match="attention of case 'tiny' must have 19 values, not 2"):
-        side_by_side([CASE], masks={}, attention=[[1.0, 2.0]], shift=shift_table([CASE], np.random.default_rng(0)))
+        shift.with_measures(shift.element_rows([CASE]), [CASE], {"attention": [[1.0, 2.0]]})
 
 
-def test_spearman_is_that_of_scipy_with_ties() -> None:
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        a, b = rng.integers(5, size=(2, 12)).astype(float)
-        assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic)
-    assert spearman([1, 2, 3], [10, 20, 90]) == pytest.approx(1)
-    assert np.isnan(spearman([1, 1, 1], [1, 2, 3]))
-
-
-def test_agreement_is_the_mean_over_cases_with_a_random_band() -> None:
-    rng = np.random.default_rng(1)
+def test_agreement_is_the_mean_over_cases_with_a_random_band_corrected_over_kinds_and_pairs() -> None:
+    rng = np.random.default_rng(6)
     values = rng.random((40, 12, 3))
-    values[..., 1] = values[..., 0] + 0.5 * rng.random((40, 12))  # b follows a, c does not
-    result = rank_agreement(table_of(values), kind="node", rng=np.random.default_rng(0))
-    assert list(zip(result["first"], result["second"], strict=True)) == [("a", "b"), ("a", "c"), ("b", "c")]
-    means = [[spearmanr(case[:, i], case[:, j]).statistic for case in values] for i, j in ((0, 1), (0, 2), (1, 2))]
-    np.testing.assert_allclose(result["mean"], np.mean(means, axis=1))
-    assert (result["low"] <= result["mean"]).all() and (result["mean"] <= result["high"]).all()
+    values[..., 1] = values[..., 0] + 0.7 * rng.random((40, 12))  # b follows a, c does not
+    table = pd.concat([table_of(values), table_of(rng.random((30, 8, 3))).assign(kind="fact")])
+    found = shift.agreement_tests(table, rng=np.random.default_rng(0), draws=499)
+    assert len(found) == 2 * 2 * 3 and not found.isna().any(axis=None)
+    for statistic, rows in found.groupby("statistic"):
+        nodes, by = rows[rows.kind == "node"], {"kendall": kendalltau, "spearman": spearmanr}[statistic]
+        assert list(zip(nodes["first"], nodes["second"], strict=True)) == [("a", "b"), ("a", "c"), ("b", "c")]
+        means = [[by(case[:, i], case[:, j]).statistic for case in values] for i, j in ((0, 1), (0, 2), (1, 2))]
+        np.testing.assert_allclose(nodes["mean"], np.mean(means, axis=1), atol=1e-12)
+        assert (rows["low"] <= rows["mean"]).all() and (rows["mean"] <= rows["high"]).all()
+        np.testing.assert_allclose(rows["holm"], holm(rows["p"]))
+        np.testing.assert_allclose(rows["bh"], benjamini_hochberg(rows["p"]))
     spread = 1.96 / np.sqrt(11 * 40)  # variance of a random rank correlation: 1 / (n - 1)
-    np.testing.assert_allclose(result["random_high"], spread, rtol=0.2)
-    np.testing.assert_allclose(result["random_low"], -spread, rtol=0.2)
-    assert result["p"][0] == pytest.approx(1 / 1000) and (result["p"][1:] > 0.01).all()
+    np.testing.assert_allclose(nodes["random_high"], spread, rtol=0.2)
+    np.testing.assert_allclose(nodes["random_low"], -spread, rtol=0.2)
+    assert nodes["p"].iloc[0] == pytest.approx(1 / 500)
+    sure = found[found["holm"] < 0.05]
+    assert set(zip(sure["kind"], sure["first"], sure["second"], strict=True)) == {("node", "a", "b")}
 
 
 def test_random_vectors_rarely_look_as_if_they_agreed() -> None:
@@ -109,50 +76,25 @@ def test_random_vectors_rarely_look_as_if_they_agreed() -> None:
     assert np.mean(np.array(p) <= 0.2) == pytest.approx(0.2, abs=0.15)
 
 
-def test_cases_in_which_a_measure_is_constant_are_left_out() -> None:
-    values = np.random.default_rng(3).random((6, 9, 3))
-    values[:2, :, 0] = 0.5
-    values[..., 2] = 0
+def test_cases_that_lack_a_measure_or_in_which_it_is_constant_are_left_out() -> None:
+    values = np.random.default_rng(3).random((6, 9, 4))
+    values[:2, :, 0], values[4:, 3, 1], values[..., 3] = 0.5, np.nan, 0
     result = rank_agreement(table_of(values), kind="node", rng=np.random.default_rng(0), draws=99)
-    assert list(result["n"]) == [4, 0, 0]
-    assert result["mean"][0] == pytest.approx(np.mean([spearman(*case[:, :2].T) for case in values[2:]]))
-    assert result.iloc[1:][["mean", "low", "high", "random_low", "random_high", "p"]].isna().all(axis=None)
+    assert result["n"].tolist() == [2, 4, 0, 4, 0, 0]  # a b, a c, a d, b c, b d, c d
+    assert result["mean"][1] == pytest.approx(np.mean([spearman(*case[:, [0, 2]].T) for case in values[2:]]))
+    assert result["mean"][3] == pytest.approx(np.mean([spearman(*case[:, [1, 2]].T) for case in values[:4]]))
+    empty = result[result["n"] == 0][["mean", "low", "high", "random_low", "random_high", "p"]]
+    assert empty.isna().all(axis=None)
     assert rank_agreement(table_of(values), kind="fact", rng=np.random.default_rng(0))["n"].eq(0).all()
-
-
-def test_every_kind_and_statistic_is_tested_and_corrected() -> None:
-    rng = np.random.default_rng(6)
-    values = rng.random((30, 10, 3))
-    values[..., 1] = values[..., 0] + 0.8 * rng.random((30, 10))
-    table = pd.concat([table_of(values), table_of(rng.random((30, 8, 3))).assign(kind="fact")])
-    found = agreement_tests(table, rng=np.random.default_rng(0), draws=499)
-    assert len(found) == 2 * 2 * 3 and not found.isna().any(axis=None)
-    by = {"kendall": kendalltau, "spearman": spearmanr}
-    for statistic, rows in found.groupby("statistic"):
-        line = rows[(rows.kind == "node") & (rows["first"] == "a") & (rows["second"] == "c")].iloc[0]
-        expected = [by[statistic](case[:, 0], case[:, 2]).statistic for case in values]
-        assert line["mean"] == pytest.approx(np.mean(expected))
-        np.testing.assert_allclose(rows["holm"], holm(rows["p"]))
-        np.testing.assert_allclose(rows["bh"], benjamini_hochberg(rows["p"]))
-    sure = found[found["holm"] < 0.05]
-    assert set(zip(sure["kind"], sure["first"], sure["second"], strict=True)) == {("node", "a", "b")}
 
 
 def test_blocks_of_permutations_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
     table = table_of(np.random.default_rng(7).random((5, 9, 3)))
     whole = rank_agreement(table, kind="node", rng=np.random.default_rng(0), draws=300, statistic="kendall")
-    monkeypatch.setattr(validity, "BLOCK", 7)
+    monkeypatch.setattr(shift.validity, "BLOCK", 7)
     parts = rank_agreement(table, kind="node", rng=np.random.default_rng(0), draws=300, statistic="kendall")
     np.testing.assert_allclose(parts["mean"], whole["mean"])
     np.testing.assert_allclose(parts["random_high"], whole["random_high"], atol=0.1)
-
-
-def test_a_measure_that_some_cases_lack_is_compared_in_the_others() -> None:
-    values = np.random.default_rng(8).random((6, 9, 3))
-    values[:2, 3, 1] = np.nan
-    found = rank_agreement(table_of(values), kind="node", rng=np.random.default_rng(0), draws=99)
-    assert list(found["n"]) == [4, 6, 4]
-    assert found["mean"][0] == pytest.approx(np.mean([spearman(*case[:, :2].T) for case in values[2:]]))
 
 
 def test_what_a_control_explains_is_taken_out() -> None:
@@ -175,10 +117,10 @@ def test_separation_is_the_area_under_the_roc_curve() -> None:
     values[:, :, 0] = [4, 3, 2, 1]  # needed first
     values[:, :, 1] = [1, 2, 3, 4]  # needed last
     needed = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]], dtype=bool)  # the last case has none needed
-    result = separation(table_of(values, needed), kind="node", rng=np.random.default_rng(0))
+    result = shift.separation(table_of(values, needed), kind="node", rng=np.random.default_rng(0))
     assert list(result["measure"]) == ["a", "b", "c"] and (result["n"] == 2).all()
     np.testing.assert_allclose(result["mean"], [1, 0, 0.5])  # c is constant: chance
-    assert separation(table_of(values), kind="node", rng=np.random.default_rng(0))["n"].eq(0).all()
+    assert shift.separation(table_of(values), kind="node", rng=np.random.default_rng(0))["n"].eq(0).all()
 
 
 def explanation(case: Case, method: str, degree: float) -> Explanation:
@@ -192,32 +134,28 @@ def test_masks_of_the_learned_methods_are_gathered_case_by_case() -> None:
     some = cases(3)
     given = [explanation(case, method, k + 0.1) for k, case in enumerate(some) for method in ("in_loop", "random_node")]
     given += [explanation(case, "paper", k + 0.2) for k, case in reversed(list(enumerate(some[1:], start=1)))]
-    found, masks = masks_by_case(given)
+    found, masks = shift.masks_by_case(given)
     assert list(masks) == ["mask (paper)", "mask (in loop)"]
     assert {case.id for case in found} == {"case 1", "case 2"}
     for case, paper, loop in zip(found, masks["mask (paper)"], masks["mask (in loop)"], strict=True):
         k = int(case.id[-1])
         assert paper == (k + 0.2,) * len(case.elements) and loop == (k + 0.1,) * len(case.elements)
-    alone, only = masks_by_case([one for one in given if one.method == "in_loop"])
+    alone, only = shift.masks_by_case([one for one in given if one.method == "in_loop"])
     assert len(alone) == 3 and list(only) == ["mask (in loop)"]
 
 
 def test_without_a_shared_case_there_is_nothing_to_compare() -> None:
     first, second = cases(2)
     with pytest.raises(ValueError, match="no case has a mask of paper and in_loop"):
-        masks_by_case([explanation(first, "random_node", 1)])
+        shift.masks_by_case([explanation(first, "random_node", 1)])
     with pytest.raises(ValueError, match="explain the same cases by each"):
-        masks_by_case([explanation(first, "paper", 1), explanation(second, "in_loop", 1)])
+        shift.masks_by_case([explanation(first, "paper", 1), explanation(second, "in_loop", 1)])
 
 
 def test_records_are_ready_for_a_manifest() -> None:
-    values = np.random.default_rng(5).random((4, 9, 3))
-    values[..., 2] = 0
-    result = rank_agreement(table_of(values), kind="node", rng=np.random.default_rng(0), draws=19)
-    records = as_records(result, "first", "second")
-    assert list(records) == ["a and b", "a and c", "b and c"]
-    assert records["a and c"]["n"] == 0 and records["a and c"]["mean"] is None
-    assert plain(records, where="metrics")["a and b"]["mean"] == result["mean"][0]
+    table = pd.DataFrame({"first": ["a", "b"], "second": ["c", "d"], "n": [4, 0], "mean": [0.5, np.nan]})
+    records = plain(shift.as_records(table, "first", "second"), where="metrics")
+    assert records == {"a and c": {"n": 4, "mean": 0.5}, "b and d": {"n": 0, "mean": None}}
 
 
 def test_entities_are_averaged_over_their_cases() -> None:
@@ -227,7 +165,7 @@ def test_entities_are_averaged_over_their_cases() -> None:
         ("2", "x", "node", 0, "q_proj", 0.2, 3.0), ("2", "x", "node", 1, "q_proj", 0.4, 4.0),
         ("2", "y", "node", 0, "q_proj", 0.0, 9.0), ("2", "", "fact", 0, "q_proj", 7.0, 7.0),
     ]  # fmt: skip
-    result = by_entity(pd.DataFrame(rows, columns=columns), {"x": "X", "y": "Y"})
+    result = shift.by_entity(pd.DataFrame(rows, columns=columns), {"x": "X", "y": "Y"})
     assert list(result.columns) == ["name", "cases", "q_proj embedding", "q_proj context"]
     assert result.loc["x"].tolist() == ["X", 2, pytest.approx(0.3), pytest.approx(2.5)]
     assert list(result.name) == ["Y", "X"]

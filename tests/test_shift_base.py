@@ -1,6 +1,5 @@
 """Base weights from a model and from files, the change's share of them, leading directions in all three ways."""
 
-import json
 from itertools import product
 from pathlib import Path
 
@@ -11,15 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from shift_adapters import one_module, save_adapter
+from shift_adapters import conv_model, dense, one_module, save_adapter
 from tiny import NAMES, save_tiny, tiny_reader
-from transformers import GPT2Config, GPT2LMHeadModel
 
 from workbench import models
 from workbench.models import ModelError, reader
 from workbench.shift import AdapterError, Factors, base_shares, base_weights, read_factors
 from workbench.shift import base as base_module
-from workbench.shift.base import leading
+from workbench.shift.base import _shares, leading
 
 Q = one_module()
 WAYS = {"dense": (256, 2048), "gram": (1, 2048), "lanczos": (1, 1)}  # DENSE and GRAM that lead there
@@ -28,11 +26,6 @@ WAYS = {"dense": (256, 2048), "gram": (1, 2048), "lanczos": (1, 1)}  # DENSE and
 def go(patch: pytest.MonkeyPatch, way: str) -> None:
     for name, size in zip(("DENSE", "GRAM"), WAYS[way], strict=True):
         patch.setattr(base_module, name, size)
-
-
-def conv_model() -> GPT2LMHeadModel:
-    torch.manual_seed(0)
-    return GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=50, n_positions=16)).eval()
 
 
 def test_a_four_bit_model_is_dequantised_with_its_adapter_on_top() -> None:
@@ -82,12 +75,12 @@ def test_turned_weights_come_as_out_by_in(tmp_path: Path) -> None:
 def test_what_is_no_base_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"holds no model\.safetensors"):
         base_weights(tmp_path)
-    with pytest.raises(ModelError, match="the model has no module nowhere"):
-        base_weights(tiny_reader())("nowhere")
-    with pytest.raises(ModelError, match=r"is a SiLU.* and has no weight"):
-        base_weights(tiny_reader())("model.layers.0.mlp.act_fn")
-    with pytest.raises(ModelError, match=r"shape \(64,\); only matrices"):
-        base_weights(tiny_reader())("model.norm")
+    for module, words in (
+        ("nowhere", "the model has no module nowhere"), ("model.norm", r"shape \(64,\); only matrices"),
+        ("model.layers.0.mlp.act_fn", r"is a SiLU.* and has no weight"),
+    ):  # fmt: skip
+        with pytest.raises(ModelError, match=words):
+            base_weights(tiny_reader())(module)
     merged = get_peft_model(tiny_reader().model, LoraConfig(r=2, target_modules=["q_proj"]))
     merged.merge_adapter()
     with pytest.raises(ModelError, match=r"merged into .*unmerge"):
@@ -100,11 +93,9 @@ def test_what_is_no_base_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").unlink()
     index = tmp_path / "model.safetensors.index.json"
     for content, words in (
-        (json.dumps({"weight_map": {f"{Q}.weight": "../secret.safetensors"}}), "must lie in the folder itself"),
-        (json.dumps({"weight_map": {f"{Q}.weight": 3}}), "names the file 3"),
-        (json.dumps([1]), "cannot be read"),
-        ("{", "cannot be read"),
-    ):
+        ('{"weight_map": {"w.weight": "../secret.safetensors"}}', "must lie in the folder itself"),
+        ('{"weight_map": {"w.weight": 3}}', "names the file 3"), ("[1]", "cannot be read"), ("{", "cannot be read"),
+    ):  # fmt: skip
         index.write_text(content)
         with pytest.raises(ModelError, match=words):
             base_weights(tmp_path)
@@ -150,12 +141,8 @@ def test_shares_are_those_of_the_dense_matrices(tmp_path: Path, monkeypatch, sha
 
 def test_a_change_of_the_base_itself_lies_inside_it(tmp_path: Path) -> None:
     tensors = save_adapter(tmp_path, {Q: (20, 30, 4)})
-    weight = (
-        5
-        * tensors[f"base_model.model.{Q}.lora_B.weight"].double()
-        @ (tensors[f"base_model.model.{Q}.lora_A.weight"].double())
-    )  # of rank 4, five halves of the change (s = 2)
-    (row,) = base_shares(tmp_path, lambda module: weight.numpy()).itertuples()
+    weight = dense(tensors, Q, 5)  # of rank 4, five halves of the change (s = 2)
+    (row,) = base_shares(tmp_path, lambda module: weight).itertuples()
     assert row.top == 4  # the base has no more directions
     assert (row.share_frobenius, row.amplification) == pytest.approx((0.4, 0.4))
     assert (row.written_inside, row.read_inside, row.inside) == pytest.approx((1, 1, 1))
@@ -166,8 +153,6 @@ def test_a_change_of_the_base_itself_lies_inside_it(tmp_path: Path) -> None:
 def test_random_changes_lie_inside_by_chance() -> None:
     rng = np.random.default_rng(0)
     weight, found = rng.standard_normal((24, 16)), []
-    from workbench.shift.base import _shares
-
     for _ in range(300):
         change = Factors(Q, 0, "q_proj", 3, 1.0, rng.standard_normal((3, 16)), rng.standard_normal((24, 3)))
         found.append(_shares(change, weight, 4))

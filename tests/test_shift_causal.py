@@ -1,6 +1,7 @@
 """Deleting what measures rank first: against sums by hand in additive games, and on the tiny reader."""
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -39,37 +40,22 @@ def additive(count: int = 4) -> tuple[list[Additive], pd.DataFrame]:
     return games, with_measures(element_rows(cases), cases, measures)
 
 
-def by_hand(game: Additive, kind: str, k: int, *, best: bool) -> float:
-    nodes = len(game.case.nodes)
-    worth = game.worth[:nodes] if kind == "node" else game.worth[nodes:]
-    ordered = np.sort(worth)[::-1] if best else np.sort(worth)
-    return float(ordered[:k].sum())
-
-
-def test_drops_are_those_of_the_first_elements() -> None:
+def test_drops_are_those_of_the_first_elements_and_one_by_chance_is_the_mean_of_all() -> None:
     games, table = additive()
     rows = deletions(games, table, rng=np.random.default_rng(0))
     assert set(rows.measure) == {"true", "false", "half"}  # a constant measure ranks nothing
     assert set(rows[rows.measure == "half"].case) == {"case 1", "case 3"}
     for game in games:
-        for kind in ("node", "fact"):
-            for k in (1, 3):
-                mine = rows[(rows.case == game.case.id) & (rows.kind == kind) & (rows.k == k)].set_index("measure")
-                for name, best in (("true", True), ("false", False)):
-                    expected = by_hand(game, kind, k, best=best)
-                    assert mine.loc[name, "drop"] == pytest.approx(expected)
-                    assert mine.loc[name, "flipped"] == float(expected >= 10)
-
-
-def test_one_element_by_chance_is_the_mean_of_all() -> None:
-    games, table = additive()
-    rows = deletions(games, table, rng=np.random.default_rng(0), ks=(1,))
-    for game in games:
         nodes = len(game.case.nodes)
         for kind, worth in (("node", game.worth[:nodes]), ("fact", game.worth[nodes:])):
             mine = rows[(rows.case == game.case.id) & (rows.kind == kind)]
-            np.testing.assert_allclose(mine.random_drop, worth.mean())
-            np.testing.assert_allclose(mine.random_flipped, (worth >= 10).mean())
+            for k, name in product((1, 3), ("true", "false")):
+                expected = np.sort(worth)[:: -1 if name == "true" else 1][:k].sum()
+                (row,) = mine[(mine.k == k) & (mine.measure == name)].itertuples()
+                assert row.drop == pytest.approx(expected) and row.flipped == float(expected >= 10)
+            single = mine[mine.k == 1]
+            np.testing.assert_allclose(single.random_drop, worth.mean())
+            np.testing.assert_allclose(single.random_flipped, (worth >= 10).mean())
 
 
 def test_chance_sets_are_of_the_same_kind_and_as_many() -> None:
@@ -89,6 +75,9 @@ def test_elements_of_equal_degree_stand_in_for_one_another() -> None:
     np.testing.assert_allclose(matched["random_drop"], matched["drop"])
     with pytest.raises(ValueError, match="control must be one of kind, degree"):
         deletions(games, table, rng=np.random.default_rng(0), control="size")
+    two, table = additive(2)
+    with pytest.raises(ValueError, match="in the same order"):
+        deletions(two[::-1], table, rng=np.random.default_rng(0))
 
 
 def test_the_check_compares_case_by_case() -> None:
@@ -103,12 +92,6 @@ def test_the_check_compares_case_by_case() -> None:
     assert (check["holm"] >= check["p"] - 1e-12).all() and line.loc["half", "n"] == 6
     flips = check[(check.outcome == "flipped") & (check.measure == "true")]
     assert ((flips["mean"] >= 0) & (flips["high"] <= 1)).all()
-
-
-def test_games_and_table_must_be_of_the_same_cases() -> None:
-    games, table = additive()
-    with pytest.raises(ValueError, match="in the same order"):
-        deletions(games[::-1], table, rng=np.random.default_rng(0))
 
 
 def test_flips_are_told_from_the_decision_of_a_models_game() -> None:

@@ -10,14 +10,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from shift_adapters import one_module, save_adapter
 
-from workbench.shift import (
-    AdapterError,
-    Factors,
-    Intruders,
-    intruder_dimensions,
-    intruders_beside,
-    read_factors,
-)
+from workbench import shift
+from workbench.shift import AdapterError, Factors, read_factors
 from workbench.shift import base as base_module
 from workbench.shift.intruders import resemblance
 
@@ -37,8 +31,9 @@ def brute_force(weight: np.ndarray, changed: np.ndarray, k: int) -> list[float]:
     return [max(abs(float(v[:, j] @ u[:, i])) for i in range(u.shape[1])) for j in range(min(k, v.shape[1]))]
 
 
-def found_by(folder: Path, weights: dict[str, np.ndarray], **options) -> Intruders:
-    return intruder_dimensions(folder, weights.__getitem__, rng=np.random.default_rng(0), **{"draws": 8, **options})
+def found_by(folder: Path, weights: dict[str, np.ndarray], *, keep="norm", **options) -> shift.Intruders:
+    how = {"rng": np.random.default_rng(0), "draws": 8, **options}
+    return shift.intruders_beside(folder, weights.__getitem__, [keep], **how)[keep]
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (30, 20), (16, 16)])
@@ -97,12 +92,6 @@ def test_a_large_change_outside_the_base_is_an_intruder_and_a_tiny_one_none(tmp_
             assert (sweep.null_high == 0).all() and (sweep.p == 1).all()
 
 
-def test_no_change_has_no_intruders(tmp_path: Path) -> None:
-    save_adapter(tmp_path, dict.fromkeys(NAMES, (20, 20, 4)), lora_alpha=0)
-    sweep = found_by(tmp_path, weights_like((20, 20))).sweep()
-    assert (sweep.intruders == 0).all() and (sweep.null_high == 0).all()
-
-
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 12), st.integers(0, 2**32), st.sampled_from([0.02, 0.3, 3.0]))
 def test_bounds_hold_what_the_other_vectors_could_do(against: int, seed: int, size: float) -> None:
@@ -117,9 +106,12 @@ def test_bounds_hold_what_the_other_vectors_could_do(against: int, seed: int, si
     np.testing.assert_array_equal(cosine, at_most)
 
 
-def test_undecided_vectors_are_counted_apart(tmp_path: Path) -> None:
+def test_undecided_vectors_are_counted_apart_and_no_change_has_no_intruders(tmp_path: Path) -> None:
     save_adapter(tmp_path, dict.fromkeys(NAMES, (20, 20, 4)))
+    save_adapter(tmp_path / "none", dict.fromkeys(NAMES, (20, 20, 4)), lora_alpha=0)
     weights = weights_like((20, 20))
+    none = found_by(tmp_path / "none", weights).sweep()
+    assert (none.intruders == 0).all() and (none.null_high == 0).all()
     exact, part = (found_by(tmp_path, weights, against=m).sweep() for m in (None, 3))
     assert part.undecided.gt(0).any()
     assert (part.intruders <= exact.intruders).all() and (exact.intruders <= part.intruders + part.undecided).all()
@@ -150,9 +142,9 @@ def test_what_cannot_be_counted_is_named(tmp_path: Path) -> None:
 def test_kinds_of_random_changes_asked_together_are_those_asked_one_by_one(tmp_path: Path) -> None:
     save_adapter(tmp_path, dict.fromkeys(NAMES, (20, 30, 4)))
     weights, rng, together = weights_like((20, 30)), np.random.default_rng(0), np.random.default_rng(0)
-    found = intruders_beside(tmp_path, weights.__getitem__, ["norm", "spectrum"], rng=together, draws=3)
+    found = shift.intruders_beside(tmp_path, weights.__getitem__, ["norm", "spectrum"], rng=together, draws=3)
     for keep in ("norm", "spectrum"):
-        alone = intruder_dimensions(tmp_path, weights.__getitem__, keep=keep, rng=rng, draws=3)
+        alone = found_by(tmp_path, weights, keep=keep, rng=rng, draws=3)
         np.testing.assert_array_equal(found[keep].drawn, alone.drawn)
         assert found[keep].cosines.equals(alone.cosines)
     assert rng.random() == together.random(), "what is drawn afterwards is the same too"

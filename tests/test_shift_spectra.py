@@ -1,6 +1,7 @@
 """Singular values and norms against the dense product, scaling as PEFT has it; which adapters are read, one module at a
 time (what is refused: `test_adapter_check`)."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,42 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
-from safetensors.torch import load_file, save_file
-from shift_adapters import dense, one_module, save_adapter
+from safetensors.torch import save_file
+from shift_adapters import conv_model, dense, one_module, save_adapter
 from tiny import tiny_reader
-from transformers import GPT2Config, GPT2LMHeadModel
 
+from workbench import shift
 from workbench.models.adapter_folder import AdapterFolder
-from workbench.shift import (
-    AdapterError,
-    Factors,
-    directions,
-    effective_rank,
-    energy,
-    random_factors,
-    random_spectra,
-    read_factors,
-    singular_values,
-    spectra,
-    stable_rank,
-)
-
-SHAPES = [(64, 48, 4), (20, 30, 64), (30, 20, 25), (1, 40, 4), (1, 1, 3), (257, 129, 7)]  # out, in, rank
-
-
-@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s[0]}x{s[1]}r{s[2]}")
-def test_values_and_norms_are_those_of_the_dense_product(tmp_path: Path, shape: tuple[int, int, int]) -> None:
-    rank, name = shape[2], one_module()
-    tensors = save_adapter(tmp_path, {name: shape}, r=rank, lora_alpha=3.5)
-    (row,) = spectra(tmp_path).itertuples()
-    matrix = dense(tensors, name, 3.5 / rank)
-    expected = np.linalg.svd(matrix, compute_uv=False)[: min(shape)]
-    np.testing.assert_allclose(row.singular_values, expected, rtol=1e-6, atol=1e-12 * expected[0])
-    assert row.singular_values.dtype == np.float64 and (np.diff(row.singular_values) <= 0).all()
-    np.testing.assert_allclose(row.frobenius, np.linalg.norm(matrix), rtol=1e-6)
-    np.testing.assert_allclose(row.spectral, np.linalg.norm(matrix, 2), rtol=1e-6)
-    np.testing.assert_allclose(row.stable_rank, np.linalg.norm(matrix) ** 2 / np.linalg.norm(matrix, 2) ** 2, rtol=1e-6)
-    assert row.rank == rank and 1 <= row.stable_rank <= min(shape) + 1e-9
+from workbench.shift import AdapterError, Factors, read_factors
 
 
 @st.composite
@@ -63,31 +35,34 @@ def changes(draw: st.DrawFn) -> Factors:
 def test_any_change_has_the_values_norms_and_directions_of_its_product(change: Factors) -> None:
     matrix = change.scaling * change.B @ change.A
     expected = np.linalg.svd(matrix, compute_uv=False)[: min(*matrix.shape, change.rank)]
-    values = singular_values(change)
+    values = shift.singular_values(change)
     np.testing.assert_allclose(values, expected, rtol=1e-5, atol=1e-12 * expected[0])
-    np.testing.assert_allclose(np.linalg.norm(values), np.linalg.norm(matrix), rtol=1e-9)
-    found = directions(change)
+    assert (np.diff(values) <= 0).all() and values.dtype == np.float64
+    size, top = np.linalg.norm(matrix), np.linalg.norm(matrix, 2)
+    assert (shift.frobenius_norm(values), shift.spectral_norm(values)) == pytest.approx((size, top), rel=1e-9)
+    assert shift.stable_rank(values) == pytest.approx(size**2 / top**2, rel=1e-6)
+    found = shift.directions(change)
     np.testing.assert_allclose(found.left * found.values @ found.right.T, matrix, atol=1e-11 * expected[0])
     for frame in (found.left, found.right):
         np.testing.assert_allclose(frame.T @ frame, np.eye(len(found.values)), atol=1e-10)
-    shares = energy(values)
+    shares = shift.energy(values)
     np.testing.assert_allclose(shares, np.cumsum(expected**2) / np.sum(matrix**2), rtol=1e-5)
 
 
 def test_more_columns_stand_after_the_usual_ones(tmp_path: Path) -> None:
     save_adapter(tmp_path, {one_module(): (12, 10, 4)})
-    plain, more = spectra(tmp_path), spectra(tmp_path, more=True)
+    plain, more = shift.spectra(tmp_path), shift.spectra(tmp_path, more=True)
     assert list(more.columns) == [*plain.columns, "effective_rank", "energy"]
-    assert more.effective_rank[0] == effective_rank(more.singular_values[0])
+    assert more.effective_rank[0] == shift.effective_rank(more.singular_values[0])
     assert more.energy[0][-1] == pytest.approx(1) and more.energy[0][0] == pytest.approx(1 / more.stable_rank[0])
-    np.testing.assert_allclose(energy(np.array([2.0, 1.0, 1.0])), [4 / 6, 5 / 6, 1])
-    assert not energy(np.zeros(3)).any()
+    np.testing.assert_allclose(shift.energy(np.array([2.0, 1.0, 1.0])), [4 / 6, 5 / 6, 1])
+    assert not shift.energy(np.zeros(3)).any()
 
 
 def test_a_table_has_one_row_a_module_in_order_of_layers(tmp_path: Path) -> None:
     names = [one_module(layer, p) for layer in (10, 2, 0) for p in ("v_proj", "q_proj")] + ["lm_head"]
     save_adapter(tmp_path, dict.fromkeys(names, (12, 10, 4)))
-    table = spectra(tmp_path)
+    table = shift.spectra(tmp_path)
     assert list(table.columns) == [
         "module", "layer", "projection", "rank", "frobenius", "spectral", "stable_rank", "singular_values",
     ]  # fmt: skip
@@ -101,7 +76,7 @@ def test_a_table_has_one_row_a_module_in_order_of_layers(tmp_path: Path) -> None
     [
         ({}, 8 / 4),
         ({"use_rslora": True}, 8 / 2),
-        ({"lora_alpha": 1}, 1 / 4),
+        ({"lora_alpha": 3.5}, 3.5 / 4),
         ({"lora_alpha": 0}, 0.0),
         ({"alpha_pattern": {"q_proj": 6}}, 6 / 4),
         ({"alpha_pattern": {"layers.0.self_attn.q_proj": 6, "q_proj": 99}}, 6 / 4),
@@ -116,23 +91,34 @@ def test_scaling_is_read_from_the_config(tmp_path: Path, config: dict, expected:
     assert factors.scaling == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("rslora", [False, True])
-def test_scaling_and_change_are_those_of_peft_itself(tmp_path: Path, rslora: bool) -> None:
-    patterns = {"rank_pattern": {"layers.1.self_attn.q_proj": 6}, "alpha_pattern": {"v_proj": 20}}
-    config = LoraConfig(r=4, lora_alpha=12, target_modules=["q_proj", "v_proj"], use_rslora=rslora, **patterns)
+PATTERNS = {"rank_pattern": {"layers.1.self_attn.q_proj": 6}, "alpha_pattern": {"v_proj": 20}}
+
+
+@pytest.mark.parametrize(
+    ("base", "config"),
+    [
+        (lambda: tiny_reader().model, {"target_modules": ["q_proj", "v_proj"], **PATTERNS}),
+        (lambda: tiny_reader().model, {"target_modules": ["q_proj", "v_proj"], **PATTERNS, "use_rslora": True}),
+        (conv_model, {"target_modules": ["c_attn", "c_proj"], "fan_in_fan_out": True}),
+    ],
+)
+def test_scaling_and_change_are_those_of_peft_itself_where_weights_are_kept_turned_too(
+    tmp_path: Path, base: Callable, config: dict
+) -> None:
     torch.manual_seed(1)
-    model = get_peft_model(tiny_reader().model, config)
+    model = get_peft_model(base(), LoraConfig(r=4, lora_alpha=12, **config))
     for name, parameter in model.named_parameters():
         if "lora_" in name:
             torch.nn.init.normal_(parameter)
-    model.save_pretrained(tmp_path, safe_serialization=True)
-    found = list(read_factors(tmp_path))
-    assert len(found) == 4
-    for factors in found:
+    model.save_pretrained(tmp_path)
+    adapter, turned = AdapterFolder.open(tmp_path), base is conv_model
+    assert adapter.transposed == turned and len(adapter.scalings) == (3 if turned else 4)
+    for factors in adapter:
         module = model.get_base_model().get_submodule(factors.module)
         assert factors.scaling == pytest.approx(module.scaling["default"])
         delta = module.get_delta_weight("default").detach().double().numpy()
-        np.testing.assert_allclose(factors.scaling * factors.B @ factors.A, delta, rtol=1e-4, atol=1e-5)
+        expected = delta.T if turned else delta
+        np.testing.assert_allclose(factors.scaling * factors.B @ factors.A, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_an_adapter_that_changes_nothing_has_zeros_everywhere(tmp_path: Path) -> None:
@@ -140,30 +126,19 @@ def test_an_adapter_that_changes_nothing_has_zeros_everywhere(tmp_path: Path) ->
     tensors = save_adapter(tmp_path, {name: (12, 10, 4)})
     tensors[f"base_model.model.{name}.lora_B.weight"].zero_()
     save_file(tensors, tmp_path / "adapter_model.safetensors")
-    (row,) = spectra(tmp_path).itertuples()
+    (row,) = shift.spectra(tmp_path).itertuples()
     assert (row.frobenius, row.spectral, row.stable_rank) == (0, 0, 0)
     assert row.singular_values.shape == (4,) and not row.singular_values.any()
-    assert effective_rank(row.singular_values) == 0
+    assert shift.effective_rank(row.singular_values) == 0
 
 
-def test_ranks_of_known_spectra() -> None:
-    assert stable_rank(np.array([3.0, 3.0, 3.0])) == pytest.approx(3)
-    assert effective_rank(np.array([3.0, 3.0, 3.0])) == pytest.approx(3)
-    assert stable_rank(np.array([5.0, 0.0])) == effective_rank(np.array([5.0, 0.0])) == 1
-    assert stable_rank(np.array([2.0, 1.0])) == pytest.approx(1.25)
-    shares = np.array([2 / 3, 1 / 3])
-    assert effective_rank(np.array([2.0, 1.0])) == pytest.approx(np.exp(-(shares * np.log(shares)).sum()))
-    assert stable_rank(np.array([1e-200, 1e-200])) == pytest.approx(2)
-
-
-def test_random_spectra_have_the_same_size_and_another_shape(tmp_path: Path) -> None:
-    save_adapter(tmp_path, {one_module(): (40, 30, 4)})
-    (factors,) = read_factors(tmp_path)
-    drawn = random_spectra(factors, draws=5, rng=np.random.default_rng(0))
-    assert drawn.shape == (5, 4)
-    np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), spectra(tmp_path).frobenius[0])
-    again = random_spectra(factors, draws=5, rng=np.random.default_rng(0))
-    np.testing.assert_array_equal(drawn, again)
+@pytest.mark.parametrize(
+    ("values", "stable", "effective"),
+    [([3, 3, 3], 3, 3), ([5, 0], 1, 1), ([2, 1], 1.25, np.exp(np.log(3) - 2 / 3 * np.log(2))), ([1e-200] * 2, 2, 2)],
+)
+def test_ranks_of_known_spectra(values: list[float], stable: float, effective: float) -> None:
+    assert shift.stable_rank(np.array(values, float)) == pytest.approx(stable)
+    assert shift.effective_rank(np.array(values, float)) == pytest.approx(effective)
 
 
 @pytest.mark.parametrize("shape", [(40, 30, 4), (3, 30, 5), (12, 2, 4)])
@@ -171,10 +146,11 @@ def test_random_spectra_are_those_of_random_factors(shape: tuple[int, int, int])
     out, into, rank = shape
     factors = Factors("m", 0, "m", rank, 1.0, np.ones((rank, into)), np.ones((out, rank)))
     rng = np.random.default_rng(0)
-    drawn = random_spectra(factors, draws=3000, rng=rng)
-    factor_by_factor = np.array([singular_values(random_factors(factors, rng=rng)) for _ in range(3000)])
+    drawn = shift.random_spectra(factors, draws=3000, rng=rng)
+    factor_by_factor = np.array([shift.singular_values(shift.random_factors(factors, rng=rng)) for _ in range(3000)])
     assert drawn.shape == factor_by_factor.shape
-    size = np.linalg.norm(drawn[0])
+    size = np.linalg.norm(factors.B @ factors.A)
+    np.testing.assert_allclose(np.linalg.norm(drawn, axis=1), size)
     for share in (0.1, 0.5, 0.9):
         by_roots, by_factors = (np.quantile(values, share, axis=0) / size for values in (drawn, factor_by_factor))
         np.testing.assert_allclose(by_roots, by_factors, atol=0.02)
@@ -184,20 +160,20 @@ def test_random_spectra_are_those_of_random_factors(shape: tuple[int, int, int])
 def test_random_changes_keep_what_they_say(tmp_path: Path, keep: str) -> None:
     save_adapter(tmp_path, {one_module(): (40, 30, 4)})
     (factors,) = read_factors(tmp_path)
-    drawn = random_factors(factors, rng=np.random.default_rng(0), keep=keep)
+    drawn = shift.random_factors(factors, rng=np.random.default_rng(0), keep=keep)
     matrix = drawn.scaling * drawn.B @ drawn.A
     assert matrix.shape == (40, 30) and np.linalg.matrix_rank(matrix) == 4
-    assert np.linalg.norm(matrix) == pytest.approx(spectra(tmp_path).frobenius[0])
-    same = np.allclose(singular_values(drawn), singular_values(factors))
+    assert np.linalg.norm(matrix) == pytest.approx(shift.spectra(tmp_path).frobenius[0])
+    same = np.allclose(shift.singular_values(drawn), shift.singular_values(factors))
     assert same == (keep == "spectrum")
     with pytest.raises(ValueError, match="keep is 'all'"):
-        random_factors(factors, rng=np.random.default_rng(0), keep="all")
+        shift.random_factors(factors, rng=np.random.default_rng(0), keep="all")
 
 
 def test_random_directions_prefer_nothing() -> None:
     """The mean of u u^T over draws is I / out, for the first column as for the last."""
     change, rng = Factors("m", 0, "m", 3, 1.0, np.eye(3, 5), np.eye(4, 3) * [3, 2, 1]), np.random.default_rng(0)
-    found = [directions(random_factors(change, rng=rng, keep="spectrum")).left for _ in range(4000)]
+    found = [shift.directions(shift.random_factors(change, rng=rng, keep="spectrum")).left for _ in range(4000)]
     for j in (0, 2):
         mean = np.mean([np.outer(u[:, j], u[:, j]) for u in found], axis=0)
         np.testing.assert_allclose(mean, np.eye(4) / 4, atol=0.02)
@@ -206,7 +182,7 @@ def test_random_directions_prefer_nothing() -> None:
 @pytest.mark.parametrize("start", [True, False, "gaussian", "eva", "orthogonal"])
 def test_starts_that_leave_the_base_alone_are_read(tmp_path: Path, start: bool | str) -> None:
     save_adapter(tmp_path, {one_module(): (12, 10, 4)}, init_lora_weights=start)
-    assert len(spectra(tmp_path)) == 1
+    assert len(shift.spectra(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
@@ -214,23 +190,10 @@ def test_factors_of_every_float_type_are_read(tmp_path: Path, kind: torch.dtype)
     tensors = {key: value.to(kind) for key, value in save_adapter(tmp_path, {one_module(): (12, 10, 4)}).items()}
     save_file(tensors, tmp_path / "adapter_model.safetensors")
     expected = np.linalg.svd(dense(tensors, one_module(), 2.0), compute_uv=False)[:4]
-    np.testing.assert_allclose(spectra(tmp_path).singular_values[0], expected, rtol=1e-6)
-
-
-def test_layers_that_keep_their_weights_turned_are_read_as_peft_reads_them(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    base = GPT2LMHeadModel(GPT2Config(n_embd=32, n_layer=1, n_head=2, vocab_size=50, n_positions=16))
-    config = LoraConfig(r=3, lora_alpha=12, target_modules=["c_attn", "c_proj"], fan_in_fan_out=True)
-    model = get_peft_model(base, config)
-    for name, parameter in model.named_parameters():
-        if "lora_" in name:
-            torch.nn.init.normal_(parameter)
-    model.save_pretrained(tmp_path)
-    adapter = AdapterFolder.open(tmp_path)
-    assert adapter.transposed and len(adapter.scalings) == 3
-    for factors in adapter:
-        delta = base.get_submodule(factors.module).get_delta_weight("default").detach().double().numpy()
-        np.testing.assert_allclose(factors.scaling * factors.B @ factors.A, delta.T, rtol=1e-4, atol=1e-5)
+    (row,) = shift.spectra(tmp_path).itertuples()
+    np.testing.assert_allclose(row.singular_values, expected, rtol=1e-6)
+    norms = shift.frobenius_norm(expected), shift.spectral_norm(expected), shift.stable_rank(expected)
+    assert row.rank == 4 and (row.frobenius, row.spectral, row.stable_rank) == pytest.approx(norms)
 
 
 def test_one_module_at_a_time_is_read(tmp_path: Path) -> None:
@@ -241,10 +204,3 @@ def test_one_module_at_a_time_is_read(tmp_path: Path) -> None:
     assert next(factors).module == one_module(0)
     with pytest.raises(AdapterError, match="not finite"):
         next(factors)
-
-
-def test_saved_factors_are_not_changed_by_reading(tmp_path: Path) -> None:
-    before = save_adapter(tmp_path, {one_module(): (12, 10, 4)})
-    spectra(tmp_path)
-    after = load_file(tmp_path / "adapter_model.safetensors")
-    assert all(torch.equal(before[name], after[name]) for name in before)

@@ -13,20 +13,8 @@ from scipy.stats import ks_2samp
 from shift_adapters import one_module, save_adapter
 from tiny import NAMES, chain_case, save_tiny
 
-from workbench import models
-from workbench.shift import (
-    AdapterError,
-    Factors,
-    checkpoints,
-    compare,
-    directions,
-    drift,
-    overlap,
-    principal_angles,
-    read_factors,
-    spectra,
-    update_cosine,
-)
+from workbench import models, shift
+from workbench.shift import AdapterError, Factors, read_factors
 from workbench.shift.spectrum import random_directions
 from workbench.shift.subspaces import difference, random_meetings
 from workbench.train import TrainConfig, train
@@ -89,22 +77,22 @@ def test_any_pair_is_compared_as_its_dense_matrices_are(
     k = min(first, second)
     if apart < 1:
         two.A[:k], two.B[:, :k] = one.A[:k] + apart * two.A[:k], one.B[:, :k] + apart * two.B[:, :k]
-    a, b = directions(one), directions(two)
+    a, b = shift.directions(one), shift.directions(two)
     cosine, columns, rows = dense_pair(product(one), product(two))
-    assert update_cosine(a, b) == pytest.approx(cosine, rel=1e-5, abs=1e-9)
-    np.testing.assert_allclose(principal_angles(a.left, b.left), columns, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(principal_angles(a.right, b.right), rows, rtol=1e-5, atol=1e-6)
+    assert shift.update_cosine(a, b) == pytest.approx(cosine, rel=1e-5, abs=1e-9)
+    np.testing.assert_allclose(shift.principal_angles(a.left, b.left), columns, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(shift.principal_angles(a.right, b.right), rows, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(product(difference(one, two)), product(one) - product(two), atol=1e-10)
 
 
 def test_known_angles() -> None:
     plane = np.eye(4)[:, :2]
-    assert principal_angles(plane, plane[:, ::-1]) == pytest.approx([0, 0], abs=1e-12)
-    assert principal_angles(plane, np.eye(4)[:, 2:]) == pytest.approx([np.pi / 2] * 2)
+    assert shift.principal_angles(plane, plane[:, ::-1]) == pytest.approx([0, 0], abs=1e-12)
+    assert shift.principal_angles(plane, np.eye(4)[:, 2:]) == pytest.approx([np.pi / 2] * 2)
     turned = np.array([[1.0, 0, 0, 0], [0, np.cos(1e-6), np.sin(1e-6), 0]]).T
-    np.testing.assert_allclose(principal_angles(plane, turned), [0, 1e-6], rtol=1e-9, atol=1e-15)
-    assert principal_angles(plane, np.zeros((4, 0))).shape == (0,) and np.isnan(overlap(np.zeros(0)))
-    assert overlap(np.array([0, np.pi / 2])) == pytest.approx(0.5)
+    np.testing.assert_allclose(shift.principal_angles(plane, turned), [0, 1e-6], rtol=1e-9, atol=1e-15)
+    assert shift.principal_angles(plane, np.zeros((4, 0))).shape == (0,) and np.isnan(shift.overlap(np.zeros(0)))
+    assert shift.overlap(np.array([0, np.pi / 2])) == pytest.approx(0.5)
 
 
 def test_a_table_has_a_row_a_module_and_pair(tmp_path: Path) -> None:
@@ -112,7 +100,7 @@ def test_a_table_has_a_row_a_module_and_pair(tmp_path: Path) -> None:
     for i, rank in enumerate((2, 4, 16)):
         folders[f"rank {rank}"] = tmp_path / str(rank)
         save_adapter(tmp_path / str(rank), dict.fromkeys(MODULES, (20, 14, rank)), seed=i, r=rank)
-    table = compare(folders, rng=rng(), draws=5)
+    table = shift.compare(folders, rng=rng(), draws=5)
     assert len(table) == 4 * 3 and list(table.module[::3]) == MODULES
     assert list(zip(table["first"], table["second"], strict=True))[:3] == [
         ("rank 2", "rank 4"), ("rank 2", "rank 16"), ("rank 4", "rank 16"),
@@ -122,18 +110,13 @@ def test_a_table_has_a_row_a_module_and_pair(tmp_path: Path) -> None:
         one, two = changes[row.first, row.module], changes[row.second, row.module]
         same_as_dense(row, one, two)
         assert (row.norm_first, row.norm_second) == pytest.approx((np.linalg.norm(one), np.linalg.norm(two)))
+    for row in shift.compare(folders, rng=rng(), draws=2, top=2).itertuples():
+        one, two = changes[row.first, row.module], changes[row.second, row.module]
+        leading = [np.linalg.svd(matrix)[0][:, :2] for matrix in (one, two)]
+        np.testing.assert_allclose(row.column_angles, subspace_angles(*leading)[::-1], rtol=1e-5)
+        assert row.cosine == pytest.approx(dense_pair(one, two)[0])  # of the whole changes
     full = table[table["second"] == "rank 16"]  # of the whole input space: any row space lies in it
     assert full.row_overlap.to_numpy() == pytest.approx(1) and full.row_null.to_numpy() == pytest.approx(1)
-
-
-def test_the_first_directions_can_be_compared_alone(tmp_path: Path) -> None:
-    for seed in (0, 1):
-        save_adapter(tmp_path / str(seed), {MODULES[0]: (20, 14, 4)}, seed=seed)
-    (row,) = compare({"a": tmp_path / "0", "b": tmp_path / "1"}, rng=rng(), draws=2, top=2).itertuples()
-    (one,), (two,) = (list(read_factors(tmp_path / name)) for name in "01")
-    leading = [np.linalg.svd(product(f))[0][:, :2] for f in (one, two)]
-    np.testing.assert_allclose(row.column_angles, subspace_angles(*leading)[::-1], rtol=1e-5)
-    assert row.cosine == pytest.approx(dense_pair(product(one), product(two))[0])  # of the whole changes
 
 
 def test_the_null_is_that_of_random_adapters(tmp_path: Path) -> None:
@@ -142,7 +125,9 @@ def test_the_null_is_that_of_random_adapters(tmp_path: Path) -> None:
     for seed in range(40):
         save_adapter(tmp_path / "one", dict.fromkeys(MODULES, (*shape, 3)), seed=100 + seed, r=3)
         save_adapter(tmp_path / "two", dict.fromkeys(MODULES, (*shape, 5)), seed=seed, r=5)
-        table = compare({"one": tmp_path / "one", "two": tmp_path / "two"}, rng=np.random.default_rng(seed), draws=99)
+        table = shift.compare(
+            {"one": tmp_path / "one", "two": tmp_path / "two"}, rng=np.random.default_rng(seed), draws=99
+        )
         above += list(table.cosine.abs() > table.cosine_null)
         overlaps += list(zip(table.column_overlap, table.row_overlap, strict=True))
     assert 0.01 <= np.mean(above) <= 0.12
@@ -180,7 +165,7 @@ def test_an_adapter_is_the_same_as_itself_in_other_factors(trained: Path, tmp_pa
         c = a.new_tensor(mix.standard_normal((4, 4))).double()
         tensors[name], tensors[other] = c.inverse() @ a.double(), 2 * b.double() @ c
     save_file(tensors, tmp_path / "adapter_model.safetensors")
-    table = compare({"one": trained, "twice": tmp_path}, rng=rng(), draws=19)
+    table = shift.compare({"one": trained, "twice": tmp_path}, rng=rng(), draws=19)
     assert len(table) == 4 and set(table.projection) == {"q_proj", "v_proj"}
     np.testing.assert_allclose(table.cosine, 1, rtol=1e-9)
     np.testing.assert_allclose(table.norm_second, 2 * table.norm_first, rtol=1e-9)
@@ -189,10 +174,10 @@ def test_an_adapter_is_the_same_as_itself_in_other_factors(trained: Path, tmp_pa
 
 
 def test_drift_of_a_training_is_that_of_the_dense_matrices(trained: Path) -> None:
-    table = drift(trained)
-    assert list(table.step.unique()) == [2, 4, 6] == list(checkpoints(trained)) and len(table) == 12
+    table = shift.drift(trained)
+    assert list(table.step.unique()) == [2, 4, 6] == list(shift.checkpoints(trained)) and len(table) == 12
     final = {f.module: product(f) for f in read_factors(trained)}
-    steps = {(s, f.module): product(f) for s, place in checkpoints(trained).items() for f in read_factors(place)}
+    steps = {(s, f.module): product(f) for s, place in shift.checkpoints(trained).items() for f in read_factors(place)}
     for row in table.itertuples():
         one, end = steps[row.step, row.module], final[row.module]
         same_as_dense(row, one, end)
@@ -203,19 +188,19 @@ def test_drift_of_a_training_is_that_of_the_dense_matrices(trained: Path) -> Non
     last = table[table.step == 6]  # the checkpoint of the last step is the final adapter
     assert last.distance.max() < 1e-9 and last.cosine.min() > 1 - 1e-9
     assert table[table.step == 2].distance.min() > 0.1
-    np.testing.assert_allclose(spectra(trained).frobenius, last.frobenius)
+    np.testing.assert_allclose(shift.spectra(trained).frobenius, last.frobenius)
 
 
 def test_changes_that_are_zero_have_no_direction(tmp_path: Path) -> None:
     save_adapter(tmp_path, dict.fromkeys(MODULES, (12, 10, 4)))
     save_adapter(tmp_path / "zero", dict.fromkeys(MODULES, (12, 10, 4)), lora_alpha=0)
-    table = compare({"one": tmp_path, "zero": tmp_path / "zero"}, rng=rng(), draws=3)
+    table = shift.compare({"one": tmp_path, "zero": tmp_path / "zero"}, rng=rng(), draws=3)
     assert table[["cosine", "cosine_null", "column_overlap", "row_null"]].isna().all(axis=None)
     assert (table.norm_second == 0).all() and all(len(angles) == 0 for angles in table.row_angles)
     save_adapter(tmp_path / "zero" / "checkpoints" / "checkpoint-5", dict.fromkeys(MODULES, (12, 10, 4)))
-    table = drift(tmp_path / "zero")
+    table = shift.drift(tmp_path / "zero")
     assert table[["relative_norm", "cosine", "distance"]].isna().all(axis=None) and (table.frobenius > 0).all()
-    assert drift(tmp_path).empty and list(drift(tmp_path).columns) == list(table.columns)
+    assert shift.drift(tmp_path).empty and list(shift.drift(tmp_path).columns) == list(table.columns)
 
 
 def test_drift_follows_the_checkpoints_in_order_of_steps(tmp_path: Path) -> None:
@@ -223,8 +208,10 @@ def test_drift_follows_the_checkpoints_in_order_of_steps(tmp_path: Path) -> None
     for step in (1000, 250, 500):
         save_adapter(tmp_path / "checkpoints" / f"checkpoint-{step}", {MODULES[0]: (12, 10, 4)}, seed=step)
     (tmp_path / "checkpoints" / "checkpoint-broken").mkdir()
-    assert list(drift(tmp_path).step) == [250, 500, 1000]
-    assert [place.name for place in checkpoints(tmp_path).values()] == [f"checkpoint-{s}" for s in (250, 500, 1000)]
+    assert list(shift.drift(tmp_path).step) == [250, 500, 1000]
+    assert [place.name for place in shift.checkpoints(tmp_path).values()] == [
+        f"checkpoint-{s}" for s in (250, 500, 1000)
+    ]
 
 
 def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
@@ -235,10 +222,10 @@ def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
     }.items():
         save_adapter(tmp_path / name, shapes)
     with pytest.raises(ValueError, match="1 adapter given; a comparison needs two"):
-        compare({"a": tmp_path / "a"}, rng=rng())
+        shift.compare({"a": tmp_path / "a"}, rng=rng())
     with pytest.raises(ValueError, match="b, c change no module in common"):
-        compare({name: tmp_path / name for name in "bc"}, rng=rng())
+        shift.compare({name: tmp_path / name for name in "bc"}, rng=rng())
     with pytest.raises(AdapterError, match=r"unlike shapes \(a 8 x 10, c 12 x 10\)"):
-        compare({name: tmp_path / name for name in "ac"}, rng=rng())
-    table = compare({name: tmp_path / name for name in "ab"}, rng=rng(), draws=0)
+        shift.compare({name: tmp_path / name for name in "ac"}, rng=rng())
+    table = shift.compare({name: tmp_path / name for name in "ab"}, rng=rng(), draws=0)
     assert list(table.module) == MODULES[:1] and table.cosine_null.isna().all()

@@ -5,9 +5,10 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from table_games import refused
 
 from workbench.stats import bootstrap_mean, bootstrap_ratio, median_interval, paired_difference, proportion, wilson
 
@@ -18,7 +19,6 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(3)
 
 
-@settings(max_examples=40, deadline=None)
 @given(numbers)
 def test_interval_is_finite_and_has_width_where_values_differ(values: list[float]) -> None:
     found = bootstrap_mean(values, rng=rng(), draws=200)
@@ -29,7 +29,6 @@ def test_interval_is_finite_and_has_width_where_values_differ(values: list[float
     assert cut.low == max(found.low, min(values)) and cut.high == min(found.high, max(values))
 
 
-@settings(max_examples=20, deadline=None)
 @given(numbers, st.floats(0.5, 4, width=16), st.integers(-8, 8))
 def test_interval_moves_with_the_unit_of_the_values(values: list[float], unit: float, shift: int) -> None:
     found = bootstrap_mean(values, rng=rng(), draws=200)
@@ -38,7 +37,7 @@ def test_interval_moves_with_the_unit_of_the_values(values: list[float], unit: f
 
 
 def test_interval_of_a_large_sample_is_that_of_the_normal_approximation() -> None:
-    values = rng().normal(5, 2, size=2000)
+    values = rng().normal(5, 2, size=2500)  # too many for all draws at once: they are resampled in blocks
     found = bootstrap_mean(values, rng=rng())
     half = 1.96 * values.std() / np.sqrt(len(values))
     assert found.low == pytest.approx(found.mean - half, abs=0.1 * half)
@@ -71,8 +70,7 @@ def test_interval_of_a_ratio_covers_it_and_that_to_ones_is_the_means() -> None:
     assert hits / TIMES >= 0.93
     values = generator.normal(size=30)
     assert bootstrap_ratio(values, np.ones(30), rng=rng()) == pytest.approx(bootstrap_mean(values, rng=rng()))
-    with pytest.raises(ValueError, match="adds up to 0"):
-        bootstrap_ratio([1.0, 2.0], [1.0, -1.0], rng=rng())
+    refused("adds up to 0", bootstrap_ratio, [1.0, 2.0], [1.0, -1.0], rng=rng())
 
 
 @pytest.mark.parametrize("n", [6, 10, 21])
@@ -103,11 +101,9 @@ def test_one_value_unlike_all_others_does_not_make_the_interval_endless() -> Non
     found = bootstrap_mean([0.0] * 9 + [1.0], rng=rng())
     assert found.low < 0 < 0.25 < found.high < 1
     assert bootstrap_mean([0.0] * 9 + [1.0], rng=rng(), within=(0, 1)).low == 0
-    with pytest.raises(ValueError, match=r"values must lie within \(0, 1\), not 0 to 2"):
-        bootstrap_mean([0.0, 2.0], rng=rng(), within=(0, 1))
+    refused(r"values must lie within \(0, 1\), not 0 to 2", bootstrap_mean, [0.0, 2.0], rng=rng(), within=(0, 1))
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(-10, 10, width=16), min_size=1, max_size=8))
 def test_p_value_of_few_pairs_is_the_exact_one(difference: list[float]) -> None:
     observed = abs(sum(difference)) - 1e-9
@@ -134,19 +130,11 @@ def test_differences_change_sign_with_the_order_of_the_pair_and_equal_samples_ha
     assert paired_difference(a, a, rng=rng()).p == 1
 
 
-def test_many_values_are_resampled_in_blocks() -> None:
-    values = rng().random(5000)
-    assert bootstrap_mean(values, rng=rng(), draws=1000).mean == pytest.approx(values.mean())
-
-
 def test_what_has_no_interval_is_refused() -> None:
     for values, words in (([], "one or more numbers"), ([[1.0]], "in a row"), ([1.0, np.nan], "value 1 is nan")):
-        with pytest.raises(ValueError, match=words):
-            bootstrap_mean(values, rng=rng())
-    with pytest.raises(ValueError, match="hold 2 and 1"):
-        paired_difference([1.0, 2.0], [1.0], rng=rng())
-    with pytest.raises(ValueError, match="draws must be 1 or more"):
-        bootstrap_mean([1.0], rng=rng(), draws=0)
+        refused(words, bootstrap_mean, values, rng=rng())
+    refused("hold 2 and 1", paired_difference, [1.0, 2.0], [1.0], rng=rng())
+    refused("draws must be 1 or more", bootstrap_mean, [1.0], rng=rng(), draws=0)
 
 
 @given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -161,7 +149,5 @@ def test_hits_may_be_bool_or_numbers_or_none_at_all_and_nothing_else() -> None:
     assert proportion([True, False, True]) == proportion([1, 0, 1]) == wilson(2, 3)
     assert proportion(np.zeros(0, bool)) == wilson(0, 0)
     assert wilson(0, 0).share == 0 and wilson(0, 0).low == 0 < wilson(0, 0).high < 1
-    with pytest.raises(ValueError, match="0 or 1, one a case"):
-        proportion([0.5, 1])
-    with pytest.raises(ValueError, match=r"in 0\.\.n, not 3 of 2"):
-        wilson(3, 2)
+    refused("0 or 1, one a case", proportion, [0.5, 1])
+    refused(r"in 0\.\.n, not 3 of 2", wilson, 3, 2)

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from distributed import LocalCluster
 from sweep_runs import grid_file as grid
 from sweep_runs import grid_text
 from tiny_chain import write_notebooks
@@ -92,33 +92,18 @@ def test_batches_get_smaller_towards_the_end_and_lose_nothing(tmp_path, small_ru
     assert sorted(ids) == sorted(task.id for batch in batches for task in batch.tasks)
 
 
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory) -> Iterator[tuple[str, list[subprocess.Popen]]]:
-    """A scheduler and two workers, each a process of its own; the workers offer a GPU tag."""
-    address, started, folder = f"tcp://127.0.0.1:{free_port()}", [], tmp_path_factory.mktemp("cluster")
-
-    def start(*words: str) -> subprocess.Popen:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
-        started.append(subprocess.Popen([sys.executable, "-m", "dask", *words], **quiet, env=dict(os.environ)))
-        return started[-1]
-
-    port = address.rpartition(":")[2]
-    scheduler = start("scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard")
-    with socket.socket() as one:  # on a busy machine it takes longer to start than a client waits
-        while one.connect_ex(("127.0.0.1", int(port))) and scheduler.poll() is None:
-            time.sleep(0.1)
-    how = ("--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", "--no-nanny", "--resources", "GPU=1")
-    workers = [start("worker", address, *how) for _ in range(2)]
-    yield address, workers
-    for one in started:
-        one.kill()
-        one.wait()
+    """A scheduler, and two workers of it that offer a GPU tag, each a process of its own."""
+    words = "--host 127.0.0.1 --nthreads 1 --no-dashboard --no-nanny --resources GPU=1".split()
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": tmp_path_factory.mktemp("cluster")}
+    with LocalCluster(n_workers=0, processes=False, host="127.0.0.1", protocol="tcp", dashboard_address=":0") as one:
+        command = [sys.executable, "-m", "dask", "worker", one.scheduler_address, *words]
+        workers = [subprocess.Popen(command, **quiet) for _ in range(2)]
+        yield one.scheduler_address, workers
+        for worker in workers:
+            worker.kill()
+            worker.wait()
 
 
 def rows_of(out: Path) -> list[dict]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny import NAMES, chain_case, save_tiny, tiny_reader
+from tiny import NAMES, chain_case, tiny_reader
 from torch.utils.data import DataLoader
 from transformers import get_cosine_schedule_with_warmup
 
@@ -34,14 +34,9 @@ def adapter(folder):
     return load_file(folder / "adapter_model.safetensors")
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory):
-    return save_tiny(tmp_path_factory.mktemp("model") / "llama", "llama")
-
-
 @pytest.fixture
-def load(place):
-    return lambda: models.load(str(place), names=NAMES)
+def load(model):
+    return lambda: models.load(str(model), names=NAMES)
 
 
 class Whole:
@@ -54,9 +49,9 @@ class Whole:
 
 
 @pytest.fixture(scope="module")
-def whole(place, tmp_path_factory):
+def whole(model, tmp_path_factory):
     """Only looked at: who writes into its folder copies it."""
-    return Whole(models.load(str(place), names=NAMES), tmp_path_factory.mktemp("whole") / "out")
+    return Whole(models.load(str(model), names=NAMES), tmp_path_factory.mktemp("whole") / "out")
 
 
 def test_rows_are_the_same_in_every_run_and_ask_for_answers_only():
@@ -154,8 +149,8 @@ def test_a_training_whose_time_is_up_has_ended_with_its_rate(load, tmp_path, mon
     assert not list((tmp_path / "out").rglob("*.pt")), "the optimizer's state is gone: the training is done"
 
 
-def test_products_in_16_bits_end_with_the_training(place, tmp_path):
-    lm = models.load(str(place), names=NAMES, four_bit=False)
+def test_products_in_16_bits_end_with_the_training(model, tmp_path):
+    lm = models.load(str(model), names=NAMES, four_bit=False)
     lm.model.bfloat16()
     result = train(lm, [chain_case()], TINY, folder=tmp_path / "out")
     assert result.history[-1]["loss"] < result.history[0]["loss"]

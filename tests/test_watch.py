@@ -15,16 +15,12 @@ BARS = [
     ("  26%|##  | 37/1400 [1:00:10<2:05:20, 4.20it/s]", Loop(37, 1400, 7520.0)),
     ("<div><progress value='3' max='9'></progress> [3/9 00:01 < 00:05, 1.2 it/s, Epoch 0.1/1]</div>", Loop(3, 9, 5.0)),
 ]
+NO_BARS = ["", "0/3 [00:00<?, ?it/s]", "3/9", "<b>1/2</b>", "<script>1/2 [x<y</script>"]
 
 
-@pytest.mark.parametrize(("text", "loop"), BARS)
-def test_progress_bars_are_read(text: str, loop: Loop) -> None:
+@pytest.mark.parametrize(("text", "loop"), [*BARS, *((text, None) for text in NO_BARS)])
+def test_progress_bars_are_read(text: str, loop: Loop | None) -> None:
     assert Loop.read(text) == loop
-
-
-@pytest.mark.parametrize("text", ["", "0/3 [00:00<?, ?it/s]", "3/9", "<b>1/2</b>", "<script>1/2 [x<y</script>"])
-def test_what_is_no_bar_is_none(text: str) -> None:
-    assert Loop.read(text) is None
 
 
 def message(kind: str, content: dict) -> dict:

@@ -1,5 +1,6 @@
 """Small things that tests share: a hand-written case, a tiny reader, tiny models of two other architectures."""
 
+import json
 import re
 from collections.abc import Collection
 from functools import cache
@@ -97,3 +98,8 @@ def save_tiny(folder: Path, kind: str, *, chat: bool = True, words: Collection[s
     model.save_pretrained(folder, safe_serialization=True)
     fast.save_pretrained(folder)
     return folder
+
+
+def configure(file: Path, **changes: object) -> None:
+    """Other settings in a JSON file."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))

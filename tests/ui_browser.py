@@ -8,7 +8,6 @@ import os
 import re
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,11 +18,11 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
+from processes import ROOT, free_port
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking", "--no-first-run"]
 ARGUMENTS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]  # nothing outside is to be had
-ROOT = Path(__file__).resolve().parent.parent
 WAIT = 240_000  # milliseconds: a machine may be busy
 
 # voila and widgets ship with another JupyterLab than ours and say so; a widget whose script came late, as on a busy
@@ -36,12 +35,6 @@ FOREIGN = re.compile(
 expect.set_options(timeout=WAIT)
 
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def home(folder: Path) -> dict[str, str]:

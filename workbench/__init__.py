@@ -2,9 +2,10 @@
 
 import logging
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from workbench.artifacts.version import __version__
+from workbench.artifacts import __version__
 
 if TYPE_CHECKING:
     from workbench.artifacts.run_folder import Run
@@ -22,12 +23,7 @@ logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 def __getattr__(name: str) -> object:
     """`Run` and `explain_log` bring torch with them: they are loaded when they are first asked for."""
-    if name == "Run":
-        from workbench.artifacts.run_folder import Run
-
-        return Run
-    if name == "explain_log":
-        from workbench.logs.run import explain_log
-
-        return explain_log
-    raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    modules = {"Run": "artifacts.run_folder", "explain_log": "logs.run"}
+    if name not in modules:
+        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
+    return getattr(import_module(f"workbench.{modules[name]}"), name)

@@ -5,3 +5,5 @@ result was made from; `stage` tells the state of kg, adapter, explain and shift,
 and reads them; `parameters` are what the notebooks declare, `checks` what their values must be, `steps` which notebooks
 have to run and why; `lock` lets one process into a folder.
 """
+
+__version__ = "0.1.0"

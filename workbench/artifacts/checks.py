@@ -113,9 +113,12 @@ class Rule:
         return _parts(self.text, self.name)
 
     def holds(self, value: Any) -> bool:
-        """Whether a value keeps to the rule. TypeError: it cannot be compared so."""
+        """Whether a value keeps to the rule; one that cannot be compared so does not."""
         about = {self.name: lambda: [value], EACH: lambda: value, f"len({self.name})": lambda: [len(value)]}
-        return all(_holds(part, item) for part, subject in self._compared for item in about[subject]())
+        try:
+            return all(_holds(part, item) for part, subject in self._compared for item in about[subject]())
+        except TypeError:  # an item of a list that is no number
+            return False
 
 
 def _parts(text: str, name: str) -> list[tuple[ast.Compare, str]]:
@@ -183,7 +186,7 @@ class Parameter:
             ParameterError: its type is another, it is not finite, or it breaks the parameter's rule.
         """
         fitted = self._typed(value)
-        if self.rule and fitted is not None and not self._keeps(fitted):
+        if self.rule and fitted is not None and not self.rule.holds(fitted):
             raise ParameterError(
                 f"{self.name} must keep to `{self.rule.text}`, and {shown(value)} does not; nothing was changed. "
                 f"Give another with -p {self.name}."
@@ -215,13 +218,6 @@ class Parameter:
             return float(value)
         except OverflowError:
             raise ParameterError(f"{self.name} must be a finite number, and {shown(value)} is too large") from None
-
-    def _keeps(self, value: Value) -> bool:
-        assert self.rule is not None
-        try:
-            return self.rule.holds(value)
-        except TypeError:  # an item of a list that is no number
-            return False
 
 
 def is_text(value: str) -> bool:

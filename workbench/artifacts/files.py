@@ -173,10 +173,7 @@ def folder_files(folder: str | os.PathLike[str]) -> dict[str, Path]:
 
 
 def digest_folder(
-    folder: str | os.PathLike[str],
-    *,
-    only: Collection[str] | None = None,
-    digest: Callable[[Path], str] = sha256_file,
+    folder: str | os.PathLike[str], *, only: Collection[str] | None = None, digest: Callable[[Path], str] = sha256_file
 ) -> str:
     """SHA-256 over the names and contents of `folder_files`; where the folder lies and when it was made do not count.
 

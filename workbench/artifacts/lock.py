@@ -107,8 +107,7 @@ def _take(opened: IO[str], holder: Mapping[str, Any]) -> bool:
     except BlockingIOError:
         return False
     except OSError:  # a file system without locks
-        pass
-    return not _alive(holder)
+        return not _alive(holder)
 
 
 def _alive(holder: Mapping[str, Any]) -> bool:

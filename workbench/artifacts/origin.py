@@ -43,24 +43,16 @@ def code_state() -> dict[str, Any]:
 
 def loaded_sources() -> list[str]:
     """Relative paths of the modules of this package that are loaded, sorted."""
-    files = (getattr(module, "__file__", None) for name, module in list(sys.modules.items()) if _is_ours(name))
-    paths = {Path(file).resolve() for file in files if file}
+    ours = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "workbench"]
+    paths = {Path(file).resolve() for module in ours if (file := getattr(module, "__file__", None))}
     root = PACKAGE_FOLDER.resolve()
     return sorted(p.relative_to(root).as_posix() for p in paths if p.is_relative_to(root) and p.is_file())
 
 
-def _is_ours(name: str) -> bool:
-    return name == "workbench" or name.startswith("workbench.")
-
-
 def source_changes(recorded: Mapping[str, str]) -> list[str]:
     """Which of the recorded sources (path -> SHA-256) are different now or gone; paths relative to the package."""
-    changed = []
-    for name, digest in recorded.items():
-        path = PACKAGE_FOLDER / name
-        if not path.is_file() or sha256_file(path) != digest:
-            changed.append(name)
-    return changed
+    paths = {name: PACKAGE_FOLDER / name for name in recorded}
+    return [name for name, path in paths.items() if not path.is_file() or sha256_file(path) != recorded[name]]
 
 
 def sources_digest(folder: Path) -> str:

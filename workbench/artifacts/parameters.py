@@ -209,8 +209,3 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
     }
 }
 """Model -> parameter -> value."""
-
-
-def preset(model: Value) -> Mapping[str, Value]:
-    """The preset of a model; empty for one that has none."""
-    return PRESETS.get(model, {}) if isinstance(model, str) else {}

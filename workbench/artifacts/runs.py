@@ -20,41 +20,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from workbench.artifacts.files import (  # noqa: F401  taken from here
-    MANIFEST,
-    WORK_FOLDER,
-    atomic_path,
-    atomic_write_bytes,
-    atomic_write_json,
-    atomic_write_text,
-    digest_folder,
-    folder_files,
-    plain,
-    sha256_file,
-)
+from workbench.artifacts import __version__
+from workbench.artifacts.files import MANIFEST, atomic_write_json, folder_files, plain, sha256_file
+from workbench.artifacts.files import WORK_FOLDER as WORK_FOLDER
+from workbench.artifacts.files import atomic_write_text as atomic_write_text
 from workbench.artifacts.origin import code_state, machine_state
 from workbench.artifacts.parameters import ParameterError, read_parameters
 from workbench.artifacts.provenance import Inputs, describe_input, load_manifest, package_versions
-from workbench.artifacts.stage import (  # noqa: F401  taken from here
-    STAGES,
-    MissingStage,
-    StaleStage,
-    check_code,
-    check_stage,
-    is_complete,
-    read_manifest,
-    require_stage,
-    stage_folder,
-)
+from workbench.artifacts.stage import STAGES, MissingStage, check_stage, read_manifest, stage_folder
+from workbench.artifacts.stage import StaleStage as StaleStage
+from workbench.artifacts.stage import is_complete as is_complete
+from workbench.artifacts.stage import require_stage as require_stage
 from workbench.artifacts.steps import NOT_COMPARED, find_notebooks, parameter_changes, read_origin
-from workbench.artifacts.version import __version__
 from workbench.artifacts.work import begin, bring_checkpoints, opened_at, settle, work_folder
 
 RUN_DIR = "WORKBENCH_KERNEL_RUN_DIR"  # environment variable of a headless run's kernel: its run folder
 PAGE_RUN_DIR = "WORKBENCH_RUN_DIR"  # of the kernel behind the explorer's page: the run that it shows
 
 _read: dict[Path, tempfile.TemporaryDirectory[str]] = {}  # stages read here -> where is written instead
-_parameters: dict[Path, dict[str, Any]] = {}  # stages made here -> parameters of their notebook
+_parameters: dict[Path, dict[str, Any]] = {}  # stages made here -> parameters of their notebook, as far as known
 
 
 class FinishedStage(RuntimeError):
@@ -117,11 +101,6 @@ def scratch(run_dir: str | os.PathLike[str], stage: str) -> Path | None:
     """Where a process writes that only reads the stage; None where it makes it."""
     held = _read.get(stage_folder(run_dir, stage).resolve())
     return Path(held.name) if held else None
-
-
-def parameters(run_dir: str | os.PathLike[str], stage: str) -> dict[str, Any]:
-    """Parameters of the notebook that makes a stage in this process, as far as they are known."""
-    return _parameters.get(stage_folder(run_dir, stage).resolve(), {})
 
 
 def open_stage(run_dir: str | os.PathLike[str], stage: str) -> Path:
@@ -189,7 +168,7 @@ def write_manifest(
         "packages": package_versions(),
         "code": code_state(),
         "config": plain(config, where="config"),
-        "parameters": plain(parameters(run_dir, stage), where="parameters"),
+        "parameters": plain(_parameters.get(stage_folder(run_dir, stage).resolve(), {}), where="parameters"),
         "inputs": {name: describe_input(run_dir, name, value) for name, value in inputs.items()},
         "files": {name: sha256_file(path) for name, path in folder_files(folder).items()},
         "metrics": plain(metrics, where="metrics"),

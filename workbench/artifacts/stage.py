@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from workbench.artifacts import __version__
 from workbench.artifacts.files import MANIFEST, WORK_FOLDER, altered, folder_files
 from workbench.artifacts.origin import source_changes
 from workbench.artifacts.provenance import input_change, load_manifest
-from workbench.artifacts.version import __version__
 
 STAGES = {
     "kg": "01_build_kg",

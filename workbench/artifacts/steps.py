@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from workbench.artifacts.files import MANIFEST, atomic_write_text, sha256_file
 from workbench.artifacts.origin import PACKAGE_FOLDER
 from workbench.artifacts.parameters import (
+    PRESETS,
     Parameter,
     ParameterError,
     Value,
     assign_parameters,
     has_parameters_cell,
-    preset,
     read_parameters,
 )
 from workbench.artifacts.stage import STAGES, MissingStage, check_code, check_stage
@@ -254,7 +254,8 @@ def plan(notebooks: Path, run_dir: Path, parameters: Mapping[str, Value]) -> lis
     """
     declared = declared_parameters(notebooks)
     known = {name for names in declared.values() for name in names}
-    presets = {name: value for name, value in preset(parameters.get("model")).items() if name in known}
+    preset = PRESETS.get(str(parameters.get("model")), {})
+    presets = {name: value for name, value in preset.items() if name in known}
     handed = assign_parameters({**presets, **parameters}, declared)
     steps = []
     for stage, name in STAGES.items():

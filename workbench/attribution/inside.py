@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from workbench.attribution.result import able, inner, player_indices, whole_masks
 from workbench.cases import Case
@@ -20,9 +21,7 @@ def attention_highest(game: Any, case: Case | None = None) -> np.ndarray:
     """Attention (n,) that the answer's positions pay to each element."""
     found = able(game, "attention")
     shown = whole_masks(game, np.ones((1, game.n), dtype=bool))[0]
-    return np.asarray(found.attention() if shown.all() else found.attention(shown), dtype=np.float64)[
-        player_indices(game)
-    ]
+    return np.asarray(found.attention(shown), dtype=np.float64)[player_indices(game)]
 
 
 def attention_lowest(game: Any, case: Case | None = None) -> np.ndarray:
@@ -69,13 +68,7 @@ def gradients(game: Any, keep: np.ndarray, **form) -> tuple[np.ndarray, np.ndarr
 
 
 def attn_trace(
-    game: Any,
-    case: Case,
-    *,
-    rng: np.random.Generator,
-    draws: int = 30,
-    share: float = 0.4,
-    tokens: int = 5,
+    game: Any, case: Case, *, rng: np.random.Generator, draws: int = 30, share: float = 0.4, tokens: int = 5
 ) -> np.ndarray:
     """Mean over the draws that show an element of the mean attention to its `tokens` strongest tokens (Wang, Geng,
     Chen, Jia 2025). `draws` rows.
@@ -129,12 +122,7 @@ def cf_gnn(game: Any, case: Case | None = None, **settings) -> np.ndarray:
 
 
 def cf_search(
-    game: Any,
-    *,
-    steps: int = 60,
-    learning_rate: float = 0.3,
-    momentum: float = 0.9,
-    beta: float = 1e-4,
+    game: Any, *, steps: int = 60, learning_rate: float = 0.3, momentum: float = 0.9, beta: float = 1e-4
 ) -> CfSearch:
     """Minimises [decision kept on the text] * log p(answer | gates) + beta * sum(1 - sigma(m)) by SGD with momentum
     (CF-GNNExplainer: Lucic, ter Hoeve, Tolomei, de Rijke, Silvestri 2022, on a language model).
@@ -156,7 +144,7 @@ def cf_search(
     logits, speed = np.full(game.n, START), np.zeros(game.n)
     flips: list[tuple[int, ...]] = []
     for _ in range(steps):
-        keep = _sigma(logits)
+        keep = expit(logits)
         kept = _kept_on_text(game, keep >= 0.5)
         if not kept and (keep < 0.5).any():
             flips.append(tuple(np.flatnonzero(keep < 0.5).tolist()))
@@ -165,7 +153,7 @@ def cf_search(
         norm = np.linalg.norm(gradient)
         speed = momentum * speed + gradient * min(1.0, CLIP / norm if norm else 1.0)
         logits = logits - learning_rate * speed
-    return CfSearch(_sigma(logits), flips)
+    return CfSearch(expit(logits), flips)
 
 
 def _kept_on_text(game: Any, keep: np.ndarray) -> bool:
@@ -174,10 +162,6 @@ def _kept_on_text(game: Any, keep: np.ndarray) -> bool:
     if callable(getattr(found, "view", None)):
         found = found.view(form="decision", removal="delete", span=None)
     return bool(found(whole_masks(game, keep[None]))[0] > 0)
-
-
-def _sigma(x: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-x))
 
 
 SEEDS = 2**31

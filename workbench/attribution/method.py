@@ -1,18 +1,21 @@
-"""A method as an object, a named function and what a reader must know before calling it, and all methods by name."""
+"""A method as an object, a named function and what a reader must know before calling it, and all methods by name, those
+of chance among them: scores matched to a reference set in type or in degree."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from workbench.attribution import chance, inside, linear, perturbation, shapley
-from workbench.attribution.result import Attribution, inner, player_indices
-from workbench.cases import Case
+from workbench.attribution import inside, linear, perturbation, shapley
+from workbench.attribution.result import Attribution, Oracle, inner, player_indices
+from workbench.cases import Case, Fact
+from workbench.explain.baselines import element_type
 from workbench.game import Restricted
-from workbench.stats.meter import Ledger
+from workbench.stats.meter import Ledger, booked
 
 NEEDS = ("case", "prompt", "attention", "gradients", "reference")
 PLAYERS = ("elements", "facts")
@@ -51,12 +54,7 @@ class Method:
             raise ValueError(f"method {self.name!r} has unknown needs {sorted(unknown)} or players {self.plays!r}")
 
     def __call__(
-        self,
-        game: Any,
-        case: Case | None = None,
-        *,
-        rng: np.random.Generator | None = None,
-        **settings,
+        self, game: Any, case: Case | None = None, *, rng: np.random.Generator | None = None, **settings
     ) -> Attribution:
         """Scores (n,) float64, and what they cost by the game's own ledger, where it keeps one.
 
@@ -70,7 +68,7 @@ class Method:
         self._check(case, n, settings)
         if self.stochastic:
             settings["rng"] = np.random.default_rng(0) if rng is None else rng
-        before = _spent(game)
+        before = booked(inner(game)) or Ledger()
         if case is not None and self.plays == "facts":
             facts = Restricted(game, np.arange(len(case.nodes), n))
             scores = spread(self.function(facts, case, **settings), case)
@@ -78,7 +76,7 @@ class Method:
             scores = np.asarray(self.function(game, case, **settings), dtype=np.float64)
         if scores.shape != (n,) or not np.isfinite(scores).all():
             raise ValueError(f"{self.name} gave scores of shape {scores.shape} for {n} elements, or not finite ones")
-        return Attribution(self.name, scores, ledger=_spent(game) - before)
+        return Attribution(self.name, scores, ledger=(booked(inner(game)) or Ledger()) - before)
 
     def _check(self, case: Case | None, n: int, settings: dict) -> None:
         if case is not None and len(case.elements) != n:
@@ -87,11 +85,6 @@ class Method:
             raise ValueError(f"{self.name} needs a case, and this game has none; use a workbench.game.Game")
         if "reference" in self.needs and settings.get("reference") is None:
             raise ValueError(f"{self.name} matches the elements of a reference set; give reference=...")
-
-
-def _spent(game: Any) -> Ledger:
-    ledger = getattr(inner(game), "ledger", None)
-    return ledger.copy() if isinstance(ledger, Ledger) else Ledger()
 
 
 def own_case(game: Any) -> Case | None:
@@ -118,14 +111,73 @@ def spread(facts: np.ndarray, case: Case) -> np.ndarray:
     return np.array([*nodes, *facts], dtype=np.float64)
 
 
+Reference = Iterable[int | str | Fact]
+"""Elements of a case: their indices, or node ids and facts."""
+
+
+def uniform(game: Oracle, case: Case | None = None, *, rng: np.random.Generator) -> np.ndarray:
+    """Scores drawn from [0, 1)."""
+    return rng.random(game.n)
+
+
+def aligned(game: Oracle, case: Case, *, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+    """For each member of the reference one element of the same type (node type, or relation of an edge) scores above 1,
+    where there are enough; all others below."""
+    kinds = [element_type(e) for e in case.elements]
+    distance = np.array([[float(a != b) for b in kinds] for a in kinds])
+    return _matched(distance, members(case, reference), rng=rng)
+
+
+def degree_matched(game: Oracle, case: Case, *, rng: np.random.Generator, reference: Reference) -> np.ndarray:
+    """For each member of the reference one element of its kind (node, edge) with the nearest degree scores above 1.
+
+    The degree of a node is its number of shown facts, that of an edge the sum of its ends'.
+    """
+    degree = Counter(end for f in case.facts for end in (f.head, f.tail))
+    size = np.array(
+        [float(degree[n]) for n in case.nodes] + [float(degree[f.head] + degree[f.tail]) for f in case.facts]
+    )
+    edge = np.arange(len(size)) >= len(case.nodes)
+    unlike = edge[:, None] != edge[None, :]
+    return _matched(np.abs(size[:, None] - size) + unlike * (1 + 2 * size.max()), members(case, reference), rng=rng)
+
+
+def members(case: Case, reference: Reference) -> list[int]:
+    """The reference as indices into `case.elements`. ValueError: one that the case does not show."""
+    index = {e: i for i, e in enumerate(case.elements)}
+    out = []
+    for one in reference:
+        if isinstance(one, int | np.integer) and 0 <= one < len(index):
+            out.append(int(one))
+        elif isinstance(one, str | Fact) and one in index:
+            out.append(index[one])
+        else:
+            raise ValueError(f"case {case.id!r} has no element {str(one)[:200]}; the reference must be of its elements")
+    return list(dict.fromkeys(out))
+
+
+def _matched(distance: np.ndarray, reference: Sequence[int], *, rng: np.random.Generator) -> np.ndarray:
+    """Scores (n,): 1 more for each element drawn as the nearest of one of the reference, ties by chance."""
+    scores = rng.random(len(distance))
+    free = np.ones(len(distance), dtype=bool)
+    for member in reference:
+        if not free.any():
+            break
+        nearest = distance[member][free].min()
+        drawn = rng.choice(np.flatnonzero(free & (distance[member] == nearest)))
+        free[drawn] = False
+        scores[drawn] += 1
+    return scores
+
+
 THE_PAPER = "Wang, Chen, Kabir 2025, arXiv:2509.21241"
 
 METHODS: dict[str, Method] = {
     method.name: method
     for method in (
-        Method("random", chance.uniform, "chance", "0", stochastic=True),
-        Method("random_aligned", chance.aligned, THE_PAPER, "0", needs=("case", "reference"), stochastic=True),
-        Method("random_degree", chance.degree_matched, "chance", "0", needs=("case", "reference"), stochastic=True),
+        Method("random", uniform, "chance", "0", stochastic=True),
+        Method("random_aligned", aligned, THE_PAPER, "0", needs=("case", "reference"), stochastic=True),
+        Method("random_degree", degree_matched, "chance", "0", needs=("case", "reference"), stochastic=True),
         Method("attention_highest", inside.attention_highest, THE_PAPER, "1", needs=("attention",)),
         Method("attention_lowest", inside.attention_lowest, THE_PAPER, "1", needs=("attention",)),
         Method("gradient_gate", inside.gradient_gate, "Shrikumar et al. 2016, arXiv:1605.01713", "1",

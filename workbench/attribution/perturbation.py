@@ -95,11 +95,7 @@ def _denoised(
     return -np.sort(-found, axis=0)[: max(1, int(top * permutations))].mean(0)
 
 
-SCORERS: dict[str, Callable[..., np.ndarray]] = {
-    "single": _single,
-    "leave_one_out": _group_out,
-    "shapley": _denoised,
-}
+SCORERS: dict[str, Callable[..., np.ndarray]] = {"single": _single, "leave_one_out": _group_out, "shapley": _denoised}
 """Name -> `f(game, level, *, rng, permutations, top) -> (groups,)`; the groups are all that is left of the context."""
 
 
@@ -167,11 +163,7 @@ PUBLISHED = LimaWeights()
 
 
 def lima(
-    game: Oracle,
-    case: Case | None = None,
-    *,
-    weights: LimaWeights = PUBLISHED,
-    candidates: int = 8,
+    game: Oracle, case: Case | None = None, *, weights: LimaWeights = PUBLISHED, candidates: int = 8
 ) -> np.ndarray:
     """1 / rank in the order of the bidirectional greedy search (Chen et al. 2025). About n^2 / 2 + n * candidates rows.
 

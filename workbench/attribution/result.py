@@ -3,7 +3,7 @@ methods ask: a game of n players, with or without a language model, below meters
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -99,14 +99,9 @@ class Attribution:
         """Plain JSON types; what is NaN becomes None."""
         names = ("intercept", "completeness_error", "lds", "lds_elements", "gap")
         numbers = {name: float(getattr(self, name)) for name in names}
-        return {
-            "method": self.method,
-            "scores": self.scores.tolist(),
-            **{name: value if np.isfinite(value) else None for name, value in numbers.items()},
-            "calls": self.calls,
-            "ledger": self.ledger.to_dict(),
-            "stderr": None if self.stderr is None else self.stderr.tolist(),
-        }
+        plain = asdict(self) | {name: value if np.isfinite(value) else None for name, value in numbers.items()}
+        stderr = None if self.stderr is None else self.stderr.tolist()
+        return plain | {"scores": self.scores.tolist(), "stderr": stderr}
 
 
 def attribution(
@@ -171,12 +166,11 @@ def inner(game: Any) -> Any:
     return game
 
 
-def able(game: Any, *names: str) -> Any:
-    """The game below meters and restrictions, which must have the methods in `names`. ValueError: it has not."""
+def able(game: Any, method: str) -> Any:
+    """The game below meters and restrictions, which must have this method. ValueError: it has not."""
     found = inner(game)
-    for name in names:
-        if not callable(getattr(found, name, None)):
-            raise ValueError(f"{type(found).__name__} has no {name}(); this method needs a workbench.game.Game")
+    if not callable(getattr(found, method, None)):
+        raise ValueError(f"{type(found).__name__} has no {method}(); this method needs a workbench.game.Game")
     return found
 
 

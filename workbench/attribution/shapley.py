@@ -146,8 +146,7 @@ def kernel_masks(n: int, *, samples: int, rng: np.random.Generator) -> tuple[np.
     if samples < 2:
         raise ValueError(f"samples must be 2 or more (a mask and its complement), not {samples!r}")
     if n <= EXACT_UP_TO and 2**n - 2 <= samples:
-        codes = np.arange(1, 2 ** (n - 1))
-        first = (codes[:, None] >> np.arange(n)) & 1 == 1
+        first = all_masks(n)[1 : 2 ** (n - 1)]
         weights = np.array([(n - 1) / (comb(n, s) * s * (n - s)) for s in first.sum(1).tolist()])
     else:
         sizes = np.arange(1, n)

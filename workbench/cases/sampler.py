@@ -135,10 +135,6 @@ class Sampler:
         self.steps = {n: [(c, end) for c in sorted(self.readers[n]) for end in sorted(self.writes[c])] for n in flow}
         self.config = config
 
-    def commands_of_other_tools(self, tools: set[str]) -> set[str]:
-        """Every command whose tool is not among `tools`."""
-        return {c for c in self.commands if self.tool_of[c] not in tools}
-
     def fact(self, head: str, tail: str) -> Fact:
         """The flow edge between two nodes, as a fact."""
         return Fact(head, self.flow.edges[head, tail]["relation"], tail)

@@ -16,13 +16,12 @@ import networkx as nx
 import numpy as np
 
 from workbench.cases import CHAIN, STEP, Case, toolchain
-from workbench.cases.sampler import Question, Sampler, SamplingConfig
+from workbench.cases.sampler import Nodes, Question, Sampler, SamplingConfig
 
 TRIES = 400  # random walks per wanted case before a graph counts as too small
 HELD_OUT, TRAIN = "held_out", "train"  # who owns a pair
 BY_LOT = 0.5  # chance that a pair of a whole graph may be held out
 
-Nodes = tuple[str, ...]
 Fits = Callable[[Question], bool]
 
 
@@ -74,7 +73,8 @@ class Draw:
         self.lots: dict[tuple[str, str], bool] = {}  # by pair
         self.late = False  # half the tries are gone
         self.every = set(sampler.commands)
-        self.seen = sampler.commands_of_other_tools(unseen_tools(sampler, config, self.rng))
+        unseen = unseen_tools(sampler, config, self.rng)
+        self.seen = {command for command in sampler.commands if sampler.tool_of[command] not in unseen}
         self.owner = dict.fromkeys(reserved, HELD_OUT)
         self.held: dict[Nodes, tuple[str, str]] = {}  # sequences kept from the training, with the pairs that ask them
         self.spared: set[Nodes] = set()  # sequences left to the training

@@ -27,9 +27,17 @@ from workbench.explain.counterfactual import (
     verified_changes,
     without,
 )
-from workbench.explain.divergence import LoopDivergence, TextDivergence, jensen_shannon
 from workbench.explain.masks import Masks, learn_masks, loop_masks, paper_masks
-from workbench.explain.metrics import METRICS, cosine, edit_distance, jaccard, path_overlap
+from workbench.explain.metrics import (
+    METRICS,
+    LoopDivergence,
+    TextDivergence,
+    cosine,
+    edit_distance,
+    jaccard,
+    jensen_shannon,
+    path_overlap,
+)
 from workbench.explain.session import Session
 from workbench.explain.sets import (
     ElementSet,

@@ -14,7 +14,7 @@ from workbench.explain.counterfactual import Explanation, without
 from workbench.explain.sets import ElementSet
 from workbench.explain.trial import MODELS
 from workbench.game import Engine, ForcedChoice, Game
-from workbench.stats import bootstrap_ratio, paired_difference, proportion
+from workbench.stats.intervals import paired_difference, proportion, shares_of_all
 
 PAIRED = 10  # facts of which every pair is asked
 ROLES = ("added", "kept", "dropped")
@@ -163,10 +163,8 @@ def hanging(certified: Sequence[Explanation], changed: Sequence[ChangedSets], *,
     if any(one.forced for one in changed):
         found["base_forced"] = proportion([one.forced for one in changed])
     counts = {role: [len(getattr(one, role)) for one in changed] for role in ROLES}
-    whole = np.sum(list(counts.values()), axis=0)
-    if np.any(whole):
-        shares = {role: bootstrap_ratio(counts[role], whole, rng=np.random.default_rng(seed)) for role in ROLES}
-        found |= {role: s._replace(low=max(0.0, s.low), high=min(1.0, s.high)) for role, s in shares.items()}
+    if shares := shares_of_all(counts, seed=seed):
+        found |= shares
         rng = np.random.default_rng(seed)
         found["dropped_over_added"] = paired_difference(counts["dropped"], counts["added"], rng=rng)
     return {name: one._asdict() for name, one in found.items()}

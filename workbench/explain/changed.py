@@ -179,12 +179,7 @@ class Side:
 
     def how(self) -> dict[str, Any]:
         """What every search is given: the same random numbers each time, and what is left of the budget."""
-        return {
-            "order": self.order,
-            "repeats": self.repeats,
-            "budget": self.meter.left,
-            "rng": deepcopy(self.rng),
-        }
+        return {"order": self.order, "repeats": self.repeats, "budget": self.meter.left, "rng": deepcopy(self.rng)}
 
     def add(self, sets: Sequence[ElementSet]) -> None:
         """Remembers what was found, one set once, a certified one before the same without certificate."""

@@ -198,12 +198,8 @@ def order_shares(found: Sequence[OtherOrders], *, seed: int = 0) -> dict[str, Ma
         >>> order_shares([one])["flips"]["mean"]
         0.5
     """
-    both = [[f for f, k in zip(one.flips, one.kept, strict=True) if k] for one in found]
-    rows: dict[str, Sequence[Sequence[bool]]] = {
-        "flips": [one.flips for one in found],
-        "kept": [one.kept for one in found],
-        "flips_where_kept": both,
-    }
+    both = [tuple(f for f, k in zip(one.flips, one.kept, strict=True) if k) for one in found]
+    rows = {"flips": [one.flips for one in found], "kept": [one.kept for one in found], "flips_where_kept": both}
     means = {name: [float(np.mean(some)) for some in row if some] for name, row in rows.items()}
     return {name: _share(values, seed=seed) for name, values in means.items() if values}
 

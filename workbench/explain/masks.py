@@ -12,7 +12,7 @@ import torch
 
 from workbench.artifacts.checks import check_number, check_seed, check_whole
 from workbench.cases import Case
-from workbench.explain.divergence import Divergence, LoopDivergence, TextDivergence
+from workbench.explain.metrics import Divergence, LoopDivergence, TextDivergence
 from workbench.explain.terms import Layout, Sample, Weights, evaluate, total
 from workbench.game import Engine
 from workbench.models.prompts import Template
@@ -81,11 +81,13 @@ def learn_masks(
     real = torch.cat([layout.node_real, layout.edge_real], 1)
     theta = torch.full(real.shape, START, dtype=torch.float64, requires_grad=True)
     optimizer = torch.optim.Adam([theta], lr=learning_rate)
-    noise = [_noise(c, seed=seed) for c in cases]
+    generators = [np.random.default_rng([seed, zlib.crc32(c.id.encode())]) for c in cases]
     columns: list[dict[str, torch.Tensor]] = []
     for step in range(steps):
-        drawn = torch.stack([_placed(next(n), layout, i) for i, n in enumerate(noise)])
-        m = torch.sigmoid((theta + drawn) / temperature(weights.tau, warm, step, steps)) * real
+        noise = torch.zeros(real.shape, dtype=torch.float64)  # log u - log(1 - u), each case's from its own generator
+        drawn = [rng.logistic(size=len(c.elements)) for rng, c in zip(generators, cases, strict=True)]
+        noise[real] = torch.from_numpy(np.concatenate(drawn))
+        m = torch.sigmoid((theta + noise) / temperature(weights.tau, warm, step, steps)) * real
         nodes, edges = m.split([layout.node_real.shape[1], layout.edge_real.shape[1]], dim=1)
         sample = Sample(nodes, edges, divergence(layout.keep_facts(nodes, edges)))
         terms = evaluate(sample, layout)
@@ -93,10 +95,14 @@ def learn_masks(
         optimizer.zero_grad()
         loss.sum().backward()
         optimizer.step()
-        columns.append(_row(loss, terms, columns))
+        now = loss.detach()
+        smoothed = DECAY * columns[-1]["loss_ema"] + (1 - DECAY) * now if columns else now
+        columns.append({"loss": now, "loss_ema": smoothed} | {name: one.detach() for name, one in terms.items()})
         if listen:
             listen({"step": float(len(columns))} | {name: float(value.mean()) for name, value in columns[-1].items()})
-    return [_masks(c, torch.sigmoid(theta.detach()[i]), layout, _history(columns, i)) for i, c in enumerate(cases)]
+    degrees = [torch.sigmoid(row)[there].numpy() for row, there in zip(theta.detach(), real, strict=True)]
+    split = [np.split(row, [len(c.nodes)]) for row, c in zip(degrees, cases, strict=True)]
+    return [Masks(nodes, edges, _history(columns, i)) for i, (nodes, edges) in enumerate(split)]
 
 
 def paper_masks(
@@ -166,38 +172,9 @@ def _check(cases: Sequence[Case], *, steps: int, learning_rate: float, seed: int
             raise ValueError(f"case {case.id!r} shows no facts; there is nothing to remove")
 
 
-def _noise(case: Case, *, seed: int):
-    """Step by step logistic noise log u - log(1 - u), (n,) float64, the same whichever cases are learned beside it."""
-    rng = np.random.default_rng([seed, zlib.crc32(case.id.encode())])
-    while True:
-        yield torch.from_numpy(rng.logistic(size=len(case.elements)))
-
-
-def _placed(noise: torch.Tensor, layout: Layout, i: int) -> torch.Tensor:
-    """Noise of case i (n,) where its elements stand in the padded row."""
-    row = torch.zeros(layout.node_real.shape[1] + layout.edge_real.shape[1], dtype=noise.dtype)
-    row[torch.cat([layout.node_real[i], layout.edge_real[i]])] = noise
-    return row
-
-
-def _row(
-    loss: torch.Tensor, terms: dict[str, torch.Tensor], before: list[dict[str, torch.Tensor]]
-) -> dict[str, torch.Tensor]:
-    """One step's columns, each (C,)."""
-    loss = loss.detach()
-    smoothed = DECAY * before[-1]["loss_ema"] + (1 - DECAY) * loss if before else loss
-    return {"loss": loss, "loss_ema": smoothed} | {name: value.detach() for name, value in terms.items()}
-
-
 def _history(columns: list[dict[str, torch.Tensor]], i: int) -> list[dict[str, float]]:
     """The rows of case i."""
     return [
         {"step": float(step)} | {name: float(value[i]) for name, value in row.items()}
         for step, row in enumerate(columns, start=1)
     ]
-
-
-def _masks(case: Case, m: torch.Tensor, layout: Layout, history: list[dict[str, float]]) -> Masks:
-    """Masks of one case from its padded row."""
-    edges = m[layout.node_real.shape[1] :]
-    return Masks(m[: len(case.nodes)].numpy().copy(), edges[: len(case.facts)].numpy().copy(), history)

@@ -54,10 +54,11 @@ class Layout:
     def of(cls, cases: Sequence[Case], template: Template, *, relations: Mapping[str, float] | None = None) -> Layout:
         """The layout of `cases`, float64. relations: relation -> weight w_rel; 1 for those not named."""
         weight = relations or {}
-        pairs = [neighbours(c) for c in cases]
 
         def pad(rows: Callable[[Case], ArrayLike]) -> torch.Tensor:
-            return _padded([np.asarray(rows(c)) for c in cases])
+            """Rows (length, ...) of unlike lengths as one tensor (cases, longest, ...), zeros behind shorter ones."""
+            tensors = [torch.as_tensor(np.asarray(rows(c))) for c in cases]
+            return torch.nn.utils.rnn.pad_sequence(tensors, batch_first=True)
 
         return cls(
             node_real=pad(lambda c: [True] * len(c.nodes)),
@@ -66,8 +67,8 @@ class Layout:
             edge_weights=pad(lambda c: [float(weight.get(f.relation, 1.0)) for f in c.facts]),
             heads=pad(lambda c: [c.nodes.index(f.head) for f in c.facts]),
             tails=pad(lambda c: [c.nodes.index(f.tail) for f in c.facts]),
-            pairs=_padded([np.asarray(p, dtype=np.int64).reshape(-1, 2) for p in pairs]),
-            pair_real=_padded([np.ones(len(p), dtype=bool) for p in pairs]),
+            pairs=pad(lambda c: np.asarray(neighbours(c), dtype=np.int64).reshape(-1, 2)),
+            pair_real=pad(lambda c: np.ones(len(neighbours(c)), dtype=bool)),
             tools=pad(lambda c: [n.startswith(TOOLS) for n in c.nodes]),
         )
 
@@ -84,11 +85,6 @@ def neighbours(case: Case) -> list[tuple[int, int]]:
         for node in {fact.head, fact.tail}:
             touching.setdefault(node, []).append(i)
     return sorted({pair for edges in touching.values() for pair in combinations(edges, 2)})
-
-
-def _padded(rows: Sequence[np.ndarray]) -> torch.Tensor:
-    """Rows (length, ...) of unlike lengths as one tensor (rows, longest, ...), zeros behind the shorter ones."""
-    return torch.nn.utils.rnn.pad_sequence([torch.as_tensor(row) for row in rows], batch_first=True)
 
 
 Value = TypeVar("Value", float, torch.Tensor)
@@ -139,7 +135,7 @@ def removed_edges(sample: Sample, layout: Layout) -> torch.Tensor:
 
 
 def divergence(sample: Sample, layout: Layout) -> torch.Tensor:
-    """D, (C,): computed outside, see `workbench.explain.divergence`."""
+    """D, (C,): computed outside, see `workbench.explain.metrics`."""
     return sample.divergence
 
 

@@ -14,10 +14,8 @@ from workbench.figures.panels import LEVEL, bars, cases, cells, forest, label, l
 
 SHOWN = 0.25  # of the cases: a measure known in fewer is not drawn
 NEEDED = {True: ("needed for the answer", BLUE, ""), False: ("not needed", ORANGE, "///")}  # name, colour, hatch
-MARKS = {
-    "holm": (INK, "not by chance: no false alarm among all pairs (Holm, 0.05)"),
-    "bh": ("none", "not by chance: few false alarms among those found (Benjamini-Hochberg, 0.05)"),
-}  # adjusted p -> face of the circle, what it says
+HOLM = "not by chance: no false alarm among all pairs (Holm, 0.05)"
+BH = "not by chance: few false alarms among those found (Benjamini-Hochberg, 0.05)"
 UNITS = {
     "mask": "degree of removal",
     "rollout": "attention rollout",
@@ -66,13 +64,10 @@ def agreement(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """
     title = "Mean Spearman correlation over cases, with 95 % intervals"
     frames = {
-        f"{name} ({cases(rows)})": rows.assign(
-            label=[f"{a} · {b}" for a, b in zip(rows["first"], rows["second"], strict=True)]
-        )
+        f"{name} ({cases(rows)})": rows.assign(label=rows["first"] + " · " + rows["second"])
         for name, rows in tables.items()
     }
-    reach = (-1.05, 1.05)
-    return forest(frames, title=title, x="mean Spearman correlation", reach=reach, middle=0.0)
+    return forest(frames, title=title, x="mean Spearman correlation", reach=(-1.05, 1.05), middle=0.0)
 
 
 @house_style()
@@ -93,22 +88,14 @@ def agreement_matrix(tests: pd.DataFrame, *, kind: str = "node") -> Figure:
         low, high = sorted((names.index(one.first), names.index(one.second)))
         at[one.Index] = y, x = (high, low) if one.statistic == "kendall" else (low, high)
         grid[y, x] = one.mean
-        axes.text(x, y, _coefficient(one.mean), ha="center", va="center", size=8, color=_ink(one.mean))
+        ink = "white" if abs(one.mean) > 0.65 else INK
+        axes.text(x, y, _coefficient(one.mean), ha="center", va="center", size=8, color=ink)
         tips.append(Tip(axes, x, y, _told(one)))
     cells(axes, grid, rows=names, columns=names, low=-1, high=1, cmap="PuOr", written="", turned=40)
     strict = known["holm"] < LEVEL
-    for name, chosen in (("holm", strict), ("bh", ~strict & (known["bh"] < LEVEL))):
-        places = np.array([at[index] for index in known.index[chosen]]).reshape(-1, 2)
-        face, said = MARKS[name]
-        axes.scatter(
-            places[:, 1] + CORNER,
-            places[:, 0] - CORNER,
-            s=9,
-            facecolors=face,
-            edgecolors=INK,
-            linewidths=0.8,
-            label=said,
-        )
+    for chosen, face, said in ((strict, INK, HOLM), (~strict & (known["bh"] < LEVEL), "none", BH)):
+        rows, columns = np.array([at[index] for index in known.index[chosen]]).reshape(-1, 2).T
+        axes.scatter(columns + CORNER, rows - CORNER, s=9, facecolors=face, edgecolors=INK, linewidths=0.8, label=said)
     label(axes, x="measure")
     legend(still, columns=1)
     best = known[known["statistic"] == "kendall"].sort_values("mean", key=abs).tail(1).itertuples()
@@ -119,10 +106,6 @@ def agreement_matrix(tests: pd.DataFrame, *, kind: str = "node") -> Figure:
 def _coefficient(value: float) -> str:
     """On little room: +.56, −.08, +.00."""
     return f"{round(value, 2) + 0.0:+.2f}".replace("-", "−").replace("0.", ".")
-
-
-def _ink(value: float) -> str:
-    return "white" if abs(value) > 0.65 else INK
 
 
 def _told(one: Any) -> str:
@@ -157,10 +140,8 @@ def causal_drop(table: pd.DataFrame, *, outcome: str = "drop", k: int = 3) -> Fi
     rows = rows[rows["n"] >= SHOWN * rows["n"].max()]
     what = "the answer's log-probability loses" if outcome == "drop" else "how often the toolchain changes"
     title = f"Deleting the first {'element' if k == 1 else f'{k} elements'} of each measure: {what}"
-    frames = {
-        f"{kind}s ({cases(part)})": part.assign(label=part["measure"])
-        for kind, part in rows.groupby("kind", sort=False)
-    }
+    parts = rows.assign(label=rows["measure"]).groupby("kind", sort=False)
+    frames = {f"{kind}s ({cases(part)})": part for kind, part in parts}
     low, high = min(0.0, float(rows["low"].min())), float(rows[["high", "random"]].max().max())
     room = 0.04 * (high - low or 1.0)
     unit = "nats" if outcome == "drop" else "share of cases"

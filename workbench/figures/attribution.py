@@ -77,11 +77,7 @@ def faithfulness(
 
     cells: method -> measure -> {mean, low, high, n}. measures: measure -> what is good, or its unit.
     """
-    sort: dict[str, Any] = {
-        "told": next(iter(measures)),
-        "sort": lambda name: "control" if name == control else "method",
-    }
-    frames = {measure: methods(cells, measure, **sort) for measure in measures}
+    frames = methods(cells, measures, sort=lambda name: "control" if name == control else "method")
     means = {measure: float(cells[control][measure]["mean"]) for measure in measures}
     return forest(frames, title=title, x=dict(measures), middle=means)
 

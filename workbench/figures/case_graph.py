@@ -3,13 +3,14 @@ prompt, line by line; the answers before and after something is taken out."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex, to_rgb
 
 from workbench.cases import Case, Fact, aligned
 from workbench.figures.core import SLACK, SMALL, WIDTH, Figure, house_style, short, still_text, wrapped
@@ -63,19 +64,18 @@ def drawing(
     m = dict(zip(case.elements, np.zeros(len(case.elements)) if degrees is None else degrees, strict=True))
     facts = [(fact.head, fact.tail) for fact in case.facts]
     column = columns(case.nodes, facts, {node: i for i, node in enumerate(case.path) if node in case.nodes})
-    at = places(column, facts, case.path)
-    number = {node: i for i, node in enumerate(case.nodes)}
-    step = (WIDTH - 1.1) / max(max(column.values(), default=0), 1)
-    fewer = int(np.clip(step / LETTER, 9, 18))  # characters a line
-    outer, ends = min(fewer, int(1.1 / LETTER) - SLACK), {0, max(column.values(), default=0)}  # nearer to the edge
-    letters = {node: outer if column[node] in ends else fewer for node in case.nodes}
-    spots = [_spot(case, node, at[node], float(m[node]), node in removed, letters[node]) for node in case.nodes]
-    links = [
-        _link(case, fact, number, float(m[fact]), removed, level=column[fact.head] == column[fact.tail])
-        for fact in case.facts
+    at, last = places(column, facts, case.path), max(column.values(), default=0)
+    fewer = int(np.clip((WIDTH - 1.1) / max(last, 1) / LETTER, 9, 18))  # characters a line
+    outer = min(fewer, int(1.1 / LETTER) - SLACK)  # nearer to the edge
+    spots = [
+        _spot(case, i, at[node], float(m[node]), node in removed, outer if column[node] in (0, last) else fewer)
+        for i, node in enumerate(case.nodes)
     ]
-    spots = [replace(spot, key=i) for i, spot in enumerate(spots)]
-    return spots, [replace(link, key=len(spots) + i) for i, link in enumerate(links)]
+    links = [
+        _link(case, i, float(m[fact]), removed, level=column[fact.head] == column[fact.tail])
+        for i, fact in enumerate(case.facts)
+    ]
+    return spots, links
 
 
 def needed(case: Case, i: int) -> bool:
@@ -84,7 +84,8 @@ def needed(case: Case, i: int) -> bool:
     return element in case.needed if isinstance(element, Fact) else element in case.path
 
 
-def _spot(case: Case, node: str, place: tuple[float, float], degree: float, removed: bool, width: int) -> Spot:
+def _spot(case: Case, key: int, place: tuple[float, float], degree: float, removed: bool, width: int) -> Spot:
+    node = case.nodes[key]
     ends = {case.source: ", start of the question", case.target: ", what is asked for"}
     kind, name = kind_of(node), case.names[node]
     hover = (name, f"{kind}{ends.get(node, '')}", f"degree of removal {degree:.2f}")
@@ -92,32 +93,31 @@ def _spot(case: Case, node: str, place: tuple[float, float], degree: float, remo
     lines = wrapped(name, width=width, longest=26)
     if len(lines) > LINES:
         lines = (*lines[: LINES - 1], f"{lines[LINES - 1]}…")
-    return Spot(*place, kind, lines, hover, size=14, place="below", ring=ring, removed=removed)
+    return Spot(*place, kind, lines, hover, size=14, place="below", ring=ring, removed=removed, key=key)
 
 
-def _link(
-    case: Case, fact: Fact, number: dict[str, int], degree: float, removed: Collection[str | Fact], *, level: bool
-) -> Link:
-    on_path = case.needed
+def _link(case: Case, i: int, degree: float, removed: Collection[str | Fact], *, level: bool) -> Link:
+    fact, nodes, on_path = case.facts[i], case.nodes, case.needed
     told = (f"{case.names[fact.head]} {fact.relation} {case.names[fact.tail]}", f"degree of removal {degree:.2f}")
     bow = 0.12 if any(other[::2] == fact[::-2] for other in case.facts) else 0.25 if level else 0
     return Link(
-        number[fact.head],
-        number[fact.tail],
+        nodes.index(fact.head),
+        nodes.index(fact.tail),
         hover=told,
         colour=blend(BLACK if fact in on_path else GREY, RED, degree),
         width=(1.6 if fact in on_path else 0.8) + WIDER * degree * (degree > FAINT),
         bend=bow,
         removed=fact in removed,
+        key=len(nodes) + i,
+        strong=fact in on_path,
         gone=fact.head in removed or fact.tail in removed,
     )
 
 
 def blend(low: str, high: str, share: float) -> str:
     """The colour `share` of the way from one hex colour to another."""
-    a, b = (np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) for colour in (low, high))
-    mixed = np.round(a + float(np.clip(share, 0, 1)) * (b - a)).astype(int).tolist()
-    return "#" + "".join(f"{value:02X}" for value in mixed)
+    a, b = np.array([to_rgb(low), to_rgb(high)])
+    return to_hex(a + float(np.clip(share, 0, 1)) * (b - a)).upper()
 
 
 ROOM = 0.84 * WIDTH  # inches for the boxes of a row
@@ -172,10 +172,9 @@ def _boxes(
     axes: Axes, at: Sequence[int], steps: Sequence[tuple[str, str]], right: Sequence[str], names: Mapping[str, str]
 ) -> None:
     """One answer, or an answer before and after as two rows (`at`), as many steps as there is room for."""
-    runs = [(*one, len(list(some))) for one, some in groupby(steps)]
+    runs = counted(steps, names, longest=22)
     x = 0.0
-    for i, (node, mark, times) in enumerate(runs):
-        text = f"{short(names.get(node, node), 22)}{f' × {times}' if times > 1 else ''}"
+    for i, (node, mark, text) in enumerate(runs):
         width = PAD + BOXED * (len(text) + 2)
         if x + width > ROOM - (MORE if i < len(runs) - 1 else 0):
             _box(axes, x, at[-1], f"… {len(runs) - i} more", "")
@@ -190,6 +189,15 @@ def _boxes(
             _box(axes, x if gone == "lost" else 0.0, y, "(no command)", "")
 
 
+def counted(steps: Iterable[tuple[str, str]], names: Mapping[str, str], *, longest: int) -> list[tuple[str, str, str]]:
+    """Commands with their marks and names; what follows itself stands once, with how often."""
+    runs = [(*step, len(list(same))) for step, same in groupby(steps)]
+    return [
+        (node, mark, f"{short(names.get(node, node), longest)}{f' × {times}' if times > 1 else ''}")
+        for node, mark, times in runs
+    ]
+
+
 def _box(axes: Axes, x: float, y: int, text: str, mark: str) -> None:
     sign, rim, style = LOOKS[mark]
     box = {"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": rim, "linestyle": style}
@@ -202,16 +210,8 @@ def _box(axes: Axes, x: float, y: int, text: str, mark: str) -> None:
 
 def lines(segments: Sequence[Segment]) -> list[tuple[str, int]]:
     """The prompt's lines: their text and the number of the fact they state, -1 for the frame."""
-    out: list[tuple[str, int]] = []
-    frame = ""
-    for segment in segments:
-        if segment.fact < 0:
-            frame += segment.text
-            continue
-        out += [(frame.strip("\n"), -1)] if frame.strip() else []
-        out.append((segment.text.strip("\n"), segment.fact))
-        frame = ""
-    return [*out, *([(frame.strip("\n"), -1)] if frame.strip() else [])]
+    runs = ((fact, "".join(one.text for one in some)) for fact, some in groupby(segments, key=lambda one: one.fact))
+    return [(text.strip("\n"), fact) for fact, text in runs if fact >= 0 or text.strip()]
 
 
 @house_style()

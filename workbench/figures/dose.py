@@ -74,9 +74,8 @@ def switch_maps(shares: pd.DataFrame) -> Figure:
 def module_map(axes: Axes, rows: pd.DataFrame, *, top: float) -> list[Tip]:
     """A map, a row a projection and a column a layer, from -top to top. rows: `layer, projection, value, said`."""
     places = {"index": "projection", "columns": "layer"}
-    layers = sorted(
-        rows["layer"].unique(), key=lambda layer: (isinstance(layer, str), layer)
-    )  # whole ones at the edges
+    # whole ones at the edges
+    layers = sorted(rows["layer"].unique(), key=lambda layer: (isinstance(layer, str), layer))
     order = sorted(dict.fromkeys(rows["projection"]), key=lambda name: name == ALL)
     asked = rows.assign(layer=rows["layer"].astype(object))
     values, said = (asked.pivot(values=c, **places).reindex(index=order, columns=layers) for c in ("value", "said"))
@@ -108,9 +107,8 @@ def adapter_maps(sides: pd.DataFrame, gains: pd.DataFrame) -> Figure:
     for axes, one, highest in zip(panels, maps, (1.0, top, top), strict=True):
         tips += module_map(axes, one, top=highest)
         axes.set_xticks(axes.get_xticks()[:: 3 if len(axes.get_xticks()) > FEW_TICKS else 1])
-    most = [
-        f"{name} {_place(one.loc[one['value'].idxmax(), 'module'])}" for name, one in zip(names, maps[1:], strict=True)
-    ]
+    ends = [one.loc[one["value"].idxmax(), "module"] for one in maps[1:]]
+    most = [f"{name} {_place(module)}" for name, module in zip(names, ends, strict=True)]
     alt = f"{title}; overlap {sides[SHARED[0]].median():.2f} in the median; most towards memory: {', '.join(most)}."
     return Figure(still, alt, tips)
 
@@ -200,10 +198,8 @@ def response(
     axes.axhline(0, color=PALE, lw=0.8)
     label(axes, x="dose", y=VALUES[form], grid="y")
     legend(still)
-    ends = "; ".join(
-        f"{name}: {values[0]:.3g} at 0, {values[-1]:.3g} at {grid[-1]:g}" for name, values in curves.items()
-    )
-    return Figure(still, f"{title}. Set: dose {dose:g}, {value:.3g} nats. {ends}.")
+    ends = [f"{name}: {values[0]:.3g} at 0, {values[-1]:.3g} at {grid[-1]:g}" for name, values in curves.items()]
+    return Figure(still, f"{title}. Set: dose {dose:g}, {value:.3g} nats. {'; '.join(ends)}.")
 
 
 @house_style()

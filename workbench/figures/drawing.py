@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
@@ -72,6 +73,7 @@ class Link:
     removed: bool = False
     key: int = -1
     gone: bool = False  # not removed itself, but with an end that is
+    strong: bool = False  # in full ink in a panel, whatever its colour on paper
 
     @property
     def ink(self) -> str:
@@ -107,18 +109,14 @@ def columns(nodes: Sequence[str], facts: Collection[tuple[str, str]], spine: Map
 
     facts: (head, tail), head before tail along the flow.
     """
-    column = dict(spine)
-    before: dict[str, list[str]] = {node: [] for node in nodes}
-    after: dict[str, list[str]] = {node: [] for node in nodes}
-    for head, tail in facts:
-        before[tail].append(head)
-        after[head].append(tail)
+    column, flow = dict(spine), nx.DiGraph(facts)
+    flow.add_nodes_from(nodes)
     left = [node for node in nodes if node not in column]
     while left:
         found = {}
         for node in left:
-            heads = [column[one] + 1 for one in before[node] if one in column]
-            tails = [column[one] - 1 for one in after[node] if one in column]
+            heads = [column[one] + 1 for one in flow.predecessors(node) if one in column]
+            tails = [column[one] - 1 for one in flow.successors(node) if one in column]
             if heads or tails:
                 found[node] = min(heads) if heads else max(tails)
         column |= found or {left[0]: 0}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -68,8 +67,7 @@ def comparison(
 
     summary: method -> metric -> {mean, low, high, n}.
     """
-    sort: dict[str, Any] = {"told": metrics[0], "sort": lambda name: "mask or set" if name in marked else "baseline"}
-    frames = {metric: methods(summary, metric, **sort) for metric in metrics}
+    frames = methods(summary, metrics, sort=lambda name: "mask or set" if name in marked else "baseline")
     tops = {metric: max(1.0, float(rows["high"].max())) for metric, rows in frames.items()}
     reach = {metric: (-0.03 * top, 1.03 * top) for metric, top in tops.items()}
     return forest(frames, title=title, x={metric: DIRECTION.get(metric, "") for metric in metrics}, reach=reach)

@@ -39,9 +39,8 @@ def collapsed(graph: nx.MultiDiGraph, part: Part, *, at_most: int, opened: Colle
     A bundle is `FEWEST` nodes or more of one type with the same facts but for themselves; one whose id is in
     `opened` is left apart.
     """
-    beside: dict[str, set[tuple[str, str, str]]] = defaultdict(
-        set
-    )  # node -> (other node, relation, its side of the fact)
+    # node -> (other node, relation, its side of the fact)
+    beside: dict[str, set[tuple[str, str, str]]] = defaultdict(set)
     for head, relation, tail in part.facts:
         beside[head].add((tail, relation, "head"))
         beside[tail].add((head, relation, "tail"))
@@ -80,21 +79,13 @@ def drawing(graph: nx.MultiDiGraph, view: View) -> tuple[list[Spot], list[Link]]
     at = places(column, facts, order if part.ways else order[:1])
     spots = [_spot(graph, view, node, at[node], i) for node, i in number.items()]
     arrows, links = len(part.facts) <= ARROWS, []
-    for i, (head, relation, tail) in enumerate(part.facts):
-        flows = relation in FLOW_RELATIONS
-        links.append(
-            Link(
-                number[head],
-                number[tail],
-                relation,
-                (f"{spots[number[head]].hover[0]} {relation} {spots[number[tail]].hover[0]}",),
-                BLUE if flows else PALE,
-                (1.2 if flows else 0.7) if arrows else 0.3,
-                bend=0.1 if (tail, head) in facts and head != tail else 0,
-                arrow=arrows,
-                key=len(order) + i,
-            )
-        )
+    for key, (head, relation, tail) in enumerate(part.facts, len(order)):
+        start, end, flows = number[head], number[tail], relation in FLOW_RELATIONS
+        hover = (f"{spots[start].hover[0]} {relation} {spots[end].hover[0]}",)
+        colour, width = (BLUE, 1.2) if flows else (PALE, 0.7)
+        bend = 0.1 if (tail, head) in facts and head != tail else 0
+        wide = width if arrows else 0.3
+        links.append(Link(start, end, relation, hover, colour, wide, bend=bend, arrow=arrows, key=key))
     return spots, links
 
 

@@ -48,18 +48,11 @@ def schema(graph: nx.MultiDiGraph) -> Figure:
     spots = [
         Spot(*places[kind], kind, (kind, f"{types[kind]:,}"), size=26, place=sides.get(kind, "below")) for kind in kinds
     ]
-    links = [
-        Link(
-            kinds.index(head),
-            kinds.index(tail),
-            f"{relation} {count:,}",
-            bend=BOWS.get(relation, 0),
-            loop=LOOPS.get(head, 90),
-            colour=BLUE if relation in FLOW_RELATIONS else PALE,
-            width=1.2,
-        )
-        for (head, relation, tail), count in sorted(facts.items())
-    ]
+    links = []
+    for (head, relation, tail), count in sorted(facts.items()):
+        ends, colour = (kinds.index(head), kinds.index(tail)), BLUE if relation in FLOW_RELATIONS else PALE
+        bend, loop = BOWS.get(relation, 0), LOOPS.get(head, 90)
+        links.append(Link(*ends, f"{relation} {count:,}", colour=colour, width=1.2, bend=bend, loop=loop))
     relations = len({relation for _, relation, _ in facts})
     title = f"{len(kinds)} entity types, {relations} relations, {sum(facts.values()):,} facts"
     said = "; ".join(f"{head} {relation} {tail}: {n:,}" for (head, relation, tail), n in sorted(facts.items()))
@@ -114,14 +107,7 @@ def degree_statistics(graph: nx.MultiDiGraph) -> Figure:
             continue
         k, style = np.unique(degrees), look(kind)
         said.append(f"{kind} (median {np.median(degrees):g})")
-        drawn: dict[str, Any] = {
-            "color": style.colour,
-            "marker": style.marker,
-            "ms": 4.5,
-            "lw": 1,
-            "mec": INK,
-            "mew": 0.3,
-        }
+        drawn: Any = {"color": style.colour, "marker": style.marker, "ms": 4.5, "lw": 1, "mec": INK, "mew": 0.3}
         axes.plot(k, 1 - np.searchsorted(degrees, k) / len(degrees), label=said[-1], **drawn)
     axes.set(xscale="log", yscale="log")
     label(axes, x="facts of a node, k", y="share of nodes with k or more", grid="both")
@@ -130,7 +116,7 @@ def degree_statistics(graph: nx.MultiDiGraph) -> Figure:
 
 
 def path(graph: nx.Graph, paths: Sequence[Sequence[str]], *, title: str) -> Figure:
-    """Toolchains (node ids, source first) from left to right, each arrow with its relation.
+    """Toolchains (node ids, source first) of a flow or whole graph from left to right, each arrow with its relation.
 
     Formats stand in the middle, commands below them; where the paths part, the second choice stands above.
     """

@@ -3,7 +3,7 @@ legend."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -169,13 +169,16 @@ def forest(
 
 
 def methods(
-    cells: Mapping[str, Mapping[str, Mapping[str, float]]], measure: str, *, told: str, sort: Callable[[str], str]
-) -> pd.DataFrame:
-    """The rows of a panel: one a method, labelled with the n of the measure `told`. cells: method -> measure -> row."""
-    rows = [
-        {**one[measure], "label": f"{name} (n = {one[told]['n']:g})", "sort": sort(name)} for name, one in cells.items()
-    ]
-    return pd.DataFrame(rows)
+    cells: Mapping[str, Mapping[str, Mapping[str, Any]]], measures: Collection[str], *, sort: Callable[[str], str]
+) -> dict[str, pd.DataFrame]:
+    """Measure -> the rows of its panel: one a method, labelled with the n of the first measure.
+
+    cells: method -> measure -> row.
+    """
+    told = next(iter(measures))
+    names = [{"label": f"{name} (n = {one[told]['n']:g})", "sort": sort(name)} for name, one in cells.items()]
+    rows = list(zip(cells.values(), names, strict=True))
+    return {measure: pd.DataFrame([{**one[measure], **name} for one, name in rows]) for measure in measures}
 
 
 def cases(rows: pd.DataFrame) -> str:

@@ -93,7 +93,7 @@ def _layer_legend(still: Sheet) -> None:
     names = list(dict.fromkeys(name for axes in still.axes for name in axes.get_legend_handles_labels()[1]))
     layers = [name for name in names if name != RANDOM]
     some = sorted({round(k) for k in np.linspace(0, len(layers) - 1, min(MOST_LABELS, len(layers)))})
-    legend(still, only=[*(layers[k] for k in some), *(name for name in names if name == RANDOM)])
+    legend(still, only=[*(layers[k] for k in some), *([RANDOM] if RANDOM in names else [])])
 
 
 @house_style()
@@ -140,9 +140,8 @@ def base_shares(table: pd.DataFrame) -> Figure:
             line(axes, k, rows["layer"], rows[column], name=str(projection))
             if chance:
                 line(axes, k, rows["layer"], rows[chance], name="by chance", dotted=True)
-        _over_layers(
-            axes, table["layer"], unit=unit, top=1.02 / 1.08 if chance else table[column].replace(np.inf, np.nan).max()
-        )
+        highest = 1.02 / 1.08 if chance else table[column].replace(np.inf, np.nan).max()
+        _over_layers(axes, table["layer"], unit=unit, top=highest)
     legend(still)
     low, high = table["share_frobenius"].min(), table["share_frobenius"].max()
     return Figure(still, f"{title}: {low:.3g} to {high:.3g} of its Frobenius norm.")

@@ -33,12 +33,7 @@ def parallel_coordinates(table: pd.DataFrame, columns: list[str], *, colour: str
     heights = np.column_stack([place(shown[name]) for name, (place, _) in zip(columns, scales, strict=True)])
     still, (axes,) = row([""], title=title, height=3.6)
     for k, (value, rows) in enumerate(shown.reset_index(drop=True).groupby(colour, dropna=False, sort=True)):
-        style: dict[str, Any] = {
-            "color": SERIES[k % len(SERIES)],
-            "marker": MARKERS[k % len(MARKERS)],
-            "lw": 1,
-            "ms": 3,
-        }
+        style: Any = {"color": SERIES[k % len(SERIES)], "marker": MARKERS[k % len(MARKERS)], "lw": 1, "ms": 3}
         made = axes.plot(heights[rows.index].T, alpha=float(np.clip(8 / len(rows), 0.15, 0.9)), **style)
         made[0].set_label(still_text(str(value)))
     for i, (_, ticks) in enumerate(scales):

@@ -59,13 +59,11 @@ def group_shift(tables: Mapping[str, pd.DataFrame]) -> Figure:
     tables: what a group is (`type`, `relation`) -> rows of `workbench.shift.by_group`. Rows are sorted by the last
     projection, within each table.
     """
-    parts = [rows.assign(label=[f"{what}: {group}" for group in rows["group"]]) for what, rows in tables.items()]
-    last = sorted(parts[0]["projection"].unique())[-1]
-    order = [label for rows in parts for label in rows[rows["projection"] == last]["label"]]
-    whole = pd.concat(parts).set_index("label")
+    whole = pd.concat([rows.assign(label=f"{what}: " + rows["group"]) for what, rows in tables.items()])
+    order = whole[whole["projection"] == whole["projection"].max()]["label"]
     frames = {}
     for projection, rows in whole.groupby("projection"):
-        known = rows.loc[[label for label in order if label in rows.index]].reset_index()
+        known = rows.set_index("label").loc[order[order.isin(rows["label"])]].reset_index()
         frames[f"{projection}\n({cases(known)})"] = known
     top = 1.06 * (float(whole["high"].max()) or 1.0)
     title = f"Relative shift in context by {' and '.join(tables)}, mean over cases"

@@ -1,14 +1,8 @@
 """The element game: the engine that runs the model, and the values of graphs with elements taken out."""
 
-from workbench.game.attention import (
-    attention_measures,
-    attention_received,
-    eager_attention,
-    element_attention,
-    rollout,
-)
+from workbench.game.attention import attention_measures, attention_received, eager_attention, element_attention, rollout
 from workbench.game.case_game import FORMS, REMOVALS, Game
-from workbench.game.derived import Difference, ModuleGame, Restricted
+from workbench.game.derived import Difference, ModuleGame, Restricted, values_together
 from workbench.game.doses import (
     COARSE,
     UNITS,
@@ -25,7 +19,6 @@ from workbench.game.doses import (
 from workbench.game.engine import Engine
 from workbench.game.forced import ForcedChoice, allowed_chains, own_decisions
 from workbench.game.gates import gate_mask
-from workbench.game.joint import values_together
 from workbench.game.passes import Memory
 from workbench.game.prefix import SharedPrefix
 from workbench.stats.meter import Ledger

@@ -15,6 +15,7 @@ import torch
 
 from workbench.cases import Case
 from workbench.game.engine import Engine
+from workbench.models.prompts import Prompt
 
 MAX_CELLS = 2**27  # attention weights held at once: rows * width^2 * heads * layers, 0.5 GB in float32
 
@@ -60,11 +61,11 @@ def attention_measures(
         raise ValueError(f"attention is added up by {', '.join(WAYS)}, not by {unknown[0]!r}")
     answers = engine.greedy_answers(cases, adapter=adapter) if answers is None else answers
     prompts = [engine.prompt(c) for c in cases]
-    rows = [(*p.ids, *a[:-1]) for p, a in zip(prompts, answers, strict=True)]
+    lengths = [len(p.ids) + len(a) - 1 for p, a in zip(prompts, answers, strict=True)]
     out: dict[str, list[np.ndarray]] = {way: [np.zeros(0)] * len(cases) for way in ways}
     with eager_attention(engine), engine.lm.adapter(adapter), torch.no_grad():
-        for batch in _batches(engine, [len(row) for row in rows]):
-            shares = _token_shares(engine, [rows[i] for i in batch], [len(answers[i]) for i in batch], ways)
+        for batch in _batches(engine, lengths):
+            shares = _token_shares(engine, [prompts[i] for i in batch], [answers[i] for i in batch], ways)
             for i, share in zip(batch, shares, strict=True):
                 fact = np.array(prompts[i].fact)
                 inside = fact >= 0
@@ -103,7 +104,7 @@ def token_attention(
     """
     prompt = engine.prompt(case, shown)
     with eager_attention(engine), engine.lm.adapter(adapter), torch.no_grad():
-        (shares,) = _token_shares(engine, [(*prompt.ids, *answer[:-1])], [len(answer)], ("mean",))
+        (shares,) = _token_shares(engine, [prompt], [answer], ("mean",))
     lines = [[i for i, f in enumerate(case.facts) if node in (f.head, f.tail)] for node in case.nodes]
     lines += [[i] for i in range(len(case.facts))]
     return [shares["mean"][: len(prompt.ids)][np.isin(prompt.fact, own)] for own in lines]
@@ -159,27 +160,16 @@ WAYS: dict[str, Callable[[Sequence[torch.Tensor], int], torch.Tensor]] = {"mean"
 
 
 def _token_shares(
-    engine: Engine, rows: Sequence[Sequence[int]], lengths: Sequence[int], ways: Sequence[str]
+    engine: Engine, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], ways: Sequence[str]
 ) -> list[dict[str, np.ndarray]]:
-    """Per row, way -> (tokens,) attention received from its last `length` positions."""
-    started = time.perf_counter()
-    width = max(map(len, rows))
-    ids, real = engine.padded(rows, width)
-    positions = (real.cumsum(1) - 1).clamp(min=0)
-    result = engine.lm.model(
-        input_ids=ids,
-        attention_mask=real,
-        position_ids=positions,
-        output_attentions=True,
-        logits_to_keep=1,
-        use_cache=False,
-    )
+    """Per row, way -> (tokens,) attention received from the positions that predict its answer."""
+    started, how = time.perf_counter(), {"output_attentions": True, "logits_to_keep": 1, "use_cache": False}
+    result, real = engine.forward(prompts, [answer[:-1] for answer in answers], **how)
     shares = []
-    for k, (row, length) in enumerate(zip(rows, lengths, strict=True)):
-        own = width - len(row)  # padding stands before
-        layers = [layer[k, :, own:, own:].float() for layer in result.attentions]
-        shares.append({way: WAYS[way](layers, length).double().cpu().numpy() for way in ways})
-    engine.book(rows=len(rows), tokens=int(real.sum()), started=started)
+    for k, (padding, answer) in enumerate(zip((1 - real).sum(1).tolist(), answers, strict=True)):
+        layers = [layer[k, :, padding:, padding:].float() for layer in result.attentions]  # padding stands before
+        shares.append({way: WAYS[way](layers, len(answer)).double().cpu().numpy() for way in ways})
+    engine.book(rows=len(prompts), tokens=int(real.sum()), started=started)
     return shares
 
 

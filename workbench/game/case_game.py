@@ -133,10 +133,6 @@ class Game:
         facts = self.shown(keep)
         return np.array([r.logprobs for r in self.passes.rows(facts, self.answer, self._doses(len(facts)))])
 
-    def gradient(self, keep: np.ndarray | None = None) -> np.ndarray:
-        """d value / d keep, (n,), through the gates; keep (n,) float, None: everything kept."""
-        return self.gradients(np.ones((1, self.n)) if keep is None else np.asarray(keep, float)[None])[1][0]
-
     def gradients(self, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values (m,) of the gated game at float masks (m, n), and their gradients (m, n) in the masks."""
         self._check(keep)

@@ -15,6 +15,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import torch
@@ -47,6 +48,13 @@ class Like(NamedTuple):
     wide: int = 1
 
 
+def agreement(first: Sequence[int], second: Sequence[int]) -> int:
+    """Tokens at the start in which two rows are the same."""
+    unlike = (k for k, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
+    return next(unlike, min(len(first), len(second)))
+
+
+@dataclass
 class Texts:
     """Answers that are being written: their tokens so far, end-of-sequence included, and when each has ended.
 
@@ -54,24 +62,20 @@ class Texts:
     like: where guesses are looked for.
     """
 
-    def __init__(
-        self,
-        drafts: Sequence[Sequence[int]],
-        *,
-        ends: Set[int],
-        longest: int,
-        enough: Callable[[int, Sequence[int]], bool] | None = None,
-        like: Like,
-    ):
-        self.drafts, self.ends, self.longest, self.enough, self.like = drafts, ends, longest, enough, like
-        self.tokens: list[list[int]] = [[] for _ in drafts]
+    drafts: Sequence[Sequence[int]]
+    ends: Set[int]
+    longest: int
+    enough: Callable[[int, Sequence[int]], bool] | None
+    like: Like
+
+    def __post_init__(self) -> None:
+        self.tokens: list[list[int]] = [[] for _ in self.drafts]
 
     def begin(self, i: int, logits: torch.Tensor) -> None:
         """Text i as far as greedy choice gives its draft, and what it gives there instead, or behind it. logits:
         (1 + len(draft), vocabulary), in the place of each token of the draft and behind the last."""
-        draft, said = self.drafts[i], logits.argmax(-1).tolist()
-        agreed = next((k for k, token in enumerate(draft) if said[k] != token), len(draft))
-        self.tokens[i] = [*draft[:agreed], said[agreed]]
+        said = logits.argmax(-1).tolist()
+        self.tokens[i] = said[: 1 + agreement(self.drafts[i], said)]
 
     def wrong(self, i: int) -> int:
         """Tokens of draft i that greedy choice does not give, as text i begins."""
@@ -104,8 +108,7 @@ class Texts:
 
     def whole(self) -> list[tuple[int, ...]]:
         """The texts without what ends them."""
-        stops = [next((k for k, t in enumerate(text) if t in self.ends), self.longest) for text in self.tokens]
-        return [tuple(text[: min(stop, self.longest)]) for text, stop in zip(self.tokens, stops, strict=True)]
+        return [tuple(takewhile(lambda t: t not in self.ends, text[: self.longest])) for text in self.tokens]
 
 
 class Slots(StaticLayer):
@@ -175,17 +178,14 @@ class Decoder:
         while going:
             spare = self.left - texts.longest + min(len(texts.tokens[i]) for _, i in going)
             most = min(self.tokens.shape[1], MOST_READ // len(going), spare) - 1
-            guesses = [()] * len(self.tokens) if most < 1 else self._guesses(texts, going, most)
+            by_row = {k: texts.guess(i, most) for k, i in going}
+            guesses = [by_row.get(k, ()) for k in range(len(self.tokens))]
             said = self(guesses)
             read += sum(1 + len(guesses[k]) for k, _ in going)
             for k, i in going:
                 texts.write(i, said[k])
             going = [(k, i) for k, i in going if not texts.ended(i)]
         return read
-
-    def _guesses(self, texts: Texts, going: Sequence[tuple[int, int]], most: int) -> list[tuple[int, ...]]:
-        by_row = {k: texts.guess(i, most) for k, i in going}
-        return [by_row.get(k, ()) for k in range(len(self.tokens))]
 
     def __call__(self, guesses: Sequence[Sequence[int]]) -> list[list[int]]:
         """Reads the last token of every row and what may follow it, per row; gives what does follow: as much of that as
@@ -201,10 +201,7 @@ class Decoder:
             self.graph.replay()
         self.steps += 1
         said = self.said[:, :count].tolist()
-        agreed = [
-            next((k for k, g in enumerate(guess) if row[k] != g), len(guess))
-            for row, guess in zip(said, guesses, strict=True)
-        ]
+        agreed = list(map(agreement, guesses, said))
         if any(agreed):
             self._agree(torch.tensor(agreed, device=self.tokens.device)[:, None])
         self.left -= 1 + max(agreed)

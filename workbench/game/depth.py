@@ -18,7 +18,9 @@ import torch
 from torch import nn
 
 from workbench.game.doses import adapted_modules
+from workbench.game.engine import Engine
 from workbench.game.memory import fitting, room
+from workbench.game.rows import Row, row_of
 from workbench.models import base_of
 from workbench.models.adapter_folder import layer_of
 from workbench.models.prompts import Prompt
@@ -27,22 +29,18 @@ ENDS = (1.0, 0.0)  # doses of the model as trained, and of the base
 
 
 def by_depth(
-    engine: Any,
-    prompt: Prompt,
-    answers: Sequence[tuple[int, ...]],
-    doses: torch.Tensor,
-    *,
-    read: Callable[[torch.Tensor, tuple[int, ...]], Any],
-) -> list[list[Any]]:
-    """Per row of doses (rows, units) and answer to the prompt what `read` makes of its logits (len(answer), vocabulary)
-    and itself, as those of `Engine.logits`. The prompt is read once for all answers. engine: an `Engine`; the ledger
-    counts the tokens of a row by the share of layers it reads."""
+    engine: Engine, prompt: Prompt, answers: Sequence[tuple[int, ...]], doses: torch.Tensor
+) -> list[list[Row]]:
+    """Per row of doses (rows, units) and answer to the prompt its `Row`, as of the logits of `Engine.logits`.
+
+    The prompt is read once for all answers. The ledger counts the tokens of a row by the share of layers it reads.
+    """
     if len(answers) > 1 and not can_stand_together(engine.lm.model):
-        alone = [by_depth(engine, prompt, [answer], doses, read=read) for answer in answers]
+        alone = [by_depth(engine, prompt, [answer], doses) for answer in answers]
         return [[one for (one,) in row] for row in zip(*alone, strict=True)]
     layers = _layers(engine.lm.model)
     end, depth = shared_depth(doses.numpy(), _places(engine.lm.model, doses.shape[1]))
-    out: list[list[Any]] = [[] for _ in doses]
+    out: list[list[Row]] = [[] for _ in doses]
 
     def ask(rows: list[int], *, start: int = 0) -> None:
         longest = max(map(len, answers))
@@ -53,7 +51,7 @@ def by_depth(
                 share = 1 - start / len(layers) if layers else 1.0
                 found = _pass(engine, prompt, answers, doses[[rows[i] for i in some]], share=share)
                 for i, *logits in zip(some, *found, strict=True):
-                    out[rows[i]] = [read(row.float(), own) for row, own in zip(logits, answers, strict=True)]
+                    out[rows[i]] = [row_of(row.float(), own) for row, own in zip(logits, answers, strict=True)]
 
     kept: dict[int, torch.Tensor] = {}
     if not layers or depth.sum() < len(ENDS) * len(layers):  # what is saved must pay for what is kept
@@ -113,7 +111,7 @@ def _places(model: nn.Module, units: int) -> np.ndarray:
 
 
 def _pass(
-    engine: Any, prompt: Prompt, answers: Sequence[tuple[int, ...]], doses: torch.Tensor, *, share: float
+    engine: Engine, prompt: Prompt, answers: Sequence[tuple[int, ...]], doses: torch.Tensor, *, share: float
 ) -> list[torch.Tensor]:
     """Per answer its logits (rows, len(answer), vocabulary) of one batch."""
     started, rows, lm = time.perf_counter(), len(doses), engine.lm
@@ -121,7 +119,7 @@ def _pass(
         (answer,) = answers
         with engine.switched(True, doses), torch.no_grad():
             how = {"logits_to_keep": len(answer), "use_cache": False}
-            result, real = engine._read([prompt] * rows, [answer[:-1]] * rows, **how)
+            result, real = engine.forward([prompt] * rows, [answer[:-1]] * rows, **how)
         engine.book(rows=rows, tokens=round(int(real.sum()) * share), started=started)
         return [result.logits[:, -len(answer) :]]
     fed = [answer[:-1] for answer in answers]  # each sees the prompt and itself, from the same place on

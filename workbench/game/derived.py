@@ -1,7 +1,11 @@
-"""Games made from a case's game: between some of its elements, of what tuning changed, between an adapter's modules."""
+"""Games made from a case's game: between some of its elements, of what tuning changed, between an adapter's modules.
+
+And the games of many cases asked in shared batches: small cases are answered several times as fast together.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
@@ -11,6 +15,7 @@ import numpy as np
 from workbench.cases import Case
 from workbench.game.case_game import Game
 from workbench.game.doses import Adapted, adapted_modules, unit_doses, unit_index, unit_names, unit_parameters
+from workbench.game.passes import Asked, decide
 from workbench.stats.meter import Ledger
 
 
@@ -215,3 +220,40 @@ class ModuleGame(Derived):
         if not np.isfinite(doses).all():
             raise ValueError(f"doses must be finite, not {float(doses[~np.isfinite(doses)][0])}")
         return unit_doses(self.modules, self.unit, doses) * self._scale
+
+
+def values_together(games: Sequence[Game], keeps: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Per game the values (m,) of its masks (m, n), as `game(keep)` gives them; a game may come more than once.
+
+    Decision games by deletion, of one engine, of the tuned model and without doses or spans, are decided together;
+    others, and those whose rows go on from keys and values that are kept, are asked one by one.
+
+    Examples:
+        >>> from workbench.game.example_game import example_game
+        >>> engine, case = example_game().engine, example_game().case
+        >>> game = Game.of(engine, case, form="decision")
+        >>> keeps = [np.ones((1, 7), bool), np.zeros((1, 7), bool)]
+        >>> together = values_together([game, game], keeps)
+        >>> [bool((game(keep) > 0) == (values > 0)) for keep, values in zip(keeps, together)]
+        [True, True]
+    """
+    facts = [game.shown(keep) for game, keep in zip(games, keeps, strict=True)]
+    _decide([(game, mask) for game, masks in zip(games, facts, strict=True) if _plain(game) for mask in masks])
+    return [game.values(masks) for game, masks in zip(games, facts, strict=True)]
+
+
+def _plain(game: Game) -> bool:
+    return game.whole_decision and game.adapter and game.dose is None and not game.passes.pays
+
+
+def _decide(asked: Sequence[tuple[Game, np.ndarray]]) -> None:
+    """Decisions about fact masks (facts,), into the memories of their games."""
+    keys = [game.passes.keys(mask[None], game.answer, game.passes.models(mask[None], None))[0] for game, mask in asked]
+    new = {(id(one[0].memory), key): one for key, one in zip(keys, asked, strict=True)}
+    new = {key: one for key, one in new.items() if one[0].memory.same(key[1]) is None}
+    for longest in {game.max_new_tokens for game, _ in new.values()}:
+        some = [(key, *one) for (_, key), one in new.items() if one[0].max_new_tokens == longest]
+        questions = [Asked(game.case, mask > 0, game.answer, game.path) for _, game, mask in some]
+        found = decide(some[0][1].engine, questions, max_new_tokens=longest)
+        for (key, game, _), one in zip(some, found, strict=True):
+            game.memory.learn(key, *one)

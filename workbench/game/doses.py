@@ -237,23 +237,13 @@ def dosed(model: nn.Module, doses: torch.Tensor | None, *, as_they_are: bool = F
             if plain and (factors == 1).all():
                 continue
             if plain and (factors == 0).all():
-                stack.enter_context(_off(module.layer))
+                stack.callback(setattr, module.layer, "_disable_adapters", module.layer._disable_adapters)
+                module.layer._disable_adapters = True
                 continue
             # a module's factor stands behind B, so that a bias of B is scaled too
             hook = (module.B if whole else module.A).register_forward_hook(_multiplied_by(factors))
             stack.callback(hook.remove)
         yield
-
-
-@contextlib.contextmanager
-def _off(layer: LoraLayer) -> Iterator[None]:
-    """A layer's base alone inside the block."""
-    before = layer._disable_adapters
-    layer._disable_adapters = True
-    try:
-        yield
-    finally:
-        layer._disable_adapters = before
 
 
 def _multiplied_by(factors: torch.Tensor) -> Callable[[nn.Module, Any, torch.Tensor], torch.Tensor]:

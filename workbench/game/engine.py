@@ -23,10 +23,9 @@ from workbench.game.decoding import WIDE, Decoders, Like, Part, Past, Texts
 from workbench.game.doses import dosed, rows_of
 from workbench.game.gates import beneath, gate_mask
 from workbench.game.known import Known
-from workbench.game.memory import CPU_TOKENS, WAITING, fitting, kept_tokens, room
+from workbench.game.memory import CPU_TOKENS, WAITING, check_context, fitting, kept_tokens, room
 from workbench.game.prefix import Heads, SharedPrefix
 from workbench.models import ALONE_UP_TO, LanguageModel
-from workbench.models.context import check_context
 from workbench.models.prompts import Prompt, encode, encode_answer
 from workbench.stats.meter import Ledger
 
@@ -84,19 +83,6 @@ class Engine:
         ask for it; a row with a gate at 0 is then passed twice. prefix: of the same model, without gates. read: what is
         kept of a row, not all its logits. ValueError: doses with the adapter off.
         """
-        out = self._logits(prompts, answers, adapter=adapter, gates=gates, doses=doses, prefix=prefix, read=read)
-        if gates is not None and (rows := beneath(gates)):
-            some = [prompts[i] for i in rows], [answers[i] for i in rows]
-            held: dict = {"gates": [gates[i].detach() for i in rows]}
-            held["doses"] = None if doses is None else [doses[i].detach() for i in rows]
-            exact = self._logits(*some, adapter=adapter, **held)
-            for i, value in zip(rows, exact, strict=True):
-                out[i] = value + (out[i] - out[i].detach())
-        return list(map(read, out)) if read and gates is not None else out
-
-    def _logits(self, prompts: Sequence[Prompt], answers: Ids, *, adapter: bool, gates: Any, **given: Any) -> list[Any]:
-        """The same, but for gates `beneath` the floor of gradients, which are held at it; of gated rows the logits."""
-        doses, prefix, read = (given.get(name) for name in ("doses", "prefix", "read"))
         take = read if read and gates is None else torch.Tensor.float
         out: list[Any] = [None] * len(prompts)
         asked = any(x.requires_grad for given in (gates, doses) if given is not None for x in given)
@@ -111,14 +97,22 @@ class Engine:
                 how: dict = {"gates": gates and [gates[i] for i in rows], "logits_to_keep": longest}
                 head = self.heads.of(fed[0], adapter=adapter, gated=gates is not None, given=prefix, doses=doses)
                 with self.switched(adapter, rows_of(doses, rows)), torch.set_grad_enabled(asked):
-                    result, real = head.read_on(*fed, **how) if head else self._read(*fed, **how, use_cache=False)
+                    result, real = head.read_on(*fed, **how) if head else self.forward(*fed, **how, use_cache=False)
                 for k, i in enumerate(rows):
                     out[i] = take(result.logits[k, longest - len(answers[i]) :].float())
                 if head and gates is None:
                     self.heads.keep(fed[0], result.past_key_values, real, adapter=adapter, doses=doses)
                 tokens = int(real.sum()) - (sum(map(head.shared, fed[0])) if head else 0)
                 self.book(rows=len(rows), tokens=tokens, started=started)
-        return out
+        if gates is None:
+            return out
+        if rows := beneath(gates):  # those were held at the floor of gradients: their values are of a pass without
+            some = [prompts[i] for i in rows], [answers[i] for i in rows]
+            held = [gates[i].detach() for i in rows], None if doses is None else [doses[i].detach() for i in rows]
+            exact = self.logits(*some, adapter=adapter, gates=held[0], doses=held[1])
+            for i, value in zip(rows, exact, strict=True):
+                out[i] = value + (out[i] - out[i].detach())
+        return list(map(read, out)) if read else out
 
     def logprobs(self, prompts: Sequence[Prompt], answers: Ids, **how) -> list[torch.Tensor]:
         """Log-probability (nats) of every answer token: per row (len(answer),). `how` as in `logits`."""
@@ -127,12 +121,12 @@ class Engine:
             for z, a in zip(self.logits(prompts, answers, **how), answers, strict=True)
         ]
 
-    def _read(
+    def forward(
         self, prompts: Sequence[Prompt], answers: Ids, gates: Any = None, **how
     ) -> tuple[CausalLMOutputWithPast, torch.Tensor]:
         """One pass, padded on the left: what the model returns, and the mask (rows, width) of real tokens."""
         rows = [(*p.ids, *a) for p, a in zip(prompts, answers, strict=True)]
-        ids, real = self.padded(rows, max(map(len, rows)))
+        ids, real = self.padded(rows)
         mask = real
         if gates is not None:
             facts = [(*p.fact, *[-1] * len(a)) for p, a in zip(prompts, answers, strict=True)]
@@ -165,12 +159,12 @@ class Engine:
         drafts = drafts or [()] * len(prompts)
         ends = {self.lm.tokenizer.eos_token_id, self.lm.tokenizer.pad_token_id}
         like = Like([p.ids for p in prompts], self.decoders.written, WIDE if self.slow else 1)
-        texts = Texts(drafts, ends=ends, longest=max_new_tokens, enough=enough, like=like)
+        texts = Texts(drafts, ends, max_new_tokens, enough, like)
         prefix = self.heads.of(prompts, adapter=adapter, given=prefix, doses=doses)
         known = [prefix.shared(p) if prefix else 0 for p in prompts]
         whole = [len(p.ids) + max(len(d) + 1, max_new_tokens) for p, d in zip(prompts, drafts, strict=True)]
         held = len(prefix.prompt.ids) if prefix else 0
-        reading = prefix.read_on if prefix else partial(self._read, use_cache=True)
+        reading = prefix.read_on if prefix else partial(self.forward, use_cache=True)
         for attempt in fitting(self, room(self, whole, known, held=held, passes=WAITING)):
             with attempt as rows:
                 started, parts, tokens = time.perf_counter(), list[Part](), 0
@@ -278,8 +272,9 @@ class Engine:
         """Whether tokens cost so much that none is read twice or for nothing: a large model on a processor."""
         return self.lm.device.type == "cpu" and self.lm.model.num_parameters() > ALONE_UP_TO
 
-    def padded(self, rows: Sequence[Sequence[int]], width: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Left-padded ids and the mask of real tokens, both (rows, width) int64 on the model's device."""
+    def padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Left-padded ids and the mask of real tokens, both (rows, longest row) int64 on the model's device."""
+        width = max(map(len, rows))
         ids = torch.full((len(rows), width), int(self.lm.tokenizer.pad_token_id))
         real = torch.zeros(len(rows), width, dtype=torch.long)
         for k, row in enumerate(rows):

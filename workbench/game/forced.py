@@ -12,6 +12,7 @@ import numpy as np
 
 from workbench.cases import Case, toolchain
 from workbench.game.case_game import TIE, Game
+from workbench.game.decoding import agreement
 from workbench.game.derived import Derived
 
 MOST_CHAINS = 64  # of one case, the shortest
@@ -112,7 +113,7 @@ class ForcedChoice(Derived):
         ours, others, by = self.game.answer, self.others, dict(zip(self.offered, scores, strict=True))
         if not others:
             return np.inf
-        forks = [(next(t for t in count() if one[t] != ours[t]), one) for one in others]
+        forks = [(agreement(one, ours), one) for one in others]
         lead = min(by[ours][t] - by[one][t] for t, one in forks)
         now = list(self.offered)[chosen(list(self.offered), scores)]
         return max(abs(lead), TIE) * (-1 if now in others else 1)

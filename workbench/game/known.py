@@ -12,7 +12,31 @@ MOST = 4096  # rows that are kept, and decisions: some 15 MB
 
 
 @dataclass
-class Known:
+class Kept:
+    """What is kept to be faster, and can be left out for a while."""
+
+    _left_out: int = field(default=0, init=False, repr=False, compare=False)
+    _turn: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    @property
+    def unused(self) -> bool:
+        """Whether someone wants nothing of it."""
+        return self._left_out > 0
+
+    @contextmanager
+    def left_out(self) -> Iterator[None]:
+        """Inside the block nothing is known beforehand: for who tells what an answer costs, or listens to modules."""
+        with self._turn:
+            self._left_out += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._left_out -= 1
+
+
+@dataclass
+class Known(Kept):
     """Rows and decisions by model, prompt and answer, the latest `MOST` of each. decided: of rows in which a token
     changed, whether the toolchain did not.
 
@@ -25,13 +49,6 @@ class Known:
 
     rows: dict[tuple, Any] = field(default_factory=dict)
     decided: dict[tuple, bool] = field(default_factory=dict)
-    _left_out: int = 0
-    _turn: Lock = field(default_factory=Lock, repr=False, compare=False)
-
-    @property
-    def unused(self) -> bool:
-        """Whether someone tells what an answer costs."""
-        return self._left_out > 0
 
     def keep(self, among: dict[tuple, Any], key: tuple, value: Any) -> None:
         """Keeps a value, for the first one that was kept where there is no room."""
@@ -39,14 +56,3 @@ class Known:
             among[key] = value
             if len(among) > MOST:
                 del among[next(iter(among))]
-
-    @contextmanager
-    def left_out(self) -> Iterator[None]:
-        """Inside the block nothing is known beforehand, for those who tell what an answer costs."""
-        with self._turn:
-            self._left_out += 1
-        try:
-            yield
-        finally:
-            with self._turn:
-                self._left_out -= 1

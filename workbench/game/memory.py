@@ -1,4 +1,7 @@
-"""Passes that go on when the memory runs out: the batch is halved, and what failed is asked again."""
+"""Passes that go on when the memory runs out: the batch is halved, and what failed is asked again.
+
+Prompts that are longer than a model reads are refused before any work.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,6 @@ import torch
 from transformers import PretrainedConfig
 
 from workbench.models.checkpoint import release
-from workbench.models.context import check_context, context_length
 
 LOG = logging.getLogger(__name__)
 ON_A_CPU = "can't allocate memory"  # what torch says where there is no error of its own for it
@@ -23,6 +25,10 @@ KEPT_BYTES = 2**30  # of what a backward pass needs, at once, where it is the ma
 
 class MemoryShort(RuntimeError):
     """A single row does not fit into the memory; says how long it is and what to do."""
+
+
+class ContextError(ValueError):
+    """A prompt with its answer is longer than the model's context; says both numbers and what to do."""
 
 
 class Attempt:
@@ -59,6 +65,26 @@ def room(engine: Any, whole: Sequence[int], known: Sequence[int], *, held: int, 
         counted = [max(-(-n // passes), int(both * most)) for n, both in zip(rest, counted, strict=True)]
     longest = context_length(engine.lm.model)
     return counted if longest is None else [min(n, longest) for n in counted]
+
+
+def context_length(model: Any) -> int | None:
+    """Most tokens that a model (or a PEFT model) was made for, by its config; None where that does not say."""
+    config = getattr(model, "config", None)
+    length = getattr(getattr(config, "text_config", config), "max_position_embeddings", None)
+    return length if isinstance(length, int) and length > 0 else None
+
+
+def check_context(model: Any, lengths: Sequence[int]) -> None:
+    """ContextError when one of `lengths`, tokens of a prompt with the room for its answer, is beyond the context."""
+    limit, longest = context_length(model), max(lengths, default=0)
+    if limit is None or longest <= limit:
+        return
+    beyond = sum(length > limit for length in lengths)
+    raise ContextError(
+        f"{beyond} of {len(lengths)} prompts, with room for the answer, are longer than the model's context: the "
+        f"longest has {longest:,} tokens, the model reads {limit:,}. Show fewer facts (a smaller graph or narrower "
+        "topics), ask for shorter answers (-p max_new_tokens), or take a model with a longer context."
+    )
 
 
 def kept_tokens(config: PretrainedConfig, length: int) -> int:

@@ -40,8 +40,11 @@ class Memory:
 
     def same(self, key: tuple) -> bool | None:
         """Whether the toolchain of a row is that of the answer; None: not known."""
-        kept = key in self.rows and bool(self.rows[key].margins.min() > 0)
-        return True if kept else self.decided.get(key)
+        return True if self.stays(key) else self.decided.get(key)
+
+    def stays(self, key: tuple) -> bool:
+        """Whether a row is known in which no token changes."""
+        return key in self.rows and bool(self.rows[key].margins.min() > 0)
 
     def learn(self, key: tuple, row: Row, same: bool) -> None:
         """Keeps what a decision said."""
@@ -122,8 +125,7 @@ class Passes:
 
     def rows(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None = None) -> list[Row]:
         """One `Row` a mask; what is known, or equal to another, costs nothing."""
-        models = self._models(facts, doses)
-        keys = [self.row_key(f, answer, model) for model, f in zip(models, facts, strict=True)]
+        keys = self.keys(facts, answer, self.models(facts, doses))
         places = self._recalled(keys, facts, answer)
         new = {key: i for i, key in enumerate(keys) if key not in self.memory.rows}
         if new:
@@ -136,10 +138,9 @@ class Passes:
 
     def stays(self, facts: np.ndarray, answer: tuple[int, ...]) -> list[bool]:
         """Per mask whether the answer is known, without a pass, to stay as it is token by token."""
-        keys = [self.row_key(mask, answer) for mask in facts]
+        keys = self.keys(facts, answer, self.models(facts, None))
         self._recalled(keys, facts, answer)
-        rows = map(self.memory.rows.get, keys)
-        return [row is not None and bool(row.margins.min() > 0) for row in rows]
+        return list(map(self.memory.stays, keys))
 
     def rows_of_each(
         self, facts: np.ndarray, answers: Sequence[tuple[int, ...]], doses: np.ndarray | None
@@ -147,12 +148,12 @@ class Passes:
         """Per answer one `Row` a mask. Where tokens are dear, a prompt at a dose is read once for all answers."""
         dear = len(facts) and self.engine.slow and self.removal == "delete"
         if dear and doses is not None and (facts == facts[0]).all():
-            pairs = list(zip(self._models(facts, doses), facts, strict=True))
-            keys = [[self.row_key(f, answer, model) for answer in answers] for model, f in pairs]
+            models = self.models(facts, doses)  # once: all answers share what tells a dose, which is large
+            keys = list(zip(*(self.keys(facts, answer, models) for answer in answers), strict=True))
             new = {row[0]: i for i, row in enumerate(keys) if not self.memory.rows.keys() >= {*row}}
             if chosen := list(new.values()):
                 prompt, given = self.engine.prompt(self.case, facts[0] > 0), torch.tensor(doses[chosen]).float()
-                found = by_depth(self.engine, prompt, answers, given, read=row_of)
+                found = by_depth(self.engine, prompt, answers, given)
                 for i, row in zip(chosen, found, strict=True):
                     self.memory.rows.update(zip(keys[i], row, strict=True))
         return [self.rows(facts, answer, doses) for answer in answers]
@@ -176,8 +177,7 @@ class Passes:
         max_new_tokens: int,
     ) -> np.ndarray:
         """Whether the greedy answer still names the toolchain of `answer`, node ids `path`: (m,) bool, by deletion."""
-        models = self._models(facts, doses)
-        keys = [self.row_key(f, answer, model) for model, f in zip(models, facts, strict=True)]
+        keys = self.keys(facts, answer, self.models(facts, doses))
         places = self._recalled(keys, facts, answer, max_new_tokens)
         new = {key: i for i, key in enumerate(keys) if self.memory.same(key) is None}
         if new:
@@ -188,7 +188,7 @@ class Passes:
                 self.engine,
                 asked,
                 adapter=self.adapter,
-                doses=_tensors(doses, chosen),
+                doses=_tensors(None if doses is None else doses[chosen]),
                 max_new_tokens=max_new_tokens,
                 prefix=prefix,
             )
@@ -224,39 +224,44 @@ class Passes:
             if longest:
                 known.keep(known.decided, (*place, longest), self.memory.decided[key])
 
-    def row_key(self, mask: np.ndarray, answer: tuple[int, ...], model: tuple[bool, bytes] | None = None) -> tuple:
-        """What the memory holds a row under. model: see `_models`; None: without doses."""
-        return (self.removal, *(model or (self.adapter, b"")), answer, mask.tobytes())
-
-    def _models(self, facts: np.ndarray, doses: np.ndarray | None) -> list[tuple[bool, bytes]]:
+    def models(self, facts: np.ndarray, doses: np.ndarray | None) -> list[tuple[bool, bytes]]:
         """Per row what tells its model from others: the adapter on or off, and doses that are neither."""
         if doses is None:
             return [(self.adapter, b"")] * len(facts)
         plain = {0.0: (False, b""), 1.0: (True, b"")}
         return [plain[row[0]] if row[0] in plain and (row == row[0]).all() else (True, row.tobytes()) for row in doses]
 
+    def keys(self, facts: np.ndarray, answer: tuple[int, ...], models: Sequence[tuple[bool, bytes]]) -> list[tuple]:
+        """What the memory holds the rows of these models under."""
+        return [(self.removal, *model, answer, mask.tobytes()) for model, mask in zip(models, facts, strict=True)]
+
     def _deleted(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None) -> list[Row]:
         prompts = [self.engine.prompt(self.case, f > 0) for f in facts]
-        answers, read = [answer] * len(prompts), partial(row_of, answer=answer)
         if doses is None:
-            if self.pays:
-                return self._prefix(None).logits(prompts, answers, read=read)
-        elif self.engine.slow and (facts == facts[0]).all():
+            return self._read(prompts, answer, prefix=self._prefix(None) if self.pays else None)
+        if self.engine.slow and (facts == facts[0]).all():
             given = torch.tensor(doses, dtype=torch.float32)
-            return [one for (one,) in by_depth(self.engine, prompts[0], [answer], given, read=row_of)]
-        elif self.pays and np.unique(doses, axis=0, return_counts=True)[1].min() > 2:  # a prefix is a row more
-            return self._by_dose(prompts, answers, doses)
-        with torch.no_grad():
-            return self.engine.logits(prompts, answers, adapter=self.adapter, doses=_tensors(doses), read=read)
-
-    def _by_dose(self, prompts: Sequence[Prompt], answers: Sequence[tuple[int, ...]], doses: np.ndarray) -> list[Row]:
-        """Rows of few doses, those of one dose on its own prefix."""
+            return [one for (one,) in by_depth(self.engine, prompts[0], [answer], given)]
+        kinds, counts = np.unique(doses, axis=0, return_counts=True)
+        if not self.pays or counts.min() <= 2:  # a prefix is a row more
+            return self._read(prompts, answer, doses)
         out: dict[int, Row] = {}
-        for dose in np.unique(doses, axis=0):
+        for dose in kinds:
             rows = np.flatnonzero((doses == dose).all(axis=1)).tolist()
-            some = [prompts[i] for i in rows], [answers[i] for i in rows]
-            out |= zip(rows, self._prefix(dose).logits(*some, read=partial(row_of, answer=some[1][0])), strict=True)
+            found = self._read([prompts[i] for i in rows], answer, doses[rows], prefix=self._prefix(dose))
+            out |= zip(rows, found, strict=True)
         return [out[i] for i in range(len(prompts))]
+
+    def _gated(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None) -> list[Row]:
+        prompts = [self.engine.prompt(self.case)] * len(facts)
+        return self._read(prompts, answer, doses, gates=[torch.tensor(f) for f in facts])
+
+    @torch.no_grad()
+    def _read(
+        self, prompts: Sequence[Prompt], answer: tuple[int, ...], doses: np.ndarray | None = None, **how: Any
+    ) -> list[Row]:
+        how |= {"adapter": self.adapter, "doses": _tensors(doses), "read": partial(row_of, answer=answer)}
+        return self.engine.logits(prompts, [answer] * len(prompts), **how)
 
     def _prefix(self, dose: np.ndarray | None) -> SharedPrefix:
         """The full prompt's keys and values; of models at a dose only the last is kept, since each is large."""
@@ -266,18 +271,12 @@ class Passes:
                 del self.memory.prefixes[other]
             full, heads, plain = self.engine.prompt(self.case), self.engine.heads, dose is None and self.engine.slow
             one = heads.whole(full, adapter=self.adapter) if plain else None
-            if one and heads.holds(one):
+            if one and one in heads.known.values():
                 return one  # all games together keep no more than there is room for
             self.memory.prefixes[key] = one or SharedPrefix(self.engine, full, adapter=self.adapter, dose=dose)
         return self.memory.prefixes[key]
 
-    def _gated(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None) -> list[Row]:
-        gates, read = [torch.tensor(f) for f in facts], partial(row_of, answer=answer)
-        prompt, how = self.engine.prompt(self.case), dict[str, Any](gates=gates, doses=_tensors(doses))
-        rows = [prompt] * len(gates), [answer] * len(gates)
-        return self.engine.logits(*rows, adapter=self.adapter, read=read, **how)
 
-
-def _tensors(doses: np.ndarray | None, rows: Sequence[int] | None = None) -> torch.Tensor | None:
-    """Doses of some rows, or of all, as a tensor."""
-    return None if doses is None else torch.tensor(doses if rows is None else doses[list(rows)], dtype=torch.float32)
+def _tensors(doses: np.ndarray | None) -> torch.Tensor | None:
+    """Doses (m, units) as a tensor."""
+    return None if doses is None else torch.tensor(doses, dtype=torch.float32)

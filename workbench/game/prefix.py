@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,8 +21,9 @@ import torch
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from workbench.game.decoding import state_of
+from workbench.game.decoding import agreement, state_of
 from workbench.game.gates import gate_mask
+from workbench.game.known import Kept
 from workbench.models.prompts import Prompt
 
 PAYS_FROM = 256  # tokens of a prompt; below, a small model's tokens cost less than the bookkeeping that saves them
@@ -32,8 +33,9 @@ HEADS_BYTES = 2**28  # of what is kept: 5,800 tokens of SmolLM2
 
 
 class SharedPrefix:
-    """Teacher-forced logits of prompts that share a start with `prompt`; adapter: on or off, or on at a dose (units,),
-    for all of them. engine: an `Engine`, which keeps such prefixes itself.
+    """What prompts that share a start with `prompt` go on from, see `Engine.logits`.
+
+    adapter: on or off, or on at a dose (units,), for all of them. engine: an `Engine`; it keeps such prefixes itself.
 
     Examples:
         >>> from workbench.game.example_game import example_game
@@ -53,20 +55,16 @@ class SharedPrefix:
         cache: Cache | None = None,
     ):
         """cache: what a pass over the prompt has left behind; None: it is read now."""
-        self.engine, self.prompt, self.adapter = engine, prompt, adapter
-        self.dose = None if dose is None else torch.tensor(dose, dtype=torch.float32)
-        self.cache = self._read() if cache is None else cache
+        self.engine, self.prompt = engine, prompt
+        self.cache = self._read(adapter, dose) if cache is None else cache
 
-    def _read(self) -> Cache:
-        engine, prompt, adapter = self.engine, self.prompt, self.adapter
-        started = time.perf_counter()
-        head = engine.heads.of([prompt], adapter=adapter, doses=self.dose)
-        with engine.switched(adapter, self._doses(1)), torch.no_grad():
-            if head:
-                result, _ = head.read_on([prompt], [()], logits_to_keep=1)
-            else:
-                ids = torch.tensor([prompt.ids], device=engine.lm.device)
-                result = engine.lm.model(input_ids=ids, use_cache=True, logits_to_keep=1)
+    def _read(self, adapter: bool, dose: np.ndarray | None) -> Cache:
+        engine, prompt, started = self.engine, self.prompt, time.perf_counter()
+        doses = None if dose is None else torch.tensor(dose, dtype=torch.float32)[None]
+        head = engine.heads.of([prompt], adapter=adapter, doses=doses)
+        reading = head.read_on if head else partial(engine.forward, use_cache=True)
+        with engine.switched(adapter, doses), torch.no_grad():
+            result, _ = reading([prompt], [()], logits_to_keep=1)
         engine.book(rows=1, tokens=len(prompt.ids) - (head.shared(prompt) if head else 0), started=started)
         return result.past_key_values
 
@@ -75,15 +73,9 @@ class SharedPrefix:
         """Bytes of keys and values."""
         return sum(layer.keys.nbytes + layer.values.nbytes for layer in self.cache.layers)
 
-    def logits(self, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], *, read: Any = None) -> list[Any]:
-        """Per row (len(answer), vocabulary) float32, equal to `Engine.logits` up to rounding. read: as there."""
-        how: dict[str, Any] = {"doses": self._doses(len(prompts)), "prefix": self, "read": read}
-        return self.engine.logits(prompts, answers, adapter=self.adapter, **how)
-
     def shared(self, prompt: Prompt) -> int:
         """Tokens at the start that are those of the full prompt; one token at least is left to compute."""
-        same = next((k for k, (a, b) in enumerate(zip(prompt.ids, self.prompt.ids, strict=False)) if a != b), None)
-        return min(len(prompt.ids) - 1, len(self.prompt.ids) if same is None else same)
+        return min(len(prompt.ids) - 1, agreement(prompt.ids, self.prompt.ids))
 
     def read_on(
         self,
@@ -99,7 +91,7 @@ class SharedPrefix:
         known = [self.shared(p) for p in prompts]
         rest = [(*p.ids[k:], *a) for p, a, k in zip(prompts, answers, known, strict=True)]
         past = max(known)  # what no row needs is not copied
-        ids, real = self.engine.padded(rest, max(map(len, rest)))
+        ids, real = self.engine.padded(rest)
         shown = torch.tensor(known, device=ids.device)[:, None]
         held = (torch.arange(past, device=ids.device)[None] < shown).long()
         mask = seen = torch.cat([held, real], 1)
@@ -138,9 +130,6 @@ class SharedPrefix:
             facts.append([*[-1] * known, *[-2] * (width - known - len(own)), *own])
         past = width - max(map(len, rest))
         return gate_mask(facts, gates, width, dtype=self.engine.lm.model.dtype)[:, :, past:].to(mask.device)
-
-    def _doses(self, rows: int) -> torch.Tensor | None:
-        return None if self.dose is None else self.dose.expand(rows, -1)
 
 
 class Several(SharedPrefix):
@@ -183,22 +172,12 @@ def _alike(cache: Cache) -> Cache:
 
 
 @dataclass
-class Heads:
+class Heads(Kept):
     """What prompts begin like, without doses. engine: see `SharedPrefix`."""
 
     engine: Any
     known: dict[tuple, SharedPrefix] = field(default_factory=dict)  # the one used last stands last
-    unused: bool = False  # while prompts are read as a whole
     models: dict[tuple, tuple[tuple, list[torch.Tensor]]] = field(default_factory=dict)
-
-    @contextmanager
-    def left_out(self) -> Iterator[None]:
-        """Inside the block prompts are read as a whole, for those who listen to the modules."""
-        self.unused = True
-        try:
-            yield
-        finally:
-            self.unused = False
 
     def of(
         self,
@@ -244,10 +223,6 @@ class Heads:
             self._add(model, one)
         return one
 
-    def holds(self, one: SharedPrefix) -> bool:
-        """Whether it is kept here, among as many as there is room for."""
-        return any(kept is one for kept in self.known.values())
-
     def keep(self, prompts: Sequence[Prompt], cache: Cache, real: torch.Tensor, *, adapter: bool, doses: Any) -> None:
         """Keeps what a pass over prompts, answers behind them, has left behind. real: see `Past`."""
         if not self.engine.slow or self.unused or doses is not None or any(layer.is_sliding for layer in cache.layers):
@@ -280,6 +255,5 @@ class Heads:
     @staticmethod
     def _common(prompts: Sequence[Prompt]) -> int:
         """Tokens that all begin with, no fact among them, and one at least behind them."""
-        first = prompts[0]
         most = min(next((k for k, fact in enumerate(p.fact) if fact >= 0), len(p.ids) - 1) for p in prompts)
-        return next((k for k in range(most) if any(p.ids[k] != first.ids[k] for p in prompts)), most)
+        return min(most, *(agreement(prompt.ids, prompts[0].ids) for prompt in prompts))

@@ -116,8 +116,8 @@ def standings(graph: nx.MultiDiGraph, *, at_most: int = 10) -> list[dict[str, st
     rows: list[dict[str, str | int]] = []
     for topic in sorted(topics, key=lambda one: (-len(topics[one]), one))[:at_most] if standing else ():
         counts = Counter(standing.get(command) for command, tool in tool_of.items() if tool in topics[topic])
-        rows.append({"topic": graph.nodes[topic]["name"], "tools": len(topics[topic])})
-        rows[-1] |= {one: counts[one] for one in STANDINGS}
+        about = {"topic": graph.nodes[topic]["name"], "tools": len(topics[topic])}
+        rows.append(about | {one: counts[one] for one in STANDINGS})
     return rows
 
 

@@ -10,6 +10,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from workbench.kg.names import plain_name
 SURE = {"bio.tools id": 1.0, "homepage": 0.9, "package": 0.9, "name": 0.75, "command": 0.9}
 TWO_RULES = 0.98  # two of the rules agree
 SHARED = 0.3  # one thing in common that others have in common too
+MANY = 60  # places that share a trait: of more, it identifies none
 AGAINST = 0.4  # same name, but another bio.tools id, or neither homepage nor publication in common
 _EMPTY_HOSTS = ("github.com", "sourceforge.net", "bioconductor.org", "cran.r-project.org")
 
@@ -134,18 +136,12 @@ def _tool_matches(graphs: Sequence[nx.MultiDiGraph]) -> Iterator[Match]:
     common: defaultdict[tuple[Place, Place], dict[str, bool]] = defaultdict(dict)
     for (rule, _), here in places.items():
         alone = max(Counter(graph for graph, _ in here).values()) == 1
-        for left, right in _across(here):
-            common[left, right][rule] = common[left, right].get(rule, False) or alone
+        for left, right in product(here, here) if len(here) <= MANY else ():
+            if left[0] < right[0]:
+                common[left, right][rule] = common[left, right].get(rule, False) or alone
     for (left, right), rules in common.items():
         if set(rules) != {"publication"}:  # several tools are often described in one
             yield _judged(left, right, rules, traits)
-
-
-def _across(here: list[Place]) -> Iterator[tuple[Place, Place]]:
-    """Pairs of places in different graphs; of what very many share, none."""
-    if len(here) <= 60:
-        for left in here:
-            yield from ((left, right) for right in here if left[0] < right[0])
 
 
 def _traits(node: Mapping[str, Any]) -> dict[str, set[str]]:

@@ -79,10 +79,9 @@ class Links:
         self._axes: Mapping[str, str] = graph.graph.get("states", {})
         self._is_a = nx.DiGraph(related(graph, "format_is_a", "data_is_a"))
         self._above: dict[str, frozenset[str]] = {}
-        holds: defaultdict[str, set[str]] = defaultdict(set)
+        self._holds: defaultdict[str, set[str]] = defaultdict(set)
         for format, kind in related(graph, "encodes"):
-            holds[format].add(kind)
-        self._holds = {format: frozenset(kinds) for format, kinds in holds.items()}
+            self._holds[format].add(kind)
         into: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
         out: defaultdict[tuple[str, int], set[str]] = defaultdict(set)
         for head, tail, key, attributes in graph.edges(keys=True, data=True):

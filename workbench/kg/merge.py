@@ -60,14 +60,16 @@ def joined_ports(
     for (side, command), stated in said.items():
         if len(stated) > 1:
             joined[side, command] = _joined(stated, ids, side)
-            told = [(f"{names[g]} {node}", _spelled(_needed((g, node), flows, ids))) for (g, node), flows in stated]
+            told = [(f"{names[place[0]]} {place[1]}", _needed(place, flows, ids)) for place, flows in stated]
             if side == "input" and len({text for _, text in told}) > 1:
                 conflicts.append(Conflict(command, "inputs", tuple(told)))
     return joined, conflicts
 
 
-def _needed(place: Place, flows: Sequence[Flow], ids: Mapping[Place, str]) -> list[frozenset[str]]:
-    return [_items_of(place, flow, ids) for flow in flows if flow.need != OPTIONAL]
+def _needed(place: Place, flows: Sequence[Flow], ids: Mapping[Place, str]) -> str:
+    """What a command cannot do without, in words."""
+    ports = (_items_of(place, flow, ids) for flow in flows if flow.need != OPTIONAL)
+    return "; ".join(sorted("|".join(sorted(port)) for port in ports))
 
 
 def _items_of(place: Place, flow: Flow, ids: Mapping[Place, str]) -> frozenset[str]:
@@ -118,10 +120,6 @@ def _matched(ports: list[set[str]], own: list[frozenset[str]]) -> list[int]:
     return [place if place >= 0 else next(following) for place in places]
 
 
-def _spelled(ports: Sequence[frozenset[str]]) -> str:
-    return "; ".join(sorted("|".join(sorted(port)) for port in ports))
-
-
 SINGLE: dict[str, Callable[[str], str]] = {  # what a thing has one of, and the form in which that is compared
     "license": family,
     "homepage": homepage_key,
@@ -145,11 +143,9 @@ class Merged:
         """The matches as a table: those made first, then the doubtful ones."""
         for made, matches in ((True, self.identity.made), (False, self.identity.doubtful)):
             for match in matches:
-                (g, left), (h, right) = match.left, match.right
-                yield {
-                    "made": made, "left": left, "of": self.names[g], "right": right, "and": self.names[h],
-                    "rule": match.rule, "confidence": match.confidence, "note": match.note,
-                }  # fmt: skip
+                (g, left), (h, right), *how = match
+                cells = (made, left, self.names[g], right, self.names[h], *how)
+                yield dict(zip(MATCH_COLUMNS, cells, strict=True))
 
 
 def merge(graphs: Mapping[str, nx.MultiDiGraph], *, at_least: float = 0.5, name: str = "merged") -> Merged:

@@ -104,8 +104,8 @@ def family(name: str) -> str:
         return f"BSD-{clauses[0]}-Clause" if clauses else "BSD"
     for pattern, label in _FAMILIES:
         if found := re.search(pattern, text):
-            version = re.search(r"[0-9](?:\.[0-9])?", text[found.start() :])
-            return f"{label}-{_two_parts(version[0])}" if version else label
+            version = re.search(r"([0-9])(?:\.([0-9]))?", text[found.start() :])
+            return f"{label}-{version[1]}.{version[2] or 0}" if version else label
     return (spdx(name) or text).lower()
 
 
@@ -115,21 +115,13 @@ def same_licence(ours: str, theirs: str) -> bool:
     return first == second or first.startswith(f"{second}-") or second.startswith(f"{first}-")
 
 
-def _two_parts(version: str) -> str:
-    return version if "." in version else f"{version}.0"
-
-
-_MARKS = (  # what an SPDX id says, from the strictest on: mark in the id, what it asks for
-    ("-ND", "no derived works may be shared: a merged graph is one, so it may not be passed on"),
-    ("-NC", "no commercial use"),
-    ("-SA", "share alike: what is derived and passed on stands under the same licence"),
-    ("ODbL", "share alike: what is derived and passed on stands under the same licence"),
-    ("GPL", "share alike: what is derived and passed on stands under the same licence"),
-    ("-BY", "the makers must be named"),
-    ("MIT", "the notice must be kept"),
-    ("Apache", "the notice must be kept"),
-    ("BSD", "the notice must be kept"),
-)
+_ASKS = {  # what licences ask for, from the strictest on -> marks of it in an SPDX id
+    "no derived works may be shared: a merged graph is one, so it may not be passed on": ("-ND",),
+    "no commercial use": ("-NC",),
+    "share alike: what is derived and passed on stands under the same licence": ("-SA", "ODbL", "GPL"),
+    "the makers must be named": ("-BY",),
+    "the notice must be kept": ("MIT", "Apache", "BSD"),
+}
 _FREE = ("CC0-1.0", "PDDL-1.0", "Unlicense", "0BSD", "LicenseRef-public-domain")
 
 
@@ -158,14 +150,14 @@ def data_licence(graph: nx.MultiDiGraph) -> DataLicence:
     facts: Counter[str] = Counter()
     for _, _, provenance in graph.edges(data="provenance"):
         facts.update({one["licence"] for one in provenance} if provenance else {""})
-    asks: dict[str, list[str]] = {}
+    asks: dict[str, list[str]] = {ask: [] for ask in _ASKS}
     unstated = []
     for licence in sorted(facts):
-        found = [ask for mark, ask in _MARKS if mark in licence and not licence.startswith("LicenseRef")]
+        known = not licence.startswith("LicenseRef")
+        found = [ask for ask, marks in _ASKS.items() if known and any(mark in licence for mark in marks)]
         for ask in found[:2] if "-NC" in licence or "-ND" in licence else found[:1]:
-            asks.setdefault(ask, []).append(licence)
+            asks[ask].append(licence)
         if not found and licence not in _FREE:
             unstated.append(licence)
-    order = list(dict.fromkeys(ask for _, ask in _MARKS))
-    ranked = sorted(asks.items(), key=lambda pair: order.index(pair[0]))
-    return DataLicence(dict(facts.most_common()), tuple((ask, tuple(names)) for ask, names in ranked), tuple(unstated))
+    asked = tuple((ask, tuple(licences)) for ask, licences in asks.items() if licences)
+    return DataLicence(dict(facts.most_common()), asked, tuple(unstated))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import importlib.resources
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise, product
 from pathlib import Path
 from typing import NamedTuple
@@ -43,15 +43,6 @@ def published_links(path: str | Path, graph: nx.MultiDiGraph) -> set[Pair]:
     path: TSV with the columns source, target, utility; rows of helpers (utility 1) do not count. Raises
     `FileNotFoundError`.
     """
-    tool = _finder(graph)
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["utility"] == "0"]
-    pairs = {(tool(row["source"]), tool(row["target"])) for row in rows}
-    return {(head, tail) for head, tail in pairs if head and tail}
-
-
-def _finder(graph: nx.MultiDiGraph) -> Callable[[str], str | None]:
-    """From the name of a suite to the node of a tool."""
     tools = {plain_name(n.split(":", 1)[1]): n for n, kind in graph.nodes(data="type") if kind == "tool"}
     with SUITES.open(encoding="utf-8") as file:
         called = dict(csv.reader(file, delimiter="\t"))  # names of suites that the tools do not go by
@@ -60,7 +51,10 @@ def _finder(graph: nx.MultiDiGraph) -> Callable[[str], str | None]:
         plain = plain_name(suite.removeprefix(OWNER))
         return tools.get(called.get(plain, plain)) or tools.get(plain)
 
-    return tool
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["utility"] == "0"]
+    pairs = {(tool(row["source"]), tool(row["target"])) for row in rows}
+    return {(head, tail) for head, tail in pairs if head and tail}
 
 
 def links_allowed(

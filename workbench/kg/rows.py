@@ -66,15 +66,13 @@ def _values(cell: str | None, by: str, text: str) -> tuple[str, ...]:
 
 
 def carried(outputs: Iterable[Port], inputs: Iterable[Port]) -> tuple[Port, ...]:
-    """Outputs whose `*` stands for the kinds of the main input. ValueError: `*` beside none or several of these."""
+    """Outputs, some with `*`, which stands for the kinds of the main input. ValueError: there are none or several,
+    and an output carries their data."""
+    outputs = tuple(outputs)
     main = [port for port in inputs if port.need == MAIN]
-    filled = []
-    for port in outputs:
-        if port.carries and len(main) != 1:
-            raise ValueError(f"{SAME} stands for the data of the one main input, and there are {len(main)}")
-        kinds = main[0].kinds if port.carries else port.kinds
-        filled.append(Port(port.formats, kinds, port.states, port.need, port.carries))
-    return tuple(filled)
+    if len(main) != 1 and any(port.carries for port in outputs):
+        raise ValueError(f"{SAME} stands for the data of the one main input, and there are {len(main)}")
+    return tuple(replace(port, kinds=main[0].kinds) if port.carries else port for port in outputs)
 
 
 STANDINGS = ("standard", "common", "special", "outdated")

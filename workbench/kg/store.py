@@ -73,21 +73,17 @@ def from_json(path: str | Path) -> nx.MultiDiGraph:
             graph.add_nodes_from([(node, about)])
         for about in document["edges"]:
             head, tail, key = (_text(about, name) for name in ("source", "target", "key"))
-            _add_edge(graph, head, tail, key, about)
+            if head not in graph or tail not in graph:
+                raise ValueError(f"edge {head!r} -> {tail!r} ends at a node that is not listed")
+            if graph.has_edge(head, tail, key):
+                raise ValueError(f"edge {head!r} -{key}-> {tail!r} is listed twice")
+            graph.add_edges_from([(head, tail, key, about)])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise GraphError(
             f"{path}: not a node-link JSON graph ({problem}). Write it with workbench.kg.to_json"
         ) from problem
     check_graph(graph)
     return graph
-
-
-def _add_edge(graph: nx.MultiDiGraph, head: str, tail: str, key: str, about: dict[str, Any]) -> None:
-    if head not in graph or tail not in graph:
-        raise ValueError(f"edge {head!r} -> {tail!r} ends at a node that is not listed")
-    if graph.has_edge(head, tail, key):
-        raise ValueError(f"edge {head!r} -{key}-> {tail!r} is listed twice")
-    graph.add_edges_from([(head, tail, key, about)])
 
 
 def _text(record: dict[str, Any], key: str) -> str:

@@ -196,12 +196,9 @@ def _named(rows: Rows, edam: Edam) -> Iterator[tuple[str, str, str, RawRow, str]
     for row, column, value in _cells(rows):
         if column.kind in BRANCHES and value in edam:
             yield name_space(branch_of(value)), value, edam.label(value), row, column.name
-    for row in rows["tools.tsv"]:
-        yield "tool", f"tool:{row.one('tool')}", row.one("name"), row, "name"
-    for row in rows["commands.tsv"]:
-        yield "path", f"command:{row.one('command')}", row.one("command"), row, "command"
-    for row in rows["sources.tsv"]:
-        yield "path", f"source:{row.one('source')}", row.one("name"), row, "name"
+    for kind, column_of_name in (("tool", "name"), ("command", "command"), ("source", "name")):
+        for row in rows[f"{kind}s.tsv"]:
+            yield name_space(kind), f"{kind}:{row.one(kind)}", row.one(column_of_name), row, column_of_name
 
 
 def _ports(rows: Rows) -> Iterator[TableError]:

@@ -134,9 +134,8 @@ def decision_of(record: Record, name: str) -> str:
     """The name of a record's decision, where `name` is what was asked for. Fault: the record names none."""
     own = record.more.get("decision") if name == RECORD else name
     if not isinstance(own, str) or own == RECORD:
-        raise Fault(
-            "decision", "be the name of one", own, do="add `decision` to the record, or give another --decision"
-        )
+        do = "add `decision` to the record, or give another --decision"
+        raise Fault("decision", "be the name of one", own, do=do)
     return own
 
 

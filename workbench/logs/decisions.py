@@ -86,17 +86,12 @@ def _only(text: str, names: Iterable[str]) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _texts(name: str, given: Any) -> list[str]:
+def _distinct(name: str, given: Any) -> list[str]:
     if not isinstance(given, list | tuple) or not given or not all(isinstance(x, str) and plain(x) for x in given):
         raise Fault(name, "be a list of texts that hold a letter or digit", given, do=f"add `{name}` to the record")
+    if len({*map(plain, given)}) < len({*given}):
+        raise Fault(name, "differ in more than case and marks", list(given), do="reword one of them")
     return list(given)
-
-
-def _distinct(name: str, given: Any) -> list[str]:
-    found = _texts(name, given)
-    if len({*map(plain, found)}) < len({*found}):
-        raise Fault(name, "differ in more than case and marks", found, do="reword one of them")
-    return found
 
 
 def option(argument: str, record: Record) -> Decision:
@@ -157,11 +152,8 @@ def by_regex(argument: str, _record: Record) -> Decision:
 
 def by_json(_argument: str, _record: Record) -> Decision:
     """The first JSON object or list in the answer; of a tool call its name and arguments. Written in one way."""
-
-    def sure(said: str) -> bool:
-        return _first_json(said, 1) is not None
-
-    return Decision(lambda text: _first_json(_said(text)), "Answer with JSON alone.", partial(_settled, sure=sure))
+    sure = partial(_settled, sure=lambda said: _first_json(said, 1) is not None)
+    return Decision(lambda text: _first_json(_said(text)), "Answer with JSON alone.", sure)
 
 
 def _first_json(text: str, most: int = DEEPEST) -> str | None:

@@ -1,18 +1,25 @@
-"""One record: on which facts its answer hangs, by certified sets, and what of that the other model does not have."""
+"""One record: on which facts its answer hangs, by certified sets, and what of that the other model does not have.
+
+From documents to facts to sentences: sets are found over the large ones, then within those that matter. What is said of
+each level: over the first one the flip set is a smallest one, if showing more never undoes an answer; below, it is
+minimal within the set above it. Both are seen, no member can be put back. Other sets may lie elsewhere.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from workbench.artifacts.files import untimed
 from workbench.explain import ElementSet, minimal_flip_set, minimal_sufficient_set
 from workbench.explain.changed import Side, compared
-from workbench.explain.sets.dual import DualSets, dual_sets
+from workbench.explain.sets.hitting import DualSets, dual_sets
 from workbench.logs.answers import WHOLE, AnswerGame, Answers
-from workbench.logs.levels import down, levels_of, relevance, spots, told_level
 from workbench.logs.spans import spans_of
 from workbench.stats.keeps import alone, without
 from workbench.stats.meter import Meter
@@ -22,6 +29,8 @@ MOST_READ = 256 << 10  # characters of prompts at most
 ANSWER = 2048  # characters of a prompt that a budget's answer stands for where a record is longer
 OF_A_SPAN = ("decision", "without_any", "memory", "alone", "flips", "breaks", "sufficient", "levels", "notes")
 NOT_ALONE = "with nothing shown the answer is the same; no fact was taken out alone: {:,} prompts of {:,} characters"
+SMALLEST = "no smaller set of {} does, if showing more never undoes an answer"
+WITHIN = "searched within the {} of the set above"
 
 
 def hangs(sides: Mapping[str, Answers], *, budget: int | None = None, spans: Sequence[str] = ()) -> dict[str, Any]:
@@ -86,6 +95,7 @@ class _Searched:
         self.first = alone(self.n) if self.readable and not self.dear else []
         values = self.turns(without(self.n, self.first)) if self.first else np.zeros(self.n)
         self.order = np.argsort(values, kind="stable") if self.first else relevance(answers)
+        self.how: dict[str, Any] = {"order": self.order, "budget": budget, "repeats": answers.repeats}
         once = answers.repeats == 1
         meter = Meter(self.turns if self.readable else _nothing, self.n, budget=budget, cache=once)
         self.side = Side(name, meter, order=self.order, repeats=answers.repeats, rng=None)
@@ -105,17 +115,13 @@ class _Searched:
         if not self.readable:
             return
         if self.dear and self.memory:
-            enough = dual_sets(self.keeps, self.n, known=[()], **self._how).sufficient
+            enough = dual_sets(self.keeps, self.n, known=[()], **self.how).sufficient
             self.sufficient = enough[0] if enough else None
         elif self.dear:
             self._by_levels()
         else:
             self._among_facts()
             self._within_facts()
-
-    @property
-    def _how(self) -> dict[str, Any]:
-        return {"order": self.order, "budget": self.budget, "repeats": self.answers.repeats}
 
     def _among_facts(self) -> None:
         if self.answers.repeats == 1:
@@ -124,8 +130,8 @@ class _Searched:
             if self.without_any is not None:
                 self.side.search(1, allowed=None)
             if not self.side.sets:
-                self._turned_by(minimal_flip_set(self.keeps, self.n, **self._how))
-        self.sufficient = minimal_sufficient_set(self.keeps, self.n, **self._how)
+                self._turned_by(minimal_flip_set(self.keeps, self.n, **self.how))
+        self.sufficient = minimal_sufficient_set(self.keeps, self.n, **self.how)
 
     def _by_levels(self) -> None:
         """Documents first, where the record has them."""
@@ -135,7 +141,7 @@ class _Searched:
         if len(self.found) > facts:
             found = self.found[facts]
             self._turned_by(found.flip)
-            self.sufficient = min(found.sufficient, key=lambda one: len(one.elements), default=None)
+            self.sufficient = _fewest(found.sufficient)
 
     def _within_facts(self) -> None:
         """The sentences of a set of facts that was found."""
@@ -175,14 +181,13 @@ class _Searched:
 
     def _level(self, k: int) -> dict[str, Any]:
         """The sets of one level, by the facts that they are of; sentences also by where they stand."""
-        level, found = self.levels[k], self.found[k]
-        sets = [
-            ("flip", found.flip),
-            ("sufficient", min(found.sufficient, key=lambda s: len(s.elements), default=None)),
-        ]
-        said = told_level(level.name, found, within=self.levels[k - 1].name if k else "")
-        told = {name: self._set(one, level.answers) if one else None for name, one in sets}
-        return {"level": level.name, "said": said if self.dear or k else "", **told}
+        level, found, said = self.levels[k], self.found[k], ""
+        if k:
+            said = WITHIN.format(self.levels[k - 1].name)
+        elif self.dear and found.flip.certified and found.smallest:
+            said = SMALLEST.format(level.name)
+        flip, enough = (one and self._set(one, level.answers) for one in (found.flip, _fewest(found.sufficient)))
+        return {"level": level.name, "said": said, "flip": flip, "sufficient": enough}
 
     def _set(self, one: ElementSet, answers: Answers | None = None) -> dict[str, Any]:
         answers = answers or self.answers
@@ -195,6 +200,80 @@ class _Searched:
         return {"facts": facts, "to": to} | told | where
 
 
+def _fewest(sets: Sequence[ElementSet]) -> ElementSet | None:
+    return min(sets, key=lambda one: len(one.elements), default=None)
+
+
 def _nothing(keep: np.ndarray) -> np.ndarray:
     """The game of a model whose answer cannot be read: it keeps no decision."""
     return -np.ones(len(keep))
+
+
+class Level(NamedTuple):
+    """Answers by masks of what is called `name`. parts: of each, its numbers on the next level."""
+
+    name: str
+    answers: Answers
+    parts: Sequence[Sequence[int]] = ()
+
+
+def levels_of(answers: Answers, *, documents: bool) -> list[Level]:
+    """The levels of a record that it has, documents first where they are wanted; facts are always there."""
+    asked = answers.asked
+    facts = answers.grouped(asked.units_of)
+    made = [Level("facts", facts, asked.units_of)]
+    if documents and asked.documents:
+        made.insert(0, Level("documents", facts.grouped(asked.documents), asked.documents))
+    return [*made, Level("sentences", answers)] if asked.cut else made
+
+
+def down(levels: Sequence[Level], *, budget: int | None, top: DualSets | None = None) -> Iterator[DualSets]:
+    """What is found on each level, of a decision that does not stay with nothing shown; top: on the first, where that
+    is known. It goes down for as long as sets are found."""
+    for level, below in zip(levels, [*levels[1:], None], strict=True):
+        top = top or _searched(level.answers, budget=budget)
+        yield top
+        if below is None or not top.flip.found:
+            return
+        inner = [[part for member in one.elements for part in level.parts[member]] for one in top.sufficient]
+        allowed = np.array([part for member in top.flip.elements for part in level.parts[member]], int)
+        top = _searched(below.answers, budget=budget, allowed=allowed, known=inner)
+
+
+def _searched(
+    answers: Answers, *, budget: int | None, allowed: np.ndarray | None = None, known: Sequence[Sequence[int]] = ()
+) -> DualSets:
+    order = [*dict.fromkeys([*(part for one in known for part in one), *relevance(answers)])]
+    # an answer that cannot be read counts as not kept, in flip sets too: which of the two it is is looked at afterwards
+    game = AnswerGame(answers, unread=-1)
+    how: dict[str, Any] = {"order": order, "budget": budget, "repeats": answers.repeats}
+    if allowed is not None and not known:  # above, no set that keeps the decision was found: none is looked for here
+        return DualSets(minimal_flip_set(game, answers.n, allowed=allowed, **how), (), False)
+    return dual_sets(game, answers.n, allowed=allowed, known=known, **how)
+
+
+def relevance(answers: Answers) -> np.ndarray:
+    """What masks are of, (n,) numbers, first what has most of the rare words that question and answer have: an order
+    to search in, which decides what a search costs and nothing else."""
+    asked = answers.asked
+    text = {one.fact: one.text for one in asked.segments if one.fact >= 0}
+    members = [[asked.units[i] for i in np.flatnonzero(group)] for group in answers.groups]
+    said = [" ".join(text[u.fact][u.begin : u.end] for u in units) for units in members]
+    words = [set(_words(one)) for one in said]
+    often = Counter(word for one in words for word in one)
+    rest = " ".join(one.text for one in asked.segments if one.fact < 0)
+    wanted = {*_words(rest), *_words(answers.full.text)}
+    scores = [sum(math.log(1 + len(said) / often[word]) for word in one & wanted) for one in words]
+    return np.argsort(-np.array(scores), kind="stable")
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
+
+
+def spots(answers: Answers, one: ElementSet) -> list[list[int]]:
+    """A set of units as `[fact, begin, end]`, characters of the fact's own text; `[fact]`, all of it."""
+    asked = answers.asked
+    units = [(asked.units[i], asked.units_of[asked.units[i].fact]) for i in one.elements]
+    start = {u.fact: asked.units[of[0]].begin for u, of in units}
+    return [[u.fact, u.begin - start[u.fact], u.end - start[u.fact]] if len(of) > 1 else [u.fact] for u, of in units]

@@ -27,8 +27,8 @@ _turn = threading.RLock()  # an engine serves one batch at a time, however many 
 def work(order: Mapping[str, Any]) -> tuple[list[dict[str, Any]], float]:
     """Outcomes of a batch, and the seconds in which its models were loaded. See `hands.sweep.tasks.perform`."""
     with _turn:
-        started, who = time.perf_counter(), order["who"]
-        speakers = _speakers(**{**who, "names": tuple(sorted(who["names"].items())), "keys": tuple(who["keys"])})
+        started = time.perf_counter()
+        speakers = _speakers(json.dumps(order["who"], sort_keys=True))
         loading = time.perf_counter() - started
         return explained(order, speakers), loading
 
@@ -49,10 +49,7 @@ def explained(order: Mapping[str, Any], speakers: Speakers) -> list[dict[str, An
 
 
 def _spent(speakers: Speakers) -> Ledger:
-    total = Ledger()
-    for one in {id(speaker.ledger): speaker.ledger for speaker in speakers.values()}.values():
-        total = total + one
-    return total
+    return sum({id(one.ledger): one.ledger for one in speakers.values()}.values(), Ledger())
 
 
 def _digests(key: str) -> Any:
@@ -62,25 +59,17 @@ def _digests(key: str) -> Any:
 
 
 @lru_cache(maxsize=1)
-def _speakers(
-    model: str,
-    adapter: str | None,
-    against: str | None,
-    four_bit: bool,
-    longest: int,
-    endpoint: str | None,
-    repeats: int | None,
-    names: tuple,
-    keys: tuple[str, ...],
-) -> Speakers:
-    """Everyone who answers, loaded; models that would take turns are held beside one another. ValueError: what lies
-    there now has other keys."""
+def _speakers(told: str) -> Speakers:
+    """Everyone who answers, loaded; models that would take turns are held beside one another. told: who, as JSON.
+    ValueError: what lies there now has other keys."""
     logging.disable_progress_bar()
-    if endpoint:
-        return served(endpoint, model, against, longest=longest, requests=None, tokens=None, repeats=repeats)[1]
-    source = Source(model, Path(adapter) if adapter else None, four_bit)
-    order, speakers = turns(source, against, dict(names), longest=longest)
-    if [_digests(one.key) for one in speakers.values()] != list(map(_digests, keys)):
+    who = json.loads(told)
+    model, adapter, against, longest = (who[name] for name in ("model", "adapter", "against", "longest"))
+    if who["endpoint"]:
+        return served(who["endpoint"], model, against, longest=longest, repeats=who["repeats"])[1]
+    source = Source(model, Path(adapter) if adapter else None, who["four_bit"])
+    order, speakers = turns(source, against, who["names"], longest=longest)
+    if [_digests(one.key) for one in speakers.values()] != list(map(_digests, who["keys"])):
         raise ValueError(f"what lies in {adapter or model} is not what the log was begun with; start it again")
     for turn in order:
         engine = turn.load()

@@ -10,8 +10,8 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.logs import sandbox
@@ -53,33 +53,27 @@ def segments(record: Record, template: str | None, *, how: str = "") -> list[Seg
 def _apart(template: str, values: Mapping[str, Any], facts: Sequence[Sequence[str]], mark: str) -> str:
     longest = 100_000 + WIDEST * len(json.dumps([template, values, facts]))
     order = json.dumps([SECONDS, MEMORY, longest, [template, values, facts, mark]])
-    text, fault = apart(_program(), order, seconds=SECONDS)
+    text, fault = apart(Path(sandbox.__file__).read_text("utf-8"), order, seconds=SECONDS)
     if fault or len(text) > longest:
         fault = fault or f"it writes more than {longest:,} characters"
         raise Fault("prompt", "be a template that can be used", do=MEND, why=" ".join(fault.split()))
     return text
 
 
-def _program() -> str:
-    with open(sandbox.__file__, encoding="utf-8") as file:
-        return file.read()
-
-
 def _split(marked: str, facts: Sequence[Sequence[str]], mark: str) -> list[Segment]:
     """The text in segments, its marks taken out."""
-    marks, text, last = list[Mark](), "", 0
-    for found in re.finditer(rf"{mark}(\d{{5}})(\d)([01])", marked):
-        text += marked[last : found.start()]
-        last = found.end()
-        marks.append(Mark(len(text), int(found[1]), int(found[2]), found[3] == "1"))
-    text += marked[last:]
+    text, *rest = re.split(rf"{mark}(\d{{5}})(\d)([01])", marked)
+    marks = list[Mark]()
+    for number, part, end, behind in zip(rest[::4], rest[1::4], rest[2::4], rest[3::4], strict=True):
+        marks.append(Mark(len(text), int(number), int(part), end == "1"))
+        text += behind
     if mark in text:
         raise _misused("leave every fact as it is, and it cuts one")
     owner = [-1] * len(text)
     turns = _turns(marks)
-    for number, parts in enumerate(facts):
-        begin, end = _piece(number, parts, text, marks, turns)
-        owner[begin:end] = [number] * (end - begin)
+    for fact, parts in enumerate(facts):
+        first, last = _piece(fact, parts, text, marks, turns)
+        owner[first:last] = [fact] * (last - first)
     runs = groupby(range(len(text)), key=owner.__getitem__)
     return [Segment("".join(map(text.__getitem__, places)), fact) for fact, places in runs]
 
@@ -112,7 +106,10 @@ def _piece(
             raise _misused(f"leave every fact as it is, and it changes {name}", parts[0])
     if len(places) % 2:
         raise _misused(f"leave every fact as it is, and it cuts {name}", parts[0])
-    among = partial(_facts_between, marks)
+
+    def among(first: int, last: int) -> set[int]:
+        return {one.fact for one in marks[first : last + 1]} - {sandbox.TURN}
+
     first, last = next(
         (turn for turn in turns if turn[0] < places[0] and places[-1] < turn[1] and among(*turn) == {number}),
         (places[0], places[-1]),
@@ -120,10 +117,6 @@ def _piece(
     if among(first, last) != {number}:
         raise _misused(f"state one fact after another, and mixes {name} with others", parts[0])
     return marks[first].at, marks[last].at
-
-
-def _facts_between(marks: Sequence[Mark], first: int, last: int) -> set[int]:
-    return {one.fact for one in marks[first : last + 1]} - {sandbox.TURN}
 
 
 def _misused(rule: str, fact: str | None = None) -> Fault:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,8 @@ from workbench.logs.hanging import hangs
 from workbench.logs.readers import file_of, read
 from workbench.logs.records import Fault, Record, Refused
 from workbench.logs.spans import EACH, checked_spans
-from workbench.logs.speakers import Source, Turn, adapter_account, in_turn, inputs_of, served, served_account, turns
-from workbench.logs.streamed import Rows
-from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, bare, redacted, summary
+from workbench.logs.speakers import Source, Turn, adapter_account, inputs_of, served, served_account, turns
+from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, Rows, redacted, summary
 from workbench.models import check_model
 from workbench.models.checkpoint import release
 from workbench.stats.meter import Ledger, whole
@@ -128,10 +127,10 @@ def explain_log(
             who = turns(source, against, names, longest=max_new_tokens, load=load)
         stage = runs.open_stage(folder, STAGE)
         if through:
-            told: dict[str, Any] = {"model": model, "against": against, "endpoint": endpoint, "four_bit": four_bit}
+            told = {name: config[name] for name in ("model", "against", "endpoint", "four_bit", "repeats")}
             told |= {"adapter": source.adapter and str(source.adapter.resolve()), "longest": max_new_tokens}
-            told |= {"names": {} if endpoint else names, "repeats": repeats}
-            told |= {"keys": [one.key for one in who[1].values()], "log": sha256_file(log)}
+            told |= {"names": {} if endpoint else names, "log": sha256_file(log)}
+            told["keys"] = [one.key for one in who[1].values()]
             on: dict[str, Any] = {"progress": progress, "failed": Work(None, [], config, None).failed}
             records, ledger, device, account = through(stage / WORK_FOLDER, records_of, told, config, **on)
         else:
@@ -183,7 +182,7 @@ class Work:
     def through(self, order: Sequence[Turn], speakers: Mapping[str, Local | Served]) -> tuple[Ledger, str]:
         """Explains every record; models that take turns go on from what the other has answered."""
         total, device = Ledger(), ""
-        for turn in in_turn(order):
+        for turn in cycle(order):
             if not self.pending and device:
                 break
             with turn.loaded() as engine:
@@ -271,7 +270,7 @@ def _written(
     with atomic_path(stage / RECORDS) as path, open(path, "w", encoding="utf-8") as out:
         for one in records:
             out.write(json.dumps(plain(one, where=f"line {one['line']}"), ensure_ascii=False) + "\n")
-    metrics = summary([bare(one) for one in records], seed=config["seed"]) | made.pop("account")
+    metrics = summary(records, seed=config["seed"]) | made.pop("account")
     if isinstance(records, Rows):
         records.file.unlink(missing_ok=True)
     if config["redact"]:

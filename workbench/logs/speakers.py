@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,20 +94,15 @@ def turns(
 ) -> tuple[list[Turn], dict[str, Local]]:
     """Who takes turns, and the speakers by name. against: a model, or the folder of an adapter, to compare with; None:
     the model without its adapter. load: makes their engines."""
-    key = source.key(longest=longest)
-    if against is None and source.adapter is None:
-        speakers = {TUNED: Local(None, key, longest=longest)}
-    elif against is None:
-        off = Source(source.model, None, source.four_bit).key(longest=longest)
-        speakers = {TUNED: Local(None, key, longest=longest), BASE: Local(None, off, adapter=False, longest=longest)}
-    else:
+    speakers = {TUNED: Local(None, source.key(longest=longest), longest=longest)}
+    if against is not None:
         other = other_source(source, against)
-        speakers = {
-            TUNED: Local(None, key, longest=longest),
-            BASE: Local(None, other.key(longest=longest), longest=longest),
-        }
+        speakers[BASE] = Local(None, other.key(longest=longest), longest=longest)
         pairs = zip((source, other), speakers.values(), strict=True)
         return [Turn(lambda one=one: load(one, names), (two,)) for one, two in pairs], speakers  # type: ignore[misc]
+    if source.adapter is not None:
+        off = replace(source, adapter=None).key(longest=longest)
+        speakers[BASE] = Local(None, off, adapter=False, longest=longest)
     return [Turn(lambda: load(source, names), tuple(speakers.values()))], speakers
 
 
@@ -118,9 +112,9 @@ def served(
     against: str | None,
     *,
     longest: int,
-    requests: int | None,
-    tokens: int | None,
-    repeats: int | None,
+    requests: int | None = None,
+    tokens: int | None = None,
+    repeats: int | None = None,
 ) -> tuple[list[Turn], dict[str, Served]]:
     """As `turns`, of models that a server has; a budget is of each."""
     names = {TUNED: model} | ({BASE: against} if against else {})
@@ -138,13 +132,8 @@ def served_account(speakers: Mapping[str, Local | Served]) -> dict[str, Any]:
 def other_source(source: Source, against: str) -> Source:
     """What to compare with: another adapter on the same model, or another model."""
     if (Path(against) / CONFIG).is_file():
-        return Source(source.model, Path(against), source.four_bit)
+        return replace(source, adapter=Path(against))
     return Source(against, None, source.four_bit)
-
-
-def in_turn(order: Sequence[Turn]) -> Iterator[Turn]:
-    """The turns, over and over; one alone comes once."""
-    return iter(order) if len(order) == 1 else itertools.cycle(order)
 
 
 def adapter_account(folder: Path) -> dict[str, Any]:

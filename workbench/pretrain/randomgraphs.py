@@ -9,8 +9,10 @@ facts.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
+import networkx as nx
 import numpy as np
 
 from workbench.models.reader import BOS, EOS, FIRST_ENTITY, POOL, RELATIONS, RESERVED
@@ -172,15 +174,9 @@ def path_rows(rng: np.random.Generator, graphs: Graphs, questions: Questions, ro
         hops = [[names[k][level[node]].tolist() for level in before[k]] for node in range(N)]
         reached = np.flatnonzero(graphs.adjacent[i].any(0))
         asked = rng.permutation(reached)[:OTHERS].tolist()
-        out.append(
-            PathRow(
-                prompt,
-                [*names[k][path].tolist(), TOKEN[EOS]],
-                forks.tolist(),
-                hops[questions.target[i]],
-                [(int(names[k][node]), hops[node]) for node in asked],
-            )
-        )
+        answer = [*names[k][path].tolist(), TOKEN[EOS]]
+        others = [(int(names[k][node]), hops[node]) for node in asked]
+        out.append(PathRow(prompt, answer, forks.tolist(), hops[questions.target[i]], others))
     return out
 
 
@@ -198,13 +194,5 @@ def levels(adjacent: np.ndarray) -> np.ndarray:
 
 def count_paths(adjacent: np.ndarray, target: int, *, limit: int = 2) -> int:
     """Simple paths from the source to `target` in one graph (N, N), counted up to `limit`."""
-    after = [np.nonzero(row)[0].tolist() for row in adjacent]
-    found, stack = 0, [(SOURCE, 1 << SOURCE)]
-    while stack and found < limit:
-        here, seen = stack.pop()
-        for there in after[here]:
-            if there == target:
-                found += 1
-            elif not seen >> there & 1:
-                stack.append((there, seen | 1 << there))
-    return found
+    graph = nx.from_numpy_array(adjacent, create_using=nx.DiGraph)
+    return sum(1 for _ in islice(nx.all_simple_paths(graph, SOURCE, target), limit))

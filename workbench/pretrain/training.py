@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import LlamaForCausalLM
 
 from workbench.artifacts.checks import check_number, check_seed, check_whole
@@ -227,12 +228,10 @@ def greedy(model: LlamaForCausalLM, prompts: list[list[int]], *, longest: int) -
     end = RESERVED.index(EOS)
     for start in range(0, len(prompts), 200):
         block = prompts[start : start + 200]
-        width = max(map(len, block))
-        ids = torch.tensor([[RESERVED.index(PAD)] * (width - len(p)) + p for p in block])
-        mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in block])
-        new = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=longest, do_sample=False)[
-            :, width:
-        ].tolist()
+        rows, pad = [torch.tensor(prompt) for prompt in block], RESERVED.index(PAD)
+        ids = pad_sequence(rows, batch_first=True, padding_value=pad, padding_side="left")
+        how = {"attention_mask": (ids != pad).long(), "max_new_tokens": longest, "do_sample": False}
+        new = model.generate(input_ids=ids, **how)[:, ids.shape[1] :].tolist()
         out += [row[: row.index(end)] if end in row else row for row in new]
     return out
 

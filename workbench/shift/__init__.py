@@ -2,7 +2,7 @@
 
 from workbench.models.adapter_folder import AdapterError, Factors, read_factors
 from workbench.shift.base import base_shares, base_weights
-from workbench.shift.dose import contests, dose_effects, dose_path, dose_values, over_cases
+from workbench.shift.dose import contests, dose_effects, dose_path, dose_values
 from workbench.shift.elements import (
     by_element,
     by_entity,
@@ -11,20 +11,14 @@ from workbench.shift.elements import (
     element_rows,
     masks_by_case,
     measures_of,
+    over_cases,
     saliency_shift,
     separation,
     with_measures,
 )
-from workbench.shift.intruders import Intruders, at_threshold, intruder_dimensions, intruders_beside
+from workbench.shift.intruders import Intruders, at_threshold, intruders_beside
 from workbench.shift.measures import MEASURES, Measurement, as_records, write_tables
-from workbench.shift.reduced import (
-    factors_of,
-    part_energies,
-    reduced,
-    save_adapter,
-    singular_parts,
-    to_singular_parts,
-)
+from workbench.shift.reduced import factors_of, part_energies, reduced, save_adapter, singular_parts, to_singular_parts
 from workbench.shift.saliency import (
     by_unit,
     carried,

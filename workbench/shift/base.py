@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
 from scipy.linalg import eigh
-from scipy.sparse.linalg import LinearOperator, svds
+from scipy.sparse.linalg import LinearOperator, aslinearoperator, svds
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
@@ -168,15 +168,7 @@ def _by_gram(whole: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray, np.ndar
 def _operator(weight: np.ndarray, update: Factors | None) -> LinearOperator | np.ndarray:
     if update is None:
         return weight
-    a, b = update.A, update.scaling * update.B
-    return LinearOperator(
-        weight.shape,
-        dtype=np.float64,
-        matvec=lambda x: weight @ x + b @ (a @ x),
-        rmatvec=lambda y: weight.T @ y + a.T @ (b.T @ y),
-        matmat=lambda x: weight @ x + b @ (a @ x),
-        rmatmat=lambda y: weight.T @ y + a.T @ (b.T @ y),
-    )
+    return aslinearoperator(weight) + aslinearoperator(update.scaling * update.B) @ aslinearoperator(update.A)
 
 
 SHARES = (
@@ -211,9 +203,8 @@ def base_shares(adapter_folder: str | os.PathLike[str], base: Base, *, top: int 
         raise ValueError(f"top is {top}; at least one direction of the base must be looked at")
     adapter = AdapterFolder.open(adapter_folder)
     weight = matching_weights(adapter, base)
-    rows = [
-        (one.module, one.layer, one.projection, *_shares(one, weight(one), top).values()) for one in adapter
-    ]  # one module in memory at a time
+    # one module in memory at a time
+    rows = [(one.module, one.layer, one.projection, *_shares(one, weight(one), top).values()) for one in adapter]
     return pd.DataFrame(rows, columns=["module", "layer", "projection", *SHARES])
 
 
@@ -223,9 +214,8 @@ def _shares(factors: Factors, weight: np.ndarray, top: int) -> dict[str, float]:
     out, into = weight.shape
     size, base_size = frobenius_norm(change.values), float(np.linalg.norm(weight))
     met = float(np.linalg.norm(change.left.T @ weight @ change.right))
-    written = (
-        own.left.T @ change.left * change.values
-    )  # (top, k): what U_top^T s B A is in the change's right directions
+    # (top, k): what U_top^T s B A is in the change's right directions
+    written = own.left.T @ change.left * change.values
     read = own.right.T @ change.right * change.values
     both = own.left.T @ (change.left * change.values) @ (change.right.T @ own.right)
     inside = [_quotient(float(np.linalg.norm(part)), size) ** 2 for part in (written, read, both)]

@@ -17,10 +17,8 @@ import torch
 from workbench.attribution.inside import path_gradients
 from workbench.cases import Case, toolchain
 from workbench.game import Engine, ForcedChoice, Game, Memory, ModuleGame, own_decisions
-from workbench.game.rows import MAX_NEW_TOKENS
 from workbench.shift.elements import element_rows
 from workbench.shift.switches import unit_place
-from workbench.stats import bootstrap_mean
 from workbench.stats.keeps import alone, losses, without
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # doses of every module at once
@@ -105,29 +103,6 @@ def dose_effects(games: Iterable[Game], *, grid: Sequence[float] = GRID) -> pd.D
     return pd.concat(tables, ignore_index=True)[names] if tables else pd.DataFrame(columns=names)
 
 
-def over_cases(
-    table: pd.DataFrame, by: Sequence[str], *, value: str, rng: np.random.Generator, draws: int = 2000
-) -> pd.DataFrame:
-    """Mean of `value` over the cases for each group of `by`, with a 95 % interval, bootstrap-t: `*by, mean, low,
-    high, n`.
-
-    A case counts once: the rows it has in a group are averaged first.
-
-    Examples:
-        >>> columns = {"dose": [0, 0, 1, 1], "case": ["a", "b", "a", "b"], "value": [0.0, 2.0, 1.0, 3.0]}
-        >>> table = pd.DataFrame(columns)
-        >>> found = over_cases(table, ["dose"], value="value", rng=np.random.default_rng(0))
-        >>> found["mean"].tolist(), found["n"].tolist()
-        ([1.0, 2.0], [2, 2])
-    """
-    means = table.groupby([*by, "case"], sort=False)[value].mean()
-    rows = []
-    for key, values in means.groupby(level=list(by), sort=True):
-        key = key if isinstance(key, tuple) else (key,)
-        rows.append((*key, *bootstrap_mean(values.to_numpy(float), rng=rng, draws=draws)))
-    return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "n"])
-
-
 def dose_path(games: Iterable[Game], *, unit: str = "module", steps: int = STEPS) -> np.ndarray:
     """What each unit of the adapter adds on the way from base to tuned: (cases, units), nats.
 
@@ -156,7 +131,7 @@ HIGHEST = 1.5  # dose beyond which nothing is offered
 class Answered:
     """What the model answers (a node path) with every module at `dose` but those of `off`, which are at 0.
 
-    value: nats, see `Settings.form`.
+    value: nats, in the form of `Settings.game`.
     """
 
     dose: float
@@ -174,36 +149,26 @@ class Settings:
     """Doses and switches of one case. What was asked before costs nothing. unit: what counts as one module, of
     `game.UNITS`. ValueError: the model has no adapter."""
 
-    def __init__(self, engine: Engine, case: Case, *, unit: str = "module", max_new_tokens: int = MAX_NEW_TOKENS):
-        self.engine, self.case, self.unit, self.max_new_tokens = engine, case, unit, max_new_tokens
+    def __init__(self, engine: Engine, case: Case, *, unit: str = "module"):
+        self.engine, self.case, self.unit = engine, case, unit
         self._answers: dict[tuple[float, tuple[int, ...]], Answered] = {}
         self._curves: dict[tuple[int, ...], np.ndarray] = {}
 
     @cached_property
     def game(self) -> Game:
-        """The contest of the tuned model's answer with the base's, or with the strongest other one; without any other,
-        the log-probability of the answer."""
+        """The contest of the tuned model's answer with the base's, or with the strongest other one: its form is
+        `margin`, the lead over that; without any other, the log-probability of the answer, `logprob`."""
         return (contests(self.engine, [self.case]) or contests(self.engine, [self.case], form="logprob"))[0]
-
-    @property
-    def form(self) -> str:
-        """What `value` is: `margin`, the lead of the tuned model's own answer over the other one; or `logprob`."""
-        return self.game.form
 
     @cached_property
     def play(self) -> ModuleGame:
-        """The same with the modules as players."""
+        """The same with the modules as players, by name in the order of the model."""
         return ModuleGame(self.game, unit=self.unit)
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """Names of the units, in the order of the model: of modules dotted ones."""
-        return self.play.names
 
     @property
     def places(self) -> tuple[tuple[int | str, str], ...]:
         """Layer and projection of every module."""
-        return tuple(unit_place(name, self.unit) for name in self.modules)
+        return tuple(unit_place(name, self.unit) for name in self.play.names)
 
     def at(self, dose: float = 1.0, off: Collection[int] = ()) -> Answered:
         """The answer and its value. ValueError: a dose that is not finite, or no such module."""
@@ -211,7 +176,7 @@ class Settings:
         if key not in self._answers:
             row = self._row(*key)
             given = torch.tensor(self.play.doses(row[None]), dtype=torch.float32)
-            (path,) = self.engine.answers([self.case], doses=given, max_new_tokens=self.max_new_tokens)
+            (path,) = self.engine.answers([self.case], doses=given)
             self._answers[key] = Answered(*key, path, float(self.play(row[None])[0]))
         return self._answers[key]
 

@@ -54,7 +54,7 @@ def element_rows(cases: Sequence[Case]) -> pd.DataFrame:
     """One row per element and case, the columns of `DESCRIPTION`.
 
     needed: whether the case's answer runs through the element. degree: the shown facts of a node; those of both its
-    ends together for a fact, as in `workbench.attribution.chance`.
+    ends together for a fact, as in `workbench.attribution.method`.
 
     Examples:
         >>> fact = Fact("source:sra", "download_from", "format_1930")
@@ -131,6 +131,29 @@ def separation(table: pd.DataFrame, *, kind: str, rng: np.random.Generator) -> p
         known = [area for area in areas if not np.isnan(area)]
         rows.append((name, *(bootstrap_mean(known, rng=rng, within=(0, 1)) if known else (np.nan, np.nan, np.nan, 0))))
     return pd.DataFrame(rows, columns=["measure", "mean", "low", "high", "n"])
+
+
+def over_cases(
+    table: pd.DataFrame, by: Sequence[str], *, value: str, rng: np.random.Generator, draws: int = 2000
+) -> pd.DataFrame:
+    """Mean of `value` over the cases for each group of `by`, with a 95 % interval, bootstrap-t: `*by, mean, low,
+    high, n`.
+
+    A case counts once: the rows it has in a group are averaged first.
+
+    Examples:
+        >>> columns = {"dose": [0, 0, 1, 1], "case": ["a", "b", "a", "b"], "value": [0.0, 2.0, 1.0, 3.0]}
+        >>> table = pd.DataFrame(columns)
+        >>> found = over_cases(table, ["dose"], value="value", rng=np.random.default_rng(0))
+        >>> found["mean"].tolist(), found["n"].tolist()
+        ([1.0, 2.0], [2, 2])
+    """
+    means = table.groupby([*by, "case"], sort=False)[value].mean()
+    rows = []
+    for key, values in means.groupby(level=list(by), sort=True):
+        key = key if isinstance(key, tuple) else (key,)
+        rows.append((*key, *bootstrap_mean(values.to_numpy(float), rng=rng, draws=draws)))
+    return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "n"])
 
 
 GROUPS = ("entity", "type", "relation")
@@ -223,19 +246,15 @@ def by_group(table: pd.DataFrame, cases: Sequence[Case], by: str, *, rng: np.ran
     """
     if by not in GROUPS:
         raise ValueError(f"by must be one of {', '.join(GROUPS)}, not {by!r}")
-    keys = ["group", "projection"]
     rows = table[table["kind"] == ("fact" if by == "relation" else "node")]
     if rows.empty:
         raise ValueError(f"the table has no {'facts' if by == 'relation' else 'nodes'}; give that of token_shift")
     group = rows["node"] if by == "entity" else _groups(cases).reindex(pd.MultiIndex.from_frame(rows[KEY])).to_numpy()
-    rows = rows.assign(group=group)
+    rows = rows.assign(group=group).sort_values("case", kind="stable")
     sizes = rows[[*KEY, "group"]].drop_duplicates()["group"].value_counts()
-    found = []
-    for key, values in rows.groupby([*keys, "case"])["context_relative"].mean().groupby(keys):
-        interval = bootstrap_mean(values.to_numpy(), rng=rng)
-        found.append((*key, *interval, int(sizes[key[0]])))
-    out = pd.DataFrame(found, columns=[*keys, "mean", "low", "high", "n", "elements"])
-    return out.sort_values(["projection", "mean"], ascending=[True, False], ignore_index=True)
+    found = over_cases(rows, ["group", "projection"], value="context_relative", rng=rng)
+    found["elements"] = found["group"].map(sizes)
+    return found.sort_values(["projection", "mean"], ascending=[True, False], ignore_index=True)
 
 
 def _groups(cases: Sequence[Case]) -> pd.Series:

@@ -59,13 +59,9 @@ def to_singular_parts(model: nn.Module) -> None:
     """
     for module in adapted_modules(model):
         turned = singular_parts(factors_of(module))
-        with torch.no_grad():
-            for layer, values in ((module.A, turned.A), (module.B, turned.B)):
-                turned_to = torch.as_tensor(values, device=layer.weight.device)
-                if layer.weight.dtype == turned_to.dtype:
-                    layer.weight.copy_(turned_to)
-                else:  # of fewer bits, in which the update would be another
-                    layer.weight.data = turned_to
+        # float64 whatever they were: in fewer bits the update would be another
+        for layer, values in ((module.A, turned.A), (module.B, turned.B)):
+            layer.weight.data = torch.as_tensor(values, device=layer.weight.device)
 
 
 def factors_of(module: Adapted) -> Factors:

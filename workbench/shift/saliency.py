@@ -10,9 +10,10 @@ It is never formed: <s B A, G> = sum_t (s A x_t) . (B^T g_t), and of two prompts
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from workbench.cases import Case, load_cases, mixed, withhold
 from workbench.game import Adapted, Engine, Game, ModuleGame, adapted_modules
 from workbench.models.adapter_folder import layer_of
 from workbench.models.checkpoint import release
+from workbench.models.prompts import Prompt
 from workbench.models.shipped_adapters import card
 from workbench.shift.dose import dose_path
 from workbench.shift.switches import unit_place
@@ -64,8 +66,8 @@ def module_saliency(
     lengths = [2 * (max(len(a.ids), len(b.ids)) + len(y)) for (a, b), y in zip(prompts, answers, strict=True)]
     release()
     for batch in engine.batches(lengths, gradients=True):  # both prompts of a pair in one pass
-        tokens = [(*prompts[i][side].ids, *answers[i][:-1]) for side in (0, 1) for i in batch]
-        found = _inner_products(engine, modules, tokens, [answers[i] for i in batch] * 2)
+        both = [prompts[i][side] for side in (0, 1) for i in batch]
+        found = _inner_products(engine, modules, both, [answers[i] for i in batch] * 2)
         for module, table in zip(modules, found, strict=True):
             for i, (retain, forget, conflict) in zip(batch, table.tolist(), strict=True):
                 place = pairs[i][0].id, module.name, layer_of(module.name), module.name.rpartition(".")[2]
@@ -147,21 +149,16 @@ def cheap_scores(play: ModuleGame, products: pd.DataFrame, norms: pd.Series, pat
 
 
 def _inner_products(
-    engine: Engine, modules: Sequence[Adapted], tokens: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
+    engine: Engine, modules: Sequence[Adapted], prompts: Sequence[Prompt], answers: Sequence[Sequence[int]]
 ) -> list[torch.Tensor]:
     """Per module (pairs, 3): <dW, G_r>, <dW, G_f>, <G_r, G_f>. The first half of the rows is intact, the other not."""
-    started, model = time.perf_counter(), engine.lm.model
-    ids, real = engine.padded(tokens, max(map(len, tokens)))
-    longest = max(map(len, answers))
+    started, longest = time.perf_counter(), max(map(len, answers))
+    how = {"logits_to_keep": longest, "use_cache": False}
     with _products(modules) as (nothing, found), torch.enable_grad():
-        logits = model(
-            input_ids=ids,
-            attention_mask=real,
-            position_ids=(real.cumsum(1) - 1).clamp(min=0),
-            logits_to_keep=longest,
-            use_cache=False,
-        ).logits.float()
-        engine.book(rows=len(tokens), tokens=int(real.sum()), started=started)
+        result, real = engine.forward(prompts, [answer[:-1] for answer in answers], **how)
+        engine.book(rows=len(prompts), tokens=int(real.sum()), started=started)
+        logits = result.logits.float()
+        del result  # what it holds is large
         loss = torch.zeros((), device=logits.device)
         for row, answer in zip(logits, answers, strict=True):
             at = torch.as_tensor(answer, device=logits.device)[:, None]
@@ -191,26 +188,19 @@ def _products(modules: Sequence[Adapted]) -> Iterator[tuple[torch.Tensor, dict[i
     inputs: dict[int, torch.Tensor] = {}
     found: dict[int, torch.Tensor] = {}
 
-    def tap(k: int) -> Callable[[nn.Module, Any, torch.Tensor], torch.Tensor]:
-        def arrived(slope: torch.Tensor) -> None:
-            found[k] = _module_products(modules[k], inputs.pop(k).float(), slope.float())
+    def tap(k: int, module: nn.Module, given: Any, output: torch.Tensor) -> torch.Tensor:
+        inputs[k] = given[0].detach()
+        carried = output + nothing
+        carried.register_hook(partial(arrived, k))
+        return carried
 
-        def hook(module: nn.Module, given: Any, output: torch.Tensor) -> torch.Tensor:
-            inputs[k] = given[0].detach()
-            carried = output + nothing
-            carried.register_hook(arrived)
-            return carried
+    def arrived(k: int, slope: torch.Tensor) -> None:
+        found[k] = _module_products(modules[k], inputs.pop(k).float(), slope.float())
 
-        return hook
-
-    handles = []
-    try:
+    with ExitStack() as hooks:
         for k, module in enumerate(modules):
-            handles.append(module.layer.register_forward_hook(tap(k)))
+            hooks.enter_context(module.layer.register_forward_hook(partial(tap, k)))
         yield nothing, found
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 READING, MEMORY = "reading", "memory"

@@ -20,7 +20,6 @@ from workbench.artifacts.files import WORK_FOLDER
 from workbench.models.adapter_folder import Factors, read_factors
 
 COLUMNS = ("module", "layer", "projection", "rank", "frobenius", "spectral", "stable_rank", "singular_values")
-MORE = ("effective_rank", "energy")
 Keep = Literal["norm", "spectrum"]
 
 
@@ -134,8 +133,8 @@ def energy(values: np.ndarray) -> np.ndarray:
 def spectra(adapter_folder: str | os.PathLike[str], *, more: bool = False) -> pd.DataFrame:
     """One row a module of a PEFT LoRA folder, by layer and projection; the columns are `COLUMNS`.
 
-    `singular_values` are float64 arrays, largest first. more: also the columns `MORE`, `effective_rank` and the
-    arrays `energy`. Raises `AdapterError` for what is not plain LoRA.
+    `singular_values` are float64 arrays, largest first. more: also the columns `effective_rank` and `energy`, the
+    latter arrays. Raises `AdapterError` for what is not plain LoRA.
 
     Examples:
         >>> from workbench.models import shipped

@@ -81,24 +81,19 @@ def difference(first: Factors, second: Factors) -> Factors:
     return replace(first, rank=first.rank + second.rank, scaling=1.0, A=np.vstack([first.A, second.A]), B=b)
 
 
-def shared(adapters: Mapping[str, AdapterFolder]) -> list[str]:
-    """Modules that all adapters change, by layer and projection.
+def aligned(adapters: Mapping[str, AdapterFolder]) -> Iterator[dict[str, Factors]]:
+    """By the adapters' names the factors of one module after another that all change, by layer and projection.
 
     Raises:
         ValueError: there are fewer than two adapters, or no such module.
-        AdapterError: on call of `aligned`, for modules of unlike shapes.
+        AdapterError: a module has unlike shapes.
     """
     if len(adapters) < 2:
         raise ValueError(f"{len(adapters)} adapter given; a comparison needs two or more")
     modules = [m for m in next(iter(adapters.values())).scalings if all(m in a.scalings for a in adapters.values())]
     if not modules:
         raise ValueError(f"{', '.join(adapters)} change no module in common; compare adapters of one base model")
-    return modules
-
-
-def aligned(adapters: Mapping[str, AdapterFolder]) -> Iterator[dict[str, Factors]]:
-    """The factors of one shared module after another, by the adapters' names. AdapterError: their shapes differ."""
-    for module in shared(adapters):
+    for module in modules:
         factors = {name: adapter.read(module) for name, adapter in adapters.items()}
         shapes = {name: (one.B.shape[0], one.A.shape[1]) for name, one in factors.items()}
         if len(set(shapes.values())) > 1:

@@ -8,7 +8,7 @@ tuned model while it reads the case's prompt.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 
 import numpy as np
@@ -125,7 +125,9 @@ def token_shift(engine: Engine, cases: Sequence[Case], factors: Sequence[Factors
     ids = [engine.prompt(case).ids for case in cases]
     bare = _at_embedding(engine.lm, ids, meters)
     order = sorted(range(len(cases)), key=lambda i: len(ids[i]))  # as `Engine.logits` takes its rows
-    with _reading(meters), engine.heads.left_out():
+    with ExitStack() as hooks, engine.heads.left_out():
+        for meter in meters:
+            hooks.enter_context(meter.layer.register_forward_hook(meter.listen))
         engine.logits([engine.prompt(cases[i]) for i in order], [(int(engine.lm.tokenizer.eos_token_id),)] * len(order))
     blocks = []
     for k, i in sorted(enumerate(order), key=lambda pair: pair[1]):
@@ -150,10 +152,7 @@ def _at_embedding(lm: LanguageModel, ids: Sequence[Sequence[int]], meters: Seque
 
 def _mean_over(owners: Sequence[Sequence[int]], tokens: int) -> np.ndarray:
     """(n, tokens) weights that take the mean over every element's tokens."""
-    out = np.zeros((len(owners), tokens))
-    for row, owned in zip(out, owners, strict=True):
-        np.add.at(row, list(owned), 1 / len(owned))
-    return out
+    return np.array([np.bincount(owned, minlength=tokens) / len(owned) for owned in owners])
 
 
 def _places(cases: Sequence[Case], factors: Sequence[Factors]) -> pd.DataFrame:
@@ -201,14 +200,3 @@ class _Meter:
     def listen(self, layer: nn.Module, given: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
         """Forward hook on the base projection: its input is the module's input, its output W0 h."""
         self.seen.extend(self.measure(given[0].detach(), output.detach()))
-
-
-@contextmanager
-def _reading(meters: Sequence[_Meter]) -> Iterator[None]:
-    """Has every meter listen to its module inside the block, and takes the hooks away again whatever happens."""
-    handles = [meter.layer.register_forward_hook(meter.listen) for meter in meters]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

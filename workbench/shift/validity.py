@@ -10,12 +10,12 @@ kind drawn by chance.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import combinations
+from itertools import chain, combinations
 
 import numpy as np
 import pandas as pd
 
-from workbench.attribution.chance import degree_matched
+from workbench.attribution.method import degree_matched
 from workbench.attribution.result import kept
 from workbench.game import Game
 from workbench.shift.elements import measures_of
@@ -75,7 +75,8 @@ def agreement_tests(
     """
     found = []
     for kind in kinds:
-        for statistic, rows in _of_kind(table, kind, statistics, rng=rng, draws=draws, control=control).items():
+        of_kind = _of_kind(table[table["kind"] == kind], statistics, rng=rng, draws=draws, control=control)
+        for statistic, rows in of_kind.items():
             found.append(rows.assign(statistic=statistic, kind=kind))
     whole = pd.concat(found, ignore_index=True)
     for name, adjust in (("holm", holm), ("bh", benjamini_hochberg)):
@@ -84,20 +85,14 @@ def agreement_tests(
 
 
 def _of_kind(
-    table: pd.DataFrame,
-    kind: str,
-    statistics: Sequence[str],
-    *,
-    rng: np.random.Generator,
-    draws: int,
-    control: str | None,
+    table: pd.DataFrame, statistics: Sequence[str], *, rng: np.random.Generator, draws: int, control: str | None
 ) -> dict[str, pd.DataFrame]:
     """statistic -> a row a pair of measures."""
     names = measures_of(table)
     pairs = len(names) * (len(names) - 1) // 2
     found: dict[str, list[np.ndarray]] = {name: [] for name in statistics}  # a case, (pairs,), NaN where undefined
     sums = {name: np.zeros((pairs, draws)) for name in statistics}  # over the cases where a pair is defined
-    for _, group in table[table["kind"] == kind].groupby("case", sort=False):
+    for _, group in table.groupby("case", sort=False):
         values = group[names].to_numpy(float).T  # (measures, n)
         fixed = None if control is None else group[control].to_numpy(float)
         for start in range(0, draws, BLOCK):
@@ -178,8 +173,9 @@ def deletions(
         raise ValueError(f"{len(games)} games must be those of the table's {len(groups)} cases, in the same order")
     rows = []
     for done, (game, (_, group)) in enumerate(zip(games, groups, strict=True), start=1):
-        plans = _planned(game, group, ks=ks, kinds=kinds, control=control, draws=draws, rng=rng)
-        rows += _asked(game, list(plans))
+        places = ((kind, k) for kind in kinds for k in ks)
+        plans = (_planned(game, group, *place, control=control, draws=draws, rng=rng) for place in places)
+        rows += _asked(game, list(chain.from_iterable(plans)))
         if progress:
             progress(done)
     return pd.DataFrame(rows, columns=["case", "measure", "kind", "k", *OUTCOMES, *(f"random_{o}" for o in OUTCOMES)])
@@ -203,27 +199,19 @@ def _asked(game: Game, plans: Sequence[Deletion]) -> list[tuple]:
 
 
 def _planned(
-    game: Game,
-    group: pd.DataFrame,
-    *,
-    ks: Sequence[int],
-    kinds: Sequence[str],
-    control: str,
-    draws: int,
-    rng: np.random.Generator,
+    game: Game, group: pd.DataFrame, kind: str, k: int, *, control: str, draws: int, rng: np.random.Generator
 ) -> Iterator[Deletion]:
-    for kind in kinds:
-        rows = group[group["kind"] == kind]
-        pool = rows["element"].to_numpy(int)
-        for k in (k for k in ks if k <= len(pool)):
-            alike = _by_chance(pool, k, draws=draws, rng=rng)
-            for name in measures_of(group):
-                scores = rows[name].to_numpy(float)
-                if np.isfinite(scores).all() and np.ptp(scores) > 0:
-                    chosen = tuple(sorted(pool[ranking(scores, rng=rng)[:k]].tolist()))
-                    matched = control == "degree"
-                    sets = _by_degree(game, chosen, draws=draws, rng=rng) if matched else alike
-                    yield (name, kind, k), chosen, sets
+    rows = group[group["kind"] == kind]
+    pool = rows["element"].to_numpy(int)
+    if k > len(pool):
+        return
+    alike = _by_chance(pool, k, draws=draws, rng=rng)
+    for name in measures_of(group):
+        scores = rows[name].to_numpy(float)
+        if np.isfinite(scores).all() and np.ptp(scores) > 0:
+            chosen = tuple(sorted(pool[ranking(scores, rng=rng)[:k]].tolist()))
+            matched = control == "degree"
+            yield (name, kind, k), chosen, _by_degree(game, chosen, draws=draws, rng=rng) if matched else alike
 
 
 def _by_chance(pool: np.ndarray, k: int, *, draws: int, rng: np.random.Generator) -> tuple[tuple[int, ...], ...]:
@@ -235,11 +223,8 @@ def _by_chance(pool: np.ndarray, k: int, *, draws: int, rng: np.random.Generator
 def _by_degree(
     game: Game, chosen: Sequence[int], *, draws: int, rng: np.random.Generator
 ) -> tuple[tuple[int, ...], ...]:
-    sets = []
-    for _ in range(draws):
-        order = ranking(degree_matched(game, game.case, rng=rng, reference=chosen))
-        sets.append(tuple(sorted(order[: len(chosen)].tolist())))
-    return tuple(sets)
+    orders = (ranking(degree_matched(game, game.case, rng=rng, reference=chosen)) for _ in range(draws))
+    return tuple(tuple(sorted(order[: len(chosen)].tolist())) for order in orders)
 
 
 def causal_check(rows: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFrame:

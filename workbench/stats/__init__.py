@@ -12,21 +12,19 @@ from workbench.stats.intervals import (
     proportion,
     wilson,
 )
-from workbench.stats.permutation import (
+from workbench.stats.ranks import (
+    SHARES,
     STATISTICS,
+    auroc,
     benjamini_hochberg,
+    comprehensiveness,
     deal,
     dealt_correlations,
     holm,
+    lds,
     partial,
     permutation_p,
     rank_correlations,
-)
-from workbench.stats.ranks import (
-    SHARES,
-    auroc,
-    comprehensiveness,
-    lds,
     ranking,
     spearman,
     top_k_drop,

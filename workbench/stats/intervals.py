@@ -5,10 +5,11 @@ Means and ratios: bootstrap-t, made to hold for few cases; medians: order statis
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 from scipy.stats import binom
 
@@ -83,11 +84,7 @@ class PairedDifference(NamedTuple):
 
 
 def bootstrap_mean(
-    values: Sequence[float] | np.ndarray,
-    *,
-    rng: np.random.Generator,
-    draws: int = 2000,
-    within: tuple[float, float] = ANYWHERE,
+    values: ArrayLike, *, rng: np.random.Generator, draws: int = 2000, within: tuple[float, float] = ANYWHERE
 ) -> Interval:
     """Mean of `values` (n,) with a bootstrap-t interval that on no side is shorter than Student's t (Efron 1981; Hall
     1988).
@@ -114,13 +111,7 @@ def bootstrap_mean(
     return Interval(mean, max(float(within[0]), mean + low), min(float(within[1]), mean + high), len(sample))
 
 
-def bootstrap_ratio(
-    top: Sequence[float] | np.ndarray,
-    bottom: Sequence[float] | np.ndarray,
-    *,
-    rng: np.random.Generator,
-    draws: int = 2000,
-) -> Interval:
+def bootstrap_ratio(top: ArrayLike, bottom: ArrayLike, *, rng: np.random.Generator, draws: int = 2000) -> Interval:
     """Sum of `top` (n,) over sum of `bottom` (n,), pairs resampled, with an interval as `bootstrap_mean`'s.
 
     The error of a ratio is that of its linearisation, mean of (top - ratio * bottom)^2, over the mean of bottom.
@@ -138,7 +129,22 @@ def bootstrap_ratio(
     return Interval(ratio, ratio + low, ratio + high, len(first))
 
 
-def median_interval(values: Sequence[float] | np.ndarray) -> MedianInterval:
+def shares_of_all(counts: Mapping[str, Sequence[float]], *, seed: int) -> dict[str, Interval]:
+    """The share that each kind has of all that is counted, see `bootstrap_ratio`, within 0 and 1; none where that is
+    nothing. counts: kind -> (n,), one a case.
+
+    Examples:
+        >>> shares_of_all({"kept": [1, 1], "dropped": [3, 3]}, seed=0)["dropped"].mean
+        0.75
+    """
+    whole = np.sum(list(counts.values()), axis=0)
+    if not np.any(whole):
+        return {}
+    found = {kind: bootstrap_ratio(some, whole, rng=np.random.default_rng(seed)) for kind, some in counts.items()}
+    return {kind: one._replace(low=max(0.0, one.low), high=min(1.0, one.high)) for kind, one in found.items()}
+
+
+def median_interval(values: ArrayLike) -> MedianInterval:
     """Median of `values` (n,) between two of them, the k-th from either end: for calls and seconds.
 
     The interval misses the true median with probability 2 P(Binomial(n, 1/2) < k), whatever the distribution, at most
@@ -154,7 +160,7 @@ def median_interval(values: Sequence[float] | np.ndarray) -> MedianInterval:
     return MedianInterval(float(np.median(sample)), float(sample[k - 1]), float(sample[-k]), len(sample))
 
 
-def proportion(hits: Sequence[float] | np.ndarray) -> Proportion:
+def proportion(hits: ArrayLike) -> Proportion:
     """Share of hits (n,), bool or 0 and 1, with Wilson's interval. ValueError: anything but 0 and 1, or no row.
 
     Examples:
@@ -185,9 +191,7 @@ def wilson(hits: int, n: int) -> Proportion:
     return Proportion(share, n, max(0.0, float((middle - half) / scale)), min(1.0, float((middle + half) / scale)))
 
 
-def paired_difference(
-    a: Sequence[float] | np.ndarray, b: Sequence[float] | np.ndarray, *, rng: np.random.Generator, draws: int = 2000
-) -> PairedDifference:
+def paired_difference(a: ArrayLike, b: ArrayLike, *, rng: np.random.Generator, draws: int = 2000) -> PairedDifference:
     """Mean of a - b, value by value, with an interval and a p-value (Fisher's sign-flip test of mean 0).
 
     Up to 12 pairs the p-value is exact; beyond, it is (1 + patterns as extreme) / (1 + draws), never 0.
@@ -248,7 +252,7 @@ def _sign_flip_p(difference: np.ndarray, *, rng: np.random.Generator, draws: int
     return (1 + extreme) / (1 + draws)
 
 
-def _sample(name: str, values: Sequence[float] | np.ndarray) -> np.ndarray:
+def _sample(name: str, values: ArrayLike) -> np.ndarray:
     """The values as float64 (n,), n at least 1, all finite."""
     sample = np.asarray(values, dtype=float)
     if sample.ndim != 1 or not len(sample):
@@ -259,9 +263,7 @@ def _sample(name: str, values: Sequence[float] | np.ndarray) -> np.ndarray:
     return sample
 
 
-def _pair(
-    name: str, first: Sequence[float] | np.ndarray, other: str, second: Sequence[float] | np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _pair(name: str, first: ArrayLike, other: str, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Two samples of one length."""
     a, b = _sample(name, first), _sample(other, second)
     if len(a) != len(b):

@@ -42,10 +42,6 @@ class Ledger:
         return Ledger(**{name: value - getattr(before, name) for name, value in vars(self).items()})
 
 
-Mark = tuple[int, Ledger]
-"""What a meter read at some moment: mask rows evaluated, and what they had cost."""
-
-
 def whole(name: str, value: object, *, least: int) -> int:
     """The value as an int. ValueError: no whole number (a bool, 2.0 and nan are none), or below `least`."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
@@ -93,7 +89,10 @@ class Meter:
 
         BudgetSpent: they are more than `left`. ValueError: masks or values of another shape, or a value that is nan.
         """
-        masks = self._masks(keep)
+        masks = np.asarray(keep)
+        if masks.ndim != 2 or masks.shape[1] != self.n:
+            raise ValueError(f"masks must be of shape (m, {self.n}), not {masks.shape}; give one row a mask")
+        masks = masks if masks.dtype == bool else masks.astype(np.float64)
         if self._known is None:
             return self._evaluate(masks)
         keys = [row.tobytes() for row in masks]
@@ -102,33 +101,20 @@ class Meter:
             self._known.update(zip(new, self._evaluate(masks[list(new.values())]).tolist(), strict=True))
         return np.array([self._known[key] for key in keys], float)
 
-    def mark(self) -> Mark:
-        """What it reads now."""
-        return self.calls, self.ledger
-
-    def since(self, before: Mark) -> Mark:
-        """Mask rows evaluated since then, and what they cost."""
-        return self.calls - before[0], self.ledger - before[1]
-
-    def unknown(self, keep: np.ndarray) -> int:
-        """How many rows an ask of these masks (m, n) would cost."""
-        masks = self._masks(keep)
-        return len(masks) if self._known is None else len({row.tobytes() for row in masks} - self._known.keys())
-
-    def _masks(self, keep: np.ndarray) -> np.ndarray:
-        """Masks as bool or float64 (m, n)."""
-        masks = np.asarray(keep)
-        if masks.ndim != 2 or masks.shape[1] != self.n:
-            raise ValueError(f"masks must be of shape (m, {self.n}), not {masks.shape}; give one row a mask")
-        return masks if masks.dtype == bool else masks.astype(np.float64)
-
     def _evaluate(self, masks: np.ndarray) -> np.ndarray:
         """The game itself: counted, limited, its answer checked."""
         if not len(masks):
             return np.zeros(0)
         if self.left is not None and len(masks) > self.left:
             raise BudgetSpent(f"{len(masks)} more rows would exceed the budget of {self.budget}; {self.left} are left")
-        values = self._asked(masks)
+        before, started = booked(self.game), time.perf_counter()
+        values = _numbers(self.game(masks.copy()))  # a game may write into what it is given
+        after = booked(self.game)
+        if before is None or after is None:
+            spent = Ledger(calls=1, rows=len(masks), seconds=time.perf_counter() - started)
+        else:
+            spent = after - before
+        self.ledger = self.ledger + spent
         self.calls += len(masks)
         if values.shape != (len(masks),):
             raise ValueError(f"the game must give one value a mask, ({len(masks)},), not {values.shape}")
@@ -138,22 +124,11 @@ class Meter:
             self.progress(self.calls)
         return values
 
-    def _asked(self, masks: np.ndarray) -> np.ndarray:
-        """The game's values, booked."""
-        before, started = self._books(), time.perf_counter()
-        values = _numbers(self.game(masks.copy()))  # a game may write into what it is given
-        after = self._books()
-        if before is None or after is None:
-            spent = Ledger(calls=1, rows=len(masks), seconds=time.perf_counter() - started)
-        else:
-            spent = after - before
-        self.ledger = self.ledger + spent
-        return values
 
-    def _books(self) -> Ledger | None:
-        """What the game says it has cost so far; None where it keeps no ledger."""
-        ledger = getattr(self.game, "ledger", None)
-        return ledger.copy() if isinstance(ledger, Ledger) else None
+def booked(game: object) -> Ledger | None:
+    """What a game says it has cost so far; None where it keeps no ledger."""
+    ledger = getattr(game, "ledger", None)
+    return ledger.copy() if isinstance(ledger, Ledger) else None
 
 
 def _numbers(values: object) -> np.ndarray:

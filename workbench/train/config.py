@@ -30,7 +30,7 @@ import torch
 from transformers import TrainingArguments
 
 from workbench.artifacts.checks import check_number, check_seed, check_several, check_whole, shown
-from workbench.artifacts.files import atomic_write_json, read_object, sha256_file
+from workbench.artifacts.files import altered, atomic_write_json, read_object, sha256_file
 from workbench.cases import Case
 from workbench.models import LanguageModel
 
@@ -71,37 +71,31 @@ class Checkpoints:
         self.settings = json.loads(json.dumps(settings))
         self.files: dict[str, dict[str, str]] = {}
         self.seconds = 0.0
-        saved = self._read()
-        if saved is None:
+        saved = read_object(self.file)
+        whole = isinstance(saved.get("files"), dict) and isinstance(saved.get("seconds"), int | float)
+        if not whole or saved.get("settings") != self.settings:
             shutil.rmtree(folder, ignore_errors=True)
             return
         self.seconds = float(saved["seconds"])
         last = NAME.format(step=self.settings.get("steps"))
-        finished = _is_whole(folder / last, saved["files"].get(last), adapter_only=True)
+        finished = _is_whole(folder / last, saved["files"].get(last) or {}, adapter_only=True)
         for path in sorted(folder.glob("checkpoint-*")):
-            if _is_whole(path, saved["files"].get(path.name), adapter_only=finished):
+            if _is_whole(path, saved["files"].get(path.name) or {}, adapter_only=finished):
                 self.files[path.name] = saved["files"][path.name]
             else:
                 shutil.rmtree(path)
 
     def last(self) -> str | None:
         """Path of the last whole checkpoint; None where there is none, and the training starts from nothing."""
-        return str(self.folder / NAME.format(step=self.steps)) if self.files else None
-
-    @property
-    def steps(self) -> int:
-        """Steps that the last whole checkpoint stands for; 0 without one."""
-        return max(map(_step, self.files), default=0)
+        highest = max(self.files, key=lambda name: (len(name), name), default=None)  # 9 comes before 10
+        return str(self.folder / highest) if highest else None
 
     def note(self, step: int, seconds: float) -> None:
         """A checkpoint was written: from now on it counts as whole. seconds: of training so far."""
-        name = NAME.format(step=step)
-        self.files[name] = {
-            path.name: sha256_file(path) for path in sorted((self.folder / name).iterdir()) if path.is_file()
-        }
-        self.seconds = seconds
-        record = {"settings": self.settings, "seconds": seconds, "files": self.files}
-        atomic_write_json(self.file, record)
+        name, self.seconds = NAME.format(step=step), seconds
+        written = sorted(path for path in (self.folder / name).iterdir() if path.is_file())
+        self.files[name] = {path.name: sha256_file(path) for path in written}
+        atomic_write_json(self.file, {"settings": self.settings, "seconds": seconds, "files": self.files})
 
     def keep_adapters_only(self) -> None:
         """Removes everything but adapter weights and JSON: the training is done."""
@@ -111,24 +105,12 @@ class Checkpoints:
             elif path.suffix not in KEPT_SUFFIXES:
                 path.unlink()
 
-    def _read(self) -> dict[str, Any] | None:
-        saved = read_object(self.file)
-        whole = isinstance(saved.get("files"), dict) and isinstance(saved.get("seconds"), int | float)
-        return saved if whole and saved.get("settings") == self.settings else None
 
-
-def _is_whole(path: Path, files: Mapping[str, str] | None, *, adapter_only: bool) -> bool:
+def _is_whole(path: Path, files: Mapping[str, str], *, adapter_only: bool) -> bool:
     """Every file as it was written. adapter_only: of a finished training; the optimizer's may be gone already."""
-    if not files:
-        return False
-    needed = {n: d for n, d in files.items() if not adapter_only or Path(n).suffix in KEPT_SUFFIXES}
-    there = {n: d for n, d in files.items() if n in needed or (path / n).exists()}
-    return all((path / name).is_file() and sha256_file(path / name) == digest for name, digest in there.items())
-
-
-def _step(name: str) -> int:
-    number = name.rpartition("-")[2]
-    return int(number) if number.isdecimal() else -1
+    there = {name: path / name for name in files if (path / name).is_file()}
+    due = {n: d for n, d in files.items() if n in there or not adapter_only or Path(n).suffix in KEPT_SUFFIXES}
+    return bool(files) and not altered(due, there)
 
 
 def fingerprint(lm: LanguageModel, cases: Sequence[Case]) -> dict[str, str]:

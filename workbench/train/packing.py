@@ -32,10 +32,10 @@ def last_layer_at_answers(model: PreTrainedModel) -> Iterator[None]:
     """
     asked = _Asked()
     with ExitStack() as hooks:
-        hooks.callback(model.register_forward_pre_hook(asked.note, with_kwargs=True).remove)
+        hooks.enter_context(model.register_forward_pre_hook(asked.note, with_kwargs=True))
         for part in _parts(model):
-            hooks.callback(part.register_forward_pre_hook(asked.narrow).remove)
-            hooks.callback(part.register_forward_hook(asked.widen).remove)
+            hooks.enter_context(part.register_forward_pre_hook(asked.narrow))
+            hooks.enter_context(part.register_forward_hook(asked.widen))
         yield
 
 

@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -91,34 +91,6 @@ class HeldOut:
         return logging * math.ceil(least / logging)
 
 
-@dataclass
-class Stop:
-    """Whether the training is to end after the step it is at."""
-
-    asked: bool = False
-
-    @contextlib.contextmanager
-    def on_interrupt(self, wanted: bool) -> Iterator[None]:
-        """While the block runs, an interrupt (SIGINT) asks for the stop; a second one interrupts as it always does.
-
-        Nothing changes where it is not wanted, or outside the main thread, where no signals arrive.
-        """
-        if not wanted or threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = signal.getsignal(signal.SIGINT)
-
-        def ask(number: int, frame: Any) -> None:
-            self.asked = True
-            signal.signal(signal.SIGINT, before)
-
-        signal.signal(signal.SIGINT, ask)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-
 @dataclass(eq=False)
 class Watch(TrainerCallback):
     """The Trainer's callback: hands a `Progress` to `show`, scores held-out rows, ends the training with a checkpoint
@@ -129,8 +101,8 @@ class Watch(TrainerCallback):
     checkpoints: Checkpoints
     show: Callable[[Progress], None] | None = None
     held_out: HeldOut | None = None
-    stop: Stop = field(default_factory=Stop)
     limit: float = math.inf
+    stop: bool = False  # asked for: after the step it is at
     tokens: int | torch.Tensor = 0
     scoring: float = 0.0
 
@@ -148,6 +120,27 @@ class Watch(TrainerCallback):
         return self.seconds >= self.limit
 
     @contextlib.contextmanager
+    def on_interrupt(self, wanted: bool) -> Iterator[None]:
+        """While the block runs, an interrupt (SIGINT) asks for the stop; a second one interrupts as it always does.
+
+        Nothing changes where it is not wanted, or outside the main thread, where no signals arrive.
+        """
+        if not wanted or threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.getsignal(signal.SIGINT)
+
+        def ask(number: int, frame: Any) -> None:
+            self.stop = True
+            signal.signal(signal.SIGINT, before)
+
+        signal.signal(signal.SIGINT, ask)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    @contextlib.contextmanager
     def counting(self, model: torch.nn.Module) -> Iterator[None]:
         """While the block runs, the tokens that the model trains on are counted, on its device: a GPU is not waited
         for."""
@@ -157,11 +150,8 @@ class Watch(TrainerCallback):
                 mask = given.get("attention_mask")
                 self.tokens = self.tokens + (given["input_ids"].numel() if mask is None else mask.detach().sum())
 
-        hook = model.register_forward_pre_hook(count, with_kwargs=True)
-        try:
+        with model.register_forward_pre_hook(count, with_kwargs=True):
             yield
-        finally:
-            hook.remove()
 
     def on_train_begin(self, args, state, control, model=None, **kwargs):
         self.first, self.started = state.global_step, time.perf_counter()
@@ -170,7 +160,7 @@ class Watch(TrainerCallback):
         self._tell(state)
 
     def on_step_end(self, args, state, control, model=None, **kwargs):
-        if self.stop.asked or self.over:
+        if self.stop or self.over:
             control.should_training_stop = control.should_save = control.should_log = True
         if self.held_out:
             last = control.should_training_stop or state.global_step >= state.max_steps

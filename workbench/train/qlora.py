@@ -21,11 +21,10 @@ from transformers import PrinterCallback, ProgressCallback, Trainer
 
 from workbench.cases import Case
 from workbench.cases.sampling import stretches
-from workbench.game.memory import MemoryShort, is_out_of_memory
+from workbench.game.memory import MemoryShort, check_context, is_out_of_memory
 from workbench.models import LanguageModel, add_adapter, smollm2, with_adapter
 from workbench.models.adapter_folder import CONFIG, WEIGHTS, AdapterFolder
 from workbench.models.checkpoint import release
-from workbench.models.context import check_context
 from workbench.models.dequantised import as_loaded
 from workbench.models.lora import PeftModel
 from workbench.models.shipped_adapters import ADAPTERS, CARD, card, shipped, trained_on
@@ -143,7 +142,7 @@ def _trained(
     packed = packed_attention(lm) if config.packed else nullcontext()
     # on a GPU weights that are held make no training faster, and their room is wanted
     weights = as_loaded(lm.model) if lm.device.type == "cuda" else nullcontext()
-    with packed, weights, watch.counting(lm.model), watch.stop.on_interrupt(stoppable):
+    with packed, weights, watch.counting(lm.model), watch.on_interrupt(stoppable):
         trainer.train(resume_from_checkpoint=checkpoints.last())
     seconds = watch.seconds
     trainer.accelerator.unwrap_model(lm.model, keep_fp32_wrapper=False)  # else all later passes were in bf16

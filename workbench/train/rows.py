@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import Dataset
 from transformers import PreTrainedTokenizerBase
 
@@ -255,9 +256,7 @@ def longest_rows(cases: Sequence[Case], lm: LanguageModel, *, count: int = 32) -
     def letters(case: Case) -> int:
         return sum(len(case.names[fact.head]) + len(case.names[fact.tail]) for fact in case.facts)
 
-    some = sorted(cases, key=letters, reverse=True)[:count]
-    answers = [encode_answer(c, c.path, lm.template, lm.tokenizer) for c in some]
-    return [len(encode(c, lm.template, lm.tokenizer).ids) + len(a) for c, a in zip(some, answers, strict=True)]
+    return [len(labelled(case, lm)["input_ids"]) for case in sorted(cases, key=letters, reverse=True)[:count]]
 
 
 def collate(rows: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.Tensor]:
@@ -273,14 +272,11 @@ def collate(rows: Sequence[dict[str, list[int]]], pad: int) -> dict[str, torch.T
         >>> batch["input_ids"].tolist(), batch["attention_mask"].tolist()
         ([[1, 2, 3], [4, 5, 0]], [[1, 1, 1], [1, 1, 0]])
     """
-    width = max(len(r["input_ids"]) for r in rows)
-    ids = torch.full((len(rows), width), pad)
-    following = torch.full((len(rows), width), -100)
-    mask = torch.zeros(len(rows), width, dtype=torch.long)
-    for k, row in enumerate(rows):
-        n = len(row["input_ids"])
-        ids[k, :n], mask[k, :n] = torch.as_tensor(row["input_ids"]), 1
-        following[k, : n - 1] = torch.as_tensor(row["labels"][1:])
+    given = [torch.tensor(row["input_ids"]) for row in rows]
+    next_labels = [torch.tensor([*row["labels"][1:], -100]) for row in rows]
+    ids = pad_sequence(given, batch_first=True, padding_value=pad)
+    mask = pad_sequence([torch.ones_like(one) for one in given], batch_first=True)
+    following = pad_sequence(next_labels, batch_first=True, padding_value=-100)
     kept = (following != -100).any(0).nonzero()[:, 0]
     labels = following[:, kept]
     return {"input_ids": ids, "attention_mask": mask, "logits_to_keep": kept, "labels": labels, "shift_labels": labels}

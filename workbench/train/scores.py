@@ -116,7 +116,6 @@ def shares_right(
     rows = []
     for group, some in groups.items():
         for metric in ("exact", "valid"):
-            found = proportion([answer[metric] for answer in some])
-            share = {"mean": found.share, "low": found.low, "high": found.high, "n": found.n}
-            rows.append(dict(zip(by, group, strict=True)) | {"metric": metric} | share)
+            share = proportion([answer[metric] for answer in some]).as_mean()
+            rows.append(dict(zip(by, group, strict=True)) | {"metric": metric} | share._asdict())
     return rows

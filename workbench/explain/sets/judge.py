@@ -158,12 +158,8 @@ class Claim:
             self.passed |= not self.failed and self.against <= self.most[self.heard]
             self.heard += 1
             clearly = 2 * self.against - self.heard >= AGAINST
-            self.failed |= not self.passed and (clearly or self.hopeless)
-
-    @property
-    def hopeless(self) -> bool:
-        """Whether too many answers speak against the claim to pass with those to come."""
-        return self.against > max(self.most[self.heard :], default=-1)
+            hopeless = self.against > max(self.most[self.heard :], default=-1)
+            self.failed |= not self.passed and (clearly or hopeless)
 
     @property
     def doubt(self) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -20,7 +21,7 @@ from workbench.explain.sets.judge import Judge
 from workbench.explain.sets.question import Question, Unproved, probe, ranking
 from workbench.game import Game, Restricted
 from workbench.stats.keeps import without
-from workbench.stats.meter import BudgetSpent, Ledger, Mark, Meter, Oracle
+from workbench.stats.meter import BudgetSpent, Ledger, Meter, Oracle
 
 
 @dataclass(frozen=True)
@@ -126,51 +127,52 @@ def minimal_sufficient_set(
 
 def search(question: Question, *, gallop: bool, rng: np.random.Generator | None = None) -> ElementSet:
     """A minimal set that holds; gallop: the order is worth trusting (see `narrow`)."""
-    before = question.judge.meter.mark()
+    return concluded(question, partial(_found, question, gallop=gallop, rng=rng or np.random.default_rng(0)))
+
+
+Found = tuple[Collection[int] | None, str]
+"""The members of a set that is proved minimal, None where there is none, and what else should be known."""
+
+
+def concluded(question: Question, find: Callable[[], Found]) -> ElementSet:
+    """The result of a search. find: where it raises Unproved, the set comes back without certificate."""
+    judge, meter = question.judge, question.judge.meter
+    calls, ledger = meter.calls, meter.ledger
     try:
-        members, note = _found(question, gallop=gallop, rng=rng or np.random.default_rng(0))
-        proof = ""
-        if members is not None:
-            members, proof = certify(question, members)
-        certified, notes = members is not None, [note, proof]
+        members, note = find()
+        certified = members is not None
     except Unproved as doubt:
-        members, certified, notes = list(doubt.members), False, [str(doubt)]
-    except BudgetSpent:
-        best = question.smallest()
-        members, certified = None if best is None else list(best), False
-        notes = [SPENT.format(question.judge.meter.budget)]
-    return concluded(question, members, certified=certified, note="; ".join(filter(None, notes)), before=before)
-
-
-def concluded(
-    question: Question, members: Collection[int] | None, *, certified: bool, note: str, before: Mark
-) -> ElementSet:
-    """The result of a search that ended with these members (None: with no set) and began at the mark `before`."""
-    judge = question.judge
-    value = math.nan if members is None else judge.value(question.masks([members])[0])
-    calls, ledger = judge.meter.since(before)
+        members, note, certified = doubt.members, str(doubt), False
+        if question.kind == "flip" and not members:
+            members = None  # removing nothing flips nothing, or that was not seen yet
     return ElementSet(
         kind=question.kind,
         elements=tuple(sorted(members or ())),
         found=members is not None,
         certified=certified,
-        calls=calls,
-        value=value,
+        calls=meter.calls - calls,
+        value=math.nan if members is None else judge.value(question.masks([members])[0]),
         confidence=CONFIDENCE if judge.noisy else 1.0,
         note=note,
-        ledger=ledger,
+        ledger=meter.ledger - ledger,
     )
 
 
-def _found(question: Question, *, gallop: bool, rng: np.random.Generator) -> tuple[list[int] | None, str]:
-    """A set that holds, as small as divide and conquer makes it, or None; and a note."""
-    if not question.decided():
-        return None, NOT_KEPT
-    members = narrow(question, question.free, holds=question.kind == "sufficient", gallop=gallop)
-    if members is not None:
-        return members, ""
-    start, note = probe(question, rng=rng)
-    return (None if start is None else narrow(question, question.ranked(start), holds=True, gallop=gallop)), note
+def _found(question: Question, *, gallop: bool, rng: np.random.Generator) -> Found:
+    """By divide and conquer, from a set to start from where removing everything does not flip."""
+    try:
+        if not question.decided():
+            return None, NOT_KEPT
+        members, note = narrow(question, question.free, holds=question.kind == "sufficient", gallop=gallop), ""
+        if members is None:
+            start, note = probe(question, rng=rng)
+            members = None if start is None else narrow(question, question.ranked(start), holds=True, gallop=gallop)
+        if members is None:
+            return None, note
+        proved, proof = certify(question, members)
+        return proved, "; ".join(filter(None, [note, proof]))
+    except BudgetSpent as spent:
+        raise Unproved(question.smallest(), SPENT.format(question.judge.meter.budget)) from spent
 
 
 PAIRED, TRIPLED = 24, 12  # elements whose pairs (276) and triples (220) are asked
@@ -199,16 +201,14 @@ def smallest_flip_set(
     """
     meter = Meter(game, n, budget=budget)
     free = np.array(ranking(n, order=None, allowed=allowed), int)
-    values = np.zeros(n)
     best: ElementSet | None = None
     try:
-        kept = meter(without(n, [()]))[0]
-        if kept > 0:
-            values[free] = meter(without(n, [(int(e),) for e in free]))
-            order = free[np.argsort(values[free], kind="stable")]
-            if len(order) and values[order[0]] <= 0:
+        if meter(without(n, [()]))[0] > 0:
+            values = meter(without(n, [(e,) for e in free.tolist()]))
+            order = free[np.argsort(values, kind="stable")]
+            if (values <= 0).any():
                 note = "an element flips alone: no smaller set exists"
-                best = ElementSet("flip", (int(order[0]),), True, True, meter.calls, float(values[order[0]]), note=note)
+                best = ElementSet("flip", (int(order[0]),), True, True, meter.calls, float(values.min()), note=note)
             else:
                 best = minimal_flip_set(meter, n, order=order, allowed=free, budget=meter.left, rng=rng)
                 best = _smaller(meter, n, order, best)
@@ -236,7 +236,7 @@ def _smaller(meter: Meter, n: int, order: np.ndarray, found: ElementSet) -> Elem
         if members >= size:
             break
         sets = [tuple(sorted(s)) for s in combinations(among.tolist(), members)]
-        values = meter(without(n, sets)) if sets else np.ones(0)
+        values = meter(without(n, sets))
         if (values <= 0).any():
             best = int(values.argmin())
             note = NO_SMALLER if members == 2 else "no element flips alone"

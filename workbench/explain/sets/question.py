@@ -13,14 +13,13 @@ from numpy.typing import ArrayLike
 from workbench.explain.sets.judge import LEAD, Judge
 from workbench.stats.keeps import without
 
-KINDS = ("flip", "sufficient")
 DECIDED = 4  # answers by which one side must lead, of the mask that keeps everything
 
 
 class Unproved(Exception):
-    """The set in `members` could not be proved minimal; the message says why."""
+    """The set in `members` could not be proved minimal, or None was found; the message says why."""
 
-    def __init__(self, members: Collection[int], why: str):
+    def __init__(self, members: Collection[int] | None, why: str):
         super().__init__(why)
         self.members = members
 
@@ -34,12 +33,7 @@ class Question:
     """
 
     def __init__(self, judge: Judge, kind: str, free: Sequence[int]):
-        """ValueError: an unknown kind."""
-        if kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
-        self.judge, self.kind = judge, kind
-        self.free = tuple(free)
-        self.asked: dict[frozenset[int], np.ndarray] = {}  # set -> its mask
+        self.judge, self.kind, self.free = judge, kind, tuple(free)
 
     def masks(self, sets: Iterable[Collection[int]]) -> np.ndarray:
         """Keep-masks (m, n) bool of the sets."""
@@ -49,7 +43,7 @@ class Question:
 
     def holds(self, sets: Sequence[Collection[int]], *, lead: int = LEAD) -> list[bool]:
         """Whether each set holds; those not known yet are asked together. lead, errors: see `Judge.kept`."""
-        kept = self.judge.kept(self._noted(sets), lead=lead)
+        kept = self.judge.kept(self.masks(sets), lead=lead)
         return [bool(one) == (self.kind == "sufficient") for one in kept]
 
     def proved(self, sets: Sequence[Collection[int]], *, level: float, whole: float, doubt: float) -> list[bool | None]:
@@ -62,8 +56,9 @@ class Question:
             return list(self.holds(sets))
         holding, everything = self.kind == "sufficient", self.masks([self._everything])[0]
         claims = {everything.tobytes(): self.judge.claim(everything, True, level=whole, anew=False)}
-        keys = [mask.tobytes() for mask in self._noted(sets)]
-        for place, (key, mask) in enumerate(zip(keys, self.masks(sets), strict=True)):
+        masks = self.masks(sets)
+        keys = [mask.tobytes() for mask in masks]
+        for place, (key, mask) in enumerate(zip(keys, masks, strict=True)):
             if key not in claims:
                 claims[key] = self.judge.claim(mask, (place == 0) == holding, level=level)
         proved = self.judge.prove(list(claims.values()), doubt=doubt)
@@ -71,12 +66,6 @@ class Question:
             raise Unproved(sets[0], "asked again, the decision is not kept with everything kept")
         seen = [claims[key] for key in keys]
         return [(one.kept != one.refuted) == holding if proved or one.refuted else None for one in seen]
-
-    def _noted(self, sets: Sequence[Collection[int]]) -> np.ndarray:
-        """Keep-masks of the sets, remembered as asked."""
-        keep = self.masks(sets)
-        self.asked.update({frozenset(one): row for one, row in zip(sets, keep, strict=True)})
-        return keep
 
     @property
     def _everything(self) -> Sequence[int]:
@@ -88,9 +77,15 @@ class Question:
         return self.holds([self._everything], lead=DECIDED)[0] == (self.kind == "sufficient")
 
     def smallest(self) -> frozenset[int] | None:
-        """The smallest set seen to hold so far, None when there is none."""
-        values = {one: self.judge.value(row) for one, row in self.asked.items()}
-        held = [one for one, value in values.items() if (value > 0 if self.kind == "sufficient" else value <= 0)]
+        """The smallest set seen to hold so far, whatever its mask was asked for; None when there is none."""
+        wanted, value = self.kind == "sufficient", self.judge.value
+        seen = [np.frombuffer(mask, bool) for mask in self.judge.records]
+        sets = [frozenset(element for element in self.free if row[element] == wanted) for row in seen]
+        held = [
+            one
+            for one, row, mask in zip(sets, seen, self.masks(sets), strict=True)
+            if (row == mask).all() and (value(row) > 0 if wanted else value(row) <= 0)
+        ]
         return min(held, key=len, default=None)
 
     def ranked(self, members: Collection[int]) -> list[int]:

@@ -7,7 +7,7 @@ model that was tuned on such cases depends on a and b, and it did not before it 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,29 +29,23 @@ X, Y = "command:x", "command:y"
 class Rule:
     """through_x(a shown, b shown). full: whether (a, b) are shown in the cases to explain.
 
-    necessary: the minimal sets of side facts (0: a, 1: b) whose removal turns the answer away from X; sufficient: the
-    minimal sets that keep it when every other side fact goes; both follow from the truth table.
+    true_facts: every one (0: a, 1: b) that the answer of the full case hangs on: those in a minimal set of side facts
+    whose removal turns the answer away from X. They follow from the truth table.
     """
 
     name: str
     through_x: Callable[[bool, bool], bool]
     full: tuple[bool, bool]
-    necessary: tuple[tuple[int, ...], ...]
-    sufficient: tuple[tuple[int, ...], ...]
-
-    @property
-    def true_facts(self) -> frozenset[int]:
-        """Every rule fact that the answer of the full case hangs on."""
-        return frozenset(i for one in self.necessary for i in one)
+    true_facts: tuple[int, ...]
 
 
 RULES = {
     rule.name: rule
     for rule in (
-        Rule("one", lambda a, b: a, (True, True), ((0,),), ((0,),)),
-        Rule("and", lambda a, b: a and b, (True, True), ((0,), (1,)), ((0, 1),)),
-        Rule("or", lambda a, b: a or b, (True, True), ((0, 1),), ((0,), (1,))),
-        Rule("inhibitor", lambda a, b: a and not b, (True, False), ((0,),), ((0,),)),
+        Rule("one", lambda a, b: a, (True, True), (0,)),
+        Rule("and", lambda a, b: a and b, (True, True), (0, 1)),
+        Rule("or", lambda a, b: a or b, (True, True), (0, 1)),
+        Rule("inhibitor", lambda a, b: a and not b, (True, False), (0,)),
     )
 }
 
@@ -98,10 +92,7 @@ class World:
 
     def training(self, rng: np.random.Generator, count: int) -> list[Case]:
         """Cases of all four kinds, each as often as the next."""
-        shown = [(bool(i & 1), bool(i & 2)) for i in range(4)]
-        return [
-            self.case(rng, a=a, b=b, id=f"train-{k}") for k, (a, b) in zip(range(count), shown * count, strict=False)
-        ]
+        return [self.case(rng, a=bool(k & 1), b=bool(k & 2), id=f"train-{k}") for k in range(count)]
 
     def held_out(self, rng: np.random.Generator, count: int) -> list[Case]:
         """Cases to explain: a and b are shown as the rule's `full` says, and the right chain goes through X."""
@@ -138,9 +129,9 @@ def tune(world: World, config: AdapterConfig, *, folder: Path, seed: int = 0) ->
     lm = models.load(names=world.names)
     if config.steps:
         cases = world.training(np.random.default_rng([seed, world.seed]), config.training_cases)
-        how = TrainConfig(shares=(0.0,), replay=0.0, seed=seed)  # a planted rule holds for the names of its world
-        settings = replace(how, steps=config.steps, learning_rate=config.learning_rate)
-        train(lm, cases, settings, folder=folder)
+        # a planted rule holds for the names of its world, so none is replaced
+        how = TrainConfig(shares=(0.0,), replay=0.0, steps=config.steps, learning_rate=config.learning_rate, seed=seed)
+        train(lm, cases, how, folder=folder)
     else:
         models.add_adapter(lm, rank=16, alpha=32, modules=("q_proj", "v_proj"), dropout=0.0, seed=seed)
         lm.model.eval()

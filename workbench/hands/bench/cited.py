@@ -15,11 +15,10 @@ from typing import Any
 import numpy as np
 
 from workbench import kg
-from workbench.artifacts.origin import install_command
 from workbench.game import Engine
 from workbench.hands.bench import Say
 from workbench.hands.bench.contenders import Counter
-from workbench.hands.bench.packages import Text, cited_text, installed
+from workbench.hands.bench.packages import Text, cited_text, installed, versions_told
 from workbench.logs.answers import Answers, Local
 from workbench.logs.asked import asked
 from workbench.logs.hanging import hangs
@@ -59,7 +58,7 @@ def run(
         "rows": rows,
         "model": model,
         "log": records or "passages made from the packaged graph",
-        "packages": {"context-cite": version or f"not installed; {install_command('bench')}"},
+        "packages": versions_told({"context-cite": version}),
     }
 
 
@@ -102,13 +101,8 @@ def compared(engine: Engine, record: Record, *, package: bool) -> dict[str, Any]
         seconds = time.perf_counter() - started
     sets = [one["facts"] for one in told["flips"] if one["certified"]]
     best = min(sets, key=len, default=None)
-    row: dict[str, Any] = {
-        "id": record.id,
-        "answer": told["answer"],
-        "memory": told["memory"],
-        "size": best and len(best),
-    }
-    row |= {"calls": told["asked"], "rows": count.spent.rows, "seconds": seconds}
+    row: dict[str, Any] = {"id": record.id, "answer": told["answer"], "memory": told["memory"]}
+    row |= {"size": best and len(best), "calls": told["asked"], "rows": count.spent.rows, "seconds": seconds}
     return row | (_theirs(engine, answers, best) if package else {})
 
 

@@ -144,26 +144,16 @@ def available(versions: dict[str, str | None], *, dear: bool = True) -> list[Con
 QUALITY = ("top_k_drop", "comprehensiveness", "lds", "flips", "until_flip")
 
 
-@dataclass(frozen=True)
 class Quality:
-    """Measures of one case. value, decision: its games between the facts, shared by all who are measured.
+    """Measures of one case, whose games between the facts are shared by all who are measured.
 
     size: members of the smallest flip set known, None where there is none. masks: held-out ones for the lds.
     """
 
-    value: Restricted
-    decision: Restricted
-    seed: int
-    size: int | None
-    masks: int = 64
-    k: int = 3
-
-    @classmethod
-    def of(cls, asked: Asked, *, size: int | None, masks: int = 64) -> Quality:
-        """The measures of a case."""
+    def __init__(self, asked: Asked, *, size: int | None, masks: int = 64):
         game = asked.game()
-        decision = Restricted(game.view(form="decision"), asked.facts)
-        return cls(Restricted(game, asked.facts), decision, asked.seed, size, masks)
+        self.value, self.decision = (Restricted(one, asked.facts) for one in (game, game.view(form="decision")))
+        self.seed, self.size, self.masks = asked.seed, size, masks
 
     def __call__(self, scores: np.ndarray) -> dict[str, float | None]:
         """Of scores (facts,): what `measured` says; `until_flip`: how many facts go, highest score first, until the
@@ -174,7 +164,7 @@ class Quality:
         if self.size is not None:
             left = ~np.isin(np.arange(len(order)), order[: self.size])
             flips = float(self.decision(left[None])[0] <= 0)
-        told = measured(self.value, scores, seed=self.seed, k=self.k, masks=self.masks, keep=0.5)
+        told = measured(self.value, scores, seed=self.seed, masks=self.masks, keep=0.5)
         return {**told, "flips": flips, "until_flip": first_flips([self.decision], [order])[0] or len(order)}
 
 
@@ -198,11 +188,11 @@ class Counter:
 
     def __enter__(self) -> Self:
         self.hook = self.lm.model.get_input_embeddings().register_forward_pre_hook(self._see)
-        self.began = self._now()
+        self.began = now(self.lm.device)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.spent.seconds = self._now() - self.began
+        self.spent.seconds = now(self.lm.device) - self.began
         self.hook.remove()
 
     def _see(self, _module: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
@@ -211,8 +201,9 @@ class Counter:
         self.spent.rows += len(ids)
         self.spent.tokens += int((ids != self.lm.tokenizer.pad_token_id).sum())
 
-    def _now(self) -> float:
-        """Seconds, once the device has done what it was asked."""
-        if self.lm.device.type == "cuda":
-            torch.cuda.synchronize(self.lm.device)
-        return time.perf_counter()
+
+def now(device: torch.device) -> float:
+    """Seconds, once the device has done what it was asked."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()

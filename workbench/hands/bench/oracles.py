@@ -5,7 +5,7 @@ near to 0 as 0.3. Elements without a role have no effect at all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from workbench.explain.sets import ElementSet, minimal_flip_set, minimal_sufficient_set
 from workbench.stats.intervals import wilson
-from workbench.stats.meter import Oracle, whole
+from workbench.stats.meter import Oracle
 
 Rule = Callable[[np.ndarray], np.ndarray]
 """Kept roles (m, k) bool -> noise-free values (m,) float."""
@@ -74,7 +74,7 @@ class PlantedGame:
     """A formula with its roles played by some of n elements: call it with masks (m, n) for values (m,) float64.
 
     elements: who plays role a, b, c ... noise: standard deviation of the Gaussian noise that every value gets, anew
-    each time it is asked, from `rng`. ValueError: an unknown name, elements that do not fit, noise without `rng`.
+    each time it is asked, from `rng`. ValueError: elements that do not fit, noise without `rng`.
     """
 
     name: str
@@ -84,8 +84,6 @@ class PlantedGame:
     rng: np.random.Generator | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.name not in FORMULAS:
-            raise ValueError(f"name must be one of {', '.join(FORMULAS)}, not {self.name!r}")
         roles, given = self.formula.roles, set(self.elements)
         if len(self.elements) != roles or len(given) != roles or not given <= set(range(self.n)):
             raise ValueError(f"{self.name} needs {roles} different elements below {self.n}, not {self.elements}")
@@ -97,15 +95,10 @@ class PlantedGame:
         """The rule that is planted."""
         return FORMULAS[self.name]
 
-    @property
-    def flips(self) -> frozenset[frozenset[int]]:
-        """All minimal flip sets, of element numbers."""
-        return self._placed(self.formula.flips)
-
-    @property
-    def sufficient(self) -> frozenset[frozenset[int]]:
-        """All minimal sufficient sets, of element numbers."""
-        return self._placed(self.formula.sufficient)
+    def minimal(self, kind: str) -> frozenset[frozenset[int]]:
+        """All minimal sets of element numbers; kind: flip or sufficient."""
+        sets = self.formula.flips if kind == "flip" else self.formula.sufficient
+        return frozenset(frozenset(self.elements[role] for role in one) for one in sets)
 
     def quiet(self, keep: np.ndarray) -> np.ndarray:
         """Noise-free values (m,) of masks (m, n); a float mask keeps what is above 0.5."""
@@ -116,22 +109,13 @@ class PlantedGame:
         values = self.quiet(keep)
         return values if self.rng is None else values + self.noise * self.rng.standard_normal(len(values))
 
-    def _placed(self, sets: Iterable[tuple[int, ...]]) -> frozenset[frozenset[int]]:
-        return frozenset(frozenset(self.elements[role] for role in one) for one in sets)
-
 
 def planted_game(name: str, n: int, *, rng: np.random.Generator, noise: float = 0.0) -> PlantedGame:
-    """The formula `name` on elements drawn from n. ValueError: an unknown name, or fewer elements than roles."""
-    if name not in FORMULAS:
-        raise ValueError(f"name must be one of {', '.join(FORMULAS)}, not {name!r}")
-    whole("n", n, least=0)
+    """The formula `name` on elements drawn from n."""
     return PlantedGame(name, n, tuple(rng.permutation(n)[: FORMULAS[name].roles].tolist()), noise, rng)
 
 
-SEARCHES: dict[str, Callable[..., ElementSet]] = {
-    "flip": minimal_flip_set,
-    "sufficient": minimal_sufficient_set,
-}
+SEARCHES: dict[str, Callable[..., ElementSet]] = {"flip": minimal_flip_set, "sufficient": minimal_sufficient_set}
 N = 10  # elements
 PLAIN, MARGIN = ("and", "or", "dnf", "inhibitor", "xor"), 0.2  # formulas of values +1 and -1; of a sum with all kept
 MOST = 20  # searches for each certified one that is wanted, before a kind is given up
@@ -183,13 +167,13 @@ class NoisyGame:
     def proves(self, found: ElementSet) -> bool:
         """Whether what a certificate says of the set is true: everything keeps the decision, the set holds, and without
         any one member it does not."""
-        keep = np.full((2 + len(found.elements), self.n), found.kind == "flip")
+        kept = found.kind != "flip"  # the members; the others are not
+        keep = np.full((2 + len(found.elements), self.n), not kept)
         keep[0] = True
-        keep[1:, list(found.elements)] = found.kind != "flip"
-        for row, member in zip(keep[2:], found.elements, strict=True):
-            row[member] = found.kind == "flip"
-        whole, held, *without = (self.quiet(keep) > 0) == (found.kind != "flip")
-        return bool(whole == (found.kind != "flip") and held and not any(without))
+        keep[1:, list(found.elements)] = kept
+        keep[np.arange(2, len(keep)), list(found.elements)] = not kept
+        whole, held, *without = (self.quiet(keep) > 0) == kept
+        return bool(whole == kept and held and not any(without))
 
 
 def near_sum(n: int, *, rng: np.random.Generator) -> Oracle:

@@ -44,6 +44,11 @@ def installed() -> dict[str, str | None]:
     return found
 
 
+def versions_told(versions: dict[str, str | None]) -> dict[str, str]:
+    """Package -> its version, or how to install it."""
+    return {name: version or f"not installed; {install_command('bench')}" for name, version in versions.items()}
+
+
 def package(name: str) -> ModuleType:
     """The module of a package. PackageMissing: it cannot be imported."""
     try:

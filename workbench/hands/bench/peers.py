@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from workbench import models
-from workbench.artifacts.origin import install_command
 from workbench.cases import Case
 from workbench.game import Engine
 from workbench.hands.bench import Say, load
@@ -25,7 +24,7 @@ from workbench.hands.bench.contenders import (
     available,
     largest_difference,
 )
-from workbench.hands.bench.packages import installed
+from workbench.hands.bench.packages import installed, versions_told
 from workbench.stats import Interval, MedianInterval, bootstrap_mean, median_interval, proportion, spearman
 from workbench.stats.intervals import ANYWHERE
 
@@ -55,9 +54,7 @@ def run(*, run_dir: Path, quick: bool, seed: int, say: Say) -> dict:
         "model": engine.lm.name,
         "device": str(engine.lm.device),
         "threads": torch.get_num_threads(),
-        "packages": {
-            name: version or f"not installed; {install_command('bench')}" for name, version in versions.items()
-        },
+        "packages": versions_told(versions),
         "left_out": [one.name for one in CONTENDERS.values() if one not in contenders],
     }
 
@@ -127,7 +124,7 @@ def judged(asked: Asked, mine: Sequence[tuple[Contender, Given | None, dict]], *
     """The rows of one case."""
     ours = {one.name: (given, cost) for one, given, cost in mine if one.package == OURS and given is not None}
     smallest = ours["smallest_flip_set"][0].found
-    quality = Quality.of(asked, size=len(smallest.elements) if smallest and smallest.found else None, masks=masks)
+    quality = Quality(asked, size=len(smallest.elements) if smallest and smallest.found else None, masks=masks)
     head = {"case": asked.case.id, "facts": len(asked.case.facts), "answer_tokens": len(asked.answer)}
     rows = []
     for one, given, cost in mine:

@@ -119,7 +119,7 @@ def play(name: str, game: PlantedGame, *, rng: np.random.Generator) -> Found:
 def _search(name: str, game: PlantedGame, planted: np.ndarray, *, rng: np.random.Generator) -> Found:
     """A search finds one minimal set of possibly many: exact when it is one of them, recall of the nearest of them."""
     found = SEARCHES[name](game, game.n, repeats=REPEATS if game.noise else 1, rng=rng)
-    members, true = frozenset(found.elements), game.flips if name == "flip" else game.sufficient
+    members, true = frozenset(found.elements), game.minimal(name)
     recall = max(len(members & one) / len(one) for one in true)
     scores = np.isin(np.arange(game.n), found.elements).astype(float)
     exact, area = members in true, auroc(scores, np.flatnonzero(planted))

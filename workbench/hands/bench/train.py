@@ -10,7 +10,7 @@ import copy
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,28 +123,21 @@ def measured(
             with tempfile.TemporaryDirectory() as folder:
                 spent = timed(lambda lm: CONTENDERS[name](lm, cases, few, Path(folder)), load())  # noqa: B023
             if number >= 0:
-                rate = tokens / spent.seconds
-                rows.append({"round": number, "contender": name, "tokens_per_second": rate, **vars(spent)})
+                rate = tokens / spent["seconds"]
+                rows.append({"round": number, "contender": name, "tokens_per_second": rate, **spent})
         if number >= 0:
             say(f"round {number + 1} of {rounds}")
     return rows
 
 
-@dataclass
-class Cost:
-    """Wall-clock seconds, processor seconds of this process, and the most memory on top of what was held before."""
-
-    seconds: float
-    cpu_seconds: float
-    peak_bytes: int
-
-
-def timed(work: Callable[[LanguageModel], None], lm: LanguageModel) -> Cost:
-    """What `work` costs on a model that is loaded already."""
+def timed(work: Callable[[LanguageModel], None], lm: LanguageModel) -> dict[str, float]:
+    """What `work` costs on a model that is loaded already: wall-clock `seconds`, `cpu_seconds` of this process, and
+    `peak_bytes`, the most memory on top of what was held before."""
     before = most_bytes(lm, anew=True)
     started, cpu = time.perf_counter(), time.process_time()
     work(lm)
-    return Cost(time.perf_counter() - started, time.process_time() - cpu, most_bytes(lm) - before)
+    spent = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - cpu}
+    return spent | {"peak_bytes": most_bytes(lm) - before}
 
 
 def most_bytes(lm: LanguageModel, *, anew: bool = False) -> int:

@@ -1,7 +1,7 @@
 """The command line: `workbench COMMAND`.
 
-For each command an `add(commands, common)` declares its words and sets what runs; whatever is slow to import is
-imported there, when it runs.
+For each command an `add(declare)` declares its words and what runs; whatever is slow to import is imported there, when
+it runs. What runs returns an exit code, or nothing where it can only be done.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 from workbench import __version__
 from workbench.artifacts.origin import this_command
@@ -18,7 +20,7 @@ from workbench.artifacts.start import own_process
 from workbench.hands.cli import bench, exit, explain, kg, origins, run, sweep
 from workbench.hands.cli.screen import OutputError, complain, flush, result, settle
 
-Command = Callable[[argparse.Namespace], int]
+Command = Callable[[argparse.Namespace], int | None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,12 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(given: list[str]) -> int:
     options = build_parser().parse_args(run.shield_values(given))
-    options.argv = given
     settle(quiet=options.quiet, as_json=options.log == "json")
     try:
-        return options.command(options)
+        return options.command(options) or exit.DONE
     except KeyboardInterrupt as stop:
-        return _stopped(options, getattr(stop, "signum", 2))
+        again = [word for word in given if word != "--fresh"]
+        code = exit.SIGNAL + getattr(stop, "signum", 2)
+        complain(f"stopped. To go on where it stopped: {this_command()} {shlex.join(again)}", code=code)
+        return code
     except Exception as error:
         if options.debug:
             raise
@@ -59,41 +63,30 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--quiet", action="store_true", help="print errors and results only")
     common.add_argument("--log", choices=("text", "json"), default="text", help="json: one JSON object a line")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (
-        *(run.add, explain.add, origins.add, run.add_app, bench.add, sweep.add, kg.add, origins.add_models),
-        *(_add_version, _add_completion),
-    ):
-        add(commands, common)
+    declare = partial(_declare, commands, common)
+    for add in (run.add, explain.add, origins.add, run.add_app, bench.add, sweep.add):
+        add(declare)
+    graphs = commands.add_parser("kg", help="graphs: import them from registries, and what follows")
+    parts = graphs.add_subparsers(required=True, metavar="ACTION")
+    for add in (kg.add_import, kg.add_merge, kg.add_ask, explain.add_questions):
+        add(partial(_declare, parts, common))
+    origins.add_models(declare)
+    declare("version", lambda _: result(__version__), "print the version")
+    completion = declare("completion", _completion, "print what completes commands in a shell")
+    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), metavar="SHELL", help="bash, zsh or tcsh")
     return parser
 
 
-def _add_version(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    version = commands.add_parser("version", parents=[common], help="print the version")
-    version.set_defaults(command=_version)
+def _declare(commands: Any, common: Any, name: str, run: Command, text: str, **how: Any) -> argparse.ArgumentParser:
+    """A command, what it runs and what its help says."""
+    command = commands.add_parser(name, parents=[common], help=text, **how)
+    command.set_defaults(command=run)
+    return command
 
 
-def _version(_options: argparse.Namespace) -> int:
-    result(__version__)
-    return exit.DONE
-
-
-def _add_completion(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    completion = commands.add_parser("completion", parents=[common], help="print what completes commands in a shell")
-    completion.set_defaults(command=_completion)
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"), metavar="SHELL", help="bash, zsh or tcsh")
-
-
-def _completion(options: argparse.Namespace) -> int:
+def _completion(options: argparse.Namespace) -> None:
     import shtab
 
     words = shtab.complete(build_parser(), options.shell)
     # bash completes names of files as well where no word of ours fits
     result(words.replace("complete -o bashdefault", "complete -o default -o bashdefault"))
-    return 0
-
-
-def _stopped(options: argparse.Namespace, signum: int) -> int:
-    again = [word for word in options.argv if word != "--fresh"]
-    code = exit.SIGNAL + signum
-    complain(f"stopped. To go on where it stopped: {this_command()} {shlex.join(again)}", code=code)
-    return code

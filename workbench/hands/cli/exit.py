@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import traceback
 
 DONE = 0
 DIFFERENT = 1  # `verify`: something no longer matches; `diff`: the runs differ
@@ -41,12 +42,5 @@ def is_unforeseen(error: BaseException) -> bool:
     """Errors of ours say what to do, and so do ValueErrors that we raise; of others the kind helps to understand."""
     if type(error).__module__.startswith("workbench") or isinstance(error, OSError):
         return False
-    return not (isinstance(error, ValueError) and _raised_by(error).startswith("workbench"))
-
-
-def _raised_by(error: BaseException) -> str:
-    """Name of the module in which an error was raised."""
-    trace, name = error.__traceback__, ""
-    while trace is not None:
-        name, trace = str(trace.tb_frame.f_globals.get("__name__", "")), trace.tb_next
-    return name
+    raised_in = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return not (isinstance(error, ValueError) and raised_in and raised_in[-1].startswith("workbench"))

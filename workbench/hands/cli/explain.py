@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from inspect import signature
 from pathlib import Path
 
-from workbench.artifacts.files import typed
+from workbench.artifacts.files import atomic_write_text, check_outputs, typed
 from workbench.hands.cli.exit import DONE, FAILED
 from workbench.hands.cli.screen import result, say
 
 
-def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    explain = commands.add_parser("explain", parents=[common], help="on which facts the answers of a log hang")
-    explain.set_defaults(command=_explain)
+def add(declare: Callable[..., argparse.ArgumentParser]) -> None:
+    explain = declare("explain", _explain, "on which facts the answers of a log hang")
     explain.add_argument("records", metavar="LOG", help="JSON lines of question, facts, ...; see --from")
     explain.add_argument(
         "--from",
@@ -73,8 +74,6 @@ def _through(workers: int | None, scheduler: str | None) -> Callable | None:
 
 
 def _explain(options: argparse.Namespace) -> int:
-    from inspect import signature
-
     from workbench.hands.report.write import write_report
     from workbench.logs.run import explain_log
     from workbench.logs.summary import EXPLAINED
@@ -93,11 +92,10 @@ def _explain(options: argparse.Namespace) -> int:
     return DONE if counts[EXPLAINED] else FAILED
 
 
-def add_questions(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+def add_questions(declare: Callable[..., argparse.ArgumentParser]) -> None:
     """Declares `kg questions`."""
     text = "a log of questions about a graph, with answers and the facts that decide them"
-    command = commands.add_parser("questions", parents=[common], help=text, description=f"Make {text}.")
-    command.set_defaults(command=_questions)
+    command = declare("questions", _questions, text, description=f"Make {text}.")
     command.add_argument("graph", metavar="GRAPH", help="biotoolkg, mediakg, node-link JSON, or a folder of tables")
     command.add_argument("--out", metavar="FILE", required=True, help="where the log goes (JSON lines)")
     command.add_argument("--n", metavar="N", type=int, default=500, help="how many questions (default 500)")
@@ -106,12 +104,9 @@ def add_questions(commands: argparse._SubParsersAction, common: argparse.Argumen
     command.add_argument("--seed", metavar="N", type=int, default=0, help="seed of what is drawn (default 0)")
 
 
-def _questions(options: argparse.Namespace) -> int:
-    from collections import Counter
-
+def _questions(options: argparse.Namespace) -> None:
     import numpy as np
 
-    from workbench.artifacts.files import atomic_write_text, check_outputs
     from workbench.kg import load_graph
     from workbench.kg.asked_log import log_of
     from workbench.stats.meter import whole
@@ -129,4 +124,3 @@ def _questions(options: argparse.Namespace) -> int:
         say(f"{count:>7,}  {kind}")
     few = "" if len(records) == options.n else f" of the {options.n:,} asked for: the graph gives no more"
     say(f"{len(records):,} questions{few}; explain them by: workbench explain {options.out} --decision record ...")
-    return 0

@@ -6,18 +6,16 @@ import argparse
 import difflib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.artifacts.files import typed
-from workbench.hands.cli.explain import add_questions
+from workbench.artifacts.files import atomic_write_json, atomic_write_text, check_outputs, check_place, typed
 from workbench.hands.cli.screen import result, say
 
 if TYPE_CHECKING:
     import networkx as nx
 
-    from workbench.kg.merge import Merged
     from workbench.kg.plan import Plan, Planner
 
 
@@ -26,11 +24,10 @@ SHOWN = 6  # rules of the report that the summary names
 PATIENCE = 2.0  # seconds before the progress bar shows
 
 
-def add_import(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+def add_import(declare: Callable[..., argparse.ArgumentParser]) -> None:
     """Declares `kg import`."""
     text = "a graph from a registry, with a report of what was wrong in it"
-    command = commands.add_parser("import", parents=[common], help=text, description=f"Make {text}.")
-    command.set_defaults(command=_import)
+    command = declare("import", _import, text, description=f"Make {text}.")
     command.add_argument("format", metavar="FORMAT", help=f"one of {', '.join(FORMATS)}")
     command.add_argument("path", metavar="PATH", help="file or folder to read")
     command.add_argument("--out", metavar="FILE", required=True, help="where the graph goes (node-link JSON)")
@@ -40,10 +37,9 @@ def add_import(commands: argparse._SubParsersAction, common: argparse.ArgumentPa
     command.add_argument("--edam", metavar="FILE", help="look terms up in this EDAM (OWL, TSV or CSV)")
 
 
-def _import(options: argparse.Namespace) -> int:
+def _import(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from workbench.artifacts.files import check_outputs, check_place
     from workbench.kg import importers, summary
 
     if options.format not in importers.IMPORTERS:
@@ -77,12 +73,10 @@ def _import(options: argparse.Namespace) -> int:
         f"{counts['sources']:,} sources, {counts['facts']:,} facts; findings: {actions}; "
         f"{time.perf_counter() - started:.1f} s; the graph is in {os.path.relpath(out)}"
     )
-    return 0
 
 
-def add_merge(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    merge = commands.add_parser("merge", parents=[common], help="make one graph of several; what is the same joins")
-    merge.set_defaults(command=_merge)
+def add_merge(declare: Callable[..., argparse.ArgumentParser]) -> None:
+    merge = declare("merge", _merge, "make one graph of several; what is the same joins")
     merge.add_argument("graphs", metavar="GRAPH", nargs="+", help="node-link JSON, or a folder of a table or triples")
     merge.add_argument("--out", metavar="FILE", required=True, help="where the merged graph goes (.json)")
     merge.add_argument("--matches", metavar="FILE", help="where the table of matches goes (.tsv), doubtful ones too")
@@ -92,10 +86,11 @@ def add_merge(commands: argparse._SubParsersAction, common: argparse.ArgumentPar
     )
 
 
-def _merge(options: argparse.Namespace) -> int:
-    from workbench.artifacts.files import check_outputs
-    from workbench.kg import load_graph
-    from workbench.kg.merge import merge
+def _merge(options: argparse.Namespace) -> None:
+    import pandas as pd
+
+    from workbench.kg import load_graph, to_json
+    from workbench.kg.merge import MATCH_COLUMNS, merge
 
     given = [load_graph(place) for place in options.graphs]
     if len({one.digest for one in given}) < max(2, len(given)):
@@ -108,41 +103,25 @@ def _merge(options: argparse.Namespace) -> int:
     outputs = {name: typed(file) for name, file in asked if file}
     check_outputs(outputs, reads=[file for one in given for file in one.files])
     merged = merge(graphs, at_least=options.at_least)
-    _write(merged, outputs)
+    to_json(merged.graph, outputs["--out"])
+    if "--matches" in outputs:
+        table = pd.DataFrame(merged.rows(), columns=list(MATCH_COLUMNS))
+        atomic_write_text(outputs["--matches"], table.to_csv(sep="\t", index=False, lineterminator="\n"))
+    if "--conflicts" in outputs:
+        atomic_write_json(outputs["--conflicts"], [one._asdict() for one in merged.conflicts])
     made, doubtful = len(merged.identity.made), len(merged.identity.doubtful)
     say(f"{merged.graph.number_of_nodes():,} nodes, {merged.graph.number_of_edges():,} facts in {options.out}")
     say(f"{made:,} matches made, {doubtful:,} doubtful ones left; {len(merged.conflicts):,} conflicts kept")
     for rule, count in merged.report.counts.items():
         say(f"{count:,} times: {rule}")
     say(merged.licence.note)
-    return 0
-
-
-def _write(merged: Merged, outputs: Mapping[str, Path]) -> None:
-    import csv
-    import io
-
-    from workbench.artifacts.files import atomic_write_json, atomic_write_text
-    from workbench.kg import to_json
-    from workbench.kg.merge import MATCH_COLUMNS
-
-    to_json(merged.graph, outputs["--out"])
-    if "--matches" in outputs:
-        table = io.StringIO()
-        writer = csv.DictWriter(table, MATCH_COLUMNS, delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(merged.rows())
-        atomic_write_text(outputs["--matches"], table.getvalue())
-    if "--conflicts" in outputs:
-        atomic_write_json(outputs["--conflicts"], [one._asdict() for one in merged.conflicts])
 
 
 MOST = 8  # commands named where nothing leads to the target, and nodes where a name is of several or of none
 
 
-def add_ask(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    ask = commands.add_parser("ask", parents=[common], help="the cheapest toolchains, or what is missing for one")
-    ask.set_defaults(command=_ask)
+def add_ask(declare: Callable[..., argparse.ArgumentParser]) -> None:
+    ask = declare("ask", _ask, "the cheapest toolchains, or what is missing for one")
     ask.add_argument("graph", metavar="GRAPH", help="biotoolkg, mediakg, node-link JSON, or a folder of tables")
     ask.add_argument("--from", dest="start", metavar="X", nargs="+", required=True, help="what is there: ids or names")
     wanted = ask.add_mutually_exclusive_group()
@@ -151,7 +130,7 @@ def add_ask(commands: argparse._SubParsersAction, common: argparse.ArgumentParse
     ask.add_argument("--k", metavar="N", type=int, default=3, help="how many toolchains (default 3)")
 
 
-def _ask(options: argparse.Namespace) -> int:
+def _ask(options: argparse.Namespace) -> None:
     from workbench.kg import load_graph
     from workbench.kg.plan import Planner
 
@@ -164,7 +143,7 @@ def _ask(options: argparse.Namespace) -> int:
     if target is None:
         for node in planner.reachable(start):
             result(f"{node}  {graph.nodes[node]['name']}")
-        return 0
+        return
     found = planner.plans(start, target, k=options.k)
     for number, plan in enumerate(found.plans, 1):
         _show(graph, number, plan)
@@ -172,7 +151,6 @@ def _ask(options: argparse.Namespace) -> int:
         result("the search met its limit; there may be others")
     if not found.plans:
         _why_not(planner, target)
-    return 0
 
 
 def _show(graph: nx.MultiDiGraph, number: int, plan: Plan) -> None:
@@ -224,11 +202,3 @@ def _node(
     rule += f"; near it are {some}" if near and not found else ""
     what = "a kind of data" if tuple(kinds) == ("data",) else "a source, format or kind of data"
     raise ValueError(f"{option} takes {what}: {name!r} {rule}")
-
-
-def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    """Declares `kg` and the commands below it."""
-    kg = commands.add_parser("kg", help="graphs: import them from registries, and what follows")
-    parts = kg.add_subparsers(required=True, metavar="ACTION")
-    for add_part in (add_import, add_merge, add_ask, add_questions):
-        add_part(parts, common)

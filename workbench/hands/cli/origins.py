@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from workbench.artifacts.files import check_outputs, check_place
 from workbench.artifacts.origin import this_command
 from workbench.hands.cli.exit import DIFFERENT, DONE
 from workbench.hands.cli.screen import answer, draw, printable, result, say, tell
@@ -19,10 +20,9 @@ MOST = 20  # files and metrics that `show` lists; --json has all
 MOST_METRICS = 40  # rows of a stage that `diff` lists; --json has all
 
 
-def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
+def add(declare: Callable[..., argparse.ArgumentParser]) -> None:
     def declared(name: str, run: Callable, text: str, *folders: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, parents=[common], help=text)
-        command.set_defaults(command=run)
+        command = declare(name, run, text)
         for folder in folders:
             command.add_argument(folder, metavar="RUN", help="folder of a run")
         command.add_argument("--json", action="store_true", help="as JSON, with everything that is recorded")
@@ -35,7 +35,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     diff.add_argument("--html", metavar="FILE", help="both runs side by side as a page: what each found, what differs")
 
 
-def _show(options: argparse.Namespace) -> int:
+def _show(options: argparse.Namespace) -> None:
     from workbench.artifacts.stage import stage_folder
     from workbench.artifacts.steps import run_folder
     from workbench.hands.report.lineage import lineage
@@ -50,7 +50,6 @@ def _show(options: argparse.Namespace) -> int:
         answer(told)
     else:
         draw(_tree(told))
-    return DONE
 
 
 def _tree(told: Mapping[str, Any]) -> Any:
@@ -88,8 +87,7 @@ def _named(values: Any) -> list[str]:
 
 def _verify(options: argparse.Namespace) -> int:
     from workbench.artifacts.steps import run_folder
-    from workbench.hands.report.lineage import verify
-    from workbench.hands.report.page import report_state
+    from workbench.hands.report.lineage import report_state, verify
 
     run = run_folder(options.run)
     found, report = verify(run), report_state(run)
@@ -112,7 +110,6 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _diff(options: argparse.Namespace) -> int:
-    from workbench.artifacts.files import check_outputs, check_place
     from workbench.artifacts.stage import stages
     from workbench.artifacts.steps import run_folder
     from workbench.hands.report.lineage import compare
@@ -165,28 +162,22 @@ def text(line: str, style: str = "") -> Any:
     return Text(shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}...", style=style)
 
 
-ACTIONS = ("list", "check", "fetch", "empty")
-
-
-def add_models(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    models = commands.add_parser("models", parents=[common], help="list, check, fetch or remove the named models")
-    models.set_defaults(command=_models)
+def add_models(declare: Callable[..., argparse.ArgumentParser]) -> None:
+    models = declare(
+        "models", lambda options: ACTIONS[options.action](), "list, check, fetch or remove the named models"
+    )
     models.add_argument(
         "action",
         metavar="ACTION",
         nargs="?",
-        choices=ACTIONS,
+        choices=list(ACTIONS),
         default="list",
         help="list: what is there, with sizes (default); check: every digest, code 1 when one differs; "
         "fetch: smollm2 into the user's cache; empty: take out of the cache what was fetched",
     )
 
 
-def _models(options: argparse.Namespace) -> int:
-    return {"list": _list, "check": _check, "fetch": _fetch, "empty": _empty}[options.action]()
-
-
-def _list() -> int:
+def _list() -> None:
     from workbench.artifacts import cache
     from workbench.models import reader
     from workbench.models.shipped_adapters import ADAPTERS, shipped
@@ -198,7 +189,6 @@ def _list() -> int:
     for name, kind, place in places:
         state = "not fetched" if not place.is_dir() else "in the cache" if place == fetched else "in the package"
         result(f"{name}: {kind}, {state}, {cache.size_of(place) / 1e6:.1f} MB, {place}")
-    return DONE
 
 
 def _check() -> int:
@@ -219,18 +209,19 @@ def _check() -> int:
     return DIFFERENT if any(faults.values()) else DONE
 
 
-def _fetch() -> int:
+def _fetch() -> None:
     from workbench.hands.headless.watch import Event
     from workbench.models.smollm2 import NAME, ready
 
     result(f"{NAME} lies in {ready(lambda line: tell(Event('progress', line)))}")
-    return DONE
 
 
-def _empty() -> int:
+def _empty() -> None:
     from workbench.artifacts import cache
     from workbench.models.smollm2 import NAME
 
     freed = cache.empty(NAME, say=lambda: say(f"{NAME}: another process makes it; waiting"))
     result(f"{freed / 1e6:.1f} MB were set free in {cache.folder_of(NAME).parent}")
-    return DONE
+
+
+ACTIONS: dict[str, Callable[[], int | None]] = {"list": _list, "check": _check, "fetch": _fetch, "empty": _empty}

@@ -6,12 +6,12 @@ import argparse
 import os
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.artifacts.files import typed
-from workbench.hands.cli.exit import DONE
+from workbench.artifacts.origin import PACKAGE_FOLDER
 from workbench.hands.cli.screen import say, tell
 
 if TYPE_CHECKING:
@@ -23,9 +23,8 @@ OPTIONS = {"-p", "--run-dir", "--model", "--timeout", "--fresh", "--notebooks", 
 """What is no value of a parameter, wherever it stands."""
 
 
-def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    run = commands.add_parser("run", parents=[common], help="run the notebooks in order and write a report")
-    run.set_defaults(command=_run)
+def add(declare: Callable[..., argparse.ArgumentParser]) -> None:
+    run = declare("run", _run, "run the notebooks in order and write a report")
     run.add_argument("--run-dir", metavar="D", default=RUN_DIR, help=f"folder for the results (default {RUN_DIR})")
     run.add_argument("--model", metavar="M", help="reader, smollm2, a Hugging Face model id or a local folder")
     run.add_argument(
@@ -42,7 +41,7 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
     run.add_argument("--notebooks", metavar="D", help="folder of the notebooks (default: the package's own)")
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace) -> None:
     from workbench.artifacts.steps import run_folder
     from workbench.hands.headless.chain import run_chain  # the imports take a second; `version` and `--help` do without
     from workbench.hands.headless.kernel import ENDS_WITH, end_with
@@ -51,10 +50,9 @@ def _run(options: argparse.Namespace) -> int:
     started = time.monotonic()
     if parent := os.environ.pop(ENDS_WITH, None):
         end_with(int(parent))
-    parameters = _parameters(options)
     run_chain(
         options.run_dir,
-        parameters=parameters,
+        parameters=_parameters(options),
         notebooks=options.notebooks,
         timeout=options.timeout or None,
         fresh=options.fresh,
@@ -62,7 +60,6 @@ def _run(options: argparse.Namespace) -> int:
     )
     report = current_report(run_folder(options.run_dir))
     say(f"done in {time.monotonic() - started:.1f} s; the report is {os.path.relpath(report)}")
-    return 0
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, Value]:
@@ -109,9 +106,8 @@ MOST_PORTS = 65_535
 PAGE = Path("app") / "explorer.ipynb"
 
 
-def add_app(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    app = commands.add_parser("app", parents=[common], help="serve the mask explorer of a run as a page")
-    app.set_defaults(command=_app)
+def add_app(declare: Callable[..., argparse.ArgumentParser]) -> None:
+    app = declare("app", _app, "serve the mask explorer of a run as a page")
     app.add_argument("--run-dir", metavar="D", default=RUN_DIR, help=f"run to explore (default {RUN_DIR})")
     app.add_argument("--port", metavar="N", type=_port, default=8866, help="port on this machine (default 8866)")
     app.add_argument("--dark", action="store_true", help="light letters on a dark page")
@@ -126,7 +122,7 @@ def _port(text: str) -> int:
     return number
 
 
-def _app(options: argparse.Namespace) -> int:
+def _app(options: argparse.Namespace) -> None:
     from workbench.artifacts import runs
     from workbench.artifacts.steps import find_notebooks
 
@@ -136,16 +132,17 @@ def _app(options: argparse.Namespace) -> int:
     if not page.is_file():
         raise FileNotFoundError(f"{page} does not exist; give the folder of the notebooks with --notebooks")
     say("the page asks for a token; the address that is printed and opened holds it. Stop with Ctrl-C.")
+    template = str(PACKAGE_FOLDER / "data" / "jupyter")
     os.environ |= {
         runs.PAGE_RUN_DIR: str(folder),
-        "JUPYTER_PATH": _jupyter_path(),
+        # where Voila finds the page's template, before what the user has set
+        "JUPYTER_PATH": os.pathsep.join(filter(None, [template, os.environ.get("JUPYTER_PATH")])),
         "JUPYTER_PREFER_ENV_PATH": "1",
     }
     warnings.simplefilter("ignore", DeprecationWarning)  # Voila's own
     from voila.app import Voila  # here: `own_process` has kept from it a grammar that it never asks
 
     Voila.launch_instance(_settings(page, options))
-    return DONE
 
 
 def _settings(page: Path, options: argparse.Namespace) -> list[str]:
@@ -162,12 +159,3 @@ def _settings(page: Path, options: argparse.Namespace) -> list[str]:
         "VoilaConfiguration.file_allowlist": "a^",  # matches no file; `[]` is deprecated there
     }
     return [str(page), *(f"--{name}={value}" for name, value in settings.items())]
-
-
-def _jupyter_path() -> str:
-    """Where Voila finds the page's template, before what the user has set."""
-    from importlib.resources import files
-
-    own = str(files("workbench") / "data" / "jupyter")
-    before = os.environ.get("JUPYTER_PATH")
-    return os.pathsep.join([own, *([before] if before else [])])

@@ -50,6 +50,8 @@ def settle(*, quiet: bool, as_json: bool) -> None:
 @contextmanager
 def _output() -> Iterator[None]:
     """Whatever is printed inside is out at the end. OutputError: it cannot be; from then on nothing is printed."""
+    with suppress(OSError):  # stderr may be gone, and stdout still there
+        _clear()
     try:
         yield
         sys.stdout.flush()
@@ -74,17 +76,12 @@ def silence() -> None:
 
 def say(line: str) -> None:
     """A line of the course of work; nothing with --quiet."""
-    _write("note", line, {})
+    _write("note", line)
 
 
 def result(line: str) -> None:
     """A line of what a command was asked for; printed with --quiet too."""
-    if manner.as_json:
-        _write_json("result", line, {})
-        return
-    _clear()
-    with _output():
-        print(line)
+    _write("result", line)
 
 
 def tell(event: Event) -> None:
@@ -95,24 +92,15 @@ def tell(event: Event) -> None:
         _write(event.name, event.line, event.fields)
 
 
-def _write(name: str, line: str, fields: Mapping[str, Any]) -> None:
-    if manner.as_json:
-        _write_json(name, line, fields)
-    elif not manner.quiet:
-        _clear()
+def _write(name: str, line: str, fields: Mapping[str, Any] | None = None) -> None:
+    if name == "result" or not manner.quiet:
         with _output():
-            print(line)
+            print(_record(name, line, fields or {}) if manner.as_json else line)
 
 
-def _write_json(name: str, line: str, fields: Mapping[str, Any]) -> None:
-    if manner.quiet and name not in ("error", "result"):
-        return
+def _record(name: str, line: str, fields: Mapping[str, Any]) -> str:
     record = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": name, "message": line, **fields}
-    if name == "error":
-        print(json.dumps(record, ensure_ascii=True), file=sys.stderr, flush=True)
-        return
-    with _output():
-        print(json.dumps(record, ensure_ascii=True))
+    return json.dumps(record, ensure_ascii=True)
 
 
 def _progress(line: str) -> None:
@@ -172,14 +160,12 @@ def draw(what: Any) -> None:
         def on_broken_pipe(self) -> None:
             raise  # the error at hand, which rich would turn into an exit of its own
 
-    _clear()
     with _output():
         Screen().print(what, soft_wrap=isinstance(what, Text))
 
 
 def answer(document: Any) -> None:
     """The result of a command as JSON, printed in whatever manner."""
-    _clear()
     with _output():
         print(json.dumps(document, indent=2, ensure_ascii=True, allow_nan=False))
 
@@ -195,16 +181,13 @@ def plain(value: object) -> str:
 
 def complain(message: str, *, code: int) -> None:
     """An error, on one line of stderr; where stderr takes none, the exit code has to do."""
+    line = printable(" ".join(message.split()))
     with suppress(OSError):
-        _complain(printable(" ".join(message.split())), code)
+        _clear()
+        if manner.as_json:
+            print(_record("error", line, {"exit_code": code}), file=sys.stderr, flush=True)
+        else:
+            from rich.console import Console
+            from rich.text import Text
 
-
-def _complain(line: str, code: int) -> None:
-    if manner.as_json:
-        _write_json("error", line, {"exit_code": code})
-        return
-    from rich.console import Console
-    from rich.text import Text
-
-    _clear()
-    Console(stderr=True).print(Text(line, style="red"), soft_wrap=True)
+            Console(stderr=True).print(Text(line, style="red"), soft_wrap=True)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.artifacts.files import typed
+from workbench.artifacts.files import atomic_write_json, check_outputs, typed
 from workbench.hands.cli import exit
 from workbench.hands.cli.screen import say, tell
 
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
 NOTE = "sweep.json"  # beside the results: what they were made from
 
 
-def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -> None:
-    sweep = commands.add_parser("sweep", parents=[common], help="do many explanations or runs over a grid of values")
-    sweep.set_defaults(command=_sweep)
+def add(declare: Callable[..., argparse.ArgumentParser]) -> None:
+    sweep = declare("sweep", _sweep, "do many explanations or runs over a grid of values")
     sweep.add_argument("grid", metavar="GRID", help="a YAML or JSON file; see the help of workbench.hands.sweep")
     sweep.add_argument("--out", metavar="D", required=True, help="folder for the results, made when missing")
     sweep.add_argument("--scheduler", metavar="ADDRESS", help="a Dask scheduler, such as tcp://host:8786")
@@ -34,7 +34,6 @@ def add(commands: argparse._SubParsersAction, common: argparse.ArgumentParser) -
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from workbench.artifacts.files import atomic_write_json, check_outputs
     from workbench.artifacts.lock import run_lock
     from workbench.artifacts.provenance import package_versions
     from workbench.hands.headless.watch import writable

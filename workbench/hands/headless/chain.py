@@ -180,7 +180,10 @@ def _run_step(run_dir: Path, step: Step, timeout: float | None, watch: Watch) ->
         raise ChainError(_message(step, partial, "the kernel died", HINTS["dead"])) from error
     except RuntimeError as error:
         raise ChainError(_message(step, partial, f"no kernel could be started: {error}", HINTS["start"])) from error
-    changes = _changes(run_dir, step)
+    try:
+        changes = check_stage(run_dir, step.stage)
+    except MissingStage:
+        changes = ["none was written"]
     if changes:
         raise ChainError(
             f"{step.name} ran to its end but left no valid manifest in {run_dir / step.stage} ({'; '.join(changes)}); "
@@ -188,13 +191,6 @@ def _run_step(run_dir: Path, step: Step, timeout: float | None, watch: Watch) ->
         )
     (run_dir / REPORT).unlink(missing_ok=True)  # a report never mixes two runs
     finish_copy(run_dir / step.stage, step.notebook, executed, step.effective)
-
-
-def _changes(run_dir: Path, step: Step) -> list[str]:
-    try:
-        return check_stage(run_dir, step.stage)
-    except MissingStage:
-        return ["none was written"]
 
 
 def _execute(step: Step, run_dir: Path, output: Path, timeout: float | None, watch: Watch) -> nbformat.NotebookNode:
@@ -226,8 +222,7 @@ def _verbatim(path: Path) -> str:
 
 
 def _message(step: Step, partial: Path, what: str, hint: str) -> str:
-    where = where_it_stopped(partial)
-    place = f"{step.name}, {where}" if where else step.name
+    place = ", ".join(filter(None, [step.name, where_it_stopped(partial)]))
     return f"{place}: {one_line(what)}. {hint.format(partial=partial, python=sys.executable)}"
 
 
@@ -262,13 +257,13 @@ def check_room(values: Mapping[str, Value]) -> None:
         )
 
 
-def _smaller(graph: Any, at_most: int = 3) -> str:
+def _smaller(graph: Any) -> str:
     """Topics of the most tools among those that fit, with their numbers of names."""
     from workbench.kg import field, flow_graph
 
     tools = Counter(tail for _, tail, key in graph.edges(keys=True) if key == "has_topic")
     sizes = ((topic, len(flow_graph(field(graph, [topic])))) for topic, _ in tools.most_common())
-    fitting = islice(((topic, size) for topic, size in sizes if size <= POOL), at_most)
+    fitting = islice(((topic, size) for topic, size in sizes if size <= POOL), 3)
     return (
         ", ".join(f"{graph.nodes[topic]['name']} ({size:,})" for topic, size in fitting) or "those of a smaller graph"
     )

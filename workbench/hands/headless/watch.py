@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 ENGINE = "workbench"
+LONGEST = 20_000  # characters of a text in which a progress bar is looked for
 EVERY_SECONDS = 0.5  # between two reports of one cell
 BAR = re.compile(r"(\d+)/(\d+)\s*\[?\s*([\d:]+)\s*(?:<|&lt;)\s*([\d:]+)")
 """`37/1400 [00:10<05:20`, as tqdm writes it, and `37/1400 00:10 < 05:20`, as the Trainer does in notebooks."""
@@ -61,14 +62,12 @@ class Loop:
     def read(cls, text: str) -> Loop | None:
         """From the text of a progress bar; None where it is none, or says no time yet."""
         found = BAR.search(re.sub(r"<(?!\s*[\d:])[^>]*>", " ", text).replace("\u2007", " "))
-        return cls(int(found[1]), int(found[2]), _seconds(found[4])) if found else None
-
-
-def _seconds(clock: str) -> float:
-    total = 0
-    for part in clock.split(":"):
-        total = total * 60 + int(part or 0)
-    return float(total)
+        if not found:
+            return None
+        left = 0
+        for part in found[4].split(":"):
+            left = left * 60 + int(part or 0)
+        return cls(int(found[1]), int(found[2]), float(left))
 
 
 @dataclass
@@ -95,8 +94,7 @@ class Watch:
 
     def message(self, message: Mapping[str, Any]) -> None:
         """A message of the kernel; those that hold the text of a progress bar are told, now and then."""
-        loop = next(filter(None, map(Loop.read, _texts(message))), None)
-        if loop:
+        if loop := Loop.read(_text(message)):
             self._report(loop)
 
     def left(self, loop: Loop | None) -> float | None:
@@ -144,16 +142,16 @@ def cell_seconds(copy: Path) -> list[float]:
         return []
 
 
-def _texts(message: Mapping[str, Any]) -> list[str]:
-    content = message.get("content", {})
-    if str(message.get("msg_type", "")).startswith("comm"):
-        state = content.get("data", {}).get("state", {})
-        value = state.get("value") if isinstance(state, Mapping) else None
-        return [value] if isinstance(value, str) else []
-    if message.get("msg_type") in ("display_data", "update_display_data"):
-        text = content.get("data", {}).get("text/html")
-        return [text] if isinstance(text, str) and len(text) < 20_000 else []
-    return []
+def _text(message: Mapping[str, Any]) -> str:
+    """The text of a widget or a display, which a progress bar may have written; empty where there is none."""
+    kind, data = str(message.get("msg_type", "")), message.get("content", {}).get("data", {})
+    text = None
+    if kind.startswith("comm"):
+        state = data.get("state", {})
+        text = state.get("value") if isinstance(state, Mapping) else None
+    elif kind in ("display_data", "update_display_data"):
+        text = data.get("text/html")
+    return text if isinstance(text, str) and len(text) < LONGEST else ""
 
 
 class WatchedClient(PapermillNotebookClient):

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from workbench.hands.lesson.exercises import checker
     from workbench.hands.lesson.limits import limit
-    from workbench.hands.lesson.machine import environment
-    from workbench.hands.lesson.place import chain_map
+    from workbench.hands.lesson.place import chain_map, environment
     from workbench.hands.lesson.prediction import Prediction
 
 _ROOMS = {
     "chain_map": "place",
     "checker": "exercises",
-    "environment": "machine",
+    "environment": "place",
     "limit": "limits",
     "Prediction": "prediction",
 }

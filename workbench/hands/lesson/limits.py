@@ -80,7 +80,7 @@ def _in_loop() -> Limit:
     taken = 1 + int(np.argmax(game(without_first(N, range(N), range(1, N + 1))) <= 0))
     return Limit(
         "an order, cut where the answer turns", game.formula.says,
-        "In the order a, b, c, d the answer turns after so many removals", taken, min(map(len, game.flips)),
+        "In the order a, b, c, d the answer turns after so many removals", taken, min(map(len, game.minimal("flip"))),
         "A member that came too early stays in the set: an order is no set, and its size is no proof.",
     )  # fmt: skip
 
@@ -93,14 +93,14 @@ def _certified() -> Limit:
     return Limit(
         "a certificate", game.formula.says,
         "Without a, b, c the answer turns, with any one put back it stays: certified, of size",
-        len(whole) if proved else 0, min(map(len, game.flips)),
+        len(whole) if proved else 0, min(map(len, game.minimal("flip"))),
         "It asks no set in between; where showing less can help, a smaller set may turn the answer.",
     )  # fmt: skip
 
 
 def _sufficient() -> Limit:
     game = planted("inhibitor")
-    (enough,) = game.sufficient
+    (enough,) = game.minimal("sufficient")
     values = game(only(N, [enough, {*enough, 1}]))
     return Limit(
         "a sufficient set", game.formula.says,

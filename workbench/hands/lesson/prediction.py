@@ -6,7 +6,6 @@ its lead), and the certified set. What each took out is put to the model, and it
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -175,4 +174,4 @@ class Prediction:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, Any]:
         live = self.widget._repr_mimebundle_() or {}
         still = prompt(self.case, self._segments(), title="Which facts does the answer hang on?", removed=self.marks)
-        return {**live, "image/png": base64.b64encode(still.png()).decode("ascii"), "text/plain": still.alt}
+        return live | still._repr_mimebundle_()

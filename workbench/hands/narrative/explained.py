@@ -26,10 +26,9 @@ from workbench.explain import (
 )
 from workbench.explain.counterfactual import Element
 from workbench.game import ForcedChoice, Game
-from workbench.hands.narrative.names import between, chain, clean, count, element, listed, named
+from workbench.hands.narrative.names import SURE, between, chain, clean, count, element, listed, named
 from workbench.stats import PairedDifference, bootstrap_mean, wilson
 
-SURE = 0.05  # p-value below which a difference counts, divided by the number of comparisons
 GROUPS = ("added", "kept", "dropped")
 METHOD = {
     "paper": "The mask learned from the prompt's text, which never asked the model,",

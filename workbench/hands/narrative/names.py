@@ -18,6 +18,7 @@ from workbench.cases import Case, Fact
 LONGEST = 40  # characters of a name
 LONG_CHAIN = 7  # steps of a toolchain that are named
 MOST = 4  # names in a list before the rest is counted
+SURE = 0.05  # p-value below which a difference counts, divided by the number of comparisons where there are several
 SMALL = 0.01  # nats: what is nearer to 0 carries nothing worth a name
 
 
@@ -52,15 +53,16 @@ def listed(names: Iterable[str], *, none: str = "nothing") -> str:
 
 def chain(path: Iterable[str], names: Mapping[str, str]) -> str:
     """A toolchain: `hisat2 → samtools sort × 2`; of a long one the first and the last steps."""
-    steps = [f"{clean(names.get(node, node))}{f' × {times}' if times > 1 else ''}" for node, times in runs(path)]
-    if len(steps) > LONG_CHAIN:
-        steps[LONG_CHAIN - 2 : -1] = [f"({len(steps) - LONG_CHAIN + 1} more)"]
-    return " → ".join(steps) or "no command"
+    named = steps(path, names)
+    if len(named) > LONG_CHAIN:
+        named[LONG_CHAIN - 2 : -1] = [f"({len(named) - LONG_CHAIN + 1} more)"]
+    return " → ".join(named) or "no command"
 
 
-def runs(path: Iterable[str]) -> list[tuple[str, int]]:
-    """Nodes that follow one another, with how often each does so."""
-    return [(node, len(list(some))) for node, some in groupby(path)]
+def steps(path: Iterable[str], names: Mapping[str, str]) -> list[str]:
+    """Commands of an answer by name; one that repeats itself stands once, with how often."""
+    runs = ((node, len(list(some))) for node, some in groupby(path))
+    return [f"{clean(names.get(node, node))}{f' × {times}' if times > 1 else ''}" for node, times in runs]
 
 
 def count(number: int, word: str) -> str:

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from workbench.hands.narrative.names import between, count
+from workbench.hands.narrative.names import SURE, between, count
 from workbench.shift.intruders import at_threshold
 from workbench.shift.saliency import MEMORY, READING, gain_shares
 from workbench.shift.switches import ALL
 from workbench.stats import spearman
 
-SURE = 0.05  # p-value below which a difference is told from chance
 HALF = 0.5  # of Delta: what the first tenth of a map is hoped to carry
 NEAR = 0.25  # of Delta: sums of shares that differ from the whole by less count as equal
 SOME = 0.15  # of Delta: the most that random units of equal size are hoped to carry

@@ -88,11 +88,11 @@ def carriers(one: Carriers, names: Mapping[str, str]) -> str:
 def setting(settings: Settings, found: Answered) -> str:
     """The answer at a dose with modules off, beside that of the adapter as trained, and the value."""
     trained, base = settings.at(), float(settings.curve()[GRID.index(0.0)])
-    off = f" with {len(found.off)} of {count(len(settings.modules), settings.unit)} off" if found.off else ""
+    off = f" with {len(found.off)} of {count(settings.play.n, settings.unit)} off" if found.off else ""
     same = "as trained" if found.toolchain == trained.toolchain else "which is not its answer as trained"
     right = "the right answer" if found.toolchain == settings.case.toolchain else "not the right answer"
     what = {"margin": "The lead of the answer as trained over another"}.get(
-        settings.form, "The log p of the answer as trained"
+        settings.game.form, "The log p of the answer as trained"
     )
     return (
         f"At dose {found.dose:g}{off} the model answers {chain(found.toolchain, settings.engine.lm.names)}, {same}; "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import traitlets
@@ -40,14 +40,13 @@ class Graph(Part):
         *,
         title: str,
         alt: str,
-        strong: Collection[int] = (),
         degrees: Mapping[int, float] | None = None,
         picked: int | None = None,
     ) -> None:
         """Shows a drawing; where its nodes lie on the page, the script settles by the room it has.
 
-        strong: keys of links in full ink, whatever their colour on paper. degrees: key of a spot or link -> 0 to 1,
-        drawn as the width of a rim or line; 0 where none is given. picked: key of a node or fact that is marked.
+        degrees: key of a spot or link -> 0 to 1, drawn as the width of a rim or line; 0 where none is given. picked:
+        key of a node or fact that is marked.
         """
         kinds = [kind for kind in LOOKS if any(spot.kind == kind for spot in spots)]
         legend = [{"name": kind, "symbol": look(kind).symbol, "colour": look(kind).colour} for kind in kinds]
@@ -57,7 +56,7 @@ class Graph(Part):
             "title": short(title, TEXT),
             "alt": short(alt, ALT),
             "spots": [_spot(spot, m.get(spot.key, 0.0), picked) for spot in spots],
-            "links": [_link(one, spots, m.get(one.key, 0.0), picked) | {"needed": one.key in strong} for one in links],
+            "links": [_link(one, spots, m.get(one.key, 0.0), picked) for one in links],
             "kinds": [*legend, *([{"name": "removed", "symbol": "removed", "colour": ""}] if crossed else [])],
         }
 
@@ -75,7 +74,7 @@ def _spot(spot: Spot, degree: float, picked: int | None) -> dict[str, Any]:
 
 
 def _link(link: Link, spots: Sequence[Spot], degree: float, picked: int | None) -> dict[str, Any]:
-    ends = {"source": spots[link.start].key, "target": spots[link.end].key}
+    ends = {"source": spots[link.start].key, "target": spots[link.end].key, "needed": link.strong}
     return _said(link, degree, picked) | ends | {"width": link.width, "colour": link.colour, "arrow": link.arrow}
 
 

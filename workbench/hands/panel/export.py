@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.artifacts.files import atomic_write_bytes, neutral
 from workbench.artifacts.stage import EXPORTS, STAGES, check_inside
 from workbench.cases import Case, Fact
+from workbench.figures.case_graph import needed
 from workbench.figures.core import Figure, stacked, stacked_svg
 from workbench.hands.panel.work import Cancelled
 
@@ -38,21 +39,14 @@ def element_table(
 ) -> str:
     """CSV with a row for every element of a case; numbers that are not known are empty."""
     rows: list[Sequence[Any]] = [COLUMNS]
-    needed = set(case.needed)
+    known = zip(case.facts, carriers.scores, carriers.shown, strict=True) if carriers else ()
+    carried: dict[Any, str] = {fact: f"{score:.6g}" for fact, score, shown in known if shown}
     for i, one in enumerate(case.elements):
-        ends = (one.head, one.tail) if isinstance(one, Fact) else ()
-        name = " → ".join(case.names[end] for end in ends) or case.names[one]  # type: ignore[index]
-        ids = ["", one.head, one.relation, one.tail] if isinstance(one, Fact) else [one, "", "", ""]
-        fact = i - len(case.nodes)
-        known = carriers is not None and fact >= 0 and carriers.shown[fact]
-        told = [
-            "" if degrees is None else f"{degrees[i]:.6g}",
-            int(one in removed),
-            int(one in removed or any(end in removed for end in ends)),
-            int(one in needed or (not ends and one in case.path)),
-            f"{carriers.scores[fact]:.6g}" if known and carriers is not None else "",
-        ]
-        rows.append([neutral(name), *map(neutral, ids), *told])
+        ends, ids = ((one.head, one.tail), ["", *one]) if isinstance(one, Fact) else ((), [one, "", "", ""])
+        degree = "" if degrees is None else f"{degrees[i]:.6g}"
+        gone = one in removed or any(end in removed for end in ends)
+        told = [degree, int(one in removed), int(gone), int(needed(case, i)), carried.get(one, "")]
+        rows.append([*map(neutral, (case.label(one), *ids)), *told])
     return as_csv(rows)
 
 
@@ -91,10 +85,16 @@ def links(stem: str, contents: Mapping[str, bytes]) -> str:
 class Explorer(ABC):
     """Shown as its live widget in JupyterLab, as its pictures everywhere else. An explorer says what these are of."""
 
-    view: Any
-    folder: Path | None
     state: Any
     still = False  # while the explorer itself sets its widgets
+
+    def __init__(self, view: Any, folder: str | os.PathLike[str] | None):
+        self.view, self.widget, self.folder = view, view.widget, None if folder is None else Path(folder)
+
+    def follow(self, act: Callable[[Any], Any], *controls: Any) -> None:
+        """Calls `act` with the value that a person's hand gives one of the controls."""
+        for control in controls:
+            control.observe(lambda change: None if self.still else act(change["new"]), "value")
 
     def guarded(self, act: Callable[[], Any], beside: Any = None) -> None:
         """What a button does in place: an error is shown beside it, since a traceback would go nowhere."""
@@ -145,6 +145,12 @@ class Explorer(ABC):
             write(self.folder / stem, contents)
             where = f"written to {self.folder} · "
         self.view.links.value = f"<p>{escape(where)}{links(stem, contents)}</p>"
+
+    def put(self, **values: Any) -> None:
+        """Sets widgets of the view, by name, quietly."""
+        with self.quietly():
+            for name, value in values.items():
+                getattr(self.view, name).value = value
 
     @contextmanager
     def quietly(self) -> Iterator[None]:

@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 from workbench.artifacts.state import CHOICES, State, StateError
@@ -23,8 +22,7 @@ from workbench.explain.trial import ROWS, Carriers, Check, Outcome, Trial
 from workbench.game import Engine
 from workbench.hands.narrative.names import count
 from workbench.hands.panel.showing import Shown
-from workbench.hands.panel.sliders import WeightSliders
-from workbench.hands.panel.view import MaskView, options
+from workbench.hands.panel.view import MaskView, WeightSliders, options
 from workbench.hands.panel.work import Cancelled, Job, Worker, on_loop
 
 T = TypeVar("T")
@@ -61,20 +59,13 @@ class MaskPanel(Shown):
         folder: str | os.PathLike[str] | None = None,
     ):
         self.engine, self.seed, self.config, self.withheld = engine, seed, config or ExplainConfig(), withheld
-        self.asker, self.folder = asker, None if folder is None else Path(folder)
+        self.asker = asker
         self.cases = {case.id: case for case in cases}
         self.worker, self._trials, self.results = Worker(), {}, {}
         self.know(explanations)
         self.weigh = WeightSliders(self.config.weights, listen=self.show_weights)
-        self.view = MaskView(
-            self.cases.values(),
-            self.weigh,
-            sources=tuple(asker.sources) if asker else (),
-            targets=tuple(asker.targets) if asker else (),
-            on_toggle=self._clicked,
-            on_pick=self._picked,
-        )
-        self.widget = self.view.widget
+        hands: dict[str, Any] = {"on_toggle": self._clicked, "on_pick": self._picked}
+        super().__init__(MaskView(self.cases.values(), self.weigh, asker=asker, **hands), folder)
         self._wire()
         self.show_case()
 
@@ -129,8 +120,7 @@ class MaskPanel(Shown):
         found = self.known(case if isinstance(case, str) else case.id)
         if method not in (None, *CHOICES):
             raise ValueError(f"method must be one of {', '.join(CHOICES)}, not {method!r}")
-        with self.quietly():
-            self.view.chooser.value, self.view.method.value = found.id, method or self.view.method.value
+        self.put(chooser=found.id, method=method or self.view.method.value)
         self.show_case()
 
     def ask(self, source: str, target: str) -> Case:
@@ -142,11 +132,10 @@ class MaskPanel(Shown):
     def set_weights(self, weights: Weights) -> None:
         """Moves every slider; a weight of 0 switches its term off."""
         self.weigh.set(weights)
-        self.weigh.settle()
 
     def reset(self) -> None:
         """Back to the weights the panel was made with."""
-        self.set_weights(self.weigh.start)
+        self.weigh.reset()
 
     def toggle(self, element: int | Element) -> Outcome:
         """Takes one element (or its number) out, or puts it back. The first is taken out of the whole graph, whatever a
@@ -190,8 +179,7 @@ class MaskPanel(Shown):
 
     def _wire(self) -> None:
         view = self.view
-        for chooser in (view.chooser, view.method):
-            chooser.observe(lambda _: None if self.still else self.show_case(), "value")
+        self.follow(lambda _: self.show_case(), view.chooser, view.method)
         clicks: dict[Any, Callable[[], Any]] = {
             view.recompute: self.start,
             view.cancel: lambda: self.worker.cancel("learn"),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from html import escape
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ import numpy as np
 import traitlets
 
 from workbench.cases import Case, Fact, aligned, toolchain
-from workbench.figures.case_graph import lines
+from workbench.figures.case_graph import counted, lines
 from workbench.figures.core import short
 from workbench.figures.palette import kind_of
 from workbench.hands.narrative.names import GLOSSARY, SMALL
@@ -31,6 +30,7 @@ STATIC = Path(__file__).parent / "static"
 PATIENCE = 5.0  # seconds for a view to say that it lives
 TEXT = 160  # characters of a line of the prompt
 NAME = 40
+Parts = Sequence[widgets.Widget]
 
 
 def script(name: str) -> str:
@@ -102,29 +102,27 @@ class Prompt(Part):
         carriers: Carriers | None = None,
     ) -> None:
         """Shows a case with what is removed and, where known, the degrees of removal and what carries a command."""
-
         first, needed = len(case.nodes), set(case.needed)
         m = [None] * len(case.elements) if degrees is None else [round(float(d), 4) for d in degrees]
         scores = np.zeros(len(case.facts)) if carriers is None else carriers.scores
         most = max(float(scores.max(initial=0)), 1e-9)
+
+        def line(key: int, text: str, **more: Any) -> dict[str, Any]:
+            one = case.elements[key]
+            ends = dict.fromkeys((one.head, one.tail)) if isinstance(one, Fact) else ()
+            state = _state(one in removed, [short(case.names[end], NAME) for end in ends if end in removed])
+            return {"key": key, "text": text, "degree": m[key], "needed": one in needed, "score": ""} | state | more
+
         rows: list[dict[str, Any]] = []
         for text, i in lines(segments):
-            line: dict[str, Any] = {"key": -1, "text": text if i < 0 else short(text, TEXT)}
-            if i >= 0:
-                fact, share = case.facts[i], float(scores[i]) / most
-                ends = [end for end in dict.fromkeys((fact.head, fact.tail)) if end in removed]
-                line |= {"key": first + i, "degree": m[first + i], "needed": fact in needed, "note": ""}
-                line |= _state(fact in removed, [short(case.names[end], NAME) for end in ends])
-                shown = abs(scores[i]) >= SMALL
-                line |= {"score": f"{scores[i]:+.2f} nats" if shown else "", "share": max(0.0, share)}
-            rows.append(line)
+            if i < 0:
+                rows.append({"key": -1, "text": text})
+                continue
+            score = f"{scores[i]:+.2f} nats" if abs(scores[i]) >= SMALL else ""
+            how = {"note": "", "score": score, "share": max(0.0, float(scores[i]) / most)}
+            rows.append(line(first + i, short(text, TEXT), **how))
         self.lines = rows
-        self.nodes = [
-            {"key": i, "text": short(case.names[node], NAME), "note": kind_of(node), "degree": m[i], "score": ""}
-            | {"needed": False}
-            | _state(node in removed, [])
-            for i, node in enumerate(case.nodes)
-        ]
+        self.nodes = [line(i, short(case.names[node], NAME), note=kind_of(node)) for i, node in enumerate(case.nodes)]
 
 
 def _state(removed: bool, ends: Sequence[str]) -> dict[str, str]:
@@ -161,16 +159,8 @@ class Chains(Part):
 
 
 def _chips(steps: Iterable[tuple[str, str]], names: Mapping[str, str]) -> list[dict[str, str]]:
-    """Commands with their marks as data for the script; what follows itself stands once, with how often."""
-    counted = [(*step, len(list(same))) for step, same in groupby(steps)]
-    return [
-        {
-            "node": node,
-            "text": f"{short(names.get(node, node), NAME)}{f' × {times}' if times > 1 else ''}",
-            "mark": mark,
-        }
-        for node, mark, times in counted
-    ]
+    """Commands with their marks as data for the script."""
+    return [{"node": node, "text": text, "mark": mark} for node, mark, text in counted(steps, names, longest=NAME)]
 
 
 class Board(Part):
@@ -239,6 +229,7 @@ class View:
 
     widget: widgets.VBox
     status: widgets.HTML
+    access: Held
 
     def say(self, text: str, *, beside: widgets.HTML | None = None) -> None:
         """A line of text beside the button that was pressed: in the status line, if nothing else is given."""
@@ -249,6 +240,13 @@ class View:
         for name, part in vars(self).items():
             if isinstance(part, widgets.DOMWidget):
                 part.add_class(f"wb-{name}")
+
+    def page(self, above: Parts, sides: Mapping[str, Parts], drawers: Mapping[str, widgets.Widget]) -> widgets.VBox:
+        """The whole: what stands above, two sides by the names of their classes, drawers by their titles."""
+        self.mark()
+        columns = widgets.HBox([widgets.VBox(parts).add_class(f"wb-{name}") for name, parts in sides.items()])
+        more = widgets.Accordion(list(drawers.values()), titles=tuple(drawers)).add_class("wb-more")
+        return widgets.VBox([self.access, *above, columns.add_class("wb-columns"), more]).add_class("wb-panel")
 
 
 def table(rows: Iterable[Iterable[str]], heads: Iterable[str] = ()) -> str:

@@ -9,31 +9,85 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 
 from workbench.cases import Case, Fact
 from workbench.figures.case_graph import drawing
+from workbench.figures.core import Figure
+from workbench.figures.dose import linked, response, switchboard
 from workbench.game import Engine
 from workbench.hands.narrative import tried
 from workbench.hands.narrative.names import paragraph
-from workbench.hands.panel.shift_view import ShiftShown, ShiftView
+from workbench.hands.panel import export as files
+from workbench.hands.panel.drawn import Graph
+from workbench.hands.panel.parts import LIVE, USUAL, Access, Board, Held, View, button, flow, named, slid
 from workbench.hands.panel.tables import answer_table, curve_svg, element_table
+from workbench.hands.panel.view import options
 from workbench.hands.panel.work import Debounced, Job, Worker
-from workbench.shift.dose import GRID, Answered, Settings
+from workbench.shift.dose import GRID, HIGHEST, Answered, Settings
 from workbench.shift.elements import element_rows, measures_of
 
+TRAINED = "every module on"
+ROOM = {"width": "min(46em, 100%)"}
+STEP = 0.05  # of the dose
+HINT = "Choose an element in the list, or click it in the graph: it is marked wherever it is shown."
+SWITCHES = (
+    "Each module by the nats that go with it switched off alone (blue: the answer loses, orange: it gains). Press one "
+    "to switch it off, again to switch it on; arrow keys walk."
+)
 
-class ShiftPanel(ShiftShown):
+
+class ShiftView(View):
+    """Widgets by name, each with the class `wb-<name>`. panel: which hears of clicks and knows the measures."""
+
+    def __init__(self, panel: ShiftPanel, cases: Sequence[Case]):
+        self.chooser = widgets.Dropdown(options=options(cases), description="case", layout=ROOM)
+        self.dose = widgets.FloatSlider(
+            1.0, min=0.0, max=HIGHEST, step=STEP, description="dose", readout_format=".2f", layout=ROOM,
+            tooltip="factor on the adapter's update of every module: 0 the base, 1 as trained",
+        )  # fmt: skip
+        self.off: tuple[int, ...] = ()
+        self.board = Held(lambda: Board(panel._switched))
+        self.trained = button("As trained", "dose 1, every module on")
+        known = panel.measures
+        self.measure = widgets.Dropdown(options=known, description="rims by", disabled=not known)
+        self.element = widgets.Select(options=[], rows=7, description="element", layout=ROOM)
+        self.export = button("Export", "pictures, table and state as files of one name")
+        self.answers, self.words, self.picked, self.response, self.measured, self.status, self.links = (
+            widgets.HTML() for _ in range(7)
+        )
+        self.saved = widgets.Textarea(layout={"width": "100%", "height": "9em"})
+        self.apply = button("Apply", "take over the state that stands above")
+        self.graph, self.access = Held(lambda: Graph(panel._clicked)), Held(Access)
+        said, hint = widgets.HTML(paragraph(SWITCHES)), widgets.HTML(paragraph(HINT))
+        left = [self.dose, flow(self.trained), said, self.board, self.status, self.response]
+        right = [self.words, self.answers, self.graph, hint, self.element, self.picked]
+        state = widgets.VBox([self.saved, flow(self.apply, self.export), self.links])
+        drawers = {"every element by every measure": self.measured, "state and export": state}
+        self.widget = self.page([flow(self.chooser, self.measure)], {"controls": left, "views": right}, drawers)
+        dose = slid("dose", "dose of the adapter: 0 the base, 1 as trained", "dose")
+        self.access.part.parts = [*USUAL, named(".wb-picked", **LIVE), *dose]
+
+    def show_switches(self, settings: Settings, off: Sequence[int]) -> None:
+        """The modules with the nats that go with each; those that are off are crossed out."""
+        self.off = tuple(off)
+        self.board.part.show(settings.places, settings.losses.tolist(), off=off)
+
+
+class ShiftPanel(files.CaseExplorer):
     """Explores one case at a time. In JupyterLab the live `widget` is shown, everywhere else its still picture.
 
     elements: rows of `workbench.shift.with_measures` of these cases; None: nothing is known of their elements. unit:
     what the switches are of, `module`, or `layer` or `projection` where modules are too many. folder: where exports go;
     None: they are links only. ValueError: the model has no adapter, or there is no case.
     """
+
+    answered: Answered
+    picked: int | None = None
 
     def __init__(
         self,
@@ -46,28 +100,20 @@ class ShiftPanel(ShiftShown):
     ):
         if not cases:
             raise ValueError("the shift explorer needs one case or more")
-        self.engine, self.unit, self.folder = engine, unit, None if folder is None else Path(folder)
+        self.engine, self.unit = engine, unit
         self.cases = {case.id: case for case in cases}
         self.elements = element_rows(cases) if elements is None else elements
         self.measures = measures_of(self.elements)
         self._settings: dict[str, Settings] = {}
         self.worker = Worker()
-        self.view = ShiftView(
-            cases,
-            places=self._of(cases[0]).places,
-            measures=self.measures,
-            on_click=self._clicked,
-            on_switch=self._switched,
-        )
-        self.widget = self.view.widget
+        super().__init__(ShiftView(self, cases), folder)
         self._moved = Debounced(self._ask)
         self._wire()
         self.select(cases[0].id)
 
     def select(self, case: str) -> Answered:
         """Shows another case, by its id. ValueError: there is none."""
-        with self.quietly():
-            self.view.chooser.value = self.known(case).id
+        self.put(chooser=self.known(case).id)
         return self._opened()
 
     def set(self, dose: float | None = None, *, off: Collection[int] | None = None) -> Answered:
@@ -75,21 +121,18 @@ class ShiftPanel(ShiftShown):
         slider = self.view.dose
         if dose is not None and not slider.min <= dose <= slider.max:
             raise ValueError(f"the dose must lie in {slider.min:g} to {slider.max:g}, not {dose!r}")
-        gone = self.off if off is None else off
-        found = self.settings.at(slider.value if dose is None else dose, gone)
-
-        with self.quietly():
-            slider.value = found.dose
+        found = self.settings.at(slider.value if dose is None else dose, self.off if off is None else off)
+        self.put(dose=found.dose)
         self._show(found)
         return found
 
     def know(self, elements: pd.DataFrame) -> None:
         """Takes rows of `workbench.shift.with_measures` that were not there when the panel was made."""
         self.elements, self.measures = elements, measures_of(elements)
-        measure, first = self.view.measure, next(iter(self.measures), None)
+        measure = self.view.measure
         with self.quietly():
             measure.options = self.measures
-            measure.value = first
+            measure.value = next(iter(self.measures), None)
         measure.disabled = not self.measures
         self._mark()
 
@@ -102,14 +145,13 @@ class ShiftPanel(ShiftShown):
         if element is not None and not 0 <= element < len(self.case.elements):
             raise ValueError(f"elements are numbered 0 to {len(self.case.elements) - 1}, not {element!r}")
         self.picked = element
-        with self.quietly():
-            self.view.element.value = element
+        self.put(element=element)
         self._mark()
 
     @property
     def state(self) -> dict[str, Any]:
         """Everything that is set, as plain JSON; assign it to come back to it."""
-        view, names = self.view, self.settings.modules
+        view, names = self.view, self.settings.play.names
         set_now = {"case": self.case.id, "dose": view.dose.value, "off": [names[k] for k in self.off]}
         return set_now | {"measure": view.measure.value, "element": self.picked}
 
@@ -118,21 +160,20 @@ class ShiftPanel(ShiftShown):
         told = {**self.state, **given}
         if unknown := sorted(set(told) - set(self.state)):
             raise ValueError(f"a state has {', '.join(self.state)}, not {unknown[0][:80]!r}")
-        names = self.settings.modules
+        names = self.settings.play.names
         if missing := [name for name in told["off"] if name not in names]:
             raise ValueError(f"the adapter has no module {missing[0][:80]!r}")
         self.select(told["case"])
-        with self.quietly():
-            self.view.measure.value = told["measure"]
+        self.put(measure=told["measure"])
         self.set(told["dose"], off=[names.index(name) for name in told["off"]])
         self.pick(told["element"])
 
     def _wire(self) -> None:
         view = self.view
-        view.chooser.observe(lambda _: None if self.still else self._opened(), "value")
-        view.dose.observe(lambda _: None if self.still else self._moved(), "value")
-        view.measure.observe(lambda _: None if self.still else self._mark(), "value")
-        view.element.observe(lambda change: None if self.still else self.pick(change["new"]), "value")
+        self.follow(lambda _: self._opened(), view.chooser)
+        self.follow(lambda _: self._moved(), view.dose)
+        self.follow(lambda _: self._mark(), view.measure)
+        self.follow(self.pick, view.element)
         view.trained.on_click(lambda _: self.guarded(lambda: self.set(1.0, off=())))
         view.apply.on_click(lambda _: self.guarded(self._applied))
         view.export.on_click(lambda _: self.guarded(lambda: self.offer(self.case.id, f"dose-{view.dose.value:g}")))
@@ -154,9 +195,8 @@ class ShiftPanel(ShiftShown):
 
     def _switched(self, k: int) -> None:
         """A module was pressed: its cell changes at once, the answer follows."""
-        if 0 <= k < len(self.settings.modules):
-            off = set(self.off) ^ {k}
-            self.view.show_switches(self.settings.losses, sorted(off))
+        if 0 <= k < self.settings.play.n:
+            self.view.show_switches(self.settings, sorted(set(self.off) ^ {k}))
             self._moved()
 
     def _clicked(self, key: int) -> None:
@@ -177,12 +217,11 @@ class ShiftPanel(ShiftShown):
 
     def _show(self, found: Answered) -> None:
         self.answered, view, settings = found, self.view, self.settings
-        view.show_switches(settings.losses, found.off)
-        view.words.value = paragraph(tried.setting(settings, found))
+        view.show_switches(settings, found.off)
+        told = tried.setting(settings, found)
+        view.words.value = paragraph(told)
         view.answers.value = answer_table(settings, found)
-        view.response.value = curve_svg(
-            GRID, self.curves(), dose=found.dose, value=found.value, alt=tried.setting(settings, found)
-        )
+        view.response.value = curve_svg(GRID, self.curves(), dose=found.dose, value=found.value, alt=told)
         view.saved.value = json.dumps(self.state, ensure_ascii=False)
         view.say("")
 
@@ -193,11 +232,54 @@ class ShiftPanel(ShiftShown):
         degrees = np.nan_to_num(np.array([float(values.get(k, 0.0)) for k in range(len(case.nodes))]))
         spots, links = drawing(case)
         title = f"{case.id}: rims by {measure}" if measure else case.id
-        strong = {link.key for link, fact in zip(links, case.facts, strict=True) if fact in case.needed}
         view.graph.part.show(
-            spots, links, title=title, alt=self.sentences(), strong=strong, picked=self.picked,
+            spots, links, title=title, alt=self.sentences(), picked=self.picked,
             degrees=dict(enumerate((degrees / (float(np.abs(degrees).max(initial=0)) or 1.0)).tolist())),
         )  # fmt: skip
         view.picked.value = paragraph(self._picked())
         view.measured.value = element_table(self.rows, self.measures, picked=self.picked)
         view.saved.value = json.dumps(self.state, ensure_ascii=False)
+
+    @property
+    def settings(self) -> Settings:
+        """Doses and switches of the shown case."""
+        return self._settings.setdefault(self.case.id, Settings(self.engine, self.case, unit=self.unit))
+
+    @property
+    def off(self) -> tuple[int, ...]:
+        """Numbers of the modules that are switched off."""
+        return self.view.off
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """What is known of the shown case's elements."""
+        return self.elements[self.elements["case"] == self.case.id]
+
+    def curves(self) -> dict[str, np.ndarray]:
+        """Series -> values (doses of `GRID`,): with every module on, and with those off that are off now."""
+        off = self.answered.off
+        return {TRAINED: self.settings.curve()} | ({f"{len(off)} off": self.settings.curve(off)} if off else {})
+
+    def sentences(self) -> str:
+        """What is shown, in words."""
+        return f"{tried.setting(self.settings, self.answered)} {self._picked()}".strip()
+
+    def pictures(self) -> list[Figure]:
+        """The still face: value over doses, switches, and the picked element (or the nodes) by every measure."""
+        settings, found = self.settings, self.answered
+        how: dict[str, Any] = {"dose": found.dose, "value": found.value, "form": settings.game.form}
+        out = [response(GRID, self.curves(), **how), switchboard(settings.losses, settings.places, off=found.off)]
+        if self.measures and len(self.rows):
+            fact = self.picked is not None and self.picked >= len(self.case.nodes)
+            first = self.view.measure.value
+            order = [first, *(name for name in self.measures if name != first)]
+            out.append(linked(self.rows[self.rows["kind"] == ("fact" if fact else "node")], order, picked=self.picked))
+        return out
+
+    def table(self) -> str:
+        """The elements by every measure, as CSV."""
+        rows = self.rows.assign(**{c: self.rows[c].astype(str).map(files.neutral) for c in ("case", "node", "name")})
+        return rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+    def _picked(self) -> str:
+        return tried.picked(self.rows, self.measures, self.picked)

@@ -16,9 +16,8 @@ from workbench.game import Engine
 from workbench.hands.narrative import explained, tried
 from workbench.hands.narrative.names import paragraph
 from workbench.hands.panel import export as files
-from workbench.hands.panel.sliders import WeightSliders
 from workbench.hands.panel.tables import term_table
-from workbench.hands.panel.view import MaskView
+from workbench.hands.panel.view import MaskView, WeightSliders
 
 NOTHING_YET = "Both models are asked."
 OTHERWISE = "● what is shown was learned with other settings"
@@ -50,6 +49,11 @@ class Shown(files.CaseExplorer):
         return self.results.get((self.case.id, self.view.method.value))
 
     @property
+    def degrees(self) -> tuple[float, ...] | None:
+        """The degrees of removal of that result, in the order of `case.elements`."""
+        return self.explanation.degrees if self.explanation else None
+
+    @property
     def removed(self) -> tuple[Element, ...]:
         """What is taken out: by hand, else by the method."""
         if self.by_hand is not None:
@@ -77,9 +81,8 @@ class Shown(files.CaseExplorer):
     @property
     def trial(self) -> Trial:
         """Removals by hand on the shown case."""
-        if self.case.id not in self._trials:
-            self._trials[self.case.id] = Trial(self.engine, self.case, max_new_tokens=self.config.max_new_tokens)
-        return self._trials[self.case.id]
+        fresh = Trial(self.engine, self.case, max_new_tokens=self.config.max_new_tokens)
+        return self._trials.setdefault(self.case.id, fresh)
 
     @property
     def toolchains(self) -> dict[str, tuple[str, ...]]:
@@ -112,18 +115,15 @@ class Shown(files.CaseExplorer):
     @property
     def figure(self) -> Figure:
         """The graph as it stands, as a figure of its own."""
-        found = self.explanation
-        degrees = found.degrees if found else None
-        return case_graph(self.case, title=f"{self.case.id}: {self._by()}", degrees=degrees, removed=self.removed)
+        return case_graph(self.case, title=self._title(), degrees=self.degrees, removed=self.removed)
 
-    def _by(self) -> str:
-        found = self.explanation
-        return "by hand" if self.by_hand is not None else found.method if found else "not learned yet"
+    def _title(self) -> str:
+        by = self.explanation.method if self.explanation else "not learned yet"
+        return f"{self.case.id}: {by if self.by_hand is None else 'by hand'}"
 
     def table(self) -> str:
         """The elements, as CSV."""
-        degrees = self.explanation.degrees if self.explanation else None
-        return files.element_table(self.case, removed=self.removed, degrees=degrees, carriers=self.carriers)
+        return files.element_table(self.case, removed=self.removed, degrees=self.degrees, carriers=self.carriers)
 
     def saved(self) -> str:
         """The state as JSON."""
@@ -142,19 +142,17 @@ class Shown(files.CaseExplorer):
         """Another case, another result: everything anew."""
         self.by_hand = self.outcome = self.carriers = None
         found = self.explanation
-        self._clear()
         self._draw()
         self.view.chains.part.show(self.case, found.answers if found else {}, self.engine.lm.names)
         self.view.cost.value = paragraph(explained.ledger(found.ledger)) if found else ""
         self.show_weights()
-        self._say()
+        self.view.words.value = paragraph(self.sentences())
         if found is None:
             self.answer()
 
     def show_taken(self, gone: tuple[Element, ...]) -> None:
         """Something was taken out or put back: graph and prompt at once, the answers follow."""
         self.by_hand, self.outcome, self.carriers = gone, None, None
-        self._clear()
         self._draw()
         self._settings()
 
@@ -162,7 +160,7 @@ class Shown(files.CaseExplorer):
         """Both models have answered."""
         self.outcome = outcome
         self.view.chains.part.show(self.case, outcome.answers, self.engine.lm.names)
-        self._say()
+        self.view.words.value = paragraph(self.sentences())
 
     def show_check(self, found: Check) -> None:
         """Whether what is taken out is minimal."""
@@ -185,29 +183,18 @@ class Shown(files.CaseExplorer):
         view.table.value = f"{term_table(row, self.weights, learned=learned)}<p>{escape(said)}</p>" if row else ""
         self._settings()
 
-    def _clear(self) -> None:
-        self.view.checked.value = self.view.carried.value = ""
-
     def _draw(self) -> None:
-        """Graph and prompt, with what is taken out."""
-        case, found = self.case, self.explanation
-        degrees = found.degrees if found else None
-        spots, links = drawing(case, degrees=degrees, removed=self.removed)
-        needed = {link.key for link, fact in zip(links, case.facts, strict=True) if fact in case.needed}
-        m = dict(enumerate(map(float, degrees))) if degrees else {}
-        title = f"{case.id}: {self._by()}"
-        self.view.graph.part.show(spots, links, title=title, alt=self.sentences(), strong=needed, degrees=m)
+        """Graph and prompt, with what is taken out, of which nothing was asked yet."""
+        self.view.checked.value = self.view.carried.value = ""
+        m = dict(enumerate(map(float, self.degrees or ())))
+        spots, links = drawing(self.case, degrees=self.degrees, removed=self.removed)
+        self.view.graph.part.show(spots, links, title=self._title(), alt=self.sentences(), degrees=m)
         self._draw_prompt()
 
     def _draw_prompt(self) -> None:
-        found, picked = self.explanation, self.carriers
-        segments = self.engine.lm.template.segments(self.case)
-        degrees = found.degrees if found else None
-        self.view.prompt.part.show(self.case, segments, removed=self.removed, degrees=degrees, carriers=picked)
+        segments, picked = self.engine.lm.template.segments(self.case), self.carriers
+        self.view.prompt.part.show(self.case, segments, removed=self.removed, degrees=self.degrees, carriers=picked)
         self.view.chains.part.picked = [picked.row, picked.node] if picked else ["", ""]
-
-    def _say(self) -> None:
-        self.view.words.value = paragraph(self.sentences())
 
     def _settings(self) -> None:
         state, view = self.state, self.view

@@ -33,8 +33,8 @@ def term_table(row: Mapping[str, float], weights: Weights, *, learned: Weights |
         (escape(name), f"{row[name]:.4g}", f"{value:+.4g}", _bars(a, b, low, high))
         for (name, value), a, b in zip(added.items(), now, before, strict=True)
     ]
-    lines.append(("objective", "", f"{sum(added.values()):+.4g}", ""))
-    return table(lines, ("term, last step", "value", "weighted", "log scale"))
+    whole = ("objective", "", f"{sum(added.values()):+.4g}", "")
+    return table([*lines, whole], ("term, last step", "value", "weighted", "log scale"))
 
 
 def _bars(now: float, before: float, low: float, high: float) -> str:
@@ -56,16 +56,15 @@ def answer_table(settings: Settings, found: Answered) -> str:
     what is gone `−`. Names are escaped."""
     names, trained = settings.engine.lm.names, settings.at().toolchain
     signs = {"": "", "new": "+ ", "lost": "− "}
-    now = [f"{signs[mark]}{clean(names.get(node, node))}" for node, mark in aligned(trained, found.toolchain)]
     told = {
-        "right answer": [clean(names.get(node, node)) for node in settings.case.toolchain],
-        "as trained": [clean(names.get(node, node)) for node in trained],
-        "as set": now,
+        "right answer": [(node, "") for node in settings.case.toolchain],
+        "as trained": [(node, "") for node in trained],
+        "as set": aligned(trained, found.toolchain),
     }
-    rows = [
-        f'<tr><th scope="row">{name}</th><td>{escape(" → ".join(steps) or "no command")}</td></tr>'
-        for name, steps in told.items()
-    ]
+    rows = []
+    for name, steps in told.items():
+        said = " → ".join(f"{signs[mark]}{clean(names.get(node, node))}" for node, mark in steps) or "no command"
+        rows.append(f'<tr><th scope="row">{name}</th><td>{escape(said)}</td></tr>')
     return f"<table>{''.join(rows)}</table>"
 
 

@@ -6,7 +6,6 @@ JupyterLab (the square, or `I` twice), and `train(..., stoppable=by_hand())` mak
 
 from __future__ import annotations
 
-import base64
 import os
 import time
 from html import escape
@@ -19,7 +18,7 @@ from workbench.artifacts.runs import by_hand as by_hand
 from workbench.figures.core import Figure
 from workbench.figures.training import loss_curve
 from workbench.hands.headless.watch import clock
-from workbench.hands.panel import export as files
+from workbench.hands.panel.export import write
 from workbench.train import TrainResult
 from workbench.train.progress import Progress
 
@@ -51,7 +50,7 @@ class TrainingView:
 
     def __init__(self, *, steps: int, held_out: str = "held-out cases"):
         self.steps, self.called = steps, held_out
-        self.progress: Progress | None = None
+        self.curves: dict[str, Any] = {"history": [], "held_out": []}
         self.said = WAITING
         self._status, self._curve = DisplayHandle(), DisplayHandle()
         self._next = 0.0
@@ -59,8 +58,7 @@ class TrainingView:
     @property
     def figure(self) -> Figure:
         """The curves so far."""
-        history, held_out = (self.progress.history, self.progress.held_out) if self.progress else ([], [])
-        return loss_curve(history, steps=self.steps, held_out=held_out, called=self.called)
+        return loss_curve(steps=self.steps, called=self.called, **self.curves)
 
     def display(self) -> None:
         """Shows it below the cell; from then on it changes by itself."""
@@ -69,7 +67,8 @@ class TrainingView:
 
     def __call__(self, progress: Progress) -> None:
         """Takes a state of the training."""
-        self.progress, self.said = progress, words(progress, held_out=self.called)
+        self.said = words(progress, held_out=self.called)
+        self.curves = {"history": progress.history, "held_out": progress.held_out}
         self._status.update(self._line(), raw=True)
         started = time.perf_counter()
         if started >= self._next:
@@ -82,21 +81,20 @@ class TrainingView:
         early = f"; stopped before step {self.steps:,}" if result.steps < self.steps else ""
         self.said = f"{self.said}{early}"
         self._status.update(self._line(), raw=True)
-        history, held_out = result.history, result.held_out
-        self._curve.update(loss_curve(history, steps=self.steps, held_out=held_out, called=self.called))
+        self.curves = {"history": result.history, "held_out": result.held_out}
+        self._curve.update(self.figure)
 
     def export(self, stem: str | os.PathLike[str]) -> list[Path]:
         """Writes `<stem>.png`, `.svg` and `.csv` (`curve, step, loss`), and returns their paths."""
         rows = ["curve,step,loss"]
         for name, part in (("training", "history"), (self.called, "held_out")):
-            rows += [f"{name},{r['step']:.0f},{r['loss']:.6g}" for r in getattr(self.progress, part, ())]
+            rows += [f"{name},{r['step']:.0f},{r['loss']:.6g}" for r in self.curves[part]]
         figure = self.figure
-        drawn = {".png": figure.png(), ".svg": figure.svg()}
-        return files.write(stem, drawn | {".csv": ("\n".join(rows) + "\n").encode()})
+        return write(stem, {".png": figure.png(), ".svg": figure.svg(), ".csv": ("\n".join(rows) + "\n").encode()})
 
     def _line(self) -> dict[str, Any]:
         return {"text/html": f'<p role="status">{escape(self.said)}</p>', "text/plain": self.said}
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        picture = base64.b64encode(self.figure.png()).decode("ascii")
-        return {"image/png": picture, "text/plain": f"{self.said}. {self.figure.alt}"}
+        figure = self.figure
+        return figure._repr_mimebundle_() | {"text/plain": f"{self.said}. {figure.alt}"}

@@ -1,41 +1,136 @@
-"""The widgets of the mask panel and how they lie on the page; what they show and do is the panel's."""
+"""The widgets of the mask panel and how they lie on the page; what they show and do is the panel's.
+
+A slider for every weight of the objective is made from `TERMS`: a new term has its slider by being in the dict.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ipywidgets as widgets
 
-from workbench.artifacts.state import CHOICES
 from workbench.cases import Case
-from workbench.explain import CERTIFIED
+from workbench.cases.asking import Asker
+from workbench.explain import CERTIFIED, PRESETS, TERMS, Weights
 from workbench.figures.core import short
 from workbench.hands.narrative.names import paragraph
 from workbench.hands.panel.drawn import Graph
 from workbench.hands.panel.parts import LIVE, USUAL, Access, Chains, Held, Prompt, View, button, flow, named, slid
-from workbench.hands.panel.sliders import WeightSliders
+from workbench.hands.panel.work import Debounced
 
-METHODS = {
-    method: said
-    for method, said in (
-        ("certified", "certified facts"),
-        ("in_loop", "mask, model in the loop"),
-        ("paper", "paper's mask"),
-    )
-    if method in CHOICES
-}
-"""Method -> its name for a reader; the one that proves what it says comes first."""
-DRAWERS = (
-    "weights of the masks",
-    "state: save, load, export",
-    "the same for the parameters cell",
-    "the same as a command",
-)
+METHODS = {"certified facts": CERTIFIED, "mask, model in the loop": "in_loop", "paper's mask": "paper"}
+"""Name for a reader -> method; the one that proves what it says comes first."""
 HINT = (
     "Click a node or a fact in the graph, or untick it in the prompt: it is taken out of the whole graph, and both "
     "models answer again. What is crossed out comes back with a click."
 )
+OWN = "own weights"
+DECADES = 2  # a slider reaches this far below and above its value at the start
+STEP = 0.05  # decades
+MORE_PRESETS = {
+    "structure-heavy": Weights(lambda_v=1.0, lambda_e=5.0),
+    "divergence-heavy": Weights(alpha=4000.0),
+    "smooth": Weights(epsilon=50.0),
+}
+WORDS = {
+    "lambda_v": "remove few nodes λᵥ",
+    "lambda_e": "remove few facts λₑ",
+    "alpha": "change the answer α",
+    "beta": "be decided β",
+    "gamma": "leave a tool γ",
+    "delta": "be 0 or 1 δ",
+    "epsilon": "neighbours alike ε",
+    "tau": "softness of masks τ",
+}
+"""Weight -> what more of it asks for; a new term goes by the name of its weight."""
+TAU = "τ: temperature of the binary-concrete sample m = σ((θ + log u − log(1−u)) / τ), u uniform [no unit]"
+
+
+class WeightSliders:
+    """Logarithmic sliders with a switch each (off: the weight is 0), presets and a reset.
+
+    sliders, switches: weight name -> widget; tips: formula and unit. tau has no switch. listen: called once changes of
+    weights have ceased (at once where no browser is).
+    """
+
+    def __init__(self, weights: Weights, *, listen: Callable[[], None]):
+        self.start = weights
+        self.presets = {**PRESETS, **MORE_PRESETS}
+        self.tips = {term.weight: f"{term.tooltip} [{term.unit}]" for term in TERMS.values()} | {"tau": TAU}
+        values, usual = weights.to_dict(), Weights().to_dict()
+        self.sliders = {name: _slider(name, values[name] or usual[name], tip) for name, tip in self.tips.items()}
+        self.switches = {name: _switch(name, values[name] > 0) for name in self.sliders if name != "tau"}
+        self.preset = widgets.Dropdown(options=[OWN, *self.presets], description="preset").add_class("wb-preset")
+        self.undo = widgets.Button(description="Reset", tooltip="back to the weights the panel was made with")
+        self.undo.add_class("wb-reset")
+        off = widgets.HTML("&nbsp;", layout={"width": "24px"})
+        rows = [widgets.HBox([self.switches.get(name, off), slider]) for name, slider in self.sliders.items()]
+        self.widget = widgets.VBox([self.preset, *rows])
+        self.changed = Debounced(listen)
+        self._name_preset()
+        for control in (*self.sliders.values(), *self.switches.values()):
+            control.observe(lambda _: self._moved(), "value")
+        self.preset.observe(lambda change: self._take(change["new"]), "value")
+        self.undo.on_click(lambda _: self.reset())
+
+    @property
+    def weights(self) -> Weights:
+        """The weights the sliders stand for, to 6 digits: a browser gives 10 ** log10(x), which is not quite x."""
+        values = {name: float(f"{slider.value:.6g}") for name, slider in self.sliders.items()}
+        off = {name: 0.0 for name, box in self.switches.items() if not box.value}
+        return Weights.from_dict(values | off)
+
+    def set(self, weights: Weights) -> None:
+        """Moves every slider, widening it where it does not reach; a weight of 0 switches its term off. `listen` is
+        called at once."""
+        for name, value in weights.to_dict().items():
+            slider = self.sliders[name]
+            if name in self.switches:
+                self.switches[name].value = value > 0
+            if value > 0:
+                low, high = _range(value)
+                with slider.hold_sync():  # a browser that sees one without the other would clip the value
+                    slider.min, slider.max = min(slider.min, low), max(slider.max, high)
+                    slider.value = value
+        self.changed.flush()
+
+    def reset(self) -> None:
+        """Back to the weights at the start."""
+        self.set(self.start)
+
+    def _take(self, preset: str) -> None:
+        if preset != OWN:
+            self.set(self.presets[preset])
+
+    def _moved(self) -> None:
+        self._name_preset()
+        self.changed()
+
+    def _name_preset(self) -> None:
+        now = self.weights.to_dict()
+        self.preset.value = next((name for name, one in self.presets.items() if one.to_dict() == now), OWN)
+
+
+def _range(value: float) -> tuple[float, float]:
+    """Exponents between which a slider runs; `value` itself lies on its grid of steps."""
+    return math.log10(value) - DECADES, math.log10(value) + DECADES
+
+
+def _slider(name: str, value: float, tip: str) -> widgets.FloatLogSlider:
+    low, high = _range(value or 1.0)
+    slider = widgets.FloatLogSlider(
+        value or 1.0, base=10, min=low, max=high, step=STEP, description=WORDS.get(name, name), readout_format=".3g",
+        tooltip=tip,
+    )  # fmt: skip
+    slider.style.description_width = "11em"
+    return slider.add_class(f"wb-weight-{name.replace('_', '-')}")
+
+
+def _switch(name: str, on: bool) -> widgets.Checkbox:
+    box = widgets.Checkbox(on, indent=False, tooltip=f"{name} on or off", layout={"width": "24px"})
+    return box.add_class(f"wb-switch-{name.replace('_', '-')}")
 
 
 class MaskView(View):
@@ -46,28 +141,23 @@ class MaskView(View):
         cases: Iterable[Case],
         weigh: WeightSliders,
         *,
-        sources: Sequence[str] = (),
-        targets: Sequence[str] = (),
+        asker: Asker | None,
         on_toggle: Callable[[int], Any],
         on_pick: Callable[[str, str], Any],
     ):
         self.weigh = weigh
         self.chooser = widgets.Dropdown(options=options(cases), description="case", layout={"width": "min(46em, 100%)"})
-        self.method = widgets.RadioButtons(
-            options=[(said, method) for method, said in METHODS.items()],
-            value=CERTIFIED,
-            description="method",
-            orientation="horizontal",
-        )
-        self.source, self.target = _combo("from", sources), _combo("to", targets)
+        how = {"description": "method", "orientation": "horizontal"}
+        self.method = widgets.RadioButtons(options=METHODS, value=CERTIFIED, **how)
+        self.source = _combo("from", tuple(asker.sources) if asker else ())
+        self.target = _combo("to", tuple(asker.targets) if asker else ())
         self.ask = button("Ask", "make a case of this question: its shortest chain and distractors")
         anew = "learn the masks anew, or search anew for the smallest set"
         self.recompute = button("Recompute", anew, button_style="primary")
         self.cancel = button("Cancel", "stop the work that is running", disabled=True)
         self.progress = widgets.FloatProgress(0.0, min=0.0, max=1.0, layout={"width": "auto"})
-        self.check = button(
-            "Is this minimal?", "asks whether what is taken out flips the answer, and each member put back"
-        )
+        minimal = "asks whether what is taken out flips the answer, and each member put back"
+        self.check = button("Is this minimal?", minimal)
         self.back = button("Put all back", "nothing is taken out any more")
         self.again = button("As the method", "take out what the method took out")
         self.status, self.marker, self.words, self.checked, self.carried, self.cost, self.table, self.links = (
@@ -98,11 +188,10 @@ class MaskView(View):
 
     def label(self) -> None:
         """Names and roles of everything."""
+        bar = ".wb-progress [role=progressbar], .wb-progress .progress"
         parts = [
             *USUAL,
-            named(
-                ".wb-progress [role=progressbar], .wb-progress .progress", "progress of the work", role="progressbar"
-            ),
+            named(bar, "progress of the work", role="progressbar"),
             *(named(f".wb-{name}", **LIVE) for name in ("asked", "applied", "marker", "checked", "carried")),
             named(".wb-controls", "weights of the objective", role="region"),
             named(".wb-views", "graph, answers and prompt", role="region"),
@@ -117,18 +206,16 @@ class MaskView(View):
         self.access.part.parts = parts
 
     def _arranged(self) -> widgets.VBox:
-        self.mark()
         asked = [flow(self.source, self.target, self.ask, self.asked)] if self.source.options else []
         work = [flow(self.method, self.recompute, self.cancel), self.progress, self.status, self.marker]
         answers = [self.chains, self.words, self.carried]
         hand = [widgets.HTML(paragraph(HINT)), flow(self.check, self.back, self.again), self.checked]
-        left = widgets.VBox([self.graph, *hand, *work]).add_class("wb-views")
-        right = widgets.VBox([self.prompt, self.cost]).add_class("wb-reading")
-        columns = widgets.HBox([left, right]).add_class("wb-columns")
+        sides = {"views": [self.graph, *hand, *work], "reading": [self.prompt, self.cost]}
         weights = widgets.VBox([self.weigh.widget, flow(self.weigh.undo), self.table]).add_class("wb-controls")
         state = widgets.VBox([self.saved, flow(self.apply, self.export, self.applied), self.links])
-        more = widgets.Accordion([weights, state, self.cell, self.command], titles=DRAWERS).add_class("wb-more")
-        return widgets.VBox([self.access, self.chooser, *asked, *answers, columns, more]).add_class("wb-panel")
+        drawers = {"weights of the masks": weights, "state: save, load, export": state}
+        drawers |= {"the same for the parameters cell": self.cell, "the same as a command": self.command}
+        return self.page([self.chooser, *asked, *answers], sides, drawers)
 
 
 def options(cases: Iterable[Case]) -> list[tuple[str, str]]:
@@ -140,5 +227,5 @@ def options(cases: Iterable[Case]) -> list[tuple[str, str]]:
     return out
 
 
-def _combo(name: str, known: Sequence[str]) -> widgets.Combobox:
-    return widgets.Combobox(options=tuple(known), description=name, placeholder="type a name", ensure_option=False)
+def _combo(name: str, known: tuple[str, ...]) -> widgets.Combobox:
+    return widgets.Combobox(options=known, description=name, placeholder="type a name", ensure_option=False)

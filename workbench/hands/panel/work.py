@@ -96,12 +96,7 @@ class Worker:
             self._last[kind].cancel()
 
     def run(
-        self,
-        kind: str,
-        work: Callable[[Job], T],
-        *,
-        done: Callable[[T], Any],
-        failed: Callable[[BaseException], Any],
+        self, kind: str, work: Callable[[Job], T], *, done: Callable[[T], Any], failed: Callable[[BaseException], Any]
     ) -> None:
         """Starts `work` in the background; then `done` or `failed` is called, the latter also with `Cancelled`.
 
@@ -109,16 +104,11 @@ class Worker:
         """
         self.cancel(kind)
         job = self._last[kind] = Job(kind)
-        loop = kernel_loop()
-        if loop is None:
-            self._settle(job, *_tried(work, job), done, failed)
-            return
-
-        def finish() -> None:
-            result, error = _tried(work, job)
-            loop.call_soon_threadsafe(self._settle, job, result, error, done, failed)
-
-        self._pool.submit(finish)
+        settle = on_loop(self._settle)
+        if kernel_loop() is None:
+            settle(job, *_tried(work, job), done, failed)
+        else:
+            self._pool.submit(lambda: settle(job, *_tried(work, job), done, failed))
 
     def _settle(self, job: Job, result: Any, error: BaseException | None, done: Any, failed: Any) -> None:
         if self._last.get(job.kind) is not job:

@@ -1,4 +1,4 @@
 """The report of a run as one page, and what a run tells about itself.
 
-Nothing is imported here: `write` loads what draws formulas and cleans HTML, `page` and `lineage` do not.
+Nothing is imported here: `write` loads what draws formulas and cleans HTML, `lineage` does not.
 """

@@ -22,8 +22,6 @@ from workbench.hands.narrative import names as words
 Metrics = Mapping[str, Mapping[str, Any]]
 """Stage -> what its manifest records as metrics."""
 
-SURE = 0.05  # p-value below which tuning is said to have changed on how much answers hang
-
 
 def finding(metrics: Metrics) -> str:
     """The sentence that a reader should take away; empty where the run has none of its figures."""
@@ -33,7 +31,7 @@ def finding(metrics: Metrics) -> str:
         dropped, kept, added = (percent(_mean(hangs[role])) for role in ("dropped", "kept", "added"))
         share = f"tuning dropped {dropped}, kept {kept} and added {added}"
         moved = f"of those in a set that turns an answer of either model, {share}."
-        if more.get("p", 1) < SURE:
+        if more.get("p", 1) < words.SURE:
             few = "fewer" if more["mean"] > 0 else "more"
             lead = f"Tuned, the model’s answers hang on {few} of the facts it is shown than before: {moved}"
         else:  # not found is not absent
@@ -57,11 +55,9 @@ def figures(metrics: Metrics) -> list[dict[str, Any]]:
 def caveat(metrics: Metrics, manifest: Mapping[str, Any]) -> str:
     """What the figures do not show, in one line. manifest: of the stage `explain`."""
     orders = metrics["explain"].get("certified", {}).get("flips_in_other_orders")
-    turned = (
-        f": in other orders {percent(_mean(orders))} {_range(orders)} of them turn the answer too"
-        if _sound(orders)
-        else ""
-    )
+    turned = ""
+    if _sound(orders):
+        turned = f": in other orders {percent(_mean(orders))} {_range(orders)} of them turn the answer too"
     model = manifest.get("config", {}).get("model", "a model")
     return (
         f"one adapter of {model}, one seed, one field of one graph, so nothing of other models; sets are certified for "
@@ -113,12 +109,8 @@ def _right(adapter: Mapping[str, Any]) -> dict[str, Any]:
 
 def _members(hangs: Mapping[str, Any]) -> dict[str, Any]:
     names = {"one": "one fact", "two": "two, both must go", "more": "three or more"}
-    bars = [bar(label, hangs[name], "tuned") for name, label in names.items() if _sound(hangs.get(name))]
-    return {
-        "title": "Tuned answers hang on",
-        "note": caption(hangs.get("one"), "certified smallest sets") + _alone(hangs),
-        "bars": bars,
-    }
+    note = caption(hangs.get("one"), "certified smallest sets") + _alone(hangs)
+    return chart("Tuned answers hang on", note, hangs, {name: (label, "tuned") for name, label in names.items()})
 
 
 def _alone(hangs: Mapping[str, Any]) -> str:
@@ -130,14 +122,10 @@ def _alone(hangs: Mapping[str, Any]) -> str:
 
 
 def _tuning(hangs: Mapping[str, Any]) -> dict[str, Any]:
-    names = {"dropped": "base’s alone: dropped", "kept": "both: kept", "added": "tuned’s alone: added"}
-    kinds = {"dropped": "base", "kept": "both", "added": "tuned"}
-    bars = [bar(label, hangs[name], kinds[name]) for name, label in names.items() if _sound(hangs.get(name))]
-    return {
-        "title": "Facts in the sets that turn an answer",
-        "note": caption(hangs.get("kept"), "cases, shares of all their facts"),
-        "bars": bars,
-    }
+    bars = {"dropped": ("base’s alone: dropped", "base"), "kept": ("both: kept", "both")}
+    bars["added"] = ("tuned’s alone: added", "tuned")
+    note = caption(hangs.get("kept"), "cases, shares of all their facts")
+    return chart("Facts in the sets that turn an answer", note, hangs, bars)
 
 
 def _modules(shift: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,6 +140,12 @@ def _modules(shift: Mapping[str, Any]) -> dict[str, Any]:
         bars.append(bar("as many by chance", chance, "both"))
     note = f"{caption(tried[largest], 'cases')}; {of} {unit}s in all, switched off together"
     return {"title": "Of tuning’s gain in the answer’s log p is lost without", "note": note, "bars": bars}
+
+
+def chart(title: str, note: str, known: Mapping[str, Any], bars: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """A figure to draw of those that are known. bars: name of a figure -> label and kind of its bar."""
+    found = [bar(label, known[name], kind) for name, (label, kind) in bars.items() if _sound(known.get(name))]
+    return {"title": title, "note": note, "bars": found}
 
 
 def bar(label: str, figure: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -255,14 +249,8 @@ def _answer(case: Case, full: Sequence[str], now: Sequence[str]) -> dict[str, An
         return {"verdict": "names no command", "text": "", "steps": []}
     verdict = "stays" if now == full else "changes"
     right = "right" if now == case.toolchain else "not the right answer"
-    steps = aligned(_steps(case, full), _steps(case, now))
+    steps = aligned(*(words.steps(chain, case.names) for chain in (full, now)))
     return {"verdict": f"{verdict}, {right}", "text": words.chain(now, case.names), "steps": steps}
-
-
-def _steps(case: Case, chain: Sequence[str]) -> list[str]:
-    """Commands of an answer by name; one that repeats itself stands once, with how often."""
-    names = case.names
-    return [f"{words.clean(names.get(n, n))}{f' × {times}' if times > 1 else ''}" for n, times in words.runs(chain)]
 
 
 def aligned(full: Sequence[str], now: Sequence[str]) -> list[tuple[str, str, str]]:

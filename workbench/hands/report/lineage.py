@@ -1,15 +1,18 @@
-"""What a run tells about itself, from manifests and executed copies: shown, verified, compared, beside its figures."""
+"""What a run tells about itself, from manifests and executed copies: shown, verified, compared, beside its figures; and
+whether its report is whole and tells of what lies in the run folder now."""
 
 from __future__ import annotations
 
+import hashlib
 import html
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workbench.artifacts.files import MANIFEST
+from workbench.artifacts.files import MANIFEST, sha256_file
 from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.runs import recorded_parameters
 from workbench.artifacts.stage import (
@@ -22,13 +25,15 @@ from workbench.artifacts.stage import (
     stage_folder,
 )
 from workbench.artifacts.stage import stages as stages_of
-from workbench.artifacts.steps import copy_verdict, parameter_changes, read_origin
+from workbench.artifacts.steps import REPORT, copy_path, copy_verdict, parameter_changes, read_origin
 from workbench.artifacts.work import state_of_work, work_folder
 
 TIMES = ("seconds", "calls_per_second")  # ends of the names of metrics that differ between any two runs
 NOT_MADE = "was not made, or not to its end"
 SHORT = 12  # hex digits of a digest that identify it among those of a run
 FILES = 30  # of a stage that are listed
+SEAL = re.compile(rb"\n<!-- made from ([0-9a-f]{64}), sha256 ([0-9a-f]{64}) -->\n\Z")
+STATIC = Path(__file__).parent / "static"
 
 
 class NoRun(ValueError):
@@ -55,8 +60,7 @@ def _recorded(run_dir: Path, stage: str, name: str) -> dict[str, Any] | None:
     manifest = load_manifest(stage_folder(run_dir, stage))
     if manifest is None:
         return None
-    origin = read_origin(run_dir, name)
-    told = {"notebook": name, "source_sha256": origin.get("source_sha256")}
+    told = {"notebook": name, "source_sha256": read_origin(run_dir, name).get("source_sha256")}
     return manifest | told | {"parameters": recorded_parameters(run_dir, stage, manifest) or None}
 
 
@@ -70,13 +74,7 @@ def verify(run_dir: str | os.PathLike[str]) -> dict[str, dict[str, list[str]]]:
     Raises:
         NoRun: none was made.
     """
-    folder = Path(run_dir)
-    made = lineage(folder)["stages"]
-    return {stage: _verdict(folder, stage) if made[stage] else _absent() for stage in made}
-
-
-def _absent() -> dict[str, list[str]]:
-    return {"broken": [f"the stage {NOT_MADE}"], "notes": []}
+    return {stage: _verdict(Path(run_dir), stage) for stage in lineage(run_dir)["stages"]}
 
 
 def _verdict(run_dir: Path, stage: str) -> dict[str, list[str]]:
@@ -86,8 +84,8 @@ def _verdict(run_dir: Path, stage: str) -> dict[str, list[str]]:
         broken += copy_verdict(stage_folder(run_dir, stage), STAGES[stage]) if stage in STAGES else []
         broken += [f"file {name} is no part of what was made; remove it" for name in foreign]
         return {"broken": broken, "notes": check_code(run_dir, stage) + _beside(run_dir, stage, usual)}
-    except MissingStage:  # taken away meanwhile
-        return _absent()
+    except MissingStage:
+        return {"broken": [f"the stage {NOT_MADE}"], "notes": []}
 
 
 def _beside(run_dir: Path, stage: str, usual: Sequence[str]) -> list[str]:
@@ -122,12 +120,9 @@ def _differences(one: Any, other: Any, first: Any, second: Any) -> dict[str, lis
     digests = {name: (one["files"].get(name), other["files"].get(name)) for name in {**one["files"], **other["files"]}}
     words = {(True, False): "only in the first", (False, True): "only in the second", (True, True): "differs"}
     changed = [f"{name} {words[a is not None, b is not None]}" for name, (a, b) in digests.items() if a != b]
-    settings = (one, other) if one["parameters"] is None or other["parameters"] is None else None
-    pair = (
-        [dict(flat(run.get("config"), "")) for run in settings]
-        if settings
-        else [one["parameters"], other["parameters"]]
-    )
+    pair = [run["parameters"] for run in (one, other)]
+    if None in pair:
+        pair = [dict(flat(run.get("config"), "")) for run in (one, other)]
     return {
         "parameters": parameter_changes(*pair),
         "made_from": parameter_changes(made_from(one), made_from(other)),
@@ -218,3 +213,34 @@ def stage_record(manifest: Mapping[str, Any], origin: Mapping[str, Any]) -> dict
         "files": files,
     }
     return {title: rows for title, rows in parts.items() if rows}
+
+
+def report_sources(run_dir: str | os.PathLike[str]) -> str:
+    """SHA-256 over what a report is made from: manifests, executed copies, and this folder, which writes it."""
+    total = hashlib.sha256()
+    made = stages_of(run_dir)
+    paths = [stage_folder(run_dir, stage) / MANIFEST for stage in made]
+    paths += [copy_path(Path(run_dir), name) for name in made.values()]
+    paths += sorted(path for path in STATIC.parent.rglob("*") if path.suffix in (".py", ".html", ".css", ".js"))
+    for path in paths:
+        total.update(sha256_file(path).encode() if path.is_file() else b"none")
+    return total.hexdigest()
+
+
+def sealed(page: str, run_dir: str | os.PathLike[str]) -> str:
+    """The page with a last line that says what it was made from and what it was."""
+    digest = hashlib.sha256(page.encode("utf-8")).hexdigest()
+    return f"{page}\n<!-- made from {report_sources(run_dir)}, sha256 {digest} -->\n"
+
+
+def report_state(run_dir: str | os.PathLike[str]) -> str | None:
+    """What is wrong with a run's report, in words; None when it is whole and up to date."""
+    path = Path(run_dir) / REPORT
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return f"{path} is not there"
+    seal = SEAL.search(content)
+    if not seal or hashlib.sha256(content[: seal.start()]).hexdigest().encode() != seal[2]:
+        return f"{path} was changed"
+    return None if seal[1].decode() == report_sources(run_dir) else f"{path} tells of another state of the run"

@@ -7,8 +7,8 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
-from workbench.hands.report.finding import bar, caption, percent
-from workbench.logs.summary import BASE, EXPLAINED, ROLES, STATES, TUNED, fact_uses, hangs_on, stored, used
+from workbench.hands.report.finding import caption, chart, percent
+from workbench.logs.summary import EXPLAINED, ROLES, STATES, TUNED, fact_uses, hangs_on, stored, used
 
 HANGS = {
     "one": "one fact", "two": "two facts", "more": "three or more", "unreadable": "facts, else unreadable",
@@ -52,20 +52,15 @@ def finding(metrics: Mapping[str, Any], *, tuned: bool = True) -> str:
     said[0] += f"; {done - on - nothing:,} have no certified set." if done - on - nothing else "."
     if all(role in metrics for role in ROLES):
         shares = (percent(metrics[role]["mean"]) for role in ROLES)
-        told = (
-            "tuning added {}, kept {}, dropped {}"
-            if tuned
-            else "{} are of the first alone, {} of both, {} of the other"
-        )
+        two = "{} are of the first alone, {} of both, {} of the other"
+        told = "tuning added {}, kept {}, dropped {}" if tuned else two
         said.append(f"Of the facts that answers of either model hang on, {told.format(*shares)}.")
     elif "same_decision" in metrics:
         said.append(f"Both models decide alike in {percent(metrics['same_decision']['share'])}.")
     if facts:
         said.append(f"{facts['never_used']:,} of {facts['shown']:,} different facts are in no set.")
-    if (
-        metrics.get("adapter", {}).get("unchanged", 0)
-        and metrics["adapter"]["unchanged"] == metrics["adapter"]["modules"]
-    ):
+    adapter = metrics.get("adapter", {})
+    if adapter.get("unchanged", 0) and adapter["unchanged"] == adapter["modules"]:
         said.append("The adapter changes nothing: every module of it is zero.")
     for one in metrics.get("served", {}).values():
         if one.get("different_answers", 1) > 1:
@@ -77,18 +72,16 @@ def finding(metrics: Mapping[str, Any], *, tuned: bool = True) -> str:
 
 def _hangs(metrics: Mapping[str, Any]) -> dict[str, Any]:
     shares = metrics.get("hangs", {})
-    bars = [bar(label, shares[kind], "tuned") for kind, label in HANGS.items() if kind in shares]
     note = caption(next(iter(shares.values()), None), "answers, by the smallest certified set that turns each")
-    return {"title": "Answers hang on", "note": note, "bars": bars}
+    return chart("Answers hang on", note, shares, {kind: (label, "tuned") for kind, label in HANGS.items()})
 
 
 def _roles(metrics: Mapping[str, Any], *, tuned: bool) -> dict[str, Any]:
     labels = ROLES if tuned else ("of the first alone", "of both", "of the other alone")
-    named = zip(ROLES, labels, ("tuned", "both", "base"), strict=True)
-    bars = [bar(label, metrics[role], kind) for role, label, kind in named if role in metrics]
+    bars = zip(labels, ("tuned", "both", "base"), strict=True)
     note = caption(metrics.get("kept"), "records, shares of all facts in sets that turn an answer of either model")
     title = "What tuning did to these facts" if tuned else "Facts that answers of the two models hang on"
-    return {"title": title, "note": note, "bars": bars}
+    return chart(title, note, metrics, dict(zip(ROLES, bars, strict=True)))
 
 
 def _sound(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,11 +89,10 @@ def _sound(metrics: Mapping[str, Any]) -> dict[str, Any]:
         "certified": "sets certified", "as_logged": "answers as logged", "same_decision": "both models alike",
         "memory_of_base": "base needs no fact",
     }  # fmt: skip
-    bars = [bar(label, metrics[name], "both") for name, label in names.items() if name in metrics]
     asked, unread = (metrics.get(name, 0) for name in ("asked", "unread"))
     note = f"{asked:,} answers asked, {unread:,} cannot be read"
     note += f"; as logged, of {metrics['as_logged']['n']:,} that the log has" if "as_logged" in metrics else ""
-    return {"title": "How far this goes", "note": note, "bars": bars}
+    return chart("How far this goes", note, metrics, {name: (label, "both") for name, label in names.items()})
 
 
 def cards(folder: Path) -> Iterator[dict[str, Any]]:
@@ -111,47 +103,23 @@ def cards(folder: Path) -> Iterator[dict[str, Any]]:
             "hint": HANGS[hangs_on(one)] if one["state"] == EXPLAINED else STATE_WORDS[one["state"]],
             "why": one.get("why", ""),
             "logged": one.get("answer"),
-            "models": [_model(name, told) for name, told in one.get("models", {}).items()],
+            "models": one.get("models", {}),
             "facts": _marked(one),
             "more": {name: value for name, value in one.get("more", {}).items() if name != "entities"},
         }
 
 
-def _model(name: str, told: Mapping[str, Any]) -> dict[str, Any]:
-    return _found(told) | {
-        "name": {TUNED: "model", BASE: "compared with"}[name],
-        "kind": name,
-        "answer": told["answer"],
-        "spans": [{"name": one["span"]} | _found(one) for one in told["spans"]],
-    }
-
-
-def _found(told: Mapping[str, Any]) -> dict[str, Any]:
-    """What was found of an answer, or of a piece of it."""
-    if told["decision"] is None and "flips" not in told:
-        return {"decision": ""}
-    sets = [(_set_words(one), _to(one["to"])) for one in (*told["flips"], *filter(None, [told["breaks"]]))]
-    kept = told["sufficient"]
-    return {
-        "decision": told["decision"] or "cannot be read",
-        "none": _to(told["without_any"]),
-        "memory": told["memory"],
-        "sets": sets,
-        "enough": _set_words(kept) if kept and kept["found"] else "",
-        "levels": [_level(one) for one in told["levels"] if one["level"] != "facts" or one["said"]],
-        "notes": told["notes"],
-    }
-
-
-def _to(decision: str | None) -> str:
+def decided(decision: str | None) -> str:
+    """What is decided, in words. `decided`, `set_words` and `level_words` are filters of the page."""
     return "an answer that cannot be read" if decision is None else decision or "it is gone"
 
 
-def _level(told: Mapping[str, Any]) -> str:
+def level_words(told: Mapping[str, Any]) -> str:
     """The sets of documents, facts or sentences in a sentence."""
     sets = {"the answer goes without": told["flip"], "it stays with": told["sufficient"]}
-    said = [f"{words} those of {_set_words(one)}" for words, one in sets.items() if one and one["found"]]
-    return f"Over {told['level']}: {', '.join([*said, *filter(None, [told['said']])])}" if said else ""
+    said = [f"{words} those of {set_words(one)}" for words, one in sets.items() if one and one["found"]]
+    more = [told["said"], "" if told["sufficient"] else told["flip"]["note"]]
+    return f"Over {told['level']}: {', '.join([*said, *filter(None, more)])}" if said else ""
 
 
 def _spots(record: Mapping[str, Any]) -> dict[int, list[tuple[int, int]]]:
@@ -168,7 +136,8 @@ def _parted(text: str, spots: Sequence[tuple[int, int]]) -> list[tuple[str, bool
     return [(text[a:b], (a, b) in spots) for a, b in pairwise(ends)]
 
 
-def _set_words(found: Mapping[str, Any]) -> str:
+def set_words(found: Mapping[str, Any]) -> str:
+    """The numbers of a set's facts."""
     numbers = ", ".join(str(i + 1) for i in found["facts"]) or "none"
     return f"{numbers}{'' if found['certified'] else ' (not certified)'}"
 
@@ -178,11 +147,10 @@ def _marked(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     members = used(record) if record["state"] == EXPLAINED else set()
     changed = record.get("changed") or {}
     roles = {i: role for role, numbers in changed.items() for i in numbers}
-    rows: Sequence[str] = record["facts"]
     spots = _spots(record)
     return [
         {"parts": _parted(text, spots.get(i, [])), "used": i in members, "role": roles.get(i, "")}
-        for i, text in enumerate(rows)
+        for i, text in enumerate(record["facts"])
     ]
 
 

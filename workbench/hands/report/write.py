@@ -23,8 +23,7 @@ from workbench.artifacts.steps import REPORT, copy_path, read_origin
 from workbench.hands.narrative.names import glossed
 from workbench.hands.report import finding, log_page
 from workbench.hands.report.finding import live
-from workbench.hands.report.lineage import compare, figure_note, stage_record
-from workbench.hands.report.page import STATIC, report_state, sealed
+from workbench.hands.report.lineage import STATIC, compare, figure_note, report_state, sealed, stage_record
 from workbench.hands.report.render import render_notebook
 
 SCRIPT = (STATIC / "report.js").read_text("utf-8")
@@ -90,7 +89,8 @@ def log_records(folder: str | os.PathLike[str]) -> str:
 def _room() -> Environment:
     room = Environment(loader=FileSystemLoader(STATIC), autoescape=True, trim_blocks=True, lstrip_blocks=True)
     room.filters |= {"shown": _shown, "dictvalues": lambda row: list(row.values())}
-    room.filters["glossed"] = glossed
+    filters = (glossed, log_page.decided, log_page.set_words, log_page.level_words)
+    room.filters |= {one.__name__: one for one in filters}
     return room
 
 
@@ -127,12 +127,8 @@ def _section(run_dir: Path, stage: str, manifest: Mapping[str, Any]) -> dict[str
         return figure_note(stage, notebook=name, cell=cell, section=section)
 
     found = render_notebook(nbformat.read(path, as_version=4), note=note)
-    kept = {"stage": stage, "metrics": metric_tables(manifest.get("metrics", {}))}
-    return (
-        vars(found)
-        | kept
-        | {"title": found.title or name, "record": stage_record(manifest, read_origin(run_dir, name))}
-    )
+    more = {"stage": stage, "metrics": metric_tables(manifest.get("metrics", {})), "title": found.title or name}
+    return vars(found) | more | {"record": stage_record(manifest, read_origin(run_dir, name))}
 
 
 def metric_tables(metrics: Mapping[str, Any]) -> list[tuple[list[str], list[list[Any]]]]:

@@ -27,11 +27,11 @@ from workbench.game import Engine
 from workbench.game.known import Known
 from workbench.hands.sweep.grid import Grid
 from workbench.hands.sweep.tasks import Batch, Task, digest, product, told
+from workbench.models.adapter_folder import CONFIG, WEIGHTS
 
 CASES = re.compile(r"(\w+)(?:\[(\d*):(\d*)\])?", re.ASCII)
 BATCH = 8  # cases explained together: what the scheduler costs is shared by them, and a kill loses no more than them
 
-WEIGHTS = "adapter_model.safetensors"
 SETTINGS = tuple(f.name for f in fields(ExplainConfig) if f.name != "weights")
 
 
@@ -103,14 +103,14 @@ def _adapter(grid: Grid, folder: Path, name: str | None) -> tuple[str | None, st
     if name is None:
         return None, None
     path = (folder / name).resolve()
-    if not (path / WEIGHTS).is_file() or not (path / "adapter_config.json").is_file():
+    if not all((path / one).is_file() for one in (CONFIG, WEIGHTS)):
         raise grid.error("adapters", f"must be adapter folders seen from {folder}, with {WEIGHTS}", name)
     return str(path), adapter_digest(path)
 
 
 def adapter_digest(folder: Path) -> str:
     """SHA-256 over an adapter's settings and weights."""
-    return digest([sha256_file(folder / name) for name in ("adapter_config.json", WEIGHTS)])
+    return digest([sha256_file(folder / name) for name in (CONFIG, WEIGHTS)])
 
 
 def _weights(grid: Grid) -> list[dict[str, float]]:

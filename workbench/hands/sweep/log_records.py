@@ -15,8 +15,7 @@ from workbench.logs.asked import Asked, asked, decision_of
 from workbench.logs.endpoint import EndpointError
 from workbench.logs.records import Fault, Record, Refused
 from workbench.logs.speakers import served, served_account
-from workbench.logs.streamed import Failed, Rows
-from workbench.logs.summary import FAILED, REFUSED
+from workbench.logs.summary import FAILED, REFUSED, Failed, Rows
 from workbench.stats.meter import Ledger
 
 BATCH = 8  # records handed out together, at most: as many as a worker does in a second
@@ -58,8 +57,7 @@ def settled(
     might not agree. And what that cost, and was learnt. EndpointError: none of the first records was answered."""
     if not who["endpoint"] or who["repeats"] is not None:
         return who, Ledger(), {}
-    how = {"longest": who["longest"], "requests": None, "tokens": None, "repeats": None}
-    speakers = served(who["endpoint"], who["model"], who["against"], **how)[1]
+    speakers = served(who["endpoint"], who["model"], who["against"], longest=who["longest"])[1]
     repeats, why = 1, None
     for put in islice(_askable(lines(), config), BATCH):
         try:
@@ -110,10 +108,8 @@ def swept(
         for batch, answer in coming:
             busy = answer["seconds"] - answer["loading"]
             size = max(1, min(BATCH, int(len(batch.tasks) / max(busy, 1 / BATCH))))
-            outcomes = {one["id"]: one for one in answer["outcomes"]}
             made = []
-            for task in batch.tasks:
-                one = outcomes.get(task.id, {"error": "the worker sent no outcome"})
+            for task, one in batch.outcomes(answer):
                 if "error" in one:
                     case = batch.cases[str(task.case)]
                     made.append(failed(case["line"], str(case["record"]["id"]), FAILED, RuntimeError(one["error"])))

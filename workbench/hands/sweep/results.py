@@ -25,6 +25,7 @@ from workbench.artifacts.origin import this_command
 from workbench.explain.metrics import METRICS
 from workbench.hands.sweep.tasks import Batch
 from workbench.stats import bootstrap_mean, proportion
+from workbench.stats.intervals import ANYWHERE
 
 ROWS, PARQUET = "rows.jsonl", "results.parquet"
 DONE, FAILED = "done", "failed"
@@ -90,10 +91,8 @@ def row_of(
 
 def rows_of(batch: Batch, answer: Mapping[str, Any]) -> list[Row]:
     """A row for every task of a batch, of what a worker sent; see `tasks.perform`."""
-    outcomes = {one["id"]: one for one in answer["outcomes"]}
-    sent = [(task, outcomes.get(task.id, {"error": "the worker sent no outcome"})) for task in batch.tasks]
-    nothing = dict.fromkeys(("worker", "seconds"))
-    return [row_of(task.id, task.given, **nothing | {k: v for k, v in one.items() if k != "id"}) for task, one in sent]
+    nothing = {"worker": None, "seconds": None}
+    return [row_of(task.id, task.given, **nothing | outcome) for task, outcome in batch.outcomes(answer)]
 
 
 def flat(value: Mapping[str, Any], prefix: str = "") -> Row:
@@ -162,10 +161,8 @@ def measures(table: pd.DataFrame) -> list[str]:
 
 def numbers(column: pd.Series) -> pd.Series:
     """A column as float64, true as 1; unchanged where it holds text."""
-    known = column.dropna()
-    if known.map(lambda one: isinstance(one, bool | int | float | np.number | np.bool_)).all() and len(known):
-        return column.astype("float64")
-    return column
+    known = column.dropna().infer_objects()
+    return column.astype("float64") if len(known) and pd.api.types.is_numeric_dtype(known) else column
 
 
 def summary(table: pd.DataFrame, *, by: Sequence[str], measures: Sequence[str], seed: int = 0) -> pd.DataFrame:
@@ -181,20 +178,15 @@ def summary(table: pd.DataFrame, *, by: Sequence[str], measures: Sequence[str], 
         for measure in measures:
             values = numbers(group[measure]).dropna().to_numpy(float)
             if len(values):
-                share = group[measure].dropna().map(lambda one: isinstance(one, bool | np.bool_)).all()
-                figures = _mean(values, share=bool(share), within=WITHIN.get(measure, ANYWHERE), seed=seed)
-                rows.append({**dict(zip(by, key, strict=True)), "measure": measure, **figures})
+                if pd.api.types.is_bool_dtype(group[measure].dropna().infer_objects()):
+                    mean = proportion(values).as_mean()
+                else:
+                    rng, within = np.random.default_rng(seed), WITHIN.get(measure, ANYWHERE)
+                    mean = bootstrap_mean(values, rng=rng, within=within)
+                rows.append({**dict(zip(by, key, strict=True)), "measure": measure, **mean._asdict()})
     return pd.DataFrame(rows)
 
 
-def _mean(values: np.ndarray, *, share: bool, within: tuple[float, float], seed: int) -> dict[str, float]:
-    if share:
-        found = proportion(values)
-        return {"mean": found.share, "low": found.low, "high": found.high, "n": found.n}
-    return bootstrap_mean(values, rng=np.random.default_rng(seed), within=within)._asdict()
-
-
-ANYWHERE = (-np.inf, np.inf)
 WITHIN = {f"found.{name}": (0.0, 1.0) for name in METRICS}
 """The range of a measure's means, where it has one."""
 

@@ -64,6 +64,11 @@ class Batch:
         cases = [self.cases[case] for case in self.about if case is not None]
         return {**self.shared, "by": self.by, "tasks": tasks, "cases": cases}
 
+    def outcomes(self, answer: Mapping[str, Any]) -> list[tuple[Task, dict[str, Any]]]:
+        """Each of its tasks with what a worker sent of it; see `perform`."""
+        sent = {one["id"]: {k: v for k, v in one.items() if k != "id"} for one in answer["outcomes"]}
+        return [(task, sent.get(task.id, {"error": "the worker sent no outcome"})) for task in self.tasks]
+
     def only(self, wanted: Callable[[Task], bool]) -> Batch:
         """Those of its tasks alone that are wanted."""
         return replace(self, tasks=tuple(filter(wanted, self.tasks)))

@@ -75,16 +75,13 @@ class Importer:
         return units
 
 
-def one_file(path: Path, *suffixes: str) -> list[Unit]:
-    """The file given, or in a folder every file whose name ends in one of `suffixes`."""
-    if path.is_file():
-        return [Unit(path, path.parent)]
-    return [Unit(file, path) for file in files_below(path, *suffixes)]
-
-
 def ending_in(*suffixes: str) -> Callable[[Path], list[Unit]]:
-    """`one_file` with these suffixes: what most importers read."""
-    return lambda path: one_file(path, *suffixes)
+    """What most importers read: the file given, or in a folder every file whose name ends in one of `suffixes`."""
+
+    def units(path: Path) -> list[Unit]:
+        return [Unit(path, path.parent)] if path.is_file() else [Unit(f, path) for f in files_below(path, *suffixes)]
+
+    return units
 
 
 def files_below(folder: Path, *suffixes: str) -> list[Path]:

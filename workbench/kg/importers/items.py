@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -245,16 +245,9 @@ def write_report(report: Report, path: str | Path) -> Path:
         ...     write_report(note, Path(folder, "report.tsv")).read_text().splitlines()[0].split()
         ['file', 'place', 'rule', 'value', 'action']
     """
-    rows = "\n".join([*_rows(report, tsv=Path(path).suffix.lower() == ".tsv"), ""])
-    return atomic_write_text(path, rows)
-
-
-def _rows(report: Report, *, tsv: bool) -> Iterator[str]:
-    if tsv:
-        yield "\t".join(Line._fields)
-        for line in report.lines:
-            yield "\t".join(" ".join(cell.split()) for cell in line)
-        return
-    for line in report.lines:
-        yield json.dumps(line._asdict(), ensure_ascii=False)
-    yield json.dumps({"records": report.records, "counts": report.counts, "actions": report.actions})
+    if Path(path).suffix.lower() == ".tsv":
+        rows = ["\t".join(" ".join(cell.split()) for cell in line) for line in (Line._fields, *report.lines)]
+    else:
+        rows = [json.dumps(line._asdict(), ensure_ascii=False) for line in report.lines]
+        rows.append(json.dumps({"records": report.records, "counts": report.counts, "actions": report.actions}))
+    return atomic_write_text(path, "\n".join([*rows, ""]))

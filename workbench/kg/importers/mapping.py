@@ -83,12 +83,12 @@ class Words:
         found = self._types.get(plain_key(word)) if colon and not rest.startswith("//") else None
         return (found, rest) if found else None
 
-    def column(self, ours: str, header: list[str]) -> str | None:
-        """The file's column for one of ours: as mapped, else by its usual names."""
-        if ours in self.columns:
-            return self.columns[ours]
+    def columns_of(self, header: list[str]) -> dict[str, str]:
+        """Ours -> the file's column: as mapped, else the first that has a usual name; without those that it lacks."""
         known = {plain_key(name): name for name in reversed(header)}
-        return next((known[plain_key(n)] for n in _USUAL.get(ours, (ours,)) if plain_key(n) in known), None)
+        usual = {ours: [plain_key(name) for name in _USUAL.get(ours, (ours,))] for ours in COLUMNS}
+        found = {ours: [known[key] for key in keys if key in known] for ours, keys in usual.items()}
+        return {ours: names[0] for ours, names in found.items() if names} | dict(self.columns)
 
 
 def words(mapping: Mapping[str, Any] | None = None, schema: Schema | None = None) -> Words:
@@ -175,10 +175,8 @@ def _way(value: Any, key: str) -> Way:
 
 
 def _domain_way(schema: Schema, word: str) -> Way:
-    heads, tails = (
-        tuple(dict.fromkeys(schema.type_of(end) for end in ends))
-        for ends in (schema.relations[word].head, schema.relations[word].tail)
-    )
+    how = schema.relations[word]
+    heads, tails = (tuple(dict.fromkeys(map(schema.type_of, ends))) for ends in (how.head, how.tail))
     return Way(schema.relation_of(word), ends=(heads, tails))
 
 

@@ -22,6 +22,7 @@ from workbench.kg.names import plain_key
 
 META = ("meta.yml", "meta.yaml")
 ENVIRONMENT = "environment.yml"
+OF_A_MODULE = (*META, "main.nf", ENVIRONMENT)
 MAX_FILES = 500  # of a module's channels
 _DATA = re.compile(r"(^|[/:])data_\d+/?$", re.I)
 _OPTIONAL = re.compile(r"\W*optional", re.I)
@@ -36,10 +37,10 @@ def units(path: Path) -> list[Unit]:
     """Every `meta.yml`, and the modules that lack one."""
     if path.is_file():
         return [_unit(path, path.parent)] if path.name in META else []
-    found = [file for file in files_below(path, *META) if file.name in META]
-    described = {file.parent for file in found}
-    bare = {file.parent for file in files_below(path, "main.nf", ENVIRONMENT) if file.name in ("main.nf", ENVIRONMENT)}
-    lost = [folder / META[0] for folder in bare - described if "tests" not in folder.parts]
+    files = [file for file in files_below(path, *OF_A_MODULE) if file.name in OF_A_MODULE]
+    found = [file for file in files if file.name in META]
+    bare = {file.parent for file in files} - {file.parent for file in found}
+    lost = [folder / META[0] for folder in bare if "tests" not in folder.parts]
     return [_unit(file, path) for file in sorted(found + lost)]
 
 
@@ -161,10 +162,10 @@ def _packages(unit: Unit, tools: tuple[str, ...], note: Report) -> list[str]:
 
 def _inputs(value: Any, spot: Spot) -> list[Port]:
     """The inputs. The first channel with files brings the main data; the files of the others are given beside it."""
-    channels = value if isinstance(value, list) and any(isinstance(one, list) for one in value) else None
-    spots = [spot] if channels is None else [spot.at(index) for index in range(len(channels))]
+    several = isinstance(value, list) and any(isinstance(one, list) for one in value)
+    channels = [(one, spot.at(index)) for index, one in enumerate(value)] if several else [(value, spot)]
     ports: list[Port] = []
-    for channel, here in zip([value] if channels is None else channels, spots, strict=True):
+    for channel, here in channels:
         beside = bool(ports)
         ports += [replace(_port(entry), beside=beside) for entry in _entries(channel, here)]
     return ports

@@ -15,7 +15,7 @@ from typing import Any
 from workbench.kg.edam import BRANCHES, EDAM_ID, ROOTS, Edam, terms_of
 from workbench.kg.importers.core import Importer, Options, ending_in, quiet
 from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, RegistryError, Report, Spot, Unit
-from workbench.kg.importers.reading import numbered_lines, safe_json, table_rows, xml_events
+from workbench.kg.importers.reading import in_words, numbered_lines, safe_json, table_rows, xml_events
 from workbench.kg.importers.statements import Entities
 from workbench.kg.importers.vocabulary import text
 
@@ -146,7 +146,7 @@ def _items(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
     source = _source(unit, note)
     if source is None:
         return note.record(unit.name)
-    meaning, entities = options.mapping, Entities.of(unit, options)
+    meaning, entities = options.mapping, Entities(unit, options)
     _learn(source(Report()), entities)
     told: set[str] = set()
     for spot, subject, predicate, thing in source(note):
@@ -230,8 +230,7 @@ def _parsed(content: bytes, kind: str, spot: Spot) -> Any:
         with quiet("rdflib"):
             graph.parse(data=content, format=kind, publicID="urn:file:")
     except Exception as problem:  # the parsers raise whatever happens on what is no RDF
-        text = " ".join(str(problem).split())[:200]
-        spot.dropped(f"not RDF ({kind})", text or type(problem).__name__)
+        spot.dropped(f"not RDF ({kind})", in_words(problem)[:200])
         return graph if len(graph) and kind not in ("json-ld",) else None
     return graph
 

@@ -59,6 +59,11 @@ _MAX_ENTITIES, _MAX_ENTITY = 100, 300  # entities of an XML file and characters 
 XML_ERRORS = (ParseError, DefusedXmlException, ValueError, OSError, LookupError)
 
 
+def in_words(problem: Exception) -> str:
+    """What an error says, on one line; its type where it says nothing."""
+    return " ".join(str(problem).split()) or type(problem).__name__
+
+
 def numbered_lines(path: Path, name: str, note: Report) -> Iterator[tuple[Spot, str]]:
     """Every line that is not blank, with its place; bytes that are no UTF-8 are told and shown as replaced."""
     try:
@@ -67,7 +72,8 @@ def numbered_lines(path: Path, name: str, note: Report) -> Iterator[tuple[Spot, 
                 spot = note.at(name, f"line {number}")
                 if len(raw) > MAX_LINE:
                     spot.dropped(f"line of more than {MAX_LINE} bytes")
-                    _skip_line(stream)
+                    while raw and not raw.endswith(b"\n"):
+                        raw = stream.readline(MAX_LINE)
                 elif line := _decode(raw, spot, first=number == 1):
                     yield spot, line
     except OSError as problem:
@@ -128,8 +134,7 @@ def json_records(unit: Unit, note: Report, *, key: str = "list") -> Iterator[tup
             yield note.at(unit.name, place), value
         if number >= 0:
             note.record(unit.name)
-            why = " ".join(str(problem).split())
-            note.at(unit.name).dropped(f"not JSON after {number} records", why or type(problem).__name__)
+            note.at(unit.name).dropped(f"not JSON after {number} records", in_words(problem))
 
 
 def _whole(path: Path, key: str) -> list[tuple[str, Any]]:
@@ -187,7 +192,7 @@ def read_yaml(path: Path, spot: Spot) -> Any:
             return spot.dropped(f"YAML nested deeper than {MAX_DEPTH}")
         value = yaml.load(content, Loader=_LOADER)  # builds texts, lists and dicts, nothing else
     except (yaml.YAMLError, ValueError, RecursionError, OSError) as problem:
-        return spot.dropped("not YAML", " ".join(str(problem).split()))
+        return spot.dropped("not YAML", in_words(problem))
     return value if _within(value) else spot.dropped(f"YAML of more than {MAX_VALUES} values, aliases counted")
 
 
@@ -207,16 +212,11 @@ def _too_deep(content: str) -> bool:
 
 def _within(value: Any) -> bool:
     """Whether walking the value, shared parts as often as they occur, ends within the limit."""
-    waiting, count = [value], 0
-    while waiting:
-        one = waiting.pop()
-        count += 1
-        if count > MAX_VALUES or len(waiting) > MAX_VALUES:
+    waiting = [value]
+    for one in waiting:  # grows while it is read
+        waiting += _inside(one)
+        if len(waiting) > MAX_VALUES:
             return False
-        if isinstance(one, dict):
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
     return True
 
 
@@ -257,7 +257,7 @@ def xml_events(path: Path, spot: Spot, *, keep: Callable[[Any], bool]) -> Iterat
                     yield element
                 element.clear()
     except XML_ERRORS as problem:
-        spot.dropped("not XML that can be read safely", " ".join(str(problem).split()) or type(problem).__name__)
+        spot.dropped("not XML that can be read safely", in_words(problem))
 
 
 def _decode(raw: bytes, spot: Spot, *, first: bool) -> str:
@@ -267,9 +267,3 @@ def _decode(raw: bytes, spot: Spot, *, first: bool) -> str:
         line = raw.decode("utf-8", errors="replace")
         spot.repaired("not UTF-8, characters replaced", line)
     return line.rstrip("\r\n") if line.strip() else ""
-
-
-def _skip_line(stream: Any) -> None:
-    while chunk := stream.readline(MAX_LINE):
-        if chunk.endswith(b"\n"):
-            return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot
@@ -155,12 +156,11 @@ def port_terms(port: Port, spot: Spot, vocabulary: Vocabulary) -> list[Term]:
 def _spoken(prose: str, spot: Spot, vocabulary: Vocabulary) -> list[Term]:
     """Formats that are named in a sentence."""
     words = dict.fromkeys(word for word in re.split(r"[^a-z0-9]+", prose[:2000].lower()) if word in SPOKEN)
-    found: dict[Term, None] = {}
-    for word in words:
-        found.update(dict.fromkeys(vocabulary.terms(word.removesuffix("s"), "format", Report().at(""))))
+    named = (vocabulary.terms(word.removesuffix("s"), "format", Report().at("")) for word in words)
+    found = list(dict.fromkeys(chain.from_iterable(named)))
     if found:
         spot.repaired("no format stated, read from the description", ", ".join(words))
-    return list(found)
+    return found
 
 
 def _terms(given: Iterable[Given], branch: str, spot: Spot, vocabulary: Vocabulary) -> list[Term]:

@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import BRANCHES, EDAM_ID, ROOTS
 from workbench.kg.importers.core import Importer, Options, ending_in
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot, Unit, shown
-from workbench.kg.importers.mapping import COLUMNS, Words
+from workbench.kg.importers.mapping import Words
 from workbench.kg.importers.reading import json_lines, table_rows, xml_events
-from workbench.kg.importers.vocabulary import Vocabulary, licence_id, text
+from workbench.kg.importers.vocabulary import licence_id, text
 from workbench.kg.names import MAX_NAME, is_url, slug
 from workbench.kg.rows import OWN_TERM
 
@@ -28,21 +28,18 @@ _EDAM_NAME = re.compile(r"(?:https?://(?:www\.)?edamontology\.org/|edam:)(\w+)",
 Given = dict[str, Any]  # a triple by our column names, values as the file has them
 
 
-@dataclass
 class Entities:
-    """Reads triples; `types` holds the types that the file states of a node before or besides its triples."""
+    """Reads the triples of a file, which stands for the registry where nothing else is said.
 
-    words: Words
-    vocabulary: Vocabulary
-    registry: str
-    types: dict[str, str] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    _met: dict[str, set[str]] = field(default_factory=dict)  # types of ends that could have no other
+    types, names: those that the file states of a node before or besides its triples.
+    """
 
-    @classmethod
-    def of(cls, unit: Unit, options: Options) -> Entities:
-        """What reads a file, which stands for the registry where nothing else is said."""
-        return cls(options.mapping, options.vocabulary, shown(Path(unit.path.stem))[:100])
+    def __init__(self, unit: Unit, options: Options) -> None:
+        self.words, self.vocabulary = options.mapping, options.vocabulary
+        self.registry = shown(Path(unit.path.stem))[:100]
+        self.types: dict[str, str] = {}
+        self.names: dict[str, str] = {}
+        self._met: defaultdict[str, set[str]] = defaultdict(set)  # types of ends that could have no other
 
     def triple(self, given: Given, spot: Spot) -> Iterator[Item]:
         """The two nodes and the fact of a triple, or a finding why there is none."""
@@ -96,7 +93,7 @@ class Entities:
             return _short(name).split("_")[0]
         if found := self.types.get(name):
             return found
-        met = self._met.setdefault(name, set())
+        met = self._met[name]
         known = [kind for kind in possible if kind in met]
         if len(possible) > 1 and not known:
             spot.kept(f"type not stated, one of {' or '.join(possible)}; taken as the first", name)
@@ -164,8 +161,8 @@ _NAMES = ("name", "label", "title")
 
 
 def _graphml(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
-    """Nodes, then edges; the file is read twice, as an edge may stand before its ends."""
-    meaning, entities = options.mapping, Entities.of(unit, options)
+    """Nodes, then edges, as an edge may stand before its ends."""
+    meaning, entities = options.mapping, Entities(unit, options)
     edges: list[tuple[Spot, Data]] = []
     for tag, spot, given in _elements(unit, note):
         note.record(unit.name)
@@ -182,8 +179,8 @@ def _graphml(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
             yield from entities.node(given["id"], ours, given, spot)
     for spot, given in edges:
         header = [key for key in given if key not in ("source", "target", "id")]
-        triple = {ours: given.get(meaning.column(ours, header) or "") for ours in COLUMNS}
-        relation = triple["relation"] or given.get("id")
+        triple = {ours: given.get(name) for ours, name in meaning.columns_of(header).items()}
+        relation = triple.get("relation") or given.get("id")
         yield from entities.triple(
             {**triple, "head": given.get("source"), "relation": relation, "tail": given.get("target")}, spot
         )
@@ -229,7 +226,7 @@ _JSON = (".jsonl", ".ndjson", ".json")
 
 def _triples(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
     """The items of one file."""
-    meaning, entities = options.mapping, Entities.of(unit, options)
+    meaning, entities = options.mapping, Entities(unit, options)
     rows = _objects(unit, note, meaning) if unit.path.suffix.lower() in _JSON else _rows(unit, note, meaning)
     for spot, given in rows:
         yield from entities.triple(given, spot)
@@ -241,8 +238,7 @@ def _objects(unit: Unit, note: Report, meaning: Words) -> Iterator[tuple[Spot, d
             yield spot, dict(zip(ENDS, value, strict=True))
         elif isinstance(value, dict):
             header = [str(key) for key in value]
-            places = {ours: meaning.column(ours, header) for ours in COLUMNS}
-            yield spot, {ours: value.get(place) for ours, place in places.items() if place is not None}
+            yield spot, {ours: value.get(name) for ours, name in meaning.columns_of(header).items()}
         else:
             spot.dropped("triple is neither an object nor a list of three", value)
 
@@ -266,8 +262,7 @@ def _rows(unit: Unit, note: Report, meaning: Words) -> Iterator[tuple[Spot, dict
 
 def _places(header: list[str], meaning: Words) -> tuple[dict[str, int], bool]:
     """Our columns -> positions, and whether the first row is a triple already, as there is no header."""
-    named = {ours: meaning.column(ours, header) for ours in COLUMNS}
-    places = {ours: header.index(name) for ours, name in named.items() if name in header}
+    places = {ours: header.index(name) for ours, name in meaning.columns_of(header).items() if name in header}
     if all(end in places for end in ENDS):
         return places, False
     return ({end: number for number, end in enumerate(ENDS)}, True) if len(header) == 3 else ({}, False)

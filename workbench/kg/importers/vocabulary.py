@@ -203,10 +203,10 @@ def listed(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def texts(value: object, spot: Spot, *, limit: int = MAX_NAME) -> list[str]:
+def texts(value: object, spot: Spot) -> list[str]:
     """The texts of a list, or the one text given in its place, without the empty ones; see `text`."""
     values: Iterable[Any] = value if isinstance(value, list | tuple) else [value]
-    found = (text(one, spot.at(index), limit=limit) for index, one in enumerate(values))
+    found = (text(one, spot.at(index)) for index, one in enumerate(values))
     return list(dict.fromkeys(one for one in found if one))
 
 

@@ -35,7 +35,6 @@ class _Call:
     """What a workflow says of a command, all its steps together."""
 
     tool: str
-    package: str
     outputs: dict[str, str] = field(default_factory=dict)
     inputs: dict[str, set[str]] = field(default_factory=dict)
 
@@ -132,7 +131,7 @@ def _step(flow: _Flow, step: dict[str, Any], spot: Spot, found: _Found) -> None:
     command, package = command_of(step)
     if not command:
         return spot.dropped("step without a tool id", step.get("tool_id"))
-    call = found.calls.setdefault(command, _Call(package or command, package))
+    call = found.calls.setdefault(command, _Call(package or command))
     call.outputs.update(_outputs(step))
     for key, origins in _connected(flow, step, spot).items():
         for origin in origins:
@@ -168,11 +167,10 @@ def command_of(step: dict[str, Any]) -> tuple[str, str]:
 
 
 def _call(command: str, call: _Call, source: Provenance, spot: Spot, options: Options) -> Iterator[Item]:
-    record = Tool(id=call.tool, name=call.tool)
     here = spot.at(command)
     if not slug(call.tool):
         return here.dropped("step whose tool id makes no name", call.tool)
-    yield from tool_items(record, source, here, options.vocabulary)
+    yield from tool_items(Tool(id=call.tool, name=call.tool), source, here, options.vocabulary)
     ports = [Port([Given(one) for one in sorted(formats) if _says(one)]) for _, formats in sorted(call.inputs.items())]
     outputs = [Port([Given(kind)]) for _, kind in sorted(call.outputs.items()) if _says(kind)]
     made = Command(id=command, name=command, inputs=ports, outputs=outputs)

@@ -96,7 +96,7 @@ def made(bench: Bench) -> Row:
 
     def make() -> None:
         lm = random_lm(config, world.names, name="random-8b", folder=folder, seed=bench.seed)
-        bench.subject = Subject.of(lm, world, facts=bench.size.facts)
+        bench.subject = Subject(lm, world, facts=bench.size.facts)
         bench.subject.adapt(seed=bench.seed)
 
     bench.clock.forget_peak()
@@ -195,8 +195,7 @@ def _guarded(step: str, work: Callable[[], Row], own: dict, *, seconds: float, s
 
 
 def _record(step: str, error: BaseException, own: dict, *, say: Say) -> None:
-    lines = traceback.format_exception(error)
-    trace = [line.rstrip() for line in "".join(lines).splitlines()][-TRACED:]
+    trace = [line.rstrip() for line in "".join(traceback.format_exception(error)).splitlines()][-TRACED:]
     own["errors"].append({"what": step, "error": f"{type(error).__name__}: {error}"[:500], "trace": trace})
     say(f"{step}: {type(error).__name__}: {error}"[:500])
 

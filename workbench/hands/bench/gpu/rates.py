@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from workbench.explain import ElementSet, minimal_flip_set, minimal_sufficient_set
+from workbench.explain import ElementSet
 from workbench.game import Game
 from workbench.hands.bench.contenders import Counter
 from workbench.hands.bench.gpu.shared import Bench, Row, Steps, summary
 from workbench.hands.bench.gpu.subject import HELD, SEVEN, Subject, random_lm, smollm2_config, tiny_config
-from workbench.hands.bench.oracles import PlantedGame, planted_game
+from workbench.hands.bench.oracles import SEARCHES, PlantedGame, planted_game
 from workbench.hands.bench.train import CONTENDERS, PLAIN, real_tokens
 from workbench.models import LanguageModel
 from workbench.models.checkpoint import release
@@ -116,12 +116,11 @@ def decided(bench: Bench, masks: np.ndarray) -> Row:
 
 def certified(bench: Bench) -> Steps:
     """Certified sets of facts: the decision is planted on the masks, and real rows are computed for every ask."""
-    searches = {"flip": minimal_flip_set, "sufficient": minimal_sufficient_set}
-    for kind, search in searches.items():
-        yield f"certified {kind} set, held", partial(searched, bench, kind, search)
+    for kind in SEARCHES:
+        yield f"certified {kind} set, held", partial(searched, bench, kind)
 
 
-def searched(bench: Bench, kind: str, search: Callable[..., ElementSet]) -> Row:
+def searched(bench: Bench, kind: str) -> Row:
     """Seconds of a search, over decisions planted on three facts (`a and b and c`)."""
     weights = bench.model.hold(True)
     n, seeds = bench.size.elements, range(bench.seed, bench.seed + bench.size.searches)
@@ -129,11 +128,8 @@ def searched(bench: Bench, kind: str, search: Callable[..., ElementSet]) -> Row:
     games[0].rows(np.ones((n, n), bool))  # warms up
     found: list[ElementSet] = []
     bench.clock.forget_peak()
-    spent = summary([bench.clock.seconds(lambda: found.append(search(game, n))) for game in games])  # noqa: B023
-    right = [
-        set(one.elements) in (g.planted.flips if kind == "flip" else g.planted.sufficient)
-        for one, g in zip(found, games, strict=True)
-    ]
+    spent = summary([bench.clock.seconds(lambda: found.append(SEARCHES[kind](game, n))) for game in games])  # noqa: B023
+    right = [set(one.elements) in game.planted.minimal(kind) for one, game in zip(found, games, strict=True)]
     told = {"masks": [one.calls for one in found], "asks": [g.asks for g in games], "elements": n}
     sure = {"certified": all(one.certified for one in found), "right": all(right)}
     return {"weights": weights, **spent, **bench.clock.memory(), **told, **sure}
@@ -192,7 +188,7 @@ def smollm2(bench: Bench) -> Steps:
     release()
     shape = tiny_config() if bench.quick else smollm2_config()
     lm = random_lm(shape, bench.world.names, name="random-smollm2", folder=bench.folder / "small", seed=bench.seed)
-    small = Subject.of(lm, bench.world, facts=bench.size.facts)
+    small = Subject(lm, bench.world, facts=bench.size.facts)
     yield from trainings(bench, small, ("packed", "padded"), title="SmolLM2", learning_rate=1e-3, modules=SEVEN)
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from workbench.game import Engine
+from workbench.hands.bench.contenders import now
 from workbench.hands.bench.gpu.subject import Subject, World
 from workbench.models.prompts import Prompt
 
@@ -64,16 +65,9 @@ class Clock:
 
     def seconds(self, work: Callable[[], object]) -> float:
         """Of one call, from an idle device to an idle device."""
-        self.wait()
-        started = time.perf_counter()
+        started = now(self.device)
         work()
-        self.wait()
-        return time.perf_counter() - started
-
-    def wait(self) -> None:
-        """Until the device has done what it was asked."""
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
+        return now(self.device) - started
 
     def timed(self, work: Callable[[], object]) -> dict:
         """Median seconds of the calls after one that warms up, as `summary` tells them, and the most memory held.
@@ -147,17 +141,15 @@ TINY = Size(
 )  # fmt: skip
 
 
-@dataclass
 class Bench:
-    """What the parts share. rate: the card's own, FLOP/s, and subject, the 8B model, are None before they are known."""
+    """What the parts share. folder: for files that are needed meanwhile. rate: the card's own, FLOP/s, and subject, the
+    8B model, are None before they are known."""
 
-    quick: bool
-    seed: int
-    folder: Path  # for files that are needed meanwhile
     rate: float | None = None
     subject: Subject | None = None
 
-    def __post_init__(self) -> None:
+    def __init__(self, *, quick: bool, seed: int, folder: Path):
+        self.quick, self.seed, self.folder = quick, seed, folder
         self.size = TINY if self.quick else Size()
         self.device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
         self.clock = Clock(self.device, self.size.repeats)
@@ -165,7 +157,7 @@ class Bench:
     @cached_property
     def world(self) -> World:
         """Names and cases."""
-        return World.drawn(cases=self.size.cases, seed=self.seed)
+        return World(cases=self.size.cases, seed=self.seed)
 
     @property
     def model(self) -> Subject:

@@ -5,8 +5,8 @@ How fast a model runs depends on its shape, not on what its weights say; so noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -58,21 +58,15 @@ def smollm2_config() -> PretrainedConfig:
     return AutoConfig.from_pretrained(str(files("workbench") / "data" / "models" / "smollm2-135m.json"))
 
 
-@dataclass(frozen=True)
 class World:
-    """names: node id -> name of every node of the shipped graph; cases: to train on."""
+    """names: node id -> name of every node of the shipped graph; cases: so many of it, to train on."""
 
-    names: Mapping[str, str]
-    cases: Sequence[Case]
-
-    @classmethod
-    def drawn(cls, *, cases: int, seed: int) -> World:
-        """So many training cases of the shipped graph."""
+    def __init__(self, *, cases: int, seed: int):
         graph = load_graph().graph
         flow = flow_graph(graph)
         config = SamplingConfig(train=cases, held_out=1, held_out_sequences=0, held_out_tools=0, seed=seed)
-        names = {node: graph.nodes[node]["name"] for node in flow}
-        return cls(names, sample_cases(graph, flow, config)["train"])
+        self.names = {node: graph.nodes[node]["name"] for node in flow}
+        self.cases = sample_cases(graph, flow, config)["train"]
 
     def long_case(self, lm: LanguageModel, *, facts: int, answer: int) -> Case:
         """A case of so many facts, those of others joined to its own, whose answer has about `answer` tokens."""
@@ -142,22 +136,17 @@ def random_lm(
     return LanguageModel(model.eval(), tokenizer, template, dict(names), name)
 
 
-@dataclass
 class Subject:
-    """A model, a long case, cases to train on. parameters: of the whole model, and of its 4-bit matrices alone."""
+    """A model without an adapter, a long case of so many facts and answer tokens, cases to train on.
 
-    lm: LanguageModel
-    world: World
-    case: Case
-    parameters: int
-    matrices: int
+    parameters: of the whole model, and of its 4-bit matrices alone.
+    """
 
-    @classmethod
-    def of(cls, lm: LanguageModel, world: World, *, facts: int, answer: int = 28) -> Subject:
-        """A model without an adapter."""
-        parameters = lm.model.num_parameters()  # counts what 4-bit weights stand for
-        matrices = sum(m.in_features * m.out_features for m in lm.model.modules() if isinstance(m, Linear4bit))
-        return cls(lm, world, world.long_case(lm, facts=facts, answer=answer), parameters, matrices)
+    def __init__(self, lm: LanguageModel, world: World, *, facts: int, answer: int = 28):
+        self.lm, self.world = lm, world
+        self.case = world.long_case(lm, facts=facts, answer=answer)
+        self.parameters = lm.model.num_parameters()  # counts what 4-bit weights stand for
+        self.matrices = sum(m.in_features * m.out_features for m in lm.model.modules() if isinstance(m, Linear4bit))
 
     def adapt(self, *, seed: int) -> None:
         """A fresh adapter on q_proj and v_proj that does something: its B is random too."""
