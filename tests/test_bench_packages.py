@@ -2,6 +2,7 @@
 sets beside ContextCite's scores on passages: what is compared, and what the shares are of."""
 
 import importlib.util
+import json
 import sys
 
 import numpy as np
@@ -18,6 +19,7 @@ from workbench.hands.bench import contenders, packages
 from workbench.hands.bench.cited import PASSAGES, compared, made_records, summarised
 from workbench.hands.bench.contenders import CONTENDERS, OURS, Counter, Given, largest_difference
 from workbench.hands.bench.packages import PackageMissing, Text, captum_scores, context_cite_scores
+from workbench.hands.cli import main
 from workbench.logs.records import record_of
 from workbench.models.prompts import text
 
@@ -136,3 +138,12 @@ def test_shares_are_of_records_with_a_set():
     assert (found["context-cite's top k turn it"]["share"], found["context-cite's top k turn it"]["n"]) == (0.5, 2)
     assert found["its top k are our set"]["share"] == 0.5 and found["a certified set"]["share"] == 0.75
     assert found["package_rows"]["n"] == 1 and found["rows"]["median"] == 9
+
+
+def test_the_command_shows_shares_and_medians_in_one_table(tmp_path, capsys):
+    model, file = save_tiny(tmp_path / "llama", "llama"), tmp_path / "cited.json"
+    words = ["bench", "cited", "--json", str(file), "--model", str(model), "--run-dir", str(tmp_path), "-n", "1"]
+    assert main(words) == 0
+    told, said = json.loads(file.read_text()), capsys.readouterr().out
+    assert [row["what"] for row in told["table"]] == list(told["figures"]) and told["figures"]["rows"]["n"] == 1
+    assert "a certified set" in said and "median" in said and "share" in said

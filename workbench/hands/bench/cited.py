@@ -53,13 +53,19 @@ def run(
         rows.append(compared(engine, record, package=version is not None))
     figures = summarised(rows)
     return {
-        "table": [{"what": name, **one} for name, one in figures.items()],
+        "table": [_line(name, **one) for name, one in figures.items()],
         "figures": figures,
         "rows": rows,
         "model": model,
         "log": records or "passages made from the packaged graph",
         "packages": versions_told({"context-cite": version}),
     }
+
+
+def _line(what: str, *, low: float, high: float, n: int, **middle: float) -> dict[str, Any]:
+    """A line of the table: of shares and of medians the same columns."""
+    ((kind, value),) = middle.items()
+    return {"what": what, "of its kind": kind, "value": value, "low": low, "high": high, "n": n}
 
 
 def made_records(count: int, *, seed: int) -> list[Record]:
