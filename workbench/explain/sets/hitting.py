@@ -192,10 +192,10 @@ def dual_sets(
 ) -> DualSets:
     """A minimal flip set, in a deterministic game that is monotone a smallest one, and sufficient sets.
 
-    order: element numbers, most important first. budget: most mask rows; when it is spent, what was seen comes back
-    without certificate, and so it does where the game raises `BudgetSpent`. repeats, allowed: as in
-    `minimal_flip_set`, allowed of the flip set; sufficient sets are of all elements. known: sets seen to keep the
-    decision by themselves.
+    order: element numbers, most important first. budget: most mask rows; when it is spent, or the game raises
+    `BudgetSpent`, what was seen comes back: an element that flips alone is certified, a larger set is not. repeats,
+    allowed: as in `minimal_flip_set`, allowed of the flip set; sufficient sets are of all elements. known: sets seen to
+    keep the decision by themselves.
 
     Examples:
         >>> def kept(keep):  # needs fact 2 or fact 5, and fact 7
@@ -233,12 +233,12 @@ class _Dual:
         self.sets: dict[tuple[int, ...], ElementSet] = {}
         self.least = 0  # a monotone game has no flip set below this size
         one_out = () if flips.judge.noisy else flips.masks([[element] for element in flips.free])
-        self.masks = [mask.tobytes() for mask in one_out]
+        self.one_out = [mask.tobytes() for mask in one_out]  # in the order of `flips.free`
 
     def alone(self) -> list[int]:
         """Elements of which each was seen to flip alone, most important first; none of a noisy game."""
         records = self.flips.judge.records
-        seen = zip(self.flips.free, self.masks, strict=False)
+        seen = zip(self.flips.free, self.one_out, strict=False)
         return [element for element, mask in seen if mask in records and records[mask][0] <= 0]
 
     def found(self, known: Sequence[Collection[int]]) -> DualSets:
