@@ -65,7 +65,7 @@ def run(
 def _line(what: str, *, low: float, high: float, n: int, **middle: float) -> dict[str, Any]:
     """A line of the table: of shares and of medians the same columns."""
     ((kind, value),) = middle.items()
-    return {"what": what, "of its kind": kind, "value": value, "low": low, "high": high, "n": n}
+    return {"what": what, "statistic": kind, "value": value, "low": low, "high": high, "n": n}
 
 
 def made_records(count: int, *, seed: int) -> list[Record]:
