@@ -166,7 +166,7 @@ def cheapest_hitting_set(
 
 NONE = "removing every allowed element does not flip"
 HIDDEN = "by noise, no set that keeps the decision was found beside one whose removal does not flip it"
-MANY = 3  # elements seen to flip alone, beyond which no set that keeps the decision is looked for
+MANY = 3  # elements seen to flip alone, with which the search for sets that keep the decision ends
 EARLY = "the search ended early: {}"
 
 
