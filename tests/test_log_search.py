@@ -59,6 +59,18 @@ def test_an_answer_that_cannot_be_read_is_never_changed():
     assert silent["decision"] is None and silent["flips"] == [] and silent["sufficient"] is None
 
 
+def test_facts_that_share_words_with_the_question_go_first_among_those_that_turn_nothing_alone():
+    """Of two pairs that each turn the answer, the one that the question is about is found, wherever it stands."""
+    texts = [f"{word} is blue" for word in ("sky", "sea", "lake", "whale", "fog", "ice")]
+    pairs = [{0, 1}, {3, 5}]
+    rule = lambda kept: "yes" if all(kept & pair for pair in pairs) else "no"  # noqa: E731
+    for pair in pairs:
+        about = " and ".join(texts[i] for i in sorted(pair))
+        one = asked(record_of({"question": f"Is it so that {about}?", "facts": texts}), "yesno")
+        found = found_of(Answers(Planted(rule), one))
+        assert [set(told["facts"]) for told in found["flips"]] == [pair] and found["flips"][0]["certified"]
+
+
 def test_two_models_are_compared_as_sets_are():
     """Facts 0 and 1 each turn the tuned model, 1 and 2 the base: 0 was added, 1 kept, 2 dropped."""
     tuned = planted(6, lambda kept: "yes" if {0, 1} <= kept else "no")

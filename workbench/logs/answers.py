@@ -13,12 +13,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 
 from workbench.artifacts.files import open_itself
 from workbench.game import Engine, SharedPrefix
 from workbench.game.prefix import PAYS_FROM
-from workbench.game.rows import token_margins
 from workbench.logs.asked import Allowance, Asked
 from workbench.models.prompts import Prompt, tokenised
 from workbench.stats.meter import Ledger
@@ -29,8 +27,8 @@ LEAST = 1e-9  # stands for a margin of 0, which has no sign
 
 
 class Said(NamedTuple):
-    """An answer. margin: the smallest of its expected tokens' logits less the best other's, nats; 1 where that is not
-    known. ids: its tokens, empty where they are not known. part: how far it was written, see `WHOLE`."""
+    """An answer. margin: by how much each of its tokens led at least, nats, where a server tells it. ids: its tokens,
+    empty where they are not known. part: how far it was written, see `WHOLE`."""
 
     text: str
     margin: float = 1.0
@@ -85,9 +83,6 @@ class Local:
         lm, text_of = self.engine.lm, self.engine.text
         framed, ids, parts = asked.framed(lm), expected.ids if expected else (), dict[int, int]()
         prompts = [tokenised(asked.kept(framed, keep), lm.tokenizer) for keep in keeps]
-        ended = len(ids) >= self.longest or (expected and asked.over and asked.over(expected.text))
-        draft = ids if ended else (*ids, int(lm.tokenizer.eos_token_id))
-        margins = [0.0] * len(prompts)
         if expected is None or getattr(lm.template, "reasons", False):  # then nothing is settled before its end
             asked = replace(asked, settled=None, other=None)
 
@@ -101,20 +96,16 @@ class Local:
                 parts[i] = OTHER
             return i in parts
 
-        def read(i: int, logits: torch.Tensor) -> None:
-            margins[i] = float(token_margins(logits[None, : len(draft)], draft).min()) if expected else 1.0
-
         answers = self.engine.generate(
             prompts,
             drafts=[ids] * len(prompts),
             adapter=self.adapter,
             max_new_tokens=self.longest,
             enough=enough if asked.over or asked.settled or asked.other else None,
-            read=read,
             prefix=self._shared(asked, tokenised(framed, lm.tokenizer)) if expected or self.engine.slow else None,
         )
-        said = enumerate(zip(text_of(answers), margins, answers, strict=True))
-        return [Said(*one, parts.get(i, WHOLE)) for i, one in said]
+        said = zip(text_of(answers), answers, strict=True)
+        return [Said(text, ids=own, part=parts.get(i, WHOLE)) for i, (text, own) in enumerate(said)]
 
     def _shared(self, asked: Asked, full: Prompt) -> SharedPrefix | None:
         """The whole prompt's keys and values, of the record that is asked last; None where they save nothing."""

@@ -94,7 +94,8 @@ class _Searched:
         self.without_any = answers.decisions(np.zeros((1, self.n), bool))[0]
         self.first = alone(self.n) if self.readable and not self.dear else []
         values = self.turns(without(self.n, self.first)) if self.first else np.zeros(self.n)
-        self.order = np.argsort(values, kind="stable") if self.first else relevance(answers)
+        ranked = relevance(answers)  # settles ties, the same way whether a model is here or served
+        self.order = ranked[np.argsort(values[ranked], kind="stable")]
         self.how: dict[str, Any] = {"order": self.order, "budget": budget, "repeats": answers.repeats}
         once = answers.repeats == 1
         meter = Meter(self.turns if self.readable else _nothing, self.n, budget=budget, cache=once)
