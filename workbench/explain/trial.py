@@ -97,13 +97,10 @@ class Trial:
         gone = self.ordered(removed)
         key = frozenset(gone)
         if key not in self._outcomes:
-            left = without(self.case, gone)
-            keep = self._masks([gone])
-            answers = {}
-            for model, on in MODELS.items():
-                answers[f"{model}_full"] = self.games[model].path
-                again = self.engine.answers([left], adapter=on, max_new_tokens=self.max_new_tokens) if gone else None
-                answers[f"{model}_changed"] = again[0] if again else self.games[model].path
+            keep, answers = self._masks([gone]), {}
+            for model, game in self.games.items():
+                answers[f"{model}_full"] = game.path
+                answers[f"{model}_changed"] = game.answers(keep)[0] if gone else game.path
             leads = {model: float(game(keep)[0]) for model, game in self.games.items()}
             self._outcomes[key] = Outcome(self.case, gone, answers, leads)
         return self._outcomes[key]

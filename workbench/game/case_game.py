@@ -19,7 +19,7 @@ from workbench.cases import Case
 from workbench.game.attention import attention_received, element_attention, token_attention
 from workbench.game.doses import dose_row
 from workbench.game.engine import Engine
-from workbench.game.passes import Memory, Passes
+from workbench.game.passes import Asked, Memory, Passes, decide
 from workbench.game.rows import MAX_NEW_TOKENS, named_path, runner_up, token_logprobs, token_margins
 from workbench.stats.meter import Ledger
 
@@ -127,6 +127,23 @@ class Game:
             return np.array([r.logprobs[start:stop].sum() for r in rows])
         margins = np.array([r.margins[start:stop].min() for r in rows])
         return margins if same is None else np.where(same, 1, -1) * np.maximum(abs(margins), TIE)
+
+    def answers(self, keep: np.ndarray) -> list[tuple[str, ...]]:
+        """What the model answers to masks (m, n) by deletion, as node ids, source first. Decisions of the same masks
+        cost nothing then."""
+        facts, passes = self.shown(keep), self.passes
+        doses = self._doses(len(facts))
+        found = decide(
+            self.engine,
+            [Asked(self.case, row > 0, self.answer, self.path) for row in facts],
+            adapter=self.adapter,
+            doses=None if doses is None else torch.tensor(doses, dtype=torch.float32),
+            max_new_tokens=self.max_new_tokens,
+            whole=True,
+        )
+        for key, one in zip(passes.keys(facts, self.answer, passes.models(facts, doses)), found, strict=True):
+            self.memory.learn(key, one)
+        return [one.path for one in found]
 
     def token_logprobs(self, keep: np.ndarray) -> np.ndarray:
         """Log-probability (m, T) float64, nats, of every answer token: any span of the answer from the same passes."""

@@ -256,4 +256,4 @@ def _decide(asked: Sequence[tuple[Game, np.ndarray]]) -> None:
         questions = [Asked(game.case, mask > 0, game.answer, game.path) for _, game, mask in some]
         found = decide(some[0][1].engine, questions, max_new_tokens=longest)
         for (key, game, _), one in zip(some, found, strict=True):
-            game.memory.learn(key, *one)
+            game.memory.learn(key, one)

@@ -46,9 +46,9 @@ class Memory:
         """Whether a row is known in which no token changes."""
         return key in self.rows and bool(self.rows[key].margins.min() > 0)
 
-    def learn(self, key: tuple, row: Row, same: bool) -> None:
+    def learn(self, key: tuple, found: Decided) -> None:
         """Keeps what a decision said."""
-        self.rows[key], self.decided[key] = row, same
+        self.rows[key], self.decided[key] = found.row, found.same
 
 
 class Asked(NamedTuple):
@@ -61,6 +61,15 @@ class Asked(NamedTuple):
     path: Sequence[str]
 
 
+class Decided(NamedTuple):
+    """What the pass says of the asked answer's tokens, whether the toolchain is the same, and the answer as far as it
+    was written, as node ids."""
+
+    row: Row
+    same: bool
+    path: tuple[str, ...]
+
+
 def decide(
     engine: Engine,
     asked: Sequence[Asked],
@@ -69,9 +78,10 @@ def decide(
     doses: torch.Tensor | None = None,
     max_new_tokens: int,
     prefix: SharedPrefix | None = None,
-) -> list[tuple[Row, bool]]:
-    """Per decision what the pass says of the answer's tokens, and whether the toolchain is the same. Every answer ends
-    where it has named a command that differs. doses, prefix: as in `Engine.generate`."""
+    whole: bool = False,
+) -> list[Decided]:
+    """Every answer ends where it has named a command that differs; whole: where it can name nothing more. doses,
+    prefix: as in `Engine.generate`."""
     rows: dict[int, Row] = {}
     template, names, known = engine.lm.template, engine.lm.ids, [("", False)] * len(asked)
 
@@ -80,6 +90,8 @@ def decide(
 
     def differs(i: int, tokens: Sequence[int]) -> bool:
         """Whether row i, as far as it is written, names a command that the asked answer does not have there."""
+        if whole:
+            return template.over(engine.text([tokens])[0])
         text = template.settled(engine.text([tokens])[0])
         if text != known[i][0]:
             named = toolchain(template.parse(asked[i].case, text, names))
@@ -98,7 +110,7 @@ def decide(
     )
     paths = [named_path(engine, a.case, text) for a, text in zip(asked, texts, strict=True)]
     same = [toolchain(path) == toolchain(a.path) for a, path in zip(asked, paths, strict=True)]
-    return [(rows[i], one) for i, one in enumerate(same)]
+    return [Decided(rows[i], *one) for i, one in enumerate(zip(same, paths, strict=True))]
 
 
 @dataclass(frozen=True)
@@ -193,7 +205,7 @@ class Passes:
                 prefix=prefix,
             )
             for key, one in zip(new, found, strict=True):
-                self.memory.learn(key, *one)
+                self.memory.learn(key, one)
             self._told(places, new, max_new_tokens)
         return np.array([bool(self.memory.same(key)) for key in keys])
 
