@@ -190,7 +190,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
         "fitted_masks": 20,
         "tried_masks": 12,
         "changed_cases": 2,
-        "peer_cases": 2,
+        "peer_cases": 1,
         "other_orders": 2,
         "paired_facts": 2,
         # and notebook 4, on 210 modules in 30 layers
@@ -203,7 +203,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
         "switched_shares": [0.1],
         "closer_layers": 1,
         "agreement_cases": 2,
-        "deleted_cases": 2,
+        "deleted_cases": 1,
         "reduced_cases": 4,
         "compared_cases": 1,
     }
