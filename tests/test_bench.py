@@ -64,6 +64,8 @@ def test_methods_that_must_find_a_planted_element_find_it_and_calls_are_counted(
     assert planted.play("leave_one_out", planted_game("or", 16, rng=rng), rng=rng).recall < 1  # each covers the other
     sought = planted.play("flip", game, rng=rng)
     assert sought.exact and sought.certified and not sought.wrong and sought.calls < 17
+    with pytest.raises(ValueError, match=r"planted game must be one of .* not 'nand'"):
+        planted_game("nand", 16, rng=rng)
 
 
 def test_a_wrong_certificate_would_be_counted():

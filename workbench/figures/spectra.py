@@ -148,13 +148,14 @@ def base_shares(table: pd.DataFrame) -> Figure:
 
 
 @house_style()
-def intruder_sweep(sweep: pd.DataFrame) -> Figure:
-    """Share of leading vectors that no vector of the base resembles, by threshold: a panel a number of vectors.
+def intruder_sweep(sweep: pd.DataFrame, *, same: str = "size") -> Figure:
+    """Share of leading left vectors that no vector of the base resembles, by threshold: a panel a number of vectors of
+    each module.
 
-    sweep: what `workbench.shift.Intruders.sweep` gave. Grey: random changes of the same size. The dotted line adds the
-    vectors that could be intruders, where not all vectors of the base were looked at.
+    sweep: what `workbench.shift.Intruders.sweep` gave. Grey: random changes; same: what these share with the adapter's.
+    The dotted line adds the vectors that could be intruders, where not all vectors of the base were looked at.
     """
-    title = "Intruder dimensions among the first left vectors of each module, by threshold"
+    title = f"Intruder dimensions beside random changes of the same {same}"
     groups = [(int(k), rows) for k, rows in sweep.groupby("k")]
     names = [f"first {k} vectors" if k > 1 else "first vector" for k, _ in groups]
     still, panels = row(names, title=title, height=2.9)

@@ -111,7 +111,9 @@ class PlantedGame:
 
 
 def planted_game(name: str, n: int, *, rng: np.random.Generator, noise: float = 0.0) -> PlantedGame:
-    """The formula `name` on elements drawn from n."""
+    """The formula `name` on elements drawn from n. ValueError: no such formula."""
+    if name not in FORMULAS:
+        raise ValueError(f"a planted game must be one of {', '.join(FORMULAS)}, not {name[:50]!r}")
     return PlantedGame(name, n, tuple(rng.permutation(n)[: FORMULAS[name].roles].tolist()), noise, rng)
 
 
