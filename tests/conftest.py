@@ -17,7 +17,7 @@ own_process()  # before a test imports torch
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch or numpy are imported: models this small run faster alone
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes start: not each compiles the package anew
-os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"  # of workers that tests start: see sweep.dispatch
+os.environ["DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"] = "False"  # of workers that tests start: see sweep.tasks
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it, and some tests send it
 
 settings.register_profile("suite", max_examples=40, deadline=None)  # how fast an example is depends on the machine
@@ -78,6 +78,27 @@ def made_kg(tmp_path_factory: pytest.TempPathFactory) -> Path:
         execute("01_build_kg", run_dir=str(folder / "run"), shown_nodes=30)
 
     return made_once(tmp_path_factory, "graph", make) / "run"
+
+
+@pytest.fixture(scope="session")
+def ui_run(made_kg: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a graph and an adapter on the embedded model, as notebooks 1 and 2 leave it."""
+    from notebook_runs import execute
+    from ui_run import TINY
+
+    def make(folder: Path) -> None:
+        shutil.copytree(made_kg, folder / "run")
+        execute("02_train_qlora", run_dir=str(folder / "run"), **TINY)
+
+    return made_once(tmp_path_factory, "ui", make) / "run"
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args() -> dict:
+    """The system's chromium; pytest-playwright's own is never fetched."""
+    from ui_browser import ARGUMENTS, CHROMIUM
+
+    return {"executable_path": CHROMIUM, "args": ARGUMENTS}
 
 
 @pytest.fixture(scope="session")

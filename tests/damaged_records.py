@@ -1,8 +1,6 @@
 """A sound record for every importer, damaged as registries damage records, and worse: values lost, of a wrong type,
 nested, huge, unprintable; and the files they are written to."""
 
-from __future__ import annotations
-
 import copy
 import json
 from collections.abc import Callable

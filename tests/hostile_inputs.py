@@ -1,7 +1,5 @@
 """Hostile inputs, generated: texts that try paths, shells, HTML, formulas and terminals, and places to put them."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What the tests of importers share: reference data, files written, a registry imported, its ports, its findings."""
 
-from __future__ import annotations
-
 import json
 import os
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A small table for the tests of the graph, and ways to break it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 DATA = Path(__file__).parent / "data"

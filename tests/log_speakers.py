@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from workbench.hands.sweep.log_records import explained
 from workbench.logs.answers import Answers, Said
 from workbench.logs.asked import Asked, asked
 from workbench.logs.hanging import hangs
-from workbench.logs.held import explained
 from workbench.logs.records import record_of
-from workbench.stats.meter import Ledger
+from workbench.stats.games import Ledger
 
 
 class Planted:

@@ -5,20 +5,13 @@ from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
-import pytest
 
 from workbench.cases import Case
-from workbench.stats.keeps import all_masks
+from workbench.stats.games import all_masks
 
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
-
-
-def refused(words: str, call: Callable, *given, **named) -> None:
-    """The call ends in a ValueError of such words."""
-    with pytest.raises(ValueError, match=words):
-        call(*given, **named)
 
 
 def all_of(*members: int):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from table_games import Counted, Smooth, additive, conjunction, disjunction, refused, table, top
+from refusals import refused
+from table_games import Counted, Smooth, additive, conjunction, disjunction, table, top
 from tiny import chain_case
 
 from workbench.attribution import METHODS, Method
@@ -14,7 +15,7 @@ from workbench.attribution.result import inner, player_indices, whole_masks
 from workbench.cases import Fact
 from workbench.explain.baselines import element_type
 from workbench.game import Restricted
-from workbench.stats.meter import Meter
+from workbench.stats.games import Meter
 
 VALUES_ALONE = sorted(name for name, m in METHODS.items() if not m.needs)
 LEFT_OUT = {"random"}

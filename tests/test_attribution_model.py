@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from explain_cases import CHAIN, MORE, case, engine
-from table_games import refused, top
+from refusals import refused
+from table_games import top
 from tiny import chain_case
 
 from workbench.attribution import METHODS, cf_search, fit_surrogate, logit_of_logprob
@@ -14,8 +15,7 @@ from workbench.explain import loop_masks as learn_in_loop
 from workbench.explain import paper_masks as learn_on_texts
 from workbench.game import Difference, Engine, Game, Restricted
 from workbench.models import load
-from workbench.stats.keeps import without
-from workbench.stats.meter import Meter
+from workbench.stats.games import Meter, without
 
 CASE = case(CHAIN + MORE)
 NODES, FACTS = len(CASE.nodes), len(CASE.facts)

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from table_games import Counted, Smooth, additive, disjunction, refused, rng, table, top
+from refusals import refused
+from table_games import Counted, Smooth, additive, disjunction, rng, table, top
 
 from workbench.attribution import METHODS, LimaWeights, cf_search
 from workbench.attribution.perturbation import SCORERS, Objective, bidirectional, search
-from workbench.stats.keeps import without
+from workbench.stats.games import without
 
 # TracLLM
 

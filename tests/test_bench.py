@@ -9,6 +9,7 @@ import pytest
 import torch
 from bitsandbytes.functional import int8_vectorwise_quant
 from dosed_models import shipped
+from refusals import refused
 from table_games import TableGame, table_of
 from tiny import NAMES, chain_case
 
@@ -16,7 +17,7 @@ from workbench import models, shift
 from workbench.artifacts.files import plain
 from workbench.cases import toolchain
 from workbench.game import Engine, Game
-from workbench.hands.bench import accuracy, adapters, certified, planted
+from workbench.hands.bench import accuracy, adapters, truth
 from workbench.hands.bench.adapters import RULES, World, X
 from workbench.hands.bench.oracles import FORMULAS, SEARCHES, PlantedGame, planted_game
 from workbench.stats import proportion
@@ -59,38 +60,38 @@ def test_a_worlds_cases_follow_its_rule_and_leave_both_chains_open(name):
 def test_methods_that_must_find_a_planted_element_find_it_and_calls_are_counted():
     rng = np.random.default_rng(0)
     game = planted_game("and", 16, rng=rng)
-    found = planted.play("leave_one_out", game, rng=rng)
+    found = truth.play("leave_one_out", game, rng=rng)
     assert (found.recall, found.exact, found.auroc, found.calls) == (1, True, 1, 17)
-    assert planted.play("leave_one_out", planted_game("or", 16, rng=rng), rng=rng).recall < 1  # each covers the other
-    sought = planted.play("flip", game, rng=rng)
+    assert truth.play("leave_one_out", planted_game("or", 16, rng=rng), rng=rng).recall < 1  # each covers the other
+    sought = truth.play("flip", game, rng=rng)
     assert sought.exact and sought.certified and not sought.wrong and sought.calls < 17
     with pytest.raises(ValueError, match=r"planted game must be one of .* not 'nand'"):
         planted_game("nand", 16, rng=rng)
 
 
 def test_a_wrong_certificate_would_be_counted():
-    good = planted.Found(1.0, True, 1.0, 5, certified=True)
-    bad = planted.Found(0.5, False, 0.8, 7, certified=True, wrong=True)
-    figures = planted.cell([good, bad, good, good], seed=0)
+    good = truth.Found(1.0, True, 1.0, 5, certified=True)
+    bad = truth.Found(0.5, False, 0.8, 7, certified=True, wrong=True)
+    figures = truth.cell([good, bad, good, good], seed=0)
     assert figures["wrong_certificates"] == 1 and figures["exact"]["share"] == 0.75 and figures["exact"]["n"] == 4
     assert figures["recall"]["mean"] == 0.875 and figures["calls"]["median"] == 5
 
 
 def test_every_method_plays_every_game(monkeypatch):
-    rows = planted.set_games(sizes=(8,), noises=(0.0,), games=("and", "xor"), seeds=2)
-    assert {r["method"] for r in rows} == set(planted.names()) and len(planted.names()) >= 10
-    assert len(rows) == 2 * len(planted.names())
-    table = planted.table(rows, n=8)
+    rows = truth.set_games(sizes=(8,), noises=(0.0,), games=("and", "xor"), seeds=2)
+    assert {r["method"] for r in rows} == set(truth.names()) and len(truth.names()) >= 10
+    assert len(rows) == 2 * len(truth.names())
+    table = truth.table(rows, n=8)
     assert table[0].keys() == {"method", "n", "and", "xor", "calls"}
 
 
 def test_an_adapter_that_does_nothing_changes_nothing_and_facts_switched_off_get_nothing(tmp_path: Path, monkeypatch):
     some = ("gradient_gate", "integrated_gradients", "leave_one_out", "shapley_sampling", "context_cite")
-    monkeypatch.setattr(planted, "METHODS", {name: planted.METHODS[name] for name in some})
+    monkeypatch.setattr(truth, "METHODS", {name: truth.METHODS[name] for name in some})
     config = adapters.AdapterConfig(steps=0, cases=1, worlds=(0,))
     rows = adapters.planted_adapters(["and"], config, folder=tmp_path)
     assert len(rows) == 1 and rows[0]["largest_change"] == 0
-    off = planted.switched_off(tmp_path, config, seed=0)
+    off = truth.switched_off(tmp_path, config, seed=0)
     nothing = {row["method"] for row in off if row["off"] == 0}
     assert nothing >= {"flip", *some[:4]}
     assert all(row["off"] < row["others"] for row in off)
@@ -107,14 +108,14 @@ def test_a_planted_adapter_is_tuned_and_scored(tmp_path: Path):
 def test_certified_sets_of_a_case_are_compared_with_every_small_set():
     case = chain_case()
     lm = models.load(names=case.names, four_bit=False)
-    row = certified.measured(Engine(lm), case, seed=0)
+    row = truth.measured(Engine(lm), case, seed=0)
     assert row["found"] and row["certified"] and row["seeded_certified"]
     assert row["smallest"] is None and row["seeded_size"] >= row["size"] >= 1
     game = Game.of(Engine(lm), case, form="decision")
-    assert certified.smallest(game, at_most=3) == row["size"]  # the search in earnest, not told what was found
-    figures = certified.summarised([{**row, "withheld": 0.3}], 0.3, seed=0)
+    assert truth.smallest(game, at_most=3) == row["size"]  # the search in earnest, not told what was found
+    figures = truth.summarised([{**row, "withheld": 0.3}], 0.3, seed=0)
     assert figures["as_small"]["share"] == 1 and figures["cases"] == 1
-    assert certified.flat(figures)["seconds"] == row["seconds"]
+    assert truth.flat(figures)["seconds"] == row["seconds"]
 
 
 def test_int8_keeps_what_bitsandbytes_keeps() -> None:
@@ -191,29 +192,26 @@ def test_noise_is_gaussian_of_the_stated_size_and_new_each_time() -> None:
 
 
 def test_games_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"dnf needs 4 different elements below 3, not"):
-        planted_game("dnf", 3, rng=np.random.default_rng(0))
-    with pytest.raises(ValueError, match=r"or needs 2 different elements below 8, not \(1, 1\)"):
-        PlantedGame("or", 8, (1, 1))
-    with pytest.raises(ValueError, match="with noise an rng is needed"):
-        PlantedGame("or", 8, (1, 2), noise=0.1)
+    refused(r"dnf needs 4 different elements below 3, not", planted_game, "dnf", 3, rng=np.random.default_rng(0))
+    refused(r"or needs 2 different elements below 8, not \(1, 1\)", PlantedGame, "or", 8, (1, 1))
+    refused("with noise an rng is needed", PlantedGame, "or", 8, (1, 2), noise=0.1)
 
 
 def test_searches_are_measured_cell_by_cell() -> None:
     grid = {"games": ("and", "xor"), "sizes": (16,), "noises": (0.0, 0.1), "seeds": 1, "search_seeds": 12}
-    rows = [row for row in planted.set_games(**grid) if row["method"] in SEARCHES]
+    rows = [row for row in truth.set_games(**grid) if row["method"] in SEARCHES]
     assert {(r["method"], r["game"], r["noise"]) for r in rows} == {
         (s, g, x) for s in ("flip", "sufficient") for g in ("and", "xor") for x in (0.0, 0.1)
     }
     for row in rows:
         assert row["exact"] == proportion([True] * 12)._asdict() and row["certified"] == 1
         assert row["wrong_certificates"] == 0 and 5 <= row["calls"]["median"] <= (130 if row["noise"] else 30)
-    assert [row for row in planted.set_games(**grid) if row["method"] in SEARCHES] == rows
+    assert [row for row in truth.set_games(**grid) if row["method"] in SEARCHES] == rows
 
 
 def test_a_game_that_is_too_noisy_counts_as_missed() -> None:
     found = []
     for seed in range(10):
         rng = np.random.default_rng(seed)
-        found.append(planted.play("flip", planted_game("and", 16, rng=rng, noise=60.0), rng=rng))
+        found.append(truth.play("flip", planted_game("and", 16, rng=rng, noise=60.0), rng=rng))
     assert np.mean([one.exact for one in found]) < 0.9 and np.mean([one.certified for one in found]) < 0.5

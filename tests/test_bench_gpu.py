@@ -11,7 +11,7 @@ from workbench.hands.bench import gpu
 from workbench.hands.bench.gpu.rates import searched, step_rates
 from workbench.hands.bench.gpu.shared import TINY, Bench
 from workbench.hands.bench.gpu.subject import Subject, random_lm, tiny_config
-from workbench.hands.cli import exit, main
+from workbench.hands.cli import main, output
 
 
 @pytest.fixture(scope="module")
@@ -162,5 +162,5 @@ def test_the_rate_of_a_training_is_the_median_of_its_steps():
     ],
 )
 def test_options_that_do_not_fit_are_refused(tmp_path, capsys, words, said):
-    assert main(["bench", *words, "--json", str(tmp_path / "f.json")]) == exit.REFUSED
+    assert main(["bench", *words, "--json", str(tmp_path / "f.json")]) == output.REFUSED
     assert said in " ".join(capsys.readouterr().err.split()) and not list(tmp_path.iterdir())

@@ -11,10 +11,9 @@ from sweep_runs import make_run
 from tiny import NAMES, chain_case
 
 from workbench import models
-from workbench.hands.bench import machine, measure, readings
+from workbench.hands.bench import code_lines, machine, measure, ratio
 from workbench.hands.bench import train as bench_train
-from workbench.hands.bench.readings import code_lines
-from workbench.hands.cli import exit, main
+from workbench.hands.cli import main, output
 from workbench.stats import bootstrap_mean
 from workbench.train import TrainConfig, Views, collate
 
@@ -87,7 +86,7 @@ def test_the_interval_of_a_ratio_covers_the_true_one():
     for _ in range(200):
         a, b = rng.normal(10, 2, 30), rng.normal(15, 3, 30)
         ends = [bootstrap_mean(x, rng=rng, draws=300) for x in (a, b)]
-        row = readings.ratio(*((e.mean, e.low, e.high) for e in ends))
+        row = ratio(*((e.mean, e.low, e.high) for e in ends))
         hits += row["low"] <= 1.5 <= row["high"]
     assert 180 <= hits <= 199  # of 200; 95 % of them are meant to
 
@@ -108,7 +107,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path, monkeypatch, capsys, words
     monkeypatch.chdir(tmp_path)
     for name, text in {"a": "[]", "b": "{}", "c": '{"benchmark": "x"}', "d": '{"benchmark": "y"}', "e": "{"}.items():
         Path(f"{name}.json").write_text(text)
-    assert main(["bench", *words]) == exit.REFUSED
+    assert main(["bench", *words]) == output.REFUSED
     assert re.search(said, " ".join(capsys.readouterr().err.split()))
 
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from jupyter_client.kernelspec import KernelSpec
 from processes import ENVIRONMENT, ROOT, WAIT, command, wait_for
+from refusals import refused
 from tiny_chain import GIVEN, RUN, SAME, write_notebooks
 
 from workbench import models
@@ -140,15 +141,12 @@ def test_a_rerun_that_fails_takes_nothing_away_and_the_right_command_finds_all_o
     before = snapshot(run_dir)
     assert {"report.html", "notebooks/02_train_qlora.ipynb", "adapter/result.txt"} <= before.keys()
     for wrong in ({"rate": -2}, {"rate": 10**26}, {"rate": float("nan")}):
-        with pytest.raises(ParameterError, match="rate"):
-            again(chain, **wrong)
+        refused("rate", again, chain, error=ParameterError, **wrong)
         assert snapshot(run_dir) == before and not (run_dir / "adapter.new").exists()
-    with pytest.raises(models.ModelError, match="knows-it"):
-        again(chain, model=str(chain / "knows-it"))
+    refused("knows-it", again, chain, model=str(chain / "knows-it"), error=models.ModelError)
     assert snapshot(run_dir) == before and not (run_dir / "adapter.new").exists()
     for wrong in ({"rate": -1}, {"rate": -1, "fresh": True}):
-        with pytest.raises(ChainError, match="no such rate"):
-            again(chain, **wrong)
+        refused("no such rate", again, chain, error=ChainError, **wrong)
         after = snapshot(run_dir)
         if "fresh" in wrong:  # the first stage was made again, and a report never mixes two runs
             before = {

@@ -1,7 +1,5 @@
 """Settings of every kind: what is none of them is refused where they are made, by name, rule and value."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any
@@ -15,7 +13,7 @@ from workbench.artifacts.state import State
 from workbench.cases.sampling import SamplingConfig
 from workbench.explain import ExplainConfig, Weights
 from workbench.explain.masks import learn_masks
-from workbench.pretrain.training import PretrainConfig
+from workbench.pretrain.teaching import PretrainConfig
 from workbench.train import TrainConfig
 
 CONFIGS = (SamplingConfig(), TrainConfig(), ExplainConfig(), Weights(), PretrainConfig())

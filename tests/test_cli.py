@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 from hostile_area import finish
 from processes import ENVIRONMENT, WAIT, command
+from refusals import refused
 from tiny_chain import write_notebooks
 
 import workbench
-from workbench.artifacts.origin import this_command
-from workbench.hands.cli import main, screen
+from workbench.artifacts.start import this_command
+from workbench.hands.cli import main, output
 from workbench.hands.headless import chain
 from workbench.hands.report import write
 
@@ -99,8 +100,7 @@ def test_an_error_is_one_line_unless_debugging(tmp_path: Path, capsys: pytest.Ca
     assert main(words) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "no notebook has a parameter 'x'" in error
-    with pytest.raises(ValueError, match="no notebook"):
-        main([*words, "--debug"])
+    refused("no notebook", main, [*words, "--debug"])
 
 
 def test_a_run_folder_that_is_a_file_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -169,7 +169,7 @@ def test_names_are_understood_or_those_that_come_near_are_told(given, code, said
 def test_a_table_fits_the_screen_whole(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     rows = [{"method": f"method {i}", **{f"measure {k}": f"{i}.{k:04}" for k in range(12)}} for i in range(6)]
-    screen.show(rows, title="many")
+    output.show(rows, title="many")
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80 and not any("\N{HORIZONTAL ELLIPSIS}" in line for line in lines)
     for row in rows:

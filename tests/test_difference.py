@@ -10,7 +10,8 @@ from explain_cases import CHAIN, MORE, engine
 from explain_cases import case as small_case
 from hypothesis import given
 from hypothesis import strategies as st
-from table_games import additive, refused, rng, table
+from refusals import refused
+from table_games import additive, rng, table
 from tiny import chain_case, tiny_reader
 
 from workbench.attribution import Features, completed, fit, linear_surrogate, shapley, shapley_values

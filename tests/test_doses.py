@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from dosed_models import MODULES, shipped, tiny
+from refusals import refused
 from tiny import chain_case, tiny_reader
 
 from workbench.game import Difference, Engine, Game, SharedPrefix, adapted_modules, dose_row, dosed
@@ -118,28 +119,22 @@ def test_hooks_go_even_when_the_pass_fails(lm):
 def test_wrong_doses_are_refused(lm):
     engine = Engine(lm)
     prompts, answers = asked(engine)
-    with pytest.raises(ValueError, match=r"\(rows, 4\), a factor a module, or \(rows, 16\)"):
-        engine.logits(prompts, answers, doses=torch.ones(1, 5))
+    refused(r"\(rows, 4\), a factor a module, or \(rows, 16\)", engine.logits, prompts, answers, doses=torch.ones(1, 5))
     with pytest.raises(ValueError, match="adapter=False switches it off"):
         engine.logits(prompts, answers, adapter=False, doses=torch.ones(1, MODULES))
-    with pytest.raises(ValueError, match="must be finite"):
-        dose_row(lm.model, float("nan"))
-    with pytest.raises(ValueError, match="4 \\(a module\\) or 16"):
-        dose_row(lm.model, [1.0, 1.0])
-    with pytest.raises(ValueError, match="has no adapter"):
-        adapted_modules(tiny_reader().model)
+    refused("must be finite", dose_row, lm.model, float("nan"))
+    refused("4 \\(a module\\) or 16", dose_row, lm.model, [1.0, 1.0])
+    refused("has no adapter", adapted_modules, tiny_reader().model)
 
 
 def test_merged_and_doubled_adapters_are_refused():
     lm = tiny()
     lm.model.add_adapter("other", lm.model.peft_config["default"])
     lm.model.base_model.set_adapter(["default", "other"])
-    with pytest.raises(ValueError, match="2 adapters are active"):
-        adapted_modules(lm.model)
+    refused("2 adapters are active", adapted_modules, lm.model)
     lm.model.set_adapter("default")
     lm.model.merge_adapter()
-    with pytest.raises(ValueError, match="merged into the weights"):
-        adapted_modules(lm.model)
+    refused("merged into the weights", adapted_modules, lm.model)
 
 
 def test_dora_is_refused():
@@ -148,8 +143,7 @@ def test_dora_is_refused():
     config.use_dora = True
     lm.model.add_adapter("dora", config)
     lm.model.set_adapter("dora")
-    with pytest.raises(ValueError, match="no plain LoRA"):
-        adapted_modules(lm.model)
+    refused("no plain LoRA", adapted_modules, lm.model)
 
 
 def test_element_effects_at_a_scaled_adapter(lm):

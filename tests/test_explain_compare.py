@@ -7,65 +7,52 @@ from itertools import combinations
 import numpy as np
 import pytest
 from explain_cases import NAMES, case, cases, engine
-from table_games import refused
+from refusals import refused
 
+from workbench import explain
 from workbench.cases import Case, toolchain
 from workbench.cases.sampling import with_order
-from workbench.explain import (
-    BASELINES,
-    METHODS,
-    METRICS,
-    ElementSet,
-    ExplainConfig,
-    Explanation,
-    Session,
-    Weights,
-    explain,
-    load,
-    other_orders,
-    save,
-    summarise,
-    without,
-)
 from workbench.game import Engine
 from workbench.models import add_adapter
 from workbench.models import load as load_model
 
-QUICK = ExplainConfig(weights=Weights(alpha=20), paper_steps=8, loop_steps=4, max_new_tokens=6)
+QUICK = explain.ExplainConfig(weights=explain.Weights(alpha=20), paper_steps=8, loop_steps=4, max_new_tokens=6)
 
 
-def explain_all(reader: Engine, some: list[Case], *, methods=METHODS, **how) -> dict[str, list[Explanation]]:
+def explain_all(
+    reader: Engine, some: list[Case], *, methods=explain.METHODS, **how
+) -> dict[str, list[explain.Explanation]]:
     """What is shared by the methods is computed once; the base model does not answer for the baselines."""
-    session = Session(reader, some, **how)
-    return {method: session.explanations(method, with_base=method not in BASELINES) for method in methods}
+    session = explain.Session(reader, some, **how)
+    return {method: session.explanations(method, with_base=method not in explain.BASELINES) for method in methods}
 
 
 @pytest.fixture(scope="module")
-def everything() -> dict[str, list[Explanation]]:
+def everything() -> dict[str, list[explain.Explanation]]:
     return explain_all(engine(), cases(), config=QUICK)
 
 
-def test_every_method_explains_every_case(everything: dict[str, list[Explanation]]) -> None:
-    assert tuple(everything) == METHODS and len(METHODS) == 10
+def test_every_method_explains_every_case(everything: dict[str, list[explain.Explanation]]) -> None:
+    assert tuple(everything) == explain.METHODS and len(explain.METHODS) == 10
     for method, group in everything.items():
         assert [e.case.id for e in group] == ["one", "two", "three"]
         for e, reference in zip(group, everything["in_loop"], strict=True):
             assert e.method == method
             assert e.removed and set(e.removed) <= set(e.case.elements)
             assert len(e.degrees) == len(e.case.elements)
-            assert ("base_full" in e.answers) == (method not in BASELINES)
+            assert ("base_full" in e.answers) == (method not in explain.BASELINES)
             assert bool(e.certificate) == (method == "certified")
-            if method in BASELINES:
+            if method in explain.BASELINES:
                 room = {"edge": len(e.case.facts), "node": len(e.case.nodes)}.get(method.split("_")[1], 99)
                 assert len(e.removed) == min(len(reference.removed), room)
                 assert [d for d in e.degrees if d] == [1.0] * len(e.removed)
 
 
-def test_answers_are_those_of_the_model_on_the_rendered_text(everything: dict[str, list[Explanation]]) -> None:
+def test_answers_are_those_of_the_model_on_the_rendered_text(everything: dict[str, list[explain.Explanation]]) -> None:
     run = engine()
     for method in ("in_loop", "random_both"):
         for e in everything[method]:
-            changed = without(e.case, e.removed)
+            changed = explain.without(e.case, e.removed)
             assert e.changed == changed
             assert run.answers([e.case], max_new_tokens=6) == [e.answers["tuned_full"]]
             assert run.answers([changed], max_new_tokens=6) == [e.answers["tuned_changed"]]
@@ -83,25 +70,25 @@ def reader() -> Engine:
 
 
 @pytest.fixture(scope="module", params=["facts", "elements"])
-def decided(reader: Engine, request: pytest.FixtureRequest) -> dict[str, list[Explanation]]:
+def decided(reader: Engine, request: pytest.FixtureRequest) -> dict[str, list[explain.Explanation]]:
     config = replace(QUICK, max_new_tokens=24, sets_of=request.param)
     return explain_all(reader, cases()[:2], methods=("in_loop", "certified"), config=config)
 
 
-def kept_with(reader: Engine, e: Explanation, removals: list) -> bool:
+def kept_with(reader: Engine, e: explain.Explanation, removals: list) -> bool:
     """Whether the toolchain stays without each of these sets of elements, on the rendered text."""
-    paths = reader.answers([without(e.case, gone) for gone in removals], max_new_tokens=24)
+    paths = reader.answers([explain.without(e.case, gone) for gone in removals], max_new_tokens=24)
     return {toolchain(path) for path in paths} <= {e.toolchains["tuned_full"]}
 
 
 def test_a_certified_set_flips_and_no_smaller_one_does(
-    reader: Engine, decided: dict[str, list[Explanation]], request: pytest.FixtureRequest
+    reader: Engine, decided: dict[str, list[explain.Explanation]], request: pytest.FixtureRequest
 ) -> None:
     of_facts = request.node.callspec.params["decided"] == "facts"
     for e in decided["certified"]:
         among = e.case.facts if of_facts else e.case.elements
         assert set(e.removed) <= set(among)
-        found = ElementSet(**e.certificate | {"elements": tuple(e.certificate["elements"])})
+        found = explain.ElementSet(**e.certificate | {"elements": tuple(e.certificate["elements"])})
         assert found.found and found.certified and e.flipped and e.flags == ()
         assert e.removed == tuple(e.case.elements[i] for i in found.elements)
         assert e.degrees == tuple(float(element in e.removed) for element in e.case.elements)
@@ -109,7 +96,7 @@ def test_a_certified_set_flips_and_no_smaller_one_does(
             assert kept_with(reader, e, list(combinations(among, size)))
 
 
-def test_in_loop_takes_no_more_than_it_needs(reader: Engine, decided: dict[str, list[Explanation]]) -> None:
+def test_in_loop_takes_no_more_than_it_needs(reader: Engine, decided: dict[str, list[explain.Explanation]]) -> None:
     for e in decided["in_loop"]:
         order = np.argsort(-np.array(e.degrees), kind="stable")
         assert e.removed == tuple(e.case.elements[i] for i in order[: len(e.removed)])
@@ -118,7 +105,7 @@ def test_in_loop_takes_no_more_than_it_needs(reader: Engine, decided: dict[str, 
 
 
 def test_every_method_is_stopped_by_the_same_rule(reader: Engine) -> None:
-    session = Session(reader, cases()[:2], config=replace(QUICK, max_new_tokens=24))
+    session = explain.Session(reader, cases()[:2], config=replace(QUICK, max_new_tokens=24))
     for method in ("paper", "in_loop", "random_node", "attention_lowest"):
         group = session.explanations(method, with_base=False, until_flip=True)
         for e, order in zip(group, session.orders(method), strict=True):
@@ -131,21 +118,21 @@ def test_every_method_is_stopped_by_the_same_rule(reader: Engine) -> None:
     refused("'certified' takes out a set, in no order", session.orders, "certified")
 
 
-def test_other_orders_are_asked_of_the_model(reader: Engine, decided: dict[str, list[Explanation]]) -> None:
-    found = other_orders(reader, decided["certified"], orders=3, seed=4, max_new_tokens=24)
+def test_other_orders_are_asked_of_the_model(reader: Engine, decided: dict[str, list[explain.Explanation]]) -> None:
+    found = explain.other_orders(reader, decided["certified"], orders=3, seed=4, max_new_tokens=24)
     rng = np.random.default_rng(4)
     for one, e in zip(found, decided["certified"], strict=True):
         assert one.case == e.case.id and len(one.flips) == len(one.kept) == 3
         for flips, kept in zip(one.flips, one.kept, strict=True):
             shuffled = with_order(e.case, rng)
             assert shuffled.facts != e.case.facts
-            full, changed = reader.answers([shuffled, without(shuffled, e.removed)], max_new_tokens=24)
+            full, changed = reader.answers([shuffled, explain.without(shuffled, e.removed)], max_new_tokens=24)
             assert flips == (toolchain(full) != toolchain(changed))
             assert kept == (toolchain(full) == e.toolchains["tuned_full"])
-    refused("orders must be 1 or more", other_orders, reader, decided["certified"], orders=0)
+    refused("orders must be 1 or more", explain.other_orders, reader, decided["certified"], orders=0)
 
 
-def test_a_decision_that_cannot_be_changed_is_reported(everything: dict[str, list[Explanation]]) -> None:
+def test_a_decision_that_cannot_be_changed_is_reported(everything: dict[str, list[explain.Explanation]]) -> None:
     """The small random reader names no command, whatever it is shown."""
     for e in everything["certified"]:
         assert not e.certificate["found"] and e.certificate["value"] is None and not e.flipped
@@ -156,44 +143,44 @@ def test_a_decision_that_cannot_be_changed_is_reported(everything: dict[str, lis
 def test_answers_are_compared_at_the_length_of_the_settings(reader: Engine) -> None:
     """A game that let the model write on beyond its answer to G would call that a change."""
     for length in (3, 5):
-        session = Session(reader, cases()[:2], config=replace(QUICK, max_new_tokens=length))
+        session = explain.Session(reader, cases()[:2], config=replace(QUICK, max_new_tokens=length))
         (one, two) = session.explanations("certified", with_base=False)
         assert [e.flipped for e in (one, two)] == [e.certificate["found"] for e in (one, two)]
         kept = session.games[1](np.ones((1, session.games[1].n), bool))
         assert kept > 0 and session.games[1].max_new_tokens == length == len(session.full_ids[1])
 
 
-def test_metrics_and_flip_follow_from_the_answers(everything: dict[str, list[Explanation]]) -> None:
+def test_metrics_and_flip_follow_from_the_answers(everything: dict[str, list[explain.Explanation]]) -> None:
     for e in (e for group in everything.values() for e in group):
         chains = [toolchain(e.answers[key]) for key in ("tuned_full", "tuned_changed")]
         assert e.flipped == (chains[0] != chains[1])
-        expected = {name: f(*chains) for name, f in METRICS.items() if name != "cosine"}
+        expected = {name: f(*chains) for name, f in explain.METRICS.items() if name != "cosine"}
         assert e.metrics == expected | {"cosine": e.metrics["cosine"]} and 0 <= e.metrics["cosine"] <= 1
         if e.answers["tuned_full"] == e.answers["tuned_changed"]:
             assert e.metrics["cosine"] == 1
 
 
-def test_saved_and_read_back(everything: dict[str, list[Explanation]], tmp_path) -> None:
+def test_saved_and_read_back(everything: dict[str, list[explain.Explanation]], tmp_path) -> None:
     for e in (everything["in_loop"][1], everything["certified"][2], everything["aligned_both"][0]):
-        path = save(tmp_path / f"{e.method}.json", e)
-        assert load(path) == e
+        path = explain.save(tmp_path / f"{e.method}.json", e)
+        assert explain.load(path) == e
         assert json.loads(path.read_text("utf-8"))["case"]["id"] == e.case.id
 
 
-def test_a_number_that_is_none_is_not_saved(everything: dict[str, list[Explanation]], tmp_path) -> None:
+def test_a_number_that_is_none_is_not_saved(everything: dict[str, list[explain.Explanation]], tmp_path) -> None:
     broken = replace(everything["paper"][0], metrics={"jaccard": float("nan")})
-    refused(r"metrics\.jaccard is nan", save, tmp_path / "x.json", broken)
+    refused(r"metrics\.jaccard is nan", explain.save, tmp_path / "x.json", broken)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_method_alone_gives_what_it_gives_among_all(everything: dict[str, list[Explanation]]) -> None:
+def test_a_method_alone_gives_what_it_gives_among_all(everything: dict[str, list[explain.Explanation]]) -> None:
     for method in ("in_loop", "certified", "aligned_node"):
-        alone = explain(engine(), cases(), method, config=QUICK)
+        alone = explain.explain(engine(), cases(), method, config=QUICK)
         assert [e.removed for e in alone] == [e.removed for e in everything[method]]
         assert all("base_changed" in e.answers for e in alone)
 
 
-def test_cost_is_booked_for_the_whole_batch(everything: dict[str, list[Explanation]]) -> None:
+def test_cost_is_booked_for_the_whole_batch(everything: dict[str, list[explain.Explanation]]) -> None:
     loop, paper = everything["in_loop"][0].ledger, everything["paper"][0].ledger
     assert loop["cases"] == 3 and loop["seconds"] > 0
     assert loop["backward_passes"] == QUICK.loop_steps and paper["backward_passes"] == 0
@@ -201,7 +188,7 @@ def test_cost_is_booked_for_the_whole_batch(everything: dict[str, list[Explanati
 
 
 def test_a_text_that_two_methods_leave_is_answered_once() -> None:
-    session = Session(engine(), cases(), config=QUICK)
+    session = explain.Session(engine(), cases(), config=QUICK)
     first = session.explanations("in_loop", with_base=True)
     before = session.engine.ledger.rows
     again = session.explanations("in_loop", with_base=True, until_flip=True)
@@ -219,24 +206,24 @@ def test_progress_tells_steps_and_methods() -> None:
     assert [row["step"] for method, row in heard if method == "in_loop"] == [1, 2, 3, 4]
 
 
-def test_summary_has_means_and_intervals_of_every_metric(everything: dict[str, list[Explanation]]) -> None:
+def test_summary_has_means_and_intervals_of_every_metric(everything: dict[str, list[explain.Explanation]]) -> None:
     rows = [e.record() for group in everything.values() for e in group]
-    found = summarise(rows)
-    assert set(found) == set(METHODS)
+    found = explain.summarise(rows)
+    assert set(found) == set(explain.METHODS)
     for method, metrics in found.items():
         mine = [r for r in rows if r["method"] == method]
-        assert set(metrics) == {*METRICS, "flipped", "removed", "facts_removed"}
+        assert set(metrics) == {*explain.METRICS, "flipped", "removed", "facts_removed"}
         for name, interval in metrics.items():
             assert interval["mean"] == pytest.approx(np.mean([r[name] for r in mine]))
             assert interval["low"] <= interval["mean"] <= interval["high"] and interval["n"] == 3
-    assert found == summarise(rows)
+    assert found == explain.summarise(rows)
 
 
 def test_what_cannot_be_explained_is_refused() -> None:
-    refused("unknown method 'magic'; the methods are paper, in_loop", explain, engine(), cases(), "magic")
-    refused("got 0 cases", explain, engine(), [])
-    refused("2 cases with 1 ids", explain, engine(), [case(), case()])
-    refused("shows no facts", explain, engine(), [replace(case(), facts=())])
-    refused("reference must be one of paper, in_loop", ExplainConfig, reference="random_node")
+    refused("unknown method 'magic'; the methods are paper, in_loop", explain.explain, engine(), cases(), "magic")
+    refused("got 0 cases", explain.explain, engine(), [])
+    refused("2 cases with 1 ids", explain.explain, engine(), [case(), case()])
+    refused("shows no facts", explain.explain, engine(), [replace(case(), facts=())])
+    refused("reference must be one of paper, in_loop", explain.ExplainConfig, reference="random_node")
     for name in ("loop_steps", "certified_budget"):
-        refused(f"{name} must be 1 or more", ExplainConfig, **{name: 0})
+        refused(f"{name} must be 1 or more", explain.ExplainConfig, **{name: 0})

@@ -9,8 +9,8 @@ import torch
 from explain_cases import case, cases, engine, model
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import refused
 from sklearn.feature_extraction.text import TfidfVectorizer
-from table_games import refused
 
 from workbench.cases import Case
 from workbench.explain import LoopDivergence, TextDivergence, jensen_shannon

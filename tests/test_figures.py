@@ -12,7 +12,7 @@ from figure_checks import HOSTILE, check, hostile_case, legend, words
 from PIL import Image
 
 from workbench.explain import METHODS, TERMS, Weights
-from workbench.figures import Figure, case_graph, core, explain, explored, kg, objective, palette, training
+from workbench.figures import Figure, case_graph, core, explain, explored, kg, learning
 from workbench.figures.drawing import Link, Spot, curve
 from workbench.kg import ENTITY_TYPES, RELATIONS, AgreementRow, flow_graph
 
@@ -83,13 +83,13 @@ PICTURES: dict[str, Callable[[], Figure]] = {
     "path": lambda: kg.path(flow(), [PATH], title=HOSTILE),
     "registry_agreement": lambda: kg.registry_agreement(ROWS),
     "neighbourhood": lambda: explored.neighbourhood(flow(), [PATH], at_most=3),
-    "loss_curve": lambda: training.loss_curve([{"step": i, "loss": 3 / i} for i in range(1, 30)], steps=40),
-    "loss_curve_empty": lambda: training.loss_curve([]),
-    "scores": lambda: training.scores(SCORES),
+    "loss_curve": lambda: learning.loss_curve([{"step": i, "loss": 3 / i} for i in range(1, 30)], steps=40),
+    "loss_curve_empty": lambda: learning.loss_curve([]),
+    "scores": lambda: learning.scores(SCORES),
     "case_graph": masked_case,
     "case_graph_plain": lambda: case_graph.case_graph(hostile_case(), title="plain"),
     "mask_bars": masks,
-    "terms": lambda: objective.terms({HOSTILE: HISTORY, "in_loop": HISTORY[:3]}, Weights(), title=HOSTILE),
+    "terms": lambda: learning.terms({HOSTILE: HISTORY, "in_loop": HISTORY[:3]}, Weights(), title=HOSTILE),
     "comparison": lambda: explain.comparison(SUMMARY, title=HOSTILE),
     "answers": answered,
 }
@@ -101,10 +101,10 @@ def test_a_picture_is_sound_and_takes_names_as_they_are(name: str) -> None:
 
 
 def test_every_entity_type_has_a_colour_and_a_shape_of_its_own() -> None:
-    assert set(palette.LOOKS) == set(ENTITY_TYPES)
+    assert set(core.LOOKS) == set(ENTITY_TYPES)
     for part in ("colour", "marker", "symbol"):
-        assert len({getattr(style, part) for style in palette.LOOKS.values()}) == len(ENTITY_TYPES)
-    assert palette.REMOVED not in {style.colour for style in palette.LOOKS.values()}
+        assert len({getattr(style, part) for style in core.LOOKS.values()}) == len(ENTITY_TYPES)
+    assert core.REMOVED not in {style.colour for style in core.LOOKS.values()}
 
 
 def test_every_term_has_a_panel() -> None:

@@ -7,7 +7,7 @@ from figure_checks import HOSTILE, check, hostile_case, legend, rows, words
 from matplotlib.colors import to_hex
 
 from workbench.cases import Case
-from workbench.figures import Figure, attribution, palette
+from workbench.figures import Figure, core, explain
 
 MEASURES = {"top_k_drop": "nats, higher is better", "lds": "rank correlation"}
 
@@ -15,20 +15,20 @@ MEASURES = {"top_k_drop": "nats, higher is better", "lds": "rank correlation"}
 def signed(case: Case | None = None, **more) -> Figure:
     case = case or small.case()
     one = np.linspace(-2.0, 1.0, len(case.elements))
-    return attribution.contributions(case, {"tuned": one, "base": one / 2, "difference": one / 2}, title="who", **more)
+    return explain.contributions(case, {"tuned": one, "base": one / 2, "difference": one / 2}, title="who", **more)
 
 
 def ranked(case: Case | None = None) -> Figure:
     case = case or small.case()
     one = np.linspace(0.0, 1.0, len(case.elements))
-    return attribution.score_ranks(case, {"leave_one_out": one, HOSTILE: one[::-1] * 1e6}, title="ranks")
+    return explain.score_ranks(case, {"leave_one_out": one, HOSTILE: one[::-1] * 1e6}, title="ranks")
 
 
 def faithful() -> Figure:
     interval = {"mean": 2.0, "low": 1.0, "high": 3.5, "n": 8}
     cells = {name: {measure: dict(interval) for measure in MEASURES} for name in ("leave_one_out", HOSTILE, "random")}
     cells["random"]["top_k_drop"]["mean"] = 1.25
-    return attribution.faithfulness(cells, title="faithful", measures=MEASURES, control="random")
+    return explain.faithfulness(cells, title="faithful", measures=MEASURES, control="random")
 
 
 PICTURES = {
@@ -46,13 +46,13 @@ def test_a_picture_is_sound_and_takes_names_as_they_are(name: str) -> None:
 def test_bars_share_one_range_about_zero_that_holds_the_whiskers() -> None:
     ((low, high),) = {axes.get_xlim() for axes in signed(errors={"tuned": np.full(11, 0.5)}).still.axes}
     assert low == -high and high >= 2.5
-    nothing = attribution.contributions(small.case(), {"difference": np.zeros(11)}, title="nothing")
+    nothing = explain.contributions(small.case(), {"difference": np.zeros(11)}, title="nothing")
     assert nothing.png() and nothing.still.axes[0].get_xlim() == (-1.0, 1.0)
 
 
 def test_a_sign_is_told_by_colour_hatch_and_legend_also_where_the_first_panel_has_one_sign_alone() -> None:
     one = np.linspace(0.5, 2.0, len(small.case().elements))
-    figure = attribution.contributions(small.case(), {"tuned": one, "difference": one - 1.0}, title="who")
+    figure = explain.contributions(small.case(), {"tuned": one, "difference": one - 1.0}, title="who")
 
     def look(bar) -> tuple[str, str]:
         return to_hex(bar.get_facecolor()), bar.get_hatch()
@@ -74,7 +74,7 @@ def test_the_largest_of_any_panel_are_shown_and_counted() -> None:
     case = small.case(small.CHAIN + small.MORE)
     one, other = np.zeros(len(case.elements)), np.zeros(len(case.elements))
     one[2], other[9] = -3.0, 1.0
-    figure = attribution.contributions(case, {"a": one, "b": other}, title="few", most=2)
+    figure = explain.contributions(case, {"a": one, "b": other}, title="few", most=2)
     assert "showing 2 of 15 elements" in figure.alt
     assert rows(figure) == ["• hisat2", "• FASTQ → hisat2"]  # by the last panel, from below
     assert "a: highest ENA archive at +0.00, lowest hisat2 at -3.00" in figure.alt
@@ -83,7 +83,7 @@ def test_the_largest_of_any_panel_are_shown_and_counted() -> None:
 def test_ranks_are_written_and_ties_share_one() -> None:
     case = small.case()
     scores = np.array([5.0, 1.0, 1.0, *[0.0] * 8])
-    figure = attribution.score_ranks(case, {"m": scores}, title="ranks", most=3)
+    figure = explain.score_ranks(case, {"m": scores}, title="ranks", most=3)
     assert words(figure) == ["1", "2", "2"]
     assert "m: ENA archive first" in figure.alt
 
@@ -92,6 +92,6 @@ def test_the_control_stands_apart_and_its_mean_is_a_line() -> None:
     figure = faithful()
     for axes, mean in zip(figure.still.axes, (1.25, 2.0), strict=True):
         methods, control = axes.containers
-        assert control.lines[0].get_color() == palette.GREY != methods.lines[0].get_color()
+        assert control.lines[0].get_color() == core.GREY != methods.lines[0].get_color()
         assert list(control.lines[0].get_xdata()) == [mean] and axes.lines[0].get_xdata()[0] == mean
     assert "leave_one_out (n = 8) of lds: 2.00" in figure.alt

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from dosed_models import with_adapter
+from refusals import refused
 from tiny import chain_case, save_tiny
 
 from workbench.cases import toolchain
@@ -119,8 +120,7 @@ def test_spans_come_from_the_same_passes(lm):
         assert game.span_of(node) == (k, k + 1)  # one token a name
         assert game.view(span=(k, k + 1))(keep) == pytest.approx(tokens[:, k])
     assert game.ledger.rows == rows
-    with pytest.raises(ValueError, match="does not name"):
-        game.span_of("command:count")
+    refused("does not name", game.span_of, "command:count")
 
 
 def test_spans_of_names_of_many_tokens(tmp_path: Path):
@@ -196,24 +196,17 @@ def test_what_is_off_is_gone_and_no_player_moves_it(lm):
     gated = Restricted(game.view(removal="gate"), players, off=np.array([dead]))
     _, slopes = gated.gradients(keep)
     assert (slopes[:, 0] == 0).all() and (slopes[0, 1:] != 0).all()
-    with pytest.raises(ValueError, match="players must be unlike numbers"):
-        Restricted(game, np.array([0, 0]))
+    refused("players must be unlike numbers", Restricted, game, np.array([0, 0]))
 
 
 def test_bad_input_is_named(lm):
     game = Game.of(Engine(lm), CASE, path=CASE.path)
-    with pytest.raises(ValueError, match=r"shape \(m, 19\)"):
-        game(np.ones((2, 3), bool))
-    with pytest.raises(ValueError, match="removal='gate'"):
-        game(np.full((1, game.n), 0.5))
-    with pytest.raises(ValueError, match=r"\[0, 1\], not 1.5"):
-        game.view(removal="gate")(np.full((1, game.n), 1.5))
-    with pytest.raises(ValueError, match="form must be one of"):
-        game.view(form="accuracy")
-    with pytest.raises(ValueError, match="span must lie"):
-        game.view(span=(3, 99))
-    with pytest.raises(ValueError, match="shows no facts"):
-        Game.of(Engine(lm), dataclasses.replace(CASE, facts=()), path=CASE.path)
+    refused(r"shape \(m, 19\)", game, np.ones((2, 3), bool))
+    refused("removal='gate'", game, np.full((1, game.n), 0.5))
+    refused(r"\[0, 1\], not 1.5", game.view(removal="gate"), np.full((1, game.n), 1.5))
+    refused("form must be one of", game.view, form="accuracy")
+    refused("span must lie", game.view, span=(3, 99))
+    refused("shows no facts", Game.of, Engine(lm), dataclasses.replace(CASE, facts=()), path=CASE.path)
 
 
 def weights(layers: int, tokens: int, seed: int = 0) -> torch.Tensor:
@@ -266,5 +259,4 @@ def test_one_pass_gives_both_ways() -> None:
     assert run.ledger.rows - before == len(some)
     for alone, together in zip(attention_received(run, some, answers), both["mean"], strict=True):
         np.testing.assert_array_equal(alone, together)
-    with pytest.raises(ValueError, match="mean, rollout, not by 'flow'"):
-        attention_measures(run, some, answers, ways=("flow",))
+    refused("mean, rollout, not by 'flow'", attention_measures, run, some, answers, ways=("flow",))

@@ -1,14 +1,12 @@
 """The ontology: labels, parents, and the check of ids; reading licence names."""
 
-from __future__ import annotations
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.kg import load_edam
 from workbench.kg.edam import BRANCHES, ROOTS, Edam, EdamTerm
-from workbench.kg.names import family, plain_key, same_licence, spdx
+from workbench.kg.naming import family, plain_key, same_licence, spdx
 
 
 def test_look_ups() -> None:

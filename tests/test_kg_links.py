@@ -11,15 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from kg_tables import PORTS, write_ports, write_table
+from refusals import refused
 from typed_worlds import described
 
 from workbench import kg
 from workbench.cases.sampler import Sampler, SamplingConfig
-from workbench.hands.bench.kg import check, known_as
+from workbench.hands.bench.full_size import check, known_as
+from workbench.kg.columns import Port, carried, parse_ports
 from workbench.kg.importers import assemble
 from workbench.kg.links import TABLES, Flow, Links, fits
 from workbench.kg.published import Plausibility
-from workbench.kg.rows import Port, carried, parse_ports
 from workbench.kg.table import read_table
 from workbench.kg.tsv import TableError
 
@@ -48,8 +49,7 @@ def test_a_cell_is_read_as_it_is_written() -> None:
     "text", ["", "a", "a=", "=b", "a=b ; ", "a||b=c", "a=b[x,]", "a=b[x", "a=b=c", "a|a=b", "!a=b[x]y"]
 )
 def test_what_is_no_port_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"no port|an empty value"):
-        parse_ports(text)
+    refused(r"no port|an empty value", parse_ports, text)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,7 @@ def test_a_reach_that_is_none_names_its_row_and_rule_and_none_need_be_stated(tmp
     for value in ("0", "6", "3.0", "wide"):
         lines = [f"{header}\treach", *(f"{row}\t5" for row in rows[:-1]), f"{rows[-1]}\t{value}"]
         path.write_text("\n".join(lines) + "\n", "utf-8")
-        with pytest.raises(TableError, match=rf"tools\.tsv, row {len(lines)}, column reach: no reach"):
-            read_table(folder)
+        refused(rf"tools\.tsv, row {len(lines)}, column reach: no reach", read_table, folder, error=TableError)
     path.write_text(path.read_text("utf-8").replace("\twide\n", "\t\n"), "utf-8")
     assert [tool.reach for tool in read_table(folder).tools] == ["5"] * (len(rows) - 1) + [""]
 

@@ -1,7 +1,5 @@
 """Merging graphs: who is who, what becomes of facts, ports and conflicts, and the licence of the whole."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from workbench.kg.identity import homepage_key, identify, sub_command
 from workbench.kg.importers import FactItem, Item, Node, Provenance, assemble
 from workbench.kg.links import Links
 from workbench.kg.merge import merge
-from workbench.kg.names import data_licence
+from workbench.kg.naming import data_licence
 from workbench.kg.plan import Planner
 
 HERE = Provenance("here", "record 1", "CC-BY-4.0")

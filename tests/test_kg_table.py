@@ -1,7 +1,5 @@
 """Reading the table: a good one is read whole, a broken one gives one error that names file, row and rule."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,10 +8,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from kg_tables import GOOD, edited, with_row, write_table
+from refusals import refused
 
 from workbench.kg import TableError, build_graph, digest, facts_table, read_table
-from workbench.kg.names import shorten
-from workbench.kg.rows import FILES
+from workbench.kg.columns import FILES
+from workbench.kg.naming import shorten
 
 GFFCOMPARE = ("gffcompare", "operation_0361", "format_2306", "format_2306", "", "data_3134")
 
@@ -116,8 +115,7 @@ def test_a_broken_table_gives_one_error_that_names_file_row_and_rule(case: str, 
 def test_a_missing_file_is_named(file: str, tmp_path: Path) -> None:
     (write_table(tmp_path) / file).unlink()
     for reader in (read_table, digest):
-        with pytest.raises(TableError, match=rf"^{file}: file missing"):
-            reader(tmp_path)
+        refused(rf"^{file}: file missing", reader, tmp_path, error=TableError)
 
 
 def test_the_first_broken_rule_in_file_order_is_told(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import networkx as nx
 import numpy as np
 import pytest
 from notebook_runs import FOLDER, NOTEBOOKS, cells
+from refusals import refused
 from table_games import TableGame, table_of
 
 from workbench import kg
@@ -65,8 +66,7 @@ def test_a_guess_is_put_to_the_model_and_its_score_is_kept_over_cases() -> None:
     assert table["cases"].to_dict() == {"you": 1, "leave one out": 2, "certificate": 2, "the right chain": 1}
     assert table.loc["certificate", "turns it"] in (0.0, 0.5, 1.0)
     assert one._repr_mimebundle_()["image/png"]
-    with pytest.raises(ValueError, match="shows no fact"):
-        one.mark([small.MORE[0]._replace(head="x")])
+    refused("shows no fact", one.mark, [small.MORE[0]._replace(head="x")])
 
 
 def test_a_readers_questions_are_not_booked_as_the_runs() -> None:
@@ -118,8 +118,7 @@ def test_the_first_exercises_answer_from_the_graph_of_the_run(made_kg: Path) -> 
 def test_an_exercise_without_its_stage_is_left_open(tmp_path: Path) -> None:
     found = lesson.checker(tmp_path)("3.1", [1])
     assert found.right is None and found and "03_explain_masks" in repr(found)
-    with pytest.raises(KeyError, match=r"3\.9"):
-        lesson.checker(tmp_path)("3.9", 1)
+    refused(r"3\.9", lesson.checker(tmp_path), "3.9", 1, error=KeyError)
 
 
 def source(notebook: Path, kind: str) -> str:

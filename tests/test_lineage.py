@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_chain import GIVEN, RUN
 
-from workbench.artifacts import origin, runs
+from workbench.artifacts import provenance, runs
 from workbench.artifacts.provenance import describe_input, input_change, remembered_digest
 from workbench.artifacts.stage import check_code
 from workbench.hands.cli import main
@@ -32,7 +32,7 @@ def test_everything_a_number_rests_on_is_recorded(made: Path, capsys: pytest.Cap
     assert adapter["parameters"] == {"seed": 5, "rate": 1.0, "model": "reader", "wait": False}
     assert adapter["inputs"]["kg"]["path"] == "run:kg"
     assert {f"artifacts/{name}.py" for name in ("runs", "stage", "files")} <= set(adapter["code"]["sources"])
-    assert adapter["code"]["package_sha256"] == origin.sources_digest(origin.PACKAGE_FOLDER)
+    assert adapter["code"]["package_sha256"] == provenance.sources_digest(provenance.PACKAGE_FOLDER)
     assert adapter["machine"]["peak_bytes"] > 1e6 and adapter["packages"]["torch"]
 
     assert main(["show", str(made)]) == 0
@@ -141,14 +141,14 @@ def test_a_revision_is_that_of_the_checkout_that_tracks_the_package(tmp_path: Pa
     package = tmp_path / "package"
     package.mkdir()
     (package / "__init__.py").write_text("")
-    assert origin.git_state(package) == {"revision": None, "edited": None}
+    assert provenance.git_state(package) == {"revision": None, "edited": None}
     git(tmp_path, "init", "-q")
-    assert origin.git_state(package)["revision"] is None, "installed below a checkout, but no part of it"
+    assert provenance.git_state(package)["revision"] is None, "installed below a checkout, but no part of it"
     git(tmp_path, "add", "package")
     git(tmp_path, "commit", "-qm", "first")
-    assert origin.git_state(package) == {"revision": git(tmp_path, "rev-parse", "HEAD").strip(), "edited": False}
+    assert provenance.git_state(package) == {"revision": git(tmp_path, "rev-parse", "HEAD").strip(), "edited": False}
     (package / "__init__.py").write_text("x = 1")
-    assert origin.git_state(package)["edited"] is True
+    assert provenance.git_state(package)["edited"] is True
 
 
 def test_a_large_file_is_read_once_and_a_changed_one_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

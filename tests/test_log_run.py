@@ -8,6 +8,7 @@ import pytest
 from dosed_models import with_adapter
 from log_speakers import stops, written
 from notebook_runs import execute
+from refusals import refused
 from tiny import save_tiny
 
 from workbench import explain_log, models
@@ -118,8 +119,7 @@ def test_of_a_private_log_nothing_is_left(log, how, made, tmp_path):
 
 @pytest.mark.parametrize("given", [{"budget": -5}, {"repeats": 0}, {"requests": 0}, {"tokens": 0}])
 def test_a_count_that_cannot_be_is_refused_before_anything_runs(given, log, how, tmp_path):
-    with pytest.raises(ValueError, match=f"{next(iter(given))} must be"):
-        explain_log(log, out=tmp_path / "r", **how | given)
+    refused(f"{next(iter(given))} must be", explain_log, log, out=tmp_path / "r", **how | given)
     assert not (tmp_path / "r").exists()
 
 

@@ -6,6 +6,7 @@ from itertools import combinations, count
 import numpy as np
 import pytest
 from log_speakers import InTurn, Planted, drawn_rule, found_of, minimal_sets, planted, question
+from refusals import refused
 from tiny import save_tiny
 
 from workbench.game import Engine
@@ -15,7 +16,7 @@ from workbench.logs.hanging import hangs
 from workbench.logs.records import record_of
 from workbench.models import load
 from workbench.stats import proportion
-from workbench.stats.meter import BudgetSpent
+from workbench.stats.games import BudgetSpent
 
 
 def test_planted_rules_are_found_exactly_and_with_certificate():
@@ -256,7 +257,6 @@ def test_of_a_long_record_whose_answers_scatter_every_ask_is_counted():
     whole, few = np.ones((3, 180), bool), Answers(scattering(lambda kept: "yes", 0), put)
     few = few.within(3 * put.length(whole[0]) + 1)
     assert len(few(whole)) == 3 and few.speaker.rows == 3
-    with pytest.raises(BudgetSpent, match="1 are left"):
-        few(whole[:1])
+    refused("1 are left", few, whole[:1], error=BudgetSpent)
     stays = found_of(Answers(scattering(lambda kept: "yes", 1), put), budget=60)
     assert stays["memory"] and stays["sufficient"]["certified"] and stays["sufficient"]["facts"] == []

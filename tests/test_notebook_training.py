@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from notebook_runs import execute, open_adapter
+from refusals import refused
 from safetensors.torch import load_file
 from tiny import graph_words, save_tiny
 
 from workbench.artifacts import runs
 from workbench.cases import Case, load_cases
 from workbench.cases.sampling import split_counts, stretches
-from workbench.models.shipped_adapters import ADAPTERS, shipped, trained_on
+from workbench.models.smollm2 import ADAPTERS, shipped, trained_on
 from workbench.train.qlora import GivenAdapter
 
 SIZES = {
@@ -77,8 +78,7 @@ def test_a_given_adapter_is_taken_as_it_is_and_judged_on_the_cases_of_the_run(
 
 
 def test_the_training_notebook_names_a_missing_stage(tmp_path: Path) -> None:
-    with pytest.raises(runs.MissingStage, match="01_build_kg"):
-        execute("02_train_qlora", run_dir=str(tmp_path / "nothing"))
+    refused("01_build_kg", execute, "02_train_qlora", run_dir=str(tmp_path / "nothing"), error=runs.MissingStage)
 
 
 def case(source: str, chain: tuple[str, ...], target: str, split: str) -> Case:

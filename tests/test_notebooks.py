@@ -12,6 +12,7 @@ import papermill
 import pytest
 from kg_tables import write_table
 from notebook_runs import FOLDER, NOTEBOOKS, cells, execute, open_adapter, state
+from refusals import refused
 from tiny import chain_case, save_tiny
 
 from workbench import Run, kg
@@ -81,8 +82,7 @@ def test_the_graph_notebook_takes_another_table(tmp_path: Path, capsys: pytest.C
 
 def test_a_broken_table_leaves_no_stage(tmp_path: Path) -> None:
     table = write_table(tmp_path / "table", tools="tool\n")
-    with pytest.raises(kg.TableError, match=r"tools\.tsv"):
-        execute("01_build_kg", run_dir=str(tmp_path / "run"), table=str(table))
+    refused(r"tools\.tsv", execute, "01_build_kg", run_dir=str(tmp_path / "run"), table=str(table), error=kg.TableError)
     assert not (tmp_path / "run").exists()
 
 
@@ -176,5 +176,4 @@ def test_whoever_runs_all_cells_of_the_mask_notebook_in_a_finished_run_reads_it(
 
 
 def test_the_mask_notebook_names_a_missing_stage(tmp_path: Path) -> None:
-    with pytest.raises(runs.MissingStage, match="02_train_qlora"):
-        execute("03_explain_masks", run_dir=str(tmp_path / "nothing"))
+    refused("02_train_qlora", execute, "03_explain_masks", run_dir=str(tmp_path / "nothing"), error=runs.MissingStage)

@@ -8,6 +8,7 @@ from figure_checks import TAGGED as HOSTILE
 from figure_checks import plain, tags
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refused
 
 from workbench.hands.panel.graph import GraphPanel
 from workbench.kg.explore import ExploreError, around, commanded, search, ways
@@ -71,10 +72,8 @@ def test_ways_go_along_the_data_or_over_any_facts() -> None:
     with pytest.raises(PathError):
         ways(graph(), "source:s", "tool:a")
     for how in ({"relations": ["input"]}, {"kinds": ["topic"]}):
-        with pytest.raises(ExploreError, match="no way"):
-            ways(graph(), "topic_1", "source:s", by="facts", **how)
-    with pytest.raises(ExploreError, match="nowhere"):
-        ways(graph(), "source:s", "nowhere")
+        refused("no way", ways, graph(), "topic_1", "source:s", by="facts", error=ExploreError, **how)
+    refused("nowhere", ways, graph(), "source:s", "nowhere", error=ExploreError)
 
 
 def test_a_command_needs_any_format_of_a_port_and_gives_what_others_take() -> None:
@@ -83,8 +82,7 @@ def test_a_command_needs_any_format_of_a_port_and_gives_what_others_take() -> No
     assert commanded(graph(), "command:align") == aligned
     assert commanded(graph(), "command:sort") == either, "any format of a port will do; a command is not its own giver"
     assert commanded(graph(), "format_1") == ""
-    with pytest.raises(ExploreError, match="search for its name"):
-        commanded(graph(), "nowhere")
+    refused("search for its name", commanded, graph(), "nowhere", error=ExploreError)
 
 
 def test_the_panel_says_how_much_it_shows() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from figure_checks import plain
 from PIL import Image
+from refusals import refused
 from test_panel import HOSTILE, QUICK, panel
 
 from workbench import kg
@@ -23,7 +24,7 @@ from workbench.cases.asking import ASKED, Asker, QuestionError, chosen_case
 from workbench.explain import explain, without
 from workbench.explain.trial import ROWS, Trial
 from workbench.game import Game
-from workbench.hands.panel.export import COLUMNS, file_stem, links
+from workbench.hands.panel.explorer import COLUMNS, file_stem, links
 
 
 @cache
@@ -118,12 +119,9 @@ def test_carriers_on_gc_know_only_what_is_left(monkeypatch: pytest.MonkeyPatch) 
 
 def test_what_is_not_there_cannot_be_taken_out_or_picked() -> None:
     one = panel()
-    with pytest.raises(ValueError, match="does not show"):
-        one.take_out(["format_9999"])
-    with pytest.raises(ValueError, match="the answers are"):
-        one.pick("tuned", one.case.nodes[0])
-    with pytest.raises(ValueError, match="does not name"):
-        one.pick("tuned_full", "command:nothing")
+    refused("does not show", one.take_out, ["format_9999"])
+    refused("the answers are", one.pick, "tuned", one.case.nodes[0])
+    refused("does not name", one.pick, "tuned_full", "command:nothing")
     assert one.removed == ()
 
 
@@ -215,17 +213,14 @@ def test_a_typed_question_is_a_case_whose_answer_is_a_shortest_chain() -> None:
 
 @pytest.mark.parametrize("ends", [("nowhere", "SAM"), ("NCBI Sequence Read Archive", HOSTILE), ("", "")])
 def test_a_question_about_nothing_is_refused_in_words(ends: tuple[str, str]) -> None:
-    with pytest.raises(QuestionError, match=r"no (source|target) is called"):
-        asker().case(*ends)
+    refused(r"no (source|target) is called", asker().case, *ends, error=QuestionError)
 
 
 def test_the_chosen_case_is_named_or_refused() -> None:
     cases = small.cases()
     assert chosen_case(cases, asker=None).id == "one" and chosen_case(cases, "three", asker=None).id == "three"
-    with pytest.raises(ValueError, match="no case 'four'"):
-        chosen_case(cases, "four", asker=None)
-    with pytest.raises(QuestionError, match="a run with a graph"):
-        chosen_case(cases, question=("a", "b"), asker=None)
+    refused("no case 'four'", chosen_case, cases, "four", asker=None)
+    refused("a run with a graph", chosen_case, cases, question=("a", "b"), asker=None, error=QuestionError)
 
 
 def test_an_export_is_four_files_that_agree(tmp_path) -> None:

@@ -1,4 +1,5 @@
-"""Parameters: what is typed on a command line, and whether it fits the notebooks."""
+"""Parameters: what is typed on a command line, and whether it fits the notebooks. Defaults that are others for a model:
+they fit the notebooks, and go behind what a user gives."""
 
 import ast
 import json
@@ -10,10 +11,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from refusals import refused
 from tiny_chain import write_notebooks
 
 from workbench.artifacts.checks import Rule
-from workbench.artifacts.parameters import Parameter, ParameterError, assign_parameters, parse_value, read_parameters
+from workbench.artifacts.parameters import (
+    PRESETS,
+    Parameter,
+    ParameterError,
+    assign_parameters,
+    parse_value,
+    read_parameters,
+)
+from workbench.artifacts.steps import declared_parameters, find_notebooks, plan
 from workbench.cases.sampling import SamplingConfig
 from workbench.explain import ExplainConfig, Weights
 from workbench.train import TrainConfig
@@ -36,8 +46,7 @@ def test_a_value_is_read_as_it_looks(text: str, value: object) -> None:
 
 
 def test_a_number_beyond_all_bounds_is_refused() -> None:
-    with pytest.raises(ParameterError, match="1e999"):
-        parse_value("1e999")
+    refused("1e999", parse_value, "1e999", error=ParameterError)
 
 
 @given(st.one_of(st.integers(), st.booleans(), st.none(), st.text(), st.lists(st.integers() | st.text())))
@@ -95,16 +104,13 @@ def test_a_wrong_type_names_notebook_and_expectation(declared: dict, name: str, 
 @pytest.mark.parametrize("line", ["a, b = 1, 2", "a = len([])", "import os", "a.b = 1", "a = (", "a = {}", "a: int"])
 def test_a_parameters_cell_holds_literals_only(tmp_path: Path, line: str) -> None:
     notebook = write_notebooks(tmp_path, extra={"kg": line}) / "01_build_kg.ipynb"
-    with pytest.raises(ParameterError, match=r"parameters cell of 01_build_kg\.ipynb may hold only"):
-        read_parameters(notebook)
+    refused(r"parameters cell of 01_build_kg\.ipynb may hold only", read_parameters, notebook, error=ParameterError)
 
 
 def test_what_is_no_notebook_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.ipynb").write_text("{")
-    with pytest.raises(ParameterError, match=r"a\.ipynb cannot be read as a notebook"):
-        read_parameters(tmp_path / "a.ipynb")
-    with pytest.raises(FileNotFoundError, match=r"b\.ipynb does not exist"):
-        read_parameters(tmp_path / "b.ipynb")
+    refused(r"a\.ipynb cannot be read as a notebook", read_parameters, tmp_path / "a.ipynb", error=ParameterError)
+    refused(r"b\.ipynb does not exist", read_parameters, tmp_path / "b.ipynb", error=FileNotFoundError)
 
 
 RULES = "0 <= x <= 1;x >= 3;0 ≤ x ≤ 1;x ≥ 3;0 < x;-2 < x <= 1e6;x in [0, 2];x > 0 and x < 10;5 > x >= -1.5".split(";")
@@ -132,8 +138,7 @@ def test_a_rule_holds_where_the_expression_it_is_written_as_does(text: str) -> N
 )  # fmt: skip
 def test_what_is_more_than_a_rule_is_refused_and_not_run(tmp_path: Path, text: str) -> None:
     notebook = write_notebooks(tmp_path, extra={"kg": f"x = 3  # a number; {text}\n"}) / "01_build_kg.ipynb"
-    with pytest.raises(ParameterError, match="the rule of x must compare x, each or len"):
-        read_parameters(notebook)
+    refused("the rule of x must compare x, each or len", read_parameters, notebook, error=ParameterError)
     assert [path.name for path in tmp_path.iterdir() if "ipynb" not in path.name] == []
 
 
@@ -160,14 +165,12 @@ def test_a_value_out_of_bounds_is_refused_with_the_rule(
     notebook = write_notebooks(tmp_path, extra={"kg": RULED}) / "01_build_kg.ipynb"
     known = {"01_build_kg": read_parameters(notebook)}
     assert assign_parameters({"tau": 2, "shares": [1], "way": None, "plain": -5}, known)["01_build_kg"]["tau"] == 2.0
-    with pytest.raises(ParameterError, match=re.escape(expected)):
-        assign_parameters({name: value}, known)
+    refused(re.escape(expected), assign_parameters, {name: value}, known, error=ParameterError)
 
 
 def test_a_default_keeps_to_its_own_rule(tmp_path: Path) -> None:
     notebook = write_notebooks(tmp_path, extra={"kg": "tau = 0.0  # temperature; tau > 0\n"}) / "01_build_kg.ipynb"
-    with pytest.raises(ParameterError, match="tau must keep to `tau > 0`"):
-        read_parameters(notebook)
+    refused("tau must keep to `tau > 0`", read_parameters, notebook, error=ParameterError)
 
 
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
@@ -213,5 +216,31 @@ def test_the_bounds_of_a_notebook_are_those_of_what_takes_its_values(notebook: s
         if parameter.rule.holds(value):
             TAKES[notebook, name](value)
         elif value <= min(bounds):
-            with pytest.raises(ValueError, match=r"must|weight"):
-                TAKES[notebook, name](value)
+            refused(r"must|weight", TAKES[notebook, name], value)
+
+
+def effective(tmp_path: Path, **given: object) -> dict[str, object]:
+    """Name -> value in the notebook that knows it."""
+    steps = plan(find_notebooks(), tmp_path, given)
+    return {name: value for step in steps for name, value in step.effective.items()}
+
+
+@pytest.mark.parametrize("model", PRESETS)
+def test_a_preset_reaches_every_notebook_and_counts_as_given(model: str, tmp_path: Path) -> None:
+    known = {name for names in declared_parameters(find_notebooks()).values() for name in names}
+    assert set(PRESETS[model]) <= known, "each is the name of a parameter"
+    steps = plan(find_notebooks(), tmp_path, {"model": model})
+    for name, value in PRESETS[model].items():
+        takers = [step for step in steps if name in step.effective]
+        assert takers and all(step.given[name] == step.effective[name] == value for step in takers)
+
+
+@pytest.mark.parametrize("model", PRESETS)
+def test_what_a_user_gives_goes_before_the_preset_and_other_models_have_none(model: str, tmp_path: Path) -> None:
+    cells = effective(tmp_path)
+    preset = effective(tmp_path, model=model)
+    assert {name for name in cells if cells[name] != preset[name]} <= {"model", *PRESETS[model]}
+    name = next(name for name in PRESETS[model] if type(cells[name]) is int and cells[name] != preset[name])
+    given = {"model": model, name: cells[name]}
+    assert effective(tmp_path, **given) == {**preset, **given}
+    assert effective(tmp_path, model="reader") == cells

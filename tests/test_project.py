@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +25,7 @@ from packaging.version import Version
 from processes import ROOT
 
 import workbench
-from workbench.artifacts import origin
+from workbench.artifacts import start
 from workbench.artifacts.parameters import parse_value
 from workbench.artifacts.steps import find_notebooks
 
@@ -119,14 +120,14 @@ def test_the_citation_is_of_this_version_and_licence() -> None:
 
 
 def test_the_distribution_has_a_name_of_its_own() -> None:
-    assert PROJECT["name"] == origin.DISTRIBUTION != "workbench"
+    assert PROJECT["name"] == start.DISTRIBUTION != "workbench"
 
 
 @pytest.mark.parametrize("extra", PROJECT["optional-dependencies"])
 def test_an_extra_comes_from_the_checkout_or_package_by_package(
     extra: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    python, *words, place = shlex.split(origin.install_command(extra))
+    python, *words, place = shlex.split(start.install_command(extra))
     assert python == sys.executable and words == ["-m", "pip", "install", "--editable"]
     assert place == f"{ROOT}[{extra}]"
 
@@ -136,8 +137,8 @@ def test_an_extra_comes_from_the_checkout_or_package_by_package(
     needs = [f"Requires-Dist: {one}{f'; extra == {kind!r}' if kind else ''}" for kind, some in named for one in some]
     about.write_text("\n".join(["Metadata-Version: 2.1", f"Name: {PROJECT['name']}", "Version: 0", *needs]))
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(origin, "CHECKOUT", tmp_path)
-    packages = shlex.split(origin.install_command(extra))[4:]
+    monkeypatch.setattr(start, "CHECKOUT", tmp_path)
+    packages = shlex.split(start.install_command(extra))[4:]
     wanted = PROJECT["optional-dependencies"][extra]
     assert [*map(Requirement, packages)] == [*map(Requirement, wanted)]
 
@@ -161,6 +162,11 @@ def _ring(parts: tuple[str, ...]) -> int:
 def test_a_stranger_finds_at_most_fifteen_rooms() -> None:
     rooms = [place.parent.name for place in (ROOT / "workbench").glob("*/__init__.py")]
     assert len(rooms) <= 15, sorted(rooms)
+
+
+def test_a_name_of_a_file_says_which_file_is_meant() -> None:
+    names = Counter(path.name for path in SOURCES if path.name not in ("__init__.py", "__main__.py"))
+    assert not (twice := [name for name, count in names.items() if count > 1]), twice
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.relative_to(ROOT / "workbench").as_posix())

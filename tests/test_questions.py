@@ -8,6 +8,7 @@ import pytest
 from dosed_models import shipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refused
 from test_sampling import holds, tool_of
 from tiny import NAMES, chain_case, save_tiny
 from transformers import AutoTokenizer
@@ -22,8 +23,8 @@ from workbench.explain.session import Session
 from workbench.figures.case_graph import case_graph
 from workbench.game import Engine
 from workbench.hands.cli import main
+from workbench.kg.columns import MAIN
 from workbench.kg.links import Flow, Links, fits, lasting
-from workbench.kg.rows import MAIN
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, encode_answer, text
 from workbench.models.reader import build_tokenizer
 
@@ -107,10 +108,8 @@ def test_chains_alone_are_drawn_by_themselves_and_written_as_before(field, split
     assert SamplingConfig().questions == (CHAIN,)
     case = next(case for case in splits["train"] if case.kind == CHAIN)
     assert case.to_dict().keys() == {"id", "source", "target", "facts", "path", "names", "withheld", "split"}
-    with pytest.raises(ValueError, match="one of chain, goal, step, not 'why'"):
-        SamplingConfig(questions=("why",))
-    with pytest.raises(ValueError, match="kind must be one of"):
-        Case.from_dict({**case.to_dict(), "kind": "why"})
+    refused("one of chain, goal, step, not 'why'", SamplingConfig, questions=("why",))
+    refused("kind must be one of", Case.from_dict, {**case.to_dict(), "kind": "why"})
 
 
 @settings(deadline=None, max_examples=80)

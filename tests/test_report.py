@@ -16,12 +16,13 @@ from dosed_models import sharp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from refusals import refused
 from report_runs import EVIL, MEAN, METRICS, PNG, display, finish, live_case
 from tiny import chain_case
 
 from workbench.artifacts import runs
-from workbench.explain.answered import answered
 from workbench.explain.sets import ElementSet
+from workbench.explain.trial import answered
 from workbench.game import Engine
 from workbench.hands.report import finding
 from workbench.hands.report.lineage import STATIC, report_state
@@ -157,8 +158,7 @@ def test_metrics_become_tables() -> None:
 
 
 def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
-    with pytest.raises(runs.MissingStage, match="01_build_kg"):
-        write_report(tmp_path)
+    refused("01_build_kg", write_report, tmp_path, error=runs.MissingStage)
     cells = [new_code_cell("figure", outputs=[display(figure)]) for figure in FIGURES.values()]
     run_dir = finish(tmp_path / "run <b>", cells=[new_markdown_cell("## Part\n\n$a_b$"), *cells])
     page = write_report(run_dir).read_text("utf-8")

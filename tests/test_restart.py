@@ -19,7 +19,7 @@ from tiny_chain import write_notebooks
 
 from workbench.artifacts import runs
 from workbench.artifacts.lock import KERNEL_LOCK_NAME, RunLocked, hold_kernel_lock, run_lock
-from workbench.artifacts.work import settle
+from workbench.artifacts.stage import settle
 from workbench.hands.cli import main
 from workbench.hands.headless.watch import hint_for, not_written
 from workbench.train.config import Checkpoints, logging_steps

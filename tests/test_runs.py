@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from refusals import refused
 
 from workbench.artifacts import runs, stage
 from workbench.artifacts.files import digest_folder, untimed
-from workbench.artifacts.work import renew, settle, state_of_work
+from workbench.artifacts.stage import renew, settle, state_of_work
 
 
 def finish(run_dir: Path, stage: str, *, text: str = "x", **changes: object) -> dict:
@@ -41,8 +42,7 @@ def test_a_folder_digest_tells_of_names_and_contents_only(tmp_path: Path) -> Non
     assert digest == digest_folder(two)
     (two / "sub" / "a").rename(two / "sub" / "b")
     assert digest != digest_folder(two)
-    with pytest.raises(NotADirectoryError, match="nowhere"):
-        digest_folder(tmp_path / "nowhere")
+    refused("nowhere", digest_folder, tmp_path / "nowhere", error=NotADirectoryError)
 
 
 def test_a_manifest_says_what_the_stage_was_made_from(tmp_path: Path) -> None:
@@ -67,12 +67,10 @@ def test_a_manifest_says_what_the_stage_was_made_from(tmp_path: Path) -> None:
 def test_a_missing_stage_names_the_notebook_to_run(tmp_path: Path) -> None:
     with pytest.raises(runs.MissingStage, match=r"'adapter' was not made or not finished.*02_train_qlora\.ipynb"):
         runs.require_stage(tmp_path, "adapter")
-    with pytest.raises(ValueError, match="unknown stage 'graph'; the stages are kg, adapter, explain, shift"):
-        runs.require_stage(tmp_path, "graph")
+    refused("unknown stage 'graph'; the stages are kg, adapter, explain, shift", runs.require_stage, tmp_path, "graph")
     with pytest.raises(runs.MissingStage, match="call open_stage"):
         runs.write_manifest(tmp_path, "kg", config={}, inputs={}, metrics={}, seed=1, device="cpu")
-    with pytest.raises(FileNotFoundError, match="input 'table'"):
-        finish(tmp_path, "kg", inputs={"table": tmp_path / "none.tsv"})
+    refused("input 'table'", finish, tmp_path, "kg", inputs={"table": tmp_path / "none.tsv"}, error=FileNotFoundError)
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"files": 3, "inputs": {}}'])
@@ -100,8 +98,7 @@ def test_a_changed_file_or_input_makes_a_stage_stale(tmp_path: Path) -> None:
         runs.require_stage(tmp_path, "adapter")
 
     (tmp_path / "kg" / "result.txt").write_text("edited")
-    with pytest.raises(stage.StaleStage, match=r"file result\.txt was changed"):
-        runs.require_stage(tmp_path, "kg")
+    refused(r"file result\.txt was changed", runs.require_stage, tmp_path, "kg", error=stage.StaleStage)
     (tmp_path / "kg" / "result.txt").unlink()
     assert runs.check_stage(tmp_path, "kg") == ["file result.txt is gone"]
 

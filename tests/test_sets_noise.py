@@ -12,7 +12,7 @@ from workbench.explain import minimal_flip_set, minimal_sufficient_set
 from workbench.explain.sets.certificate import LEVEL
 from workbench.explain.sets.judge import NEAR, PRIOR, Claim, Judge, doubt, most_against
 from workbench.hands.bench.oracles import NOISES, measured, planted_game
-from workbench.stats.meter import BudgetSpent, Meter
+from workbench.stats.games import BudgetSpent, Meter
 
 SEARCHES = {"flip": minimal_flip_set, "sufficient": minimal_sufficient_set}
 

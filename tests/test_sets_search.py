@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from table_games import TableGame, all_of, any_of, cuts, random_table, refused, table_of
+from refusals import refused
+from table_games import TableGame, all_of, any_of, cuts, random_table, table_of
 
 from workbench.explain import ElementSet, minimal_flip_set, minimal_sufficient_set
 from workbench.explain.sets.minimal import smallest_flip_set

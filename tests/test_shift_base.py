@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
+from refusals import refused
 from safetensors.torch import load_file, save_file
 from shift_adapters import conv_model, dense, one_module, save_adapter
 from tiny import NAMES, save_tiny, tiny_reader
@@ -73,23 +74,18 @@ def test_turned_weights_come_as_out_by_in(tmp_path: Path) -> None:
 
 
 def test_what_is_no_base_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"holds no model\.safetensors"):
-        base_weights(tmp_path)
+    refused(r"holds no model\.safetensors", base_weights, tmp_path, error=ModelError)
     for module, words in (
         ("nowhere", "the model has no module nowhere"), ("model.norm", r"shape \(64,\); only matrices"),
         ("model.layers.0.mlp.act_fn", r"is a SiLU.* and has no weight"),
     ):  # fmt: skip
-        with pytest.raises(ModelError, match=words):
-            base_weights(tiny_reader())(module)
+        refused(words, base_weights(tiny_reader()), module, error=ModelError)
     merged = get_peft_model(tiny_reader().model, LoraConfig(r=2, target_modules=["q_proj"]))
     merged.merge_adapter()
-    with pytest.raises(ModelError, match=r"merged into .*unmerge"):
-        base_weights(merged)(Q)
+    refused(r"merged into .*unmerge", base_weights(merged), Q, error=ModelError)
     save_file({f"{Q}.weight": torch.ones(8, 1, dtype=torch.uint8)}, tmp_path / "model.safetensors")
-    with pytest.raises(ModelError, match=r"packed \(U8\); give the loaded model"):
-        base_weights(tmp_path)(Q)
-    with pytest.raises(ModelError, match="holds no weight of other"):
-        base_weights(tmp_path)("other")
+    refused(r"packed \(U8\); give the loaded model", base_weights(tmp_path), Q, error=ModelError)
+    refused("holds no weight of other", base_weights(tmp_path), "other", error=ModelError)
     (tmp_path / "model.safetensors").unlink()
     index = tmp_path / "model.safetensors.index.json"
     for content, words in (
@@ -97,20 +93,17 @@ def test_what_is_no_base_is_named(tmp_path: Path) -> None:
         ('{"weight_map": {"w.weight": 3}}', "names the file 3"), ("[1]", "cannot be read"), ("{", "cannot be read"),
     ):  # fmt: skip
         index.write_text(content)
-        with pytest.raises(ModelError, match=words):
-            base_weights(tmp_path)
+        refused(words, base_weights, tmp_path, error=ModelError)
     index.unlink()
     (tmp_path / "model.safetensors").write_bytes(b"no tensors")
-    with pytest.raises(ModelError, match="cannot be read"):
-        base_weights(tmp_path)
+    refused("cannot be read", base_weights, tmp_path, error=ModelError)
 
 
 def test_another_base_is_refused(tmp_path: Path) -> None:
     save_adapter(tmp_path, {Q: (64, 48, 4)})
     with pytest.raises(AdapterError, match="is 64 x 48, the base weight 64 x 64; give the base model"):
         base_shares(tmp_path, tiny_reader())
-    with pytest.raises(ValueError, match="top is 0"):
-        base_shares(tmp_path, tiny_reader(), top=0)
+    refused("top is 0", base_shares, tmp_path, tiny_reader(), top=0)
 
 
 @pytest.mark.parametrize("shape", [(20, 30, 3), (30, 20, 25), (16, 16, 16)])

@@ -12,6 +12,7 @@ import pytest
 import torch
 from dosed_models import MODULES, shipped, tiny
 from figure_checks import check
+from refusals import refused
 from tiny import NAMES, chain_case
 
 from workbench import models, shift
@@ -21,7 +22,7 @@ from workbench.figures import dose as pictures
 from workbench.game import Engine, ForcedChoice, Game, ModuleGame, adapted_modules
 from workbench.hands.narrative.shifted import two_adapters
 from workbench.shift.saliency import MEMORY, READING, WITHHELD, unknown
-from workbench.stats import keeps
+from workbench.stats.games import without as masks_without
 
 CASE = chain_case()
 
@@ -90,7 +91,7 @@ def test_switches_are_the_modules_off_and_on(games):
     tuned, base = play(np.array([[1.0] * MODULES, [0.0] * MODULES]))
     rows = table.iloc[:MODULES]
     for k, row in enumerate(rows.itertuples()):
-        assert row.off == pytest.approx(tuned - play(keeps.without(play.n, [[k]]))[0])
+        assert row.off == pytest.approx(tuned - play(masks_without(play.n, [[k]]))[0])
         assert row.on == pytest.approx(play(np.eye(MODULES))[k] - base)
         assert row.delta == pytest.approx(tuned - base)
     assert list(rows["layer"]) == [0, 0, 1, 1] and list(rows["projection"]) == ["q_proj", "v_proj"] * 2
@@ -120,7 +121,7 @@ def test_layers_and_projections_are_switched_whole_and_the_modules_of_the_layer_
 def test_interactions_are_the_second_difference(games):
     found = shift.interactions(games, [0, 2, 3])
     play = ModuleGame(games[1])
-    on, a, b, both = play(np.vstack([np.ones(MODULES), keeps.without(play.n, [[0], [3], [0, 3]])]))
+    on, a, b, both = play(np.vstack([np.ones(MODULES), masks_without(play.n, [[0], [3], [0, 3]])]))
     assert found[1, 0, 2] == found[1, 2, 0] == pytest.approx(both - a - b + on, abs=1e-5)
     assert (found[:, range(3), range(3)] == 0).all()
     assert shift.set_effects(games, [[0, 3]])[1, 0] == pytest.approx(on - both)
@@ -133,18 +134,15 @@ def test_shares_are_ratios_of_sums_with_an_interval_over_cases():
     assert shift.delta_share(sets, np.array([4.0, 4.0]), rng=rng()).mean == 0.5
     wide = shift.delta_share(rng(1).normal(1, 1, 50), np.full(50, 2.0), rng=rng())
     assert wide.low < wide.mean < wide.high
-    with pytest.raises(ValueError, match="0 in every case"):
-        shift.delta_share(np.ones(2), np.zeros(2), rng=rng())
-    with pytest.raises(ValueError, match="one value a case"):
-        shift.delta_share(np.ones(2), np.ones(3), rng=rng())
+    refused("0 in every case", shift.delta_share, np.ones(2), np.zeros(2), rng=rng())
+    refused("one value a case", shift.delta_share, np.ones(2), np.ones(3), rng=rng())
 
 
 def test_top_units_round_to_the_nearest_number():
     scores = np.arange(12.0)
     assert shift.top_units(scores, 0.1) == [11] and shift.top_units(scores, 0.125) == [11, 10]
     assert shift.top_units(np.arange(192.0), 0.1) == list(range(191, 172, -1))
-    with pytest.raises(ValueError, match="part must lie"):
-        shift.top_units(scores, 0)
+    refused("part must lie", shift.top_units, scores, 0)
 
 
 def test_random_sets_hold_as_many_parameters():
@@ -209,8 +207,7 @@ def test_saliency_does_not_depend_on_the_batch_and_leaves_no_hooks(games):
     found, expected = (table.iloc[:, 4:].to_numpy() for table in (together, pd.concat(alone)))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3)
     assert all(not m._forward_hooks for m in engine.lm.model.modules())
-    with pytest.raises(ValueError, match="gamma"):
-        shift.module_saliency(engine, pairs, answers, gamma=0.0)
+    refused("gamma", shift.module_saliency, engine, pairs, answers, gamma=0.0)
 
 
 def test_saliency_reads_four_bit_modules():

@@ -11,7 +11,7 @@ from shift_tables import rank_agreement, side_by_side
 from tiny import chain_case
 
 from workbench.cases import Fact
-from workbench.figures import agreement, tokens
+from workbench.figures import elements
 from workbench.shift import agreement_tests, by_group, causal_check, element_layers, separation
 
 CASE = chain_case()
@@ -41,18 +41,18 @@ def compared(constant: bool = False) -> pd.DataFrame:
 
 def test_shifts_that_are_all_zero_can_be_drawn() -> None:
     rows = token_rows(CASE.names, value=0.0)
-    check(tokens.element_map({name: element_layers(rows, CASE, name) for name in ("q_proj", "v_proj")}, CASE), 2)
+    check(elements.element_map({name: element_layers(rows, CASE, name) for name in ("q_proj", "v_proj")}, CASE), 2)
 
 
 def test_names_are_text_in_every_picture() -> None:
     table = compared().assign(name=[f"$x_{i}$ <b>0</b> <img src=x>" for i in range(len(CASE.elements))])
-    check(agreement.element_bars(table, ["mask (in loop)", "attention"]), 2)
+    check(elements.element_bars(table, ["mask (in loop)", "attention"]), 2)
 
 
 @pytest.mark.parametrize("kind", ["node", "fact"])
 def test_bars_are_sorted_by_the_first_measure(kind: str) -> None:
     table = compared()
-    figure = agreement.element_bars(table, ["mask (in loop)", "attention", "q_proj shift"], kind=kind)
+    figure = elements.element_bars(table, ["mask (in loop)", "attention", "q_proj shift"], kind=kind)
     check(figure, 3)
     rows = table[table.kind == kind].sort_values("mask (in loop)")
     assert names_of_rows(figure) == list(rows.name)
@@ -64,11 +64,11 @@ def test_agreement_and_separation_leave_out_what_is_not_defined() -> None:
     rng = np.random.default_rng(0)
     for constant in (False, True):
         tables = {kind: rank_agreement(compared(constant), kind=kind, rng=rng, draws=19) for kind in ("node", "fact")}
-        figure = agreement.agreement(tables)
+        figure = elements.agreement(tables)
         check(figure, 2)
         points = [part for part in figure.still.axes[0].containers if part.get_label() and hasattr(part, "has_xerr")]
         assert sum(len(part.lines[0].get_xdata()) for part in points) == (3 if constant else 6)
-    check(agreement.separation({kind: separation(compared(), kind=kind, rng=rng) for kind in ("node", "fact")}), 2)
+    check(elements.separation({kind: separation(compared(), kind=kind, rng=rng) for kind in ("node", "fact")}), 2)
 
 
 def test_the_matrix_has_kendall_below_and_spearman_above() -> None:
@@ -76,7 +76,7 @@ def test_the_matrix_has_kendall_below_and_spearman_above() -> None:
     names = ["mask (in loop)", "attention", "q_proj shift", "v_proj shift"]
     tests.loc[tests["first"] == "attention", ["holm", "bh"]] = 0.01
     tests.loc[tests["second"] == "attention", ["holm", "bh"]] = [0.2, 0.01]
-    figure = agreement.agreement_matrix(tests, kind="fact")
+    figure = elements.agreement_matrix(tests, kind="fact")
     check(figure, 1)
     grid = figure.still.axes[0].images[0].get_array()
     assert np.diag(grid.mask).all() and names_of_rows(figure) == names
@@ -90,17 +90,17 @@ def test_the_matrix_has_kendall_below_and_spearman_above() -> None:
 
 def test_the_matrix_can_be_drawn_where_nothing_is_defined() -> None:
     tests = agreement_tests(compared(constant=True), rng=np.random.default_rng(0), draws=19)
-    check(agreement.agreement_matrix(tests), 1)
+    check(elements.agreement_matrix(tests), 1)
 
 
 def test_the_element_map_shows_nodes_then_facts_by_layers() -> None:
     rows = token_rows(HOSTILE)
     case = replace(CASE, names=HOSTILE)
     maps = {name: element_layers(rows, case, name) for name in ("q_proj", "v_proj")}
-    figure = tokens.element_map(maps, case)
+    figure = elements.element_map(maps, case)
     check(figure, 2)
     np.testing.assert_allclose(figure.still.axes[1].images[0].get_array(), maps["v_proj"].to_numpy())
-    dotted = [i for i, label in enumerate(names_of_rows(figure)) if label.startswith(tokens.MARK.strip())]
+    dotted = [i for i, label in enumerate(names_of_rows(figure)) if label.startswith(elements.MARK.strip())]
     needed = [e in case.needed if isinstance(e, Fact) else e in case.path for e in case.elements]
     assert dotted == list(np.flatnonzero(needed))
 
@@ -108,7 +108,7 @@ def test_the_element_map_shows_nodes_then_facts_by_layers() -> None:
 def test_group_shift_has_a_row_a_group() -> None:
     rows = token_rows(CASE.names)
     tables = {by: by_group(rows, [CASE], by, rng=np.random.default_rng(0)) for by in ("type", "relation")}
-    figure = tokens.group_shift(tables)
+    figure = elements.group_shift(tables)
     check(figure, 2)
     last = tables["type"][tables["type"].projection == "v_proj"]["group"]
     labels = names_of_rows(figure)[::-1]
@@ -124,7 +124,7 @@ def test_causal_drops_stand_beside_chance(outcome: str) -> None:
         for c in range(12) for m in ("good", "bad") for kind in ("node", "fact")
     ]  # fmt: skip
     found = causal_check(pd.DataFrame(rows), rng=rng)
-    figure = agreement.causal_drop(found, outcome=outcome, k=3)
+    figure = elements.causal_drop(found, outcome=outcome, k=3)
     check(figure, 2)
     axes = figure.still.axes[0]
     (chance,) = (marks for marks in axes.collections if marks.get_label() == "drawn by chance")

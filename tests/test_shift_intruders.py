@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refused
 from safetensors.torch import save_file
 from shift_adapters import one_module, save_adapter
 
@@ -129,10 +130,8 @@ def test_a_base_with_few_directions_has_few_vectors(tmp_path: Path) -> None:
 def test_what_cannot_be_counted_is_named(tmp_path: Path) -> None:
     save_adapter(tmp_path, dict.fromkeys(NAMES, (20, 20, 4)))
     for option in ("draws", "leading_vectors", "against"):
-        with pytest.raises(ValueError, match=f"{option} is 0; it must be 1 or more"):
-            found_by(tmp_path, weights_like((20, 20)), **{option: 0})
-    with pytest.raises(AdapterError, match="is 20 x 20, the base weight 20 x 21"):
-        found_by(tmp_path, weights_like((20, 21)))
+        refused(f"{option} is 0; it must be 1 or more", found_by, tmp_path, weights_like((20, 20)), **{option: 0})
+    refused("is 20 x 20, the base weight 20 x 21", found_by, tmp_path, weights_like((20, 21)), error=AdapterError)
     seen: list[str] = []
     found = found_by(tmp_path, weights_like((20, 20)), draws=1, progress=seen.append, keep="spectrum")
     assert seen == NAMES and set(found.sweep().k) == {1, 2, 5, 10}

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from refusals import refused
 from test_shift_tokens import tuned_reader
 from tiny import chain_case
 
@@ -94,8 +95,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         (bare, "entropy", "no measure is called 'entropy'"), (bare, "q_proj shift", "give factors="),
         (adapted, "saliency shift", "give saliency="), (adapted, "k_proj shift", "changes no 'k_proj'"),
     ):  # fmt: skip
-        with pytest.raises(ValueError, match=words):
-            some.table([name])
+        refused(words, some.table, [name])
 
 
 CASES = [CASE, replace(CASE, id="other", facts=CASE.facts[:5])]
@@ -129,8 +129,7 @@ def test_saliency_weights_the_modules() -> None:
     first = rows[(rows.case == CASES[0].id) & (rows.element == 3) & (rows.layer == 0) & (rows.projection == "q_proj")]
     assert apart[(CASES[0].id, 3)] == pytest.approx(first["context_relative"].item())
     for wrong in (np.ones(3), np.zeros(4), np.array([1, 1, 1, np.nan])):
-        with pytest.raises(ValueError, match="saliency must be 4 finite numbers"):
-            shift.saliency_shift(rows, FACTORS, wrong)
+        refused("saliency must be 4 finite numbers", shift.saliency_shift, rows, FACTORS, wrong)
 
 
 @pytest.mark.parametrize(("by", "group"), [("type", "command"), ("relation", "input"), ("entity", "format_1")])
@@ -158,8 +157,7 @@ def test_groups_that_there_are_not_are_refused() -> None:
     rows = table()
     with pytest.raises(ValueError, match="by must be one of entity, type, relation, not 'tool'"):
         shift.by_group(rows, CASES, "tool", rng=np.random.default_rng(0))
-    with pytest.raises(ValueError, match="has no facts"):
-        shift.by_group(rows[rows.kind == "node"], CASES, "relation", rng=np.random.default_rng(0))
+    refused("has no facts", shift.by_group, rows[rows.kind == "node"], CASES, "relation", rng=np.random.default_rng(0))
 
 
 def test_one_case_layer_by_layer() -> None:
@@ -168,5 +166,4 @@ def test_one_case_layer_by_layer() -> None:
     assert list(found.columns) == ["emb.", 0, 1] and list(found.index) == list(range(len(CASES[1].elements)))
     mine = rows[(rows.case == "other") & (rows.element == 4) & (rows.projection == "v_proj")].sort_values("layer")
     np.testing.assert_allclose(found.loc[4], [mine.embedding_relative.mean(), *mine.context_relative])
-    with pytest.raises(ValueError, match="no 'k_proj' of case 'other'"):
-        shift.element_layers(rows, CASES[1], "k_proj")
+    refused("no 'k_proj' of case 'other'", shift.element_layers, rows, CASES[1], "k_proj")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from notebook_runs import FOLDER, execute, open_adapter, state
+from refusals import refused
 from tiny import chain_case, save_tiny
 
 from workbench.artifacts import runs
@@ -125,5 +126,4 @@ def check_metrics(metrics: dict, *, modules: int, switches: int) -> None:
 
 
 def test_a_missing_stage_is_named(tmp_path: Path) -> None:
-    with pytest.raises(runs.MissingStage, match="02_train_qlora"):
-        execute(NAME, run_dir=str(tmp_path / "nothing"))
+    refused("02_train_qlora", execute, NAME, run_dir=str(tmp_path / "nothing"), error=runs.MissingStage)

@@ -1,24 +1,30 @@
-"""Reduced adapters: the same update in singular parts, folders that load anywhere, the smallest part that is enough."""
+"""Reduced adapters: the same update in singular parts, folders that load anywhere, the smallest part that is enough.
+Deleting what measures rank first: against sums by hand in additive games, and on the tiny reader."""
 
 import itertools
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from dosed_models import shipped, tiny
+from explain_cases import cases as tiny_cases
+from explain_cases import engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from peft import PeftModel
+from refusals import refused
 from shift_adapters import one_module
 from shift_adapters import save_adapter as save_random
 from tiny import NAMES, chain_case, tiny_reader
 
 from workbench import models, shift
-from workbench.cases import toolchain
-from workbench.game import Engine, adapted_modules, unit_names
-from workbench.shift import AdapterError, Factors, read_factors
+from workbench.cases import Case, toolchain
+from workbench.game import Engine, Game, adapted_modules, unit_names
+from workbench.shift import AdapterError, Factors, causal_check, deletions, element_rows, read_factors, with_measures
 
 CASE = chain_case()
 
@@ -124,12 +130,10 @@ def test_scalings_and_dtypes_of_the_source_stay(tmp_path):
 def test_wrong_reductions_are_refused(tmp_path):
     save_random(tmp_path / "whole", {one_module(): (4, 4, 4)})
     factors = list(read_factors(tmp_path / "whole"))
-    with pytest.raises(ValueError, match="no unit 'model"):
-        shift.reduced(factors, {one_module(9)})
+    refused("no unit 'model", shift.reduced, factors, {one_module(9)})
     with pytest.raises(AdapterError, match="one or more unlike modules"):
         shift.save_adapter(tmp_path / "part", shift.reduced(factors, set()), like=tmp_path / "whole")
-    with pytest.raises(ValueError, match="give another folder"):
-        shift.save_adapter(tmp_path / "whole", factors, like=tmp_path / "whole")
+    refused("give another folder", shift.save_adapter, tmp_path / "whole", factors, like=tmp_path / "whole")
 
 
 def test_exact_at_generates_and_looks_token_by_token():
@@ -140,8 +144,7 @@ def test_exact_at_generates_and_looks_token_by_token():
     assert expected == [[True], [False]]
     for measure in ("toolchain", "path"):
         assert shift.exact_at(engine, [CASE], doses, measure=measure).tolist() == expected
-    with pytest.raises(ValueError, match="one of toolchain, path"):
-        shift.exact_at(engine, [CASE], doses, measure="valid")
+    refused("one of toolchain, path", shift.exact_at, engine, [CASE], doses, measure="valid")
 
 
 def test_the_smallest_part_is_enough_and_one_less_is_not():
@@ -153,10 +156,8 @@ def test_the_smallest_part_is_enough_and_one_less_is_not():
     assert kept["exact"][len(found.units)] == 1 and kept["exact"][len(found.units) - 1] == 0
     assert kept["parameters"].iloc[-1] == sum(p.numel() for k, p in engine.lm.model.named_parameters() if "lora" in k)
     assert kept["part"].iloc[-1] == 1 and kept["lost"][0] == 1 and kept["lost"].iloc[-1] == 0
-    with pytest.raises(ValueError, match="none of 1 cases right"):
-        shift.smallest_part(engine, [replace(CASE, path=CASE.path[:4])], order)
-    with pytest.raises(ValueError, match="each of the 12 units once"):
-        shift.kept_accuracy(engine, [CASE], order[:5], sizes=[1])
+    refused("none of 1 cases right", shift.smallest_part, engine, [replace(CASE, path=CASE.path[:4])], order)
+    refused("each of the 12 units once", shift.kept_accuracy, engine, [CASE], order[:5], sizes=[1])
 
 
 @given(st.integers(1, 5000))
@@ -164,3 +165,97 @@ def test_a_ladder_climbs_from_nothing_to_all(n):
     steps = shift.ladder(n)
     assert steps[0] == 0 and steps[-1] == n and steps == sorted(set(steps))
     assert all(b <= 2 * a for a, b in itertools.pairwise(steps[1:]))
+
+
+@dataclass
+class Additive:
+    """10 less the worth of what is deleted; the decision is kept above 0."""
+
+    case: Case
+    worth: np.ndarray
+
+    @property
+    def n(self) -> int:
+        return len(self.case.elements)
+
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        return 10 - (~keep) @ self.worth
+
+
+def additive(count: int = 4) -> tuple[list[Additive], pd.DataFrame]:
+    rng = np.random.default_rng(0)
+    cases = [replace(chain_case(), id=f"case {i}", facts=chain_case().facts[: 6 + i % 3]) for i in range(count)]
+    games = [Additive(case, rng.permutation(len(case.elements)).astype(float)) for case in cases]
+    worths = [game.worth for game in games]
+    measures = {"true": worths, "false": [-w for w in worths], "flat": [np.ones(len(w)) for w in worths]}
+    measures["half"] = [w if i % 2 else None for i, w in enumerate(worths)]
+    return games, with_measures(element_rows(cases), cases, measures)
+
+
+def test_drops_are_those_of_the_first_elements_and_one_by_chance_is_the_mean_of_all() -> None:
+    games, table = additive()
+    rows = deletions(games, table, rng=np.random.default_rng(0))
+    assert set(rows.measure) == {"true", "false", "half"}  # a constant measure ranks nothing
+    assert set(rows[rows.measure == "half"].case) == {"case 1", "case 3"}
+    for game in games:
+        nodes = len(game.case.nodes)
+        for kind, worth in (("node", game.worth[:nodes]), ("fact", game.worth[nodes:])):
+            mine = rows[(rows.case == game.case.id) & (rows.kind == kind)]
+            for k, name in product((1, 3), ("true", "false")):
+                expected = np.sort(worth)[:: -1 if name == "true" else 1][:k].sum()
+                (row,) = mine[(mine.k == k) & (mine.measure == name)].itertuples()
+                assert row.drop == pytest.approx(expected) and row.flipped == float(expected >= 10)
+            single = mine[mine.k == 1]
+            np.testing.assert_allclose(single.random_drop, worth.mean())
+            np.testing.assert_allclose(single.random_flipped, (worth >= 10).mean())
+
+
+def test_chance_sets_are_of_the_same_kind_and_as_many() -> None:
+    games, table = additive()
+    game = games[0]
+    game.worth = np.where(np.arange(game.n) < len(game.case.nodes), 1.0, 100.0)
+    rows = deletions(games[:1], table[table.case == game.case.id], rng=np.random.default_rng(0), draws=7)
+    np.testing.assert_allclose(rows[rows.kind == "node"].random_drop, rows[rows.kind == "node"].k)
+    np.testing.assert_allclose(rows[rows.kind == "fact"].random_drop, 100 * rows[rows.kind == "fact"].k)
+
+
+def test_elements_of_equal_degree_stand_in_for_one_another() -> None:
+    games, table = additive(1)
+    degree = table["degree"].to_numpy(float)
+    games[0].worth = degree
+    matched = deletions(games, table, rng=np.random.default_rng(0), ks=(1,), control="degree", draws=20)
+    np.testing.assert_allclose(matched["random_drop"], matched["drop"])
+    with pytest.raises(ValueError, match="control must be one of kind, degree"):
+        deletions(games, table, rng=np.random.default_rng(0), control="size")
+    two, table = additive(2)
+    refused("in the same order", deletions, two[::-1], table, rng=np.random.default_rng(0))
+
+
+def test_the_check_compares_case_by_case() -> None:
+    games, table = additive(12)
+    rows = deletions(games, table, rng=np.random.default_rng(0))
+    check = causal_check(rows, rng=np.random.default_rng(0))
+    line = check[(check.outcome == "drop") & (check.kind == "fact") & (check.k == 3)].set_index("measure")
+    mine = rows[(rows.kind == "fact") & (rows.k == 3) & (rows.measure == "true")]
+    assert line.loc["true", "mean"] == pytest.approx(mine["drop"].mean())
+    assert line.loc["true", "difference"] == pytest.approx((mine["drop"] - mine["random_drop"]).mean())
+    assert line.loc["true", "difference_low"] > 0 > line.loc["false", "difference_high"]
+    assert (check["holm"] >= check["p"] - 1e-12).all() and line.loc["half", "n"] == 6
+    flips = check[(check.outcome == "flipped") & (check.measure == "true")]
+    assert ((flips["mean"] >= 0) & (flips["high"] <= 1)).all()
+
+
+def test_flips_are_told_from_the_decision_of_a_models_game() -> None:
+    run, some = engine(), tiny_cases()
+    games = [Game.of(run, case) for case in some]
+    scores = {"score": [np.arange(game.n)[::-1].astype(float) for game in games]}
+    table = with_measures(element_rows(some), some, scores)
+    rows = deletions(games, table, rng=np.random.default_rng(0), ks=(1,), draws=2)
+    for game, (_, mine) in zip(games, rows.groupby("case", sort=False), strict=True):
+        for row in mine.itertuples():
+            first = 0 if row.kind == "node" else len(game.case.nodes)
+            keep = np.ones((2, game.n), bool)
+            keep[1, first] = False
+            values = game(keep)
+            assert row.drop == pytest.approx(values[0] - values[1])
+            assert row.flipped == float(game.view(form="decision")(keep[1:])[0] <= 0)

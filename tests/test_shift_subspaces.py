@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from refusals import refused
 from safetensors.torch import load_file, save_file
 from scipy.linalg import subspace_angles
 from scipy.stats import ks_2samp
@@ -221,10 +222,8 @@ def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
         "c": {MODULES[1]: (12, 10, 4)},
     }.items():
         save_adapter(tmp_path / name, shapes)
-    with pytest.raises(ValueError, match="1 adapter given; a comparison needs two"):
-        shift.compare({"a": tmp_path / "a"}, rng=rng())
-    with pytest.raises(ValueError, match="b, c change no module in common"):
-        shift.compare({name: tmp_path / name for name in "bc"}, rng=rng())
+    refused("1 adapter given; a comparison needs two", shift.compare, {"a": tmp_path / "a"}, rng=rng())
+    refused("b, c change no module in common", shift.compare, {name: tmp_path / name for name in "bc"}, rng=rng())
     with pytest.raises(AdapterError, match=r"unlike shapes \(a 8 x 10, c 12 x 10\)"):
         shift.compare({name: tmp_path / name for name in "ac"}, rng=rng())
     table = shift.compare({name: tmp_path / name for name in "ab"}, rng=rng(), draws=0)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from dosed_models import with_adapter
 from peft import PeftModel
+from refusals import refused
 from shift_adapters import one_module, save_adapter
 from tiny import NAMES, chain_case, save_tiny, tiny_reader
 
@@ -126,8 +127,7 @@ def test_hooks_are_gone_afterwards_even_after_an_error(tmp_path: Path, monkeypat
     token_shift(engine, [CASE], factors)
 
     monkeypatch.setattr(engine, "logits", None)
-    with pytest.raises(TypeError, match="not callable"):
-        token_shift(engine, [CASE], factors)
+    refused("not callable", token_shift, engine, [CASE], factors, error=TypeError)
     assert not any(module._forward_hooks for module in engine.lm.model.modules())
 
 

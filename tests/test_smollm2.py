@@ -28,7 +28,7 @@ from workbench.hands.cli import main
 from workbench.models import LanguageModel, smollm2
 from workbench.models.checkpoint import load_tokenizer
 from workbench.models.prompts import ChatTemplate, encode, encode_answer, text
-from workbench.train.rows import collate, labelled
+from workbench.train.views import collate, labelled
 
 pytestmark = pytest.mark.smollm2
 

@@ -13,16 +13,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from distributed import LocalCluster
+from refusals import refused
 from sweep_runs import grid_file as grid
 from sweep_runs import grid_text
 from tiny_chain import write_notebooks
 
-from workbench.hands.cli import exit, main
+from workbench.hands.cli import main, output
 from workbench.hands.sweep import explaining, tasks
-from workbench.hands.sweep.dispatch import connected, shares
 from workbench.hands.sweep.explaining import plan_explanations
 from workbench.hands.sweep.grid import read_grid
 from workbench.hands.sweep.results import Results, axes, measures, summary
+from workbench.hands.sweep.tasks import connected, shares
 
 
 def orders(folder: Path, text: str) -> list[dict]:
@@ -62,8 +63,7 @@ def test_a_case_that_fails_spoils_no_other(tmp_path, small_run, loads):
 def test_an_adapter_that_changed_since_the_plan_is_refused(tmp_path, small_run, loads):
     (first, *_) = orders(tmp_path, grid_text(small_run))
     wrong = {**first, "shared": {**first["shared"], "adapter_sha256": "0" * 20}}
-    with pytest.raises(ValueError, match="is not the one the sweep was planned with"):
-        tasks.perform(wrong)
+    refused("is not the one the sweep was planned with", tasks.perform, wrong)
     assert not loads
 
 
@@ -155,7 +155,7 @@ def test_stopping_a_sweep_and_killing_a_worker_lose_nothing(tmp_path, small_run,
     threading.Thread(target=kill_one, daemon=True).start()
     command = ["sweep", str(grid(tmp_path, text)), "--out", str(out), "--scheduler", address]
     stop_after(monkeypatch, batches=2)
-    assert main(command) == exit.SIGNAL + signal.SIGINT
+    assert main(command) == output.SIGNAL + signal.SIGINT
     assert "To go on where it stopped" in capsys.readouterr().err
     assert pq.read_table(out / "results.parquet").num_rows == 4 == len(rows_of(out))
     assert main(command) == 0
@@ -193,10 +193,10 @@ def test_whole_runs_are_swept_and_a_failure_stops_no_other(tmp_path):
     out = tmp_path / "out"
     file = grid(tmp_path, f"what: chain\nnotebooks: {notebooks}\nseeds: 2\n")
     command = ["sweep", str(file), "--out", str(out), "--workers", "1"]
-    assert main(command) == exit.FAILED
+    assert main(command) == output.FAILED
     rows = {row["given.seed"]: row for row in pq.read_table(out / "results.parquet").to_pylist()}
     assert rows[0]["status"] == "done" and rows[0]["found.shift.n"] == 0
     assert rows[1]["status"] == "failed" and "seed <1> is unwanted" in rows[1]["error"]
     assert {p.name for p in (out / "runs").iterdir()} == {row["id"] for row in rows.values()}
     assert (out / "runs" / rows[0]["id"] / "adapter" / "result.txt").read_text().startswith("seed 0")
-    assert main([*command, "--dry-run"]) == exit.DONE
+    assert main([*command, "--dry-run"]) == output.DONE

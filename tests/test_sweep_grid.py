@@ -7,10 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from refusals import refused
 from sweep_runs import grid_file, grid_text
 from tiny_chain import write_notebooks
 
-from workbench.hands.sweep.chains import plan_runs
+from workbench.hands.sweep.chain_runs import plan_runs
 from workbench.hands.sweep.explaining import plan_explanations
 from workbench.hands.sweep.grid import Grid, GridError, read_grid
 from workbench.hands.sweep.results import Results, flat, row_of, table_of
@@ -52,8 +53,7 @@ def grid(folder: Path, text: str, name: str = "grid.yaml") -> Grid:
     ],
 )
 def test_a_grid_that_is_none_is_refused_with_file_key_rule_and_value(tmp_path, text, said):
-    with pytest.raises(GridError, match=f"(?s)^grid.yaml: .*{said}"):
-        grid(tmp_path, text)
+    refused(f"(?s)^grid.yaml: .*{said}", grid, tmp_path, text, error=GridError)
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,7 @@ def test_a_grid_that_is_none_is_refused_with_file_key_rule_and_value(tmp_path, t
     ],
 )
 def test_a_value_that_cannot_be_carried_out_is_named(tmp_path, small_run, more, said):
-    with pytest.raises(GridError, match=said):
-        plan_explanations(grid(tmp_path, grid_text(small_run, **more)))
+    refused(said, plan_explanations, grid(tmp_path, grid_text(small_run, **more)), error=GridError)
 
 
 def test_axes_multiply_and_ids_tell_tasks_apart(tmp_path, small_run):
@@ -158,14 +157,12 @@ def test_notebooks_are_read_once_for_all_runs_of_a_grid(tmp_path, monkeypatch):
 
 def test_json_grids_are_read_too(tmp_path):
     assert grid(tmp_path, '{"what": "chain", "seeds": [1, 3]}', "grid.json").seeds == [1, 3]
-    with pytest.raises(GridError, match="comes twice"):
-        grid(tmp_path, '{"what": "chain", "what": "chain"}', "grid.json")
+    refused("comes twice", grid, tmp_path, '{"what": "chain", "what": "chain"}', "grid.json", error=GridError)
     with pytest.raises(GridError, match="at most 20 levels"):
         grid(tmp_path, '{"what": "chain", "parameters": ' + "[" * 500 + "]" * 500 + "}", "grid.json")
     for name in ("absent.yaml", "folder"):
         (tmp_path / "folder").mkdir(exist_ok=True)
-        with pytest.raises(GridError, match=f"{name}: there is no such file"):
-            read_grid(tmp_path / name)
+        refused(f"{name}: there is no such file", read_grid, tmp_path / name, error=GridError)
 
 
 MARKS = """what: explain¦seeds: ¦- ¦[¦]¦{¦}¦: ¦, ¦  ¦!!¦int ¦&a ¦*a¦<<: ¦? ¦| ¦0x¦_¦1¦:5¦.¦e9¦2024-01-01¦T99:99¦'¦"¦\\¦

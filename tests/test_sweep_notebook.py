@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from figure_checks import check, legend
 from notebook_runs import execute
+from refusals import refused
 from sweep_runs import grid_text
 
 from workbench.artifacts.parameters import read_parameters
@@ -64,8 +65,7 @@ def test_every_parameter_of_the_page_says_what_it_is():
 
 
 def test_a_folder_without_results_says_what_to_run(tmp_path):
-    with pytest.raises(FileNotFoundError, match="workbench sweep GRID --out"):
-        tables.read_results(tmp_path)
+    refused("workbench sweep GRID --out", tables.read_results, tmp_path, error=FileNotFoundError)
 
 
 ROWS = pd.DataFrame(

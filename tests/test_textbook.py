@@ -6,8 +6,8 @@ import pytest
 from textbook import Answered, answered, any_share, commands_of, first_share, matches, never_told, questions, tool_names
 
 from workbench.kg.build import build_graph
+from workbench.kg.columns import is_ports, parse_ports
 from workbench.kg.plan import Planner
-from workbench.kg.rows import is_ports, parse_ports
 from workbench.kg.table import read_table
 
 FIRST, ANY = 0.95, 0.98  # shares of the questions

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from refusals import refused
 from safetensors.torch import load_file
 from tiny import NAMES, chain_case, save_tiny
 
@@ -65,6 +66,5 @@ def test_two_processes_train_what_one_does(tmp_path):
 def test_what_processes_cannot_share_is_refused_before_any_work(tmp_path, monkeypatch, config, said):
     monkeypatch.setenv("WORLD_SIZE", "3")
     lm = models.load(names=NAMES)
-    with pytest.raises(ValueError, match=said):
-        train(lm, [chain_case()], TrainConfig(steps=2, **config), folder=tmp_path / "out")
+    refused(said, train, lm, [chain_case()], TrainConfig(steps=2, **config), folder=tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -7,35 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ui_browser import (
-    app,
-    browser_type_launch_args,
-    check_access,
-    drawn,
-    expect,
-    explorer,
-    meaning,
-    names_of,
-    needs_browser,
-    press,
-    recomputed,
-    watched,
-)
-from ui_run import ui_run
+import ui_browser as ui
+from refusals import refused
 
 from workbench.cases import load_cases
 from workbench.hands.narrative.names import GLOSSARY
 
-__all__ = ["browser_type_launch_args", "ui_run"]
-
-pytestmark = [pytest.mark.ui, needs_browser]
+pytestmark = [pytest.mark.ui, ui.needs_browser]
 
 
 @pytest.fixture(scope="module")
 def page_url(tmp_path_factory: pytest.TempPathFactory, ui_run: Path) -> Iterator[str]:
     """The page on a dark ground; JupyterLab shows the explorer on a light one."""
     folder = tmp_path_factory.mktemp("app")
-    with app(folder, ui_run, "--dark") as url:
+    with ui.app(folder, ui_run, "--dark") as url:
         yield url
     assert "deprecat" not in (folder / "app.log").read_text("utf-8").lower()
     with pytest.raises(OSError):
@@ -45,12 +30,12 @@ def page_url(tmp_path_factory: pytest.TempPathFactory, ui_run: Path) -> Iterator
 @pytest.fixture(scope="module")
 def visited(page_url: str, browser) -> Iterator[tuple]:
     """The explorer's page, opened once: each visit starts a kernel. With it, what watches it."""
-    with watched(browser) as (page, watch):
+    with ui.watched(browser) as (page, watch):
         page.goto(page_url, wait_until="commit")
-        expect(page.locator("#loading[aria-busy]")).to_contain_text("Loading the model")
+        ui.expect(page.locator("#loading[aria-busy]")).to_contain_text("Loading the model")
         assert page.locator(".wb-panel").count() == 0, "the page is there before the model is"
-        explorer(page)
-        expect(page.locator("#loading")).to_have_count(0)
+        ui.explorer(page)
+        ui.expect(page.locator("#loading")).to_have_count(0)
         yield page, watch
 
 
@@ -59,11 +44,11 @@ def shown(visited: tuple) -> Iterator:
     """The page with nothing taken out; what it asked for and said is checked at the end."""
     page, watch = visited
     page.set_viewport_size({"width": 1280, "height": 2000})
-    panel = explorer(page)
+    panel = ui.explorer(page)
     panel.locator("button.wb-back").click()
-    expect(panel.locator(".wb-words")).to_contain_text("Nothing is taken out")
+    ui.expect(panel.locator(".wb-words")).to_contain_text("Nothing is taken out")
     for said in (".wb-carried", ".wb-checked"):  # of the test before
-        expect(panel.locator(said)).to_have_text("")
+        ui.expect(panel.locator(said)).to_have_text("")
     yield page
     watch.check()
 
@@ -72,112 +57,111 @@ def test_a_pasted_record_is_asked_of_the_model_and_its_fault_stands_below_the_bo
     box = shown.locator(".wb-records")
     box.get_by_label("records, as JSON").fill('{"question": "Which chain?"}')
     box.get_by_role("button", name="Explain").click()
-    expect(box.get_by_role("alert")).to_contain_text("facts: it must be a list of 1 to 1,000 facts")
-    expect(box.locator(".wb-status")).to_contain_text("0 of 1 records")
+    ui.expect(box.get_by_role("alert")).to_contain_text("facts: it must be a list of 1 to 1,000 facts")
+    ui.expect(box.locator(".wb-status")).to_contain_text("0 of 1 records")
 
 
 def test_the_page_shows_no_code_and_asks_for_its_token(page_url: str, shown) -> None:
     page = shown
     assert page.title() == "Mask explorer" and page.locator("html").get_attribute("lang")
-    expect(page.get_by_role("main")).to_have_count(1)
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Mask explorer")
+    ui.expect(page.get_by_role("main")).to_have_count(1)
+    ui.expect(page.get_by_role("heading", level=1)).to_contain_text("Mask explorer")
     assert page.content().find("page_run_dir") == -1 and page.locator(".jp-CodeCell .jp-InputArea").count() == 0
     bare = page_url.partition("?")[0]
     for place in ("", "api/kernels", "voila/render/explorer.ipynb"):
         assert urllib.request.urlopen(bare + place).url.startswith(f"{bare}login?"), place
-    with pytest.raises(urllib.error.HTTPError, match="403"):
-        urllib.request.urlopen(bare + "api/kernels", data=b"{}")
+    refused("403", urllib.request.urlopen, bare + "api/kernels", data=b"{}", error=urllib.error.HTTPError)
 
 
 def test_the_dark_page_can_be_read(shown) -> None:
     """Nothing serious is in the way of screen readers, with everything on the page that there can be."""
-    page, panel = shown, explorer(shown)
+    page, panel = shown, ui.explorer(shown)
     paper = panel.locator(".wb-drawing").evaluate("one => getComputedStyle(one).backgroundColor")
     assert sum(map(int, re.findall(r"\d+", paper)[:3])) < 200, paper
-    recomputed(panel, "certified")
+    ui.recomputed(panel, "certified")
     panel.locator(".wb-prompt input[type=checkbox]:checked").first.uncheck()
-    expect(panel.locator(".wb-words")).to_contain_text("Taken out")
+    ui.expect(panel.locator(".wb-words")).to_contain_text("Taken out")
     panel.locator(".wb-chains button").first.click()
-    expect(panel.locator(".wb-carried")).to_contain_text("nats")
+    ui.expect(panel.locator(".wb-carried")).to_contain_text("nats")
     panel.locator("button.wb-check").click()
-    expect(panel.locator(".wb-checked")).to_contain_text("asked")
-    check_access(page)
+    ui.expect(panel.locator(".wb-checked")).to_contain_text("asked")
+    ui.check_access(page)
 
 
 def test_a_fact_taken_out_by_keyboard_or_mouse_changes_both_answers(shown, ui_run: Path) -> None:
-    page, panel = shown, explorer(shown)
+    page, panel = shown, ui.explorer(shown)
     (case,) = load_cases(ui_run / "adapter" / "showcase.jsonl")
     needed = len(case.nodes) + case.facts.index(case.needed[1])
     words = panel.locator(".wb-words")
     box = panel.locator(f".wb-prompt input[data-key='{needed}']")
     box.focus()
     page.keyboard.press("Space")
-    expect(words).to_contain_text(re.compile(r"Taken out: .*The tuned model.*The base model"))
-    expect(box).not_to_be_checked()
+    ui.expect(words).to_contain_text(re.compile(r"Taken out: .*The tuned model.*The base model"))
+    ui.expect(box).not_to_be_checked()
     assert panel.locator(".wb-prompt input:not(:checked)").count() == 1, "the rest is ticked, and stays"
-    expect(panel.locator(".wb-line.wb-removed")).to_have_count(1)
-    expect(panel.locator(f".wb-link.wb-removed[data-key='{needed}']")).to_have_count(1)
-    expect(box).to_be_focused()
+    ui.expect(panel.locator(".wb-line.wb-removed")).to_have_count(1)
+    ui.expect(panel.locator(f".wb-link.wb-removed[data-key='{needed}']")).to_have_count(1)
+    ui.expect(box).to_be_focused()
     for model in ("tuned", "base"):
-        expect(panel.locator(f".wb-row-{model} td")).to_have_count(3)
+        ui.expect(panel.locator(f".wb-row-{model} td")).to_have_count(3)
     target = case.nodes.index(case.target)
-    press(page, panel.locator(f".wb-spot[data-key='{target}']"))
-    expect(panel.locator(f".wb-spot.wb-removed[data-key='{target}']")).to_have_count(1)
+    ui.press(page, panel.locator(f".wb-spot[data-key='{target}']"))
+    ui.expect(panel.locator(f".wb-spot.wb-removed[data-key='{target}']")).to_have_count(1)
     gone = panel.locator(".wb-line.wb-gone input").first
-    expect(gone).not_to_be_checked()
-    expect(gone).to_be_disabled()
-    expect(words).to_contain_text("2 elements")
+    ui.expect(gone).not_to_be_checked()
+    ui.expect(gone).to_be_disabled()
+    ui.expect(words).to_contain_text("2 elements")
     panel.locator("button.wb-check").click()
-    expect(panel.locator(".wb-checked")).to_contain_text("prompts asked")
+    ui.expect(panel.locator(".wb-checked")).to_contain_text("prompts asked")
     panel.locator("button.wb-back").click()
-    expect(words).to_contain_text("Nothing is taken out")
-    expect(panel.locator(".wb-removed")).to_have_count(0)
+    ui.expect(words).to_contain_text("Nothing is taken out")
+    ui.expect(panel.locator(".wb-removed")).to_have_count(0)
 
 
 def test_a_command_clicked_shows_the_facts_that_carry_it(shown) -> None:
-    page, panel = shown, explorer(shown)
+    page, panel = shown, ui.explorer(shown)
     command = panel.locator(".wb-chains button").first
     command.focus()
     page.keyboard.press("Enter")
-    expect(panel.locator(".wb-carried")).to_contain_text("nats")
-    expect(command).to_have_attribute("aria-pressed", "true")
-    expect(panel.locator(".wb-prompt .wb-score").first).to_contain_text("nats")
+    ui.expect(panel.locator(".wb-carried")).to_contain_text("nats")
+    ui.expect(command).to_have_attribute("aria-pressed", "true")
+    ui.expect(panel.locator(".wb-prompt .wb-score").first).to_contain_text("nats")
 
 
 def test_a_word_of_a_sentence_says_what_it_means(shown) -> None:
-    panel = explorer(shown)
+    panel = ui.explorer(shown)
     for term in panel.locator(".wb-words .term").all():
-        assert meaning(term) == "none"
+        assert ui.meaning(term) == "none"
         term.focus()
-        assert meaning(term) == f'"{GLOSSARY[term.inner_text()]}"'
+        assert ui.meaning(term) == f'"{GLOSSARY[term.inner_text()]}"'
     assert {"tuned", "base"} <= set(panel.locator(".wb-words .term").all_inner_texts())
     assert panel.locator(".wb-needed").first.get_attribute("title") == GLOSSARY["needed"]
 
 
 def test_nothing_runs_out_of_the_page_and_the_graph_is_seen_whole(shown) -> None:
-    page, panel = shown, explorer(shown)
+    page, panel = shown, ui.explorer(shown)
     for width in (390, 640, 900, 1440, 1920):
         page.set_viewport_size({"width": width, "height": 900})
         page.locator("#rendered_cells").evaluate("one => one.scrollTo(0, 0)")
-        drawn(page)
+        ui.drawn(page)
         wide = page.evaluate(
             "Math.max(...[...document.querySelectorAll('html, .wb-panel, .wb-panel > *')].map(e => e.scrollWidth))"
         )
         assert wide <= width
-        names = names_of(panel)
+        names = ui.names_of(panel)
         assert names["out"] == names["met"] == 0 and names["least"] >= 11 and names["high"] <= 700, (width, names)
         tops = [
             panel.locator(f".wb-{name}").first.bounding_box()["y"] for name in ("chains", "graph", "method", "more")
         ]
         assert tops == sorted(tops), "answers and graph come before what sets them"
-        expect(panel.locator(".wb-row-tuned")).to_be_in_viewport()
+        ui.expect(panel.locator(".wb-row-tuned")).to_be_in_viewport()
         assert panel.locator(".wb-chains table").evaluate("one => one.scrollWidth <= one.parentNode.clientWidth")
         fits = "all => all.every(one => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight + 1)"
         assert panel.locator(".wb-method label").evaluate_all(fits)
 
 
 def test_a_finger_on_the_graph_moves_the_page_and_once_it_is_larger_the_graph(shown) -> None:
-    page, stage = shown, explorer(shown).locator(".wb-stage").first
+    page, stage = shown, ui.explorer(shown).locator(".wb-stage").first
     page.set_viewport_size({"width": 390, "height": 844})
     told, spot = page.context.new_cdp_session(page), stage.locator(".wb-spot").first
     told.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
@@ -185,13 +169,13 @@ def test_a_finger_on_the_graph_moves_the_page_and_once_it_is_larger_the_graph(sh
     def swiped() -> tuple[float, float]:
         """How far a finger on the graph, that goes up by 150 pixels, moves the page, and a node in the graph."""
         stage.evaluate("one => one.scrollIntoView({ block: 'center' })")
-        drawn(page)
+        ui.drawn(page)
         before = tops()
         for kind, y in [("Start", 420), *(("Move", 420 - 15 * i) for i in range(1, 11)), ("End", None)]:
             told.send(
                 "Input.dispatchTouchEvent", {"type": f"touch{kind}", "touchPoints": [{"x": 190, "y": y}] * bool(y)}
             )
-        drawn(page)
+        ui.drawn(page)
         (whole, node), (whole_before, node_before) = tops(), before
         return whole_before - whole, node_before - node
 
@@ -200,7 +184,7 @@ def test_a_finger_on_the_graph_moves_the_page_and_once_it_is_larger_the_graph(sh
 
     page_moved, graph_moved = swiped()
     assert page_moved > 50 and graph_moved == 0, "the page, or the window in which the graph stands"
-    larger = explorer(page).get_by_role("button", name="larger").first
+    larger = ui.explorer(page).get_by_role("button", name="larger").first
     larger.click()
     page_moved, graph_moved = swiped()
     assert page_moved == 0 and graph_moved > 50

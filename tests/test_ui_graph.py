@@ -5,22 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ui_browser import (
-    browser_type_launch_args,
-    drawn,
-    expect,
-    names_of,
-    needs_browser,
-    press,
-    watched,
-)
+from ui_browser import drawn, expect, names_of, needs_browser, press, watched
 
-from workbench.hands.panel.drawn import Graph
 from workbench.hands.panel.graph import AT_MOST, GraphPanel
-from workbench.hands.panel.parts import STATIC
+from workbench.hands.panel.parts import STATIC, Graph
 from workbench.kg import load_graph
 
-__all__ = ["browser_type_launch_args"]
 pytestmark = [pytest.mark.ui, needs_browser]
 PAGE = """<!doctype html><meta name="viewport" content="width=device-width"><style>{style}</style>
 <div class="wb-panel"><div id="here"></div></div>

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from ui_browser import (
-    browser_type_launch_args,
     check_access,
     expect,
     explorer,
@@ -19,9 +18,7 @@ from ui_browser import (
     run_notebook,
     watched,
 )
-from ui_run import ui_run, write_notebooks
-
-__all__ = ["browser_type_launch_args", "ui_run"]
+from ui_run import write_notebooks
 
 pytestmark = [pytest.mark.ui, needs_browser]
 

@@ -9,7 +9,7 @@ from dosed_models import with_adapter
 from playwright.sync_api import expect
 from report_runs import finish, live_case, whole_run
 from tiny import save_tiny
-from ui_browser import browser_type_launch_args, check_access, meaning, needs_browser  # noqa: F401
+from ui_browser import check_access, meaning, needs_browser
 
 from workbench import explain_log, models
 from workbench.hands.narrative.names import GLOSSARY

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from refusals import refused
 from tiny_chain import RUN, SAME, write_notebooks
 
 from workbench.hands.cli import main
@@ -59,8 +60,7 @@ def test_a_loop_in_a_kernel_is_told(tmp_path: Path) -> None:
     loop = "import time\nfrom tqdm.auto import tqdm\nfor _ in tqdm(range(8)):\n    time.sleep(0.3)\nassert False"
     notebooks = write_notebooks(tmp_path / "nb", bodies={"kg": loop})
     told: list[Event] = []
-    with pytest.raises(RuntimeError, match="01_build_kg"):
-        run_chain(tmp_path / "run", notebooks=notebooks, tell=told.append)
+    refused("01_build_kg", run_chain, tmp_path / "run", notebooks=notebooks, tell=told.append, error=RuntimeError)
     loops = [event.fields for event in told if "total" in event.fields]
     assert loops and all(one["total"] == 8 and 0 <= one["left_seconds"] < 60 for one in loops)
 

@@ -6,8 +6,6 @@ tool, or `*` for any; what stands in brackets may be left out, several steps too
 [samtools sort]`. Chains of one cell are parted by ` || `. A start is ports as a table writes them, or a source's node.
 """
 
-from __future__ import annotations
-
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,9 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from workbench.kg.columns import is_ports, parse_ports
 from workbench.kg.links import Flow, Links
 from workbench.kg.plan import Planner
-from workbench.kg.rows import is_ports, parse_ports
 
 HERE = Path(__file__).parent
 ANSWERS = 3

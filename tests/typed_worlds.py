@@ -1,7 +1,5 @@
 """Small random graphs of typed data flow, and chains in them found by trying all."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 

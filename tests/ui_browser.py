@@ -1,7 +1,7 @@
 """A real browser for tests: chromium of the system, a Jupyter server or the explorer's page behind a token, nothing
 from outside.
 
-Used by `tests/test_ui_*.py` (import the fixtures by name).
+Used by `tests/test_ui_*.py`.
 """
 
 import os
@@ -164,12 +164,6 @@ class Watch:
         """Nothing left the machine, nothing went wrong."""
         assert self.outside == []
         assert not self.errors, self.errors
-
-
-@pytest.fixture(scope="session")
-def browser_type_launch_args() -> dict:
-    """The system's chromium; pytest-playwright's own is never fetched."""
-    return {"executable_path": CHROMIUM, "args": ARGUMENTS}
 
 
 @contextmanager

@@ -1,13 +1,9 @@
-"""A run folder of the real notebooks 1 and 2 at tiny settings, and small notebooks that open the explorer on it."""
+"""Tiny settings of the real notebook 2, and small notebooks that open the explorer on it."""
 
-import shutil
 from pathlib import Path
 
 import nbformat
-import pytest
-from conftest import made_once
 from nbformat.v4 import new_code_cell, new_notebook
-from notebook_runs import execute
 from ui_browser import ROOT
 
 TINY = {
@@ -109,14 +105,3 @@ def write_notebooks(folder: Path, run: Path) -> Path:
         cell = new_code_cell(START + code.format(run=str(run), tests=str(ROOT / "tests"), names=NAMES))
         nbformat.write(new_notebook(cells=[cell], metadata=kernel), folder / f"{name}.ipynb")
     return folder
-
-
-@pytest.fixture(scope="session")
-def ui_run(made_kg: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with a graph and an adapter on the embedded model, as notebooks 1 and 2 leave it."""
-
-    def make(folder: Path) -> None:
-        shutil.copytree(made_kg, folder / "run")
-        execute("02_train_qlora", run_dir=str(folder / "run"), **TINY)
-
-    return made_once(tmp_path_factory, "ui", make) / "run"

@@ -2,8 +2,9 @@
 
 import logging
 import os
+from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.artifacts import __version__
 
@@ -21,9 +22,19 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
-def __getattr__(name: str) -> object:
-    """`Run` and `explain_log` bring torch with them: they are loaded when they are first asked for."""
-    modules = {"Run": "artifacts.run_folder", "explain_log": "logs.run"}
-    if name not in modules:
-        raise AttributeError(f"module 'workbench' has no attribute {name!r}")
-    return getattr(import_module(f"workbench.{modules[name]}"), name)
+def on_demand(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a package whose names are loaded when they are first asked for: some bring torch with them.
+
+    modules: name -> the module of the package that has it; empty where the name is that of a module.
+    """
+
+    def found(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = import_module(f"{package}.{modules[name] or name}")
+        return getattr(module, name) if modules[name] else module
+
+    return found
+
+
+__getattr__ = on_demand(__name__, {"Run": "artifacts.run_folder", "explain_log": "logs.run"})

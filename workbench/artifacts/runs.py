@@ -3,7 +3,7 @@
 `<run_dir>/{kg,adapter,explain,shift}/` hold open formats only. Each ends with `manifest.json`, written last: a folder
 without it is unfinished work. The manifest names the digest of everything the stage was made from and of every file
 it made, so a stage that was interrupted, edited or outdated by a newer one before it is noticed, never used.
-A stage is made in a folder of its own and takes the place of an earlier result when it is whole (`work`).
+A stage is made in a folder of its own and takes the place of an earlier result when it is whole (`stage`).
 
 Nothing is damaged by looking: whoever runs a notebook by hand on a finished stage reads that stage. The cells compute
 and show what they always do; what they would write goes to a folder that ends with the process.
@@ -24,15 +24,31 @@ from workbench.artifacts import __version__
 from workbench.artifacts.files import MANIFEST, atomic_write_json, folder_files, plain, sha256_file
 from workbench.artifacts.files import WORK_FOLDER as WORK_FOLDER
 from workbench.artifacts.files import atomic_write_text as atomic_write_text
-from workbench.artifacts.origin import code_state, machine_state
 from workbench.artifacts.parameters import ParameterError, read_parameters
-from workbench.artifacts.provenance import Inputs, describe_input, load_manifest, package_versions
-from workbench.artifacts.stage import STAGES, MissingStage, check_stage, read_manifest, stage_folder
+from workbench.artifacts.provenance import (
+    Inputs,
+    code_state,
+    describe_input,
+    load_manifest,
+    machine_state,
+    package_versions,
+)
+from workbench.artifacts.stage import (
+    STAGES,
+    MissingStage,
+    begin,
+    bring_checkpoints,
+    check_stage,
+    opened_at,
+    read_manifest,
+    settle,
+    stage_folder,
+    work_folder,
+)
 from workbench.artifacts.stage import StaleStage as StaleStage
 from workbench.artifacts.stage import is_complete as is_complete
 from workbench.artifacts.stage import require_stage as require_stage
 from workbench.artifacts.steps import NOT_COMPARED, find_notebooks, parameter_changes, read_origin
-from workbench.artifacts.work import begin, bring_checkpoints, opened_at, settle, work_folder
 
 RUN_DIR = "WORKBENCH_KERNEL_RUN_DIR"  # environment variable of a headless run's kernel: its run folder
 PAGE_RUN_DIR = "WORKBENCH_RUN_DIR"  # of the kernel behind the explorer's page: the run that it shows

@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench.artifacts.checks import check_number, check_seed
 from workbench.artifacts.files import atomic_write_json
-from workbench.artifacts.origin import this_command
+from workbench.artifacts.start import this_command
 from workbench.cases import Fact
 from workbench.explain import CERTIFIED, LEARNED, ExplainConfig, Weights
 from workbench.explain.counterfactual import Element, to_lists

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.artifacts.files import MANIFEST, atomic_write_text, sha256_file
-from workbench.artifacts.origin import PACKAGE_FOLDER
 from workbench.artifacts.parameters import (
     PRESETS,
     Parameter,
@@ -22,8 +21,8 @@ from workbench.artifacts.parameters import (
     has_parameters_cell,
     read_parameters,
 )
-from workbench.artifacts.stage import STAGES, MissingStage, check_code, check_stage
-from workbench.artifacts.work import state_of_work
+from workbench.artifacts.provenance import PACKAGE_FOLDER
+from workbench.artifacts.stage import STAGES, MissingStage, check_code, check_stage, state_of_work
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -133,7 +133,7 @@ def cf_search(
     decision: kept where its value is above 0. Costs `steps` rows and backward passes.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game().view(form="decision")
         >>> cf_search(game, steps=2).keep.shape  # a gate for each element
         (7,)

@@ -6,8 +6,7 @@ import numpy as np
 
 from workbench.attribution.result import Attribution, Features, Oracle, answer_tokens, attribution, inner
 from workbench.cases import Case
-from workbench.stats.keeps import draw_masks
-from workbench.stats.meter import Meter
+from workbench.stats.games import Meter, draw_masks
 
 PENALTIES = ("ridge", "lasso")
 STRENGTHS = np.logspace(-3, 3, 13)  # of the ridge penalty; columns are 0 and 1, and not scaled

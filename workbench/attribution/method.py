@@ -15,7 +15,7 @@ from workbench.attribution.result import Attribution, Oracle, inner, player_indi
 from workbench.cases import Case, Fact
 from workbench.explain.baselines import element_type
 from workbench.game import Restricted
-from workbench.stats.meter import Ledger, booked
+from workbench.stats.games import Ledger, booked
 
 NEEDS = ("case", "prompt", "attention", "gradients", "reference")
 PLAYERS = ("elements", "facts")

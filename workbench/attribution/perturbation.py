@@ -13,7 +13,7 @@ from workbench.attribution.result import Oracle, answer_tokens, ends, inner, kep
 from workbench.attribution.shapley import gains
 from workbench.cases import Case
 from workbench.game import Game
-from workbench.stats.keeps import alone, losses, only
+from workbench.stats.games import alone, losses, only
 
 
 def leave_one_out(game: Oracle, case: Case | None = None) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 from workbench.cases import Case
 from workbench.game import Game, Restricted
 from workbench.stats import spearman
-from workbench.stats.meter import Ledger, Meter
+from workbench.stats.games import Ledger, Meter
 
 
 @dataclass(frozen=True)

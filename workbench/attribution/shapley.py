@@ -9,8 +9,7 @@ import numpy as np
 
 from workbench.attribution.result import Attribution, Features, Oracle, attribution, ends
 from workbench.cases import Case
-from workbench.stats.keeps import all_masks, draw_masks
-from workbench.stats.meter import Meter
+from workbench.stats.games import Meter, all_masks, draw_masks
 
 EXACT_UP_TO = 16  # elements: all 65,536 masks are asked
 RIDGE = 1e-9  # of the mean diagonal: defines the solution where there are fewer masks than players

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import networkx as nx
 import numpy as np
 
+from workbench.kg.columns import COMPANION, MAIN
 from workbench.kg.links import Links
-from workbench.kg.rows import COMPANION, MAIN
 
 DRAWN = {"standard": 1.0, "common": 0.25, "special": 0.04, "outdated": 0.01}
 """How often commands of a standing are drawn, compared with one another; 1 where the graph does not say."""

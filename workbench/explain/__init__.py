@@ -1,6 +1,5 @@
 """Explaining an answer by the smallest change of the graph: masks, counterfactuals, metrics, baselines."""
 
-from workbench.explain.answered import answered, hanging, proved_set, second_case
 from workbench.explain.baselines import BASELINES, CERTIFIED, LEARNED, METHODS, ExplainConfig
 from workbench.explain.changed import ChangedSets, changed_sets
 from workbench.explain.compare import (
@@ -48,3 +47,4 @@ from workbench.explain.sets import (
 )
 from workbench.explain.sets.minimal import smallest_flip_set
 from workbench.explain.terms import PRESETS, TERMS, Layout, Sample, Term, Weights, contributions, evaluate, total
+from workbench.explain.trial import answered, hanging, proved_set, second_case

@@ -26,8 +26,7 @@ from workbench.artifacts.files import untimed
 from workbench.explain.sets import ElementSet, diverse_flip_sets, minimal_flip_set
 from workbench.explain.sets.question import ranking
 from workbench.game import ForcedChoice
-from workbench.stats.keeps import without
-from workbench.stats.meter import BudgetSpent, Ledger, Meter, Oracle, whole
+from workbench.stats.games import BudgetSpent, Ledger, Meter, Oracle, whole, without
 
 UNDECIDED = "the {} model does not keep the decision with everything kept: it depends on nothing"
 UNASKED = "the budget was spent before every set was put to the {} model"

@@ -36,7 +36,7 @@ def explain(
     ValueError: an unknown method, no cases, a case without facts, or two cases with one id.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> engine, case = example_game().engine, example_game().case
         >>> (found,) = explain(engine, [case], "certified")
         >>> len(found.removed), found.flipped
@@ -50,7 +50,7 @@ def records(explanations: Mapping[str, Sequence[Explanation]], *, until_flip: bo
     taken by then counts: `elements_taken`, `facts_taken`.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game().view(form="decision")
         >>> (found,) = explain(game.engine, [game.case], "certified")
         >>> [row["removed"] for row in records({"certified": [found]})]
@@ -94,7 +94,7 @@ def against(
 
     Examples:
         >>> from dataclasses import replace
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game().view(form="decision")
         >>> (found,) = explain(game.engine, [game.case], "certified")
         >>> more = replace(found, removed=found.case.facts)
@@ -120,7 +120,7 @@ def by_case(
 
     Examples:
         >>> from dataclasses import replace
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game().view(form="decision")
         >>> (found,) = explain(game.engine, [game.case], "certified")
         >>> groups = {"certified": [found], "paper": [replace(found, method="paper")]}
@@ -165,7 +165,7 @@ def other_orders(
     orders below 1.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game().view(form="decision")
         >>> (found,) = explain(game.engine, [game.case], "certified")
         >>> (one,) = other_orders(game.engine, [found], orders=2)

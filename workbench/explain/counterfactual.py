@@ -17,7 +17,7 @@ from workbench.cases import Case, Fact
 from workbench.explain.masks import Masks
 from workbench.explain.sets import ElementSet
 from workbench.game import Game, Restricted, values_together
-from workbench.stats.keeps import without_first
+from workbench.stats.games import without_first
 
 BATCH = 2  # numbers of elements tried at once: what is tried beyond the first change is lost
 
@@ -122,7 +122,7 @@ def verified_changes(
     Flag `no_flip`: no number of them changes the decision; the first element is taken.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game().view(form="decision")
         >>> (found,) = verified_changes([game], [range(game.n)])
         >>> [game.case.label(element) for element in found.elements]
@@ -140,7 +140,7 @@ def certified_change(game: Game, found: ElementSet) -> Change:
 
     Examples:
         >>> from workbench.explain import minimal_flip_set
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game().view(form="decision")
         >>> certified_change(game, minimal_flip_set(game, game.n)).flags
         ()
@@ -185,7 +185,7 @@ class Explanation:
 
     Examples:
         >>> from workbench.explain import explain
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game().view(form="decision")
         >>> (found,) = explain(game.engine, [game.case], "certified")
         >>> found.flipped, len(found.removed), len(found.changed.facts)

@@ -144,7 +144,7 @@ def loop_masks(
     `learn_masks`, before the model is asked.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> engine, case = example_game().engine, example_game().case
         >>> (masks,) = loop_masks(engine, [case], Weights(), steps=2)
         >>> bool(((masks.elements > 0) & (masks.elements < 1)).all())

@@ -188,7 +188,7 @@ class LoopDivergence:
     distributions on G and on the gated G, teacher-forced on the tuned model's answer to G.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game().view(form="decision")
         >>> differs = LoopDivergence(game.engine, [game.case])
         >>> abs(float(differs(torch.ones(1, 3)))) < 1e-6, float(differs(torch.zeros(1, 3))) > 0.01  # all kept, all gone

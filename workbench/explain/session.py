@@ -37,7 +37,7 @@ class Session:
     """Explanations of the same cases by several methods.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game().view(form="decision")
         >>> session = Session(game.engine, [game.case])
         >>> [one.certified for one in session.certified], len(session.changes("certified")[0].elements)

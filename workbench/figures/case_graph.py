@@ -13,9 +13,22 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 
 from workbench.cases import Case, Fact, aligned
-from workbench.figures.core import SLACK, SMALL, WIDTH, Figure, house_style, short, still_text, wrapped
+from workbench.figures.core import (
+    BLACK,
+    GREY,
+    INK,
+    RED,
+    SLACK,
+    SMALL,
+    WIDTH,
+    Figure,
+    house_style,
+    kind_of,
+    short,
+    still_text,
+    wrapped,
+)
 from workbench.figures.drawing import Link, Mark, Spot, columns, draw, places, tall
-from workbench.figures.palette import BLACK, GREY, INK, RED, kind_of
 from workbench.figures.panels import row
 
 if TYPE_CHECKING:

@@ -1,6 +1,8 @@
-"""What all pictures share: the `Figure`, sizes, the house style, safe text.
+"""What all pictures share: the `Figure`, sizes, colours, markers and hatches, the house style, safe text.
 
-Names of a graph are data: `still_text` and `hover_text` keep them from being read as formulas, markup or templates.
+Colours are those of Okabe and Ito (2008), told apart with every common colour blindness; whatever colour says, a
+marker shape, a hatch or a label says too. Names of a graph are data: `still_text` and `hover_text` keep them from being
+read as formulas, markup or templates.
 """
 
 from __future__ import annotations
@@ -25,7 +27,13 @@ from matplotlib.figure import Figure as Sheet
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from PIL import Image
 
-from workbench.figures.palette import GREY, GRID, INK
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, RED, PURPLE, GREY = "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#7F7F7F"
+INK, PALE, GRID = "#222222", "#BBBBBB", "#E4E4E4"  # text, what stands back, grid lines
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK, GREY, YELLOW)  # in this order; red is kept for what is removed
+MARKERS = ("o", "s", "^", "D", "v", "P", "h", "*")
+HATCHES = ("", "///", "...", "xxx", "\\\\\\", "ooo", "---", "+++")
+REMOVED = RED
 
 FONT = "DejaVu Sans"  # ships with matplotlib, so pictures look the same everywhere
 FONT_SIZE, SMALL = 9.0, 8.0  # points; nothing is written smaller
@@ -34,6 +42,41 @@ DPI = 128  # pixels an inch: 973 pixels across
 LONGEST = 40  # characters of a name in a picture
 LONGEST_TITLE = 90
 SLACK = 2
+
+
+class Look(NamedTuple):
+    """How an entity type is drawn: colour, marker of matplotlib and its scale beside the others, name of its shape."""
+
+    colour: str
+    marker: str
+    symbol: str
+    scale: float = 1
+
+
+LOOKS: dict[str, Look] = {
+    "source": Look(ORANGE, "D", "diamond", 0.78),
+    "format": Look(SKY, "o", "circle"),
+    "command": Look(BLUE, "s", "square", 0.9),
+    "data": Look(GREEN, "^", "triangle-up", 1.1),
+    "tool": Look(PURPLE, "p", "pentagon", 1.1),
+    "operation": Look(YELLOW, "v", "triangle-down", 1.1),
+    "topic": Look(GREY, "h", "hexagon"),
+    "license": Look(BLACK, "P", "cross"),
+}
+"""Entity type -> look; red is left for what an explanation removes."""
+
+UNKNOWN_LOOK = Look(GREY, "o", "circle")
+
+
+def kind_of(node: str) -> str:
+    """Entity type of a node id: `command:samtools sort` and `format_2572` carry it in front."""
+    return node.partition(":")[0] if ":" in node else node.partition("_")[0]
+
+
+def look(kind: str) -> Look:
+    """The look of an entity type; grey circles for a type that is not known."""
+    return LOOKS.get(kind, UNKNOWN_LOOK)
+
 
 _SETTINGS = threading.RLock()  # matplotlib's settings are global
 

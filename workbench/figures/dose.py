@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from workbench.figures.agreement import by_measure
-from workbench.figures.core import Figure, Tip, house_style, short
-from workbench.figures.palette import BLUE, GREY, INK, ORANGE, PALE, RED
+from workbench.figures.core import BLUE, GREY, INK, ORANGE, PALE, RED, Figure, Tip, house_style, short
+from workbench.figures.elements import by_measure
 from workbench.figures.panels import cases, cells, forest, label, legend, line, row
 from workbench.shift.saliency import MEMORY, READING, gain_shares
 from workbench.shift.switches import ALL

@@ -17,8 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from workbench.figures import core
-from workbench.figures.core import FONT_SIZE, SMALL, WIDTH, Figure, Tip, still_text
-from workbench.figures.palette import GREY, INK, LOOKS, REMOVED, look
+from workbench.figures.core import FONT_SIZE, GREY, INK, LOOKS, REMOVED, SMALL, WIDTH, Figure, Tip, look, still_text
 
 Place = Literal["above", "below"]
 Points = np.ndarray  # (n, 2) float, inches

@@ -11,10 +11,9 @@ import networkx as nx
 import numpy as np
 from scipy.stats import rankdata
 
-from workbench.figures.core import WIDTH, Figure, wrapped
+from workbench.figures.core import BLACK, BLUE, PALE, WIDTH, Figure, wrapped
 from workbench.figures.drawing import Link, Place, Spot, columns, draw, places, tall
 from workbench.figures.kg import ARROWS as MARKS
-from workbench.figures.palette import BLACK, BLUE, PALE
 from workbench.kg.explore import Part
 from workbench.kg.paths import FLOW_RELATIONS
 

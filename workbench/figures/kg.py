@@ -11,9 +11,22 @@ import networkx as nx
 import numpy as np
 from matplotlib.axes import Axes
 
-from workbench.figures.core import SMALL, WIDTH, Figure, house_style, wrapped
+from workbench.figures.core import (
+    BLUE,
+    GRID,
+    INK,
+    LOOKS,
+    ORANGE,
+    PALE,
+    SKY,
+    SMALL,
+    WIDTH,
+    Figure,
+    house_style,
+    look,
+    wrapped,
+)
 from workbench.figures.drawing import Link, Mark, Place, Spot, draw
-from workbench.figures.palette import BLUE, GRID, INK, LOOKS, ORANGE, PALE, SKY, look
 from workbench.figures.panels import label, legend, name_rows, row
 from workbench.kg.agreement import AgreementRow
 from workbench.kg.paths import FLOW_RELATIONS

@@ -10,8 +10,24 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from workbench.figures.core import DPI, FONT_SIZE, LONGEST, LONGEST_TITLE, SMALL, WIDTH, Figure, Sheet, Tip, still_text
-from workbench.figures.palette import BLUE, GREY, INK, MARKERS, PALE, SERIES
+from workbench.figures.core import (
+    BLUE,
+    DPI,
+    FONT_SIZE,
+    GREY,
+    INK,
+    LONGEST,
+    LONGEST_TITLE,
+    MARKERS,
+    PALE,
+    SERIES,
+    SMALL,
+    WIDTH,
+    Figure,
+    Sheet,
+    Tip,
+    still_text,
+)
 
 MOST = 5  # panels beside one another; more go into a second row
 LINE = 60  # characters of a line above a panel or at an axis

@@ -11,8 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from workbench.figures.core import Figure, Sheet, house_style
-from workbench.figures.palette import MARKERS, PALE
+from workbench.figures.core import MARKERS, PALE, Figure, Sheet, house_style
 from workbench.figures.panels import SEQUENTIAL, label, legend, line, row
 
 RANDOM = "random, 95 % of draws"

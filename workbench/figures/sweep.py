@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.figures.core import SMALL, Figure, house_style, still_text
-from workbench.figures.palette import GREY, MARKERS, SERIES
+from workbench.figures.core import GREY, MARKERS, SERIES, SMALL, Figure, house_style, still_text
 from workbench.figures.panels import label, legend, line, row
 
 MOST_LINES = 300  # rows drawn as lines; more are thinned evenly

@@ -21,4 +21,4 @@ from workbench.game.forced import ForcedChoice, allowed_chains, own_decisions
 from workbench.game.gates import gate_mask
 from workbench.game.passes import Memory
 from workbench.game.prefix import SharedPrefix
-from workbench.stats.meter import Ledger
+from workbench.stats.games import Ledger

@@ -29,7 +29,7 @@ def attention_received(
     answers: token ids per case (teacher-forced); None: those of the model's own greedy answer.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> engine, case = example_game().engine, example_game().case
         >>> (received,) = attention_received(engine, [case])
         >>> received.shape, bool(0 < received.sum() <= 1)
@@ -51,7 +51,7 @@ def attention_measures(
     ValueError: a way that does not exist.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> engine, case = example_game().engine, example_game().case
         >>> sorted(attention_measures(engine, [case]))
         ['mean', 'rollout']
@@ -128,7 +128,7 @@ def eager_attention(engine: Engine) -> Iterator[None]:
     """Runs its block with the attention that can return its weights; the model's own setting comes back afterwards.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> engine, case = example_game().engine, example_game().case
         >>> with eager_attention(engine):
         ...     engine.lm.model.config._attn_implementation

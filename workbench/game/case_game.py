@@ -10,18 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import torch
 
-from workbench.cases import Case
+from workbench.cases import Case, example_case
 from workbench.game.attention import attention_received, element_attention, token_attention
 from workbench.game.doses import dose_row
 from workbench.game.engine import Engine
 from workbench.game.passes import Asked, Memory, Passes, decide
 from workbench.game.rows import MAX_NEW_TOKENS, named_path, runner_up, token_logprobs, token_margins
-from workbench.stats.meter import Ledger
+from workbench.models import add_adapter, load
+from workbench.stats.games import Ledger
 
 FORMS = ("logprob", "margin", "decision")
 REMOVALS = ("delete", "gate")
@@ -270,3 +271,16 @@ class Game:
         """Whether the greedy toolchain is still that of the answer, (m,) bool."""
         longest = self.max_new_tokens
         return self.passes.decisions(facts, self.answer, self.path, doses, max_new_tokens=longest)
+
+
+@cache
+def example_game() -> Game:
+    """The smallest case on the embedded reader with an untrained adapter, which changes nothing yet: always the same.
+
+    Examples:
+        >>> example_game().n
+        7
+    """
+    case = example_case()
+    lm = add_adapter(load(names=case.names), rank=2, alpha=2, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
+    return Game.of(Engine(lm), case, form="logprob")

@@ -16,7 +16,7 @@ from workbench.cases import Case
 from workbench.game.case_game import Game
 from workbench.game.doses import Adapted, adapted_modules, unit_doses, unit_index, unit_names, unit_parameters
 from workbench.game.passes import Asked, decide
-from workbench.stats.meter import Ledger
+from workbench.stats.games import Ledger
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ class ModuleGame(Derived):
     is. ValueError: another unit; the base's game; no adapter.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = ModuleGame(example_game(), unit="projection")
         >>> game.names, len(set(game(np.array([[1.0, 0.0], [0.0, 1.0]])).tolist()))  # untrained, either way the same
         (('q_proj', 'v_proj'), 1)
@@ -229,7 +229,7 @@ def values_together(games: Sequence[Game], keeps: Sequence[np.ndarray]) -> list[
     others, and those whose rows go on from keys and values that are kept, are asked one by one.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> engine, case = example_game().engine, example_game().case
         >>> game = Game.of(engine, case, form="decision")
         >>> keeps = [np.ones((1, 7), bool), np.zeros((1, 7), bool)]

@@ -30,7 +30,7 @@ class Adapted:
     """An adapted module: its dotted name in the base model, the LoRA layer, and the adapter that is active in it.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> module = adapted_modules(example_game().engine.lm.model)[0]
         >>> module.name, module.rank, tuple(module.A.weight.shape)
         ('model.layers.0.self_attn.q_proj', 2, (2, 128))
@@ -72,7 +72,7 @@ def adapted_modules(model: nn.Module) -> tuple[Adapted, ...]:
     ValueError: there is none, or one that is more than W0 + s B A of one adapter: merged, DoRA, an embedding's.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> lm = example_game().engine.lm
         >>> modules = adapted_modules(lm.model)
         >>> modules[0].rank, modules[0].scaling
@@ -107,7 +107,7 @@ def unit_names(modules: Sequence[Adapted], unit: str) -> tuple[str, ...]:
     part k; `layer 3`; a projection's name. ValueError: a unit that is not of `UNITS`.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> lm = example_game().engine.lm
         >>> unit_names(adapted_modules(lm.model), "projection")
         ('q_proj', 'v_proj')
@@ -123,7 +123,7 @@ def unit_index(modules: Sequence[Adapted], unit: str) -> np.ndarray:
     """Number of the unit, `module` or coarser, that each module belongs to: (modules,) int64.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> lm = example_game().engine.lm
         >>> unit_index(adapted_modules(lm.model), "layer")[:4].tolist()  # q and v of a layer are one unit
         [0, 0, 1, 1]
@@ -136,7 +136,7 @@ def unit_doses(modules: Sequence[Adapted], unit: str, doses: np.ndarray) -> np.n
     """Doses (m, units) as those that `dosed` takes: (m, modules), or (m, parts).
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> lm = example_game().engine.lm
         >>> modules = adapted_modules(lm.model)
         >>> unit_doses(modules, "projection", np.array([[1.0, 0.0]]))[0, :4].tolist()  # q on, v off
@@ -164,7 +164,7 @@ def unit_parameters(modules: Sequence[Adapted], unit: str) -> np.ndarray:
     """Numbers (units,) int64 that each unit holds in the adapter's factors.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> lm = example_game().engine.lm
         >>> held = unit_parameters(adapted_modules(lm.model), "projection")
         >>> int(held.sum()) == sum(p.numel() for name, p in lm.model.named_parameters() if "lora_" in name)
@@ -183,7 +183,7 @@ def dose_row(model: nn.Module, dose: float | Sequence[float] | np.ndarray) -> np
     ValueError: another number of factors, or one that is not finite.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> lm = example_game().engine.lm
         >>> set(dose_row(lm.model, 0.5).tolist())  # the same for every module
         {0.5}
@@ -211,7 +211,7 @@ def dosed(model: nn.Module, doses: torch.Tensor | None, *, as_they_are: bool = F
     ValueError: doses of another width, or a batch of another number of rows.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> lm = example_game().engine.lm
         >>> ids = torch.tensor([[1, 2], [1, 2]])
         >>> doses = torch.tensor([[0.0], [1.0]]).repeat(1, len(adapted_modules(lm.model)))

@@ -27,7 +27,7 @@ from workbench.game.memory import CPU_TOKENS, WAITING, check_context, fitting, k
 from workbench.game.prefix import Heads, SharedPrefix
 from workbench.models import ALONE_UP_TO, LanguageModel
 from workbench.models.prompts import Prompt, encode, encode_answer
-from workbench.stats.meter import Ledger
+from workbench.stats.games import Ledger
 
 Ids = Sequence[Sequence[int]]  # of tokens, a row an answer
 

@@ -67,7 +67,7 @@ class ForcedChoice(Derived):
     Make it with `of`.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> engine, case = example_game().engine, example_game().case
         >>> choice = ForcedChoice.of(Game.of(engine, case, form="decision"))
         >>> choice(np.ones((1, 7), bool)).tolist()  # the facts allow one toolchain alone
@@ -126,7 +126,7 @@ def own_decisions(games: Sequence[Game]) -> list[Game] | list[ForcedChoice]:
     no toolchain that could change: it is asked for its forced choice. games: of that model; their answers are not used.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> engine, case = example_game().engine, example_game().case
         >>> game = Game.of(engine, case, form="decision")
         >>> [type(one).__name__ for one in own_decisions([game])]  # it writes a chain

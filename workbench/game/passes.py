@@ -16,10 +16,9 @@ import numpy as np
 import torch
 
 from workbench.cases import Case, toolchain
-from workbench.game.depth import by_depth
 from workbench.game.engine import Engine
 from workbench.game.prefix import PAYS_FROM, SharedPrefix
-from workbench.game.rows import Row, named_path, row_of
+from workbench.game.rows import Row, by_depth, named_path, row_of
 from workbench.models.prompts import Prompt
 
 

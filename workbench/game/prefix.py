@@ -38,7 +38,7 @@ class SharedPrefix:
     adapter: on or off, or on at a dose (units,), for all of them. engine: an `Engine`; it keeps such prefixes itself.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> engine, case = example_game().engine, example_game().case
         >>> whole, less = (engine.prompt(case, np.array(keep)) for keep in ([True] * 3, [True, True, False]))
         >>> SharedPrefix(engine, whole).shared(less) > 0  # tokens that need not be read again

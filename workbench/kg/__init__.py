@@ -10,6 +10,6 @@ from workbench.kg.paths import flow_graph, reachable_targets, shortest_toolchain
 from workbench.kg.store import Given, commands_table, degree_statistics, from_json, load_graph, relation_counts
 from workbench.kg.store import summary, to_json
 from workbench.kg.links import Links
-from workbench.kg.rows import Table
+from workbench.kg.columns import Table
 from workbench.kg.table import default_folder, digest, read_table
 from workbench.kg.tsv import TableError

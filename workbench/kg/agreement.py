@@ -20,9 +20,9 @@ from urllib.parse import urlsplit
 import networkx as nx
 
 from workbench.kg.build import related
+from workbench.kg.columns import OWN_TERM
 from workbench.kg.edam import ROOTS, load_edam
-from workbench.kg.names import plain_name, same_licence
-from workbench.kg.rows import OWN_TERM
+from workbench.kg.naming import plain_name, same_licence
 
 Record = dict[str, Any]
 TOO_GENERAL = frozenset(ROOTS.values()) | {"format_2330", "format_2333"}  # textual and binary format confirm nothing

@@ -9,7 +9,7 @@ import networkx as nx
 import numpy as np
 
 from workbench.kg.build import Fact
-from workbench.kg.names import plain_name
+from workbench.kg.naming import plain_name
 from workbench.kg.paths import FLOW_RELATIONS
 from workbench.kg.quiz import CHAIN, ENTITIES, KINDS, YES_NO, NoQuestion, Question, Quiz, named, stands_in
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import networkx as nx
 
+from workbench.kg.columns import COMPANION, OPTIONAL, Port, Table, branch_of
 from workbench.kg.edam import Edam, load_edam
-from workbench.kg.rows import COMPANION, OPTIONAL, Port, Table, branch_of
 
 Fact = tuple[str, str, str]  # head node, relation, tail node
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from workbench.kg.names import name_key, plain_key
+from workbench.kg.naming import name_key, plain_key
 
 BRANCHES = ("format", "data", "operation", "topic")
 ROOTS = {"format": "format_1915", "data": "data_0006", "operation": "operation_0004", "topic": "topic_0003"}

@@ -13,9 +13,9 @@ from itertools import pairwise
 import networkx as nx
 
 from workbench.kg.build import Fact, facts_table, related
+from workbench.kg.columns import OPTIONAL, STANDINGS
 from workbench.kg.links import INTO, OUT, Links
 from workbench.kg.paths import PathError, flow_graph, shortest_toolchains, showcase
-from workbench.kg.rows import OPTIONAL, STANDINGS
 
 OWNED = ("command_of", "input", "output", "input_data", "output_data", "performs", "has_topic", "licensed_under")
 

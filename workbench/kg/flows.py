@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from workbench.kg.columns import MAIN
 from workbench.kg.links import LASTING, TABLES, Flow, Links, fits, lasting
-from workbench.kg.rows import MAIN
 
 SILENT = 0.25  # for each axis that an input names and the data says nothing about
 GENERAL = 0.25  # where a format fits only as one below what is taken

@@ -18,7 +18,7 @@ import networkx as nx
 
 from workbench.kg.build import related
 from workbench.kg.edam import EDAM_ID
-from workbench.kg.names import plain_name
+from workbench.kg.naming import plain_name
 
 SURE = {"bio.tools id": 1.0, "homepage": 0.9, "package": 0.9, "name": 0.75, "command": 0.9}
 TWO_RULES = 0.98  # two of the rules agree

@@ -16,7 +16,7 @@ from typing import Any
 import networkx as nx
 
 from workbench.kg.build import related
-from workbench.kg.rows import COMPANION, MAIN, OPTIONAL
+from workbench.kg.columns import COMPANION, MAIN, OPTIONAL
 
 TABLES = frozenset(
     ("format_2330", "format_2331", "format_2332", "format_3464", "format_3475", "format_3751", "format_3752")
@@ -37,7 +37,7 @@ class Flow:
     """What goes through a port, as a link is judged by. formats, kinds: as stated. above_*: these and all above them.
 
     states: axis -> states. number: of the port on its side, -1 where the graph states no ports. need, carries: as in
-    `workbench.kg.rows.Port`.
+    `workbench.kg.columns.Port`.
     """
 
     formats: frozenset[str]

@@ -15,12 +15,12 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from workbench.kg.build import ENTITY_TYPES
+from workbench.kg.columns import COMPANION, OPTIONAL
 from workbench.kg.identity import Identity, Place, homepage_key, identify
 from workbench.kg.importers import FactItem, Item, Node, Provenance, Report, Toolchain, assemble
 from workbench.kg.importers.items import UNKNOWN
 from workbench.kg.links import INTO, OUT, Flow, Links
-from workbench.kg.names import DataLicence, data_licence, family
-from workbench.kg.rows import COMPANION, OPTIONAL
+from workbench.kg.naming import DataLicence, data_licence, family
 from workbench.kg.table import digest
 
 OF_PORTS = {  # what a node says of its ports by number, per side

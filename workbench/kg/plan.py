@@ -16,10 +16,10 @@ import networkx as nx
 
 from workbench.kg.build import related
 from workbench.kg.chains import Chain, Chains, is_a
+from workbench.kg.columns import COMPANION, MAIN
 from workbench.kg.flows import Flows
 from workbench.kg.links import Flow, Links, fits
 from workbench.kg.paths import PathError
-from workbench.kg.rows import COMPANION, MAIN
 
 COSTS = {"standard": 1.0, "common": 1.5, "special": 3.0, "outdated": 5.0, "": 1.5}
 """Of a command by its standing; "" where the graph does not say."""

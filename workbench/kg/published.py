@@ -20,7 +20,7 @@ import numpy as np
 
 from workbench.kg.build import related
 from workbench.kg.links import Links
-from workbench.kg.names import plain_name
+from workbench.kg.naming import plain_name
 from workbench.stats import Proportion, proportion
 
 OWNER = "andersen-lab_"

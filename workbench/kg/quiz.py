@@ -15,7 +15,7 @@ import networkx as nx
 import numpy as np
 
 from workbench.kg.build import Fact, GraphError, facts_table
-from workbench.kg.names import name_key, plain_name
+from workbench.kg.naming import name_key, plain_name
 from workbench.kg.patterns import ASKED, Facts, Pattern, Way, Wording
 
 MOST_ANSWERS, OPTIONS = 3, 4  # right ones of a question; right and wrong ones to choose from

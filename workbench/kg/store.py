@@ -19,7 +19,7 @@ import networkx as nx
 
 from workbench.artifacts.files import atomic_write_text
 from workbench.kg.build import ENTITY_TYPES, GraphError, build_graph, check_graph
-from workbench.kg.rows import FILES
+from workbench.kg.columns import FILES
 from workbench.kg.table import default_folder, read_table
 from workbench.kg.triples import FILE as TRIPLES_FILE
 from workbench.kg.triples import SCHEMA_FILE, read_triples

@@ -16,9 +16,9 @@ from pathlib import Path
 import networkx as nx
 
 from workbench.kg.build import name_space
+from workbench.kg.columns import FILES, MAIN, OWN_TERM, REACHES, STANDINGS, Column, Table, branch_of
 from workbench.kg.edam import BRANCHES, EDAM_ID, Edam, load_edam
-from workbench.kg.names import is_url, name_key, spdx
-from workbench.kg.rows import FILES, MAIN, OWN_TERM, REACHES, STANDINGS, Column, Table, branch_of
+from workbench.kg.naming import is_url, name_key, spdx
 from workbench.kg.tsv import RawRow, TableError, parse, read_bytes
 
 Folder = str | Path | Traversable

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import networkx as nx
 
 from workbench.kg.build import ENTITY_TYPES, ON_PATHS, RELATIONS, GraphError, check_graph, name_space
-from workbench.kg.names import MAX_NAME, name_key, slug
+from workbench.kg.naming import MAX_NAME, name_key, slug
 
 FILE, SCHEMA_FILE = "triples.tsv", "schema.json"
 COLUMNS = ["head", "relation", "tail", "port"]

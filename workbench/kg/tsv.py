@@ -2,7 +2,7 @@
 
 A file is UTF-8 text, one header line, cells parted by tabs, several values in a cell parted by `|`. There is no
 quoting, so a cell can hold neither a tab nor a line break. What commands read and write, and what sources deliver, is
-stated as ports (`workbench.kg.rows`), or as plain lists of formats and kinds of data, which say less.
+stated as ports (`workbench.kg.columns`), or as plain lists of formats and kinds of data, which say less.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.names import MAX_NAME, MAX_URL, shorten
-from workbench.kg.rows import FILES, ROWS, Column, Port, carried, is_ports, parse_ports
+from workbench.kg.columns import FILES, ROWS, Column, Port, carried, is_ports, parse_ports
+from workbench.kg.naming import MAX_NAME, MAX_URL, shorten
 
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")  # categories of Unicode
 MAY_BE_BARE = ("terms.tsv", "formats.tsv", "states.tsv")  # a header and no rows is fine

@@ -19,7 +19,7 @@ from workbench.game import Engine, SharedPrefix
 from workbench.game.prefix import PAYS_FROM
 from workbench.logs.asked import Allowance, Asked
 from workbench.models.prompts import Prompt, tokenised
-from workbench.stats.meter import Ledger
+from workbench.stats.games import Ledger
 
 AGAIN = 5  # times that a prompt is asked to see whether answers scatter, or which of them most are
 WHOLE, SETTLED, OTHER = range(3)  # to its end; to where what it decides is known, or that it decides another thing

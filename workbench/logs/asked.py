@@ -21,7 +21,7 @@ from workbench.logs.spans import sentences_of
 from workbench.models import LanguageModel
 from workbench.models.prompts import ChatTemplate, Segment
 from workbench.models.reader import RESERVED, reader_word
-from workbench.stats.meter import BudgetSpent
+from workbench.stats.games import BudgetSpent
 
 CHAIN = "chain"
 RECORD = "record"  # each record's own field `decision` names it

@@ -19,7 +19,7 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random_
 from workbench.game import Engine
 from workbench.logs.answers import AGAIN, Answers, Said
 from workbench.logs.asked import Asked
-from workbench.stats.meter import BudgetSpent, Ledger
+from workbench.stats.games import BudgetSpent, Ledger
 
 KEY = "WORKBENCH_API_KEY"  # of the environment
 AT_ONCE = 4  # requests

@@ -21,8 +21,7 @@ from workbench.explain.changed import Side, compared
 from workbench.explain.sets.hitting import DualSets, dual_sets
 from workbench.logs.answers import WHOLE, AnswerGame, Answers
 from workbench.logs.spans import spans_of
-from workbench.stats.keeps import alone, without
-from workbench.stats.meter import Meter
+from workbench.stats.games import Meter, alone, without
 
 MOST_ALONE = 64  # facts of which each is taken out alone first, where that is
 MOST_READ = 256 << 10  # characters of prompts at most

@@ -30,7 +30,7 @@ from workbench.logs.speakers import Source, Turn, adapter_account, inputs_of, se
 from workbench.logs.summary import EXPLAINED, FAILED, RECORDS, REFUSED, STAGE, TUNED, UNREAD, Rows, redacted, summary
 from workbench.models import check_model
 from workbench.models.checkpoint import release
-from workbench.stats.meter import Ledger, whole
+from workbench.stats.games import Ledger, whole
 
 Progress = Callable[[int, int], object]
 """f(records done, of all)."""

@@ -17,10 +17,10 @@ from workbench.game import Engine
 from workbench.logs.answers import Local
 from workbench.logs.endpoint import Served
 from workbench.logs.summary import BASE, TUNED
-from workbench.models.adapter_config import CONFIG
 from workbench.models.adapter_folder import AdapterFolder
 from workbench.models.checkpoint import release
-from workbench.stats.meter import Ledger
+from workbench.models.lora import CONFIG
+from workbench.stats.games import Ledger
 
 
 @dataclass(frozen=True)

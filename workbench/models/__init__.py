@@ -30,8 +30,7 @@ from workbench.models.dequantised import (  # fmt: skip
 )
 from workbench.models.lora import LoraConfig, PeftModel, get_peft_model, trainable_ratio
 from workbench.models.prompts import ChatTemplate, ReaderTemplate, Template
-from workbench.models.shipped_adapters import other_values, shipped, shipped_for
-from workbench.models.smollm2 import Say
+from workbench.models.smollm2 import Say, other_values, shipped, shipped_for
 
 __all__ = [
     "READER", "AdapterError", "AdapterFolder", "ChatTemplate", "LanguageModel", "ModelError", "ReaderTemplate",

@@ -23,18 +23,18 @@ from transformers.pytorch_utils import Conv1D
 
 from workbench.artifacts.files import folder_files
 from workbench.artifacts.provenance import describe_input, load_manifest
-from workbench.models.adapter_config import (
+from workbench.models.lora import (
     COMPUTED_IN,
     CONFIG,
     FOREIGN,
     LARGEST,
     WEIGHTS,
     AdapterError,
+    BaseTunerLayer,
     check_places,
     read_config,
     scaling_of,
 )
-from workbench.models.lora import BaseTunerLayer
 
 PREFIX = "base_model.model."
 LARGEST_COMPARED = 1 << 30  # bytes of a local base model whose digest is compared at every load

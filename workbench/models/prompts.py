@@ -124,7 +124,7 @@ class ChatTemplate(Template):
     is the same tokens wherever it stands, but for the source where the answer begins; and no prompt ends in a space.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game()
         >>> template = ChatTemplate(game.engine.lm.tokenizer)  # one without a chat template
         >>> template.segments(game.case)[3].text.strip(), template.answer(game.case, game.case.path)

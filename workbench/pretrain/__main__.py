@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from workbench.artifacts.files import atomic_write_json
 from workbench.pretrain.lessons import LESSONS
-from workbench.pretrain.training import PretrainConfig, Pretraining, Progress, held_out
+from workbench.pretrain.teaching import PretrainConfig, Pretraining, Progress, held_out
 
 
 def main(argv: list[str] | None = None) -> None:

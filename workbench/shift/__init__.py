@@ -2,8 +2,7 @@
 
 from workbench.models.adapter_folder import AdapterError, Factors, read_factors
 from workbench.shift.base import base_shares, base_weights
-from workbench.shift.dose import contests, dose_effects, dose_path, dose_values
-from workbench.shift.elements import (
+from workbench.shift.element_measures import (
     by_element,
     by_entity,
     by_group,
@@ -19,6 +18,7 @@ from workbench.shift.elements import (
 from workbench.shift.intruders import Intruders, at_threshold, intruders_beside
 from workbench.shift.measures import MEASURES, Measurement, as_records, write_tables
 from workbench.shift.reduced import factors_of, part_energies, reduced, save_adapter, singular_parts, to_singular_parts
+from workbench.shift.response import contests, dose_effects, dose_path, dose_values
 from workbench.shift.saliency import (
     by_unit,
     carried,

@@ -21,7 +21,7 @@ from workbench.explain import ExplainConfig, Session
 from workbench.explain.session import Progress
 from workbench.game import Difference, Engine, Game, attention_measures, element_attention
 from workbench.models.adapter_folder import Factors
-from workbench.shift.elements import Values, by_element, element_rows, saliency_shift, with_measures
+from workbench.shift.element_measures import Values, by_element, element_rows, saliency_shift, with_measures
 from workbench.shift.tokens import token_shift
 
 
@@ -36,7 +36,7 @@ class Measurement:
     ValueError: no cases, or two with one id.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game()
         >>> table = Measurement(game.engine, [game.case]).table(["leave one out", "certified set"])
         >>> table["certified set"].sum()  # one element alone turns the answer

@@ -68,7 +68,7 @@ def factors_of(module: Adapted) -> Factors:
     """The factors of a loaded module, as `read_factors` gives those of a folder.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> factors_of(adapted_modules(example_game().engine.lm.model)[0]).scaling
         1.0
     """

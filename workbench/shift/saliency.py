@@ -28,10 +28,10 @@ from workbench.game import Adapted, Engine, Game, ModuleGame, adapted_modules
 from workbench.models.adapter_folder import layer_of
 from workbench.models.checkpoint import release
 from workbench.models.prompts import Prompt
-from workbench.models.shipped_adapters import card
-from workbench.shift.dose import dose_path
+from workbench.models.smollm2 import card
+from workbench.shift.response import dose_path
 from workbench.shift.switches import unit_place
-from workbench.train.rows import Names
+from workbench.train.views import Names
 
 GAMMA = 1.0  # nats: stands for the curvature of the loss, Hessian = gamma I
 
@@ -49,7 +49,7 @@ def module_saliency(
     One forward and one backward pass a batch of pairs. ValueError: gamma not above 0, or lengths that differ.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game()
         >>> from workbench.explain import without
         >>> less = without(game.case, game.case.facts[:1])
@@ -81,7 +81,7 @@ def by_unit(play: ModuleGame, table: pd.DataFrame) -> pd.DataFrame:
     """Columns of numbers by module (the index) as sums over the modules of each unit of a game.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> play = ModuleGame(example_game(), unit="projection")
         >>> ones = pd.DataFrame({"modules": 1}, index=[one.name for one in play.modules])
         >>> by_unit(play, ones)["modules"].to_dict()
@@ -95,7 +95,7 @@ def over_parts(play: ModuleGame, values: np.ndarray) -> np.ndarray:
     """Values (m, parts) of the rank-one parts as sums (m, units) over the parts of every unit's modules.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> play = ModuleGame(example_game(), unit="projection")
         >>> over_parts(play, np.ones((1, sum(one.rank for one in play.modules)))).shape
         (1, 2)
@@ -111,7 +111,7 @@ def first_order(play: ModuleGame, products: pd.DataFrame) -> tuple[np.ndarray, n
     products: rows of `module_saliency`, of this case among others.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> play = ModuleGame(example_game(), unit="projection")
         >>> engine, case = example_game().engine, example_game().case
         >>> answer = engine.answer_ids(case, case.path)
@@ -133,7 +133,7 @@ def cheap_scores(play: ModuleGame, products: pd.DataFrame, norms: pd.Series, pat
     products: rows of `module_saliency`; norms: of the updates, by module; paths: (cases, units) of `dose_path`.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> play = ModuleGame(example_game(), unit="projection")
         >>> engine, case = example_game().engine, example_game().case
         >>> answer = engine.answer_ids(case, case.path)

@@ -28,7 +28,7 @@ def exact_at(engine: Engine, cases: Sequence[Case], doses: np.ndarray, *, measur
     ValueError: another measure.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game()
         >>> doses = np.array([[0.0], [1.0]]).repeat(len(adapted_modules(game.engine.lm.model)), axis=1)
         >>> exact_at(game.engine, [game.case], doses, measure="path").tolist()
@@ -68,7 +68,7 @@ def kept_accuracy(
     ValueError: an order that is not one of all units, a size beyond them, or see `exact_at`.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game()
         >>> table = kept_accuracy(game.engine, [game.case], [1, 0], sizes=[0, 1], unit="projection", measure="path")
         >>> table[["size", "exact"]].values.tolist()  # the base alone is right
@@ -147,7 +147,7 @@ def smallest_part(
     ValueError: the tuned model has no case right, or see `kept_accuracy`.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game()
         >>> smallest_part(game.engine, [game.case], [1, 0], unit="projection").units  # the base alone is right
         ()

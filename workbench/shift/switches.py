@@ -15,7 +15,7 @@ import pandas as pd
 from workbench.game import Game, ModuleGame
 from workbench.models.adapter_folder import layer_of
 from workbench.stats import Interval, bootstrap_ratio
-from workbench.stats.keeps import losses
+from workbench.stats.games import losses
 
 ALL = "all"  # layers, or projections
 CALLED = {"part": "direction"}  # unit -> its name for a reader, where it has another
@@ -32,7 +32,7 @@ def switch_effects(games: Sequence[Game], *, unit: str = "module", among: Sequen
     that are switched; None: all.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> games = [example_game()]
         >>> switch_effects(games, unit="projection")["projection"].tolist()
         ['q_proj', 'v_proj']
@@ -124,7 +124,7 @@ def set_effects(games: Sequence[Game], sets: Sequence[Sequence[int]], *, unit: s
     """v_tuned - v(the set off): (cases, sets), nats. sets: numbers of units, see `ModuleGame`. One batch a case.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> games = [example_game()]
         >>> set_effects(games, [[0], [0, 1]], unit="projection").shape  # a case, two sets
         (1, 2)
@@ -137,7 +137,7 @@ def differences(games: Sequence[Game]) -> np.ndarray:
     """Delta = v_tuned - v_base of the whole graph: (cases,), nats.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> games = [example_game()]
         >>> differences(games).tolist()  # nothing was trained yet
         [0.0]
@@ -153,7 +153,7 @@ def interactions(games: Sequence[Game], modules: Sequence[int], *, unit: str = "
     less, they work through one another.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> games = [example_game()]
         >>> interactions(games, [0, 1], unit="projection").shape
         (1, 2, 2)
@@ -196,7 +196,7 @@ def removals(
     scores (units,). Columns: `unit, share, off, of, by`, then those of `delta_share`.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> how = {"delta": np.ones(1), "sets": [("projection", 0.5)], "rng": np.random.default_rng(0)}
         >>> found = removals([example_game()], by={"norm": {"projection": np.array([2.0, 1.0])}}, **how)
         >>> found[["unit", "off", "of", "by"]].values.tolist()

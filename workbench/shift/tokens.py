@@ -22,7 +22,7 @@ from workbench.game import Engine
 from workbench.models import LanguageModel, base_of
 from workbench.models.adapter_folder import Factors
 from workbench.models.prompts import Segment, Template, unmarked
-from workbench.shift.elements import element_rows
+from workbench.shift.element_measures import element_rows
 
 MARKER = "\u27e6\u00a7\u27e7"  # stands in for a name to find where a template writes it
 PLACES = ("case", "element", "kind", "node", "layer", "projection")
@@ -110,7 +110,7 @@ def token_shift(engine: Engine, cases: Sequence[Case], factors: Sequence[Factors
         ValueError: the model has no module of that name, or a factor does not fit it.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game()
         >>> from workbench.game import adapted_modules
         >>> from workbench.shift import factors_of

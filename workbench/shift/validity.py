@@ -18,7 +18,7 @@ import pandas as pd
 from workbench.attribution.method import degree_matched
 from workbench.attribution.result import kept
 from workbench.game import Game
-from workbench.shift.elements import measures_of
+from workbench.shift.element_measures import measures_of
 from workbench.stats import (
     STATISTICS,
     benjamini_hochberg,
@@ -33,7 +33,7 @@ from workbench.stats import (
     rank_correlations,
     ranking,
 )
-from workbench.stats.keeps import without
+from workbench.stats.games import without
 
 KINDS = ("node", "fact")
 COLUMNS = ("mean", "low", "high", "n", "random_low", "random_high", "p")
@@ -158,7 +158,7 @@ def deletions(
     ValueError: another control, or games that are not those of the table.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> from workbench.shift import element_rows, with_measures
         >>> game = example_game()
         >>> table = with_measures(element_rows([game.case]), [game.case], {"attention": [range(7)]})

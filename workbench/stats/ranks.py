@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import false_discovery_control, rankdata
 
-from workbench.stats.keeps import ask, draw_masks, without_first
-from workbench.stats.meter import Oracle
+from workbench.stats.games import Oracle, ask, draw_masks, without_first
 
 SHARES = (0.01, 0.05, 0.10, 0.20, 0.50)  # of the elements: the bins of ERASER
 STATISTICS = ("kendall", "spearman")

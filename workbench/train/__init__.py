@@ -7,5 +7,5 @@
 
 from workbench.train.config import TrainConfig
 from workbench.train.qlora import TrainResult, train
-from workbench.train.rows import GROUP, Views, collate, held_out_rows, labelled
 from workbench.train.scores import is_valid, judged, score, shares_right
+from workbench.train.views import GROUP, Views, collate, held_out_rows, labelled

@@ -27,11 +27,11 @@ from workbench.models.adapter_folder import CONFIG, WEIGHTS, AdapterFolder
 from workbench.models.checkpoint import release
 from workbench.models.dequantised import as_loaded
 from workbench.models.lora import PeftModel
-from workbench.models.shipped_adapters import ADAPTERS, CARD, card, shipped, trained_on
+from workbench.models.smollm2 import ADAPTERS, CARD, card, shipped, trained_on
 from workbench.train.config import Checkpoints, TrainConfig, arguments, check_world, fingerprint, is_main, rate, world
 from workbench.train.packing import check_packs, pack, packed_attention
 from workbench.train.progress import HeldOut, Progress, Watch, held_out_losses, losses
-from workbench.train.rows import Views, collate, held_out_rows, longest_rows
+from workbench.train.views import Views, collate, held_out_rows, longest_rows
 
 LOG = logging.getLogger(__name__)
 

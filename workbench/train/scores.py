@@ -12,7 +12,7 @@ import numpy as np
 from workbench.cases import Case, toolchain, withhold
 from workbench.game import Engine
 from workbench.stats import proportion
-from workbench.train.rows import renamed
+from workbench.train.views import renamed
 
 
 def is_valid(path: Sequence[str], case: Case, edges: set[tuple[str, str]]) -> bool:
@@ -44,7 +44,7 @@ def score(
     The same seed withholds the same facts, so that base and tuned are compared on the same prompts.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> engine, case = example_game().engine, example_game().case
         >>> edges = set(itertools.pairwise(case.path))
         >>> (row,) = score(engine, [case], share=0.0, adapter=False, edges=edges, seed=0)
@@ -83,7 +83,7 @@ def judged(
     withheld, which nobody can remember. how: what else `score` takes.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game()
         >>> edges = set(itertools.pairwise(game.case.path))
         >>> (row,) = next(judged(game.engine, {"held_out": [game.case]}, [0.0], adapter=True, seed=0, edges=edges))

@@ -26,7 +26,7 @@ from workbench.explain.sets.certificate import certify, narrow
 from workbench.explain.sets.judge import LEAD, Judge
 from workbench.explain.sets.minimal import NOT_KEPT, SPENT, ElementSet, Found, concluded, search
 from workbench.explain.sets.question import SMALL_GAME, Question, Unproved, ranking
-from workbench.stats.meter import BudgetSpent, Meter, Oracle, whole
+from workbench.stats.games import BudgetSpent, Meter, Oracle, whole
 
 SHUFFLES = 6  # searches in random orders, once no hitting set is left
 

@@ -22,7 +22,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import betainc
 
-from workbench.stats.meter import BudgetSpent, Meter, whole
+from workbench.stats.games import BudgetSpent, Meter, whole
 
 LEAD = 2  # answers by which one side of 0 must lead before a noisy search goes on: what it gets wrong the proof shows
 SEARCHED = 0.4  # share of the repeats that a search may use on one mask; the others are for the proof

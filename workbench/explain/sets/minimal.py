@@ -20,8 +20,7 @@ from workbench.explain.sets.certificate import CONFIDENCE, certify, narrow
 from workbench.explain.sets.judge import Judge
 from workbench.explain.sets.question import Question, Unproved, probe, ranking
 from workbench.game import Game, Restricted
-from workbench.stats.keeps import without
-from workbench.stats.meter import BudgetSpent, Ledger, Meter, Oracle
+from workbench.stats.games import BudgetSpent, Ledger, Meter, Oracle, without
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from workbench.explain.sets.judge import LEAD, Judge
-from workbench.stats.keeps import without
+from workbench.stats.games import without
 
 DECIDED = 4  # answers by which one side must lead, of the mask that keeps everything
 

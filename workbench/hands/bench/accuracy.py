@@ -21,7 +21,7 @@ from workbench.game import Engine
 from workbench.hands.bench import Say
 from workbench.models import LanguageModel
 from workbench.models.adapter_folder import AdapterFolder
-from workbench.models.shipped_adapters import ADAPTERS, card, shipped
+from workbench.models.smollm2 import ADAPTERS, card, shipped
 from workbench.shift import frobenius_norm, singular_values
 from workbench.shift.base import rounded_to_nf4
 from workbench.stats import proportion

@@ -25,7 +25,7 @@ from workbench.logs.hanging import hangs
 from workbench.logs.records import Record, Refused, read_log, record_of
 from workbench.models import load
 from workbench.stats import median_interval, proportion
-from workbench.stats.keeps import without
+from workbench.stats.games import without
 
 PASSAGES = 8  # of a record that is made from the graph
 TOKENS = 24  # of an answer

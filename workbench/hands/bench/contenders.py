@@ -21,7 +21,7 @@ from workbench.game import Engine, Game, Restricted
 from workbench.hands.bench.packages import captum_scores, context_cite_scores
 from workbench.models import LanguageModel
 from workbench.stats import ranking
-from workbench.stats.meter import Ledger
+from workbench.stats.games import Ledger
 
 OURS = "workbench"
 PERMUTATIONS = 5  # of Shapley sampling: as many as captum is asked for

@@ -12,8 +12,8 @@ from itertools import count
 import numpy as np
 
 from workbench.explain.sets import ElementSet, minimal_flip_set, minimal_sufficient_set
+from workbench.stats.games import Oracle
 from workbench.stats.intervals import wilson
-from workbench.stats.meter import Oracle
 
 Rule = Callable[[np.ndarray], np.ndarray]
 """Kept roles (m, k) bool -> noise-free values (m,) float."""

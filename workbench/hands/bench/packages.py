@@ -20,7 +20,7 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from workbench.artifacts.origin import install_command
+from workbench.artifacts.start import install_command
 from workbench.cases import Case
 from workbench.models import LanguageModel
 from workbench.models.prompts import Segment

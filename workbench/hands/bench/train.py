@@ -19,7 +19,7 @@ from transformers import DataCollatorForSeq2Seq, PrinterCallback, Trainer, Train
 
 from workbench import Run, models
 from workbench.artifacts import runs
-from workbench.artifacts.origin import peak_bytes
+from workbench.artifacts.provenance import peak_bytes
 from workbench.cases import Case, load_cases
 from workbench.hands.bench import Say
 from workbench.models import LanguageModel, add_adapter

@@ -15,16 +15,25 @@ from functools import partial
 from typing import Any
 
 from workbench import __version__
-from workbench.artifacts.origin import this_command
-from workbench.artifacts.start import own_process
-from workbench.hands.cli import bench, exit, explain, kg, origins, run, sweep
-from workbench.hands.cli.screen import OutputError, complain, flush, result, settle
+from workbench.artifacts.start import own_process, this_command
+from workbench.hands.cli import graphs, logs, notebooks, origins
+from workbench.hands.cli.output import (
+    DONE,
+    SIGNAL,
+    OutputError,
+    code_of,
+    complain,
+    flush,
+    is_unforeseen,
+    result,
+    settle,
+)
 
 Command = Callable[[argparse.Namespace], int | None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code, one of `workbench.hands.cli.exit`; an error is one line on stderr."""
+    """Run one command and return its exit code, one of `workbench.hands.cli.output`; an error is one line on stderr."""
     if argv is None:
         own_process()
     given = list(sys.argv[1:] if argv is None else argv)
@@ -36,22 +45,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(given: list[str]) -> int:
-    options = build_parser().parse_args(run.shield_values(given))
+    options = build_parser().parse_args(notebooks.shield_values(given))
     settle(quiet=options.quiet, as_json=options.log == "json")
     try:
-        return options.command(options) or exit.DONE
+        return options.command(options) or DONE
     except KeyboardInterrupt as stop:
         again = [word for word in given if word != "--fresh"]
-        code = exit.SIGNAL + getattr(stop, "signum", 2)
+        code = SIGNAL + getattr(stop, "signum", 2)
         complain(f"stopped. To go on where it stopped: {this_command()} {shlex.join(again)}", code=code)
         return code
     except Exception as error:
         if options.debug:
             raise
-        code = exit.code_of(error)
+        code = code_of(error)
         if getattr(error, "gone", False):  # whoever reads no more is told nothing
             return code
-        complain(f"{type(error).__name__}: {error}" if exit.is_unforeseen(error) else str(error), code=code)
+        complain(f"{type(error).__name__}: {error}" if is_unforeseen(error) else str(error), code=code)
         return code
 
 
@@ -64,11 +73,11 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--log", choices=("text", "json"), default="text", help="json: one JSON object a line")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     declare = partial(_declare, commands, common)
-    for add in (run.add, explain.add, origins.add, run.add_app, bench.add, sweep.add):
+    for add in (notebooks.add, logs.add, origins.add, notebooks.add_app, notebooks.add_bench, logs.add_sweep):
         add(declare)
-    graphs = commands.add_parser("kg", help="graphs: import them from registries, and what follows")
-    parts = graphs.add_subparsers(required=True, metavar="ACTION")
-    for add in (kg.add_import, kg.add_merge, kg.add_ask, explain.add_questions):
+    kg = commands.add_parser("kg", help="graphs: import them from registries, and what follows")
+    parts = kg.add_subparsers(required=True, metavar="ACTION")
+    for add in (graphs.add_import, graphs.add_merge, graphs.add_ask, logs.add_questions):
         add(partial(_declare, parts, common))
     origins.add_models(declare)
     declare("version", lambda _: result(__version__), "print the version")

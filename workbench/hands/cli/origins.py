@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from workbench.artifacts.files import check_outputs, check_place
-from workbench.artifacts.origin import this_command
-from workbench.hands.cli.exit import DIFFERENT, DONE
-from workbench.hands.cli.screen import answer, draw, printable, result, say, tell
+from workbench.artifacts.start import this_command
+from workbench.hands.cli.output import DIFFERENT, DONE, answer, draw, printable, result, say, tell
 
 LONGEST = 140  # characters of a line
 HEAD = ("finished", "seconds", "seed", "device", "python", "platform")
@@ -180,8 +179,7 @@ def add_models(declare: Callable[..., argparse.ArgumentParser]) -> None:
 def _list() -> None:
     from workbench.artifacts import cache
     from workbench.models import reader
-    from workbench.models.shipped_adapters import ADAPTERS, shipped
-    from workbench.models.smollm2 import NAME
+    from workbench.models.smollm2 import ADAPTERS, NAME, shipped
 
     fetched = cache.folder_of(NAME)
     places = [("reader", "model", reader.folder()), (NAME, "model", fetched)]
@@ -194,8 +192,7 @@ def _list() -> None:
 def _check() -> int:
     from workbench.artifacts import cache
     from workbench.artifacts.files import sha256_file
-    from workbench.models.shipped_adapters import ADAPTERS, card, shipped
-    from workbench.models.smollm2 import NAME
+    from workbench.models.smollm2 import ADAPTERS, NAME, card, shipped
 
     faults: dict[str, list[str]] = {}
     if cache.folder_of(NAME).is_dir():

@@ -25,7 +25,7 @@ from papermill.exceptions import PapermillExecutionError
 from workbench.artifacts.files import check_outputs, is_inside
 from workbench.artifacts.lock import run_lock
 from workbench.artifacts.parameters import ParameterError, Value
-from workbench.artifacts.stage import MissingStage, check_inside, check_stage
+from workbench.artifacts.stage import MissingStage, check_inside, check_stage, check_stage_links, renew, settle
 from workbench.artifacts.steps import (
     COPIES,
     PARTIAL,
@@ -39,7 +39,6 @@ from workbench.artifacts.steps import (
     where_it_stopped,
     why_again,
 )
-from workbench.artifacts.work import check_stage_links, renew, settle
 from workbench.hands.headless.kernel import signals_as_exceptions
 from workbench.hands.headless.watch import (
     ENGINE,

@@ -15,7 +15,7 @@ from workbench.attribution import METHODS, linear_surrogate
 from workbench.explain import changed_sets
 from workbench.hands.bench.oracles import FORMULAS, PlantedGame
 from workbench.stats import auroc, spearman
-from workbench.stats.keeps import alone, losses, only, without, without_first
+from workbench.stats.games import alone, losses, only, without, without_first
 
 N = 8  # elements; those that matter come first: a is 0, b is 1 and so on
 

@@ -25,7 +25,7 @@ from workbench.game import Engine
 from workbench.hands.narrative.names import count
 from workbench.hands.panel.parts import Access, Held, Prompt, named
 from workbench.hands.panel.view import options
-from workbench.stats import keeps
+from workbench.stats.games import without as masks_without
 
 READER, ALONE, PROOF = "you", "leave one out", "certificate"
 COLUMNS = ["cases", "facts", "turns it", "minimal", "found"]
@@ -56,7 +56,7 @@ class Prediction:
     The model is asked through an engine of its own, so that a reader's questions are not booked as a run's.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game()
         >>> guess = Prediction(game.engine, [game.case])
         >>> said = guess.score(game.case.facts)  # all three
@@ -141,7 +141,7 @@ class Prediction:
         if case.id not in self._known:
             trial = Trial(self.engine, case, max_new_tokens=self.config.max_new_tokens)
             first = len(case.nodes)
-            masks = keeps.without(len(case.elements), [(first + i,) for i in range(len(case.facts))])
+            masks = masks_without(len(case.elements), [(first + i,) for i in range(len(case.facts))])
             self._known[case.id] = Known(trial, trial.games["tuned"](masks), self.explanation(case).removed)
         return self._known[case.id]
 

@@ -4,14 +4,6 @@ They say what was done, what it changed, how sure that is and what was not shown
 and over cases; `tried`: what a person took out, and doses and switches set by hand; `shifted`: where an adapter sits.
 """
 
-from importlib import import_module
-from types import ModuleType
+from workbench import on_demand
 
-_PARTS = ("explained", "shifted", "tried")
-
-
-def __getattr__(name: str) -> ModuleType:
-    """Each part is imported when it is first asked for: some stand on torch."""
-    if name not in _PARTS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return import_module(f"{__name__}.{name}")
+__getattr__ = on_demand(__name__, dict.fromkeys(("explained", "shifted", "tried"), ""))

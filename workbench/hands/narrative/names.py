@@ -19,6 +19,7 @@ LONGEST = 40  # characters of a name
 LONG_CHAIN = 7  # steps of a toolchain that are named
 MOST = 4  # names in a list before the rest is counted
 SURE = 0.05  # p-value below which a difference counts, divided by the number of comparisons where there are several
+FEW = 5  # cases below which an interval over cases says nothing: it is left out, and nothing is told apart by it
 SMALL = 0.01  # nats: what is nearer to 0 carries nothing worth a name
 
 
@@ -71,9 +72,31 @@ def count(number: int, word: str) -> str:
 
 
 def between(row: Mapping[str, Any], name: str = "mean", *, form: str = ".2f") -> str:
-    """`0.42 [0.31, 0.53]`: a figure of a row, and its 95 % interval, `low` and `high` or `<name>_low` and so on."""
-    low, high = (row.get(f"{name}_{end}", row.get(end)) for end in ("low", "high"))
-    return f"{row[name]:{form}} [{low:{form}}, {high:{form}}]"
+    """`0.42 [0.31, 0.53]`: a figure of a row, and its 95 % interval, `low` and `high` or `<name>_low` and so on; of few
+    cases, `n`, their number: `0.42 (n = 2)`."""
+    if few(row):
+        return f"{row[name]:{form}} (n = {row['n']:.0f})"
+    return f"{row[name]:{form}} [{_end(row, name, 'low'):{form}}, {_end(row, name, 'high'):{form}}]"
+
+
+def apart(one: Mapping[str, Any], other: Mapping[str, Any], name: str = "mean") -> bool:
+    """Whether the intervals of two rows do not meet; of few cases they tell nothing apart."""
+    ends = [(_end(row, name, "low"), _end(row, name, "high")) for row in (one, other)]
+    return not (few(one) or few(other)) and (ends[0][0] > ends[1][1] or ends[1][0] > ends[0][1])
+
+
+def few(row: Mapping[str, Any]) -> bool:
+    """Whether a row, with its number of cases as `n`, is of so few that an interval over them says nothing."""
+    return bool(row.get("n", FEW) < FEW)
+
+
+def blind(n: int, level: float) -> bool:
+    """Whether a sign-flip test of n pairs cannot come below a level: its least two-sided p is 2 ** (1 - n)."""
+    return 2.0 ** (1 - n) >= level
+
+
+def _end(row: Mapping[str, Any], name: str, end: str) -> float:
+    return float(row.get(f"{name}_{end}", row.get(end)))
 
 
 GLOSSARY = {

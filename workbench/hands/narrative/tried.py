@@ -10,7 +10,7 @@ import pandas as pd
 from workbench.explain.trial import Carriers, Check, Outcome
 from workbench.hands.narrative.explained import removal
 from workbench.hands.narrative.names import SMALL, chain, clean, count, element, listed
-from workbench.shift.dose import GRID, Answered, Settings
+from workbench.shift.response import GRID, Answered, Settings
 
 ALONE = "Facts that stand in for one another do not show."
 ANSWER = {

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from workbench import on_demand
 
 if TYPE_CHECKING:
-    from workbench.hands.panel.masks import MaskPanel
+    from workbench.hands.panel.mask_panel import MaskPanel
 
 __all__ = ["MaskPanel"]
-
-
-def __getattr__(name: str) -> Any:
-    """`MaskPanel`, imported when it is first asked for: it stands on torch, and the other panels do without."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from workbench.hands.panel.masks import MaskPanel
-
-    return MaskPanel
+__getattr__ = on_demand(
+    __name__, {"MaskPanel": "mask_panel"}
+)  # it stands on torch, and the panel of the graph does without

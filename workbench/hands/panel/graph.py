@@ -18,9 +18,8 @@ from workbench.artifacts.files import neutral
 from workbench.figures import explored
 from workbench.figures.core import Figure, short
 from workbench.hands.narrative.names import paragraph
-from workbench.hands.panel import export as files
-from workbench.hands.panel.drawn import Graph
-from workbench.hands.panel.parts import LIVE, USUAL, Access, Held, View, button, flow, named, slid, table
+from workbench.hands.panel.explorer import Explorer, View, as_csv, button, flow, table
+from workbench.hands.panel.parts import LIVE, USUAL, Access, Graph, Held, named, slid
 from workbench.hands.panel.work import Debounced
 from workbench.kg.explore import BY, ExploreError, Hits, Part, around, commanded, known, search, ways
 
@@ -80,10 +79,10 @@ def fact_csv(graph: nx.MultiDiGraph, part: Part) -> str:
     rows = [["head", "relation", "tail", "head_id", "tail_id"]]
     for head, relation, tail in part.facts:
         rows.append([graph.nodes[head]["name"], relation, graph.nodes[tail]["name"], head, tail])
-    return files.as_csv(list(map(neutral, row)) for row in rows)
+    return as_csv(list(map(neutral, row)) for row in rows)
 
 
-class GraphPanel(files.Explorer):
+class GraphPanel(Explorer):
     """Explores a graph. In JupyterLab the live `widget` is shown, everywhere else its still picture.
 
     node: in the middle at the start; None: those with the most facts are shown. folder: where exports go; None: they
@@ -147,9 +146,7 @@ class GraphPanel(files.Explorer):
 
     @state.setter
     def state(self, given: Mapping[str, Any]) -> None:
-        told = {**self.state, **given}
-        if unknown := sorted(set(given) - set(self.state)):
-            raise ExploreError(f"a state has {', '.join(self.state)}, not {unknown[0][:80]!r}")
+        told = self.merged(given, ExploreError)
         self.put(**{name: told[name] for name in (*SET, "by")})
         self._listed()
         self.go(told["node"])

@@ -18,8 +18,9 @@ from workbench import Run
 from workbench.artifacts.files import atomic_write_text
 from workbench.artifacts.runs import PAGE_RUN_DIR
 from workbench.artifacts.stage import check_inside
-from workbench.hands.panel.masks import MaskPanel
-from workbench.hands.panel.parts import Access, View, button, named
+from workbench.hands.panel.explorer import View, button
+from workbench.hands.panel.mask_panel import MaskPanel
+from workbench.hands.panel.parts import Access, named
 from workbench.hands.panel.work import Cancelled, Job, Worker, on_loop
 from workbench.hands.report.write import log_records
 from workbench.logs.decisions import DECISIONS

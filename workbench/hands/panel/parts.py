@@ -6,7 +6,6 @@ Their scripts set text as text alone, so names of a graph run nothing. They send
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +16,8 @@ import traitlets
 
 from workbench.cases import Case, Fact, aligned, toolchain
 from workbench.figures.case_graph import counted, lines
-from workbench.figures.core import short
-from workbench.figures.palette import kind_of
+from workbench.figures.core import LOOKS, kind_of, look, short, wrapped
+from workbench.figures.drawing import ROW, Link, Spot
 from workbench.hands.narrative.names import GLOSSARY, SMALL
 from workbench.hands.panel.work import kernel_loop
 
@@ -28,9 +27,8 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 PATIENCE = 5.0  # seconds for a view to say that it lives
-TEXT = 160  # characters of a line of the prompt
+TEXT = 160  # characters of a line of the prompt, or beside the pointer
 NAME = 40
-Parts = Sequence[widgets.Widget]
 
 
 def script(name: str) -> str:
@@ -224,43 +222,78 @@ def slid(name: str, label: str, readout: str) -> list[dict[str, Any]]:
     return [handle, named(f".wb-{name} .widget-readout", readout, role="textbox")]
 
 
-class View:
-    """Widgets by name, each with the class `wb-<name>` once `mark` was called. `widget` is the whole."""
-
-    widget: widgets.VBox
-    status: widgets.HTML
-    access: Held
-
-    def say(self, text: str, *, beside: widgets.HTML | None = None) -> None:
-        """A line of text beside the button that was pressed: in the status line, if nothing else is given."""
-        (beside or self.status).value = escape(text[:400])
-
-    def mark(self) -> None:
-        """Gives every widget its class."""
-        for name, part in vars(self).items():
-            if isinstance(part, widgets.DOMWidget):
-                part.add_class(f"wb-{name}")
-
-    def page(self, above: Parts, sides: Mapping[str, Parts], drawers: Mapping[str, widgets.Widget]) -> widgets.VBox:
-        """The whole: what stands above, two sides by the names of their classes, drawers by their titles."""
-        self.mark()
-        columns = widgets.HBox([widgets.VBox(parts).add_class(f"wb-{name}") for name, parts in sides.items()])
-        more = widgets.Accordion(list(drawers.values()), titles=tuple(drawers)).add_class("wb-more")
-        return widgets.VBox([self.access, *above, columns.add_class("wb-columns"), more]).add_class("wb-panel")
+ALT = 2000  # characters of what is said of a picture
+BESIDE, LINE = 34, 12  # characters of a name beside its node, and of one of its lines
+ACROSS = 18 / 11  # pixels to a point of a node's size
 
 
-def table(rows: Iterable[Iterable[str]], heads: Iterable[str] = ()) -> str:
-    """Rows of cells, which are HTML, as a table; heads are of its columns."""
-    first = "".join(f'<th scope="col">{head}</th>' for head in heads)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table>{f'<tr>{first}</tr>' if first else ''}{body}</table>"
+def library() -> str:
+    """Cytoscape.js as a constant of the script it stands in, whatever loaders of modules the page has."""
+    source = (STATIC / "cytoscape.min.js").read_text("utf-8")
+    open_, shut = "const cytoscape = (() => { const module = { exports: {} }, exports = module.exports;", "})();\n"
+    return f"{open_}\n{source}\nreturn module.exports; {shut}"
 
 
-def button(text: str, tip: str, **how: Any) -> widgets.Button:
-    """A button as wide as its text."""
-    return widgets.Button(description=text, tooltip=tip, layout={"width": "auto"}, **how)
+class Graph(Part):
+    """Spots and links, drawn by its script. on_click: called with the key of the node or fact that was clicked."""
+
+    _esm = library() + script("graph.js")
+    drawing: Any = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, on_click: Callable[[int], Any]):
+        super().__init__(lambda content: on_click(int(content["toggle"])))
+
+    def show(
+        self,
+        spots: Sequence[Spot],
+        links: Sequence[Link],
+        *,
+        title: str,
+        alt: str,
+        degrees: Mapping[int, float] | None = None,
+        picked: int | None = None,
+    ) -> None:
+        """Shows a drawing; where its nodes lie on the page, the script settles by the room it has.
+
+        degrees: key of a spot or link -> 0 to 1, drawn as the width of a rim or line; 0 where none is given. picked:
+        key of a node or fact that is marked.
+        """
+        kinds = [kind for kind in LOOKS if any(spot.kind == kind for spot in spots)]
+        legend = [{"name": kind, "symbol": look(kind).symbol, "colour": look(kind).colour} for kind in kinds]
+        crossed = any(spot.removed for spot in spots) or any(link.removed for link in links)
+        m = degrees or {}
+        self.drawing = {
+            "title": short(title, TEXT),
+            "alt": short(alt, ALT),
+            "spots": [_spot(spot, m.get(spot.key, 0.0), picked) for spot in spots],
+            "links": [_link(one, spots, m.get(one.key, 0.0), picked) for one in links],
+            "kinds": [*legend, *([{"name": "removed", "symbol": "removed", "colour": ""}] if crossed else [])],
+        }
 
 
-def flow(*parts: widgets.Widget) -> widgets.HBox:
-    """Parts beside one another, as many as fit."""
-    return widgets.HBox(parts).add_class("wb-flow")
+def _spot(spot: Spot, degree: float, picked: int | None) -> dict[str, Any]:
+    style = look(spot.kind)
+    return _said(spot, degree, picked) | {
+        "x": round(spot.x, 3),
+        "row": round(-spot.y / ROW, 3),
+        "size": round(ACROSS * style.scale * max(10, spot.size), 1),
+        "symbol": style.symbol,
+        "colour": style.colour,
+        "label": "\n".join(wrapped(f"{'▶ ' * (spot.key == picked)}{spot.hover[0]}", width=LINE, longest=BESIDE)),
+    }
+
+
+def _link(link: Link, spots: Sequence[Spot], degree: float, picked: int | None) -> dict[str, Any]:
+    ends = {"source": spots[link.start].key, "target": spots[link.end].key, "needed": link.strong}
+    return _said(link, degree, picked) | ends | {"width": link.width, "colour": link.colour, "arrow": link.arrow}
+
+
+def _said(one: Spot | Link, degree: float, picked: int | None) -> dict[str, Any]:
+    gone = isinstance(one, Link) and one.gone
+    return {
+        "key": one.key,
+        "picked": one.key == picked,
+        "degree": round(degree, 3),
+        "hover": "\n".join(short(text, TEXT) for text in one.hover),
+        "state": "removed" if one.removed else "gone" if gone else "kept",
+    }

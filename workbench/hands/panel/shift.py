@@ -9,76 +9,33 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Mapping, Sequence
+from html import escape
 from typing import Any
 
-import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 
-from workbench.cases import Case, Fact
+from workbench.artifacts.files import neutral
+from workbench.cases import Case, Fact, aligned
 from workbench.figures.case_graph import drawing
 from workbench.figures.core import Figure
 from workbench.figures.dose import linked, response, switchboard
 from workbench.game import Engine
 from workbench.hands.narrative import tried
-from workbench.hands.narrative.names import paragraph
-from workbench.hands.panel import export as files
-from workbench.hands.panel.drawn import Graph
-from workbench.hands.panel.parts import LIVE, USUAL, Access, Board, Held, View, button, flow, named, slid
-from workbench.hands.panel.tables import answer_table, curve_svg, element_table
-from workbench.hands.panel.view import options
+from workbench.hands.narrative.names import clean, paragraph
+from workbench.hands.panel.explorer import CaseExplorer, table
+from workbench.hands.panel.view import ShiftView
 from workbench.hands.panel.work import Debounced, Job, Worker
-from workbench.shift.dose import GRID, HIGHEST, Answered, Settings
-from workbench.shift.elements import element_rows, measures_of
+from workbench.shift.element_measures import element_rows, measures_of
+from workbench.shift.response import GRID, Answered, Settings
 
 TRAINED = "every module on"
-ROOM = {"width": "min(46em, 100%)"}
-STEP = 0.05  # of the dose
-HINT = "Choose an element in the list, or click it in the graph: it is marked wherever it is shown."
-SWITCHES = (
-    "Each module by the nats that go with it switched off alone (blue: the answer loses, orange: it gains). Press one "
-    "to switch it off, again to switch it on; arrow keys walk."
-)
+WIDE, TALL = 420.0, 190.0  # units of the curve's picture
+LEFT, BELOW, ABOVE = 44.0, 30.0, 22.0
+DASHES = ("", "6 4", "2 3")
 
 
-class ShiftView(View):
-    """Widgets by name, each with the class `wb-<name>`. panel: which hears of clicks and knows the measures."""
-
-    def __init__(self, panel: ShiftPanel, cases: Sequence[Case]):
-        self.chooser = widgets.Dropdown(options=options(cases), description="case", layout=ROOM)
-        self.dose = widgets.FloatSlider(
-            1.0, min=0.0, max=HIGHEST, step=STEP, description="dose", readout_format=".2f", layout=ROOM,
-            tooltip="factor on the adapter's update of every module: 0 the base, 1 as trained",
-        )  # fmt: skip
-        self.off: tuple[int, ...] = ()
-        self.board = Held(lambda: Board(panel._switched))
-        self.trained = button("As trained", "dose 1, every module on")
-        known = panel.measures
-        self.measure = widgets.Dropdown(options=known, description="rims by", disabled=not known)
-        self.element = widgets.Select(options=[], rows=7, description="element", layout=ROOM)
-        self.export = button("Export", "pictures, table and state as files of one name")
-        self.answers, self.words, self.picked, self.response, self.measured, self.status, self.links = (
-            widgets.HTML() for _ in range(7)
-        )
-        self.saved = widgets.Textarea(layout={"width": "100%", "height": "9em"})
-        self.apply = button("Apply", "take over the state that stands above")
-        self.graph, self.access = Held(lambda: Graph(panel._clicked)), Held(Access)
-        said, hint = widgets.HTML(paragraph(SWITCHES)), widgets.HTML(paragraph(HINT))
-        left = [self.dose, flow(self.trained), said, self.board, self.status, self.response]
-        right = [self.words, self.answers, self.graph, hint, self.element, self.picked]
-        state = widgets.VBox([self.saved, flow(self.apply, self.export), self.links])
-        drawers = {"every element by every measure": self.measured, "state and export": state}
-        self.widget = self.page([flow(self.chooser, self.measure)], {"controls": left, "views": right}, drawers)
-        dose = slid("dose", "dose of the adapter: 0 the base, 1 as trained", "dose")
-        self.access.part.parts = [*USUAL, named(".wb-picked", **LIVE), *dose]
-
-    def show_switches(self, settings: Settings, off: Sequence[int]) -> None:
-        """The modules with the nats that go with each; those that are off are crossed out."""
-        self.off = tuple(off)
-        self.board.part.show(settings.places, settings.losses.tolist(), off=off)
-
-
-class ShiftPanel(files.CaseExplorer):
+class ShiftPanel(CaseExplorer):
     """Explores one case at a time. In JupyterLab the live `widget` is shown, everywhere else its still picture.
 
     elements: rows of `workbench.shift.with_measures` of these cases; None: nothing is known of their elements. unit:
@@ -106,7 +63,8 @@ class ShiftPanel(files.CaseExplorer):
         self.measures = measures_of(self.elements)
         self._settings: dict[str, Settings] = {}
         self.worker = Worker()
-        super().__init__(ShiftView(self, cases), folder)
+        view = ShiftView(cases, self.measures, on_switch=self._switched, on_toggle=self._clicked)
+        super().__init__(view, folder)
         self._moved = Debounced(self._ask)
         self._wire()
         self.select(cases[0].id)
@@ -157,9 +115,7 @@ class ShiftPanel(files.CaseExplorer):
 
     @state.setter
     def state(self, given: Mapping[str, Any]) -> None:
-        told = {**self.state, **given}
-        if unknown := sorted(set(told) - set(self.state)):
-            raise ValueError(f"a state has {', '.join(self.state)}, not {unknown[0][:80]!r}")
+        told = self.merged(given)
         names = self.settings.play.names
         if missing := [name for name in told["off"] if name not in names]:
             raise ValueError(f"the adapter has no module {missing[0][:80]!r}")
@@ -236,7 +192,7 @@ class ShiftPanel(files.CaseExplorer):
             spots, links, title=title, alt=self.sentences(), picked=self.picked,
             degrees=dict(enumerate((degrees / (float(np.abs(degrees).max(initial=0)) or 1.0)).tolist())),
         )  # fmt: skip
-        view.picked.value = paragraph(self._picked())
+        view.picked.value = paragraph(tried.picked(self.rows, self.measures, self.picked))
         view.measured.value = element_table(self.rows, self.measures, picked=self.picked)
         view.saved.value = json.dumps(self.state, ensure_ascii=False)
 
@@ -262,7 +218,8 @@ class ShiftPanel(files.CaseExplorer):
 
     def sentences(self) -> str:
         """What is shown, in words."""
-        return f"{tried.setting(self.settings, self.answered)} {self._picked()}".strip()
+        told = tried.setting(self.settings, self.answered)
+        return f"{told} {tried.picked(self.rows, self.measures, self.picked)}".strip()
 
     def pictures(self) -> list[Figure]:
         """The still face: value over doses, switches, and the picked element (or the nodes) by every measure."""
@@ -278,8 +235,65 @@ class ShiftPanel(files.CaseExplorer):
 
     def table(self) -> str:
         """The elements by every measure, as CSV."""
-        rows = self.rows.assign(**{c: self.rows[c].astype(str).map(files.neutral) for c in ("case", "node", "name")})
+        rows = self.rows.assign(**{c: self.rows[c].astype(str).map(neutral) for c in ("case", "node", "name")})
         return rows.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
-    def _picked(self) -> str:
-        return tried.picked(self.rows, self.measures, self.picked)
+
+def answer_table(settings: Settings, found: Answered) -> str:
+    """The right answer, the one as trained, the one at this setting, command by command; what is new has `+` in front,
+    what is gone `−`. Names are escaped."""
+    names, trained = settings.engine.lm.names, settings.at().toolchain
+    signs = {"": "", "new": "+ ", "lost": "− "}
+    told = {
+        "right answer": [(node, "") for node in settings.case.toolchain],
+        "as trained": [(node, "") for node in trained],
+        "as set": aligned(trained, found.toolchain),
+    }
+    rows = []
+    for name, steps in told.items():
+        said = " → ".join(f"{signs[mark]}{clean(names.get(node, node))}" for node, mark in steps) or "no command"
+        rows.append(f'<tr><th scope="row">{name}</th><td>{escape(said)}</td></tr>')
+    return f"<table>{''.join(rows)}</table>"
+
+
+def element_table(rows: pd.DataFrame, measures: Sequence[str], *, picked: int | None) -> str:
+    """Every element by every measure as an HTML table; the picked one is bold and has an arrow. Names are escaped."""
+    body = []
+    for row in rows.to_dict("records"):
+        name = escape(clean(str(row["name"])))
+        body.append([f"▶ <b>{name}</b>" if row["element"] == picked else name, *(f"{row[m]:.3g}" for m in measures)])
+    return table(body, ("element", *map(escape, measures)))
+
+
+def curve_svg(grid: Sequence[float], curves: Mapping[str, np.ndarray], *, dose: float, value: float, alt: str) -> str:
+    """Lines told apart by dashes, the dose that is set as a diamond, a dashed upright at 1, a line at 0 nats. Texts are
+    escaped."""
+    every = np.concatenate([*curves.values(), [value, 0.0]])
+    low, high = float(every.min()), float(every.max())
+    span = (high - low) or 1.0
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        across = LEFT + (WIDE - LEFT - 8) * (x - grid[0]) / (grid[-1] - grid[0])
+        return round(across, 1), round(TALL - BELOW - (TALL - BELOW - ABOVE) * (y - low) / span, 1)
+
+    def line(points: Sequence[tuple[float, float]], dashes: str, width: float = 2.0, ink: str = "currentColor") -> str:
+        ends = " ".join(f"{x},{y}" for x, y in points)
+        style = f'fill="none" stroke="{ink}" stroke-width="{width}" stroke-dasharray="{dashes}"'
+        return f'<polyline points="{ends}" {style}></polyline>'
+
+    def text(x: float, y: float, words: str, anchor: str = "middle") -> str:
+        how = f'text-anchor="{anchor}" font-size="11" fill="currentColor"'
+        return f'<text x="{x}" y="{y}" {how}>{escape(words)}</text>'
+
+    parts = [line([at(1.0, low), at(1.0, high)], "3 3", 1), line([at(grid[0], 0.0), at(grid[-1], 0.0)], "", 0.7)]
+    for k, values in enumerate(curves.values()):
+        parts.append(line([at(x, float(y)) for x, y in zip(grid, values, strict=True)], DASHES[k % 3], ink="#0072B2"))
+    x, y = at(dose, value)
+    corners = f"{x},{y - 7} {x + 7},{y} {x},{y + 7} {x - 7},{y}"
+    parts.append(f'<polygon points="{corners}" fill="#D55E00" stroke="currentColor"></polygon>')
+    parts += [text(at(mark, low)[0], TALL - 14, f"{mark:g}") for mark in grid]
+    parts += [text(LEFT - 4, at(0, edge)[1] + 4, f"{edge:+.3g}", "end") for edge in dict.fromkeys((low, high))]
+    named = "; ".join(f"{name} {('solid', 'dashed', 'dotted')[k % 3]}" for k, name in enumerate(curves))
+    parts += [text(WIDE / 2, TALL - 2, f"dose; {named}"), text(2, 12, f"nats; set: {value:+.2f}", "start")]
+    frame = f'viewBox="0 0 {WIDE:g} {TALL:g}" role="img" aria-label="{escape(alt)}" style="width: 100%"'
+    return f"<svg {frame}>{''.join(parts)}</svg>"

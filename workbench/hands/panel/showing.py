@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from workbench.explain import CERTIFIED, ExplainConfig, Explanation, Weights
+import numpy as np
+
+from workbench.explain import CERTIFIED, ExplainConfig, Explanation, Weights, contributions
 from workbench.explain.counterfactual import Element
 from workbench.explain.trial import Carriers, Check, Outcome, Trial
 from workbench.figures.case_graph import answers, case_graph, drawing, prompt
 from workbench.figures.core import Figure
-from workbench.figures.objective import balance
+from workbench.figures.learning import added as decades
+from workbench.figures.learning import balance
 from workbench.game import Engine
 from workbench.hands.narrative import explained, tried
 from workbench.hands.narrative.names import paragraph
-from workbench.hands.panel import export as files
-from workbench.hands.panel.tables import term_table
+from workbench.hands.panel.explorer import CaseExplorer, element_table, table
 from workbench.hands.panel.view import MaskView, WeightSliders
 
 NOTHING_YET = "Both models are asked."
+BAR = 100  # units of a bar's picture
 OTHERWISE = "● what is shown was learned with other settings"
 
 
-class Shown(files.CaseExplorer):
+class Shown(CaseExplorer):
     """The panel's memory and its face."""
 
     engine: Engine
@@ -123,7 +127,7 @@ class Shown(files.CaseExplorer):
 
     def table(self) -> str:
         """The elements, as CSV."""
-        return files.element_table(self.case, removed=self.removed, degrees=self.degrees, carriers=self.carriers)
+        return element_table(self.case, removed=self.removed, degrees=self.degrees, carriers=self.carriers)
 
     def saved(self) -> str:
         """The state as JSON."""
@@ -203,3 +207,33 @@ class Shown(files.CaseExplorer):
             view.saved.value = told
             view.told = told
         view.command.value = state.command("RUN_DIR" if self.folder is None else self.folder.parent.parent)
+
+
+def term_table(row: Mapping[str, float], weights: Weights, *, learned: Weights | None = None) -> str:
+    """What each term of a step would add to the objective with these weights, beside what it added when it was learned.
+
+    row: unweighted, as in a history. The bars are signed decades (`figures.learning`): solid now, dashed as learned.
+    """
+    added = contributions(row, weights)
+    now, before = decades(row, weights), decades(row, learned or weights)
+    low, high = min(0.0, now.min(), before.min()), max(1e-9, now.max(), before.max())
+    lines = [
+        (escape(name), f"{row[name]:.4g}", f"{value:+.4g}", _bars(a, b, low, high))
+        for (name, value), a, b in zip(added.items(), now, before, strict=True)
+    ]
+    whole = ("objective", "", f"{sum(added.values()):+.4g}", "")
+    return table([*lines, whole], ("term, last step", "value", "weighted", "log scale"))
+
+
+def _bars(now: float, before: float, low: float, high: float) -> str:
+    """One term's two bars as a picture; what they say stands in numbers beside them."""
+    scale = BAR / (high - low)
+    zero = -low * scale
+
+    def bar(value: float, y: int, name: str) -> str:
+        x, width = np.minimum(zero, zero + value * scale), abs(value) * scale
+        return f'<rect class="{name}" x="{x:.1f}" y="{y}" width="{width:.1f}" height="6"></rect>'
+
+    line = f'<line class="wb-zero" x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="16"></line>'
+    bars = f"{bar(now, 1, 'wb-now')}{bar(before, 9, 'wb-before')}{line}"
+    return f'<svg class="wb-bars" viewBox="0 0 {BAR} 16" preserveAspectRatio="none" aria-hidden="true">{bars}</svg>'

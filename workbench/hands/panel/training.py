@@ -16,9 +16,9 @@ from IPython.display import DisplayHandle
 
 from workbench.artifacts.runs import by_hand as by_hand
 from workbench.figures.core import Figure
-from workbench.figures.training import loss_curve
+from workbench.figures.learning import loss_curve
 from workbench.hands.headless.watch import clock
-from workbench.hands.panel.export import write
+from workbench.hands.panel.explorer import write
 from workbench.train import TrainResult
 from workbench.train.progress import Progress
 

@@ -1,4 +1,4 @@
-"""The widgets of the mask panel and how they lie on the page; what they show and do is the panel's.
+"""The widgets of the mask and of the shift explorer and how they lie on the page; what they show and do is theirs.
 
 A slider for every weight of the objective is made from `TERMS`: a new term has its slider by being in the dict.
 """
@@ -6,7 +6,7 @@ A slider for every weight of the objective is made from `TERMS`: a new term has 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -16,9 +16,10 @@ from workbench.cases.asking import Asker
 from workbench.explain import CERTIFIED, PRESETS, TERMS, Weights
 from workbench.figures.core import short
 from workbench.hands.narrative.names import paragraph
-from workbench.hands.panel.drawn import Graph
-from workbench.hands.panel.parts import LIVE, USUAL, Access, Chains, Held, Prompt, View, button, flow, named, slid
+from workbench.hands.panel.explorer import View, button, flow
+from workbench.hands.panel.parts import LIVE, USUAL, Access, Board, Chains, Graph, Held, Prompt, named, slid
 from workbench.hands.panel.work import Debounced
+from workbench.shift.response import HIGHEST, Settings
 
 METHODS = {"certified facts": CERTIFIED, "mask, model in the loop": "in_loop", "paper's mask": "paper"}
 """Name for a reader -> method; the one that proves what it says comes first."""
@@ -26,9 +27,15 @@ HINT = (
     "Click a node or a fact in the graph, or untick it in the prompt: it is taken out of the whole graph, and both "
     "models answer again. What is crossed out comes back with a click."
 )
+MARKED = "Choose an element in the list, or click it in the graph: it is marked wherever it is shown."
+SWITCHES = (
+    "Each module by the nats that go with it switched off alone (blue: the answer loses, orange: it gains). Press one "
+    "to switch it off, again to switch it on; arrow keys walk."
+)
+ROOM = {"width": "min(46em, 100%)"}
 OWN = "own weights"
 DECADES = 2  # a slider reaches this far below and above its value at the start
-STEP = 0.05  # decades
+STEP = 0.05  # decades of a weight, and of the dose as it is
 MORE_PRESETS = {
     "structure-heavy": Weights(lambda_v=1.0, lambda_e=5.0),
     "divergence-heavy": Weights(alpha=4000.0),
@@ -146,7 +153,7 @@ class MaskView(View):
         on_pick: Callable[[str, str], Any],
     ):
         self.weigh = weigh
-        self.chooser = widgets.Dropdown(options=options(cases), description="case", layout={"width": "min(46em, 100%)"})
+        self.chooser = widgets.Dropdown(options=options(cases), description="case", layout=ROOM)
         how = {"description": "method", "orientation": "horizontal"}
         self.method = widgets.RadioButtons(options=METHODS, value=CERTIFIED, **how)
         self.source = _combo("from", tuple(asker.sources) if asker else ())
@@ -229,3 +236,46 @@ def options(cases: Iterable[Case]) -> list[tuple[str, str]]:
 
 def _combo(name: str, known: tuple[str, ...]) -> widgets.Combobox:
     return widgets.Combobox(options=known, description=name, placeholder="type a name", ensure_option=False)
+
+
+class ShiftView(View):
+    """The same of the shift explorer. measures: those that an element may be marked by."""
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        measures: Sequence[str],
+        *,
+        on_switch: Callable[[int], Any],
+        on_toggle: Callable[[int], Any],
+    ):
+        self.chooser = widgets.Dropdown(options=options(cases), description="case", layout=ROOM)
+        self.dose = widgets.FloatSlider(
+            1.0, min=0.0, max=HIGHEST, step=STEP, description="dose", readout_format=".2f", layout=ROOM,
+            tooltip="factor on the adapter's update of every module: 0 the base, 1 as trained",
+        )  # fmt: skip
+        self.off: tuple[int, ...] = ()
+        self.board = Held(lambda: Board(on_switch))
+        self.trained = button("As trained", "dose 1, every module on")
+        self.measure = widgets.Dropdown(options=measures, description="rims by", disabled=not measures)
+        self.element = widgets.Select(options=[], rows=7, description="element", layout=ROOM)
+        self.export = button("Export", "pictures, table and state as files of one name")
+        self.answers, self.words, self.picked, self.response, self.measured, self.status, self.links = (
+            widgets.HTML() for _ in range(7)
+        )
+        self.saved = widgets.Textarea(layout={"width": "100%", "height": "9em"})
+        self.apply = button("Apply", "take over the state that stands above")
+        self.graph, self.access = Held(lambda: Graph(on_toggle)), Held(Access)
+        said, hint = widgets.HTML(paragraph(SWITCHES)), widgets.HTML(paragraph(MARKED))
+        left = [self.dose, flow(self.trained), said, self.board, self.status, self.response]
+        right = [self.words, self.answers, self.graph, hint, self.element, self.picked]
+        state = widgets.VBox([self.saved, flow(self.apply, self.export), self.links])
+        drawers = {"every element by every measure": self.measured, "state and export": state}
+        self.widget = self.page([flow(self.chooser, self.measure)], {"controls": left, "views": right}, drawers)
+        dose = slid("dose", "dose of the adapter: 0 the base, 1 as trained", "dose")
+        self.access.part.parts = [*USUAL, named(".wb-picked", **LIVE), *dose]
+
+    def show_switches(self, settings: Settings, off: Sequence[int]) -> None:
+        """The modules with the nats that go with each; those that are off are crossed out."""
+        self.off = tuple(off)
+        self.board.part.show(settings.places, settings.losses.tolist(), off=off)

@@ -23,10 +23,11 @@ from workbench.artifacts.stage import (
     check_stage,
     extra_files,
     stage_folder,
+    state_of_work,
+    work_folder,
 )
 from workbench.artifacts.stage import stages as stages_of
 from workbench.artifacts.steps import REPORT, copy_path, copy_verdict, parameter_changes, read_origin
-from workbench.artifacts.work import state_of_work, work_folder
 
 TIMES = ("seconds", "calls_per_second")  # ends of the names of metrics that differ between any two runs
 NOT_MADE = "was not made, or not to its end"

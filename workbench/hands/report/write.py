@@ -15,10 +15,10 @@ from jinja2 import Environment, FileSystemLoader
 from pygments.formatters import HtmlFormatter
 
 from workbench.artifacts.files import atomic_write_text
-from workbench.artifacts.origin import this_command
 from workbench.artifacts.provenance import load_manifest
 from workbench.artifacts.runs import STAGES, MissingStage, read_manifest
 from workbench.artifacts.stage import LOG, stages
+from workbench.artifacts.start import this_command
 from workbench.artifacts.steps import REPORT, copy_path, read_origin
 from workbench.hands.narrative.names import glossed
 from workbench.hands.report import finding, log_page

@@ -1,25 +1,35 @@
-"""A log of any length on Dask's workers: records are read as they are handed out, and written as they come back."""
+"""A log of any length on Dask's workers: records are read as they are handed out, and written as they come back. A
+worker holds the log's models, and explains one batch of records after another.
+"""
 
 from __future__ import annotations
 
+import json
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from workbench.hands.sweep.dispatch import answers, connected
-from workbench.hands.sweep.tasks import Batch, Task
-from workbench.logs.answers import Answers
+from transformers.utils import logging
+
+from workbench.artifacts.files import plain
+from workbench.hands.sweep.tasks import Batch, Task, answers, connected
+from workbench.logs.answers import Answers, Local
 from workbench.logs.asked import Asked, asked, decision_of
-from workbench.logs.endpoint import EndpointError
-from workbench.logs.records import Fault, Record, Refused
-from workbench.logs.speakers import served, served_account
+from workbench.logs.endpoint import EndpointError, Served
+from workbench.logs.records import Fault, Record, Refused, record_of
+from workbench.logs.run import Work
+from workbench.logs.speakers import Source, served, served_account, turns
 from workbench.logs.summary import FAILED, REFUSED, Failed, Rows
-from workbench.stats.meter import Ledger
+from workbench.stats.games import Ledger
 
 BATCH = 8  # records handed out together, at most: as many as a worker does in a second
-WORKER = "workbench.logs.held"
+Speakers = Mapping[str, Local | Served]
+_turn = threading.RLock()  # an engine serves one batch at a time, however many threads a worker has
 
 
 def streamed(
@@ -90,7 +100,7 @@ def swept(
     failed: Failed,
     scheduler: str | None = None,
     workers: int | None = None,
-    by: str = WORKER,
+    by: str = __name__,
     progress: Callable[[int], object] = lambda done: None,
 ) -> tuple[Ledger, int, dict[str, Any]]:
     """Explains every record that has no row yet, on the workers of a scheduler or on so many of this machine's, and
@@ -98,7 +108,7 @@ def swept(
 
     shared: plain JSON types that every worker needs. failed: rows of records that could not be explained. by: the
     module whose `work` does it. progress: called with how many rows there are. ValueError, OSError: as in
-    `sweep.dispatch.connected`.
+    `sweep.tasks.connected`.
     """
     total, names, account, size = Ledger(), set[str](), dict[str, Any](), 1
     with (
@@ -154,3 +164,57 @@ def _batches(
     while some := list(islice(coming, size())):
         cases = {str(one.line): {"line": one.line, "record": one.to_dict()} for one in some}
         yield Batch(tuple(Task({"case": line}) for line in cases), by, shared, cases)
+
+
+def work(order: Mapping[str, Any]) -> tuple[list[dict[str, Any]], float]:
+    """Outcomes of a batch, and the seconds in which its models were loaded. See `tasks.perform`."""
+    with _turn:
+        started = time.perf_counter()
+        speakers = _speakers(json.dumps(order["who"], sort_keys=True))
+        loading = time.perf_counter() - started
+        return explained(order, speakers), loading
+
+
+def explained(order: Mapping[str, Any], speakers: Speakers) -> list[dict[str, Any]]:
+    """An outcome a record: its `row`, what it cost, `ledger`, and what is known of a server, `account`. A record's own
+    failure is in its row."""
+    outcomes = []
+    for task, case in zip(order["tasks"], order["cases"], strict=True):
+        started, before = time.perf_counter(), _spent(speakers)
+        record = record_of(case["record"], line=case["line"])
+        one = Work(None, [record], order["config"], None)
+        one.take(record, speakers)
+        found = {"row": plain(one.done[record.line], where=record.id), "ledger": (_spent(speakers) - before).to_dict()}
+        found["account"] = served_account(speakers)
+        outcomes.append({"id": task["id"], "found": found, "seconds": time.perf_counter() - started})
+    return outcomes
+
+
+def _spent(speakers: Speakers) -> Ledger:
+    return sum({id(one.ledger): one.ledger for one in speakers.values()}.values(), Ledger())
+
+
+def _digests(key: str) -> Any:
+    """What of `Source.key` holds on every machine; a revision is not known before the model is fetched."""
+    told, *how = json.loads(key)
+    return [{name: one for name, one in told.items() if isinstance(one, str)}, *how]
+
+
+@lru_cache(maxsize=1)
+def _speakers(told: str) -> Speakers:
+    """Everyone who answers, loaded; models that would take turns are held beside one another. told: who, as JSON.
+    ValueError: what lies there now has other keys."""
+    logging.disable_progress_bar()
+    who = json.loads(told)
+    model, adapter, against, longest = (who[name] for name in ("model", "adapter", "against", "longest"))
+    if who["endpoint"]:
+        return served(who["endpoint"], model, against, longest=longest, repeats=who["repeats"])[1]
+    source = Source(model, Path(adapter) if adapter else None, who["four_bit"])
+    order, speakers = turns(source, against, who["names"], longest=longest)
+    if [_digests(one.key) for one in speakers.values()] != list(map(_digests, who["keys"])):
+        raise ValueError(f"what lies in {adapter or model} is not what the log was begun with; start it again")
+    for turn in order:
+        engine = turn.load()
+        for one in turn.speakers:
+            one.take(engine)
+    return speakers

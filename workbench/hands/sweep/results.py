@@ -13,7 +13,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,11 +21,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from workbench.artifacts.files import atomic_path, open_itself
-from workbench.artifacts.origin import this_command
+from workbench.artifacts.start import this_command
 from workbench.explain.metrics import METRICS
-from workbench.hands.sweep.tasks import Batch
 from workbench.stats import bootstrap_mean, proportion
 from workbench.stats.intervals import ANYWHERE
+
+if TYPE_CHECKING:
+    from workbench.hands.sweep.tasks import Batch
 
 ROWS, PARQUET = "rows.jsonl", "results.parquet"
 DONE, FAILED = "done", "failed"

@@ -10,7 +10,7 @@ node are needed together. What was wrong in the registry is in the report, line 
 
 # ruff: noqa: I001  what is imported here is what the package offers
 from workbench.kg.importers.assemble import assemble
-from workbench.kg.importers.core import Importer, Options, import_registry
+from workbench.kg.importers.imports import Importer, Options, import_registry
 from workbench.kg.importers.galaxy import GALAXY
 from workbench.kg.importers.items import FactItem, Item, Line, Node, Provenance, RegistryError, Report, Toolchain
 from workbench.kg.importers.items import Unit, write_report

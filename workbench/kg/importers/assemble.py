@@ -10,10 +10,10 @@ from typing import Any
 import networkx as nx
 
 from workbench.kg.build import Ends, Fact, check_graph, is_a_facts, name_space, vocabulary
+from workbench.kg.columns import branch_of
 from workbench.kg.edam import Edam, load_edam
 from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, Report, Spot, Toolchain
-from workbench.kg.names import name_key
-from workbench.kg.rows import branch_of
+from workbench.kg.naming import name_key
 
 
 @dataclass

@@ -17,13 +17,22 @@ from typing import Any
 import networkx as nx
 from defusedxml.ElementTree import parse
 
-from workbench.artifacts.origin import install_command
-from workbench.kg.importers.core import Importer, Options, files_below, quiet
+from workbench.artifacts.start import install_command
+from workbench.kg.importers.imports import Importer, Options, files_below, quiet
 from workbench.kg.importers.items import REGISTRIES, Item, Node, Provenance, RegistryError, Report, Spot, Unit
 from workbench.kg.importers.reading import XML_ERRORS, in_words, levels
-from workbench.kg.importers.records import Command, Given, Port, Tool, command_items, source_items, tool_id, tool_items
+from workbench.kg.importers.registered import (
+    Command,
+    Given,
+    Port,
+    Tool,
+    command_items,
+    source_items,
+    tool_id,
+    tool_items,
+)
 from workbench.kg.importers.vocabulary import Vocabulary, licence_id, text
-from workbench.kg.names import plain_key, slug
+from workbench.kg.naming import plain_key, slug
 
 MAX_PORTS = 500
 _SKIPPED = ("", "input", "auto", "data", "_sniff_")

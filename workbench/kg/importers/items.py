@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from workbench.artifacts.files import atomic_write_text
-from workbench.kg.names import shorten
+from workbench.kg.naming import shorten
 
 REGISTRIES = {  # registry -> the licence of its data
     "nf-core": "MIT",

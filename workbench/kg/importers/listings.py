@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import EDAM_ID
-from workbench.kg.importers.core import Importer, Options, ending_in
+from workbench.kg.importers.imports import Importer, Options, ending_in
 from workbench.kg.importers.items import REGISTRIES, UNKNOWN, Item, Node, Provenance, Report, Spot, Unit
 from workbench.kg.importers.reading import json_lines, json_records, numbered_lines
-from workbench.kg.importers.records import (
+from workbench.kg.importers.registered import (
     Command,
     Given,
     Port,
@@ -33,7 +33,7 @@ from workbench.kg.importers.records import (
     tool_items,
 )
 from workbench.kg.importers.vocabulary import Vocabulary, listed, text, texts
-from workbench.kg.names import slug
+from workbench.kg.naming import slug
 
 Record = dict[str, Any]
 MAX_FUNCTIONS = 200

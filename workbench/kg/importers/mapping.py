@@ -25,7 +25,7 @@ from typing import Any
 from workbench.kg.build import ENTITY_TYPES, RELATIONS, GraphError
 from workbench.kg.importers.items import UNKNOWN, RegistryError, Report
 from workbench.kg.importers.reading import read_yaml
-from workbench.kg.names import plain_key
+from workbench.kg.naming import plain_key
 from workbench.kg.triples import Schema, read_schema
 
 COLUMNS = (

@@ -13,12 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from workbench.kg.importers.core import Importer, Options, files_below
+from workbench.kg.importers.imports import Importer, Options, files_below
 from workbench.kg.importers.items import REGISTRIES, Item, Provenance, Report, Spot, Toolchain, Unit, shown
 from workbench.kg.importers.reading import read_yaml
-from workbench.kg.importers.records import Command, Given, Port, Tool, command_items, tool_id, tool_items
+from workbench.kg.importers.registered import Command, Given, Port, Tool, command_items, tool_id, tool_items
 from workbench.kg.importers.vocabulary import listed, text, texts
-from workbench.kg.names import plain_key
+from workbench.kg.naming import plain_key
 
 META = ("meta.yml", "meta.yaml")
 ENVIRONMENT = "environment.yml"

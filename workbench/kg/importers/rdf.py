@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.kg.edam import BRANCHES, EDAM_ID, ROOTS, Edam, terms_of
-from workbench.kg.importers.core import Importer, Options, ending_in, quiet
+from workbench.kg.importers.imports import Importer, Options, ending_in, quiet
 from workbench.kg.importers.items import REGISTRIES, FactItem, Item, Node, Provenance, RegistryError, Report, Spot, Unit
 from workbench.kg.importers.reading import in_words, numbered_lines, safe_json, table_rows, xml_events
 from workbench.kg.importers.statements import Entities

@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from workbench.kg.columns import OWN_TERM
 from workbench.kg.edam import BRANCHES, EDAM_ID, ROOTS
-from workbench.kg.importers.core import Importer, Options, ending_in
+from workbench.kg.importers.imports import Importer, Options, ending_in
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot, Unit, shown
 from workbench.kg.importers.mapping import Words
 from workbench.kg.importers.reading import json_lines, table_rows, xml_events
 from workbench.kg.importers.vocabulary import licence_id, text
-from workbench.kg.names import MAX_NAME, is_url, slug
-from workbench.kg.rows import OWN_TERM
+from workbench.kg.naming import MAX_NAME, is_url, slug
 
 _EDAM_NAME = re.compile(r"(?:https?://(?:www\.)?edamontology\.org/|edam:)(\w+)", re.I)
 Given = dict[str, Any]  # a triple by our column names, values as the file has them

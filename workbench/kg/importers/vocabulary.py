@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from workbench.kg.edam import BRANCHES, ROOTS, Edam, load_edam
 from workbench.kg.importers.items import UNKNOWN, Spot
-from workbench.kg.names import MAX_NAME, family, plain_key, slug, spdx
+from workbench.kg.naming import MAX_NAME, family, plain_key, slug, spdx
 
 FILE = importlib.resources.files("workbench") / "data" / "registries" / "endings.tsv"
 

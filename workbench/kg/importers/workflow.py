@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from workbench.kg.importers.core import Importer, Options, ending_in
+from workbench.kg.importers.imports import Importer, Options, ending_in
 from workbench.kg.importers.items import REGISTRIES, Item, Provenance, Report, Spot, Toolchain, Unit
 from workbench.kg.importers.reading import json_records
-from workbench.kg.importers.records import Command, Given, Port, Tool, command_items, tool_items
+from workbench.kg.importers.registered import Command, Given, Port, Tool, command_items, tool_items
 from workbench.kg.importers.vocabulary import licence_id, listed, text
-from workbench.kg.names import slug
+from workbench.kg.naming import slug
 
 MAX_NESTING = 10  # of subworkflows
 MAX_STEPS = 5000  # of a workflow, those of subworkflows included

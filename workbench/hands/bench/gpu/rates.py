@@ -22,7 +22,7 @@ from workbench.hands.bench.oracles import SEARCHES, PlantedGame, planted_game
 from workbench.hands.bench.train import CONTENDERS, PLAIN, real_tokens
 from workbench.models import LanguageModel
 from workbench.models.checkpoint import release
-from workbench.stats.meter import Ledger
+from workbench.stats.games import Ledger
 from workbench.train import TrainConfig
 
 

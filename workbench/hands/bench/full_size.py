@@ -21,12 +21,12 @@ import networkx as nx
 import numpy as np
 
 import workbench
-from workbench.artifacts.origin import peak_bytes
+from workbench.artifacts.provenance import peak_bytes
 from workbench.hands.bench import Say
 from workbench.kg import Links, build_graph, field, flow_graph, load_graph, read_table
 from workbench.kg.importers import IMPORTERS, Report, assemble
 from workbench.kg.merge import merge
-from workbench.kg.names import plain_name
+from workbench.kg.naming import plain_name
 from workbench.kg.plan import Planner
 from workbench.kg.published import Plausibility, known_links, published_links
 from workbench.stats import Proportion, proportion

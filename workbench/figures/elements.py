@@ -1,4 +1,5 @@
-"""Pictures of the comparison of mask, attention and shift: element by element in one case, and over all cases."""
+"""Pictures of the elements by every measure: the shift of their tokens, layer by layer and by type and relation; mask,
+attention and shift beside one another, in one case and over all."""
 
 from __future__ import annotations
 
@@ -8,10 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workbench.figures.core import SMALL, Figure, Sheet, Tip, house_style, short
-from workbench.figures.palette import BLUE, INK, ORANGE
-from workbench.figures.panels import LEVEL, bars, cases, cells, forest, label, legend, name_rows, row
+from workbench.cases import Case
+from workbench.figures.case_graph import needed
+from workbench.figures.core import BLUE, GREY, INK, ORANGE, SMALL, Figure, Sheet, Tip, house_style, short
+from workbench.figures.panels import LEVEL, SEQUENTIAL, bars, cases, cells, forest, label, legend, name_rows, row
 
+LONGEST = 34  # characters of an element's name
+MARK = "\u25cf "  # stands before an element that the answer needs
+RELATIVE = "‖sBAh‖ / ‖W₀h‖"
 SHOWN = 0.25  # of the cases: a measure known in fewer is not drawn
 NEEDED = {True: ("needed for the answer", BLUE, ""), False: ("not needed", ORANGE, "///")}  # name, colour, hatch
 HOLM = "not by chance: no false alarm among all pairs (Holm, 0.05)"
@@ -20,9 +25,60 @@ UNITS = {
     "mask": "degree of removal",
     "rollout": "attention rollout",
     "attention": "share of attention",
-    "shift": "‖sBAh‖ / ‖W₀h‖",
+    "shift": RELATIVE,
 }
 CORNER = 0.36  # where in a cell the mark stands, from its middle
+
+
+@house_style()
+def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
+    """Shift of a case's elements by layers, nodes first, then facts; a panel and a scale for each projection.
+
+    maps: projection -> what `workbench.shift.element_layers` gave for the case. A dot and black letters mark what the
+    case's answer runs through; a white line parts the embedding (column e) from the layers. Hover for the numbers.
+    """
+    title = f"Relative shift {RELATIVE} of the elements; ● needed, e: embedding"
+    numbers = list(next(iter(maps.values())).index)
+    names = [f"{MARK if needed(case, i) else ''}{case.label(case.elements[i])}" for i in numbers]
+    still, panels = row(list(maps), title=title, height=1.3 + 0.17 * len(names))
+    tips: list[Tip] = []
+    for axes, grid in zip(panels, maps.values(), strict=True):
+        values = grid.to_numpy(float)
+        columns = ["e", *map(str, grid.columns[1:])]
+        said = [[f"{name}, {at}: {v:.3f}" for at, v in zip(grid.columns, line, strict=True)]
+                for name, line in zip(names, values, strict=True)]  # fmt: skip
+        scale: dict[str, Any] = {"low": 0, "high": float(values.max()) or 1.0, "cmap": SEQUENTIAL}
+        tips += cells(axes, values, rows=names, columns=columns, written="", said=said, **scale)
+        axes.axvline(0.5, color="white", lw=3)
+        if 0 < len(case.nodes) < len(numbers):
+            axes.axhline(len(case.nodes) - 0.5, color="white", lw=3)
+        still.colorbar(axes.images[0], ax=axes, fraction=0.06, pad=0.02).outline.set_visible(False)
+        label(axes, x="layer")
+    name_rows(panels[0], names, longest=LONGEST)
+    panels[0].invert_yaxis()
+    for name, text in zip(names, panels[0].get_yticklabels(), strict=True):
+        text.set(color=INK if name.startswith(MARK) else GREY, size=SMALL)
+    top = max(float(np.nanmax(grid.to_numpy(float))) for grid in maps.values())
+    alt = f"Relative shift of {len(names)} elements of case {case.id}, layer by layer; the largest is {top:.3g}."
+    return Figure(still, alt, tips)
+
+
+@house_style()
+def group_shift(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Mean relative shift of groups of elements with 95 % intervals over cases; a panel a projection.
+
+    tables: what a group is (`type`, `relation`) -> rows of `workbench.shift.by_group`. Rows are sorted by the last
+    projection, within each table.
+    """
+    whole = pd.concat([rows.assign(label=f"{what}: " + rows["group"]) for what, rows in tables.items()])
+    order = whole[whole["projection"] == whole["projection"].max()]["label"]
+    frames = {}
+    for projection, rows in whole.groupby("projection"):
+        known = rows.set_index("label").loc[order[order.isin(rows["label"])]].reset_index()
+        frames[f"{projection}\n({cases(known)})"] = known
+    top = 1.06 * (float(whole["high"].max()) or 1.0)
+    title = f"Relative shift in context by {' and '.join(tables)}, mean over cases"
+    return forest(frames, title=title, x=RELATIVE, reach=(-0.02 * top, top), middle=0.0)
 
 
 @house_style()

@@ -1,5 +1,5 @@
-"""What explorers have in common: a still face, widgets that are set quietly, and what is shown as files of one stem,
-PNG, SVG, CSV and state; in a folder, or as links to take away."""
+"""What explorers have in common: widgets that lie on a page and are set quietly, a still face, and what is shown as
+files of one stem, PNG, SVG, CSV and state; in a folder, or as links to take away."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import ipywidgets as widgets
+
 from workbench.artifacts.files import atomic_write_bytes, neutral
 from workbench.artifacts.stage import EXPORTS, STAGES, check_inside
 from workbench.cases import Case, Fact
 from workbench.figures.case_graph import needed
 from workbench.figures.core import Figure, stacked, stacked_svg
+from workbench.hands.panel.parts import Held
 from workbench.hands.panel.work import Cancelled
 
 if TYPE_CHECKING:
@@ -134,6 +137,12 @@ class Explorer(ABC):
         """The state as JSON."""
         return json.dumps(self.state, indent=1, ensure_ascii=False)
 
+    def merged(self, given: Mapping[str, Any], refused: type[ValueError] = ValueError) -> dict[str, Any]:
+        """The state with what is given in its place. refused: raised where no state has such a thing."""
+        if unknown := sorted(set(given) - set(self.state)):
+            raise refused(f"a state has {', '.join(self.state)}, not {unknown[0][:80]!r}")
+        return {**self.state, **given}
+
     def export(self, stem: str | os.PathLike[str]) -> list[Path]:
         """Writes `<stem>.png`, `.svg`, `.csv` and `.json`, and returns their paths."""
         return write(stem, self.exports())
@@ -183,3 +192,48 @@ class CaseExplorer(Explorer):
             some = ", ".join(map(repr, list(self.cases)[:3]))
             raise ValueError(f"no case {name[:80]!r} in this panel; it has {len(self.cases)}, such as {some}")
         return self.cases[name]
+
+
+Parts = Sequence[widgets.Widget]
+
+
+class View:
+    """Widgets by name, each with the class `wb-<name>` once `mark` was called. `widget` is the whole."""
+
+    widget: widgets.VBox
+    status: widgets.HTML
+    access: Held
+
+    def say(self, text: str, *, beside: widgets.HTML | None = None) -> None:
+        """A line of text beside the button that was pressed: in the status line, if nothing else is given."""
+        (beside or self.status).value = escape(text[:400])
+
+    def mark(self) -> None:
+        """Gives every widget its class."""
+        for name, part in vars(self).items():
+            if isinstance(part, widgets.DOMWidget):
+                part.add_class(f"wb-{name}")
+
+    def page(self, above: Parts, sides: Mapping[str, Parts], drawers: Mapping[str, widgets.Widget]) -> widgets.VBox:
+        """The whole: what stands above, two sides by the names of their classes, drawers by their titles."""
+        self.mark()
+        columns = widgets.HBox([widgets.VBox(parts).add_class(f"wb-{name}") for name, parts in sides.items()])
+        more = widgets.Accordion(list(drawers.values()), titles=tuple(drawers)).add_class("wb-more")
+        return widgets.VBox([self.access, *above, columns.add_class("wb-columns"), more]).add_class("wb-panel")
+
+
+def table(rows: Iterable[Iterable[str]], heads: Iterable[str] = ()) -> str:
+    """Rows of cells, which are HTML, as a table; heads are of its columns."""
+    first = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table>{f'<tr>{first}</tr>' if first else ''}{body}</table>"
+
+
+def button(text: str, tip: str, **how: Any) -> widgets.Button:
+    """A button as wide as its text."""
+    return widgets.Button(description=text, tooltip=tip, layout={"width": "auto"}, **how)
+
+
+def flow(*parts: widgets.Widget) -> widgets.HBox:
+    """Parts beside one another, as many as fit."""
+    return widgets.HBox(parts).add_class("wb-flow")

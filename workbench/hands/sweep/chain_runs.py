@@ -19,7 +19,7 @@ from workbench.artifacts import runs
 from workbench.artifacts.parameters import ParameterError, assign_parameters
 from workbench.artifacts.stage import check_inside
 from workbench.artifacts.steps import declared_parameters, find_notebooks
-from workbench.hands.cli.exit import IN_USE
+from workbench.hands.cli.output import IN_USE
 from workbench.hands.headless.kernel import ENDS_WITH
 from workbench.hands.sweep.grid import Grid
 from workbench.hands.sweep.tasks import Batch, Task, product, told

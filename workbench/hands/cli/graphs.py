@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.artifacts.files import atomic_write_json, atomic_write_text, check_outputs, check_place, typed
-from workbench.hands.cli.screen import result, say
+from workbench.hands.cli.output import result, say
 
 if TYPE_CHECKING:
     import networkx as nx

@@ -17,9 +17,9 @@ import torch
 from workbench.attribution.inside import path_gradients
 from workbench.cases import Case, toolchain
 from workbench.game import Engine, ForcedChoice, Game, Memory, ModuleGame, own_decisions
-from workbench.shift.elements import element_rows
+from workbench.shift.element_measures import element_rows
 from workbench.shift.switches import unit_place
-from workbench.stats.keeps import alone, losses, without
+from workbench.stats.games import alone, losses, without
 
 GRID = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5)  # doses of every module at once
 STEPS = 8  # midpoints of a path from base to tuned; the sum is then within a per cent of the difference
@@ -34,7 +34,7 @@ def contests(engine: Engine, cases: Sequence[Case], *, form: str = "margin") -> 
     all cases, with `margin` another by the base.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game()
         >>> [one.case.id for one in contests(game.engine, [game.case], form="logprob")]
         ['one']
@@ -64,7 +64,7 @@ def dose_values(games: Iterable[Game], *, grid: Sequence[float] = GRID) -> pd.Da
     One pass a case and dose. ValueError: a dose that is not finite, or a base's game.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> games = [example_game()]
         >>> dose_values(games, grid=(0.0, 1.0))["dose"].tolist()
         [0.0, 1.0]
@@ -84,7 +84,7 @@ def dose_effects(games: Iterable[Game], *, grid: Sequence[float] = GRID) -> pd.D
     effect in nats. One batch a case: len(grid) (n + 1) rows, fewer where masks show the same facts.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> games = [example_game()]
         >>> len(dose_effects(games, grid=(1.0,)))  # a row an element
         7
@@ -113,7 +113,7 @@ def dose_path(games: Iterable[Game], *, unit: str = "module", steps: int = STEPS
     Means over cases say what carries Delta; means of absolute values what some case needs, a better order for keeping.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game()
         >>> dose_path([game], unit="projection", steps=2).shape  # a case, two projections
         (1, 2)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, NamedTuple
 
+from workbench.kg.columns import branch_of
 from workbench.kg.importers.items import FactItem, Item, Node, Provenance, Report, Spot
 from workbench.kg.importers.vocabulary import COMPRESSION, SPOKEN, Term, Vocabulary, licence_id, text, texts
-from workbench.kg.names import MAX_URL, is_url, slug
-from workbench.kg.rows import branch_of
+from workbench.kg.naming import MAX_URL, is_url, slug
 
 MANY = 2000  # ports of a command, terms of a port: more is a broken record
 _DOI = re.compile(r"10\.\d{4,9}/\S+")

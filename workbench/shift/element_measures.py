@@ -28,7 +28,7 @@ def masks_by_case(explanations: Iterable[Explanation]) -> tuple[list[Case], dict
     Examples:
         >>> from dataclasses import replace
         >>> from workbench.explain import explain
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game().view(form="decision")
         >>> (found,) = explain(game.engine, [game.case], "certified")
         >>> cases, masks = masks_by_case([replace(found, method="paper")])

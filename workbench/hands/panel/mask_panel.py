@@ -38,7 +38,7 @@ class MaskPanel(Shown):
     made with, kept in the state.
 
     Examples:
-        >>> from workbench.game.example_game import example_game
+        >>> from workbench.game.case_game import example_game
         >>> game = example_game()
         >>> panel = MaskPanel(game.engine, [game.case])
         >>> outcome = panel.take_out(game.case.facts[2:])
