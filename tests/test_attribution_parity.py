@@ -202,6 +202,7 @@ def test_cells_carry_n_interval_and_difference_to_chance(rows: list[dict]) -> No
             expected = np.mean([r[measure] - r["control"][measure] for r in mine])
             assert one["difference"]["mean"] == pytest.approx(expected) and 0 < one["difference"]["p"] <= 1
         assert table[name]["prompts"]["difference"] is None
+        assert table[name]["lds"]["low"] >= -1 and table[name]["lds"]["high"] <= 1, "a rank correlation"
     assert table["random"]["lds"]["mean"] == pytest.approx(np.mean([r["control"]["lds"] for r in rows[::2]]))
     assert cells([]) == {}
 

@@ -82,7 +82,7 @@ def test_every_method_plays_every_game(monkeypatch):
     assert {r["method"] for r in rows} == set(truth.names()) and len(truth.names()) >= 10
     assert len(rows) == 2 * len(truth.names())
     table = truth.table(rows, n=8)
-    assert table[0].keys() == {"method", "n", "and", "xor", "calls"}
+    assert table[0].keys() == {"method", "elements", "and", "xor", "calls"}
 
 
 def test_an_adapter_that_does_nothing_changes_nothing_and_facts_switched_off_get_nothing(tmp_path: Path, monkeypatch):

@@ -132,6 +132,17 @@ def test_what_a_spent_budget_left_open_is_unsure_and_not_added_or_dropped() -> N
         assert not one.unsure or one.notes
 
 
+def test_a_search_that_ended_before_it_saw_a_set_leaves_what_the_other_model_needs_unsure() -> None:
+    # the base model depends on element 3 too, which a budget for each element alone does not show
+    tuned, base = all_of(3), any_of(*range(12))
+    short = changed_sets(tuned, base, 12, alone=True, budget=14, rng=rng())
+    assert (short.added, short.unsure, short.tuned_only) == ((), (3,), ((3,),))
+    turned = changed_sets(base, tuned, 12, alone=True, budget=14, rng=rng())
+    assert (turned.dropped, turned.unsure, turned.base_only) == ((), (3,), ((3,),))
+    enough = changed_sets(tuned, base, 12, alone=True, rng=rng())
+    assert (enough.added, enough.kept, enough.unsure) == ((), (3,), ())
+
+
 terms = st.lists(st.sets(st.integers(0, 5), min_size=1), min_size=1, max_size=4)
 
 

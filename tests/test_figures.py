@@ -13,7 +13,7 @@ from PIL import Image
 
 from workbench.explain import METHODS, TERMS, Weights
 from workbench.figures import Figure, case_graph, core, explain, explored, kg, learning
-from workbench.figures.drawing import Link, Spot, curve
+from workbench.figures.drawing import LINE, Link, Spot, curve
 from workbench.kg import ENTITY_TYPES, RELATIONS, AgreementRow, flow_graph
 
 LONG = "n" * 10_000
@@ -98,6 +98,29 @@ PICTURES: dict[str, Callable[[], Figure]] = {
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_sound_and_takes_names_as_they_are(name: str) -> None:
     check(PICTURES[name]())
+
+
+def test_scores_of_few_cases_are_counts_and_the_heads_say_of_how_many() -> None:
+    """Whose numbers of cases are the same in every panel says so by name; where they differ, each panel does."""
+    by_metric = [row | {"n": 2 if row["model"] == "base" else 40} for row in SCORES]
+    figure = learning.scores(by_metric)
+    check(figure)
+    assert [name.endswith(n) for name, n in zip(legend(figure), ("(n = 2)", "(n = 40)"), strict=True)] == [True, True]
+    assert words(figure) == ["1 of 2"] * 3 + ["0.50"] * 3
+    whiskers = [part.lines[2][0] for part in figure.still.axes[0].containers if hasattr(part, "has_yerr")]
+    assert [{len(ends) > 0 for ends in one.get_segments()} for one in whiskers] == [{False}, {True}]
+    apart = [row | {"n": row["n"] // 2 if row["metric"] == "valid" else row["n"]} for row in by_metric]
+    check(figure := learning.scores(apart))
+    heads = [axes.get_title(loc="left").split("\n")[1] for axes in figure.still.axes]
+    assert [head.startswith(f"base n = {n}, ") for head, n in zip(heads, (2, 1), strict=True)] == [True, True]
+    assert not any("n =" in name for name in legend(figure))
+
+
+def test_histories_of_unlike_length_stand_over_the_share_of_their_steps() -> None:
+    long, short = (PICTURES["terms"]().still.axes[-1].lines[k].get_xdata() for k in (0, 2))
+    assert (long[-1], short[-1]) == (1, 1) and "in_loop (3 steps)" in legend(PICTURES["terms"]())
+    alike = learning.terms({"a": HISTORY, "b": HISTORY}, Weights(), title="alike")
+    assert alike.still.axes[-1].lines[0].get_xdata()[-1] == 8 and legend(alike) == ["a", "b"]
 
 
 def test_every_entity_type_has_a_colour_and_a_shape_of_its_own() -> None:
@@ -187,6 +210,9 @@ def test_a_line_ends_at_the_rims() -> None:
     spots = [Spot(0, 0, "tool", size=20), Spot(2, 0, "tool", size=20)]
     line = curve(Link(0, 1), spots)
     assert line[0][0] > spots[0].radius and line[-1][0] < 2 - spots[1].radius
+    below = [Spot(0, 0, "tool", size=20), Spot(0, 2, "tool", ("two", "lines"), size=20)]
+    high = {side: curve(Link(0, 1), [below[0], replace(below[1], place=side)])[-1][1] for side in ("above", "below")}
+    assert high["below"] < 2 - spots[1].radius - 2 * LINE < high["above"], "the head is not behind the label"
     loop = curve(Link(0, 0, loop=0), spots)
     assert np.hypot(*loop.T).min() > spots[0].radius * 0.9 and loop[:, 0].max() > 2 * spots[0].radius
 

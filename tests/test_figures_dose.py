@@ -7,9 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from figure_checks import check, legend, rows
+from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.colors import to_hex
 from shift_adapters import one_module, save_adapter
 
-from workbench.figures import dose, spectra
+from workbench.figures import core, dose, spectra
 from workbench.shift import (
     base_shares,
     delta_share,
@@ -52,13 +54,23 @@ def test_dose_curves_have_a_panel_a_quantity() -> None:
     check(figure, 2)
     assert len(legend(figure)) == 3
     assert "margin, answer: " in figure.alt and "at 1.5" in figure.alt
+    assert figure.still.axes[0].get_title(loc="left") == "margin\n(n = 1 case)"
+    bands = [
+        [bool(one.get_paths()) for one in axes.collections if isinstance(one, FillBetweenPolyCollection)]
+        for axes in figure.still.axes
+    ]
+    assert bands == [[False], [True, True]], "of few cases no interval is drawn"
 
 
 @pytest.mark.parametrize("layers", [1, 40])
-def test_switch_maps_show_the_shares(layers: int) -> None:
+def test_switch_maps_show_the_shares_each_panel_on_its_own_scale(layers: int) -> None:
     shares = switch_shares(switched(layers), rng=rng())
     figure = dose.switch_maps(shares)
     check(figure, 2)
+    for axes, column in zip(figure.still.axes, ("off", "on"), strict=True):
+        top = shares[column].abs().max()
+        assert axes.images[0].get_clim() == pytest.approx((-top, top))
+        assert axes.get_title(loc="left").endswith(f"−{top:.2g} to {top:.2g}")
     off, on = (axes.images[0].get_array() for axes in figure.still.axes)
     table = switched(layers)
     rows = table[table["module"] == f"m.{layers - 1}.v_proj"]
@@ -67,7 +79,9 @@ def test_switch_maps_show_the_shares(layers: int) -> None:
     interval = shares.set_index("module").loc[f"m.{layers - 1}.v_proj"]
     said = [tip.text for tip in figure.tips if tip.text.startswith(f"m.{layers - 1}.v_proj\n")]
     assert said[0].endswith(f"{expected:+.3f} [{interval.off_low:+.3f}, {interval.off_high:+.3f}]") and len(said) == 2
-    assert f"layer {layers - 1}" in figure.alt
+    assert "by module; most goes with " in figure.alt and f"_proj of layer {layers - 1}: " in figure.alt
+    few = dose.switch_maps(shares.assign(n=3))
+    assert all(tip.text.endswith(" (n = 3)") for tip in few.tips) and few.alt.endswith(" (n = 3).")
 
 
 def test_whole_layers_and_projections_stand_at_the_edges_of_the_map() -> None:
@@ -75,8 +89,10 @@ def test_whole_layers_and_projections_stand_at_the_edges_of_the_map() -> None:
     layers = table[table["projection"] == "q_proj"].assign(projection="all")
     projections = table[table["layer"] == 0].assign(layer="all")
     shares = switch_shares(pd.concat([layers, projections.assign(module=projections["projection"])]), rng=rng())
-    figure = dose.switch_maps(shares)  # what was not asked is an empty cell
+    figure = dose.switch_maps(shares)  # what was not asked is an empty cell on grey
     check(figure, 2)
+    assert "by layer and projection; most goes with q_proj of all layers: " in figure.alt or "layer 29: " in figure.alt
+    assert to_hex(figure.still.axes[0].get_facecolor()).upper() == core.GRID
     grid = np.ma.filled(figure.still.axes[0].images[0].get_array().astype(float), np.nan)
     assert grid.shape == (3, 31) and np.isnan(grid[:2, :30]).all() and np.isfinite([*grid[2, :30], *grid[:2, 30]]).all()
     labels = [label.get_text() for label in figure.still.axes[0].get_xticklabels()]
@@ -106,16 +122,21 @@ def test_interaction_matrix_shows_means(cases: int) -> None:
     check(figure, 1)
     grid = figure.still.axes[0].images[0].get_array()
     assert grid[0, 1] == pytest.approx(values[:, 0, 1].mean()) and np.diag(grid.mask).all() and len(figure.tips) == 6
-    assert rows(figure)[1] == "11 v_proj"
+    assert rows(figure)[1] == "11 v_proj" and not any("±" in tip.text for tip in figure.tips)
+    more = dose.interaction_matrix(np.repeat(values, 5, axis=0), [f"layer {k}" for k in range(3)], unit="layer")
+    assert all("±" in tip.text for tip in more.tips) and more.still.axes[0].get_xlabel() == "layer"
+    assert more.alt.startswith("Interaction of layers: ")
 
 
 def test_kept_curves_say_from_where_it_is_enough() -> None:
     rows = pd.DataFrame({"part": [0.0, 0.25, 0.5, 1.0], "exact": [0.0, 0.3, 0.46, 0.5]})
-    rows = rows.assign(low=rows["exact"] - 0.05, high=rows["exact"] + 0.05)
+    rows = rows.assign(low=rows["exact"] - 0.05, high=rows["exact"] + 0.05, n=60)
     figure = dose.kept_curves({"by the map": rows, SERIES: rows}, enough=0.45)
     check(figure, 1)
     assert "0.45 or more from 50% on" in figure.alt
-    check(dose.kept_curves({"by the map": rows}), 1)
+    assert figure.still.axes[0].get_title(loc="left") == "95 % intervals over cases (n = 60 cases)"
+    check(few := dose.kept_curves({"by the map": rows.assign(n=2)}), 1)
+    assert few.still.axes[0].get_title(loc="left") == "shares of cases (n = 2 cases)"
 
 
 def adapter(folder: Path, *, layers: int = 3, seed: int = 0, **config) -> Path:
@@ -159,6 +180,9 @@ def test_base_shares_show_what_chance_would_give(tmp_path: Path) -> None:
     chance = [sorted({y for line in some for y in line.get_ydata()}) for some in dotted]
     assert list(map(len, dotted)) == [0, 2, 2] and chance == [[], [3 / 12], [3 / 10]]
     assert legend(figure) == ["q_proj", "v_proj", "by chance"]
+    for axes, side in zip(figure.still.axes[1:], ("written", "read"), strict=True):
+        top = table[[f"{side}_inside", f"{side}_chance"]].max().max()
+        assert axes.get_ylim()[1] == pytest.approx(1.08 * top), "small shares can be seen"
     assert spectra.base_shares(base_shares(tmp_path, lambda module: np.zeros((12, 10)))).png()
 
 
@@ -174,6 +198,14 @@ def test_intruders_stand_over_random_changes(tmp_path: Path) -> None:
     figure = spectra.intruder_sweep(part.sweep(counts=(5,)))
     check(figure, 1)
     assert "and undecided" in legend(figure)
+
+
+def test_one_random_change_is_seen_as_a_line(tmp_path: Path) -> None:
+    sweep = intruders_beside(adapter(tmp_path), weight, ["norm"], rng=rng(), draws=1)["norm"].sweep(counts=(5,))
+    figure = spectra.intruder_sweep(sweep)
+    dotted = [line for line in figure.still.axes[0].get_lines() if line.get_linestyle() == ":"]
+    np.testing.assert_allclose(dotted[-1].get_ydata(), sweep.null_mean / sweep.vectors)
+    assert "random, mean" in legend(figure) and (sweep.null_low == sweep.null_high).all()
 
 
 def test_drift_has_a_median_and_a_band_a_projection(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ GIVEN = {"paper": {"degrees": np.array([0.1, 0.9, 0.3])}}
 @pytest.mark.parametrize("name", LIMITS)
 def test_every_box_shows_a_planted_case_on_which_the_method_fails(name: str) -> None:
     shown = limit(name, **GIVEN.get(name, {}))
-    assert shown.fails and f"{shown.says:g}, and the truth is {shown.truth:g}" in str(shown)
+    assert shown.fails and f"{shown.says:.3g}, where the truth is {shown.truth:.3g}: it fails" in str(shown)
     assert shown._repr_mimebundle_()["text/markdown"].startswith("> **What this does not show")
 
 

@@ -27,7 +27,7 @@ def explained(
 def test_removal_counts_facts_and_needed_ones() -> None:
     case = small.case()
     said = verdict.removal(case, ["command:hisat2"])
-    assert said == "Taken out: hisat2 (1 element, with that 2 of 5 facts, 2 of the 5 on the right answer's path)."
+    assert said == "Taken out: hisat2 (1 element and so 2 of 5 facts, 2 of the 5 on the right answer's path)."
     assert verdict.removal(case, case.facts, ["nothing_left"]).endswith("Note: no fact is left in Gc.")
     assert verdict.removal(case, ()) == "Nothing is taken out: Gc is G."
 
@@ -125,11 +125,37 @@ def test_the_headline_names_sizes_and_ranks_the_searched_set_with_none() -> None
         for name, gone in (("in_loop", few), ("random_both", many), ("certified", few))
     }
     said = verdict.sooner(groups, "in_loop")
-    assert "in_loop needs 1.0 elements [1.0, 1.0], mean of 12 cases: fewer than random_both (4.0)" in said
+    assert "in_loop needs 1.0 [1.0, 1.0] elements, mean of 12 cases: fewer than random_both (4.0)" in said
     assert said.endswith("the searched set has 1.0")
     never = [explained(id=str(i), base=False, changed=FULL, flags=("no_flip",)) for i in range(12)]
     assert never[0].elements_taken == len(small.case().elements) and never[0].facts_taken == 5
     assert "in 12 cases no number of them" in verdict.sooner(groups | {"in_loop": never}, "in_loop")
+
+
+def test_of_few_cases_nothing_is_told_apart_and_no_interval_is_shown() -> None:
+    few, many = small.case().elements[:1], small.case().elements[:4]
+    groups = {
+        name: [explained(name, id=str(i), removed=gone) for i in range(3)]
+        for name, gone in (("in_loop", few), ("random_both", many))
+    }
+    said = verdict.sooner(groups, "in_loop")
+    assert "needs 1.0 (n = 3) elements, mean of 3 cases: with no sure difference to random_both (4.0)" in said
+    assert said.endswith("which 3 cases cannot show (level 0.0500)")
+    difference = {"mean": 1.0, "low": -9.0, "high": 11.0, "p": 0.5}
+    cells = {n: {"method": {"lds": {"mean": 0.4, "difference": difference | {"n": n}}}} for n in (2, 10)}
+    assert verdict.above_chance(cells[2], "lds") == (
+        "lds: none is surely above chance, which 2 cases cannot show (level 0.0500), highest mean method"
+    )
+    assert verdict.above_chance(cells[10], "lds").startswith("lds: none is surely above chance (level 0.0500)")
+    shown = verdict.table({"few": difference | {"n": 4}, "enough": difference | {"n": 5}})
+    assert shown["low"].isna().tolist() == shown["high"].isna().tolist() == [True, False]
+    assert shown["mean"].tolist() == [1.0, 1.0]
+
+
+def test_an_interval_ends_where_no_case_can_be() -> None:
+    sizes = (1, 1, 1, 1, 10)
+    group = [explained(id=str(i), removed=small.case().elements[:k]) for i, k in enumerate(sizes)]
+    assert " [1.0, " in verdict.sooner({"in_loop": group, "random_both": group}, "in_loop")
 
 
 def test_what_other_orders_do_is_said_with_its_interval() -> None:
@@ -140,8 +166,11 @@ def test_what_other_orders_do_is_said_with_its_interval() -> None:
     assert shares["kept"]["mean"] == pytest.approx(np.mean([0.75] * 3 + [0]))
     assert (shares["flips_where_kept"]["mean"], shares["flips_where_kept"]["n"]) == (pytest.approx(2 / 3), 3)
     said = verdict.under_orders(found)
-    assert "in 4 other orders of each of 4 cases removing the set changes the toolchain in 81% [" in said
-    assert "67% [67%, 67%] of those alone" in said and "56% [" in said
+    assert said.endswith(
+        "in 4 other orders of each of 4 cases removing the set changes the toolchain in 81% (n = 4); all facts "
+        "together give the answer as before in 56% (n = 4), and among these it is 67% (n = 3)"
+    )
+    assert "changes the toolchain in 81% [" in verdict.under_orders(2 * found)
     assert order_shares([]) == {} and "not known" in verdict.under_orders([])
 
 
@@ -194,8 +223,9 @@ def test_shapes_of_sets_are_told_and_the_pairs_that_name_one_command() -> None:
     sets = [["source:ena"], [reads], [writes, reads], [reads, other], [reads, writes, other]]
     some = [explained("certified", removed=one, certificate={"certified": True}) for one in sets]
     said = verdict.shapes([*some, explained("certified", removed=[other], certificate={"certified": False})])
-    assert "of 5 certified sets 2 have one member (1 of these a fact), 2 two and 1 more" in said
-    assert "of 2 pairs of facts 1 are what one command reads and what it writes" in said
+    assert "of 5 certified sets 2 have one member (1 of these a fact), 2 two and 1 three or more" in said
+    assert "in 1 of 2 pairs of facts the two are what one command reads and what it writes" in said
+    assert "of 1 certified set 1 has one member" in verdict.shapes(some[:1])
 
 
 def changed_sets(**of) -> ChangedSets:
@@ -212,4 +242,7 @@ def test_changed_elements_are_named_and_their_shares_given() -> None:
     )
     said = verdict.over_changed([found, changed_sets(dropped=(1,))])
     assert said == "of 4 elements in flip sets of 2 cases: 25% added, 50% kept, 25% dropped"
+    left = changed_sets(unsure=(6,), notes=("base: the budget was spent",))
+    assert "dropped: nothing; unsure: ENA archive → FASTQ (" in verdict.changed(case, left)
+    assert verdict.over_changed([found, left]).endswith("0% dropped; of 1 more the search left it open")
     assert verdict.over_changed([]) == "of 0 elements in flip sets of 0 cases: 0% added, 0% kept, 0% dropped"

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import explain_cases as small
 import numpy as np
+import pandas as pd
 import pytest
 from test_narrative_explained import explained as explaining
 
@@ -11,6 +12,7 @@ from workbench.cases import Fact
 from workbench.explain import TERMS, Weights
 from workbench.explain.trial import Carriers, Check, Outcome
 from workbench.hands.narrative import explained, names, tried
+from workbench.stats import paired_difference
 
 CASE = small.case()
 NAMES = small.NAMES
@@ -35,7 +37,7 @@ def outcome(removed=(ALIGN,), *, tuned=OTHER, base=FULL, leads=(-1.5, 0.25)) -> 
 
 def test_an_outcome_says_what_changed_and_by_how_much_the_rest_stays() -> None:
     said = tried.outcome(outcome(), NAMES)
-    assert "Taken out: hisat2 (1 element, with that 2 of 5 facts, 2 of the 5 on the right answer's path)" in said
+    assert "Taken out: hisat2 (1 element and so 2 of 5 facts, 2 of the 5 on the right answer's path)" in said
     assert "tuned model's toolchain changes from hisat2 → samtools sort to samtools sort" in said
     assert "base model's toolchain stays hisat2 → samtools sort; its least sure token leads by 0.25 nats" in said
     assert said.endswith("Only the tuned model changes.")
@@ -119,6 +121,37 @@ def test_the_objective_says_whether_it_is_of_these_weights() -> None:
     assert "divergence alone makes 94%" in same and "Recompute" not in same
     assert "only Recompute" in explained.objective(row, Weights(alpha=1.0), learned=Weights().to_dict())
     assert explained.objective(dict.fromkeys(TERMS, 0.0), Weights(), learned={}) == "Every term is 0 or switched off."
+
+
+def interval(low: float, high: float, n: int) -> dict[str, float]:
+    return {"share": 0.5, "share_low": low, "share_high": high, "n": n}
+
+
+def test_few_cases_have_no_interval_and_tell_nothing_apart() -> None:
+    enough, other, few = interval(0.1, 0.4, 5), interval(0.5, 0.6, 5), interval(0.8, 0.9, 4)
+    assert names.between(enough, "share") == "0.50 [0.10, 0.40]" and names.between(few, "share") == "0.50 (n = 4)"
+    assert names.between({"mean": 0.25, "low": 0.125, "high": 0.5}, form=".3f") == "0.250 [0.125, 0.500]"
+    assert [names.few(row) for row in (enough, few, {})] == [False, True, False], "a row without n is as it was made"
+    assert names.apart(enough, other, "share") and names.apart(other, enough, "share")
+    assert not names.apart(enough, interval(0.4, 0.6, 5), "share") and not names.apart(enough, few, "share")
+
+
+def test_a_sign_flip_test_of_few_pairs_is_blind() -> None:
+    assert [names.blind(n, 0.05) for n in (1, 5, 6)] == [True, True, False]
+    same = paired_difference([1.0] * 5, [0.0] * 5, rng=np.random.default_rng(0))
+    assert same.p == 2.0 ** (1 - 5), "the least there is"
+
+
+def test_an_element_is_ranked_only_by_measures_that_rank_its_kind() -> None:
+    rows = pd.DataFrame({"element": range(3), "kind": "node", "name": list("abc")})
+    rows = rows.assign(mask=[0.5, 58.39, 0.1], set=0.0, rollout=[5.88e-07, 0.0, 0.2])
+    measures = ["mask", "set", "rollout"]
+    assert (
+        tried.picked(rows, measures, 0)
+        == "a: mask 0.5 (number 2 of 3 nodes), rollout below 0.001 (number 2 of 3 nodes)."
+    )
+    assert tried.picked(rows, measures, 1) == "b: mask 58 (number 1 of 3 nodes), rollout 0 (number 3 of 3 nodes)."
+    assert tried.picked(rows, ["set"], 0) == "a: no measure ranks it."
 
 
 def test_long_lists_and_chains_are_counted_not_cut() -> None:

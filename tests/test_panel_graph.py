@@ -129,6 +129,9 @@ def test_ways_beside_each_other_stand_apart() -> None:
     assert len(one.ways("source:s", "format_3").ways) == 2
     spots = one.view.graph.part.drawing["spots"]
     assert len({(spot["x"], spot["row"]) for spot in spots}) == len(spots) == 7
+    assert " on 2 ways from " in one.sentences()
+    assert ways(made, "source:s", "format_3", limit=2).where.startswith("on 2 ways from ")
+    assert ways(made, "source:s", "format_3", limit=1).where.startswith("on 1 of more ways from ")
 
 
 def test_ways_by_name_and_an_error_is_shown() -> None:

@@ -14,8 +14,11 @@ from matplotlib.text import Text
 from refusals import refused
 from tiny import NAMES, chain_case
 
+from workbench.cases import toolchain
 from workbench.figures.dose import linked
 from workbench.game import Engine, Game, Memory, adapted_modules
+from workbench.game.rows import named_path
+from workbench.hands.narrative.names import chain
 from workbench.hands.panel.shift import ShiftPanel
 from workbench.shift.element_measures import element_rows, with_measures
 from workbench.shift.response import GRID, Settings
@@ -76,7 +79,9 @@ def test_slider_and_switches_lead_to_the_answer_and_the_margin(engine) -> None:
     before = one.view.response.value
     one.view.dose.value = 0.5
     assert one.answered == one.settings.at(0.5) and one.view.response.value != before
-    assert f"{one.settings.at(0.5).value:+.2f} nats" in plain(one.view.words.value)
+    other = chain(toolchain(named_path(engine, CASE, one.settings.game.other)), NAMES)
+    told = f"as trained over {other} is {one.settings.at(0.5).value:+.2f} nats"
+    assert one.settings.game.form == "margin" and told in plain(one.view.words.value)
     one.view.board.part.heard({"switch": 3})
     assert one.answered == one.settings.at(0.5, [3]) and one.off == (3,)
     assert one.view.board.part.cells[3]["text"] == "✕ off" and "1 of 4 modules off" in plain(one.view.words.value)
@@ -105,7 +110,7 @@ def test_one_element_is_marked_everywhere(engine) -> None:
     assert [s["key"] for s in drawn["spots"] if s["label"].startswith("▶")] == [2]
     row = one.rows[one.rows["element"] == 2].iloc[0]
     for measure in one.measures:
-        assert f"{measure} {row[measure]:.3g}" in plain(one.view.picked.value)
+        assert f"{measure} {row[measure]:.2g}" in plain(one.view.picked.value)
     assert f"Picked: mask (in loop): {row['mask (in loop)']:.3g}" in one.pictures()[-1].alt
     one.view.graph.part.heard({"toggle": len(CASE.nodes)})
     assert one.picked == len(CASE.nodes) == one.view.element.value and "facts, the highest" in one.pictures()[-1].alt

@@ -225,6 +225,18 @@ def test_the_finding_says_what_the_figures_say() -> None:
         assert ("hang on two facts, of which either is enough (n = 60)" in said) == (p > 0.05)
     assert [len(one["bars"]) for one in finding.figures(METRICS)] == [4, 3, 3, 2]
     assert [one["note"][:7] for one in finding.figures(METRICS)] == ["n = 161", "n = 60 ", "n = 60 ", "n = 60 "]
+    adapter = dict(METRICS["adapter"])
+    few = {name: {**one, "n": 2} if "base" in name else one for name, one in adapter["intervals"].items()}
+    (right,) = finding.figures({"adapter": adapter | {"intervals": few}, "explain": {}, "shift": {}})
+    assert right["note"] == "n = 161 cases (base: 2)"
+    assert [bar["range"] for bar in right["bars"]] == ["[40, 60]", "(n = 2)"] * 2
+    assert [bar["high"] - bar["low"] for bar in right["bars"]] == pytest.approx([20, 0] * 2)
+    assert finding.finding({"adapter": adapter, "explain": {}}) and not finding.finding(
+        {"adapter": adapter | {"intervals": few}, "explain": {}}
+    )
+    for topics, field in (([], "one seed, one graph,"), (["Mapping"], "one seed, one field of one graph,")):
+        manifests = {"explain": {}, "adapter": {"config": {"topics": topics}}}
+        assert field in finding.caveat(METRICS, manifests)
     none = {"hanging": {"one": {"share": None, "low": None, "high": None, "n": 0}}}
     assert finding.figures({"adapter": {}, "explain": none, "shift": {}}) == []
     assert finding.finding({"adapter": {}, "explain": none, "shift": {}}) == ""

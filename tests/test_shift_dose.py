@@ -249,6 +249,8 @@ def test_two_adapters_are_told_apart_in_words_and_in_a_picture(folder: Path) -> 
     gains = pd.concat([gains.assign(adapter=name) for name in ("one", "two")])
     said = two_adapters(sides, gains)
     assert "a cosine of 1.00" in said and "1.00 times as large" in said and said.count("nats to the right answer") == 2
+    many = pd.concat([gains.assign(case=str(k)) for k in range(5)])
+    assert "memory takes more" not in said and two_adapters(sides, many).count("memory takes more") == 2
     picture = pictures.adapter_maps(sides, gains)
     check(picture)
     assert "overlap 1.00" in picture.alt and len(picture.tips) == 36

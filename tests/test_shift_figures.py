@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from figure_checks import check
+from figure_checks import check, legend
 from figure_checks import rows as names_of_rows
 from shift_tables import rank_agreement, side_by_side
 from tiny import chain_case
 
 from workbench.cases import Fact
 from workbench.figures import elements
+from workbench.figures.core import SMALL
 from workbench.shift import agreement_tests, by_group, causal_check, element_layers, separation
 
 CASE = chain_case()
@@ -103,6 +104,36 @@ def test_the_element_map_shows_nodes_then_facts_by_layers() -> None:
     dotted = [i for i, label in enumerate(names_of_rows(figure)) if label.startswith(elements.MARK.strip())]
     needed = [e in case.needed if isinstance(e, Fact) else e in case.path for e in case.elements]
     assert dotted == list(np.flatnonzero(needed))
+
+
+def test_of_many_layers_few_are_named_beside_one_another() -> None:
+    rows = token_rows(CASE.names, layers=30)
+    for panels, named in ((2, ["e", "4", "8", "12", "16", "20", "24", "28"]), (4, ["e", "8", "16", "24"])):
+        maps = {f"{k}_proj": element_layers(rows, CASE, "q_proj") for k in range(panels)}
+        check(figure := elements.element_map(maps, CASE), panels)
+        for axes in figure.still.axes[:panels]:
+            assert [label.get_text() for label in axes.get_xticklabels()] == named
+            at = [axes.get_xticks()[k] for k in range(1, len(named))]
+            assert [maps["0_proj"].columns[int(k)] for k in at] == [int(name) for name in named[1:]]
+
+
+def test_means_of_few_cases_have_no_whisker_and_set_no_scale() -> None:
+    rows = pd.DataFrame(
+        [["one", 0.5, -9.0, 9.0, 2], ["two", 0.4, 0.3, 0.5, 9]], columns="label mean low high n".split()
+    )
+    figure = elements.separation({f"panel {k}": rows.rename(columns={"label": "measure"}) for k in range(6)})
+    assert figure.png()
+    segments = figure.still.axes[0].containers[0].lines[2][0].get_segments()
+    assert [len(ends) > 0 for ends in segments] == [False, True]
+    assert legend(figure) == ["mean, 95 % interval from n = 5 on"]
+    few = elements.separation({"panel": rows.assign(measure="m", n=2)})
+    assert legend(few) == ["mean"]
+    table = rows.assign(group=rows["label"], projection="q_proj")
+    assert elements.group_shift({"type": table}).still.axes[0].get_xlim()[1] < 1
+    sizes = [
+        {text.get_fontsize() for text in axes.get_yticklabels()} for axes in (figure.still.axes[k] for k in (0, 3))
+    ]
+    assert sizes == [{SMALL}, {SMALL}], "rows are named alike in every row of panels"
 
 
 def test_group_shift_has_a_row_a_group() -> None:

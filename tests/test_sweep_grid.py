@@ -89,7 +89,7 @@ def test_a_grid_that_is_none_is_refused_with_file_key_rule_and_value(tmp_path, t
     ],
 )
 def test_a_value_that_cannot_be_carried_out_is_named(tmp_path, small_run, more, said):
-    refused(said, plan_explanations, grid(tmp_path, grid_text(small_run, **more)), error=GridError)
+    refused(said, lambda: plan_explanations(grid(tmp_path, grid_text(small_run, **more))), error=GridError)
 
 
 def test_axes_multiply_and_ids_tell_tasks_apart(tmp_path, small_run):

@@ -11,6 +11,7 @@ from workbench.attribution.result import Features, inner
 from workbench.cases import Case
 from workbench.game import Engine, Game, Restricted
 from workbench.stats import bootstrap_mean, comprehensiveness, lds, paired_difference, ranking, top_k_drop
+from workbench.stats.intervals import ANYWHERE
 
 MEASURES = ("top_k_drop", "comprehensiveness", "lds")
 COSTS = ("prompts", "backward_passes")
@@ -111,7 +112,8 @@ def _line(group: Sequence[Mapping], *, seed: int) -> dict[str, dict]:
     line = {}
     for name in (*MEASURES, *COSTS):
         values, rng = [row[name] for row in group], np.random.default_rng(seed)
-        line[name] = {**bootstrap_mean(values, rng=rng)._asdict(), "interval": "bootstrap-t", "difference": None}
+        mean = bootstrap_mean(values, rng=rng, within=(-1, 1) if name == "lds" else ANYWHERE)
+        line[name] = {**mean._asdict(), "interval": "bootstrap-t", "difference": None}
         if name in MEASURES and group[0]["control"]:
             chance = [row["control"][name] for row in group]
             line[name]["difference"] = paired_difference(values, chance, rng=rng)._asdict()

@@ -22,6 +22,7 @@ from workbench.artifacts.files import atomic_path
 CHAIN, GOAL, STEP = "chain", "goal", "step"
 QUESTIONS = (CHAIN, GOAL, STEP)
 """Kinds of question; see `workbench.cases.sampler`."""
+FEW = 5  # cases below which an interval over cases says nothing: it is neither told nor drawn
 
 
 class Fact(NamedTuple):

@@ -40,9 +40,9 @@ class ChangedSets:
     tuned, base: the sets found on each, those first that were searched for. tuned_only: certified sets of the tuned
     model whose removal leaves the base model's decision; base_only: the reverse; shared: certified sets of either whose
     removal flips both. unsure: elements that would be added or dropped, were it not that a set with them has no
-    certificate on the other model or could not be put to it, and elements of no certified set at all. calls: rows asked
-    of both games; ledger: what they cost. forced: whether the base's decision is a forced choice
-    (`game.ForcedChoice`).
+    certificate on the other model or could not be put to it, or that the other model's budget was spent before any set
+    was seen there, and elements of no certified set at all. calls: rows asked of both games; ledger: what they cost.
+    forced: whether the base's decision is a forced choice (`game.ForcedChoice`).
 
     Examples:
         >>> def tuned(keep):
@@ -131,6 +131,7 @@ class Side:
         self.open: set[int] = set()  # elements of sets that this model could not be asked about
         kept = self.kept(())
         self.decides = kept is True
+        self.spent = kept is None  # whether the budget ended the search, or the first question already
         if kept is False:
             self.notes[UNDECIDED.format(name)] = None
 
@@ -162,10 +163,13 @@ class Side:
         """Looks for `count` flip sets among the allowed elements."""
         if not self.decides:
             return
+        rows, how = [0], self.how()
+        how |= {"allowed": allowed, "progress": rows.append}
         if count == 1:
-            self.add([minimal_flip_set(self.meter, self.meter.n, allowed=allowed, **self.how())])
+            self.add([minimal_flip_set(self.meter, self.meter.n, **how)])
         else:
-            self.add(diverse_flip_sets(self.meter, self.meter.n, count=count, allowed=allowed, **self.how()))
+            self.add(diverse_flip_sets(self.meter, self.meter.n, count=count, **how))
+        self.spent = rows[-1] == how["budget"]
 
     def put(self, sets: Sequence[tuple[int, ...]]) -> None:
         """The other model's sets: those that flip this one too are made minimal here and added."""
@@ -189,6 +193,11 @@ class Side:
                 self.notes[f"{self.name}: {one.note}"] = None
 
     @property
+    def unknown(self) -> bool:
+        """Whether the budget ended the search before any set was seen: the model may depend on any element."""
+        return self.spent and not self.sets
+
+    @property
     def doubtful(self) -> set[int]:
         """Elements of which it is not known whether this model depends on them."""
         return self.open.union(*(elements for elements, one in self.sets.items() if not one.certified))
@@ -206,7 +215,8 @@ def compared(tuned: Side, base: Side) -> ChangedSets:
     tuned.put(searched[1])
     flips = {one: (tuned.flips(one), base.flips(one)) for one in dict.fromkeys([*tuned.certified, *base.certified])}
     ours, theirs = ({e for one in side.certified for e in one} for side in (tuned, base))
-    added, dropped = ours - theirs - base.doubtful, theirs - ours - tuned.doubtful
+    added = set() if base.unknown else ours - theirs - base.doubtful
+    dropped = set() if tuned.unknown else theirs - ours - tuned.doubtful
     unsure = (ours | theirs | tuned.doubtful | base.doubtful) - (ours & theirs) - added - dropped
     return ChangedSets(
         tuned=tuple(tuned.sets.values()),

@@ -28,7 +28,7 @@ from workbench.figures.core import (
     still_text,
     wrapped,
 )
-from workbench.figures.drawing import Link, Mark, Spot, columns, draw, places, tall
+from workbench.figures.drawing import LETTER, Link, Mark, Spot, columns, draw, places, tall
 from workbench.figures.panels import row
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 
 LINES = 3  # of a label, the most that fits between two rows
-LETTER = 0.064  # inches, of a label
 FAINT = 0.05  # degrees of removal below this are not drawn
 RING, WIDER = 2.4, 1.6  # points that the highest degree adds to a rim and to an arrow
 ARROW: Mark = {"marker": ">", "ms": 5, "lw": 1.6}

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from workbench.figures.core import BLUE, GREY, INK, ORANGE, PALE, RED, Figure, Tip, house_style, short
+from workbench.cases import FEW
+from workbench.figures.core import BLUE, GREY, GRID, INK, ORANGE, PALE, RED, Figure, Tip, house_style, short
 from workbench.figures.elements import by_measure
-from workbench.figures.panels import cases, cells, forest, label, legend, line, row
+from workbench.figures.panels import bounded, cases, cells, forest, label, legend, line, row
 from workbench.shift.saliency import MEMORY, READING, gain_shares
 from workbench.shift.switches import ALL
 
@@ -26,19 +27,21 @@ PICKED = {False: ("", BLUE, ""), True: ("picked", ORANGE, "///")}  # name, colou
 
 @house_style()
 def dose_curves(curves: Mapping[str, Mapping[str, pd.DataFrame]], *, units: Mapping[str, str] | None = None) -> Figure:
-    """Means over cases as the adapter is scaled, with their 95 % intervals: a panel a quantity, a line a series.
+    """Means over cases as the adapter is scaled: a panel a quantity, a line a series, in a band their 95 % intervals;
+    of few cases without.
 
     curves: panel -> series -> rows of `workbench.shift.over_cases` by `dose`. units: panel -> what its numbers are,
     nats without. The trained adapter, dose 1, is marked.
     """
     title = "Response to the adapter's dose: 0 the base, 1 as trained"
-    still, panels = row(list(curves), title=title, height=3.1, same_y=False)
+    heads = [f"{name}\n({cases(pd.concat(lines.values()))})" for name, lines in curves.items()]
+    still, panels = row(heads, title=title, height=3.2, same_y=False)
     every = list(dict.fromkeys(series for lines in curves.values() for series in lines))
     said = []
     for axes, (name, lines) in zip(panels, curves.items(), strict=True):
         for series, rows in lines.items():
             k, ends = every.index(series), rows.set_index("dose")["mean"]
-            line(axes, k, rows["dose"], rows["mean"], name=series, within=[rows["low"], rows["high"]])
+            line(axes, k, rows["dose"], rows["mean"], name=series, within=_band(rows))
             told = [f"{value:.3g} at {dose:g}" for dose, value in ends.iloc[[0, -1]].items()]
             said.append(f"{name}, {series}: {', '.join(told)}")
         axes.axvline(1.0, color=GREY, lw=0.8, ls="--")
@@ -47,31 +50,60 @@ def dose_curves(curves: Mapping[str, Mapping[str, pd.DataFrame]], *, units: Mapp
     return Figure(still, f"{title}. {'; '.join(said)}.")
 
 
+def _band(rows: pd.DataFrame) -> list[pd.Series]:
+    """The ends of the intervals, none where these are of few cases."""
+    return [rows[end].mask(rows["n"] < FEW) for end in ("low", "high")]
+
+
 @house_style()
 def switch_maps(shares: pd.DataFrame) -> Figure:
-    """Layer by projection: the share of Delta that goes with a module switched off, and that comes with it alone.
+    """Layer by projection: the share of Delta that goes with a module switched off, and that comes with it alone, each
+    on a scale of its own.
 
     shares: what `workbench.shift.switch_shares` gave, or `looked_into`: then whole layers and projections stand at the
-    edges, and what was not asked is blank. Hover for the intervals.
+    edges, and what was not asked is grey. Where they have `n`, intervals of few cases are left out. Hover for them.
     """
-    title = "Share of Δ = v(tuned) − v(base) by module"
+    title = f"Share of Δ = v(tuned) − v(base) by {_units(shares['layer'], shares['projection'])}"
     heads = {"off": "switched off alone: what goes", "on": "switched on alone: what comes"}
-    still, panels = row(list(heads.values()), title=title, height=1.5 + 0.3 * shares["projection"].nunique())
-    top = float(np.nanmax(np.abs(shares[list(heads)].to_numpy()))) or 1.0
-    tips: list[Tip] = []
-    for axes, column in zip(panels, heads, strict=True):
-        said = [
-            f"{one['module']}\n{one[column]:+.3f} [{one[f'{column}_low']:+.3f}, {one[f'{column}_high']:+.3f}]"
-            for one in shares.to_dict("records")
-        ]
+    tops = {column: float(np.nanmax(np.abs(shares[column].to_numpy()))) or 1.0 for column in heads}
+    scales = [f"{head}\n−{tops[column]:.2g} to {tops[column]:.2g}" for column, head in heads.items()]
+    still, panels = row(scales, title=title, height=1.65 + 0.3 * shares["projection"].nunique())
+    rows, tips = shares.to_dict("records"), list[Tip]()
+    for axes, (column, top) in zip(panels, tops.items(), strict=True):
+        said = [f"{one['module']}\n{_share(one, column, '+.3f')}" for one in rows]
         tips += module_map(axes, shares.assign(value=shares[column], said=said), top=top)
-    best = shares.loc[shares["off"].idxmax()]
-    alt = f"most goes with {best['projection']} of layer {best['layer']}: {best['off']:.2f}"
-    return Figure(still, f"{title}; {alt} [{best['off_low']:.2f}, {best['off_high']:.2f}].", tips)
+    best = max(rows, key=lambda one: one["off"])
+    alt = f"most goes with {_where(best['layer'], best['projection'])}: {_share(best, 'off', '.2f')}"
+    return Figure(still, f"{title}; {alt}.", tips)
+
+
+def _share(one: Mapping[Any, Any], column: str, form: str) -> str:
+    """A share with its interval, or with how few cases it is of."""
+    if one.get("n", FEW) < FEW:
+        return f"{one[column]:{form}} (n = {one['n']})"
+    return f"{one[column]:{form}} [{one[f'{column}_low']:{form}}, {one[f'{column}_high']:{form}}]"
+
+
+def _units(layers: Sequence[Any] | pd.Series, projections: Sequence[str] | pd.Series) -> str:
+    """What is switched at these places: `module`, or `layer, projection and module`."""
+    found = {_unit(*place) for place in zip(layers, projections, strict=True)}
+    known = [unit for unit in ("layer", "projection", "module") if unit in found]
+    return " and ".join([", ".join(known[:-1]), known[-1]] if len(known) > 1 else known)
+
+
+def _unit(layer: int | str, projection: str) -> str:
+    return "layer" if projection == ALL else "projection" if layer == ALL else "module"
+
+
+def _where(layer: int | str, projection: str) -> str:
+    """In words: `q_proj of layer 3`, `layer 3`, `q_proj of all layers`."""
+    whole = {"layer": f"layer {layer}", "projection": f"{projection} of all layers"}
+    return whole.get(_unit(layer, projection), f"{projection} of layer {layer}")
 
 
 def module_map(axes: Axes, rows: pd.DataFrame, *, top: float) -> list[Tip]:
-    """A map, a row a projection and a column a layer, from -top to top. rows: `layer, projection, value, said`."""
+    """A map, a row a projection and a column a layer, from -top to top; grey where there is no value. rows: `layer,
+    projection, value, said`."""
     places = {"index": "projection", "columns": "layer"}
     # whole ones at the edges
     layers = sorted(rows["layer"].unique(), key=lambda layer: (isinstance(layer, str), layer))
@@ -80,6 +112,7 @@ def module_map(axes: Axes, rows: pd.DataFrame, *, top: float) -> list[Tip]:
     values, said = (asked.pivot(values=c, **places).reindex(index=order, columns=layers) for c in ("value", "said"))
     names: dict[str, Any] = {"rows": list(values.index), "columns": list(map(str, values.columns))}
     label(axes, x="layer")
+    axes.set_facecolor(GRID)
     return cells(axes, values.to_numpy(float), low=-top, high=top, said=said.to_numpy().tolist(), **names)
 
 
@@ -125,31 +158,33 @@ def removed_shares(rows: pd.DataFrame) -> Figure:
         counts = ", ".join(dict.fromkeys(f"{off} of {of}" for off, of in zip(part["off"], part["of"], strict=True)))
         labels = [f"{share:.0%}, {by}" for share, by in zip(part["share"], part["by"], strict=True)]
         frames[f"{short(unit, 14)}s: {counts} ({cases(part)})"] = part.assign(label=labels)
-    low, high = min(0.0, float(rows["low"].min())), max(1.0, float(rows["high"].max()))
+    ends = bounded(rows)
+    low, high = min(0.0, float(ends["low"].min())), max(1.0, float(ends["high"].max()))
     return forest(frames, title=title, x="share of Δ", reach=(low - 0.04, high + 0.04), middle=0.0)
 
 
 @house_style()
-def interaction_matrix(values: np.ndarray, modules: Sequence[str]) -> Figure:
+def interaction_matrix(values: np.ndarray, modules: Sequence[str], *, unit: str = "module") -> Figure:
     """What two modules do together beyond each alone, as the mean over cases: purple below 0, orange above.
 
-    values: (cases, k, k) of `workbench.shift.interactions`, nats. modules: their k names. Hover for the interval
-    (twice the standard error).
+    values: (cases, k, k) of `workbench.shift.interactions`, nats. modules: their k names; unit: what they are. Hover
+    for the interval (twice the standard error), which few cases lack.
     """
-    title = "Interaction of modules: v(both off) − v(one off) − v(other off) + v(on), nats"
+    title = f"Interaction of {unit}s: v(both off) − v(one off) − v(other off) + v(on), nats"
     mean, n = values.mean(axis=0), len(values)
-    error = values.std(axis=0, ddof=1) / np.sqrt(n) if n > 1 else np.zeros_like(mean)
+    error = 2 * values.std(axis=0, ddof=min(1, n - 1)) / np.sqrt(n)
+    form = "{:+.3g} ± {:.2g}" if n >= FEW else "{:+.3g}"
     labels = [_place(name) for name in modules]
     grid = np.where(np.eye(len(modules), dtype=bool), np.nan, mean)
     said = [
-        [f"{a} · {b}\n{mean[i, j]:+.3g} ± {2 * error[i, j]:.2g}" for j, b in enumerate(labels)]
+        [f"{a} · {b}\n{form.format(mean[i, j], error[i, j])}" for j, b in enumerate(labels)]
         for i, a in enumerate(labels)
     ]
-    head = [f"mean of {n} cases; below 0: each can stand in for the other"]
+    head = [f"mean of {n} case{'s' * (n > 1)}; below 0: each can stand in for the other"]
     still, (axes,) = row(head, title=title, height=1.6 + 0.34 * len(modules))
     top = float(np.nan_to_num(np.abs(grid)).max()) or 1.0
     tips = cells(axes, grid, rows=labels, columns=labels, low=-top, high=top, said=said)
-    label(axes, x="module")
+    label(axes, x=unit)
     i, j = np.unravel_index(int(np.nan_to_num(np.abs(grid)).argmax()), grid.shape)
     return Figure(still, f"{title}; the strongest: {labels[i]} and {labels[j]}, {mean[i, j]:+.3g}.", tips)
 
@@ -162,21 +197,24 @@ def _place(module: str) -> str:
 
 @house_style()
 def kept_curves(tables: Mapping[str, pd.DataFrame], *, enough: float | None = None) -> Figure:
-    """Share of right answers over the part of the adapter that is kept, a line an order of its units.
+    """Share of right answers over the part of the adapter that is kept, a line an order of its units, in a band the
+    intervals, which few cases lack.
 
     tables: series -> rows of `workbench.shift.kept_accuracy`. enough: the share wanted, as a dashed line.
     """
-    title = "Right answers with only a part of the adapter"
-    still, (axes,) = row(["95 % intervals over cases"], title=title, height=3.2)
+    title, whole = "Right answers with only a part of the adapter", pd.concat(tables.values())
+    known = "95 % intervals over cases" if (whole["n"] >= FEW).any() else "shares of cases"
+    still, (axes,) = row([f"{known} ({cases(whole)})"], title=title, height=3.2)
     said = []
     for k, (name, rows) in enumerate(tables.items()):
-        line(axes, k, 100 * rows["part"], rows["exact"], name=name, within=[rows["low"], rows["high"]])
+        line(axes, k, 100 * rows["part"], rows["exact"], name=name, within=_band(rows))
         least = rows[rows["exact"] >= (enough or rows["exact"].iloc[-1])]["part"].min()
         said.append(f"{name}: {rows['exact'].iloc[0]:.2f} with none, {rows['exact'].iloc[-1]:.2f} with all")
         said[-1] += f", {enough:.2f} or more from {least:.0%} on" if enough is not None and least == least else ""
     if enough is not None:
         line(axes, 6, [0, 100], [enough, enough], name=f"wanted: {enough:.2f}", dotted=True)
-    axes.set(xlim=(-2, 102), ylim=(0, 1.02 * max(float(rows["high"].max()) for rows in tables.values())))
+    highest = float(bounded(whole.assign(mean=whole["exact"]))["high"].max())
+    axes.set(xlim=(-2, 102), ylim=(0, 1.02 * max(highest, enough or 0.0) or 1.0))
     label(axes, x="parameters kept, % of the adapter", y="share of cases", grid="y")
     legend(still, columns=4)
     return Figure(still, f"{title}. {'; '.join(said)}.")
@@ -207,16 +245,18 @@ def switchboard(losses: np.ndarray, places: Sequence[tuple[int | str, str]], *, 
 
     losses: (modules,) of `Settings.losses`, or whole layers or projections; places: their layers and projections.
     """
-    title = "What goes with each module switched off alone, nats"
     board = pd.DataFrame(places, columns=["layer", "projection"]).assign(value=losses, said="")
-    still, (axes,) = row(["a cross: off now"], title=title, height=1.3 + 0.32 * board["projection"].nunique())
-    module_map(axes, board, top=float(np.abs(losses).max()) or 1.0)
+    title = f"What goes with each {_units(board['layer'], board['projection'])} switched off alone, nats"
+    top = float(np.abs(losses).max()) or 1.0
+    head = [f"−{top:.2g} to {top:.2g}; a cross: off now"]
+    still, (axes,) = row(head, title=title, height=1.3 + 0.32 * board["projection"].nunique())
+    module_map(axes, board, top=top)
     gone = board.iloc[sorted(off)]
     at = [sorted(set(board["layer"])).index(layer) for layer in gone["layer"]]
     below = [list(board["projection"].unique()).index(name) + BELOW for name in gone["projection"]]
     axes.scatter(at, below, marker="X", s=60, c="white", edgecolors=INK, zorder=4)
     best = int(np.argmax(losses))
-    alt = f"most goes with {places[best][1]} of layer {places[best][0]}: {losses[best]:.3g}; {len(gone)} are off"
+    alt = f"most goes with {_where(*places[best])}: {losses[best]:.3g}; {len(gone)} are off"
     return Figure(still, f"{title}; {alt}.")
 
 

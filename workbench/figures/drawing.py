@@ -25,6 +25,8 @@ Mark = dict[str, Any]  # the style of an entry of the legend, for a line of matp
 
 POINTS_PER_INCH = 72
 GAP = 0.05  # inches between a link's end and its spot
+LETTER, LINE = 0.064, 0.14  # inches of a label: a letter's mean width, a line's height
+BOWED = 0.35  # of the way: where the label of a bowed link stands, beside that of the way back
 HEAD, KEY = 0.3, 0.24  # inches: for the title above what is drawn, and for a line of the legend below it
 KEYS = 5  # entries in a line of the legend
 DASHED: Any = (0, (3, 2))
@@ -86,7 +88,8 @@ class Link:
 
 
 def curve(link: Link, spots: Sequence[Spot]) -> Points:
-    """The link's line from rim to rim: (n, 2) inches; a bow when it bends, a loop when both ends are one spot."""
+    """The link's line from rim to rim: (n, 2) inches; a bow when it bends, a loop when both ends are one spot. An arrow
+    ends before a label that would hide its head."""
     here, there = spots[link.start], spots[link.end]
     if link.start == link.end:
         angle, turn = np.linspace(0.75, -0.75, 24) * np.pi, np.deg2rad(link.loop)
@@ -100,7 +103,21 @@ def curve(link: Link, spots: Sequence[Spot]) -> Points:
     points = (1 - t) ** 2 * a + 2 * t * (1 - t) * control + t**2 * b
     off = np.hypot(*(points - a).T) > here.radius + GAP
     off &= np.hypot(*(points - b).T) > there.radius + GAP
+    if link.arrow:
+        off &= ~np.logical_or.accumulate(_behind_label(points, there))
     return points[off] if off.sum() > 2 else points
+
+
+def _behind_label(points: Points, spot: Spot) -> np.ndarray:
+    """Which points (n,) the label of a spot hides."""
+    down = (points[:, 1] - spot.y) * (1 if spot.place == "above" else -1)
+    wide, high = LETTER * max(map(len, spot.label), default=0), LINE * len(spot.label)
+    return (abs(points[:, 0] - spot.x) < wide / 2) & (down > _away(spot)) & (down < _away(spot) + high)
+
+
+def _away(spot: Spot) -> float:
+    """Inches from the middle of a spot to its label."""
+    return max(look(spot.kind).scale, 1) * spot.radius + 0.04
 
 
 def columns(nodes: Sequence[str], facts: Collection[tuple[str, str]], spine: Mapping[str, int]) -> dict[str, int]:
@@ -201,6 +218,7 @@ def _links(axes: Axes, drawn: Sequence[Link], lines: Sequence[Points]) -> None:
         if link.removed:
             axes.scatter(x, y, marker="x", s=28, c=REMOVED, linewidths=1.6, zorder=4)
         if link.label:  # beside the far end of a loop
+            x, y = line[int((BOWED if link.bend else 0.5) * len(line))]
             beside = 0.45 * np.cos(np.deg2rad(link.loop)) if link.start == link.end else 0
             box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85}
             style: dict[str, Any] = {"size": SMALL, "ha": "center", "va": "center", "bbox": box, "zorder": 3}
@@ -223,7 +241,7 @@ def _spots(axes: Axes, drawn: Sequence[Spot]) -> None:
 
 
 def _label(axes: Axes, spot: Spot) -> None:
-    away = max(look(spot.kind).scale, 1) * spot.radius + 0.04
+    away = _away(spot)
     y, va = (spot.y + away, "bottom") if spot.place == "above" else (spot.y - away, "top")
     text = "\n".join(still_text(line) for line in spot.label)
     halo = [withStroke(linewidth=2, foreground="white")]

@@ -8,11 +8,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from workbench.cases import Case
 from workbench.figures.case_graph import needed
 from workbench.figures.core import BLUE, GREY, INK, ORANGE, SMALL, Figure, Sheet, Tip, house_style, short
-from workbench.figures.panels import LEVEL, SEQUENTIAL, bars, cases, cells, forest, label, legend, name_rows, row
+from workbench.figures.panels import (
+    LEVEL,
+    MOST_TICKS,
+    SEQUENTIAL,
+    bars,
+    bounded,
+    cases,
+    cells,
+    forest,
+    label,
+    legend,
+    name_rows,
+    row,
+)
 
 LONGEST = 34  # characters of an element's name
 MARK = "\u25cf "  # stands before an element that the answer needs
@@ -40,7 +55,7 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
     title = f"Relative shift {RELATIVE} of the elements; ● needed, e: embedding"
     numbers = list(next(iter(maps.values())).index)
     names = [f"{MARK if needed(case, i) else ''}{case.label(case.elements[i])}" for i in numbers]
-    still, panels = row(list(maps), title=title, height=1.3 + 0.17 * len(names))
+    still, panels = row(list(maps), title=title, height=1.7 + 0.17 * len(names))
     tips: list[Tip] = []
     for axes, grid in zip(panels, maps.values(), strict=True):
         values = grid.to_numpy(float)
@@ -49,10 +64,13 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
                 for name, line in zip(names, values, strict=True)]  # fmt: skip
         scale: dict[str, Any] = {"low": 0, "high": float(values.max()) or 1.0, "cmap": SEQUENTIAL}
         tips += cells(axes, values, rows=names, columns=columns, written="", said=said, **scale)
+        _layer_ticks(axes, columns, most=MOST_TICKS // len(panels))
         axes.axvline(0.5, color="white", lw=3)
         if 0 < len(case.nodes) < len(numbers):
             axes.axhline(len(case.nodes) - 0.5, color="white", lw=3)
-        still.colorbar(axes.images[0], ax=axes, fraction=0.06, pad=0.02).outline.set_visible(False)
+        bar = still.colorbar(axes.images[0], ax=axes, location="bottom", fraction=0.06, pad=0.02)
+        bar.outline.set_visible(False)
+        bar.locator = MaxNLocator(2)
         label(axes, x="layer")
     name_rows(panels[0], names, longest=LONGEST)
     panels[0].invert_yaxis()
@@ -61,6 +79,13 @@ def element_map(maps: Mapping[str, pd.DataFrame], case: Case) -> Figure:
     top = max(float(np.nanmax(grid.to_numpy(float))) for grid in maps.values())
     alt = f"Relative shift of {len(names)} elements of case {case.id}, layer by layer; the largest is {top:.3g}."
     return Figure(still, alt, tips)
+
+
+def _layer_ticks(axes: Axes, columns: Sequence[str], *, most: int) -> None:
+    """The embedding and at most so many layers, evenly chosen; where not all, without the first, which is too near."""
+    step = max(1, -(-(len(columns) - 1) // max(most, 1)))
+    at = [0, *range(1 if step == 1 else 1 + step, len(columns), step)]
+    axes.set_xticks(at, [columns[k] for k in at])
 
 
 @house_style()
@@ -76,7 +101,7 @@ def group_shift(tables: Mapping[str, pd.DataFrame]) -> Figure:
     for projection, rows in whole.groupby("projection"):
         known = rows.set_index("label").loc[order[order.isin(rows["label"])]].reset_index()
         frames[f"{projection}\n({cases(known)})"] = known
-    top = 1.06 * (float(whole["high"].max()) or 1.0)
+    top = 1.06 * (float(bounded(whole)["high"].max()) or 1.0)
     title = f"Relative shift in context by {' and '.join(tables)}, mean over cases"
     return forest(frames, title=title, x=RELATIVE, reach=(-0.02 * top, top), middle=0.0)
 
@@ -198,7 +223,8 @@ def causal_drop(table: pd.DataFrame, *, outcome: str = "drop", k: int = 3) -> Fi
     title = f"Deleting the first {'element' if k == 1 else f'{k} elements'} of each measure: {what}"
     parts = rows.assign(label=rows["measure"]).groupby("kind", sort=False)
     frames = {f"{kind}s ({cases(part)})": part for kind, part in parts}
-    low, high = min(0.0, float(rows["low"].min())), float(rows[["high", "random"]].max().max())
+    ends = bounded(rows)
+    low, high = min(0.0, float(ends["low"].min())), float(ends[["high", "random"]].max().max())
     room = 0.04 * (high - low or 1.0)
     unit = "nats" if outcome == "drop" else "share of cases"
     return forest(frames, title=title, x=unit, reach=(low - room, high + room), middle=0.0)

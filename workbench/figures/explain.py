@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 from workbench.cases import Case, Fact
 from workbench.figures.case_graph import answers, case_graph, needed
 from workbench.figures.core import BLUE, INK, ORANGE, RED, Figure, house_style
-from workbench.figures.panels import SEQUENTIAL, bars, cells, forest, label, legend, methods, name_rows, row
+from workbench.figures.panels import SEQUENTIAL, bars, bounded, cells, forest, label, legend, methods, name_rows, row
 
 __all__ = ["answers", "case_graph", "comparison", "contributions", "faithfulness", "mask_bars", "score_ranks"]
 
@@ -31,6 +31,7 @@ SIGNS = {True: ("raises", BLUE, ""), False: ("lowers", ORANGE, "///")}  # score 
 NEEDED = "• "  # before an element that the right answer runs through
 LONGEST = 38  # characters of a row's name
 ROOM = 1.08  # of the largest bar, so that its end is seen
+EDGE = 0.07  # of the range, beyond its ends
 
 
 @house_style()
@@ -74,8 +75,8 @@ def comparison(
     summary: method -> metric -> {mean, low, high, n}.
     """
     frames = methods(summary, metrics, sort=lambda name: "mask or set" if name in marked else "baseline")
-    tops = {metric: max(1.0, float(rows["high"].max())) for metric, rows in frames.items()}
-    reach = {metric: (-0.03 * top, 1.03 * top) for metric, top in tops.items()}
+    tops = {metric: max(1.0, float(bounded(rows)["high"].max())) for metric, rows in frames.items()}
+    reach = {metric: (-EDGE * top, (1 + EDGE) * top) for metric, top in tops.items()}  # a marker at an end is whole
     return forest(frames, title=title, x={metric: DIRECTION.get(metric, "") for metric in metrics}, reach=reach)
 
 

@@ -40,7 +40,7 @@ PLACES = {  # entity type -> inches, so that few of the 14 relations cross
     "format": (2.2, 2.75),
     "data": (2.2, 0.75),
     "command": (4.1, 1.75),
-    "tool": (5.75, 2.35),
+    "tool": (5.75, 2.5),
     "operation": (5.75, 0.85),
     "topic": (7.1, 2.9),
     "license": (7.1, 1.75),

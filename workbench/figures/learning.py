@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from workbench.cases import FEW
 from workbench.explain.terms import TERMS, Weights, contributions
 from workbench.figures.core import (
     BLACK,
@@ -21,6 +22,7 @@ from workbench.figures.core import (
     SMALL,
     Figure,
     house_style,
+    short,
     still_text,
 )
 from workbench.figures.panels import label, legend, name_rows, row
@@ -69,13 +71,17 @@ def scores(rows: Sequence[Row], *, title: str = "Held-out cases answered right")
     """Base and tuned side by side, a panel for each metric, a group of bars for each share of facts withheld.
 
     rows: one for each bar with `model`, `metric`, `share` (of needed facts withheld, 0 to 1), `mean`, `low`, `high`
-    (shares of cases, 0 to 1) and `n`. Bars are drawn in the order of first mention.
+    (shares of cases, 0 to 1) and `n`: above a bar of few cases stands how many of how many, without an interval. Bars
+    are drawn in the order of first mention.
     """
     metrics, models = (list(dict.fromkeys(str(one[key]) for one in rows)) for key in ("metric", "model"))
     shares = sorted({float(one["share"]) for one in rows})
-    counts = [{str(one["n"]) for one in rows if str(one["metric"]) == metric} for metric in metrics]
-    alike = all(len(some) == 1 for some in counts)  # of a panel's bars
-    heads = [f"{metric}\n(n = {min(some)})" if alike else metric for metric, some in zip(metrics, counts, strict=True)]
+    counts: dict[str, dict[str, int]] = {metric: {} for metric in metrics}  # of each panel, by model
+    for one in rows:
+        counts[str(one["metric"])].setdefault(str(one["model"]), one["n"])
+    same = all(some == counts[metrics[0]] for some in counts.values())  # then the models' names tell it
+    alike = all(len(set(some.values())) == 1 for some in counts.values())
+    heads = [metric if same and not alike else f"{metric}\n{_counted(some)}" for metric, some in counts.items()]
     still, panels = row(heads, title=title, height=3.1)
     for axes, metric in zip(panels, metrics, strict=True):
         ticks = [f"{share:.0%}".replace("%", " %") for share in shares]
@@ -85,7 +91,8 @@ def scores(rows: Sequence[Row], *, title: str = "Held-out cases answered right")
         for k, model in enumerate(models):
             some = [one for one in rows if (str(one["metric"]), str(one["model"])) == (metric, model)]
             where = np.array([shares.index(float(one["share"])) for one in some])
-            _bars(axes, some, where, k=k, of=len(models), name=model if alike else f"{model} (n = {some[0]['n']})")
+            name = f"{model} (n = {counts[metric][model]})" if same and not alike else model
+            _bars(axes, some, where, k=k, of=len(models), name=name)
     legend(still)
     said = [
         f"{r['model']} {r['metric']} {float(r['mean']):.2f} at {100 * float(r['share']):.0f} % withheld" for r in rows
@@ -93,38 +100,51 @@ def scores(rows: Sequence[Row], *, title: str = "Held-out cases answered right")
     return Figure(still, f"{title}: {'; '.join(said)}.")
 
 
+def _counted(counts: Mapping[str, int]) -> str:
+    """`(n = 90)`, or for each model: `base n = 2, tuned n = 40`."""
+    if len(set(counts.values())) == 1:
+        return f"(n = {next(iter(counts.values()))})"
+    return ", ".join(f"{short(model, 14)} n = {n}" for model, n in counts.items())
+
+
 def _bars(axes: Any, rows: Sequence[Row], where: np.ndarray, *, k: int, of: int, name: str) -> None:
-    """The bars of model number k in one panel, with intervals and the mean in figures."""
+    """The bars of model number k in one panel, with intervals and the mean in figures; of few cases, how many."""
     x, width = where + (k - (of - 1) / 2) * 0.8 / of, 0.8 / of
-    mean, low, high = (np.array([float(one[key]) for one in rows]) for key in ("mean", "low", "high"))
+    mean, low, high, n = (np.array([float(one[key]) for one in rows]) for key in ("mean", "low", "high", "n"))
+    low, high = (np.where(n < FEW, mean, end) for end in (low, high))
     style = {"color": SERIES[k % len(SERIES)], "edgecolor": "white", "hatch": HATCHES[k % len(HATCHES)]}
     axes.bar(x, mean, width * 0.94, label=still_text(name), **style)
-    axes.errorbar(x, mean, yerr=np.clip([mean - low, high - mean], 0, None), fmt="none", ecolor=INK, capsize=2.5)
-    for one, top, value in zip(x, high, mean, strict=True):
-        axes.text(one, top + 0.015, f"{value:.2f}", ha="center", size=SMALL)
+    off = np.where(n < FEW, np.nan, np.clip([mean - low, high - mean], 0, None))
+    axes.errorbar(x, mean, yerr=off, fmt="none", ecolor=INK, capsize=2.5)
+    for one, top, value, of_all in zip(x, high, mean, n, strict=True):
+        text = f"{value * of_all:.0f} of {of_all:.0f}" if of_all < FEW else f"{value:.2f}"
+        axes.text(one, top + 0.015, text, ha="center", size=SMALL)
 
 
 @house_style()
 def terms(histories: Mapping[str, Sequence[Mapping[str, float]]], weights: Weights, *, title: str) -> Figure:
     """What every term of `TERMS` adds to the objective over the steps, a panel each, and the objective itself last.
 
-    Thin: every step's sample; thick: moving average, decay 0.9.
+    Thin: every step's sample; thick: moving average, decay 0.9. Histories of unlike length stand over the share of
+    their steps.
 
     histories: name (of a method or a case) -> rows as `Masks.history` has them.
     """
+    shared = len({len(history) for history in histories.values() if history}) > 1
     heads = [f"{'+' if t.sign > 0 else '−'} {weights.of(t):g} × {t.name}" for t in TERMS.values()] + ["objective"]
     still, panels = row(heads, title=title, height=1.9, same_y=False, sharex=True)
     for i, (axes, name) in enumerate(zip(panels, [*TERMS, "objective"], strict=True)):
         colour = SERIES[i % len(SERIES)] if name in TERMS else BLACK
         for number, (method, history) in enumerate(histories.items()):
             y = [row["loss"] if name == "objective" else contributions(row, weights)[name] for row in history]
-            x = [row["step"] for row in history]
+            x = [row["step"] / (history[-1]["step"] if shared else 1) for row in history]
+            name_of = f"{method} ({len(history)} steps)" if shared else method
             axes.plot(x, y, color=colour, lw=0.5, alpha=0.35)
             drawn = {"color": colour, "ls": STROKES[number % 3], "lw": 1.4}
-            axes.plot(x, smoothed(y), label=still_text(method) if name == "objective" else None, **drawn)
+            axes.plot(x, smoothed(y), label=still_text(name_of) if name == "objective" else None, **drawn)
         axes.grid(axis="y")
         axes.tick_params(labelsize=SMALL)
-    still.supxlabel("step", size=FONT_SIZE)
+    still.supxlabel("share of the steps" if shared else "step", size=FONT_SIZE)
     legend(still)
     ends = {name: (h[0]["loss_ema"], h[-1]["loss_ema"], len(h)) for name, h in histories.items() if h}
     said = [f"{name} from {first:.4g} to {last:.4g} in {n} steps" for name, (first, last, n) in ends.items()]

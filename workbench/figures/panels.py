@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from workbench.cases import FEW
 from workbench.figures.core import (
     BLUE,
     DPI,
@@ -104,7 +105,7 @@ def line(
 ) -> None:
     """Line number k, with the colour and the marker of that number; a dotted one has no markers and stands back.
 
-    errors: whiskers, (2, n) lengths. within: low and high of a pale band, (2, n).
+    errors: whiskers, (2, n) lengths. within: low and high of a pale band, (2, n); NaN leaves a gap.
     """
     y = np.where(np.isfinite(np.asarray(y, float)), np.asarray(y, float), np.nan)
     style: dict[str, Any] = {"ls": ":", "lw": 1.0} if dotted else {"marker": MARKERS[k % len(MARKERS)], "ms": 4.5}
@@ -149,7 +150,7 @@ def forest(
     reach: tuple[float, float] | Mapping[str, tuple[float, float]] | None = None,
     middle: float | Mapping[str, float] | None = None,
 ) -> Figure:  # fmt: skip
-    """Points with intervals. Call it in `house_style`.
+    """Points with intervals, those of few cases without. Call it in `house_style`.
 
     frames: panel title -> rows with `label, mean, low, high, n`; rows of n = 0 stay empty. Where there are the columns
     `random_low` and `random_high`, a band shows them; a diamond shows `random`; points are open where `holm` is not
@@ -159,6 +160,7 @@ def forest(
     labels = list(dict.fromkeys(name for rows in frames.values() for name in rows["label"]))[::-1]
     lines = max(text.count("\n") for text in [*frames, *(x.values() if isinstance(x, Mapping) else [x])])
     still, panels = row(list(frames), title=title, height=1.3 + 0.15 * lines + 0.24 * len(labels))
+    told = _interval(pd.concat([rows["n"] for rows in frames.values()]))
     for axes, (name, rows) in zip(panels, frames.items(), strict=True):
         known = rows[rows["n"] > 0]
         where = np.array([labels.index(one) for one in known["label"]], float)
@@ -166,15 +168,17 @@ def forest(
         if nothing is not None:
             axes.axvline(nothing, color=GREY, lw=1, ls=":" if isinstance(middle, Mapping) else "-")
         _chance(axes, known, where)
-        for some, look in _looks(known):
+        for some, look in _looks(known, told):
             mean, low, high = (known[key].to_numpy(float)[some] for key in ("mean", "low", "high"))
-            off = np.clip([mean - low, high - mean], 0, None)
+            off = np.where(known["n"].to_numpy()[some] < FEW, np.nan, np.clip([mean - low, high - mean], 0, None))
             axes.errorbar(mean, where[some], xerr=off, ecolor=INK, elinewidth=1.2, capsize=2.5, **look)
         label(axes, x=x[name] if isinstance(x, Mapping) else x, grid="x")
         axes.xaxis.label.set_fontsize(SMALL if isinstance(x, Mapping) else FONT_SIZE)
         if reach is not None:
             axes.set_xlim(reach[name] if isinstance(reach, Mapping) else reach)
-    name_rows(panels[0], labels, longest=LONGEST_ROW)
+    high = -(-len(panels) // MOST)  # rows of panels, see `row`
+    for first in panels[:: -(-len(panels) // high)]:
+        name_rows(first, labels, longest=LONGEST_ROW)
     legend(still)
     said = [
         f"{one} of {name}: {value:.2f}"
@@ -197,10 +201,17 @@ def methods(
     return {measure: pd.DataFrame([{**one[measure], **name} for one, name in rows]) for measure in measures}
 
 
+def bounded(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows with `mean, low, high, n`: where these are few cases, the ends are the mean, so that they set no scale."""
+    few = rows["n"] < FEW
+    return rows.assign(low=rows["low"].mask(few, rows["mean"]), high=rows["high"].mask(few, rows["mean"]))
+
+
 def cases(rows: pd.DataFrame) -> str:
     """How many cases stand behind a table's rows, for the title of its panel."""
-    counts = sorted({int(n) for n in rows["n"]})
-    return f"n = {'–'.join(map(str, (counts[0], counts[-1]) if len(counts) > 1 else counts))} cases"
+    counts = sorted({int(n) for n in rows["n"] if n} or {0})
+    told = "–".join(map(str, (counts[0], counts[-1]) if len(counts) > 1 else counts))
+    return f"n = {told} case{'s' * (counts[-1] != 1)}"
 
 
 def _chance(axes: Axes, rows: pd.DataFrame, where: np.ndarray) -> None:
@@ -213,14 +224,20 @@ def _chance(axes: Axes, rows: pd.DataFrame, where: np.ndarray) -> None:
         axes.scatter(rows["random"].to_numpy(float), where, label="drawn by chance", **style)
 
 
-def _looks(rows: pd.DataFrame) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
-    """The points that look alike, with their look."""
+def _interval(counts: pd.Series) -> str:
+    """What a point and its whisker are, by the numbers of cases of all points."""
+    few = counts[counts > 0] < FEW
+    return "mean" if few.all() else f"mean, 95 % interval{f' from n = {FEW} on' if few.any() else ''}"
+
+
+def _looks(rows: pd.DataFrame, told: str) -> Iterator[tuple[np.ndarray, dict[str, Any]]]:
+    """The points that look alike, with their look. told: what a point is."""
     if "sort" in rows:
         for sort, look in zip(dict.fromkeys(rows["sort"]), SORTS, strict=False):
-            yield (rows["sort"] == sort).to_numpy(), {**look, "label": f"{sort}: mean, 95 % interval"}
+            yield (rows["sort"] == sort).to_numpy(), {**look, "label": f"{sort}: {told}"}
         return
     sure = rows["holm"].to_numpy(float) < LEVEL if "holm" in rows else np.ones(len(rows), bool)
-    yield sure, {"fmt": "o", "color": BLUE, "label": "mean, 95 % interval"}
+    yield sure, {"fmt": "o", "color": BLUE, "label": told}
     if not sure.all():
-        told = "the same, not told from chance (Holm, 0.05)"
-        yield ~sure, {"fmt": "o", "color": BLUE, "mfc": "white", "label": told}
+        same = "the same, not told from chance (Holm, 0.05)"
+        yield ~sure, {"fmt": "o", "color": BLUE, "mfc": "white", "label": same}

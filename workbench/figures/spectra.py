@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from workbench.figures.core import MARKERS, PALE, Figure, Sheet, house_style
+from workbench.figures.core import BLACK, GREY, MARKERS, PALE, SERIES, Figure, Sheet, house_style
 from workbench.figures.panels import SEQUENTIAL, label, legend, line, row
 
 RANDOM = "random, 95 % of draws"
@@ -137,9 +137,9 @@ def base_shares(table: pd.DataFrame) -> Figure:
     for axes, (column, (_, unit, chance)) in zip(panels, columns.items(), strict=True):
         for k, (projection, rows) in enumerate(table.groupby("projection")):
             line(axes, k, rows["layer"], rows[column], name=str(projection))
-            if chance:
-                line(axes, k, rows["layer"], rows[chance], name="by chance", dotted=True)
-        highest = 1.02 / 1.08 if chance else table[column].replace(np.inf, np.nan).max()
+        for _, rows in table.groupby("projection") if chance else ():  # over the lines, which it may lie on
+            line(axes, SERIES.index(BLACK), rows["layer"], rows[chance], name="by chance", dotted=True)
+        highest = table[[column, *([chance] if chance else [])]].replace(np.inf, np.nan).max().max()
         _over_layers(axes, table["layer"], unit=unit, top=highest)
     legend(still)
     low, high = table["share_frobenius"].min(), table["share_frobenius"].max()
@@ -151,8 +151,9 @@ def intruder_sweep(sweep: pd.DataFrame, *, same: str = "size") -> Figure:
     """Share of leading left vectors that no vector of the base resembles, by threshold: a panel a number of vectors of
     each module.
 
-    sweep: what `workbench.shift.Intruders.sweep` gave. Grey: random changes; same: what these share with the adapter's.
-    The dotted line adds the vectors that could be intruders, where not all vectors of the base were looked at.
+    sweep: what `workbench.shift.Intruders.sweep` gave. Grey: random changes, their mean dotted, which is seen where a
+    single one leaves no band; same: what these share with the adapter's. The other dotted line adds the vectors that
+    could be intruders, where not all vectors of the base were looked at.
     """
     title = f"Intruder dimensions beside random changes of the same {same}"
     groups = [(int(k), rows) for k, rows in sweep.groupby("k")]
@@ -164,6 +165,7 @@ def intruder_sweep(sweep: pd.DataFrame, *, same: str = "size") -> Figure:
         line(axes, 0, x, rows["intruders"] / of, name="this adapter")
         if rows["undecided"].any():
             line(axes, 0, x, (rows["intruders"] + rows["undecided"]) / of, name="and undecided", dotted=True)
+        line(axes, SERIES.index(GREY), x, rows["null_mean"] / of, name="random, mean", dotted=True)
         axes.set_ylim(-0.03, 1.03)
         label(axes, x="threshold of |cos|", y="share of the vectors" if i == 0 else "", grid="y")
     legend(still)

@@ -225,17 +225,21 @@ def ways(
         raise ExploreError(f"by must be one of {', '.join(BY)}, not {by!r}")
     names = [graph.nodes[known(graph, node)]["name"] for node in (start, end)]
     if by == "flow":
-        found = shortest_toolchains(flow_graph(graph), start, end, limit=limit)
+        flow = flow_graph(graph)
+        found = shortest_toolchains(flow, start, end, limit=limit)
+        more = len(found) == limit and len(shortest_toolchains(flow, start, end, limit=limit + 1)) > limit
     else:
         plain = nx.Graph(_filtered(graph, kinds, relations, start, end).edges())
         joined = start in plain and end in plain and nx.has_path(plain, start, end)
         found = [tuple(nx.shortest_path(plain, start, end))] if joined else []
+        more = False
     if not found:
         raise ExploreError(f"no way from {names[0]!r} to {names[1]!r} by {by}; widen the filters, or try the other way")
     place = {node: i for one in found for i, node in enumerate(one)}
     used = {frozenset(pair) for one in found for pair in pairwise(one)}
     facts = tuple(fact for fact in _facts(graph, place, relations) if frozenset((fact[0], fact[2])) in used)
-    where = f"on {len(found)} way{'s' * (len(found) > 1)} from {names[0]} to {names[1]}"
+    count = f"{len(found)} of more ways" if more else f"{len(found)} way{'s' * (len(found) > 1)}"
+    where = f"on {count} from {names[0]} to {names[1]}"
     return Part(place, facts, len(place), len(facts), where, tuple(found))
 
 

@@ -113,7 +113,8 @@ def separation(table: pd.DataFrame, *, kind: str, rng: np.random.Generator) -> p
 
     The area is the share of (needed, not needed) pairs that the measure puts in the right order, ties counting half:
     0.5 is what random values reach. Columns: `measure, mean, low, high, n` (95 % bootstrap-t over the n cases that have
-    elements of both sorts and the measure). Without such a case, n is 0 and the rest NaN.
+    elements of both sorts and the measure). Without such a case, or of a measure that is constant in every case and so
+    ranks nothing, n is 0 and the rest NaN.
 
     Examples:
         >>> from workbench.cases import example_case
@@ -126,7 +127,8 @@ def separation(table: pd.DataFrame, *, kind: str, rng: np.random.Generator) -> p
     rows = []
     part = table[table["kind"] == kind]
     for name in measures_of(table):
-        groups = (group for _, group in part[part[name].notna()].groupby("case", sort=False))
+        cases = part[part[name].notna()].groupby("case", sort=False)
+        groups = [group for _, group in cases] if (cases[name].nunique() > 1).any() else []
         areas = [auroc(group[name].to_numpy(float), np.flatnonzero(group["needed"])) for group in groups]
         known = [area for area in areas if not np.isnan(area)]
         rows.append((name, *(bootstrap_mean(known, rng=rng, within=(0, 1)) if known else (np.nan, np.nan, np.nan, 0))))

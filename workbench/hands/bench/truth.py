@@ -52,7 +52,7 @@ def table(rows: Sequence[dict], *, n: int) -> list[dict]:
     for method in dict.fromkeys(r["method"] for r in rows):
         mine = [r for r in rows if r["method"] == method and r["n"] == n]
         games = dict.fromkeys(r["game"] for r in mine)
-        line: dict = {"method": method, "n": n}
+        line: dict = {"method": method, "elements": n}
         line |= {g: float(np.mean([r["exact"]["share"] for r in mine if r["game"] == g])) for g in games}
         out.append(line | {"calls": float(np.median([r["calls"]["median"] for r in mine]))})
     return out

@@ -173,7 +173,7 @@ EXERCISES: dict[str, tuple[Callable[[Path], Any], str]] = {
     "3.1": (_decide_alone, "`here.tuned` holds the flip sets of the tuned model: those of one element."),
     "3.2": (_hangs_on_most, "`explanations['certified']` has one a held-out case; compare the lengths of `removed`."),
     "3.3": (_patience, "Not `removed`, which is equal by rule: `elements_taken` in `until_flip`, both methods' means."),
-    "4.1": (_carrier, "Not the norm: `off` in `everywhere` is the share of Delta that goes with each."),
+    "4.1": (_carrier, "Not the norm: `off` in `everywhere` is the share of Delta that goes with each of its rows."),
     "4.2": (_best_dose, "`margin` has a row a dose, `mean` is over the cases."),
     "4.3": (_best_measure, "`separated['facts']` has the area under the ROC curve of each measure."),
 }

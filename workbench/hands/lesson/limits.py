@@ -37,10 +37,10 @@ class Limit:
         return not np.isclose(self.says, self.truth)
 
     def __str__(self) -> str:
-        verdict = "so it fails here" if self.fails else "so it does not fail here"
+        verdict = "it fails here" if self.fails else "it does not fail here"
         return (
-            f"What this does not show ({self.method}). Planted: {self.planted}. {self.said}: {self.says:g}, and the "
-            f"truth is {self.truth:g}, {verdict}. {self.lesson}"
+            f"What this does not show ({self.method}). Planted: {self.planted}. {self.said}: {self.says:.3g}, where "
+            f"the truth is {self.truth:.3g}: {verdict}. {self.lesson}"
         )
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
@@ -104,8 +104,8 @@ def _sufficient() -> Limit:
     values = game(only(N, [enough, {*enough, 1}]))
     return Limit(
         "a sufficient set", game.formula.says,
-        f"Alone, a keeps the answer ({values[0]:+g}); with b shown beside it, the value should stay, and is", values[1],
-        values[0], "Enough alone is not enough in company: what is shown beside it may mislead.",
+        f"Alone, a keeps the answer ({values[0]:+g}); the value with b shown beside it", values[1], values[0],
+        "Enough alone is not enough in company: what is shown beside it may mislead.",
     )  # fmt: skip
 
 

@@ -7,27 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from workbench.cases import Case, Fact, toolchain
-from workbench.explain import (
-    CERTIFIED,
-    FLAGS,
-    LEARNED,
-    TERMS,
-    ChangedSets,
-    ElementSet,
-    Explanation,
-    OtherOrders,
-    Weights,
-    against,
-    contributions,
-    order_shares,
-    without,
-)
-from workbench.explain.counterfactual import Element
+from workbench.explain import CERTIFIED, FLAGS, LEARNED, TERMS, ChangedSets, ElementSet, Explanation, Weights
+from workbench.explain.compare import OtherOrders, against, order_shares, records, summarise
+from workbench.explain.counterfactual import Element, without
+from workbench.explain.terms import contributions
 from workbench.game import ForcedChoice, Game
-from workbench.hands.narrative.names import SURE, between, chain, clean, count, element, listed, named
-from workbench.stats import PairedDifference, bootstrap_mean, wilson
+from workbench.hands.narrative.names import SURE, between, blind, chain, clean, count, element, few, listed, named
+from workbench.stats import PairedDifference, wilson
 
 GROUPS = ("added", "kept", "dropped")
 METHOD = {
@@ -42,7 +31,7 @@ def taken(case: Case, removed: Sequence[Element]) -> str:
     lost = set(case.facts) - set(without(case, removed).facts)
     needed = {fact for fact in case.needed if fact in case.facts}
     return (
-        f"{listed(element(case, one) for one in removed)} ({count(len(removed), 'element')}, with that {len(lost)} of "
+        f"{listed(element(case, one) for one in removed)} ({count(len(removed), 'element')} and so {len(lost)} of "
         f"{count(len(case.facts), 'fact')}, {len(lost & needed)} of the {len(needed)} on the right answer's path)"
     )
 
@@ -117,14 +106,14 @@ def found_set(case: Case, found: ElementSet) -> str:
 
 def over_cases(group: Sequence[Explanation]) -> str:
     """How often one method changed the toolchains, and at what price."""
-    records = [one.record() for one in group]
-    removed, lost, flipped = (np.mean([r[key] for r in records]) for key in ("removed", "facts_removed", "flipped"))
+    rows = [one.record() for one in group]
+    removed, lost, flipped = (np.mean([r[key] for r in rows]) for key in ("removed", "facts_removed", "flipped"))
     asked = [one.toolchains for one in group if "base_full" in one.toolchains]
     base = [chains["base_full"] != chains["base_changed"] for chains in asked]
     also = f" (the base model's: {np.mean(base):.0%})" if base else ""
     silent = base and not any(chains[key] for chains in asked for key in ("base_full", "base_changed"))
     also = " (the base model names no command in any)" if silent else also
-    flags = {flag: sum(flag in r["flags"] for r in records) for flag in FLAGS}
+    flags = {flag: sum(flag in r["flags"] for r in rows) for flag in FLAGS}
     notes = "".join(f"; in {count(n, 'case')} {FLAGS[flag]}" for flag, n in flags.items() if n)
     return (
         f"the tuned model's toolchain changed in {flipped:.0%} of {count(len(group), 'case')}{also}, by removing "
@@ -142,15 +131,15 @@ def sooner(stopped: Mapping[str, Sequence[Explanation]], method: str, *, seed: i
     fewer = against(stopped, method, metric="elements_taken", seed=seed)
     proved = fewer.pop(CERTIFIED, None)
     sizes = {name: np.mean([one.elements_taken for one in group]) for name, group in stopped.items()}
-    own = bootstrap_mean([one.elements_taken for one in stopped[method]], rng=np.random.default_rng(seed))
+    rows = records({method: stopped[method]}, until_flip=True)
+    own = summarise(rows, names=["elements_taken"], seed=seed)[method]["elements_taken"]
     named_sizes = {f"{name} ({sizes[name]:.1f})": difference for name, difference in fewer.items()}
     searched = f"; the searched set has {sizes[CERTIFIED]:.1f}" if proved else ""
     never = sum(not one.flipped for one in stopped[method])
     lost = f"; in {count(never, 'case')} no number of them changes it, and all elements are counted" if never else ""
     return (
-        f"taken out in its order until the toolchain changes, {method} needs {own.mean:.1f} elements "
-        f"[{own.low:.1f}, {own.high:.1f}], mean of {count(own.n, 'case')}: "
-        f"{_told(named_sizes, 'fewer than', 'more than')}{searched}{lost}"
+        f"taken out in its order until the toolchain changes, {method} needs {between(own, form='.1f')} "
+        f"elements, mean of {count(len(rows), 'case')}: {_told(named_sizes, 'fewer than', 'more than')}{searched}{lost}"
     )
 
 
@@ -177,7 +166,13 @@ def _told(differences: Mapping[str, PairedDifference], below: str, above: str) -
         "with no sure difference to": [name for name in differences if name not in sure],
     }
     said = "; ".join(f"{text} {', '.join(names)}" for text, names in groups.items() if names)
-    return f"{said} (level {level:.4f})"
+    return said + _level(level, [difference.n for difference in differences.values()])
+
+
+def _level(level: float, cases: Sequence[int]) -> str:
+    """The level of tests, and that so few cases cannot come below it. cases: of each test, how many it is of."""
+    few_for_it = f", which {count(max(cases), 'case')} cannot show" if cases and blind(max(cases), level) else ""
+    return f"{few_for_it} (level {level:.4f})"
 
 
 def certified(explanations: Mapping[str, Sequence[Explanation]]) -> str:
@@ -204,10 +199,10 @@ def shapes(explanations: Sequence[Explanation]) -> str:
     pairs = [pair for pair in facts if len(pair) == 2]
     same = sum(a.tail == b.head and a.tail.startswith("command:") for pair in pairs for a, b in (pair, pair[::-1]))
     why = ": either line is enough to name it, and only without both the answer changes" if same else ""
+    ones = f"{sizes[1]} {'has' if sizes[1] == 1 else 'have'} one member ({single} of these a fact)"
     return (
-        f"of {count(len(sets), 'certified set')} {sizes[1]} have one member ({single} of these a fact), {sizes[2]} two "
-        f"and {sizes[3]} more; of {count(len(pairs), 'pair')} of facts {same} are what one command reads and what it "
-        f"writes{why}"
+        f"of {count(len(sets), 'certified set')} {ones}, {sizes[2]} two and {sizes[3]} three or more; in {same} of "
+        f"{count(len(pairs), 'pair')} of facts the two are what one command reads and what it writes{why}"
     )
 
 
@@ -216,12 +211,11 @@ def under_orders(found: Sequence[OtherOrders]) -> str:
     told = {name: between(share, form=".0%") for name, share in order_shares(found).items()}
     if not told:
         return "no case has a set and another order of its facts, so what other orders do is not known"
-    kept = told.get("flips_where_kept")
-    also = f", in {kept} of those alone in which all facts together give the same answer as before" if kept else ""
+    also = f", and among these it is {told['flips_where_kept']}" if "flips_where_kept" in told else ""
     return (
         f"certified for the facts in the order shown; in {count(len(found[0].flips), 'other order')} of each of "
-        f"{count(len(found), 'case')} removing the set changes the toolchain in {told['flips']}{also}; these are "
-        f"{told['kept']} of all"
+        f"{count(len(found), 'case')} removing the set changes the toolchain in {told['flips']}; all facts "
+        f"together give the answer as before in {told['kept']}{also}"
     )
 
 
@@ -232,17 +226,19 @@ def base_decisions(games: Sequence[Game | ForcedChoice]) -> str:
         some = sum(bool(toolchain(game.path)) for game in games)
         return f"the base model writes a toolchain in {some} of {count(len(games), 'case')}: its decision is its own"
     bound, first = sum(not game.others for game in forced), forced[0]
+    only = f"; in {bound} there is no other to choose" if bound else ""
     return (
         f"the base model writes no toolchain in any of {count(len(games), 'case')}: its decision is a forced choice, "
-        f"step by step among the chains that the shown facts allow; in {bound} there is no other to choose. For "
-        f"{first.case.id} it is {chain(first.path, first.case.names)}; what it writes by itself begins "
+        f"step by step among the chains that the shown facts allow{only}. For {first.case.id} it is "
+        f"{chain(first.path, first.case.names)}; what it writes by itself begins "
         f"{' '.join(first.written.split())[:80]!r}"
     )
 
 
 def changed(case: Case, found: ChangedSets) -> str:
-    """What of the elements that the answers hang on was added, kept and dropped by tuning."""
-    said = "; ".join(f"{name}: {named(case, getattr(found, name)) or 'nothing'}" for name in GROUPS)
+    """What of the elements that the answers hang on was added, kept and dropped by tuning, and what was left open."""
+    groups = (*GROUPS, "unsure") if found.unsure else GROUPS
+    said = "; ".join(f"{name}: {named(case, getattr(found, name)) or 'nothing'}" for name in groups)
     return f"{said} ({count(found.calls, 'mask')}{''.join(f'; {note}' for note in found.notes)})"
 
 
@@ -251,19 +247,29 @@ def over_changed(found: Sequence[ChangedSets]) -> str:
     sizes = {name: sum(len(getattr(one, name)) for one in found) for name in GROUPS}
     whole = sum(sizes.values())
     shares = ", ".join(f"{size / max(1, whole):.0%} {name}" for name, size in sizes.items())
-    return f"of {count(whole, 'element')} in flip sets of {count(len(found), 'case')}: {shares}"
+    unsure = sum(len(one.unsure) for one in found)
+    said = f"of {count(whole, 'element')} in flip sets of {count(len(found), 'case')}: {shares}"
+    return said + (f"; of {unsure} more the search left it open" if unsure else "")
 
 
 def above_chance(cells: Mapping[str, Mapping[str, Mapping]], measure: str) -> str:
     """Which methods a faithfulness measure puts surely above scores by chance, and which of them highest.
 
-    cells: method -> measure -> {mean, difference: {mean, p} or None}, as `workbench.attribution.faithfulness.cells`.
+    cells: method -> measure -> {mean, difference: {mean, n, p} or None}, as `workbench.attribution.faithfulness.cells`.
     """
     tested = {name: row[measure] for name, row in cells.items() if row[measure].get("difference")}
     level = SURE / max(1, len(tested))
     sure = [name for name, one in tested.items() if one["difference"]["mean"] > 0 and one["difference"]["p"] < level]
+    said = f"above chance {', '.join(sure)}" if sure else "none is surely above chance"
     best = max(tested, key=lambda name: tested[name]["mean"], default="none")
-    return f"{measure}: above chance {', '.join(sure) or 'none'} (level {level:.4f}), highest mean {best}"
+    cases = [one["difference"]["n"] for one in tested.values()]
+    return f"{measure}: {said}{_level(level, cases)}, highest mean {best}"
+
+
+def table(rows: Mapping[Any, Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows by name, each with its number of cases as `n`; of few cases without the ends of an interval."""
+    shown = [{key: row[key] for key in row if not (few(row) and key in ("low", "high"))} for row in rows.values()]
+    return pd.DataFrame(shown, index=list(rows))
 
 
 def objective(row: Mapping[str, float], weights: Weights, *, learned: Mapping[str, float]) -> str:

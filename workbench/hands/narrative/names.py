@@ -13,13 +13,12 @@ from html import escape
 from itertools import groupby
 from typing import Any
 
-from workbench.cases import Case, Fact
+from workbench.cases import FEW, Case, Fact
 
 LONGEST = 40  # characters of a name
 LONG_CHAIN = 7  # steps of a toolchain that are named
 MOST = 4  # names in a list before the rest is counted
 SURE = 0.05  # p-value below which a difference counts, divided by the number of comparisons where there are several
-FEW = 5  # cases below which an interval over cases says nothing: it is left out, and nothing is told apart by it
 SMALL = 0.01  # nats: what is nearer to 0 carries nothing worth a name
 
 

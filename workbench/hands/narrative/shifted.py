@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from workbench.hands.narrative.names import SURE, between, count
+from workbench.hands.narrative.names import SURE, apart, between, blind, count, few, listed
 from workbench.shift.intruders import at_threshold
 from workbench.shift.saliency import MEMORY, READING, gain_shares
 from workbench.shift.switches import ALL
-from workbench.stats import spearman
+from workbench.stats import bootstrap_mean, spearman
 
 HALF = 0.5  # of Delta: what the first tenth of a map is hoped to carry
 NEAR = 0.25  # of Delta: sums of shares that differ from the whole by less count as equal
@@ -45,17 +45,23 @@ def beside_base(table: pd.DataFrame) -> str:
     )
 
 
-def intruders(norm: pd.DataFrame, spectrum: pd.DataFrame, *, k: int = 1, threshold: float = 0.5) -> str:
-    """Intruders among the first k vectors, beside both kinds of random changes: rows of `Intruders.sweep`."""
+def intruders(
+    norm: pd.DataFrame, spectrum: pd.DataFrame, *, k: int = 1, threshold: float = 0.5, draws: int = 20
+) -> str:
+    """Intruders among the first k vectors, beside so many draws of both kinds of random changes: `Intruders.sweep`."""
     one, other = (at_threshold(sweep, k=k, threshold=threshold) for sweep in (norm, spectrum))
     vectors = count(int(one["vectors"]), "leading vector")
     said = f"Below {threshold:g}, {int(one['intruders'])} of {vectors} resemble none of the base's. "
+    if not one["intruders"]:
+        return f"{said}So there is nothing to explain."
     for row, null in ((one, "the same norm"), (other, "the same singular values")):
         said += f"Random changes of {null} make {row['null_mean']:.1f} (p = {row['p']:.2f} of as many or more). "
     if other["p"] < SURE:
         return f"{said}There are more than the spectrum explains: the directions themselves are new."
-    few = one["p"] < SURE
-    rest = "what stands out against the first is explained by it" if few else "neither null is exceeded"
+    if 1 / (draws + 1) >= SURE:
+        return f"{said}{count(draws, 'random change')} of each kind cannot tell whether there are more than by chance."
+    above = one["p"] < SURE
+    rest = "what stands out against the first is explained by it" if above else "neither null is exceeded"
     return f"{said}So the count mostly restates the size and the spectrum: {rest}."
 
 
@@ -75,12 +81,17 @@ def training(table: pd.DataFrame) -> str:
 
 def moved(groups: pd.DataFrame, kind: str) -> str:
     """Which type or relation is shifted most and least. groups: rows of `by_group`."""
-    said = []
+    said, alike = [], []
     for projection, rows in groups.groupby("projection", sort=True):
         most, least = rows.iloc[0], rows.iloc[-1]
-        apart = "the intervals do not meet" if most["low"] > least["high"] else "their intervals meet"
-        ends = f"{most['group']} most, {between(most)}, {least['group']} least, {between(least)}"
-        said.append(f"{projection} shifts {ends}; {apart}")
+        if apart(most, least):
+            high, low = (between(row, form=".3f") for row in (most, least))
+            ends = f"{most['group']} most, {high}, {least['group']} least, {low}"
+            said.append(f"{projection} shifts {ends}; the intervals do not meet")
+        else:
+            alike.append(str(projection))
+    if alike:
+        said.insert(0, f"in {listed(alike)} the largest and the smallest are not told apart")
     return f"By {kind}: {'. '.join(said)}. A large shift is not yet an effect."
 
 
@@ -98,9 +109,8 @@ def response(values: pd.DataFrame, answered: pd.DataFrame, effects: pd.DataFrame
     if part.empty:
         return said
     without, trained = part.loc[part.index.min()], part.loc[1.0]
-    apart = without["low"] > trained["high"] or trained["low"] > without["high"]
-    sure = "the intervals do not meet" if apart else "the intervals meet, so this does not tell the two apart"
     costs = f"{between(without)} nats at dose {low:g}, {between(trained)} at 1"
+    sure = "the intervals do not meet" if apart(without, trained) else "this does not tell the two apart"
     return f"{said} Taking out a shown needed fact costs {costs}; {sure}."
 
 
@@ -116,8 +126,8 @@ def switches(shares: pd.DataFrame, norms: pd.Series | None = None) -> str:
     else:
         together = "some stand in for others" if off < 1 else "some work against others"
     said = (
-        f"Most goes with {place_words(best)}, {between(best, 'off')} of Delta; most comes "
-        f"with {place_words(alone)} alone, {between(alone, 'on')}. Over all {_units(shares)} the "
+        f"Most goes with {place_words(best)}, {between(best, 'off')} of Delta{_doubt(best, 'off')}; most comes "
+        f"with {place_words(alone)} alone, {between(alone, 'on')}{_doubt(alone, 'on')}. Over all {_units(shares)} the "
         f"shares add up to {off:.2f} switched off and {on:.2f} switched on: {together}."
     )
     if norms is None:
@@ -128,6 +138,10 @@ def switches(shares: pd.DataFrame, norms: pd.Series | None = None) -> str:
         f"{said} With the module whose update has the largest norm, {place_words(large)}, "
         f"goes {between(large, 'off')}: it is number {rank} of {len(shares)}."
     )
+
+
+def _doubt(row: Mapping, name: str) -> str:
+    return ", but none stands out" if few(row) or row[f"{name}_low"] <= 0 else ""
 
 
 def place_words(row: Mapping) -> str:
@@ -147,10 +161,10 @@ def foretold(correlations: pd.Series, *, units: int, unit: str = "module") -> st
     """How well cheap numbers rank the units as switching off does: name -> Spearman correlation over the units."""
     chance = 1.96 / np.sqrt(max(units - 1, 1))
     said = ", ".join(f"{name} {value:+.2f}" for name, value in correlations.items())
-    above = ", ".join(correlations.index[correlations > chance]) or "none of them"
+    above = ", ".join(correlations.index[correlations > chance]) or "none"
     return (
         f"Rank correlation with what goes when a {unit} is switched off: {said}. Over {count(units, unit)} "
-        f"chance alone reaches {chance:.2f} in one of twenty; above that is {above}."
+        f"chance alone reaches {chance:.2f} in one of twenty; above that: {above}."
     )
 
 
@@ -160,24 +174,33 @@ def removed(rows: pd.DataFrame) -> str:
     said = []
     for (unit, off, of), part in rows.groupby(["unit", "off", "of"], sort=False):
         one, random = (part[part["by"] == by].iloc[0] for by in ("map", "random"))
-        half = "not reached" if one["high"] < HALF else "reached" if one["low"] >= HALF else "within the interval"
-        little = "no more than" if random["high"] <= SOME else "more than" if random["low"] > SOME else "about"
-        said.append(
+        told = (
             f"With the first {off} of {of} {unit}s of the map {between(one)} of Delta goes, with random ones of as "
-            f"many parameters {between(random)}: half of Delta is {half}, and chance takes {little} {SOME:g}"
+            f"many parameters {between(random)}"
         )
-    return f"{'. '.join(said)}."
+        if not few(one):
+            half = "not reached" if one["high"] < HALF else "reached" if one["low"] >= HALF else "within the interval"
+            little = "no more than" if random["high"] <= SOME else "more than" if random["low"] > SOME else "about"
+            told += f": half of Delta is {half}, and chance takes {little} {SOME:g}"
+        said.append(told)
+    hoped = "" if few(rows.iloc[0]) else f" Hoped for: half of Delta, and no more than {SOME:g} by chance."
+    return f"{'. '.join(said)}.{hoped}"
 
 
 def owed(elements: pd.DataFrame) -> str:
-    """Whether tuning made the answer depend on needed facts more or less: `leave one out` and `delta` of elements."""
+    """Whether tuning made the answer depend on needed facts more or less: `leave one out` and `delta` of elements. A
+    case counts once, and the claim needs an interval over the cases that leaves 0 out."""
     facts = elements[(elements["kind"] == "fact") & elements["needed"].astype(bool)]
-    tuned, change = facts["leave one out"].mean(), facts["delta"].mean()
-    which, told = "less" if change < 0 else "more", count(len(facts), "fact")
+    if facts.empty:
+        return "No needed fact is shown."
+    means = facts.groupby("case")[["leave one out", "delta"]].mean()
+    tuned, change = means["leave one out"].mean(), bootstrap_mean(means["delta"], rng=np.random.default_rng(0))
+    which, told = "less" if change.mean < 0 else "more", count(change.n, "case")
+    sure = not few(change._asdict()) and not change.low <= 0 <= change.high
+    lean = f"tuning made it depend {which} on what the prompt says" if sure else "this does not tell the two apart"
     return (
         f"Without a needed fact the tuned model's answer loses {tuned:.2f} nats in the mean of {told},"
-        f" {abs(change):.2f} {which} than the same answer loses for the base model: tuning made it depend {which} on "
-        "what the prompt says."
+        f" {abs(change.mean):.2f} {which} than the same answer loses for the base model: {lean}."
     )
 
 
@@ -191,7 +214,7 @@ def agreement(tests: pd.DataFrame, *, draws: int, statistic: str = "kendall") ->
         best = rows.loc[rows["mean"].idxmax()]
         said.append(
             f"Of {count(len(rows), 'pair')} of measures of {kind}s {agree} agree and {disagree} disagree beyond chance "
-            f"(Holm, {SURE:g}); closest are {best['first']} with {best['second']}, {between(best)}"
+            f"in these cases (Holm, {SURE:g}); closest are {best['first']} with {best['second']}, {between(best)}"
         )
     if len(known) / (draws + 1) >= SURE:
         said.append(
@@ -205,17 +228,18 @@ def judged(check: pd.DataFrame, tests: pd.DataFrame, *, k: int, anchor: str) -> 
     """Who finds what the answer hangs on, and whether agreement with `anchor` would have told: rows of `causal_check`
     and of `agreement_tests`."""
     said = []
-    drops = check[(check["outcome"] == "drop") & (check["k"] == k)]
-    for kind, rows in drops.groupby("kind", sort=False):
+    drops = check[check["outcome"] == "drop"]
+    level = SURE / len(drops)  # of the least p, by Holm
+    for kind, rows in drops[drops["k"] == k].groupby("kind", sort=False):
+        random, n = f"random ones ({rows['random'].mean():.1f})", int(rows["n"].max())
         sure = rows[(rows["holm"] < SURE) & (rows["difference"] > 0)].sort_values("mean", ascending=False)
-        names = ", ".join(f"{row['measure']} {row['mean']:.1f}" for _, row in sure.iterrows()) or "none"
+        names = ", ".join(f"{row['measure']} {row['mean']:.1f}" for _, row in sure.iterrows())
         fooled = [name for name in _partners(tests, kind, anchor) if name not in {*sure["measure"], anchor}]
-        like = "ranks" if len(fooled) == 1 else "rank"
-        yet = f"; {', '.join(fooled)} {like} like {anchor} beyond chance, yet here not told from random"
-        said.append(
-            f"Deleting the first {k} {kind}s costs more nats than random ones ({rows['random'].mean():.1f}) by: {names}"
-            f"{yet if fooled else ''}"
-        )
+        told = f" costs more nats than {random} by: {names}" if names else f": no measure surely beats {random}"
+        if blind(n, level) and not names:
+            told, fooled = f": {count(n, 'case')} cannot tell any measure from {random}", []
+        yet = f"; ranked like {anchor} beyond chance, yet here not told from random: {', '.join(fooled)}"
+        said.append(f"Deleting the first {k} {kind}s{told}{yet if fooled else ''}")
     return f"{'. '.join(said)}."
 
 
@@ -230,14 +254,13 @@ def reduced(accuracy: pd.DataFrame, *, unit: str, enough: float) -> str:
     """The smallest part, judged on cases it was not chosen on: rows of `kept_accuracy` for nothing, the part, all."""
     base, kept, tuned = (accuracy.iloc[i] for i in range(3))
     if not tuned["exact"]:
-        return f"The whole adapter has none of {int(tuned['n'])} cases right, so there is no accuracy to keep."
+        return f"The whole adapter has none of {count(int(tuned['n']), 'case')} right, so there is no accuracy to keep."
     share = kept["exact"] / tuned["exact"]
-    held = "held" if share >= enough else "did not hold"
     return (
-        f"{count(int(kept['size']), unit)} with {kept['part']:.0%} of the parameters are left. On {int(kept['n'])} "
-        f"cases that had no part in the choice they are exact in {between(kept, 'exact')}, the whole adapter in "
-        f"{between(tuned, 'exact')} and the base in {between(base, 'exact')}: {share:.0%} of the whole, so the aim of "
-        f"{enough:.0%} {held} there. Right answers lost: {int(kept['lost'])}; gained: {int(kept['gained'])}."
+        f"{count(int(kept['size']), unit)} with {kept['part']:.0%} of the parameters are left. On "
+        f"{count(int(kept['n']), 'case')} that had no part in the choice they are exact in {between(kept, 'exact')}, "
+        f"the whole adapter in {between(tuned, 'exact')} and the base in {between(base, 'exact')}: {share:.0%} of the "
+        f"whole, where {enough:.0%} was wanted. Right answers lost: {int(kept['lost'])}; gained: {int(kept['gained'])}."
     )
 
 
@@ -253,11 +276,12 @@ def two_adapters(sides: pd.DataFrame, gains: pd.DataFrame) -> str:
         alike = spearman(modules[READING], modules[MEMORY])
         more = (parts[MEMORY] - parts[READING]).sort_values().index[[-1, 0]]
         most, least = (f"{one} ({parts[MEMORY][one]:.2f} against {parts[READING][one]:.2f})" for one in more)
+        cases = rows["case"].nunique()
+        parted = f"; memory takes more of its gain than reading from {most}, and less from {least}"
         said.append(
             f"{name} adds {nats[READING]:.1f} nats to the right answer where every name is made up and "
-            f"{nats[MEMORY]:.1f} where needed facts are withheld ({count(rows['case'].nunique(), 'case')}); what each "
-            f"module adds has a rank correlation of {alike:.2f} between the two; memory takes more of its gain than "
-            f"reading from {most}, and less from {least}"
+            f"{nats[MEMORY]:.1f} where needed facts are withheld ({count(cases, 'case')}); what each "
+            f"module adds has a rank correlation of {alike:.2f} between the two{'' if few({'n': cases}) else parted}"
         )
     return f"{'. '.join(said)}."
 

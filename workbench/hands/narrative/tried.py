@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from workbench.cases import toolchain
 from workbench.explain.trial import Carriers, Check, Outcome
+from workbench.game.rows import named_path
 from workbench.hands.narrative.explained import removal
 from workbench.hands.narrative.names import SMALL, chain, clean, count, element, listed
 from workbench.shift.response import GRID, Answered, Settings
 
+LEAST = 0.001  # of a measure: what is nearer to 0 is told as below it
 ALONE = "Facts that stand in for one another do not show."
 ANSWER = {
     "tuned_full": "the tuned model on G",
@@ -91,11 +94,12 @@ def setting(settings: Settings, found: Answered) -> str:
     off = f" with {len(found.off)} of {count(settings.play.n, settings.unit)} off" if found.off else ""
     same = "as trained" if found.toolchain == trained.toolchain else "which is not its answer as trained"
     right = "the right answer" if found.toolchain == settings.case.toolchain else "not the right answer"
-    what = {"margin": "The lead of the answer as trained over another"}.get(
-        settings.game.form, "The log p of the answer as trained"
-    )
+    names, what = settings.engine.lm.names, "The log p of the answer as trained"
+    if settings.game.form == "margin":
+        other = toolchain(named_path(settings.engine, settings.case, settings.game.other))
+        what = f"The lead of the answer as trained over {chain(other, names)}"
     return (
-        f"At dose {found.dose:g}{off} the model answers {chain(found.toolchain, settings.engine.lm.names)}, {same}; "
+        f"At dose {found.dose:g}{off} the model answers {chain(found.toolchain, names)}, {same}; "
         f"that is {right}. {what} is {found.value:+.2f} nats; with the adapter as trained {trained.value:+.2f}, "
         f"without it {base:+.2f}."
     )
@@ -109,9 +113,15 @@ def picked(rows: pd.DataFrame, measures: Sequence[str], one: int | None) -> str:
     row = some.iloc[0]
     kin = rows[rows["kind"] == row["kind"]]
     said = [
-        f"{name} {float(row[name]):.3g} (number {int((kin[name] > row[name]).sum()) + 1} of "
+        f"{name} {_short(float(row[name]))} (number {int((kin[name] > row[name]).sum()) + 1} of "
         f"{count(int(kin[name].notna().sum()), row['kind'])})"
         for name in measures
-        if pd.notna(row[name])
+        if pd.notna(row[name]) and kin[name].nunique() > 1  # what is alike for all has no first
     ]
-    return f"{clean(str(row['name']))}: {', '.join(said)}."
+    return f"{clean(str(row['name']))}: {', '.join(said) or 'no measure ranks it'}."
+
+
+def _short(value: float) -> str:
+    if value and abs(value) < LEAST:
+        return f"below {LEAST:g}"
+    return f"{value:.0f}" if abs(value) >= 10 else f"{value:.2g}"

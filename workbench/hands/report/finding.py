@@ -40,7 +40,7 @@ def finding(metrics: Metrics) -> str:
                 f"{more['n']} cases do not tell: {moved}"
             )
         return lead + _forced(hangs)
-    if len(right) > 1:
+    if len(right) > 1 and not any(map(words.few, right[:2])):
         return f"Tuning took the share of exact answers from {right[1]['text']} to {right[0]['text']}."
     return ""
 
@@ -52,15 +52,16 @@ def figures(metrics: Metrics) -> list[dict[str, Any]]:
     return [one for one in found if one["bars"]]
 
 
-def caveat(metrics: Metrics, manifest: Mapping[str, Any]) -> str:
-    """What the figures do not show, in one line. manifest: of the stage `explain`."""
+def caveat(metrics: Metrics, manifests: Mapping[str, Mapping[str, Any]]) -> str:
+    """What the figures do not show, in one line. manifests: stage -> its manifest."""
     orders = metrics["explain"].get("certified", {}).get("flips_in_other_orders")
     turned = ""
     if _sound(orders):
-        turned = f": in other orders {percent(_mean(orders))} {_range(orders)} of them turn the answer too"
-    model = manifest.get("config", {}).get("model", "a model")
+        turned = f": in other orders {percent(_mean(orders))}{_range(orders)} of them turn the answer too"
+    model = manifests["explain"].get("config", {}).get("model", "a model")
+    graph = "one field of one graph" if manifests["adapter"].get("config", {}).get("topics") else "one graph"
     return (
-        f"one adapter of {model}, one seed, one field of one graph, so nothing of other models; sets are certified for "
+        f"one adapter of {model}, one seed, {graph}, so nothing of other models; sets are certified for "
         f"the facts in the order shown{turned}; a dropped fact need not be unread: where the tuned model has a second "
         "way to its answer, no fact of the first turns it alone."
     )
@@ -73,7 +74,7 @@ def _commonest(hangs: Mapping[str, Any]) -> str:
     if not found:
         return ""
     most = max(found, key=lambda name: found[name])
-    share = f"{percent(found[most])} {_range(hangs[most])} of the tuned model’s answers"
+    share = f"{percent(found[most])}{_range(hangs[most], told=True)} of the tuned model’s answers"
     return f"{share} hang on {names[most]} (n = {hangs[most]['n']}). "
 
 
@@ -94,7 +95,7 @@ def _right(adapter: Mapping[str, Any]) -> dict[str, Any]:
     split = "unseen_" if "unseen_tuned_exact_0" in adapter else ""
     shares = [name.removeprefix(f"{split}tuned_exact_") for name in adapter if name.startswith(f"{split}tuned_exact_")]
     shares = sorted((share for share in shares if share.isdigit()), key=int)
-    bars, cases = [], ""
+    bars, counts = [], dict[str, int]()
     for share in shares[:2]:
         shown = "" if share == "0" else f", {share} % withheld"
         for model in ("tuned", "base"):
@@ -102,9 +103,11 @@ def _right(adapter: Mapping[str, Any]) -> dict[str, Any]:
             figure = {"mean": adapter.get(name), **adapter.get("intervals", {}).get(name, {})}
             if _sound(figure):
                 bars.append(bar(f"{model}{shown}", figure, model))
-                cases = cases or caption(figure, "cases")
+                counts.setdefault(model, figure["n"])
     on = "on chains that no training case has in a row" if split else "on held-out pairs"
-    return {"title": f"Exact answers {on}", "note": cases, "bars": bars}
+    note = f"n = {next(iter(counts.values())):,} cases" if counts else ""
+    note += f" (base: {counts['base']:,})" if len(set(counts.values())) > 1 else ""
+    return {"title": f"Exact answers {on}", "note": note, "bars": bars}
 
 
 def _members(hangs: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def _alone(hangs: Mapping[str, Any]) -> str:
     alone = hangs.get("tuned_alone")
     if not _sound(alone):
         return ""
-    share = f"{percent(_mean(alone))} {_range(alone)}"
+    share = f"{percent(_mean(alone))}{_range(alone, told=True)}"
     return f"; where the base names a command (n = {alone['n']}), {share} turn the tuned model alone"
 
 
@@ -149,10 +152,12 @@ def chart(title: str, note: str, known: Mapping[str, Any], bars: Mapping[str, tu
 
 
 def bar(label: str, figure: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """One figure: ends in percent for drawing, cut at 0 and 100, and in words."""
-    value, low, high = (min(1.0, max(0.0, x)) * 100 for x in (_mean(figure), figure["low"], figure["high"]))
-    words = {"text": percent(_mean(figure)), "range": _range(figure)}
-    return {"label": label, "kind": kind, "value": value, "low": low, "high": high} | words
+    """One figure: ends in percent for drawing, cut at 0 and 100, and in words; of few cases without an interval."""
+    mean = _mean(figure)
+    ends = (mean, mean) if words.few(figure) else (figure["low"], figure["high"])
+    value, low, high = (min(1.0, max(0.0, x)) * 100 for x in (mean, *ends))
+    told = {"text": percent(mean), "range": _range(figure).strip(), "n": figure["n"]}
+    return {"label": label, "kind": kind, "value": value, "low": low, "high": high} | told
 
 
 def _sound(figure: Any) -> TypeGuard[Mapping[str, Any]]:
@@ -171,8 +176,11 @@ def percent(share: float) -> str:
     return f"{share:.0%}".replace("%", "\u202f%")
 
 
-def _range(figure: Mapping[str, Any]) -> str:
-    return f"[{100 * figure['low']:.0f}, {100 * figure['high']:.0f}]"
+def _range(figure: Mapping[str, Any], *, told: bool = False) -> str:
+    """` [40, 60]` in percent; of few cases ` (n = 2)`, or nothing where n is told beside it."""
+    if words.few(figure):
+        return "" if told else f" (n = {figure['n']})"
+    return f" [{100 * figure['low']:.0f}, {100 * figure['high']:.0f}]"
 
 
 def caption(figure: Any, what: str) -> str:

@@ -110,7 +110,7 @@ def _run(folder: Path, manifests: Mapping[str, Mapping[str, Any]]) -> dict[str, 
         "about": about,
         "finding": finding.finding(metrics),
         "figures": finding.figures(metrics),
-        "caveat": finding.caveat(metrics, manifests["explain"]),
+        "caveat": finding.caveat(metrics, manifests),
         "more": case and case.pop("more"),  # first: what is left goes onto the page as it is
         "live": case,
     }
