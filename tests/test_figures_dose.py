@@ -11,6 +11,7 @@ from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.colors import to_hex
 from shift_adapters import one_module, save_adapter
 
+from workbench.cases import FEW
 from workbench.figures import core, dose, spectra
 from workbench.shift import (
     base_shares,
@@ -65,7 +66,8 @@ def test_dose_curves_have_a_panel_a_quantity() -> None:
 @pytest.mark.parametrize("layers", [1, 40])
 def test_switch_maps_show_the_shares_each_panel_on_its_own_scale(layers: int) -> None:
     shares = switch_shares(switched(layers), rng=rng())
-    figure = dose.switch_maps(shares)
+    assert set(shares["n"]) == {switched(layers)["case"].nunique()}
+    figure = dose.switch_maps(shares.assign(n=FEW))
     check(figure, 2)
     for axes, column in zip(figure.still.axes, ("off", "on"), strict=True):
         top = shares[column].abs().max()
@@ -80,8 +82,8 @@ def test_switch_maps_show_the_shares_each_panel_on_its_own_scale(layers: int) ->
     said = [tip.text for tip in figure.tips if tip.text.startswith(f"m.{layers - 1}.v_proj\n")]
     assert said[0].endswith(f"{expected:+.3f} [{interval.off_low:+.3f}, {interval.off_high:+.3f}]") and len(said) == 2
     assert "by module; most goes with " in figure.alt and f"_proj of layer {layers - 1}: " in figure.alt
-    few = dose.switch_maps(shares.assign(n=3))
-    assert all(tip.text.endswith(" (n = 3)") for tip in few.tips) and few.alt.endswith(" (n = 3).")
+    few = dose.switch_maps(shares.assign(n=FEW - 1))
+    assert all(tip.text.endswith(" (n = 4)") for tip in few.tips) and few.alt.endswith(" (n = 4).")
 
 
 def test_whole_layers_and_projections_stand_at_the_edges_of_the_map() -> None:

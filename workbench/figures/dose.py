@@ -14,7 +14,7 @@ from workbench.figures.core import BLUE, GREY, GRID, INK, ORANGE, PALE, RED, Fig
 from workbench.figures.elements import by_measure
 from workbench.figures.panels import bounded, cases, cells, forest, label, legend, line, row
 from workbench.shift.saliency import MEMORY, READING, gain_shares
-from workbench.shift.switches import ALL
+from workbench.shift.switches import ALL, place_words, unit_of
 
 FEW_TICKS = 9  # of the columns of three maps side by side
 SHARED = ("column_overlap", "column_null")
@@ -61,7 +61,7 @@ def switch_maps(shares: pd.DataFrame) -> Figure:
     on a scale of its own.
 
     shares: what `workbench.shift.switch_shares` gave, or `looked_into`: then whole layers and projections stand at the
-    edges, and what was not asked is grey. Where they have `n`, intervals of few cases are left out. Hover for them.
+    edges, and what was not asked is grey. Hover for the intervals, which few cases lack.
     """
     title = f"Share of Δ = v(tuned) − v(base) by {_units(shares['layer'], shares['projection'])}"
     heads = {"off": "switched off alone: what goes", "on": "switched on alone: what comes"}
@@ -73,32 +73,22 @@ def switch_maps(shares: pd.DataFrame) -> Figure:
         said = [f"{one['module']}\n{_share(one, column, '+.3f')}" for one in rows]
         tips += module_map(axes, shares.assign(value=shares[column], said=said), top=top)
     best = max(rows, key=lambda one: one["off"])
-    alt = f"most goes with {_where(best['layer'], best['projection'])}: {_share(best, 'off', '.2f')}"
+    alt = f"most goes with {place_words(best['layer'], best['projection'])}: {_share(best, 'off', '.2f')}"
     return Figure(still, f"{title}; {alt}.", tips)
 
 
 def _share(one: Mapping[Any, Any], column: str, form: str) -> str:
     """A share with its interval, or with how few cases it is of."""
-    if one.get("n", FEW) < FEW:
+    if one["n"] < FEW:
         return f"{one[column]:{form}} (n = {one['n']})"
     return f"{one[column]:{form}} [{one[f'{column}_low']:{form}}, {one[f'{column}_high']:{form}}]"
 
 
 def _units(layers: Sequence[Any] | pd.Series, projections: Sequence[str] | pd.Series) -> str:
     """What is switched at these places: `module`, or `layer, projection and module`."""
-    found = {_unit(*place) for place in zip(layers, projections, strict=True)}
+    found = {unit_of(*place) for place in zip(layers, projections, strict=True)}
     known = [unit for unit in ("layer", "projection", "module") if unit in found]
     return " and ".join([", ".join(known[:-1]), known[-1]] if len(known) > 1 else known)
-
-
-def _unit(layer: int | str, projection: str) -> str:
-    return "layer" if projection == ALL else "projection" if layer == ALL else "module"
-
-
-def _where(layer: int | str, projection: str) -> str:
-    """In words: `q_proj of layer 3`, `layer 3`, `q_proj of all layers`."""
-    whole = {"layer": f"layer {layer}", "projection": f"{projection} of all layers"}
-    return whole.get(_unit(layer, projection), f"{projection} of layer {layer}")
 
 
 def module_map(axes: Axes, rows: pd.DataFrame, *, top: float) -> list[Tip]:
@@ -256,7 +246,7 @@ def switchboard(losses: np.ndarray, places: Sequence[tuple[int | str, str]], *, 
     below = [list(board["projection"].unique()).index(name) + BELOW for name in gone["projection"]]
     axes.scatter(at, below, marker="X", s=60, c="white", edgecolors=INK, zorder=4)
     best = int(np.argmax(losses))
-    alt = f"most goes with {_where(*places[best])}: {losses[best]:.3g}; {len(gone)} are off"
+    alt = f"most goes with {place_words(*places[best])}: {losses[best]:.3g}; {len(gone)} are off"
     return Figure(still, f"{title}; {alt}.")
 
 

@@ -58,11 +58,22 @@ def unit_place(name: str, unit: str) -> tuple[int | str, str]:
     return (ALL, name) if unit == "projection" else (layer_of(name), name.rpartition(".")[2])
 
 
+def unit_of(layer: int | str, projection: str) -> str:
+    """What stands at a place: `module`, or a whole `layer` or `projection`."""
+    return "layer" if projection == ALL else "projection" if layer == ALL else "module"
+
+
+def place_words(layer: int | str, projection: str) -> str:
+    """In words: `q_proj of layer 3`, `layer 3`, `q_proj of all layers`."""
+    whole = {"layer": f"layer {layer}", "projection": f"{projection} of all layers"}
+    return whole.get(unit_of(layer, projection), f"{projection} of layer {layer}")
+
+
 def switch_shares(table: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFrame:
     """Per module the share of Delta that goes when it is switched off, and that comes when it alone is on.
 
     table: what `switch_effects` gave. Columns: `module, layer, projection, parameters`, then `off, off_low, off_high`
-    and `on, on_low, on_high`, 95 % bootstrap-t over the cases. In the order of the model.
+    and `on, on_low, on_high`, 95 % bootstrap-t over the `n` cases. In the order of the model.
 
     Examples:
         >>> place = {"module": "q", "layer": 0, "projection": "q_proj", "parameters": 8}
@@ -74,9 +85,9 @@ def switch_shares(table: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFr
     for name, part in table.groupby("module", sort=False):
         first = part.iloc[0]
         shares = [delta_share(part[key].to_numpy(), part["delta"].to_numpy(), rng=rng)[:3] for key in ("off", "on")]
-        rows.append((name, first["layer"], first["projection"], first["parameters"], *shares[0], *shares[1]))
+        rows.append((name, first["layer"], first["projection"], first["parameters"], *shares[0], *shares[1], len(part)))
     names = [f"{key}{end}" for key in ("off", "on") for end in ("", "_low", "_high")]
-    return pd.DataFrame(rows, columns=["module", "layer", "projection", "parameters", *names])
+    return pd.DataFrame(rows, columns=["module", "layer", "projection", "parameters", *names, "n"])
 
 
 def looked_into(games: Sequence[Game], shares: pd.DataFrame, *, layers: int, rng: np.random.Generator) -> pd.DataFrame:

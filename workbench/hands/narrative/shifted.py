@@ -10,7 +10,7 @@ import pandas as pd
 from workbench.hands.narrative.names import SURE, apart, between, blind, count, few, listed
 from workbench.shift.intruders import at_threshold
 from workbench.shift.saliency import MEMORY, READING, gain_shares
-from workbench.shift.switches import ALL
+from workbench.shift.switches import ALL, place_words
 from workbench.stats import bootstrap_mean, spearman
 
 HALF = 0.5  # of Delta: what the first tenth of a map is hoped to carry
@@ -126,8 +126,8 @@ def switches(shares: pd.DataFrame, norms: pd.Series | None = None) -> str:
     else:
         together = "some stand in for others" if off < 1 else "some work against others"
     said = (
-        f"Most goes with {place_words(best)}, {between(best, 'off')} of Delta{_doubt(best, 'off')}; most comes "
-        f"with {place_words(alone)} alone, {between(alone, 'on')}{_doubt(alone, 'on')}. Over all {_units(shares)} the "
+        f"Most goes with {_place(best)}, {between(best, 'off')} of Delta{_doubt(best, 'off')}; most comes "
+        f"with {_place(alone)} alone, {between(alone, 'on')}{_doubt(alone, 'on')}. Over all {_units(shares)} the "
         f"shares add up to {off:.2f} switched off and {on:.2f} switched on: {together}."
     )
     if norms is None:
@@ -135,7 +135,7 @@ def switches(shares: pd.DataFrame, norms: pd.Series | None = None) -> str:
     large = shares.set_index("module").loc[norms.idxmax()]
     rank = int((shares["off"] > large["off"]).sum()) + 1
     return (
-        f"{said} With the module whose update has the largest norm, {place_words(large)}, "
+        f"{said} With the module whose update has the largest norm, {_place(large)}, "
         f"goes {between(large, 'off')}: it is number {rank} of {len(shares)}."
     )
 
@@ -144,11 +144,8 @@ def _doubt(row: Mapping, name: str) -> str:
     return ", but none stands out" if few(row) or row[f"{name}_low"] <= 0 else ""
 
 
-def place_words(row: Mapping) -> str:
-    """Where a module is, or a whole layer or projection: `q_proj of layer 3`, `layer 3`, `q_proj of all layers`."""
-    if row["projection"] == ALL:
-        return f"layer {row['layer']}"
-    return f"{row['projection']} of {'all layers' if row['layer'] == ALL else 'layer ' + str(row['layer'])}"
+def _place(row: Mapping) -> str:
+    return place_words(row["layer"], row["projection"])
 
 
 def _units(shares: pd.DataFrame) -> str:
