@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from workbench.cases import Case
+from workbench.cases import FEW, Case
 from workbench.figures.case_graph import needed
 from workbench.figures.core import BLUE, GREY, INK, ORANGE, SMALL, Figure, Sheet, Tip, house_style, short
 from workbench.figures.panels import (
@@ -190,9 +190,10 @@ def _coefficient(value: float) -> str:
 
 
 def _told(one: Any) -> str:
-    """A pair of measures with its interval, its chance and its p-values."""
+    """A pair of measures with its interval, which few cases lack, its chance and its p-values."""
+    interval = f" [{one.low:+.3f}, {one.high:+.3f}]" if one.n >= FEW else ""
     return (
-        f"{one.first} · {one.second}\n{one.statistic} {one.mean:+.3f} [{one.low:+.3f}, {one.high:+.3f}], n {one.n}\n"
+        f"{one.first} · {one.second}\n{one.statistic} {one.mean:+.3f}{interval}, n {one.n}\n"
         f"by chance {one.random_low:+.3f} to {one.random_high:+.3f}\n"
         f"p {one.p:.4f}, Holm {one.holm:.4f}, Benjamini-Hochberg {one.bh:.4f}"
     )

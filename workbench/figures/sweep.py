@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workbench.cases import FEW
 from workbench.figures.core import GREY, MARKERS, SERIES, SMALL, Figure, house_style, still_text
 from workbench.figures.panels import label, legend, line, row
 
@@ -70,7 +71,8 @@ def _told(value: object) -> str:
 def small_multiples(
     means: pd.DataFrame, *, x: str, measure: str, lines: str | None = None, panels: str | None = None
 ) -> Figure:
-    """Means of one measure with 95 % intervals: a panel for each value of `panels`, a line for each of `lines`, over x.
+    """Means of one measure: a panel for each value of `panels`, a line for each of `lines`, over x; with 95 % intervals
+    where they are of enough tasks.
 
     means: rows of `workbench.hands.sweep.results.summary` with the columns named, `mean`, `low`, `high`, `n`. At most
     `MOST_PANELS` panels are drawn. ValueError: the measure has no row.
@@ -89,6 +91,7 @@ def small_multiples(
             where = np.array([places.index(_told(one)) for one in part[x]], float) + 0.06 * k
             some = part.assign(where=where).sort_values("where")
             off = np.clip([some["mean"] - some["low"], some["high"] - some["mean"]], 0, None)
+            off = np.where(some["n"] < FEW, np.nan, off)
             line(axes, k, some["where"], some["mean"], name="" if lines is None else _told(value), errors=off)
         axes.set_xticks(range(len(places)), [still_text(one, LABEL) for one in places], fontsize=SMALL)
         axes.set_xlim(-0.4, len(places) - 0.4)
@@ -96,7 +99,7 @@ def small_multiples(
     if lines is not None:
         legend(still, columns=4)
     low, high = rows["mean"].min(), rows["mean"].max()
-    return Figure(still, f"{title}: means from {low:.3g} to {high:.3g}, with 95 % intervals.")
+    return Figure(still, f"{title}: means from {low:.3g} to {high:.3g}, with 95 % intervals from n = {FEW} on.")
 
 
 def _bare(name: str) -> str:

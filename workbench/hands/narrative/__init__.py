@@ -6,4 +6,4 @@ and over cases; `tried`: what a person took out, and doses and switches set by h
 
 from workbench import on_demand
 
-__getattr__ = on_demand(__name__, dict.fromkeys(("explained", "shifted", "tried"), ""))
+__getattr__ = on_demand(__name__, dict.fromkeys(("explained", "names", "shifted", "tried"), ""))

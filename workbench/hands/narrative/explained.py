@@ -180,11 +180,12 @@ def certified(explanations: Mapping[str, Sequence[Explanation]]) -> str:
     proofs = [one.certificate for one in explanations[CERTIFIED]]
     share = wilson(sum(bool(proof["certified"]) for proof in proofs), len(proofs))
     sizes = {name: np.mean([len(one.removed) for one in explanations[name]]) for name in (CERTIFIED, *LEARNED)}
+    interval = "" if few(share._asdict()) else f" [{share.low:.0%}, {share.high:.0%}]"
     masked = len(explanations[LEARNED[0]])
     fewer = f" in {count(masked, 'case')}" if masked < len(proofs) else ""
     return (
-        f"a certified flip set was found in {share.share:.0%} of {count(share.n, 'case')} [{share.low:.0%}, "
-        f"{share.high:.0%}]; a mean of {sizes[CERTIFIED]:.1f} elements were removed, against "
+        f"a certified flip set was found in {share.share:.0%} of {count(share.n, 'case')}{interval}; "
+        f"a mean of {sizes[CERTIFIED]:.1f} elements were removed, against "
         f"{' and '.join(f'{sizes[name]:.1f} by {name}' for name in LEARNED)}{fewer}; it took a median of "
         f"{np.median([proof['calls'] for proof in proofs]):,.0f} masks a case"
     )

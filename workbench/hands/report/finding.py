@@ -1,5 +1,5 @@
-"""What a run found: one sentence, four figures with intervals and n, what they do not show, and the case of which facts
-are clicked away, from what notebook 3 has asked.
+"""What a run found: one sentence, four figures with n and, of enough cases, intervals, what they do not show, and the
+case of which facts are clicked away, from what notebook 3 has asked.
 
 All of it is made from the metrics in the manifests; what a run has not recorded is left out.
 """
