@@ -98,7 +98,8 @@ def make_adapter(run: Path, model: Path) -> None:
 SMALL = {
     "explained_cases": 3, "masked_cases": 2, "paper_steps": 4, "loop_steps": 2, "max_new_tokens": 8, "withheld": 0.2,
     "flip_sets": 2, "certified_budget": 40, "shapley_orders": 2, "fitted_masks": 20, "tried_masks": 8,
-    "changed_cases": 2, "peer_cases": 2, "peers": ["paper_masks", "leave_one_out"], "planted_games": 1,
+    "changed_cases": 2, "peer_cases": 2, "peers": ["attention_highest", "paper_masks", "leave_one_out"],
+    "planted_games": 1,
 }  # fmt: skip
 
 
@@ -144,7 +145,7 @@ def test_the_mask_notebook_leaves_a_finished_stage(explored: SimpleNamespace) ->
     assert {role: count["n"] for role, count in recorded["changed_sets"].items()} == {
         "added": 2, "kept": 2, "dropped": 2,
     }  # fmt: skip
-    assert {row["method"] for row in recorded["faithfulness"]} == {"paper_masks", "leave_one_out", "random"}
+    assert {row["method"] for row in recorded["faithfulness"]} == {*SMALL["peers"], "random"}
     assert all(row["n"] == 2 and row["low"] <= row["mean"] <= row["high"] for row in recorded["faithfulness"])
     assert {"method", "elements", "and", "or", "calls"} <= set(recorded["planted"][0]) and len(recorded["planted"]) > 5
     changed = json.loads((run / "explain" / "changed.json").read_text("utf-8"))

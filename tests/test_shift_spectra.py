@@ -148,6 +148,8 @@ def test_random_spectra_are_those_of_random_factors(shape: tuple[int, int, int])
     factors = Factors("m", 0, "m", rank, 1.0, np.ones((rank, into)), np.ones((out, rank)))
     rng = np.random.default_rng(0)
     drawn = shift.random_spectra(factors, draws=3000, rng=rng)
+    again = [shift.random_spectra(factors, draws=3, rng=np.random.default_rng(1)) for _ in range(2)]
+    np.testing.assert_array_equal(*again)
     factor_by_factor = np.array([shift.singular_values(shift.random_factors(factors, rng=rng)) for _ in range(3000)])
     assert drawn.shape == factor_by_factor.shape
     size = np.linalg.norm(factors.B @ factors.A)
@@ -188,9 +190,11 @@ def test_starts_that_leave_the_base_alone_are_read(tmp_path: Path, start: bool |
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
 def test_factors_of_every_float_type_are_read(tmp_path: Path, kind: torch.dtype) -> None:
     tensors = {key: value.to(kind) for key, value in save_adapter(tmp_path, {one_module(): (12, 10, 4)}).items()}
-    save_file(tensors, tmp_path / "adapter_model.safetensors")
+    save_file(tensors, file := tmp_path / "adapter_model.safetensors")
+    saved = file.read_bytes()
     expected = np.linalg.svd(dense(tensors, one_module(), 2.0), compute_uv=False)[:4]
     (row,) = shift.spectra(tmp_path).itertuples()
+    assert file.read_bytes() == saved, "reading changes nothing"
     np.testing.assert_allclose(row.singular_values, expected, rtol=1e-6)
     norms = shift.frobenius_norm(expected), shift.spectral_norm(expected), shift.stable_rank(expected)
     assert row.rank == 4 and (row.frobenius, row.spectral, row.stable_rank) == pytest.approx(norms)

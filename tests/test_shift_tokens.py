@@ -126,8 +126,12 @@ def test_hooks_are_gone_afterwards_even_after_an_error(tmp_path: Path, monkeypat
     engine, factors = tuned_reader(tmp_path)
     token_shift(engine, [CASE], factors)
 
-    monkeypatch.setattr(engine, "logits", None)
-    refused("not callable", token_shift, engine, [CASE], factors, error=TypeError)
+    def ends(*_: object, **__: object) -> None:
+        assert any(module._forward_hooks for module in engine.lm.model.modules())
+        raise RuntimeError("no pass")
+
+    monkeypatch.setattr(engine, "logits", ends)
+    refused("no pass", token_shift, engine, [CASE], factors, error=RuntimeError)
     assert not any(module._forward_hooks for module in engine.lm.model.modules())
 
 
