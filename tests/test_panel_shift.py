@@ -92,6 +92,20 @@ def test_slider_and_switches_lead_to_the_answer_and_the_margin(engine) -> None:
     refused("dose", one.set, 2.0)
 
 
+def test_an_answer_to_what_is_no_longer_set_is_not_shown(engine, monkeypatch) -> None:
+    one, asked = panel(engine), []
+    monkeypatch.setattr(one.worker, "run", lambda kind, work, done, failed: asked.append((work, done)))
+    one.view.dose.value = 0.5
+    (work, done), *_ = asked
+    one.view.trained.click()
+    done(work(None))
+    assert one.answered == one.settings.at() and one.off == () and one.view.dose.value == 1.0
+    one.view.dose.value = 0.5
+    work, done = asked[-1]
+    done(work(None))
+    assert one.answered == one.settings.at(0.5)
+
+
 def test_every_switch_says_its_place_and_state(engine) -> None:
     one = panel(engine)
     one.set(off=[1])

@@ -144,7 +144,11 @@ class ShiftPanel(CaseExplorer):
             settings.curve(off)
             return found
 
-        self.worker.run("ask", work, done=self._show, failed=self.failed)
+        def done(found: Answered) -> None:
+            if (self.settings, self.view.dose.value, self.off) == (settings, dose, off):
+                self._show(found)
+
+        self.worker.run("ask", work, done=done, failed=self.failed)
 
     def _applied(self) -> None:
         self.state = json.loads(self.view.saved.value)
