@@ -100,6 +100,19 @@ def test_games_asked_together_say_what_each_says_alone(lm):
     assert (values_together(games[:3], keeps[:3])[1] == found[1]).all() and engine.ledger.rows == before
 
 
+def test_answers_are_by_deletion_and_decisions_of_them_cost_nothing(lm):
+    engine, keep = Engine(lm), masks(4)
+    game = Game.of(engine, CASE, form="decision")
+    gated = game.view(removal="gate", form="logprob")
+    shown = [np.asarray(row, bool) for row in CASE.keep_facts(keep)]
+    assert gated.answers(keep) == engine.answers([CASE] * 4, keeps=shown, max_new_tokens=game.max_new_tokens)
+    calls = engine.ledger.calls
+    values = game(keep)
+    assert engine.ledger.calls == calls and (values == Game.of(Engine(lm), CASE, form="decision")(keep)).all()
+    alone = Game.of(Engine(lm), CASE, removal="gate")(keep)
+    assert gated(keep) == pytest.approx(alone, rel=1e-5), "what was read by deletion is no row of gates"
+
+
 def test_margin_is_against_the_strongest_other_toolchain(lm):
     engine = Engine(lm)
     game = Game.of(engine, CASE, form="margin")

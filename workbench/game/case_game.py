@@ -17,9 +17,9 @@ import torch
 
 from workbench.cases import Case, example_case
 from workbench.game.attention import attention_received, element_attention, token_attention
-from workbench.game.doses import dose_row
+from workbench.game.doses import as_tensor, dose_row
 from workbench.game.engine import Engine
-from workbench.game.passes import Asked, Memory, Passes, decide
+from workbench.game.passes import Memory, Passes
 from workbench.game.rows import MAX_NEW_TOKENS, named_path, runner_up, token_logprobs, token_margins
 from workbench.models import add_adapter, load
 from workbench.stats.games import Ledger
@@ -132,19 +132,9 @@ class Game:
     def answers(self, keep: np.ndarray) -> list[tuple[str, ...]]:
         """What the model answers to masks (m, n) by deletion, as node ids, source first. Decisions of the same masks
         cost nothing then."""
-        facts, passes = self.shown(keep), self.passes
-        doses = self._doses(len(facts))
-        found = decide(
-            self.engine,
-            [Asked(self.case, row > 0, self.answer, self.path) for row in facts],
-            adapter=self.adapter,
-            doses=None if doses is None else torch.tensor(doses, dtype=torch.float32),
-            max_new_tokens=self.max_new_tokens,
-            whole=True,
-        )
-        for key, one in zip(passes.keys(facts, self.answer, passes.models(facts, doses)), found, strict=True):
-            self.memory.learn(key, one)
-        return [one.path for one in found]
+        facts, passes = self.shown(keep), replace(self.passes, removal="delete")
+        asked = facts, self.answer, self.path, self._doses(len(facts))
+        return passes.answers(*asked, max_new_tokens=self.max_new_tokens)
 
     def token_logprobs(self, keep: np.ndarray) -> np.ndarray:
         """Log-probability (m, T) float64, nats, of every answer token: any span of the answer from the same passes."""
@@ -176,8 +166,8 @@ class Game:
     def graph(self, gates: torch.Tensor | None = None, doses: torch.Tensor | None = None) -> torch.Tensor:
         """Values (m,) of gates (m, facts) with the adapter at doses (m, units), with the graph that leads back to those
         of the two that are given; no gates: all facts, without gates."""
-        if doses is None and gates is not None and (row := self._doses(len(gates))) is not None:
-            doses = torch.tensor(row, dtype=torch.float32)
+        if doses is None and gates is not None:
+            doses = as_tensor(self._doses(len(gates)))
         logits = self.passes.graph(gates, self.answer, doses)
         scored = token_logprobs(logits, self.answer)
         start, stop = self.span or (0, len(self.answer))
@@ -264,8 +254,7 @@ class Game:
 
     def _at_dose(self) -> AbstractContextManager[None]:
         """The model at the game's dose, for passes of one row."""
-        row = self._doses(1)
-        return self.engine.switched(self.adapter, None if row is None else torch.tensor(row, dtype=torch.float32))
+        return self.engine.switched(self.adapter, as_tensor(self._doses(1)))
 
     def _decided(self, facts: np.ndarray, doses: np.ndarray | None) -> np.ndarray:
         """Whether the greedy toolchain is still that of the answer, (m,) bool."""

@@ -25,6 +25,11 @@ COARSE = ("layer", "projection")
 UNITS = ("module", *COARSE, "part")
 
 
+def as_tensor(doses: np.ndarray | None) -> torch.Tensor | None:
+    """Doses (m, units) as a model takes them, float32."""
+    return None if doses is None else torch.tensor(doses, dtype=torch.float32)
+
+
 @dataclass(frozen=True)
 class Adapted:
     """An adapted module: its dotted name in the base model, the LoRA layer, and the adapter that is active in it.

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from workbench.cases import Case, toolchain
+from workbench.game.doses import as_tensor
 from workbench.game.engine import Engine
 from workbench.game.prefix import PAYS_FROM, SharedPrefix
 from workbench.game.rows import Row, by_depth, named_path, row_of
@@ -193,20 +194,28 @@ class Passes:
         new = {key: i for i, key in enumerate(keys) if self.memory.same(key) is None}
         if new:
             chosen = list(new.values())
-            asked = [Asked(self.case, facts[i] > 0, answer, path) for i in chosen]
-            prefix = self._prefix(None) if doses is None and self.pays else None
-            found = decide(
-                self.engine,
-                asked,
-                adapter=self.adapter,
-                doses=_tensors(None if doses is None else doses[chosen]),
-                max_new_tokens=max_new_tokens,
-                prefix=prefix,
-            )
-            for key, one in zip(new, found, strict=True):
-                self.memory.learn(key, one)
+            asked = facts[chosen], answer, path, None if doses is None else doses[chosen]
+            self._decide(new, *asked, max_new_tokens=max_new_tokens)
             self._told(places, new, max_new_tokens)
         return np.array([bool(self.memory.same(key)) for key in keys])
+
+    def answers(
+        self, facts: np.ndarray, answer: tuple[int, ...], path: Sequence[str], doses: np.ndarray | None, **how: Any
+    ) -> list[tuple[str, ...]]:
+        """What the model answers by deletion, as node ids. Arguments as in `decisions`, which cost nothing then."""
+        keys = self.keys(facts, answer, self.models(facts, doses))
+        return [one.path for one in self._decide(keys, facts, answer, path, doses, whole=True, **how)]
+
+    def _decide(
+        self, keys: Iterable[tuple], facts: np.ndarray, answer: tuple[int, ...], path: Sequence[str], doses: Any, **how
+    ) -> list[Decided]:
+        """Asks, and learns what is said under these keys."""
+        asked = [Asked(self.case, row > 0, answer, path) for row in facts]
+        prefix = self._prefix(None) if doses is None and self.pays else None
+        found = decide(self.engine, asked, adapter=self.adapter, doses=as_tensor(doses), prefix=prefix, **how)
+        for key, one in zip(keys, found, strict=True):
+            self.memory.learn(key, one)
+        return found
 
     def _recalled(
         self, keys: Sequence[tuple], facts: np.ndarray, answer: tuple[int, ...], longest: int = 0
@@ -271,7 +280,7 @@ class Passes:
     def _read(
         self, prompts: Sequence[Prompt], answer: tuple[int, ...], doses: np.ndarray | None = None, **how: Any
     ) -> list[Row]:
-        how |= {"adapter": self.adapter, "doses": _tensors(doses), "read": partial(row_of, answer=answer)}
+        how |= {"adapter": self.adapter, "doses": as_tensor(doses), "read": partial(row_of, answer=answer)}
         return self.engine.logits(prompts, [answer] * len(prompts), **how)
 
     def _prefix(self, dose: np.ndarray | None) -> SharedPrefix:
@@ -286,8 +295,3 @@ class Passes:
                 return one  # all games together keep no more than there is room for
             self.memory.prefixes[key] = one or SharedPrefix(self.engine, full, adapter=self.adapter, dose=dose)
         return self.memory.prefixes[key]
-
-
-def _tensors(doses: np.ndarray | None) -> torch.Tensor | None:
-    """Doses (m, units) as a tensor."""
-    return None if doses is None else torch.tensor(doses, dtype=torch.float32)

@@ -16,6 +16,7 @@ import numpy as np
 
 from workbench.artifacts.files import open_itself
 from workbench.game import Engine, SharedPrefix
+from workbench.game.case_game import TIE
 from workbench.game.prefix import PAYS_FROM
 from workbench.logs.asked import Allowance, Asked
 from workbench.models.prompts import Prompt, tokenised
@@ -23,7 +24,6 @@ from workbench.stats.games import Ledger
 
 AGAIN = 5  # times that a prompt is asked to see whether answers scatter, or which of them most are
 WHOLE, SETTLED, OTHER = range(3)  # to its end; to where what it decides is known, or that it decides another thing
-LEAST = 1e-9  # stands for a margin of 0, which has no sign
 
 
 class Said(NamedTuple):
@@ -266,7 +266,7 @@ class AnswerGame:
         said = answers(keep, part=SETTLED if self.unread > 0 else OTHER)
         decided = [answers.asked.parse(one.text) for one in said]
         signs = [self.unread if one is None else 1 if one == answers.decision else -1 for one in decided]
-        return np.array([sign * max(abs(one.margin), LEAST) for sign, one in zip(signs, said, strict=True)])
+        return np.array([sign * max(abs(one.margin), TIE) for sign, one in zip(signs, said, strict=True)])
 
 
 def _kept(file: Path, decision: str) -> Any:

@@ -180,11 +180,11 @@ class Settings:
             self._answers[key] = Answered(*key, path, float(self.play(row[None])[0]))
         return self._answers[key]
 
-    def curve(self, off: Collection[int] = (), *, grid: Sequence[float] = GRID) -> np.ndarray:
-        """Values (len(grid),) over the doses, nats, with some modules off."""
+    def curve(self, off: Collection[int] = ()) -> np.ndarray:
+        """Values (len(GRID),) over the doses of `GRID`, nats, with some modules off."""
         gone = tuple(sorted(set(off)))
         if gone not in self._curves:
-            self._curves[gone] = self.play(np.array([self._row(dose, gone) for dose in grid]))
+            self._curves[gone] = self.play(np.array([self._row(dose, gone) for dose in GRID]))
         return self._curves[gone]
 
     @cached_property

@@ -201,10 +201,10 @@ def _bench(options: argparse.Namespace) -> None:
     own = _own(options)
     if options.name == "gpu":
         own["keep"] = lambda figures: atomic_write_json(file, {"benchmark": options.name, **figures})
-    result = measure(options.name, run_dir=run_dir, quick=options.quick, seed=options.seed, say=say, **own)
-    atomic_write_json(file, result)
-    show(result["table"], title=options.name)
-    say(f"done in {result['seconds']:.0f} s; the figures are in {os.path.relpath(file)}")
+    figures = measure(options.name, run_dir=run_dir, quick=options.quick, seed=options.seed, say=say, **own)
+    atomic_write_json(file, figures)
+    show(figures["table"], title=options.name)
+    say(f"done in {figures['seconds']:.0f} s; the figures are in {os.path.relpath(file)}")
 
 
 def _own(options: argparse.Namespace) -> dict[str, Any]:

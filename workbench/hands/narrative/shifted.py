@@ -26,11 +26,11 @@ def concentration(table: pd.DataFrame, drawn: Mapping[str, np.ndarray]) -> str:
     random = {p: np.quantile(one[:, 0] / np.linalg.norm(one, axis=1), 0.975) for p, one in drawn.items()}
     above = int((changed["spectral"] / changed["frobenius"] > changed["projection"].map(random)).sum())
     half = [int(np.argmax(share >= 0.5)) + 1 for share in changed["energy"]]
-    few = f"{min(half)} to {max(half)}" if min(half) < max(half) else half[0]
+    some = f"{min(half)} to {max(half)}" if min(half) < max(half) else half[0]
     return (
         f"In {above} of {count(len(changed), 'module')} the first direction holds more of the norm than in 97.5 % of "
-        f"random changes; {few} of up to {changed['rank'].max()} directions hold half of the energy. That says how the "
-        "change is shaped, not whether these directions matter."
+        f"random changes; {some} of up to {changed['rank'].max()} directions hold half of the energy. That says how "
+        "the change is shaped, not whether these directions matter."
     )
 
 
