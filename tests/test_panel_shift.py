@@ -111,7 +111,8 @@ def test_every_switch_says_its_place_and_state(engine) -> None:
     one.set(off=[1])
     cells = one.view.board.part.cells
     assert [cell["off"] for cell in cells] == [False, True, False, False]
-    assert cells[1]["said"].startswith("layer 0, v_proj, off") and cells[2]["said"].startswith("layer 1, q_proj, on")
+    assert cells[1]["said"].startswith("v_proj of layer 0, off: ")
+    assert cells[2]["said"].startswith("q_proj of layer 1, on: ")
     assert max(abs(cell["share"]) for cell in cells) == 1.0
     assert [np.sign(cell["share"]) for cell in cells] == np.sign(one.settings.losses).tolist()
 

@@ -174,7 +174,7 @@ def test_dose_switch_and_element_are_reached_by_keyboard(page) -> None:
     page.keyboard.press("ArrowUp")
     page.keyboard.press("Space")
     expect(panel.locator(".wb-words")).to_contain_text("1 of 4 modules off")
-    expect(module).to_have_attribute("aria-label", re.compile("layer 1, q_proj, off"))
+    expect(module).to_have_attribute("aria-label", re.compile("q_proj of layer 1, off"))
     press(page, panel.locator(".wb-spot[data-key='2']"))
     expect(panel.locator(".wb-picked")).to_contain_text("attention")
     expect(panel.locator(".wb-spot[data-key='2']")).to_have_attribute("aria-current", "true")

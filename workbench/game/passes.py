@@ -18,7 +18,7 @@ import torch
 from workbench.cases import Case, toolchain
 from workbench.game.doses import as_tensor
 from workbench.game.engine import Engine
-from workbench.game.prefix import PAYS_FROM, SharedPrefix
+from workbench.game.prefix import SharedPrefix, pays
 from workbench.game.rows import Row, by_depth, named_path, row_of
 from workbench.models.prompts import Prompt
 
@@ -132,8 +132,7 @@ class Passes:
         """Whether the full prompt's keys and values are kept and used again."""
         if self.shared_prefix is not None:
             return self.shared_prefix
-        long = len(self.engine.prompt(self.case).ids) >= PAYS_FROM
-        return self.engine.slow or (long and self.engine.lm.device.type == "cpu")
+        return pays(self.engine, self.engine.prompt(self.case))
 
     def rows(self, facts: np.ndarray, answer: tuple[int, ...], doses: np.ndarray | None = None) -> list[Row]:
         """One `Row` a mask; what is known, or equal to another, costs nothing."""

@@ -32,6 +32,11 @@ LONGER = 1.25  # a head is worth being read where it is so many times as long as
 HEADS_BYTES = 2**28  # of what is kept: 5,800 tokens of SmolLM2
 
 
+def pays(engine: Any, prompt: Prompt) -> bool:
+    """Whether what a prompt leaves behind is worth keeping for others that begin like it."""
+    return engine.slow or (len(prompt.ids) >= PAYS_FROM and engine.lm.device.type == "cpu")
+
+
 class SharedPrefix:
     """What prompts that share a start with `prompt` go on from, see `Engine.logits`.
 

@@ -17,7 +17,7 @@ import numpy as np
 from workbench.artifacts.files import open_itself
 from workbench.game import Engine, SharedPrefix
 from workbench.game.case_game import TIE
-from workbench.game.prefix import PAYS_FROM
+from workbench.game.prefix import pays
 from workbench.logs.asked import Allowance, Asked
 from workbench.models.prompts import Prompt, tokenised
 from workbench.stats.games import Ledger
@@ -110,7 +110,7 @@ class Local:
     def _shared(self, asked: Asked, full: Prompt) -> SharedPrefix | None:
         """The whole prompt's keys and values, of the record that is asked last; None where they save nothing."""
         assert self.engine is not None
-        if not self.engine.slow and (len(full.ids) < PAYS_FROM or self.engine.lm.device.type != "cpu"):
+        if not pays(self.engine, full):
             return None
         if self._prefix is None or self._prefix[0].segments is not asked.segments:
             self._prefix = asked, SharedPrefix(self.engine, full, adapter=self.adapter)

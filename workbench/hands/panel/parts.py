@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 PATIENCE = 5.0  # seconds for a view to say that it lives
-TEXT = 160  # characters of a line of the prompt, or beside the pointer
-NAME = 40
+TEXT, NAME = 160, 40  # characters of a line of the prompt or beside the pointer, and of a name
 
 
 def script(name: str) -> str:
@@ -174,14 +173,14 @@ class Board(Part):
     def __init__(self, on_switch: Callable[[int], Any]):
         super().__init__(lambda content: on_switch(int(content["switch"])))
 
-    def show(self, places: Sequence[tuple[int, str]], losses: Sequence[float], *, off: Collection[int]) -> None:
-        """losses: nats that go with each module switched off alone."""
+    def show(self, places: Sequence[tuple[str, int | str, str]], losses: Sequence[float], off: Collection[int]) -> None:
+        """places: in words, layer, projection. losses: nats that go with each switched off alone."""
         top = max(map(abs, losses), default=0.0) or 1.0
         self.cells = [
             {"key": k, "layer": layer, "name": name, "off": k in off, "share": round(float(loss) / top, 3),
              "text": "✕ off" if k in off else f"{loss:+.2g}".replace("-", "−"),
-             "said": f"layer {layer}, {name}, {'off' if k in off else 'on'}: {loss:+.3g} nats go with it alone"}
-            for k, ((layer, name), loss) in enumerate(zip(places, losses, strict=True))
+             "said": f"{where}, {'off' if k in off else 'on'}: {loss:+.3g} nats go with it alone"}
+            for k, ((where, layer, name), loss) in enumerate(zip(places, losses, strict=True))
         ]  # fmt: skip
 
 

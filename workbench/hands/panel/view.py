@@ -20,6 +20,7 @@ from workbench.hands.panel.explorer import View, button, flow
 from workbench.hands.panel.parts import LIVE, USUAL, Access, Board, Chains, Graph, Held, Prompt, named, slid
 from workbench.hands.panel.work import Debounced
 from workbench.shift.response import HIGHEST, Settings
+from workbench.shift.switches import place_words
 
 METHODS = {"certified facts": CERTIFIED, "mask, model in the loop": "in_loop", "paper's mask": "paper"}
 """Name for a reader -> method; the one that proves what it says comes first."""
@@ -278,4 +279,5 @@ class ShiftView(View):
     def show_switches(self, settings: Settings, off: Sequence[int]) -> None:
         """The modules with the nats that go with each; those that are off are crossed out."""
         self.off = tuple(off)
-        self.board.part.show(settings.places, settings.losses.tolist(), off=off)
+        places = [(place_words(*place), *place) for place in settings.places]
+        self.board.part.show(places, settings.losses.tolist(), off)
