@@ -174,6 +174,7 @@ PRESETS: Mapping[str, Mapping[str, Value]] = {
         "batch": 128,
         "modules": ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
         "learning_rate": 1.2e-3,
+        "train_shares": [0.0, 0.3, 0.6],
         "replay": 0.35,
         "scored_cases": 40,
         "scored_others": 10,

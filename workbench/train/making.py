@@ -71,7 +71,7 @@ PRESETS = {
     models.READER: Recipe(
         topics=("Gene transcripts", "Mapping", "Sequence assembly"),
         sampling=SamplingConfig(held_out_tools=60),
-        train=TrainConfig(modules=ALL_PROJECTIONS, steps=1800, learning_rate=3e-3, packed=True),
+        train=TrainConfig(modules=ALL_PROJECTIONS, steps=2000, learning_rate=3e-3, shares=(0.3, 0.6), packed=True),
     ),
     "smollm2": Recipe(
         model="smollm2",
