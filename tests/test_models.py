@@ -156,6 +156,16 @@ def test_the_papers_trainable_ratio():
     assert f"{100 * trainable / total:.4f}" == "0.0848"
 
 
+def test_the_head_takes_the_last_positions_of_several_prompts_as_rows_on_end(tmp_path):
+    lm, taken = models.load(str(save_tiny(tmp_path / "llama", "llama")), names=NAMES), []
+    lm.model.get_output_embeddings().register_forward_hook(lambda _head, given, _found: taken.append(given[0]))
+    engine, case = Engine(lm), chain_case()
+    prompt, answer = engine.prompt(case), engine.answer_ids(case, case.path)
+    engine.logprobs([prompt, prompt], [answer, answer])
+    assert [rows.shape[0] for rows in taken] == [2] and taken[0].shape[1] < len(prompt.ids)
+    assert all(rows.is_contiguous() for rows in taken)
+
+
 def test_an_adapter_on_unknown_modules_is_refused(tmp_path):
     lm = models.load(str(save_tiny(tmp_path / "llama", "llama")), names=NAMES)
     with pytest.raises(ModelError, match="no adapter on nothing_proj"):
