@@ -42,14 +42,14 @@ def check_seed(value: Any) -> None:
     check_whole("seed", value, low=0, high=LARGEST_SEED)
 
 
-def check_number(name: str, value: Any, *, low: float = 0.0, high: float = math.inf, without_low: bool = False) -> None:
-    """ValueError unless `value` is a finite number in [low, high], or (low, high]; true and false are none."""
+def check_number(name: str, value: Any, *, high: float = math.inf, without_low: bool = False) -> None:
+    """ValueError unless `value` is a finite number in [0, high], or (0, high]; true and false are none."""
     if not _is_of(value, Real) or not _is_finite(value):
         raise ValueError(f"{name} must be a finite number, not {shown(value)}")
     number = float(value)
-    if number < low or number > high or (without_low and number == low):
-        least = f"above {low:g}" if without_low else f"{low:g} or more"
-        rule = f"be {least}" if math.isinf(high) else f"lie in {'(' if without_low else '['}{low:g}, {high:g}]"
+    if number < 0 or number > high or (without_low and number == 0):
+        least = "above 0" if without_low else "0 or more"
+        rule = f"be {least}" if math.isinf(high) else f"lie in {'(' if without_low else '['}0, {high:g}]"
         raise ValueError(f"{name} must {rule}, not {shown(value)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import math
@@ -16,6 +17,7 @@ from typing import IO, Any
 
 from workbench.artifacts.checks import is_text
 
+DATA = Path(__file__).parent.parent / "data"  # that ships with the package
 MANIFEST = "manifest.json"
 WORK_FOLDER = "checkpoints"  # what a stage needs to go on after a stop; no part of its result
 TORN = re.compile(r"\.[0-9a-f]+\.tmp")  # names that a write cut off in the midst leaves
@@ -115,6 +117,12 @@ def read_object(path: str | os.PathLike[str]) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def tsv_rows(path: str | os.PathLike[str]) -> list[dict[str, str]]:
+    """The rows of a table of cells parted by tabs, with a header. Errors as of `open`."""
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
 
 
 def untimed(value: Any) -> Any:

@@ -6,7 +6,6 @@ describe tools are held: format, data, operation and topic.
 
 from __future__ import annotations
 
-import csv
 import importlib.metadata
 import importlib.resources
 import re
@@ -14,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from workbench.artifacts.files import tsv_rows
 from workbench.kg.naming import name_key, plain_key
 
 BRANCHES = ("format", "data", "operation", "topic")
@@ -152,9 +152,7 @@ def load_edam() -> Edam:
         >>> edam.label("format_1930"), edam.branch("format_1930")
         ('FASTQ', 'format')
     """
-    source = importlib.resources.files("edam_ontology") / "EDAM.tsv"
-    with source.open(encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream, delimiter="\t"))
+    rows = tsv_rows(str(importlib.resources.files("edam_ontology") / "EDAM.tsv"))
     return Edam(dict(terms_of(rows)), version=importlib.metadata.version("edam-ontology"))
 
 

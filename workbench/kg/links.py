@@ -154,10 +154,9 @@ class Links:
             found |= self._above[term]
         return frozenset(found)
 
-    def accepts(self, head: str, tail: str, *, needs: Sequence[str] = (MAIN, COMPANION, OPTIONAL)) -> bool:
-        """Whether something that the first gives fits an input of the second. needs: of which inputs."""
-        given, taken = self.given(head), self.takes.get(tail, ())
-        return any(fits(out, into) for out in given for into in taken if into.need in needs)
+    def accepts(self, head: str, tail: str) -> bool:
+        """Whether something that the first gives fits an input of the second, of whatever need."""
+        return any(fits(out, into) for out in self.given(head) for into in self.takes.get(tail, ()))
 
     def given(self, node: str) -> list[Flow]:
         """What a command or source gives, whatever went in: carrying ports give what the main input takes."""

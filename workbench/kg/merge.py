@@ -148,7 +148,7 @@ class Merged:
                 yield dict(zip(MATCH_COLUMNS, cells, strict=True))
 
 
-def merge(graphs: Mapping[str, nx.MultiDiGraph], *, at_least: float = 0.5, name: str = "merged") -> Merged:
+def merge(graphs: Mapping[str, nx.MultiDiGraph], *, at_least: float = 0.5) -> Merged:
     """Merges graphs, given by name; where they differ the first one's word stands first. at_least: see `identify`.
 
     Provenance lists are united; a fact that states none is given the graph's name. Ports of one command that two
@@ -167,7 +167,7 @@ def merge(graphs: Mapping[str, nx.MultiDiGraph], *, at_least: float = 0.5, name:
     ports, port_conflicts = joined_ports(parts, names, ids)
     note = Report()
     items = [item for number in range(len(parts)) for item in _items(parts, names, number, ids, ports)]
-    merged = assemble(items, note=note, name=name)
+    merged = assemble(items, note=note, name="merged")
     if axes := {state: axis for part in reversed(parts) for state, axis in part.graph.get("states", {}).items()}:
         merged.graph["states"] = axes
     conflicts = sorted([*_value_conflicts(parts, names, ids), *port_conflicts, *_direction_conflicts(merged)])

@@ -62,7 +62,7 @@ class Planner:
         tools = [frozenset() if c in fetching else frozenset([self._tool_of.get(c, c)]) for c in self.commands]
         self.chains = Chains(self.flows, tools)
 
-    def plans(self, start: str | Iterable[str | Flow], target: str, *, k: int = 1, limit: int = LIMIT) -> Plans:
+    def plans(self, start: str | Iterable[str | Flow], target: str, *, k: int = 1) -> Plans:
         """The `k` cheapest plans that are really different; a plan of no command where the target is there.
 
         An answer is left out when the tools of an earlier one are all among its tools; those that fetch data do not
@@ -75,7 +75,7 @@ class Planner:
         there = self._start(start)
         self._typed(target, ("format", "data"), "target")
         found: list[Plan] = []
-        for cost, chain in self.chains.search([flow for _, flow in there], target, limit=limit):
+        for cost, chain in self.chains.search([flow for _, flow in there], target, limit=LIMIT):
             if chain is None:
                 return Plans(tuple(found), False)
             found.append(self._spelled(chain, cost, there, target))

@@ -7,8 +7,6 @@ to everything is easy, so random pairs are asked about as well.
 
 from __future__ import annotations
 
-import csv
-import importlib.resources
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise, product
@@ -18,13 +16,14 @@ from typing import NamedTuple
 import networkx as nx
 import numpy as np
 
+from workbench.artifacts.files import DATA, tsv_rows
 from workbench.kg.build import related
 from workbench.kg.links import Links
 from workbench.kg.naming import plain_name
 from workbench.stats import Proportion, proportion
 
 OWNER = "andersen-lab_"
-SUITES = importlib.resources.files("workbench") / "data" / "registries" / "galaxy_suites.tsv"
+DRAWN, OFTEN = 300, 5  # pairs drawn by chance; times that a link occurs which occurs often
 Pair = tuple[str, str]
 
 
@@ -44,41 +43,35 @@ def published_links(path: str | Path, graph: nx.MultiDiGraph) -> set[Pair]:
     `FileNotFoundError`.
     """
     tools = {plain_name(n.split(":", 1)[1]): n for n, kind in graph.nodes(data="type") if kind == "tool"}
-    with SUITES.open(encoding="utf-8") as file:
-        called = dict(csv.reader(file, delimiter="\t"))  # names of suites that the tools do not go by
+    suites = tsv_rows(DATA / "registries" / "galaxy_suites.tsv")
+    called = {row["suite"]: row["tool"] for row in suites}  # that the tools do not go by
 
     def tool(suite: str) -> str | None:
         plain = plain_name(suite.removeprefix(OWNER))
         return tools.get(called.get(plain, plain)) or tools.get(plain)
 
-    with Path(path).open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["utility"] == "0"]
-    pairs = {(tool(row["source"]), tool(row["target"])) for row in rows}
+    pairs = {(tool(row["source"]), tool(row["target"])) for row in tsv_rows(path) if row["utility"] == "0"}
     return {(head, tail) for head, tail in pairs if head and tail}
 
 
-def links_allowed(
-    graph: nx.MultiDiGraph, pairs: Iterable[Pair], *, draws: int = 300, seed: int = 0
-) -> tuple[Proportion, Proportion]:
-    """Of the pairs of two tools, and of as many other pairs of the same tools drawn by chance (`draws` at most): the
-    share that some command of each links (`Links.accepts`)."""
+def links_allowed(graph: nx.MultiDiGraph, pairs: Iterable[Pair], *, seed: int = 0) -> tuple[Proportion, Proportion]:
+    """Of the pairs of two tools, and of other pairs of the same tools drawn by chance (`DRAWN` at most): the share that
+    some command of each links (`Links.accepts`)."""
     allowed = Plausibility(graph)
     made = sorted(pair for pair in pairs if pair[0] != pair[1])
     others = sorted(set(product(*map(set, zip(*made, strict=True)))) - set(made))
-    drawn = [others[i] for i in np.random.default_rng(seed).permutation(len(others))[:draws]]
+    drawn = [others[i] for i in np.random.default_rng(seed).permutation(len(others))[:DRAWN]]
     made_rate, drawn_rate = (proportion([allowed.accepts(pair) for pair in some]) for some in (made, drawn))
     return made_rate, drawn_rate
 
 
-def known_links(
-    paths: Iterable[Sequence[str]], graph: nx.MultiDiGraph, published: set[Pair], *, often: int = 5
-) -> Known:
+def known_links(paths: Iterable[Sequence[str]], graph: nx.MultiDiGraph, published: set[Pair]) -> Known:
     """How many links, from a command to the next one of a path, join tools that a published workflow joins."""
     tool_of = dict(related(graph, "command_of"))
     tools = ([tool_of[node] for node in path if node in tool_of] for path in paths)
     found = Counter(link for chain in tools for link in pairwise(chain))
     every = list(found.elements())
-    groups = (every, [link for link in every if link[0] != link[1]], [one for one, n in found.items() if n >= often])
+    groups = (every, [link for link in every if link[0] != link[1]], [one for one, n in found.items() if n >= OFTEN])
     return Known(*(proportion([link in published for link in links]) for links in groups))
 
 

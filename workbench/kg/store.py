@@ -11,16 +11,15 @@ import re
 import statistics
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
 import networkx as nx
 
-from workbench.artifacts.files import atomic_write_text
+from workbench.artifacts.files import DATA, atomic_write_text
 from workbench.kg.build import ENTITY_TYPES, GraphError, build_graph, check_graph
 from workbench.kg.columns import FILES
-from workbench.kg.table import default_folder, read_table
+from workbench.kg.table import SHIPPED, read_table
 from workbench.kg.triples import FILE as TRIPLES_FILE
 from workbench.kg.triples import SCHEMA_FILE, read_triples
 
@@ -178,7 +177,7 @@ class Given:
         return [self.path / name for name in names]
 
 
-def load_graph(place: str | Path | Traversable | None = None) -> Given:
+def load_graph(place: str | Path | None = None) -> Given:
     """Reads a folder of TSV tables, a folder with `schema.json` and `triples.tsv`, or a node-link JSON file.
 
     None takes the table of the package; the name of a folder in the package's data (`mediakg`) takes that. Raises what
@@ -190,7 +189,7 @@ def load_graph(place: str | Path | Traversable | None = None) -> Given:
     """
     name = SHIPPED[0] if place is None else str(place)
     named = place is None or (isinstance(place, str) and name in SHIPPED and not Path(name).exists())
-    path = Path(str(default_folder())).parent / name if named else Path(name)
+    path = DATA / name if named else Path(name)
     if path.is_file():
         return Given(from_json(path), "graph", hashlib.sha256(path.read_bytes()).hexdigest(), path)
     if (path / SCHEMA_FILE).is_file():
@@ -198,9 +197,6 @@ def load_graph(place: str | Path | Traversable | None = None) -> Given:
         return Given(graph, "triples", str(graph.graph["table_digest"]), path)
     table = read_table(path)
     return Given(build_graph(table), "table", table.digest, path, table.lacks)
-
-
-SHIPPED = ("biotoolkg", "mediakg")  # folders of the package's data that hold a graph
 
 
 def commands_table(graph: nx.MultiDiGraph) -> list[dict[str, str]]:

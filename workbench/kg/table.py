@@ -7,21 +7,20 @@ form of the files is checked in `workbench.kg.tsv`; the rules here are about ids
 from __future__ import annotations
 
 import hashlib
-import importlib.resources
 import re
 from collections.abc import Callable, Iterator
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 import networkx as nx
 
+from workbench.artifacts.files import DATA
 from workbench.kg.build import name_space
 from workbench.kg.columns import FILES, MAIN, OWN_TERM, REACHES, STANDINGS, Column, Table, branch_of
 from workbench.kg.edam import BRANCHES, EDAM_ID, Edam, load_edam
 from workbench.kg.naming import is_url, name_key, spdx
 from workbench.kg.tsv import RawRow, TableError, parse, read_bytes
 
-Folder = str | Path | Traversable
+SHIPPED = ("biotoolkg", "mediakg")  # folders of the package's data that hold a graph
 Rows = dict[str, list[RawRow]]
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._+-]*")
 _STATE = re.compile(r"[a-z][a-z0-9_]*")
@@ -39,17 +38,17 @@ PLAIN: dict[str, tuple[Callable[[str], object], str, str]] = {  # kind of value 
 }
 
 
-def default_folder() -> Traversable:
+def default_folder() -> Path:
     """The table that ships with the package.
 
     Examples:
         >>> sorted(file.name for file in default_folder().iterdir())[0]
         'commands.tsv'
     """
-    return importlib.resources.files("workbench") / "data" / "biotoolkg"
+    return DATA / SHIPPED[0]
 
 
-def read_table(folder: Folder | None = None) -> Table:
+def read_table(folder: str | Path | None = None) -> Table:
     """Reads the table in `folder` (the shipped one when None) and checks every rule.
 
     Raises `TableError` with the first broken rule: the form of the files first, then their content, both in the order
@@ -60,7 +59,7 @@ def read_table(folder: Folder | None = None) -> Table:
         >>> len(table.tools) > 100, "hisat2" in {tool.name.lower() for tool in table.tools}
         (True, True)
     """
-    content = read_bytes(_place(folder))
+    content = read_bytes(Path(default_folder() if folder is None else folder))
     rows = {file: parse(file, content[file]) if file in content else [] for file in FILES}
     if error := first_error(rows, load_edam()):
         raise error
@@ -68,14 +67,14 @@ def read_table(folder: Folder | None = None) -> Table:
     return Table(**made, digest=_digest(content))
 
 
-def digest(folder: Folder | None = None) -> str:
+def digest(folder: str | Path | None = None) -> str:
     """SHA-256 (hex) over the names and bytes of the files; raises `TableError` when one is missing.
 
     Examples:
         >>> len(digest())  # of the table that ships
         64
     """
-    return _digest(read_bytes(_place(folder)))
+    return _digest(read_bytes(Path(default_folder() if folder is None else folder)))
 
 
 def _digest(content: dict[str, bytes]) -> str:
@@ -83,12 +82,6 @@ def _digest(content: dict[str, bytes]) -> str:
     for file, data in sorted(content.items()):
         total.update(f"{file}\0{len(data)}\0".encode() + data)
     return total.hexdigest()
-
-
-def _place(folder: Folder | None) -> Path | Traversable:
-    if folder is None:
-        return default_folder()
-    return Path(folder) if isinstance(folder, str) else folder
 
 
 def first_error(rows: Rows, edam: Edam) -> TableError | None:

@@ -12,7 +12,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -129,13 +128,13 @@ class Triple(NamedTuple):
     port: int | None
 
 
-def read_triples(folder: str | Path | Traversable) -> nx.MultiDiGraph:
+def read_triples(folder: str | Path) -> nx.MultiDiGraph:
     """The graph of a folder with `schema.json` and `triples.tsv`.
 
     A thing is known by type and name; ids are `type:name-as-slug`, of commands `command:name`. Raises
     `FileNotFoundError`, or `GraphError` for the first row or name that breaks a rule.
     """
-    folder = Path(str(folder))
+    folder = Path(folder)
     schema = read_schema(folder / SCHEMA_FILE)
     content = (folder / FILE).read_bytes()
     rows = list(_rows(content, schema, folder / FILE))

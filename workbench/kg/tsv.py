@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass, field
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +66,7 @@ class RawRow:
         return TableError(self.file, rule, advice, row=self.row, column=column, value=shown)
 
 
-def read_bytes(folder: Path | Traversable) -> dict[str, bytes]:
+def read_bytes(folder: Path) -> dict[str, bytes]:
     """The content of the files; raises `TableError` for the first one that is missing or cannot be read."""
     content = {}
     for file in FILES:

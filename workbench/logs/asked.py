@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from workbench.cases import Case, Fact, toolchain
+from workbench.kg.build import RELATIONS
 from workbench.kg.paths import FLOW_RELATIONS
 from workbench.logs import decisions
 from workbench.logs.prompt import segments
@@ -25,13 +26,6 @@ from workbench.stats.games import BudgetSpent
 
 CHAIN = "chain"
 RECORD = "record"  # each record's own field `decision` names it
-ENDS = {
-    "download_from": ("source", "format"),
-    "input": ("format", "command"),
-    "output": ("command", "format"),
-    "output_data": ("command", "data"),
-}
-"""Relation -> what its two ends are."""
 
 
 class Unit(NamedTuple):
@@ -178,11 +172,12 @@ def chain_names(record: Record) -> dict[str, str]:
     """Node id -> name, of everything that a chain's record names. Fault: it is no question of a chain."""
     names = dict[str, str]()
     for number, fact in enumerate(record.facts):
-        if fact.triple is None or fact.triple[1] not in ENDS:
+        if fact.triple is None or fact.triple[1] not in FLOW_RELATIONS:
             do = f"use one of {', '.join(FLOW_RELATIONS)}, or another --decision"
             raise Fault(f"facts[{number}]", "be a triple of a relation that chains are made of", fact.text, do=do)
         head, relation, tail = fact.triple
-        names |= {f"{kind}:{name}": name for kind, name in zip(ENDS[relation], (head, tail), strict=True)}
+        kinds = (types[0] for types in RELATIONS[relation])  # what else a source delivers is no step of a chain
+        names |= {f"{kind}:{name}": name for kind, name in zip(kinds, (head, tail), strict=True)}
     return names
 
 

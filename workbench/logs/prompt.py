@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from workbench.logs import sandbox
 from workbench.logs.records import Fault, Record
-from workbench.models.chat import MEMORY, apart
+from workbench.models.chat import apart
 from workbench.models.prompts import Segment
 
 DEFAULT = "Facts:\n{% for fact in facts %}\n- {{ fact }}\n{% endfor %}\nQuestion: {{ question }}\n{{ how }}"
@@ -52,8 +52,8 @@ def segments(record: Record, template: str | None, *, how: str = "") -> list[Seg
 
 def _apart(template: str, values: Mapping[str, Any], facts: Sequence[Sequence[str]], mark: str) -> str:
     longest = 100_000 + WIDEST * len(json.dumps([template, values, facts]))
-    order = json.dumps([SECONDS, MEMORY, longest, [template, values, facts, mark]])
-    text, fault = apart(Path(sandbox.__file__).read_text("utf-8"), order, seconds=SECONDS)
+    program, arguments = Path(sandbox.__file__).read_text("utf-8"), json.dumps([template, values, facts, mark])
+    text, fault = apart(program, arguments, longest=longest, seconds=SECONDS)
     if fault or len(text) > longest:
         fault = fault or f"it writes more than {longest:,} characters"
         raise Fault("prompt", "be a template that can be used", do=MEND, why=" ".join(fault.split()))

@@ -21,7 +21,9 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-SAMPLE = Path(__file__).parent.parent / "data" / "logs" / "sample.jsonl"  # of the embedded reader
+from workbench.artifacts.files import DATA
+
+SAMPLE = DATA / "logs" / "sample.jsonl"  # of the embedded reader
 LONGEST = 4 << 20  # bytes of a line
 LARGEST = 256 << 20  # bytes of a file that is read as a whole
 MOST_FACTS = 1000

@@ -1,15 +1,11 @@
 """Writes a prompt by a Jinja template, with marks around each fact's parts and each turn of a loop.
 
-A template is a program of whoever wrote the log. It gets Jinja's sandbox, and is run by `python -c` of this file's
-text in a process of its own, with its time, memory and output bounded; so this file imports nothing of the package.
+A template is a program of whoever wrote the log. It gets Jinja's sandbox, and this file's text is run in a process
+of its own, with its time, memory and output bounded (`models.chat.apart`); so it imports nothing of the package.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import resource
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -49,20 +45,3 @@ def written(template: str, values: Mapping[str, Any], facts: Sequence[Sequence[s
         loop.body = [begin, *loop.body, end]
     shown = [Fact(number, parts, mark) for number, parts in enumerate(facts)]
     return room.from_string(tree).render({**values, "facts": shown})
-
-
-def main() -> None:
-    """Reads limits and arguments as JSON, writes `text` or `error` as JSON."""
-    seconds, memory, longest, arguments = json.load(sys.stdin)
-    for kind, most in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, memory)):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(kind, (most, most))
-    try:
-        said = {"text": written(*arguments)[: longest + 1]}
-    except Exception as error:  # of whatever kind: a template may raise any
-        said = {"error": f"{type(error).__name__}: {error}"[:200]}
-    json.dump(said, sys.stdout)
-
-
-if __name__ == "__main__":
-    main()

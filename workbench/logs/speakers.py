@@ -106,19 +106,9 @@ def turns(
     return [Turn(lambda: load(source, names), tuple(speakers.values()))], speakers
 
 
-def served(
-    url: str,
-    model: str,
-    against: str | None,
-    *,
-    longest: int,
-    requests: int | None = None,
-    tokens: int | None = None,
-    repeats: int | None = None,
-) -> tuple[list[Turn], dict[str, Served]]:
-    """As `turns`, of models that a server has; a budget is of each."""
+def served(url: str, model: str, against: str | None, **how: Any) -> tuple[list[Turn], dict[str, Served]]:
+    """As `turns`, of models that a server has. how: as for `Served`; a budget is of each."""
     names = {TUNED: model} | ({BASE: against} if against else {})
-    how: dict[str, Any] = {"longest": longest, "requests": requests, "tokens": tokens, "repeats": repeats}
     speakers = {name: Served(url, one, **how) for name, one in names.items()}
     return [Turn(lambda: None, tuple(speakers.values()))], speakers
 

@@ -21,17 +21,21 @@ WAIT = 300  # seconds by the clock: a machine may be busy
 PROBE = "\u241f" + "".join(f"{i}  {{{{ a }}}} -> <b> & 'c' \"D\"?\n" for i in range(400)) + "\u241f"
 
 RENDER = """
-import contextlib, json, resource, sys
 from transformers.utils.chat_template_utils import render_jinja_template
-seconds, memory, longest, template, tokens, message = json.load(sys.stdin)
+def written(template, tokens, message):
+    chat = [dict(role="user", content=message)]
+    return render_jinja_template([chat], chat_template=template, add_generation_prompt=True, **tokens)[0][0]
+"""
+
+BOUNDED = """
+import contextlib, json, resource, sys
+seconds, memory, longest, arguments = json.load(sys.stdin)
 for kind, most in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, memory)):
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(kind, (most, most))
-chat = [dict(role="user", content=message)]
 try:
-    made = render_jinja_template([chat], chat_template=template, add_generation_prompt=True, **tokens)[0][0]
-    said = dict(text=made[: len(message) + longest + 1])
-except Exception as error:
+    said = dict(text=written(*arguments)[: longest + 1])
+except Exception as error:  # of whatever kind: a template may raise any
     said = dict(error=f"{type(error).__name__}: {error}"[:200])
 json.dump(said, sys.stdout)
 """
@@ -48,10 +52,10 @@ def frame(tokenizer: Any, name: str, *, thought: bool = False) -> tuple[str, str
         return tokenizer.bos_token or "", "Answer:\n"
     try:
         template, tokens = tokenizer.get_chat_template(), dict(tokenizer.special_tokens_map)
-        order = json.dumps([SECONDS, MEMORY, LONGEST, template, tokens, PROBE], default=str)
+        arguments = json.dumps([template, tokens, PROBE], default=str)
     except (TypeError, ValueError) as error:
         raise _refused(name, str(error)) from error
-    text, fault = _rendered(order)
+    text, fault = _rendered(arguments)
     if fault:
         raise _refused(name, fault)
     if len(text) > len(PROBE) + LONGEST:
@@ -76,22 +80,23 @@ def _refused(name: str, fault: str) -> ModelError:
 
 
 @lru_cache(maxsize=16)
-def _rendered(order: str) -> tuple[str, str]:
-    return apart(RENDER, order)
+def _rendered(arguments: str) -> tuple[str, str]:
+    return apart(RENDER, arguments, longest=len(PROBE) + LONGEST)
 
 
-def apart(program: str, order: str, *, seconds: int | None = None) -> tuple[str, str]:
-    """(text, fault) of a program run in a process of its own. order: JSON, read from stdin, of which the first two
-    items limit its seconds and bytes: the program sets these, and writes an object with `text` or `error`."""
+def apart(program: str, arguments: str, *, longest: int, seconds: int = SECONDS) -> tuple[str, str]:
+    """(text, fault) of `written(*arguments)`, which the program defines, in a process of its own. arguments: a JSON
+    list. longest: of a text one character more than so many is seen, at most."""
+    order = f"[{seconds}, {MEMORY}, {longest}, {arguments}]"
     try:
         done = subprocess.run(
-            [sys.executable, "-P", "-c", program], input=order, capture_output=True, text=True, timeout=WAIT
+            [sys.executable, "-P", "-c", program + BOUNDED], input=order, capture_output=True, text=True, timeout=WAIT
         )
     except subprocess.TimeoutExpired:
         return "", f"it does not end within {WAIT} s"
     if done.returncode > 0:
         return "", f"it cannot be tried: {(done.stderr.splitlines() or [''])[-1][:200]}"
     if done.returncode < 0:  # ended by its limits
-        return "", f"it needs more than {seconds or SECONDS} s or {MEMORY >> 30} GiB"
+        return "", f"it needs more than {seconds} s or {MEMORY >> 30} GiB"
     said: Mapping[str, str] = json.loads(done.stdout)
     return said.get("text", ""), said.get("error", "")

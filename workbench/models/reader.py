@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 
@@ -18,6 +17,8 @@ from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Split
 from transformers import LlamaConfig, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from workbench.artifacts.files import DATA
 
 RELATIONS = (
     "download_from", "input", "output", "output_data", "input_data", "command_of", "performs", "has_topic",
@@ -31,7 +32,7 @@ FIRST_ENTITY = 32  # token id of the first of them; the ids between the reserved
 
 def folder() -> Path:
     """Where the shipped weights, config and card lie."""
-    return Path(str(files("workbench") / "data" / "reader"))
+    return DATA / "reader"
 
 
 def card() -> dict:

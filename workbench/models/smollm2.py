@@ -23,7 +23,6 @@ import zipfile
 from collections.abc import Callable
 from contextlib import redirect_stderr, suppress
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from tqdm.auto import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from workbench.artifacts import cache
-from workbench.artifacts.files import atomic_write_json, read_object, sha256_file
+from workbench.artifacts.files import DATA, atomic_write_json, read_object, sha256_file
 from workbench.artifacts.provenance import remembered_digest
 from workbench.models.checkpoint import WEIGHTS, ModelError, first_line, silent, weight_files
 
@@ -230,7 +229,7 @@ def shipped(name: str) -> Path:
     """
     if name not in ADAPTERS:
         raise ModelError(f"no adapter of the package is called {name!r}; there are {', '.join(ADAPTERS)}")
-    return Path(str(files("workbench") / "data" / "smollm2" / name))
+    return DATA / "smollm2" / name
 
 
 def shipped_for(model: str) -> dict[str, Path]:

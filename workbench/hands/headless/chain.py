@@ -234,7 +234,7 @@ def check_room(values: Mapping[str, Value]) -> None:
         ParameterError: a broken table, a topic that no tool of the graph has, or more names than tokens.
     """
     from workbench.kg import field, flow_graph, load_graph  # slow to import
-    from workbench.kg.store import SHIPPED
+    from workbench.kg.table import SHIPPED
 
     topics, table = list(map(str, values["topics"])), values["table"]  # type: ignore[arg-type]
     try:

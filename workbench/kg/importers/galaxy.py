@@ -21,16 +21,7 @@ from workbench.artifacts.start import install_command
 from workbench.kg.importers.imports import Importer, Options, files_below, quiet
 from workbench.kg.importers.items import REGISTRIES, Item, Node, Provenance, RegistryError, Report, Spot, Unit
 from workbench.kg.importers.reading import XML_ERRORS, in_words, levels
-from workbench.kg.importers.registered import (
-    Command,
-    Given,
-    Port,
-    Tool,
-    command_items,
-    source_items,
-    tool_id,
-    tool_items,
-)
+from workbench.kg.importers.registered import Command, Given, Port, Tool, source_items, tool_id
 from workbench.kg.importers.vocabulary import Vocabulary, licence_id, text
 from workbench.kg.naming import plain_key, slug
 
@@ -86,7 +77,7 @@ def _tool(source: Any, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
     node = tool_id(tool, spot)
     if not node:
         return None
-    yield from tool_items(_record(source, tool, packages, references, spot), origin, spot, vocabulary)
+    yield from _record(source, tool, packages, references, spot).items(origin, spot, vocabulary)
     outputs, name = _outputs(root, spot.at("outputs")), text(root.get("name"), spot.at("@name")) or short
     if root.get("tool_type") in ("data_source", "data_source_async"):
         if not slug(short):
@@ -96,7 +87,7 @@ def _tool(source: Any, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
         return None
     operations = [Given(one) for one in _told(source.parse_edam_operations, spot.at("edam_operations"))]
     record = Command(short, name, operations, _inputs(root, spot.at("inputs")), outputs, aliases=[short])
-    yield from command_items(record, node, origin, spot, vocabulary)
+    yield from record.items(node, origin, spot, vocabulary)
 
 
 def _record(source: Any, tool: str, packages: list[str], references: list[str], spot: Spot) -> Tool:

@@ -21,17 +21,7 @@ from workbench.kg.edam import EDAM_ID
 from workbench.kg.importers.imports import Importer, Options, ending_in
 from workbench.kg.importers.items import REGISTRIES, UNKNOWN, Item, Node, Provenance, Report, Spot, Unit
 from workbench.kg.importers.reading import json_lines, json_records, numbered_lines
-from workbench.kg.importers.registered import (
-    Command,
-    Given,
-    Port,
-    Tool,
-    command_items,
-    own_term_items,
-    source_items,
-    tool_id,
-    tool_items,
-)
+from workbench.kg.importers.registered import Command, Given, Port, Tool, own_term_items, source_items, tool_id
 from workbench.kg.importers.vocabulary import Vocabulary, listed, text, texts
 from workbench.kg.naming import slug
 
@@ -56,13 +46,12 @@ def _entry(record: Record, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]
     if not node:
         return
     source = Provenance("bio.tools", short, REGISTRIES["bio.tools"])
-    yield from tool_items(_tool_of(record, short, spot), source, spot, vocabulary)
+    yield from _tool_of(record, short, spot).items(source, spot, vocabulary)
     functions = _objects(record.get("function"), spot.at("function"))
     if not functions:
         spot.at("function").kept("tool without functions, so without commands", short)
     for number, (place, function) in enumerate(functions[:MAX_FUNCTIONS], start=1):
-        command = _function(function, short, number, place)
-        yield from command_items(command, node, source, place, vocabulary)
+        yield from _function(function, short, number, place).items(node, source, place, vocabulary)
     if "Database portal" in listed(record.get("toolType")):
         yield from _portal(record, node, functions, source, vocabulary)
 
@@ -192,7 +181,7 @@ def _tool(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Iterato
         listed=[NAMES.get(name.lower(), name) for name in texts(sources, spot.at("sources"))],
         topics=_given(record.get("topics"), spot.at("topics")),
     )
-    yield from tool_items(tool, provenance(first, name, spot.at("sources", 0)), spot, vocabulary)
+    yield from tool.items(provenance(first, name, spot.at("sources", 0)), spot, vocabulary)
 
 
 def _command(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
@@ -210,7 +199,7 @@ def _command(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Iter
         outputs=_ports(record.get("outputs"), spot.at("outputs")),
     )
     yield Node(tool, "tool", text(record["tool"], spot.at("tool")))
-    yield from command_items(command, tool, source, spot, vocabulary)
+    yield from command.items(tool, source, spot, vocabulary)
 
 
 def _source(record: dict[str, Any], spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:

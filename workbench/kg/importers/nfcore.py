@@ -16,7 +16,7 @@ from typing import Any
 from workbench.kg.importers.imports import Importer, Options, files_below
 from workbench.kg.importers.items import REGISTRIES, Item, Provenance, Report, Spot, Toolchain, Unit, shown
 from workbench.kg.importers.reading import read_yaml
-from workbench.kg.importers.registered import Command, Given, Port, Tool, command_items, tool_id, tool_items
+from workbench.kg.importers.registered import Command, Given, Port, Tool, tool_id
 from workbench.kg.importers.vocabulary import listed, text, texts
 from workbench.kg.naming import plain_key
 
@@ -75,7 +75,7 @@ def read_unit(unit: Unit, note: Report, options: Options) -> Iterator[Item]:
             outputs=[_port(entry) for entry in _entries(meta.get("output"), spot.at("output"))],
             aliases=[name],
         )
-        yield from command_items(command, node, source, spot, options.vocabulary)
+        yield from command.items(node, source, spot, options.vocabulary)
 
 
 def _words(name: str, unit: Unit) -> list[str]:
@@ -129,7 +129,7 @@ def _tool(
         packages=packages,
         doi=_doi(said.get("doi")),
     )
-    yield from tool_items(record, source, spot.at(first), options.vocabulary)
+    yield from record.items(source, spot.at(first), options.vocabulary)
     return tool_id(name, spot.at(first))
 
 

@@ -56,6 +56,20 @@ class Tool:
     listed: Any = ()  # registries that know it
     topics: Sequence[Given] = ()
 
+    def items(self, source: Provenance, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
+        """Its node, topics and licence; nothing where it has no id."""
+        node = tool_id(self.id, spot.at("id"))
+        if not node:
+            return
+        attributes = {key: read(getattr(self, key), spot.at(key)) for key, read in READ.items()}
+        name = text(self.name, spot.at("name")) or node.partition(":")[2]
+        yield Node(node, "tool", name, {key: value for key, value in attributes.items() if value})
+        if attributes["license"]:
+            yield Node(f"license:{attributes['license']}", "license", attributes["license"])
+            yield FactItem(node, "licensed_under", f"license:{attributes['license']}", source)
+        for term in _terms(self.topics, "topic", spot.at("topics"), vocabulary):
+            yield FactItem(node, "has_topic", term.id, source)
+
 
 @dataclass
 class Command:
@@ -68,6 +82,26 @@ class Command:
     outputs: Sequence[Port] = ()
     aliases: Sequence[str] = field(default_factory=list)
 
+    def items(self, tool: str, source: Provenance, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
+        """Its node and facts. tool: node id of the tool it belongs to."""
+        node = f"command:{self.id}"
+        attributes = {
+            "optional_ports": [n for n, port in enumerate(self.inputs) if port.optional],
+            "side_ports": [n for n, port in enumerate(self.inputs) if port.beside],
+            "aliases": [a for a in self.aliases if a and a != self.name],
+        }
+        yield Node(node, "command", self.name, {key: value for key, value in attributes.items() if value})
+        yield FactItem(node, "command_of", tool, source)
+        for term in _terms(self.operations, "operation", spot.at("operations"), vocabulary):
+            yield FactItem(node, "performs", term.id, source)
+        for side, ports in (("input", self.inputs), ("output", self.outputs)):
+            for number, port in enumerate(ports[:MANY]):
+                for term in port_terms(port, spot.at(f"{side}s", number), vocabulary):
+                    relation = side if branch_of(term.id) == "format" else f"{side}_data"
+                    ends = (term.id, node) if side == "input" else (node, term.id)
+                    yield from own_term_items(term, source)
+                    yield FactItem(ends[0], relation, ends[1], source, number)
+
 
 def tool_id(value: object, spot: Spot) -> str:
     """The node id of a tool, "" (and a finding) where its name has nothing to make one of."""
@@ -75,44 +109,6 @@ def tool_id(value: object, spot: Spot) -> str:
     if not name:
         spot.dropped("tool without an id or name", value)
     return f"tool:{name}" if name else ""
-
-
-def tool_items(tool: Tool, source: Provenance, spot: Spot, vocabulary: Vocabulary) -> Iterator[Item]:
-    """A tool's node, topics and licence; nothing where it has no id."""
-    node = tool_id(tool.id, spot.at("id"))
-    if not node:
-        return
-    attributes = {key: read(getattr(tool, key), spot.at(key)) for key, read in READ.items()}
-    name = text(tool.name, spot.at("name")) or node.partition(":")[2]
-    yield Node(node, "tool", name, {key: value for key, value in attributes.items() if value})
-    if attributes["license"]:
-        yield Node(f"license:{attributes['license']}", "license", attributes["license"])
-        yield FactItem(node, "licensed_under", f"license:{attributes['license']}", source)
-    for term in _terms(tool.topics, "topic", spot.at("topics"), vocabulary):
-        yield FactItem(node, "has_topic", term.id, source)
-
-
-def command_items(
-    command: Command, tool: str, source: Provenance, spot: Spot, vocabulary: Vocabulary
-) -> Iterator[Item]:
-    """A command's node and facts. tool: node id of the tool it belongs to."""
-    node = f"command:{command.id}"
-    attributes = {
-        "optional_ports": [n for n, port in enumerate(command.inputs) if port.optional],
-        "side_ports": [n for n, port in enumerate(command.inputs) if port.beside],
-        "aliases": [a for a in command.aliases if a and a != command.name],
-    }
-    yield Node(node, "command", command.name, {key: value for key, value in attributes.items() if value})
-    yield FactItem(node, "command_of", tool, source)
-    for term in _terms(command.operations, "operation", spot.at("operations"), vocabulary):
-        yield FactItem(node, "performs", term.id, source)
-    for side, ports in (("input", command.inputs), ("output", command.outputs)):
-        for number, port in enumerate(ports[:MANY]):
-            for term in port_terms(port, spot.at(f"{side}s", number), vocabulary):
-                relation = side if branch_of(term.id) == "format" else f"{side}_data"
-                ends = (term.id, node) if side == "input" else (node, term.id)
-                yield from own_term_items(term, source)
-                yield FactItem(ends[0], relation, ends[1], source, number)
 
 
 def source_items(

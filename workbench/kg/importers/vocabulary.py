@@ -7,26 +7,23 @@ the EDAM term given (`own`); endings that stand nowhere in it become own terms b
 
 from __future__ import annotations
 
-import csv
-import importlib.resources
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from workbench.artifacts.files import DATA, tsv_rows
 from workbench.kg.edam import BRANCHES, ROOTS, Edam, load_edam
 from workbench.kg.importers.items import UNKNOWN, Spot
 from workbench.kg.naming import MAX_NAME, family, plain_key, slug, spdx
 
-FILE = importlib.resources.files("workbench") / "data" / "registries" / "endings.tsv"
+_ENDINGS = tsv_rows(DATA / "registries" / "endings.tsv")
 
 
 def _named(kind: str) -> dict[str, str]:
     """Ending or datatype name -> EDAM format, of one kind of rows."""
-    with FILE.open(encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["kind"] == kind]
-    return {name: row["term"] for row in rows for name in row["names"].split()}
+    return {name: row["term"] for row in _ENDINGS if row["kind"] == kind for name in row["names"].split()}
 
 
 FORMATS = _named("format")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from workbench.kg.importers.imports import Importer, Options, ending_in
 from workbench.kg.importers.items import REGISTRIES, Item, Provenance, Report, Spot, Toolchain, Unit
 from workbench.kg.importers.reading import json_records
-from workbench.kg.importers.registered import Command, Given, Port, Tool, command_items, tool_items
+from workbench.kg.importers.registered import Command, Given, Port, Tool
 from workbench.kg.importers.vocabulary import licence_id, listed, text
 from workbench.kg.naming import slug
 
@@ -170,11 +170,11 @@ def _call(command: str, call: _Call, source: Provenance, spot: Spot, options: Op
     here = spot.at(command)
     if not slug(call.tool):
         return here.dropped("step whose tool id makes no name", call.tool)
-    yield from tool_items(Tool(id=call.tool, name=call.tool), source, here, options.vocabulary)
+    yield from Tool(id=call.tool, name=call.tool).items(source, here, options.vocabulary)
     ports = [Port([Given(one) for one in sorted(formats) if _says(one)]) for _, formats in sorted(call.inputs.items())]
     outputs = [Port([Given(kind)]) for _, kind in sorted(call.outputs.items()) if _says(kind)]
     made = Command(id=command, name=command, inputs=ports, outputs=outputs)
-    yield from command_items(made, f"tool:{slug(call.tool)}", source, here, options.vocabulary)
+    yield from made.items(f"tool:{slug(call.tool)}", source, here, options.vocabulary)
 
 
 def _says(kind: str) -> bool:
