@@ -243,12 +243,12 @@ def values_together(games: Sequence[Game], keeps: Sequence[np.ndarray]) -> list[
 
 
 def _plain(game: Game) -> bool:
-    return game.whole_decision and game.adapter and game.dose is None and not game.passes.pays
+    return game.whole_decision and game.adapter and game.dose is None and not game.pays
 
 
 def _decide(asked: Sequence[tuple[Game, np.ndarray]]) -> None:
     """Decisions about fact masks (facts,), into the memories of their games."""
-    keys = [game.passes.keys(mask[None], game.answer, game.passes.models(mask[None], None))[0] for game, mask in asked]
+    keys = [game.keys(mask[None], game.answer, game.models(mask[None], None))[0] for game, mask in asked]
     new = {(id(one[0].memory), key): one for key, one in zip(keys, asked, strict=True)}
     new = {key: one for key, one in new.items() if one[0].memory.same(key[1]) is None}
     for longest in {game.max_new_tokens for game, _ in new.values()}:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from workbench.cases import Case, toolchain
 from workbench.game.doses import as_tensor
 from workbench.game.engine import Engine
 from workbench.game.prefix import SharedPrefix, pays
-from workbench.game.rows import Row, by_depth, named_path, row_of
+from workbench.game.rows import MAX_NEW_TOKENS, Row, by_depth, named_path, row_of
 from workbench.models.prompts import Prompt
 
 
@@ -115,17 +115,28 @@ def decide(
 
 @dataclass(frozen=True)
 class Passes:
-    """Passes over a case's prompts with some facts removed, tuned or base, or the adapter at a dose.
+    """The passes of a `Game`, which says what its fields are: over a case's prompts with some facts removed, tuned or
+    base, or the adapter at a dose.
 
     Facts are keep-masks (m, facts) float64, doses (m, units) float64 or None; see `workbench.game.doses`.
     """
 
     engine: Engine
     case: Case
-    removal: str
-    adapter: bool
-    shared_prefix: bool | None
-    memory: Memory
+    answer: tuple[int, ...]
+    form: str = "logprob"
+    removal: str = "delete"
+    adapter: bool = True
+    dose: float | tuple[float, ...] | np.ndarray | None = None
+    span: tuple[int, int] | None = None
+    shared_prefix: bool | None = None
+    max_new_tokens: int = MAX_NEW_TOKENS
+    memory: Memory = field(default_factory=Memory, repr=False)
+
+    @cached_property
+    def path(self) -> tuple[str, ...]:
+        """The answer as node ids, source first."""
+        return named_path(self.engine, self.case, self.answer)
 
     @property
     def pays(self) -> bool:
@@ -147,10 +158,10 @@ class Passes:
             self._told(places, new)
         return [self.memory.rows[key] for key in keys]
 
-    def stays(self, facts: np.ndarray, answer: tuple[int, ...]) -> list[bool]:
+    def stays(self, facts: np.ndarray) -> list[bool]:
         """Per mask whether the answer is known, without a pass, to stay as it is token by token."""
-        keys = self.keys(facts, answer, self.models(facts, None))
-        self._recalled(keys, facts, answer)
+        keys = self.keys(facts, self.answer, self.models(facts, None))
+        self._recalled(keys, facts, self.answer)
         return list(map(self.memory.stays, keys))
 
     def rows_of_each(
@@ -169,7 +180,7 @@ class Passes:
                     self.memory.rows.update(zip(keys[i], row, strict=True))
         return [self.rows(facts, answer, doses) for answer in answers]
 
-    def graph(self, gates: torch.Tensor | None, answer: tuple[int, ...], doses: torch.Tensor | None) -> torch.Tensor:
+    def _logits(self, gates: torch.Tensor | None, answer: tuple[int, ...], doses: torch.Tensor | None) -> torch.Tensor:
         """Logits (m, len(answer), vocabulary) of gates (m, facts) and doses (m, units), with the graph that leads back
         to them; at least one of the two is given."""
         some = gates if gates is not None else doses
@@ -178,40 +189,25 @@ class Passes:
         how: dict[str, Any] = {"gates": None if gates is None else list(gates), "doses": doses}
         return torch.stack(self.engine.logits([prompt] * count, [answer] * count, adapter=self.adapter, **how))
 
-    def decisions(
-        self,
-        facts: np.ndarray,
-        answer: tuple[int, ...],
-        path: Sequence[str],
-        doses: np.ndarray | None = None,
-        *,
-        max_new_tokens: int,
-    ) -> np.ndarray:
-        """Whether the greedy answer still names the toolchain of `answer`, node ids `path`: (m,) bool, by deletion."""
-        keys = self.keys(facts, answer, self.models(facts, doses))
-        places = self._recalled(keys, facts, answer, max_new_tokens)
+    def decisions(self, facts: np.ndarray, doses: np.ndarray | None = None) -> np.ndarray:
+        """Whether the greedy answer still names the toolchain of the game's: (m,) bool, by deletion."""
+        keys = self.keys(facts, self.answer, self.models(facts, doses))
+        places = self._recalled(keys, facts, self.answer, self.max_new_tokens)
         new = {key: i for i, key in enumerate(keys) if self.memory.same(key) is None}
         if new:
             chosen = list(new.values())
-            asked = facts[chosen], answer, path, None if doses is None else doses[chosen]
-            self._decide(new, *asked, max_new_tokens=max_new_tokens)
-            self._told(places, new, max_new_tokens)
+            self._decide(new, facts[chosen], None if doses is None else doses[chosen])
+            self._told(places, new, self.max_new_tokens)
         return np.array([bool(self.memory.same(key)) for key in keys])
 
-    def answers(
-        self, facts: np.ndarray, answer: tuple[int, ...], path: Sequence[str], doses: np.ndarray | None, **how: Any
-    ) -> list[tuple[str, ...]]:
-        """What the model answers by deletion, as node ids. Arguments as in `decisions`, which cost nothing then."""
-        keys = self.keys(facts, answer, self.models(facts, doses))
-        return [one.path for one in self._decide(keys, facts, answer, path, doses, whole=True, **how)]
-
     def _decide(
-        self, keys: Iterable[tuple], facts: np.ndarray, answer: tuple[int, ...], path: Sequence[str], doses: Any, **how
+        self, keys: Iterable[tuple], facts: np.ndarray, doses: np.ndarray | None, *, whole: bool = False
     ) -> list[Decided]:
-        """Asks, and learns what is said under these keys."""
-        asked = [Asked(self.case, row > 0, answer, path) for row in facts]
+        """Asks, by deletion, and learns what is said under these keys. whole: see `decide`."""
+        asked = [Asked(self.case, row > 0, self.answer, self.path) for row in facts]
+        how: dict[str, Any] = {"doses": as_tensor(doses), "max_new_tokens": self.max_new_tokens, "whole": whole}
         prefix = self._prefix(None) if doses is None and self.pays else None
-        found = decide(self.engine, asked, adapter=self.adapter, doses=as_tensor(doses), prefix=prefix, **how)
+        found = decide(self.engine, asked, adapter=self.adapter, prefix=prefix, **how)
         for key, one in zip(keys, found, strict=True):
             self.memory.learn(key, one)
         return found
