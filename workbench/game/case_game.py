@@ -123,7 +123,7 @@ class Game(Passes):
         facts, game = self.shown(keep), self.view(removal="delete")
         doses = self._doses(len(facts))
         keys = game.keys(facts, self.answer, self.models(facts, doses))
-        return [one.path for one in game._decide(keys, facts, doses, whole=True)]
+        return game._decide(keys, facts, doses, whole=True)
 
     def token_logprobs(self, keep: np.ndarray) -> np.ndarray:
         """Log-probability (m, T) float64, nats, of every answer token: any span of the answer from the same passes."""

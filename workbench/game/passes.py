@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,72 +45,6 @@ class Memory:
     def stays(self, key: tuple) -> bool:
         """Whether a row is known in which no token changes."""
         return key in self.rows and bool(self.rows[key].margins.min() > 0)
-
-    def learn(self, key: tuple, found: Decided) -> None:
-        """Keeps what a decision said."""
-        self.rows[key], self.decided[key] = found.row, found.same
-
-
-class Asked(NamedTuple):
-    """A decision that is asked for: whether the greedy answer to a case without some facts, keep (facts,) bool, names
-    the same toolchain as `answer`, token ids, or `path`, the same as node ids."""
-
-    case: Case
-    keep: np.ndarray
-    answer: tuple[int, ...]
-    path: Sequence[str]
-
-
-class Decided(NamedTuple):
-    """What the pass says of the asked answer's tokens, whether the toolchain is the same, and the answer as far as it
-    was written, as node ids."""
-
-    row: Row
-    same: bool
-    path: tuple[str, ...]
-
-
-def decide(
-    engine: Engine,
-    asked: Sequence[Asked],
-    *,
-    adapter: bool = True,
-    doses: torch.Tensor | None = None,
-    max_new_tokens: int,
-    prefix: SharedPrefix | None = None,
-    whole: bool = False,
-) -> list[Decided]:
-    """Every answer ends where it has named a command that differs; whole: where it can name nothing more. doses,
-    prefix: as in `Engine.generate`."""
-    rows: dict[int, Row] = {}
-    template, names, known = engine.lm.template, engine.lm.ids, [("", False)] * len(asked)
-
-    def read(i: int, logits: torch.Tensor) -> None:
-        rows[i] = row_of(logits, asked[i].answer)
-
-    def differs(i: int, tokens: Sequence[int]) -> bool:
-        """Whether row i, as far as it is written, names a command that the asked answer does not have there."""
-        if whole:
-            return template.over(engine.text([tokens])[0])
-        text = template.settled(engine.text([tokens])[0])
-        if text != known[i][0]:
-            named = toolchain(template.parse(asked[i].case, text, names))
-            known[i] = text, named != toolchain(asked[i].path)[: len(named)]
-        return known[i][1]
-
-    texts = engine.generate(
-        [engine.prompt(a.case, a.keep) for a in asked],
-        drafts=[a.answer[:-1] for a in asked],
-        adapter=adapter,
-        doses=doses,
-        max_new_tokens=max_new_tokens,
-        enough=differs,
-        read=read,
-        prefix=prefix,
-    )
-    paths = [named_path(engine, a.case, text) for a, text in zip(asked, texts, strict=True)]
-    same = [toolchain(path) == toolchain(a.path) for a, path in zip(asked, paths, strict=True)]
-    return [Decided(rows[i], *one) for i, one in enumerate(zip(same, paths, strict=True))]
 
 
 @dataclass(frozen=True)
@@ -202,15 +136,10 @@ class Passes:
 
     def _decide(
         self, keys: Iterable[tuple], facts: np.ndarray, doses: np.ndarray | None, *, whole: bool = False
-    ) -> list[Decided]:
-        """Asks, by deletion, and learns what is said under these keys. whole: see `decide`."""
-        asked = [Asked(self.case, row > 0, self.answer, self.path) for row in facts]
-        how: dict[str, Any] = {"doses": as_tensor(doses), "max_new_tokens": self.max_new_tokens, "whole": whole}
+    ) -> list[tuple[str, ...]]:
         prefix = self._prefix(None) if doses is None and self.pays else None
-        found = decide(self.engine, asked, adapter=self.adapter, prefix=prefix, **how)
-        for key, one in zip(keys, found, strict=True):
-            self.memory.learn(key, one)
-        return found
+        asked = [(self, *one) for one in zip(keys, facts, strict=True)]
+        return decide(asked, doses=as_tensor(doses), prefix=prefix, whole=whole)
 
     def _recalled(
         self, keys: Sequence[tuple], facts: np.ndarray, answer: tuple[int, ...], longest: int = 0
@@ -290,3 +219,52 @@ class Passes:
                 return one  # all games together keep no more than there is room for
             self.memory.prefixes[key] = one or SharedPrefix(self.engine, full, adapter=self.adapter, dose=dose)
         return self.memory.prefixes[key]
+
+
+def decide(
+    asked: Sequence[tuple[Passes, tuple, np.ndarray]],
+    *,
+    doses: torch.Tensor | None = None,
+    prefix: SharedPrefix | None = None,
+    whole: bool = False,
+) -> list[tuple[str, ...]]:
+    """Asks whether greedy answers name the same toolchain as those of their games, keeps what is said in the games'
+    memories, and gives the answers as far as they were written, as node ids.
+
+    asked: games that differ in no more than case, answer and memory, each with the memory's key of a decision and its
+    facts (facts,). doses, prefix: as in `Engine.generate`. Every answer ends where it has named a command that differs;
+    whole: where it can name nothing more.
+    """
+    if not asked:
+        return []
+    games, rows = [game for game, _, _ in asked], dict[int, Row]()
+    engine, known = games[0].engine, [("", False)] * len(asked)
+    template, names = engine.lm.template, engine.lm.ids
+
+    def read(i: int, logits: torch.Tensor) -> None:
+        rows[i] = row_of(logits, games[i].answer)
+
+    def differs(i: int, tokens: Sequence[int]) -> bool:
+        """Whether row i, as far as it is written, names a command that the game's answer does not have there."""
+        if whole:
+            return template.over(engine.text([tokens])[0])
+        text = template.settled(engine.text([tokens])[0])
+        if text != known[i][0]:
+            named = toolchain(template.parse(games[i].case, text, names))
+            known[i] = text, named != toolchain(games[i].path)[: len(named)]
+        return known[i][1]
+
+    texts = engine.generate(
+        [engine.prompt(game.case, keep > 0) for game, _, keep in asked],
+        drafts=[game.answer[:-1] for game in games],
+        adapter=games[0].adapter,
+        doses=doses,
+        max_new_tokens=games[0].max_new_tokens,
+        enough=differs,
+        read=read,
+        prefix=prefix,
+    )
+    paths = [named_path(engine, game.case, text) for game, text in zip(games, texts, strict=True)]
+    for i, (game, key, _) in enumerate(asked):
+        game.memory.rows[key], game.memory.decided[key] = rows[i], toolchain(paths[i]) == toolchain(game.path)
+    return paths

@@ -23,7 +23,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.game.decoding import agreement, state_of
 from workbench.game.gates import gate_mask
-from workbench.game.known import Kept
+from workbench.game.memory import Kept
 from workbench.models.prompts import Prompt
 
 PAYS_FROM = 256  # tokens of a prompt; below, a small model's tokens cost less than the bookkeeping that saves them
