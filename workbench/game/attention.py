@@ -166,8 +166,8 @@ def _token_shares(
     engine: Engine, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], ways: Sequence[str]
 ) -> list[dict[str, np.ndarray]]:
     """Per row, way -> (tokens,) attention received from the positions that predict its answer."""
-    started, how = time.perf_counter(), {"output_attentions": True, "logits_to_keep": 1, "use_cache": False}
-    result, real = engine.forward(prompts, [answer[:-1] for answer in answers], **how)
+    started, fed = time.perf_counter(), [answer[:-1] for answer in answers]
+    result, real = engine.forward(prompts, fed, output_attentions=True, logits_to_keep=1, use_cache=False)
     shares = []
     for k, (padding, answer) in enumerate(zip((1 - real).sum(1).tolist(), answers, strict=True)):
         layers = [layer[k, :, padding:, padding:].float() for layer in result.attentions]  # padding stands before

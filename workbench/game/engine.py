@@ -96,7 +96,7 @@ class Engine:
             how: dict = {"gates": gates and [gates[i] for i in rows], "logits_to_keep": longest}
             head = self.heads.of(fed[0], adapter=adapter, gated=gates is not None, given=prefix, doses=doses)
             with self.switched(adapter, rows_of(doses, rows)), torch.set_grad_enabled(asked):
-                result, real = head.read_on(*fed, **how) if head else self.forward(*fed, **how, use_cache=False)
+                result, real = self.forward(*fed, **how, head=head, use_cache=False)
             for k, i in enumerate(rows):
                 out[i] = take(result.logits[k, longest - len(answers[i]) :].float())
             if head and gates is None:
@@ -123,17 +123,29 @@ class Engine:
         ]
 
     def forward(
-        self, prompts: Sequence[Prompt], answers: Ids, gates: Any = None, **how
+        self, prompts: Sequence[Prompt], answers: Ids, *, gates: Any = None, head: SharedPrefix | None = None, **how
     ) -> tuple[CausalLMOutputWithPast, torch.Tensor]:
-        """One pass, padded on the left: what the model returns, and the mask (rows, width) of real tokens."""
-        rows = [(*p.ids, *a) for p, a in zip(prompts, answers, strict=True)]
-        ids, real = self.padded(rows)
-        mask = real
+        """One pass over prompts, answers behind them, from where they part from the head, the model as it is switched:
+        what it returns, and the mask (rows, width) of real tokens, the head's included. Padding stands before what is
+        read. gates: as in `logits`, of facts behind the head. how: of the model; with a head its cache is used."""
+        known = [head.shared(p) if head else 0 for p in prompts]
+        past = max(known)  # what no row needs is not copied
+        rows = [torch.tensor([*p.ids[k:], *a]) for p, a, k in zip(prompts, answers, known, strict=True)]
+        pad = partial(torch.nn.utils.rnn.pad_sequence, batch_first=True, padding_side="left")
+        ids = pad(rows, padding_value=int(self.lm.tokenizer.pad_token_id)).to(self.lm.device)
+        real = pad([torch.ones_like(row) for row in rows]).to(self.lm.device)
+        shown = torch.tensor(known, device=ids.device)[:, None]
+        held = (torch.arange(past, device=ids.device)[None] < shown).long()
+        mask = seen = torch.cat([held, real], 1)
         if gates is not None:
-            facts = [(*p.fact, *[-1] * len(a)) for p, a in zip(prompts, answers, strict=True)]
-            mask = gate_mask(facts, gates, ids.shape[1], dtype=self.lm.model.dtype).to(ids.device)
-        positions = (real.cumsum(1) - 1).clamp(min=0)
-        return self.lm.model(input_ids=ids, attention_mask=mask, position_ids=positions, **how), real
+            width = mask.shape[1]
+            own = [[*p.fact[k:], *[-1] * len(a)] for p, a, k in zip(prompts, answers, known, strict=True)]
+            facts = [[*[-1] * k, *[-2] * (width - k - len(one)), *one] for k, one in zip(known, own, strict=True)]
+            seen = gate_mask(facts, gates, width, dtype=self.lm.model.dtype)[:, :, past:].to(ids.device)
+        if head:
+            how |= {"past_key_values": head.begun(prompts, past), "use_cache": True}
+        positions = (real.cumsum(1) - 1 + shown).clamp(min=0)
+        return self.lm.model(input_ids=ids, attention_mask=seen, position_ids=positions, **how), mask
 
     @torch.no_grad()
     def generate(
@@ -165,7 +177,6 @@ class Engine:
         known = [prefix.shared(p) if prefix else 0 for p in prompts]
         whole = [len(p.ids) + max(len(d) + 1, max_new_tokens) for p, d in zip(prompts, drafts, strict=True)]
         held = len(prefix.prompt.ids) if prefix else 0
-        reading = prefix.read_on if prefix else partial(self.forward, use_cache=True)
 
         def write(rows: list[int]) -> None:
             started, parts, tokens = time.perf_counter(), list[Part](), 0
@@ -175,7 +186,7 @@ class Engine:
                 fed = [prompts[i] for i in some], [drafts[i] for i in some]
                 keep = 1 + max(map(len, fed[1]))
                 with self.switched(adapter, rows_of(doses, some)):
-                    result, real = reading(*fed, logits_to_keep=keep)
+                    result, real = self.forward(*fed, head=prefix, logits_to_keep=keep, use_cache=True)
                 for k, i in enumerate(some):
                     said = result.logits[k, keep - 1 - len(drafts[i]) :]
                     texts.begin(i, said)
@@ -274,16 +285,6 @@ class Engine:
     def slow(self) -> bool:
         """Whether tokens cost so much that none is read twice or for nothing: a large model on a processor."""
         return self.lm.device.type == "cpu" and self.lm.model.num_parameters() > ALONE_UP_TO
-
-    def padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Left-padded ids and the mask of real tokens, both (rows, longest row) int64 on the model's device."""
-        width = max(map(len, rows))
-        ids = torch.full((len(rows), width), int(self.lm.tokenizer.pad_token_id))
-        real = torch.zeros(len(rows), width, dtype=torch.long)
-        for k, row in enumerate(rows):
-            ids[k, width - len(row) :] = torch.as_tensor(row)
-            real[k, width - len(row) :] = 1
-        return ids.to(self.lm.device), real.to(self.lm.device)
 
     def forget(self) -> None:
         """Gives back what is kept to be faster, and is large."""

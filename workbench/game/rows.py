@@ -182,8 +182,8 @@ def _pass(
     if len(answers) == 1:
         (answer,) = answers
         with engine.switched(True, doses), torch.no_grad():
-            how = {"logits_to_keep": len(answer), "use_cache": False}
-            result, real = engine.forward([prompt] * rows, [answer[:-1]] * rows, **how)
+            asked = [prompt] * rows, [answer[:-1]] * rows
+            result, real = engine.forward(*asked, logits_to_keep=len(answer), use_cache=False)
         engine.book(rows=rows, tokens=round(int(real.sum()) * share), started=started)
         return [result.logits[:, -len(answer) :]]
     fed = [answer[:-1] for answer in answers]  # each sees the prompt and itself, from the same place on

@@ -151,9 +151,9 @@ def _inner_products(
 ) -> list[torch.Tensor]:
     """Per module (pairs, 3): <dW, G_r>, <dW, G_f>, <G_r, G_f>. The first half of the rows is intact, the other not."""
     started, longest = time.perf_counter(), max(map(len, answers))
-    how = {"logits_to_keep": longest, "use_cache": False}
+    fed = [answer[:-1] for answer in answers]
     with _products(modules) as (nothing, found), torch.enable_grad():
-        result, real = engine.forward(prompts, [answer[:-1] for answer in answers], **how)
+        result, real = engine.forward(prompts, fed, logits_to_keep=longest, use_cache=False)
         engine.book(rows=len(prompts), tokens=int(real.sum()), started=started)
         logits = result.logits.float()
         del result  # what it holds is large
