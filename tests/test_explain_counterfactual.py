@@ -15,7 +15,7 @@ from test_narrative_explained import explained
 
 from workbench.cases import Fact
 from workbench.explain import FLAGS, ChangedSets, ElementSet, Masks, removed_elements, without
-from workbench.explain.counterfactual import certified_change, first_flips, one_by_one, verified_changes
+from workbench.explain.counterfactual import certified_change, first_flips, verified_changes
 from workbench.explain.trial import hanging, second_case
 from workbench.models.prompts import ReaderTemplate, text
 
@@ -97,10 +97,10 @@ def test_a_verified_change_takes_no_threshold_and_ends_where_the_decision_does()
     degrees = np.linspace(0.9, 0.1, game.n)
     degrees[[1, 8]] = 0.95, 0.85  # 1 first, then 0, then 8
     orders = [Masks(degrees[:6], degrees[6:]).order, masks([0.1, 0.1, 0.1, 0.2, 0.1, 0.1], [0.1] * 5).order]
-    long, short = verified_changes([game, game], orders, ask=one_by_one)
+    long, short = verified_changes([game, game], orders)
     assert long.elements == (c.elements[1], c.elements[0], c.elements[8]) and long.flags == ()
     assert short.elements == (c.elements[3],), "degrees below any threshold go as well"
-    (never,) = verified_changes([Planted(case=c)], [[1, 0, 2]], ask=one_by_one)
+    (never,) = verified_changes([Planted(case=c)], [[1, 0, 2]])
     assert never.elements == (c.nodes[1],) and never.flags == ("no_flip",)
 
 

@@ -17,7 +17,6 @@ from workbench.cases import toolchain
 from workbench.cases.sampling import with_order
 from workbench.game import Engine, Game
 from workbench.game.memory import ContextError, MemoryShort, fitting
-from workbench.game.passes import Asked, decide
 from workbench.game.rows import named_path
 from workbench.train import TrainConfig, train
 
@@ -114,8 +113,7 @@ def test_prompts_go_on_from_the_one_read_before_that_they_share_most_with(monkey
 def test_an_answer_of_which_the_decision_alone_is_asked_ends_at_the_first_command_that_differs():
     lm, case = shipped(), chain_case()
     engine, facts = Engine(lm), np.ones((9, 9), bool) & ~np.eye(9, dtype=bool)
-    answer = engine.answer_ids(case, case.path)
-    decide(engine, [Asked(case, keep, answer, case.path) for keep in facts], adapter=True, max_new_tokens=32)
+    Game.of(engine, case, path=case.path).decisions(facts)
     named = [toolchain(named_path(engine, case, text)) for text in engine.decoders.written]
     assert any(one != case.toolchain for one in named)
     assert all(one[:-1] == case.toolchain[: len(one[:-1])] for one in named)
@@ -185,16 +183,19 @@ def test_a_single_row_that_does_not_fit_is_an_error_with_its_length():
 def test_every_row_comes_once_whatever_fails():
     whole, _ = engines(1)
     lengths, done, limit = [5, 50, 7, 31, 2, 18, 40, 9], [], 60
-    for attempt in fitting(whole, lengths):
-        with attempt as rows:
-            if len(rows) * max(lengths[i] for i in rows) > limit:
-                raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
-            done += rows
+
+    def refuses(rows: list[int]) -> None:
+        raise RuntimeError("another")
+
+    def run(rows: list[int]) -> None:
+        if len(rows) * max(lengths[i] for i in rows) > limit:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+        done.extend(rows)
+
+    fitting(whole, lengths, run)
     assert sorted(done) == list(range(8))
     with pytest.raises(RuntimeError, match="another"):
-        for attempt in fitting(whole, lengths):
-            with attempt:
-                raise RuntimeError("another")
+        fitting(whole, lengths, refuses)
 
 
 def test_a_prompt_beyond_the_context_is_refused_before_any_pass(tmp_path):

@@ -158,7 +158,7 @@ def test_decisions_on_a_shared_prefix_are_those_of_whole_prompts_and_the_base_is
     case = min(load_cases(models.shipped("whole") / "cases_held_out.jsonl.gz")[:20], key=lambda one: len(one.facts))
     keep = np.vstack([np.ones((1, len(case.elements)), bool), ~np.eye(len(case.elements), dtype=bool)[-3:]])
     plain, shared = (Game.of(engine, case, form="decision", shared_prefix=prefix) for prefix in (False, None))
-    assert shared.passes.pays and shared(keep) == pytest.approx(plain(keep), abs=1e-3)
+    assert shared.pays and shared(keep) == pytest.approx(plain(keep), abs=1e-3)
     (choice,) = own_decisions([shared.view(adapter=False)])
     assert isinstance(choice, ForcedChoice) and choice.path in allowed_chains(case) and choice(keep[:1])[0] > 0
 

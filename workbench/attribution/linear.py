@@ -1,4 +1,4 @@
-"""Linear models of a game's values in its masks: ridge or lasso with free strength, and ContextCite's lasso."""
+"""Linear models of a game's values in its masks: a ridge line with free strength, and ContextCite's lasso."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from workbench.attribution.result import Attribution, Features, Oracle, answer_t
 from workbench.cases import Case
 from workbench.stats.games import Meter, draw_masks
 
-PENALTIES = ("ridge", "lasso")
 STRENGTHS = np.logspace(-3, 3, 13)  # of the ridge penalty; columns are 0 and 1, and not scaled
 NEAREST_ZERO = -1e-7  # nats: a log-probability of 0 in float32 is known no better, and its logit is not finite
 
@@ -66,41 +65,25 @@ def linear_surrogate(
     )
 
 
-def fit(
-    design: np.ndarray,
-    values: np.ndarray,
-    *,
-    penalty: str = "ridge",
-    alpha: float | None = None,
-    standardise: bool = False,
-) -> np.ndarray:
-    """Slopes (columns,) of values (m,) on a design (m, columns) of 0 and 1; the intercept is free.
+def fit(design: np.ndarray, values: np.ndarray, *, alpha: float | None = None) -> np.ndarray:
+    """Slopes (columns,) of values (m,) on a design (m, columns) of 0 and 1, by ridge regression; the intercept is free.
 
-    alpha: strength in scikit-learn's scale; None: leave-one-out over 13 strengths (ridge), 5 folds over 100 (lasso).
-    standardise: fitted on columns of mean 0 and variance 1, scaled back; a column without variance has the slope 0.
-    Constant values have slopes of exactly 0. ValueError: an unknown penalty, or too few masks.
+    alpha: strength in scikit-learn's scale; None: leave-one-out over 13 strengths. Constant values have slopes of
+    exactly 0. ValueError: too few masks.
 
     Examples:
         >>> design = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
         >>> fit(design, 1 + design @ [2.0, -1.0], alpha=1e-9).round(4).tolist()
         [2.0, -1.0]
     """
-    if penalty not in PENALTIES:
-        raise ValueError(f"penalty must be one of {', '.join(PENALTIES)}, not {penalty!r}")
     if len(values) < (least := 5 if alpha is None else 2):
         raise ValueError(f"a line needs {least} or more masks to be fitted on, not {len(values)}")
     if np.ptp(values) == 0:
         return np.zeros(design.shape[1])
-    from sklearn.linear_model import Lasso, LassoCV, Ridge, RidgeCV  # a second, which most starts do not need
+    from sklearn.linear_model import Ridge, RidgeCV  # a second, which most starts do not need
 
-    if penalty == "ridge":
-        model = RidgeCV(STRENGTHS) if alpha is None else Ridge(alpha)
-    else:
-        model = LassoCV(cv=5, max_iter=20_000) if alpha is None else Lasso(alpha, max_iter=20_000)
-    spread = design.std(0) if standardise else np.ones(design.shape[1])
-    spread[spread == 0] = 1
-    columns = (design - design.mean(0)) / spread if standardise else design
-    return np.asarray(model.fit(columns, values).coef_, dtype=float) / spread
+    model = RidgeCV(STRENGTHS) if alpha is None else Ridge(alpha)
+    return np.asarray(model.fit(design, values).coef_, dtype=float)
 
 
 def completed(slopes: np.ndarray, difference: float) -> np.ndarray:
@@ -145,7 +128,7 @@ def context_cite(
 
 def fit_surrogate(keep: np.ndarray, target: np.ndarray, *, tokens: int = 1, alpha: float = 0.01) -> Attribution:
     """ContextCite's line on masks (m, n): the lasso of target / tokens on standardised columns, of penalty alpha on
-    (1 / 2m) squares, scaled back.
+    (1 / 2m) squares, scaled back. A column without variance, and every one of a constant target, has the weight 0.
 
     Examples:
         >>> keep = np.random.default_rng(0).random((64, 3)) < 0.5
@@ -153,7 +136,13 @@ def fit_surrogate(keep: np.ndarray, target: np.ndarray, *, tokens: int = 1, alph
         [4.0, 0.0, 0.0]
     """
     columns = np.asarray(keep, dtype=float)
-    weights = tokens * fit(columns, target / tokens, penalty="lasso", alpha=alpha, standardise=True)
+    weights, spread, each = np.zeros(columns.shape[1]), columns.std(0), target / tokens
+    spread[spread == 0] = 1
+    if np.ptp(each):
+        from sklearn.linear_model import Lasso  # as above
+
+        line = Lasso(alpha, max_iter=20_000).fit((columns - columns.mean(0)) / spread, each)
+        weights = tokens * (np.asarray(line.coef_, dtype=float) / spread)
     return Attribution("context_cite", weights, intercept=float(target.mean() - columns.mean(0) @ weights))
 
 

@@ -13,6 +13,7 @@ from workbench.attribution.result import Oracle, answer_tokens, ends, inner, kep
 from workbench.attribution.shapley import gains
 from workbench.cases import Case
 from workbench.game import Game
+from workbench.game.attention import element_lines
 from workbench.stats.games import alone, losses, only
 
 
@@ -222,8 +223,8 @@ def bidirectional(objective: Any, n: int, *, candidates: int) -> list[int]:
 
 
 def element_distances(game: Any) -> np.ndarray:
-    """Angle over pi, (players, players) in [0, 1], between mean input embeddings of the players' lines (a node's lines:
-    those of its facts); all 0 for a game without a language model.
+    """Angle over pi, (players, players) in [0, 1], between mean input embeddings of the players' lines, see
+    `element_lines`; all 0 for a game without a language model.
     """
     found = inner(game)
     if not isinstance(found, Game):
@@ -231,8 +232,6 @@ def element_distances(game: Any) -> np.ndarray:
     prompt, case = found.engine.prompt(found.case), found.case
     table = found.engine.lm.model.get_input_embeddings().weight.detach().float().cpu().numpy()
     tokens, fact = table[list(prompt.ids)], np.array(prompt.fact)
-    lines = [[i] for i in range(len(case.facts))]
-    own = [[i for i, f in enumerate(case.facts) if node in (f.head, f.tail)] for node in case.nodes]
-    means = np.array([tokens[np.isin(fact, mine)].mean(0) for mine in [*own, *lines]])[player_indices(game)]
+    means = np.array([tokens[np.isin(fact, own)].mean(0) for own in element_lines(case)])[player_indices(game)]
     units = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
     return np.arccos(np.clip(units @ units.T, -1, 1)) / np.pi

@@ -113,10 +113,8 @@ def against(
     }
 
 
-def by_case(
-    explanations: Mapping[str, Sequence[Explanation]], methods: Sequence[str] = (*LEARNED, CERTIFIED)
-) -> list[Explanation]:
-    """The explanations of those of the methods that are there, case by case, methods in the order given.
+def by_case(explanations: Mapping[str, Sequence[Explanation]]) -> list[Explanation]:
+    """The explanations of the learned methods and the certified one, those that are there, case by case.
 
     Examples:
         >>> from dataclasses import replace
@@ -127,7 +125,7 @@ def by_case(
         >>> [one.method for one in by_case(groups)]
         ['paper', 'certified']
     """
-    groups = [explanations[method] for method in methods if method in explanations]
+    groups = [explanations[method] for method in (*LEARNED, CERTIFIED) if method in explanations]
     return [one for row in zip(*groups, strict=True) for one in row]
 
 

@@ -5,7 +5,7 @@ case and method, saved as JSON and read back.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,21 +16,13 @@ from workbench.artifacts.files import atomic_write_json, untimed
 from workbench.cases import Case, Fact
 from workbench.explain.masks import Masks
 from workbench.explain.sets import ElementSet
-from workbench.game import Game, Restricted, values_together
+from workbench.game import Game, values_together
 from workbench.stats.games import without_first
 
 BATCH = 2  # numbers of elements tried at once: what is tried beyond the first change is lost
 
 Element = str | Fact
 """A node id or a fact (edge)."""
-
-Ask = Callable[[Sequence[Any], Sequence[np.ndarray]], list[np.ndarray]]
-"""Games and masks (m, n) for each -> values (m,) of each."""
-
-
-def one_by_one(games: Sequence[Any], keeps: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Any games, each asked by itself."""
-    return [game(keep) for game, keep in zip(games, keeps, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -84,15 +76,14 @@ def removed_elements(case: Case, masks: Masks, threshold: float = 0.5) -> Change
     return change(case, [case.elements[i] for i in chosen], flags=() if passed else ("below_threshold",))
 
 
-def first_flips(
-    games: Sequence[Game | Restricted], orders: Sequence[Sequence[int] | np.ndarray], *, ask: Ask = one_by_one
-) -> list[int | None]:
+def first_flips(games: Sequence[Any], orders: Sequence[Sequence[int] | np.ndarray]) -> list[int | None]:
     """How many elements each order takes: the least number whose removal, together, changes the decision of its game;
     None where no number of them does.
 
-    The one stopping rule for orders of any origin, whose sizes can then be compared. orders: numbers of elements, those
-    that go first in front, not necessarily all. Every number up to the answer is tried, two at once, those of all
-    games together by `ask`. ValueError: an order of nothing, or with an element that is named twice or not there.
+    The one stopping rule for orders of any origin, whose sizes can then be compared. games: any oracles with `n`.
+    orders: numbers of elements, those that go first in front, not necessarily all. Every number up to the answer is
+    tried, two at once, those of all games by `values_together`. ValueError: an order of nothing, or with an element
+    that is named twice or not there.
 
     Examples:
         >>> def kept(keep):
@@ -105,7 +96,7 @@ def first_flips(
     found: list[int | None] = [None] * len(masks)
     done, left = 0, list(range(len(masks)))
     while left:
-        tried = ask([games[i] for i in left], [masks[i][done : done + BATCH] for i in left])
+        tried = values_together([games[i] for i in left], [masks[i][done : done + BATCH] for i in left])
         for i, values in zip(left, tried, strict=True):
             flips = np.flatnonzero(values <= 0)
             found[i] = done + int(flips[0]) + 1 if len(flips) else None
@@ -114,9 +105,7 @@ def first_flips(
     return found
 
 
-def verified_changes(
-    games: Sequence[Game], orders: Sequence[Sequence[int] | np.ndarray], *, ask: Ask = values_together
-) -> list[Change]:
+def verified_changes(games: Sequence[Game], orders: Sequence[Sequence[int] | np.ndarray]) -> list[Change]:
     """The first elements of every game's order, no more than `first_flips` says on the rendered text.
 
     Flag `no_flip`: no number of them changes the decision; the first element is taken.
@@ -128,7 +117,7 @@ def verified_changes(
         >>> [game.case.label(element) for element in found.elements]
         ['SRA', 'FASTQ']
     """
-    sizes = first_flips(games, orders, ask=ask)
+    sizes = first_flips(games, orders)
     return [
         change(game.case, [game.elements[i] for i in order[: size or 1]], flags=() if size else ("no_flip",))
         for game, order, size in zip(games, orders, sizes, strict=True)

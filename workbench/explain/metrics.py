@@ -20,6 +20,7 @@ import torch
 
 from workbench.cases import Case
 from workbench.game import Engine
+from workbench.game.attention import element_lines
 from workbench.models.prompts import Template
 
 WORD = re.compile(r"\b\w\w+\b")  # scikit-learn's own: to import all of it for one expression takes a second
@@ -64,12 +65,9 @@ def fact_words(case: Case, template: Template) -> list[Counter[str]]:
 
 def relevance(case: Case, template: Template) -> np.ndarray:
     """(nodes,) in [0, 1]: TF-IDF cosine of each node's lines with the question, both among the lines of all nodes."""
-    facts = fact_words(case, template)
-    lines = {node: Counter[str]() for node in case.nodes}
-    for fact, found in zip(case.facts, facts, strict=True):
-        for node in {fact.head, fact.tail}:
-            lines[node] += found
-    vectors = tfidf([question_words(case, template), *lines.values()])
+    facts, nodes = fact_words(case, template), element_lines(case)[: len(case.nodes)]
+    lines = [sum((facts[i] for i in own), Counter[str]()) for own in nodes]
+    vectors = tfidf([question_words(case, template), *lines])
     return np.clip(vectors[1:] @ vectors[0], 0, 1)
 
 
@@ -195,18 +193,10 @@ class LoopDivergence:
         (True, True)
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        cases: Sequence[Case],
-        answers: Sequence[Sequence[int]] | None = None,
-        *,
-        adapter: bool = True,
-    ):
+    def __init__(self, engine: Engine, cases: Sequence[Case], answers: Sequence[Sequence[int]] | None = None):
         """answers: token ids per case; None: the model's own greedy answers to G."""
-        self.engine, self.adapter = engine, adapter
-        self.prompts = [engine.prompt(c) for c in cases]
-        self.answers = answers if answers is not None else engine.greedy_answers(cases, adapter=adapter)
+        self.engine, self.prompts = engine, [engine.prompt(c) for c in cases]
+        self.answers = answers if answers is not None else engine.greedy_answers(cases)
         if any(len(answer) == 0 for answer in self.answers):
             raise ValueError("an answer has no tokens; give every case at least the end-of-sequence token")
         self.facts = [len(c.facts) for c in cases]
@@ -236,7 +226,7 @@ class LoopDivergence:
 
     def _logits(self, rows: Sequence[int], gates: list[torch.Tensor]) -> list[torch.Tensor]:
         prompts, answers = [self.prompts[i] for i in rows], [self.answers[i] for i in rows]
-        return self.engine.logits(prompts, answers, adapter=self.adapter, gates=gates)
+        return self.engine.logits(prompts, answers, gates=gates)
 
     def _batches(self) -> list[list[int]]:
         """Rows of like length, each batch one pass of the engine."""

@@ -83,9 +83,11 @@ class Session:
         self.check([method])
         started, before = time.perf_counter(), self.engine.ledger.copy()
         changes = self.verified(method) if until_flip else self.changes(method)
-        texts = {"tuned_full": self.full_texts, "tuned_changed": self._answers(changes, adapter=True)}
+        changed = [without(c, x.elements) for c, x in zip(self.cases, changes, strict=True)]
+        texts = {"tuned_full": self.engine.text(self.full_ids), "tuned_changed": self._written(changed, adapter=True)}
         if with_base:
-            texts |= {"base_full": self.base_texts, "base_changed": self._answers(changes, adapter=False)}
+            whole = self._written(self.cases, adapter=False)
+            texts |= {"base_full": whole, "base_changed": self._written(changed, adapter=False)}
         ledger = (self.engine.ledger - before).to_dict()
         ledger |= {"seconds": time.perf_counter() - started, "cases": len(self.cases)}
         self.progress(method, {"done": 1.0})
@@ -178,26 +180,15 @@ class Session:
         """The tuned model's greedy answers to G as tokens."""
         return self.engine.greedy_answers(self.cases, max_new_tokens=self.config.max_new_tokens)
 
-    @property
-    def full_texts(self) -> list[str]:
-        """The same answers as written."""
-        return self.engine.text(self.full_ids)
-
-    @cached_property
-    def base_texts(self) -> list[str]:
-        """The base model's greedy answers to G, as written."""
-        return self.engine.written(self.cases, adapter=False, max_new_tokens=self.config.max_new_tokens)
-
     @cached_property
     def attention(self) -> list[np.ndarray]:
         """Attention that each fact receives while the tuned model answers, (facts,) a case."""
         return attention_received(self.engine, self.cases, self.full_ids)
 
-    def _answers(self, changes: Sequence[Change], *, adapter: bool) -> list[str]:
-        """What is written of what is left of each case; texts that several methods leave are answered once."""
-        changed = [without(c, x.elements) for c, x in zip(self.cases, changes, strict=True)]
-        keys = [(adapter, c.id, c.facts) for c in changed]
-        new = {key: c for key, c in zip(keys, changed, strict=True) if key not in self._answered}
+    def _written(self, cases: Sequence[Case], *, adapter: bool) -> list[str]:
+        """What is written of each case, whole or what is left of it; what several methods ask is answered once."""
+        keys = [(adapter, c.id, c.facts) for c in cases]
+        new = {key: c for key, c in zip(keys, cases, strict=True) if key not in self._answered}
         if new:
             longest = self.config.max_new_tokens
             said = self.engine.written(list(new.values()), adapter=adapter, max_new_tokens=longest)

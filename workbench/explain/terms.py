@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from workbench.artifacts.checks import check_number
 from workbench.cases import Case
 from workbench.explain.metrics import relevance
+from workbench.game.attention import element_lines
 from workbench.models.prompts import Template
 
 TOOLS = ("tool:", "command:")
@@ -80,11 +81,7 @@ class Layout:
 
 def neighbours(case: Case) -> list[tuple[int, int]]:
     """Pairs (i < j) of edges that share a node, sorted, each once."""
-    touching: dict[str, list[int]] = {}
-    for i, fact in enumerate(case.facts):
-        for node in {fact.head, fact.tail}:
-            touching.setdefault(node, []).append(i)
-    return sorted({pair for edges in touching.values() for pair in combinations(edges, 2)})
+    return sorted({pair for edges in element_lines(case) for pair in combinations(edges, 2)})
 
 
 Value = TypeVar("Value", float, torch.Tensor)

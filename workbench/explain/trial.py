@@ -207,7 +207,7 @@ def _paths(
     known: dict[int, tuple[str, ...]] = {}
     if adapter and engine.slow and case.facts:
         game = Game.of(engine, case, form="decision", max_new_tokens=longest)
-        stays = [True, *game.passes.stays(np.array(keeps[1:], float).reshape(-1, len(case.facts)), game.answer)]
+        stays = [True, *game.stays(np.array(keeps[1:], float).reshape(-1, len(case.facts)))]
         known = {i: game.path for i, same in enumerate(stays) if same}
     left = [i for i in range(len(keeps)) if i not in known]
     how: dict[str, Any] = {"keeps": [keeps[i] for i in left], "max_new_tokens": longest}

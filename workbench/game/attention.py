@@ -100,14 +100,18 @@ def token_attention(
 ) -> list[np.ndarray]:
     """Per element of the case the attention that each token of its lines receives, as above; empty where none is shown.
 
-    answer: token ids, teacher-forced. shown: bool (facts,). A node's lines are those of its facts.
+    answer: token ids, teacher-forced. shown: bool (facts,). See `element_lines`.
     """
     prompt = engine.prompt(case, shown)
     with eager_attention(engine), engine.lm.adapter(adapter), torch.no_grad():
         (shares,) = _token_shares(engine, [prompt], [answer], ("mean",))
-    lines = [[i for i, f in enumerate(case.facts) if node in (f.head, f.tail)] for node in case.nodes]
-    lines += [[i] for i in range(len(case.facts))]
-    return [shares["mean"][: len(prompt.ids)][np.isin(prompt.fact, own)] for own in lines]
+    return [shares["mean"][: len(prompt.ids)][np.isin(prompt.fact, own)] for own in element_lines(case)]
+
+
+def element_lines(case: Case) -> list[list[int]]:
+    """Per element, nodes first, the numbers of the facts whose lines are its own: a node's are those that name it."""
+    nodes = [[i for i, f in enumerate(case.facts) if node in (f.head, f.tail)] for node in case.nodes]
+    return nodes + [[i] for i in range(len(case.facts))]
 
 
 def element_attention(case: Case, facts: np.ndarray) -> np.ndarray:
@@ -119,8 +123,7 @@ def element_attention(case: Case, facts: np.ndarray) -> np.ndarray:
         >>> element_attention(case, np.array([0.2, 0.4, 0.0])).round(6).tolist()
         [0.2, 0.3, 0.2, 0.0, 0.2, 0.4, 0.0]
     """
-    nodes = [np.mean([a for f, a in zip(case.facts, facts, strict=True) if n in (f.head, f.tail)]) for n in case.nodes]
-    return np.concatenate([np.asarray(nodes, dtype=float), facts])
+    return np.array([np.mean(facts[own]) for own in element_lines(case)])
 
 
 @contextlib.contextmanager
@@ -163,8 +166,8 @@ def _token_shares(
     engine: Engine, prompts: Sequence[Prompt], answers: Sequence[Sequence[int]], ways: Sequence[str]
 ) -> list[dict[str, np.ndarray]]:
     """Per row, way -> (tokens,) attention received from the positions that predict its answer."""
-    started, how = time.perf_counter(), {"output_attentions": True, "logits_to_keep": 1, "use_cache": False}
-    result, real = engine.forward(prompts, [answer[:-1] for answer in answers], **how)
+    started, fed = time.perf_counter(), [answer[:-1] for answer in answers]
+    result, real = engine.forward(prompts, fed, output_attentions=True, logits_to_keep=1, use_cache=False)
     shares = []
     for k, (padding, answer) in enumerate(zip((1 - real).sum(1).tolist(), answers, strict=True)):
         layers = [layer[k, :, padding:, padding:].float() for layer in result.attentions]  # padding stands before

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -19,8 +19,8 @@ from workbench.cases import Case, example_case
 from workbench.game.attention import attention_received, element_attention, token_attention
 from workbench.game.doses import as_tensor, dose_row
 from workbench.game.engine import Engine
-from workbench.game.passes import Memory, Passes
-from workbench.game.rows import MAX_NEW_TOKENS, named_path, runner_up, token_logprobs, token_margins
+from workbench.game.passes import Passes
+from workbench.game.rows import MAX_NEW_TOKENS, runner_up, token_logprobs, token_margins
 from workbench.models import add_adapter, load
 from workbench.stats.games import Ledger
 
@@ -30,7 +30,7 @@ TIE = 1e-9  # nats: stands for a margin of 0, which has no sign
 
 
 @dataclass(frozen=True)
-class Game:
+class Game(Passes):
     """v(keep): (m, n) masks -> (m,) values, float64.
 
     form: `logprob` = log p(y | z) over the span, nats; `margin` = log p(y | z) - log p(other | z), nats, where `other`
@@ -55,18 +55,6 @@ class Game:
         >>> bool(whole > less)
         True
     """
-
-    engine: Engine
-    case: Case
-    answer: tuple[int, ...]
-    form: str = "logprob"
-    removal: str = "delete"
-    adapter: bool = True
-    dose: float | tuple[float, ...] | np.ndarray | None = None
-    span: tuple[int, int] | None = None
-    shared_prefix: bool | None = None
-    max_new_tokens: int = MAX_NEW_TOKENS
-    memory: Memory = field(default_factory=Memory, repr=False)
 
     def __post_init__(self) -> None:
         for name, allowed in (("form", FORMS), ("removal", REMOVALS)):
@@ -119,10 +107,10 @@ class Game:
         """Values (m,) float64 of fact masks (m, facts) with the adapter at doses (m, units); None: at the game's."""
         doses = self._doses(len(facts)) if doses is None else doses
         if self.form == "margin":
-            ours, theirs = self.passes.rows_of_each(facts, (self.answer, self.other), doses)
+            ours, theirs = self.rows_of_each(facts, (self.answer, self.other), doses)
             return np.array([a.logprobs.sum() - b.logprobs.sum() for a, b in zip(ours, theirs, strict=True)])
-        same = self._decided(facts, doses) if self.whole_decision else None
-        rows = self.passes.rows(facts, self.answer, doses)
+        same = self.decisions(facts, doses) if self.whole_decision else None
+        rows = self.rows(facts, self.answer, doses)
         start, stop = self.span or (0, len(self.answer))
         if self.form == "logprob":
             return np.array([r.logprobs[start:stop].sum() for r in rows])
@@ -132,14 +120,15 @@ class Game:
     def answers(self, keep: np.ndarray) -> list[tuple[str, ...]]:
         """What the model answers to masks (m, n) by deletion, as node ids, source first. Decisions of the same masks
         cost nothing then."""
-        facts, passes = self.shown(keep), replace(self.passes, removal="delete")
-        asked = facts, self.answer, self.path, self._doses(len(facts))
-        return passes.answers(*asked, max_new_tokens=self.max_new_tokens)
+        facts, game = self.shown(keep), self.view(removal="delete")
+        doses = self._doses(len(facts))
+        keys = game.keys(facts, self.answer, self.models(facts, doses))
+        return game._decide(keys, facts, doses, whole=True)
 
     def token_logprobs(self, keep: np.ndarray) -> np.ndarray:
         """Log-probability (m, T) float64, nats, of every answer token: any span of the answer from the same passes."""
         facts = self.shown(keep)
-        return np.array([r.logprobs for r in self.passes.rows(facts, self.answer, self._doses(len(facts)))])
+        return np.array([r.logprobs for r in self.rows(facts, self.answer, self._doses(len(facts)))])
 
     def gradients(self, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Values (m,) of the gated game at float masks (m, n), and their gradients (m, n) in the masks."""
@@ -168,13 +157,13 @@ class Game:
         of the two that are given; no gates: all facts, without gates."""
         if doses is None and gates is not None:
             doses = as_tensor(self._doses(len(gates)))
-        logits = self.passes.graph(gates, self.answer, doses)
+        logits = self._logits(gates, self.answer, doses)
         scored = token_logprobs(logits, self.answer)
         start, stop = self.span or (0, len(self.answer))
         if self.form == "logprob":
             return scored[:, start:stop].sum(1)
         if self.form == "margin":
-            theirs = self.passes.graph(gates, self.other, doses)
+            theirs = self._logits(gates, self.other, doses)
             return scored.sum(1) - token_logprobs(theirs, self.other).sum(1)
         return token_margins(logits, self.answer)[:, start:stop].amin(1)
 
@@ -209,11 +198,6 @@ class Game:
         start = next((k for k in range(stop - 1, 0, -1) if before[k] != before[k - 1]), 0)
         return start, stop
 
-    @cached_property
-    def path(self) -> tuple[str, ...]:
-        """The answer as node ids, source first."""
-        return named_path(self.engine, self.case, self.answer)
-
     @property
     def other(self) -> tuple[int, ...]:
         """Tokens of the tuned model's strongest answer with another toolchain; see `runner_up`."""
@@ -243,11 +227,6 @@ class Game:
         """Whether values have the sign of the decision: on rendered texts, by the whole answer."""
         return self.form == "decision" and self.removal == "delete" and self.span is None
 
-    @property
-    def passes(self) -> Passes:
-        """What asks the rows, and remembers them."""
-        return Passes(self.engine, self.case, self.removal, self.adapter, self.shared_prefix, self.memory)
-
     def _doses(self, rows: int) -> np.ndarray | None:
         """The game's dose for so many rows, (rows, units); the base has none."""
         return np.tile(np.asarray(self.dose, float), (rows, 1)) if self.adapter and self.dose is not None else None
@@ -255,11 +234,6 @@ class Game:
     def _at_dose(self) -> AbstractContextManager[None]:
         """The model at the game's dose, for passes of one row."""
         return self.engine.switched(self.adapter, as_tensor(self._doses(1)))
-
-    def _decided(self, facts: np.ndarray, doses: np.ndarray | None) -> np.ndarray:
-        """Whether the greedy toolchain is still that of the answer, (m,) bool."""
-        longest = self.max_new_tokens
-        return self.passes.decisions(facts, self.answer, self.path, doses, max_new_tokens=longest)
 
 
 @cache

@@ -40,14 +40,6 @@ class Past(NamedTuple):
     real: torch.Tensor
 
 
-class Like(NamedTuple):
-    """What texts may go on like: their prompts, a row each, and other texts. wide: most tokens of a row in a step."""
-
-    prompts: Sequence[tuple[int, ...]]
-    texts: Collection[tuple[int, ...]]
-    wide: int = 1
-
-
 def agreement(first: Sequence[int], second: Sequence[int]) -> int:
     """Tokens at the start in which two rows are the same."""
     unlike = (k for k, (a, b) in enumerate(zip(first, second, strict=False)) if a != b)
@@ -58,15 +50,17 @@ def agreement(first: Sequence[int], second: Sequence[int]) -> int:
 class Texts:
     """Answers that are being written: their tokens so far, end-of-sequence included, and when each has ended.
 
-    drafts: what each may begin with. ends: tokens that end one. longest: most tokens. enough: see `Engine.generate`.
-    like: where guesses are looked for.
+    prompts: what each is an answer to. drafts: what each may begin with. like: other texts that they may go on like.
+    ends: tokens that end one. longest: most tokens. enough: see `Engine.generate`. wide: most tokens of one in a step.
     """
 
+    prompts: Sequence[tuple[int, ...]]
     drafts: Sequence[Sequence[int]]
+    like: Collection[tuple[int, ...]]
     ends: Set[int]
     longest: int
     enough: Callable[[int, Sequence[int]], bool] | None
-    like: Like
+    wide: int
 
     def __post_init__(self) -> None:
         self.tokens: list[list[int]] = [[] for _ in self.drafts]
@@ -84,11 +78,11 @@ class Texts:
     def guess(self, i: int, most: int) -> tuple[int, ...]:
         """How text i may go on, so many tokens at most: what stands behind its last ones in its draft, in texts that it
         may be like, or in its prompt. Longer matches go first, and further."""
-        prompt = self.like.prompts[i]
+        prompt = self.prompts[i]
         said = (*prompt[-LOOKED_AT:], *self.tokens[i])
         for count in range(LOOKED_AT if most > 0 else 0, 0, -1):
             last = said[-count:]
-            for text in (tuple(self.drafts[i]), *self.like.texts, prompt):
+            for text in (tuple(self.drafts[i]), *self.like, prompt):
                 for at in range(len(text) - count):
                     if text[at : at + count] == last:
                         return text[at + count : at + count + min(most, 2 * count)]
@@ -268,7 +262,7 @@ class Decoders:
         if any(one.failed for one in self.kept.values()):
             self.can_record = False
             self.kept.clear()
-        (past, _), going, wide = parts[0], [i for _, rows in parts for i in rows], texts.like.wide
+        (past, _), going, wide = parts[0], [i for _, rows in parts for i in rows], texts.wide
         count, written = len(going), min(len(texts.tokens[i]) for i in going)
         room = max(one.real.shape[1] for one, _ in parts) + texts.longest - written
         slots = -(-(room + wide - 1) // LENGTHS) * LENGTHS

@@ -15,7 +15,7 @@ import numpy as np
 from workbench.cases import Case
 from workbench.game.case_game import Game
 from workbench.game.doses import Adapted, adapted_modules, unit_doses, unit_index, unit_names, unit_parameters
-from workbench.game.passes import Asked, decide
+from workbench.game.passes import decide
 from workbench.stats.games import Ledger
 
 
@@ -173,11 +173,6 @@ class ModuleGame(Derived):
         """Number of players."""
         return len(self.names)
 
-    @property
-    def elements(self) -> tuple[str, ...]:
-        """The players' names, as of any game."""
-        return self.names
-
     def __call__(self, keep: np.ndarray) -> np.ndarray:
         """Values (m,) float64 of doses (m, p)."""
         doses = self.doses(keep)
@@ -222,7 +217,7 @@ class ModuleGame(Derived):
         return unit_doses(self.modules, self.unit, doses) * self._scale
 
 
-def values_together(games: Sequence[Game], keeps: Sequence[np.ndarray]) -> list[np.ndarray]:
+def values_together(games: Sequence[Any], keeps: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Per game the values (m,) of its masks (m, n), as `game(keep)` gives them; a game may come more than once.
 
     Decision games by deletion, of one engine, of the tuned model and without doses or spans, are decided together;
@@ -237,23 +232,20 @@ def values_together(games: Sequence[Game], keeps: Sequence[np.ndarray]) -> list[
         >>> [bool((game(keep) > 0) == (values > 0)) for keep, values in zip(keeps, together)]
         [True, True]
     """
-    facts = [game.shown(keep) for game, keep in zip(games, keeps, strict=True)]
-    _decide([(game, mask) for game, masks in zip(games, facts, strict=True) if _plain(game) for mask in masks])
-    return [game.values(masks) for game, masks in zip(games, facts, strict=True)]
+    pairs = list(zip(games, keeps, strict=True))
+    _decide([(game, mask) for game, keep in pairs if _plain(game) for mask in game.shown(keep)])
+    return [game(keep) for game, keep in pairs]
 
 
-def _plain(game: Game) -> bool:
-    return game.whole_decision and game.adapter and game.dose is None and not game.passes.pays
+def _plain(game: Any) -> bool:
+    decides = isinstance(game, Game) and game.whole_decision
+    return decides and game.adapter and game.dose is None and not game.pays
 
 
 def _decide(asked: Sequence[tuple[Game, np.ndarray]]) -> None:
     """Decisions about fact masks (facts,), into the memories of their games."""
-    keys = [game.passes.keys(mask[None], game.answer, game.passes.models(mask[None], None))[0] for game, mask in asked]
-    new = {(id(one[0].memory), key): one for key, one in zip(keys, asked, strict=True)}
-    new = {key: one for key, one in new.items() if one[0].memory.same(key[1]) is None}
-    for longest in {game.max_new_tokens for game, _ in new.values()}:
-        some = [(key, *one) for (_, key), one in new.items() if one[0].max_new_tokens == longest]
-        questions = [Asked(game.case, mask > 0, game.answer, game.path) for _, game, mask in some]
-        found = decide(some[0][1].engine, questions, max_new_tokens=longest)
-        for (key, game, _), one in zip(some, found, strict=True):
-            game.memory.learn(key, one)
+    keys = [game.keys(mask[None], game.answer, game.models(mask[None], None))[0] for game, mask in asked]
+    new = {(id(game.memory), key): (game, key, mask) for key, (game, mask) in zip(keys, asked, strict=True)}
+    unknown = [one for one in new.values() if one[0].memory.same(one[1]) is None]
+    for longest in {game.max_new_tokens for game, _, _ in unknown}:
+        decide([one for one in unknown if one[0].max_new_tokens == longest])

@@ -19,11 +19,10 @@ import torch
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.cases import Case
-from workbench.game.decoding import WIDE, Decoders, Like, Part, Past, Texts
+from workbench.game.decoding import WIDE, Decoders, Part, Past, Texts
 from workbench.game.doses import dosed, rows_of
 from workbench.game.gates import beneath, gate_mask
-from workbench.game.known import Known
-from workbench.game.memory import CPU_TOKENS, WAITING, check_context, fitting, kept_tokens, room
+from workbench.game.memory import CPU_TOKENS, WAITING, Known, check_context, fitting, kept_tokens, room
 from workbench.game.prefix import Heads, SharedPrefix
 from workbench.models import ALONE_UP_TO, LanguageModel
 from workbench.models.prompts import Prompt, encode, encode_answer
@@ -89,21 +88,23 @@ class Engine:
         whole = [len(p.ids) + len(a) for p, a in zip(prompts, answers, strict=True)]
         if prefix:
             whole = room(self, [n - 1 for n in whole], list(map(prefix.shared, prompts)), held=len(prefix.prompt.ids))
-        for attempt in fitting(self, whole):
-            with attempt as rows:
-                started = time.perf_counter()
-                longest = max(len(answers[i]) for i in rows)
-                fed = [prompts[i] for i in rows], [answers[i][:-1] for i in rows]
-                how: dict = {"gates": gates and [gates[i] for i in rows], "logits_to_keep": longest}
-                head = self.heads.of(fed[0], adapter=adapter, gated=gates is not None, given=prefix, doses=doses)
-                with self.switched(adapter, rows_of(doses, rows)), torch.set_grad_enabled(asked):
-                    result, real = head.read_on(*fed, **how) if head else self.forward(*fed, **how, use_cache=False)
-                for k, i in enumerate(rows):
-                    out[i] = take(result.logits[k, longest - len(answers[i]) :].float())
-                if head and gates is None:
-                    self.heads.keep(fed[0], result.past_key_values, real, adapter=adapter, doses=doses)
-                tokens = int(real.sum()) - (sum(map(head.shared, fed[0])) if head else 0)
-                self.book(rows=len(rows), tokens=tokens, started=started)
+
+        def ask(rows: list[int]) -> None:
+            started = time.perf_counter()
+            longest = max(len(answers[i]) for i in rows)
+            fed = [prompts[i] for i in rows], [answers[i][:-1] for i in rows]
+            how: dict = {"gates": gates and [gates[i] for i in rows], "logits_to_keep": longest}
+            head = self.heads.of(fed[0], adapter=adapter, gated=gates is not None, given=prefix, doses=doses)
+            with self.switched(adapter, rows_of(doses, rows)), torch.set_grad_enabled(asked):
+                result, real = self.forward(*fed, **how, head=head, use_cache=False)
+            for k, i in enumerate(rows):
+                out[i] = take(result.logits[k, longest - len(answers[i]) :].float())
+            if head and gates is None:
+                self.heads.keep(fed[0], result.past_key_values, real, adapter=adapter, doses=doses)
+            tokens = int(real.sum()) - (sum(map(head.shared, fed[0])) if head else 0)
+            self.book(rows=len(rows), tokens=tokens, started=started)
+
+        fitting(self, whole, ask)
         if gates is None:
             return out
         if rows := beneath(gates):  # those were held at the floor of gradients: their values are of a pass without
@@ -122,17 +123,29 @@ class Engine:
         ]
 
     def forward(
-        self, prompts: Sequence[Prompt], answers: Ids, gates: Any = None, **how
+        self, prompts: Sequence[Prompt], answers: Ids, *, gates: Any = None, head: SharedPrefix | None = None, **how
     ) -> tuple[CausalLMOutputWithPast, torch.Tensor]:
-        """One pass, padded on the left: what the model returns, and the mask (rows, width) of real tokens."""
-        rows = [(*p.ids, *a) for p, a in zip(prompts, answers, strict=True)]
-        ids, real = self.padded(rows)
-        mask = real
+        """One pass over prompts, answers behind them, from where they part from the head, the model as it is switched:
+        what it returns, and the mask (rows, width) of real tokens, the head's included. Padding stands before what is
+        read. gates: as in `logits`, of facts behind the head. how: of the model; with a head its cache is used."""
+        known = [head.shared(p) if head else 0 for p in prompts]
+        past = max(known)  # what no row needs is not copied
+        rows = [torch.tensor([*p.ids[k:], *a]) for p, a, k in zip(prompts, answers, known, strict=True)]
+        pad = partial(torch.nn.utils.rnn.pad_sequence, batch_first=True, padding_side="left")
+        ids = pad(rows, padding_value=int(self.lm.tokenizer.pad_token_id)).to(self.lm.device)
+        real = pad([torch.ones_like(row) for row in rows]).to(self.lm.device)
+        shown = torch.tensor(known, device=ids.device)[:, None]
+        held = (torch.arange(past, device=ids.device)[None] < shown).long()
+        mask = seen = torch.cat([held, real], 1)
         if gates is not None:
-            facts = [(*p.fact, *[-1] * len(a)) for p, a in zip(prompts, answers, strict=True)]
-            mask = gate_mask(facts, gates, ids.shape[1], dtype=self.lm.model.dtype).to(ids.device)
-        positions = (real.cumsum(1) - 1).clamp(min=0)
-        return self.lm.model(input_ids=ids, attention_mask=mask, position_ids=positions, **how), real
+            width = mask.shape[1]
+            own = [[*p.fact[k:], *[-1] * len(a)] for p, a, k in zip(prompts, answers, known, strict=True)]
+            facts = [[*[-1] * k, *[-2] * (width - k - len(one)), *one] for k, one in zip(known, own, strict=True)]
+            seen = gate_mask(facts, gates, width, dtype=self.lm.model.dtype)[:, :, past:].to(ids.device)
+        if head:
+            how |= {"past_key_values": head.begun(prompts, past), "use_cache": True}
+        positions = (real.cumsum(1) - 1 + shown).clamp(min=0)
+        return self.lm.model(input_ids=ids, attention_mask=seen, position_ids=positions, **how), mask
 
     @torch.no_grad()
     def generate(
@@ -158,39 +171,40 @@ class Engine:
         """
         drafts = drafts or [()] * len(prompts)
         ends = {self.lm.tokenizer.eos_token_id, self.lm.tokenizer.pad_token_id}
-        like = Like([p.ids for p in prompts], self.decoders.written, WIDE if self.slow else 1)
-        texts = Texts(drafts, ends, max_new_tokens, enough, like)
+        wide = WIDE if self.slow else 1
+        texts = Texts([p.ids for p in prompts], drafts, self.decoders.written, ends, max_new_tokens, enough, wide)
         prefix = self.heads.of(prompts, adapter=adapter, given=prefix, doses=doses)
         known = [prefix.shared(p) if prefix else 0 for p in prompts]
         whole = [len(p.ids) + max(len(d) + 1, max_new_tokens) for p, d in zip(prompts, drafts, strict=True)]
         held = len(prefix.prompt.ids) if prefix else 0
-        reading = prefix.read_on if prefix else partial(self.forward, use_cache=True)
-        for attempt in fitting(self, room(self, whole, known, held=held, passes=WAITING)):
-            with attempt as rows:
-                started, parts, tokens = time.perf_counter(), list[Part](), 0
-                unread = [len(prompts[i].ids) - known[i] for i in rows]
-                for chosen in self.batches(unread) if self.slow else [range(len(rows))]:  # with little padding
-                    some = [rows[k] for k in chosen]
-                    fed = [prompts[i] for i in some], [drafts[i] for i in some]
-                    keep = 1 + max(map(len, fed[1]))
-                    with self.switched(adapter, rows_of(doses, some)):
-                        result, real = reading(*fed, logits_to_keep=keep)
-                    for k, i in enumerate(some):
-                        said = result.logits[k, keep - 1 - len(drafts[i]) :]
-                        texts.begin(i, said)
-                        if read:
-                            read(i, said.float())
-                    self.heads.keep(fed[0], result.past_key_values, real, adapter=adapter, doses=doses)
-                    tokens += int(real.sum()) - sum(known[i] for i in some)
-                    if going := {i: k for k, i in enumerate(some) if not texts.ended(i)}:
-                        parts.append((Past(result.past_key_values, real), going))
-                if left := [i for _, part in parts for i in part]:
-                    with self.switched(adapter, rows_of(doses, left)):
-                        decoder = self.decoders.take(self.lm.model, parts, texts, alone=doses is not None)
-                        tokens += decoder.write_on(texts, left)
-                self.book(rows=len(rows), tokens=tokens, started=started)
-                if progress:
-                    progress(len(rows))
+
+        def write(rows: list[int]) -> None:
+            started, parts, tokens = time.perf_counter(), list[Part](), 0
+            unread = [len(prompts[i].ids) - known[i] for i in rows]
+            for chosen in self.batches(unread) if self.slow else [range(len(rows))]:  # with little padding
+                some = [rows[k] for k in chosen]
+                fed = [prompts[i] for i in some], [drafts[i] for i in some]
+                keep = 1 + max(map(len, fed[1]))
+                with self.switched(adapter, rows_of(doses, some)):
+                    result, real = self.forward(*fed, head=prefix, logits_to_keep=keep, use_cache=True)
+                for k, i in enumerate(some):
+                    said = result.logits[k, keep - 1 - len(drafts[i]) :]
+                    texts.begin(i, said)
+                    if read:
+                        read(i, said.float())
+                self.heads.keep(fed[0], result.past_key_values, real, adapter=adapter, doses=doses)
+                tokens += int(real.sum()) - sum(known[i] for i in some)
+                if going := {i: k for k, i in enumerate(some) if not texts.ended(i)}:
+                    parts.append((Past(result.past_key_values, real), going))
+            if left := [i for _, part in parts for i in part]:
+                with self.switched(adapter, rows_of(doses, left)):
+                    decoder = self.decoders.take(self.lm.model, parts, texts, alone=doses is not None)
+                    tokens += decoder.write_on(texts, left)
+            self.book(rows=len(rows), tokens=tokens, started=started)
+            if progress:
+                progress(len(rows))
+
+        fitting(self, room(self, whole, known, held=held, passes=WAITING), write)
         self.decoders.learn(texts)
         return texts.whole()
 
@@ -271,16 +285,6 @@ class Engine:
     def slow(self) -> bool:
         """Whether tokens cost so much that none is read twice or for nothing: a large model on a processor."""
         return self.lm.device.type == "cpu" and self.lm.model.num_parameters() > ALONE_UP_TO
-
-    def padded(self, rows: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Left-padded ids and the mask of real tokens, both (rows, longest row) int64 on the model's device."""
-        width = max(map(len, rows))
-        ids = torch.full((len(rows), width), int(self.lm.tokenizer.pad_token_id))
-        real = torch.zeros(len(rows), width, dtype=torch.long)
-        for k, row in enumerate(rows):
-            ids[k, width - len(row) :] = torch.as_tensor(row)
-            real[k, width - len(row) :] = 1
-        return ids.to(self.lm.device), real.to(self.lm.device)
 
     def forget(self) -> None:
         """Gives back what is kept to be faster, and is large."""

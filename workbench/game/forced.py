@@ -85,7 +85,7 @@ class ForcedChoice(Derived):
         if not offered:
             return None
         whole = np.ones((1, len(case.facts)))
-        scores = [game.passes.rows(whole, answer)[0].logprobs for answer in offered]
+        scores = [game.rows(whole, answer)[0].logprobs for answer in offered]
         first = list(offered)[chosen(list(offered), scores)]
         return cls(game.view(answer=first, form="logprob"), offered, written)
 

@@ -34,8 +34,8 @@ def gate_mask(
 ) -> torch.Tensor:
     """Additive attention mask (rows, 1, width, width): causal, padding hidden, log-keep onto gated facts.
 
-    facts: per row the fact index of every token (-1: none), padded on the left to `width`. gates: per row (facts,).
-    dtype: the model's; with another one some attention kernels compute something else and do not complain.
+    facts: per row the fact index of every token (-1: none, -2: padding), padded on the left to `width`. gates: per row
+    (facts,). dtype: the model's; with another one some attention kernels compute something else and do not complain.
 
     Examples:
         >>> mask = gate_mask([[0, -1]], [torch.tensor([0.5])], 2)  # a token of fact 0, then one of the question

@@ -1,13 +1,16 @@
 """Passes that go on when the memory runs out: the batch is halved, and what failed is asked again.
 
-Prompts that are longer than a model reads are refused before any work.
+Prompts that are longer than a model reads are refused before any work. What large models on a processor have said of
+prompts is kept: no game of a case, nor a later one, asks it again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from types import TracebackType
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import torch
@@ -29,27 +32,6 @@ class MemoryShort(RuntimeError):
 
 class ContextError(ValueError):
     """A prompt with its answer is longer than the model's context; says both numbers and what to do."""
-
-
-class Attempt:
-    """One pass: `with attempt as rows: ...`. When the memory runs out in the block, the block is left in silence."""
-
-    def __init__(self, rows: list[int], lengths: Sequence[int]):
-        self.rows, self.tokens, self.failed = rows, len(rows) * max(lengths[i] for i in rows), False
-
-    def __enter__(self) -> list[int]:
-        return self.rows
-
-    def __exit__(self, _kind: type | None, error: BaseException | None, _trace: TracebackType | None) -> bool:
-        if not is_out_of_memory(error):
-            return False
-        if len(self.rows) == 1:
-            raise MemoryShort(
-                f"a single prompt of {self.tokens:,} tokens does not fit into the memory; take a smaller model, show "
-                "fewer facts, or ask for shorter answers"
-            ) from error
-        self.failed = True
-        return True
 
 
 def room(engine: Any, whole: Sequence[int], known: Sequence[int], *, held: int, passes: int = 1) -> list[int]:
@@ -102,25 +84,84 @@ def is_out_of_memory(error: BaseException | None) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and ON_A_CPU in str(error))
 
 
-def fitting(engine: Any, lengths: Sequence[int]) -> Iterator[Attempt]:
-    """The batches of rows of `lengths` (tokens) for an `Engine`, one after the other; each is to be entered once.
+def fitting(engine: Any, lengths: Sequence[int], run: Callable[[list[int]], None]) -> None:
+    """Runs the batches of rows of `lengths` (tokens) of an `Engine`, one after the other.
 
     After one that did not fit, `engine.batch_tokens` is half as much as it took, for good, and what is left is planned
-    anew. A block must change nothing before its pass has succeeded.
+    anew. `run` must change nothing before its pass has succeeded. MemoryShort: a single row does not fit.
     """
     left = [list(rows) for rows in engine.batches(lengths)]
     while left:
-        attempt = Attempt(left[0], lengths)
-        yield attempt
-        if not attempt.failed:
+        rows, tokens = left[0], len(left[0]) * max(lengths[i] for i in left[0])
+        try:
+            run(rows)
             left.pop(0)
             continue
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(rows) == 1:
+                raise MemoryShort(
+                    f"a single prompt of {tokens:,} tokens does not fit into the memory; take a smaller model, show "
+                    "fewer facts, or ask for shorter answers"
+                ) from error
+        # behind the error, which holds what the pass held
         engine.forget()
         release()
-        before, engine.batch_tokens = engine.batch_tokens, max(1, min(engine.batch_tokens, attempt.tokens) // 2)
+        before, engine.batch_tokens = engine.batch_tokens, max(1, min(engine.batch_tokens, tokens) // 2)
         LOG.warning(
             "the memory ran out in a pass of %d rows, %s tokens: passes hold %s tokens at most from here on, not %s",
-            *(len(attempt.rows), f"{attempt.tokens:,}", f"{engine.batch_tokens:,}", f"{before:,}"),
+            *(len(rows), f"{tokens:,}", f"{engine.batch_tokens:,}", f"{before:,}"),
         )
-        rows = [i for batch in left for i in batch]
-        left = [[rows[k] for k in batch] for batch in engine.batches([lengths[i] for i in rows])]
+        rest = [i for batch in left for i in batch]
+        left = [[rest[k] for k in batch] for batch in engine.batches([lengths[i] for i in rest])]
+
+
+MOST = 4096  # rows that are kept, and decisions: some 15 MB
+
+
+@dataclass
+class Kept:
+    """What is kept to be faster, and can be left out for a while."""
+
+    _left_out: int = field(default=0, init=False, repr=False, compare=False)
+    _turn: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
+
+    @property
+    def unused(self) -> bool:
+        """Whether someone wants nothing of it."""
+        return self._left_out > 0
+
+    @contextmanager
+    def left_out(self) -> Iterator[None]:
+        """Inside the block nothing is known beforehand: for who tells what an answer costs, or listens to modules."""
+        with self._turn:
+            self._left_out += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._left_out -= 1
+
+
+@dataclass
+class Known(Kept):
+    """Rows and decisions by model, prompt and answer, the latest `MOST` of each. decided: of rows in which a token
+    changed, whether the toolchain did not.
+
+    Examples:
+        >>> known = Known()
+        >>> known.keep(known.rows, ("tuned", (1, 2), (3,)), "what the pass said")
+        >>> known.rows["tuned", (1, 2), (3,)]
+        'what the pass said'
+    """
+
+    rows: dict[tuple, Any] = field(default_factory=dict)
+    decided: dict[tuple, bool] = field(default_factory=dict)
+
+    def keep(self, among: dict[tuple, Any], key: tuple, value: Any) -> None:
+        """Keeps a value, for the first one that was kept where there is no room."""
+        with self._turn:  # a panel asks on a thread of its own
+            among[key] = value
+            if len(among) > MOST:
+                del among[next(iter(among))]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, NamedTuple
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from workbench.cases import Case, toolchain
 from workbench.game.doses import as_tensor
 from workbench.game.engine import Engine
 from workbench.game.prefix import SharedPrefix, pays
-from workbench.game.rows import Row, by_depth, named_path, row_of
+from workbench.game.rows import MAX_NEW_TOKENS, Row, by_depth, named_path, row_of
 from workbench.models.prompts import Prompt
 
 
@@ -46,86 +46,31 @@ class Memory:
         """Whether a row is known in which no token changes."""
         return key in self.rows and bool(self.rows[key].margins.min() > 0)
 
-    def learn(self, key: tuple, found: Decided) -> None:
-        """Keeps what a decision said."""
-        self.rows[key], self.decided[key] = found.row, found.same
-
-
-class Asked(NamedTuple):
-    """A decision that is asked for: whether the greedy answer to a case without some facts, keep (facts,) bool, names
-    the same toolchain as `answer`, token ids, or `path`, the same as node ids."""
-
-    case: Case
-    keep: np.ndarray
-    answer: tuple[int, ...]
-    path: Sequence[str]
-
-
-class Decided(NamedTuple):
-    """What the pass says of the asked answer's tokens, whether the toolchain is the same, and the answer as far as it
-    was written, as node ids."""
-
-    row: Row
-    same: bool
-    path: tuple[str, ...]
-
-
-def decide(
-    engine: Engine,
-    asked: Sequence[Asked],
-    *,
-    adapter: bool = True,
-    doses: torch.Tensor | None = None,
-    max_new_tokens: int,
-    prefix: SharedPrefix | None = None,
-    whole: bool = False,
-) -> list[Decided]:
-    """Every answer ends where it has named a command that differs; whole: where it can name nothing more. doses,
-    prefix: as in `Engine.generate`."""
-    rows: dict[int, Row] = {}
-    template, names, known = engine.lm.template, engine.lm.ids, [("", False)] * len(asked)
-
-    def read(i: int, logits: torch.Tensor) -> None:
-        rows[i] = row_of(logits, asked[i].answer)
-
-    def differs(i: int, tokens: Sequence[int]) -> bool:
-        """Whether row i, as far as it is written, names a command that the asked answer does not have there."""
-        if whole:
-            return template.over(engine.text([tokens])[0])
-        text = template.settled(engine.text([tokens])[0])
-        if text != known[i][0]:
-            named = toolchain(template.parse(asked[i].case, text, names))
-            known[i] = text, named != toolchain(asked[i].path)[: len(named)]
-        return known[i][1]
-
-    texts = engine.generate(
-        [engine.prompt(a.case, a.keep) for a in asked],
-        drafts=[a.answer[:-1] for a in asked],
-        adapter=adapter,
-        doses=doses,
-        max_new_tokens=max_new_tokens,
-        enough=differs,
-        read=read,
-        prefix=prefix,
-    )
-    paths = [named_path(engine, a.case, text) for a, text in zip(asked, texts, strict=True)]
-    same = [toolchain(path) == toolchain(a.path) for a, path in zip(asked, paths, strict=True)]
-    return [Decided(rows[i], *one) for i, one in enumerate(zip(same, paths, strict=True))]
-
 
 @dataclass(frozen=True)
 class Passes:
-    """Passes over a case's prompts with some facts removed, tuned or base, or the adapter at a dose.
+    """The passes of a `Game`, which says what its fields are: over a case's prompts with some facts removed, tuned or
+    base, or the adapter at a dose.
 
     Facts are keep-masks (m, facts) float64, doses (m, units) float64 or None; see `workbench.game.doses`.
     """
 
     engine: Engine
     case: Case
-    removal: str
-    adapter: bool
-    shared_prefix: bool | None
-    memory: Memory
+    answer: tuple[int, ...]
+    form: str = "logprob"
+    removal: str = "delete"
+    adapter: bool = True
+    dose: float | tuple[float, ...] | np.ndarray | None = None
+    span: tuple[int, int] | None = None
+    shared_prefix: bool | None = None
+    max_new_tokens: int = MAX_NEW_TOKENS
+    memory: Memory = field(default_factory=Memory, repr=False)
+
+    @cached_property
+    def path(self) -> tuple[str, ...]:
+        """The answer as node ids, source first."""
+        return named_path(self.engine, self.case, self.answer)
 
     @property
     def pays(self) -> bool:
@@ -147,10 +92,10 @@ class Passes:
             self._told(places, new)
         return [self.memory.rows[key] for key in keys]
 
-    def stays(self, facts: np.ndarray, answer: tuple[int, ...]) -> list[bool]:
+    def stays(self, facts: np.ndarray) -> list[bool]:
         """Per mask whether the answer is known, without a pass, to stay as it is token by token."""
-        keys = self.keys(facts, answer, self.models(facts, None))
-        self._recalled(keys, facts, answer)
+        keys = self.keys(facts, self.answer, self.models(facts, None))
+        self._recalled(keys, facts, self.answer)
         return list(map(self.memory.stays, keys))
 
     def rows_of_each(
@@ -169,7 +114,7 @@ class Passes:
                     self.memory.rows.update(zip(keys[i], row, strict=True))
         return [self.rows(facts, answer, doses) for answer in answers]
 
-    def graph(self, gates: torch.Tensor | None, answer: tuple[int, ...], doses: torch.Tensor | None) -> torch.Tensor:
+    def _logits(self, gates: torch.Tensor | None, answer: tuple[int, ...], doses: torch.Tensor | None) -> torch.Tensor:
         """Logits (m, len(answer), vocabulary) of gates (m, facts) and doses (m, units), with the graph that leads back
         to them; at least one of the two is given."""
         some = gates if gates is not None else doses
@@ -178,43 +123,23 @@ class Passes:
         how: dict[str, Any] = {"gates": None if gates is None else list(gates), "doses": doses}
         return torch.stack(self.engine.logits([prompt] * count, [answer] * count, adapter=self.adapter, **how))
 
-    def decisions(
-        self,
-        facts: np.ndarray,
-        answer: tuple[int, ...],
-        path: Sequence[str],
-        doses: np.ndarray | None = None,
-        *,
-        max_new_tokens: int,
-    ) -> np.ndarray:
-        """Whether the greedy answer still names the toolchain of `answer`, node ids `path`: (m,) bool, by deletion."""
-        keys = self.keys(facts, answer, self.models(facts, doses))
-        places = self._recalled(keys, facts, answer, max_new_tokens)
+    def decisions(self, facts: np.ndarray, doses: np.ndarray | None = None) -> np.ndarray:
+        """Whether the greedy answer still names the toolchain of the game's: (m,) bool, by deletion."""
+        keys = self.keys(facts, self.answer, self.models(facts, doses))
+        places = self._recalled(keys, facts, self.answer, self.max_new_tokens)
         new = {key: i for i, key in enumerate(keys) if self.memory.same(key) is None}
         if new:
             chosen = list(new.values())
-            asked = facts[chosen], answer, path, None if doses is None else doses[chosen]
-            self._decide(new, *asked, max_new_tokens=max_new_tokens)
-            self._told(places, new, max_new_tokens)
+            self._decide(new, facts[chosen], None if doses is None else doses[chosen])
+            self._told(places, new, self.max_new_tokens)
         return np.array([bool(self.memory.same(key)) for key in keys])
 
-    def answers(
-        self, facts: np.ndarray, answer: tuple[int, ...], path: Sequence[str], doses: np.ndarray | None, **how: Any
-    ) -> list[tuple[str, ...]]:
-        """What the model answers by deletion, as node ids. Arguments as in `decisions`, which cost nothing then."""
-        keys = self.keys(facts, answer, self.models(facts, doses))
-        return [one.path for one in self._decide(keys, facts, answer, path, doses, whole=True, **how)]
-
     def _decide(
-        self, keys: Iterable[tuple], facts: np.ndarray, answer: tuple[int, ...], path: Sequence[str], doses: Any, **how
-    ) -> list[Decided]:
-        """Asks, and learns what is said under these keys."""
-        asked = [Asked(self.case, row > 0, answer, path) for row in facts]
+        self, keys: Iterable[tuple], facts: np.ndarray, doses: np.ndarray | None, *, whole: bool = False
+    ) -> list[tuple[str, ...]]:
         prefix = self._prefix(None) if doses is None and self.pays else None
-        found = decide(self.engine, asked, adapter=self.adapter, doses=as_tensor(doses), prefix=prefix, **how)
-        for key, one in zip(keys, found, strict=True):
-            self.memory.learn(key, one)
-        return found
+        asked = [(self, *one) for one in zip(keys, facts, strict=True)]
+        return decide(asked, doses=as_tensor(doses), prefix=prefix, whole=whole)
 
     def _recalled(
         self, keys: Sequence[tuple], facts: np.ndarray, answer: tuple[int, ...], longest: int = 0
@@ -294,3 +219,52 @@ class Passes:
                 return one  # all games together keep no more than there is room for
             self.memory.prefixes[key] = one or SharedPrefix(self.engine, full, adapter=self.adapter, dose=dose)
         return self.memory.prefixes[key]
+
+
+def decide(
+    asked: Sequence[tuple[Passes, tuple, np.ndarray]],
+    *,
+    doses: torch.Tensor | None = None,
+    prefix: SharedPrefix | None = None,
+    whole: bool = False,
+) -> list[tuple[str, ...]]:
+    """Asks whether greedy answers name the same toolchain as those of their games, keeps what is said in the games'
+    memories, and gives the answers as far as they were written, as node ids.
+
+    asked: games that differ in no more than case, answer and memory, each with the memory's key of a decision and its
+    facts (facts,). doses, prefix: as in `Engine.generate`. Every answer ends where it has named a command that differs;
+    whole: where it can name nothing more.
+    """
+    if not asked:
+        return []
+    games, rows = [game for game, _, _ in asked], dict[int, Row]()
+    engine, known = games[0].engine, [("", False)] * len(asked)
+    template, names = engine.lm.template, engine.lm.ids
+
+    def read(i: int, logits: torch.Tensor) -> None:
+        rows[i] = row_of(logits, games[i].answer)
+
+    def differs(i: int, tokens: Sequence[int]) -> bool:
+        """Whether row i, as far as it is written, names a command that the game's answer does not have there."""
+        if whole:
+            return template.over(engine.text([tokens])[0])
+        text = template.settled(engine.text([tokens])[0])
+        if text != known[i][0]:
+            named = toolchain(template.parse(games[i].case, text, names))
+            known[i] = text, named != toolchain(games[i].path)[: len(named)]
+        return known[i][1]
+
+    texts = engine.generate(
+        [engine.prompt(game.case, keep > 0) for game, _, keep in asked],
+        drafts=[game.answer[:-1] for game in games],
+        adapter=games[0].adapter,
+        doses=doses,
+        max_new_tokens=games[0].max_new_tokens,
+        enough=differs,
+        read=read,
+        prefix=prefix,
+    )
+    paths = [named_path(engine, game.case, text) for game, text in zip(games, texts, strict=True)]
+    for i, (game, key, _) in enumerate(asked):
+        game.memory.rows[key], game.memory.decided[key] = rows[i], toolchain(paths[i]) == toolchain(game.path)
+    return paths

@@ -13,17 +13,14 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from transformers.cache_utils import Cache
-from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from workbench.game.decoding import agreement, state_of
-from workbench.game.gates import gate_mask
-from workbench.game.known import Kept
+from workbench.game.memory import Kept
 from workbench.models.prompts import Prompt
 
 PAYS_FROM = 256  # tokens of a prompt; below, a small model's tokens cost less than the bookkeeping that saves them
@@ -67,9 +64,8 @@ class SharedPrefix:
         engine, prompt, started = self.engine, self.prompt, time.perf_counter()
         doses = None if dose is None else torch.tensor(dose, dtype=torch.float32)[None]
         head = engine.heads.of([prompt], adapter=adapter, doses=doses)
-        reading = head.read_on if head else partial(engine.forward, use_cache=True)
         with engine.switched(adapter, doses), torch.no_grad():
-            result, _ = reading([prompt], [()], logits_to_keep=1)
+            result, _ = engine.forward([prompt], [()], head=head, logits_to_keep=1, use_cache=True)
         engine.book(rows=1, tokens=len(prompt.ids) - (head.shared(prompt) if head else 0), started=started)
         return result.past_key_values
 
@@ -82,59 +78,13 @@ class SharedPrefix:
         """Tokens at the start that are those of the full prompt; one token at least is left to compute."""
         return min(len(prompt.ids) - 1, agreement(prompt.ids, self.prompt.ids))
 
-    def read_on(
-        self,
-        prompts: Sequence[Prompt],
-        answers: Sequence[Sequence[int]],
-        *,
-        logits_to_keep: int,
-        gates: Sequence[torch.Tensor] | None = None,
-    ) -> tuple[CausalLMOutputWithPast, torch.Tensor]:
-        """One pass over prompts, answers behind them, from where they part from the full prompt: what the model
-        returns, and the mask (rows, width) of real tokens, the prefix's included. The model is as it is switched.
-        gates: as in `Engine.logits`, of facts behind the prefix."""
-        known = [self.shared(p) for p in prompts]
-        rest = [(*p.ids[k:], *a) for p, a, k in zip(prompts, answers, known, strict=True)]
-        past = max(known)  # what no row needs is not copied
-        ids, real = self.engine.padded(rest)
-        shown = torch.tensor(known, device=ids.device)[:, None]
-        held = (torch.arange(past, device=ids.device)[None] < shown).long()
-        mask = seen = torch.cat([held, real], 1)
-        if gates is not None:
-            seen = self._gated(prompts, rest, gates, mask)
-        result = self.engine.lm.model(
-            input_ids=ids,
-            attention_mask=seen,
-            position_ids=(real.cumsum(1) - 1 + shown).clamp(min=0),
-            past_key_values=self._begun(prompts, past),
-            logits_to_keep=logits_to_keep,
-            use_cache=True,
-        )
-        return result, mask
-
-    def _begun(self, prompts: Sequence[Prompt], past: int) -> Cache:
+    def begun(self, prompts: Sequence[Prompt], past: int) -> Cache:
         """Keys and values of so many first tokens, a row a prompt."""
         cache = copy.deepcopy(self.cache)
         if past < len(self.prompt.ids):
             cache.crop(past - len(self.prompt.ids))
         cache.batch_repeat_interleave(len(prompts))
         return cache
-
-    def _gated(
-        self,
-        prompts: Sequence[Prompt],
-        rest: Sequence[Sequence[int]],
-        gates: Sequence[torch.Tensor],
-        mask: torch.Tensor,
-    ) -> torch.Tensor:
-        """Attention's mask (rows, 1, tokens read, width): the padding stands between prefix and rest."""
-        width, facts = mask.shape[1], []
-        for prompt, row in zip(prompts, rest, strict=True):
-            known = self.shared(prompt)
-            own = [*prompt.fact[known:], *[-1] * (len(row) - len(prompt.ids) + known)]
-            facts.append([*[-1] * known, *[-2] * (width - known - len(own)), *own])
-        past = width - max(map(len, rest))
-        return gate_mask(facts, gates, width, dtype=self.engine.lm.model.dtype)[:, :, past:].to(mask.device)
 
 
 class Several(SharedPrefix):
@@ -156,10 +106,10 @@ class Several(SharedPrefix):
         """See `SharedPrefix`."""
         return self.best(prompt)[0]
 
-    def _begun(self, prompts: Sequence[Prompt], past: int) -> Cache:
+    def begun(self, prompts: Sequence[Prompt], past: int) -> Cache:
         rows = [self.best(prompt) for prompt in prompts]
         if len({id(one) for _, one in rows}) == 1:
-            return rows[0][1]._begun(prompts, past)
+            return rows[0][1].begun(prompts, past)
         cache = _alike(rows[0][1].cache)
         for layer, *begun in zip(cache.layers, *(one.cache.layers for _, one in rows), strict=True):
             like = layer.keys, layer.values

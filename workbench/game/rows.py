@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import accumulate
 from typing import Any, NamedTuple
 
@@ -106,13 +106,16 @@ def by_depth(
     def ask(rows: list[int], *, start: int = 0) -> None:
         longest = max(map(len, answers))
         whole, beside = [len(prompt.ids) + longest] * len(rows), sum(map(len, answers)) - longest
-        for attempt in fitting(engine, room(engine, whole, [0] * len(rows), held=beside)):
+
+        def read(some: list[int]) -> None:
             # in the model's turn: nobody else's pass runs while layers are left out
-            with attempt as some, engine.lm.adapter(True), _from(layers, start, kept):
+            with engine.lm.adapter(True), _from(layers, start, kept):
                 share = 1 - start / len(layers) if layers else 1.0
                 found = _pass(engine, prompt, answers, doses[[rows[i] for i in some]], share=share)
                 for i, *logits in zip(some, *found, strict=True):
                     out[rows[i]] = [row_of(row.float(), own) for row, own in zip(logits, answers, strict=True)]
+
+        fitting(engine, room(engine, whole, [0] * len(rows), held=beside), read)
 
     kept: dict[int, torch.Tensor] = {}
     if not layers or depth.sum() < len(ENDS) * len(layers):  # what is saved must pay for what is kept
@@ -179,8 +182,8 @@ def _pass(
     if len(answers) == 1:
         (answer,) = answers
         with engine.switched(True, doses), torch.no_grad():
-            how = {"logits_to_keep": len(answer), "use_cache": False}
-            result, real = engine.forward([prompt] * rows, [answer[:-1]] * rows, **how)
+            asked = [prompt] * rows, [answer[:-1]] * rows
+            result, real = engine.forward(*asked, logits_to_keep=len(answer), use_cache=False)
         engine.book(rows=rows, tokens=round(int(real.sum()) * share), started=started)
         return [result.logits[:, -len(answer) :]]
     fed = [answer[:-1] for answer in answers]  # each sees the prompt and itself, from the same place on
@@ -216,12 +219,10 @@ def _listening(layers: dict[str, nn.Module], kept: dict[int, torch.Tensor]) -> I
 
         return hook
 
-    handles = [one.register_forward_hook(listen(k), with_kwargs=True) for k, one in enumerate(layers.values())]
-    try:
+    with ExitStack() as hooks:
+        for k, one in enumerate(layers.values()):
+            hooks.enter_context(one.register_forward_hook(listen(k), with_kwargs=True))
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @contextmanager

@@ -135,9 +135,7 @@ def separation(table: pd.DataFrame, *, kind: str, rng: np.random.Generator) -> p
     return pd.DataFrame(rows, columns=["measure", "mean", "low", "high", "n"])
 
 
-def over_cases(
-    table: pd.DataFrame, by: Sequence[str], *, value: str, rng: np.random.Generator, draws: int = 2000
-) -> pd.DataFrame:
+def over_cases(table: pd.DataFrame, by: Sequence[str], *, value: str, rng: np.random.Generator) -> pd.DataFrame:
     """Mean of `value` over the cases for each group of `by`, with a 95 % interval, bootstrap-t: `*by, mean, low,
     high, n`.
 
@@ -154,7 +152,7 @@ def over_cases(
     rows = []
     for key, values in means.groupby(level=list(by), sort=True):
         key = key if isinstance(key, tuple) else (key,)
-        rows.append((*key, *bootstrap_mean(values.to_numpy(float), rng=rng, draws=draws)))
+        rows.append((*key, *bootstrap_mean(values.to_numpy(float), rng=rng)))
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "n"])
 
 

@@ -37,16 +37,16 @@ GAMMA = 1.0  # nats: stands for the curvature of the loss, Hessian = gamma I
 
 
 def module_saliency(
-    engine: Engine, pairs: Sequence[tuple[Case, Case]], answers: Sequence[Sequence[int]], *, gamma: float = GAMMA
+    engine: Engine, pairs: Sequence[tuple[Case, Case]], answers: Sequence[Sequence[int]]
 ) -> pd.DataFrame:
     """WAGLE's weight attribution (Jia et al. 2024) in adapter form, summed over each module: a row a pair and module.
 
     pairs: the intact case, and the case on the counterfactual graph. answers: token ids a pair, teacher-forced on both.
     loss_r = -log p(answer) on the intact graph, loss_f the same on the counterfactual one, nats, G their gradients on
     the module's full weight, dW = s B A. Columns: `case, module, layer, projection`, `retain` = <dW, G_r>, `forget` =
-    <dW, G_f>, `conflict` = <G_r, G_f>, and `saliency` = forget - conflict / gamma. -retain is d log p / d dose at 1.
+    <dW, G_f>, `conflict` = <G_r, G_f>, and `saliency` = forget - conflict / `GAMMA`. -retain is d log p / d dose at 1.
 
-    One forward and one backward pass a batch of pairs. ValueError: gamma not above 0, or lengths that differ.
+    One forward and one backward pass a batch of pairs. ValueError: lengths that differ.
 
     Examples:
         >>> from workbench.game.case_game import example_game
@@ -58,8 +58,6 @@ def module_saliency(
         >>> len(table) == len(adapted_modules(game.engine.lm.model))
         True
     """
-    if not gamma > 0:
-        raise ValueError(f"gamma must be above 0, not {gamma!r}")
     modules = adapted_modules(engine.lm.model)
     rows: dict[int, list[tuple]] = {}
     prompts = [(engine.prompt(intact), engine.prompt(changed)) for intact, changed in pairs]
@@ -71,7 +69,7 @@ def module_saliency(
         for module, table in zip(modules, found, strict=True):
             for i, (retain, forget, conflict) in zip(batch, table.tolist(), strict=True):
                 place = pairs[i][0].id, module.name, layer_of(module.name), module.name.rpartition(".")[2]
-                rows.setdefault(i, []).append((*place, retain, forget, conflict, forget - conflict / gamma))
+                rows.setdefault(i, []).append((*place, retain, forget, conflict, forget - conflict / GAMMA))
     release()  # the pass is the largest of all
     columns = ["case", "module", "layer", "projection", "retain", "forget", "conflict", "saliency"]
     return pd.DataFrame([row for i in sorted(rows) for row in rows[i]], columns=columns)
@@ -153,9 +151,9 @@ def _inner_products(
 ) -> list[torch.Tensor]:
     """Per module (pairs, 3): <dW, G_r>, <dW, G_f>, <G_r, G_f>. The first half of the rows is intact, the other not."""
     started, longest = time.perf_counter(), max(map(len, answers))
-    how = {"logits_to_keep": longest, "use_cache": False}
+    fed = [answer[:-1] for answer in answers]
     with _products(modules) as (nothing, found), torch.enable_grad():
-        result, real = engine.forward(prompts, [answer[:-1] for answer in answers], **how)
+        result, real = engine.forward(prompts, fed, logits_to_keep=longest, use_cache=False)
         engine.book(rows=len(prompts), tokens=int(real.sum()), started=started)
         logits = result.logits.float()
         del result  # what it holds is large

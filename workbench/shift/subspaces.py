@@ -183,12 +183,12 @@ DRIFT = (
 FINAL = "final"
 
 
-def drift(adapter_folder: str | os.PathLike[str], *, top: int | None = None) -> pd.DataFrame:
+def drift(adapter_folder: str | os.PathLike[str]) -> pd.DataFrame:
     """One row a checkpoint and module, by step, layer and projection; columns `DRIFT`. No checkpoints: no rows.
 
     With the final change as measure: `relative_norm` is ||dW_t|| / ||dW||, `cosine` that of the two changes,
     `distance` ||dW_t - dW|| / ||dW|| (from the factors, exact when both are near), overlaps and angles as in `compare`.
-    `frobenius` is ||dW_t||. Where the final change is 0 the quotients are NaN. top: spaces of the leading directions.
+    `frobenius` is ||dW_t||. Where the final change is 0 the quotients are NaN.
 
     Raises `AdapterError` for a folder that is not plain LoRA, ValueError for checkpoints of other modules.
 
@@ -215,8 +215,8 @@ def drift(adapter_folder: str | os.PathLike[str], *, top: int | None = None) -> 
         for step, one in factors.items():
             whole = directions(one)
             norm, rest = frobenius_norm(whole.values), frobenius_norm(singular_values(difference(one, final)))
-            columns = principal_angles(whole.left[:, :top], end.left[:, :top])
-            read = principal_angles(whole.right[:, :top], end.right[:, :top])
+            columns = principal_angles(whole.left, end.left)
+            read = principal_angles(whole.right, end.right)
             spaces = (overlap(columns), overlap(read), columns, read)
             measured = (norm, norm / size, update_cosine(whole, end), rest / size, *spaces)
             rows.append((int(step), one.module, one.layer, one.projection, *measured))

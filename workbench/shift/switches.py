@@ -112,7 +112,7 @@ def looked_into(games: Sequence[Game], shares: pd.DataFrame, *, layers: int, rng
     return pd.concat([whole, single], ignore_index=True)
 
 
-def delta_share(effects: np.ndarray, delta: np.ndarray, *, rng: np.random.Generator, draws: int = 2000) -> Interval:
+def delta_share(effects: np.ndarray, delta: np.ndarray, *, rng: np.random.Generator) -> Interval:
     """Sum of the effects (cases,) over the sum of Delta (cases,), with a 95 % bootstrap-t interval over the cases.
 
     effects may be (cases, sets): the mean over the sets is taken. ValueError: shapes that do not fit, no cases, or
@@ -128,7 +128,7 @@ def delta_share(effects: np.ndarray, delta: np.ndarray, *, rng: np.random.Genera
         raise ValueError(f"effects {effects.shape} and Delta {delta.shape} must have one value a case")
     if not delta.any():
         raise ValueError("Delta is 0 in every case: the adapter does nothing, so no share of it is defined")
-    return bootstrap_ratio(effects, delta, rng=rng, draws=draws)
+    return bootstrap_ratio(effects, delta, rng=rng)
 
 
 def set_effects(games: Sequence[Game], sets: Sequence[Sequence[int]], *, unit: str = "module") -> np.ndarray:

@@ -15,24 +15,11 @@ from itertools import chain, combinations
 import numpy as np
 import pandas as pd
 
+from workbench import stats
 from workbench.attribution.method import degree_matched
 from workbench.attribution.result import kept
 from workbench.game import Game
 from workbench.shift.element_measures import measures_of
-from workbench.stats import (
-    STATISTICS,
-    benjamini_hochberg,
-    bootstrap_mean,
-    deal,
-    dealt_correlations,
-    holm,
-    paired_difference,
-    partial,
-    permutation_p,
-    proportion,
-    rank_correlations,
-    ranking,
-)
 from workbench.stats.games import without
 
 KINDS = ("node", "fact")
@@ -45,7 +32,7 @@ def agreement_tests(
     *,
     rng: np.random.Generator,
     kinds: Iterable[str] = KINDS,
-    statistics: Sequence[str] = STATISTICS,
+    statistics: Sequence[str] = stats.STATISTICS,
     draws: int = 4999,
     control: str | None = None,
 ) -> pd.DataFrame:
@@ -79,7 +66,7 @@ def agreement_tests(
         for statistic, rows in of_kind.items():
             found.append(rows.assign(statistic=statistic, kind=kind))
     whole = pd.concat(found, ignore_index=True)
-    for name, adjust in (("holm", holm), ("bh", benjamini_hochberg)):
+    for name, adjust in (("holm", stats.holm), ("bh", stats.benjamini_hochberg)):
         whole[name] = whole.groupby("statistic", sort=False)["p"].transform(lambda p, f=adjust: f(p.to_numpy()))
     return whole[["statistic", "kind", "first", "second", *COLUMNS, "holm", "bh"]]
 
@@ -96,12 +83,12 @@ def _of_kind(
         values = group[names].to_numpy(float).T  # (measures, n)
         fixed = None if control is None else group[control].to_numpy(float)
         for start in range(0, draws, BLOCK):
-            deals = deal(values.shape[1], min(BLOCK, draws - start), rng=rng, strata=fixed)
+            deals = stats.deal(values.shape[1], min(BLOCK, draws - start), rng=rng, strata=fixed)
             for name in statistics:
-                dealt = _of_pairs(dealt_correlations(values, deals, statistic=name), values, fixed, name)
+                dealt = _of_pairs(stats.dealt_correlations(values, deals, statistic=name), values, fixed, name)
                 sums[name][:, start : start + len(deals)] += np.nan_to_num(dealt, nan=0.0)
         for name in statistics:
-            own = rank_correlations(values, statistic=name)[..., None]
+            own = stats.rank_correlations(values, statistic=name)[..., None]
             found[name].append(_of_pairs(own, values, fixed, name)[:, 0])
     return {name: _rows(names, np.array(found[name]).reshape(-1, pairs), sums[name], rng) for name in statistics}
 
@@ -112,8 +99,8 @@ def _of_pairs(matrix: np.ndarray, values: np.ndarray, fixed: np.ndarray | None, 
     if fixed is None or not np.ptp(fixed):
         return matrix[i, j]
     # within strata of the control no deal changes how a measure goes with it
-    with_control = rank_correlations(np.vstack([values, fixed]), statistic=statistic)[-1, :-1, None]
-    return partial(matrix[i, j], with_control[i], with_control[j])
+    with_control = stats.rank_correlations(np.vstack([values, fixed]), statistic=statistic)[-1, :-1, None]
+    return stats.partial(matrix[i, j], with_control[i], with_control[j])
 
 
 def _rows(names: Sequence[str], found: np.ndarray, dealt: np.ndarray, rng: np.random.Generator) -> pd.DataFrame:
@@ -122,9 +109,9 @@ def _rows(names: Sequence[str], found: np.ndarray, dealt: np.ndarray, rng: np.ra
     for k, (first, second) in enumerate(combinations(names, 2)):
         values = found[~np.isnan(found[:, k]), k]
         if len(values):
-            mean, low, high, n = bootstrap_mean(values, rng=rng, within=(-1, 1))
+            mean, low, high, n = stats.bootstrap_mean(values, rng=rng, within=(-1, 1))
             means = dealt[k] / n
-            chance = (*np.quantile(means, [0.025, 0.975]), permutation_p(mean, means))
+            chance = (*np.quantile(means, [0.025, 0.975]), stats.permutation_p(mean, means))
             rows.append((first, second, mean, low, high, n, *chance))
         else:
             rows.append((first, second, *[np.nan] * 3, 0, *[np.nan] * 3))
@@ -209,7 +196,7 @@ def _planned(
     for name in measures_of(group):
         scores = rows[name].to_numpy(float)
         if np.isfinite(scores).all() and np.ptp(scores) > 0:
-            chosen = tuple(sorted(pool[ranking(scores, rng=rng)[:k]].tolist()))
+            chosen = tuple(sorted(pool[stats.ranking(scores, rng=rng)[:k]].tolist()))
             matched = control == "degree"
             yield (name, kind, k), chosen, _by_degree(game, chosen, draws=draws, rng=rng) if matched else alike
 
@@ -223,7 +210,7 @@ def _by_chance(pool: np.ndarray, k: int, *, draws: int, rng: np.random.Generator
 def _by_degree(
     game: Game, chosen: Sequence[int], *, draws: int, rng: np.random.Generator
 ) -> tuple[tuple[int, ...], ...]:
-    orders = (ranking(degree_matched(game, game.case, rng=rng, reference=chosen)) for _ in range(draws))
+    orders = (stats.ranking(degree_matched(game, game.case, rng=rng, reference=chosen)) for _ in range(draws))
     return tuple(tuple(sorted(order[: len(chosen)].tolist())) for order in orders)
 
 
@@ -246,10 +233,10 @@ def causal_check(rows: pd.DataFrame, *, rng: np.random.Generator) -> pd.DataFram
     for outcome in OUTCOMES:
         for (kind, k, measure), group in rows.groupby(["kind", "k", "measure"], sort=False):
             values, control = (group[f"{end}{outcome}"].to_numpy(float) for end in ("", "random_"))
-            mean = proportion(values).as_mean() if outcome == "flipped" else bootstrap_mean(values, rng=rng)
-            apart = paired_difference(values, control, rng=rng)
+            mean = stats.proportion(values).as_mean() if outcome == "flipped" else stats.bootstrap_mean(values, rng=rng)
+            apart = stats.paired_difference(values, control, rng=rng)
             found.append((outcome, kind, k, measure, *mean, control.mean(), *apart[:3], apart.p))
     columns = ["outcome", "kind", "k", "measure", "mean", "low", "high", "n", "random"]
     table = pd.DataFrame(found, columns=[*columns, "difference", "difference_low", "difference_high", "p"])
-    table["holm"] = table.groupby("outcome", sort=False)["p"].transform(lambda p: holm(p.to_numpy()))
+    table["holm"] = table.groupby("outcome", sort=False)["p"].transform(lambda p: stats.holm(p.to_numpy()))
     return table

@@ -8,7 +8,7 @@ of the elements that moved the value most.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import combinations
@@ -175,6 +175,7 @@ def _found(question: Question, *, gallop: bool, rng: np.random.Generator) -> Fou
 
 
 PAIRED, TRIPLED = 24, 12  # elements whose pairs (276) and triples (220) are asked
+SMALLEST = "an element flips alone: no smaller set exists"
 NO_SMALLER = "no element flips alone: no smaller set exists"
 
 
@@ -203,14 +204,11 @@ def smallest_flip_set(
     best: ElementSet | None = None
     try:
         if meter(without(n, [()]))[0] > 0:
-            values = meter(without(n, [(e,) for e in free.tolist()]))
-            order = free[np.argsort(values, kind="stable")]
-            if (values <= 0).any():
-                note = "an element flips alone: no smaller set exists"
-                best = ElementSet("flip", (int(order[0]),), True, True, meter.calls, float(values.min()), note=note)
-            else:
+            best, values = _lowest(meter, [(e,) for e in free.tolist()], note=SMALLEST)
+            if best is None:
+                order = free[np.argsort(values, kind="stable")]
                 best = minimal_flip_set(meter, n, order=order, allowed=free, budget=meter.left, rng=rng)
-                best = _smaller(meter, n, order, best)
+                best = _smaller(meter, order, best)
     except BudgetSpent:
         pass
     if best is None:
@@ -226,29 +224,29 @@ def gradient_order(game: Game | Restricted) -> np.ndarray:
     return np.argsort(-slopes[0], kind="stable")
 
 
-def _smaller(meter: Meter, n: int, order: np.ndarray, found: ElementSet) -> ElementSet:
+def _lowest(
+    meter: Meter, sets: Sequence[tuple[int, ...]], *, note: str, certified: bool = True
+) -> tuple[ElementSet | None, np.ndarray]:
+    """The set of these whose removal lowers the value most, None where none of them flips, and the values of all."""
+    values = meter(without(meter.n, sets))
+    if (values > 0).all():
+        return None, values
+    best = int(values.argmin())
+    return ElementSet("flip", sets[best], True, certified, meter.calls, float(values[best]), note=note), values
+
+
+def _smaller(meter: Meter, order: np.ndarray, found: ElementSet) -> ElementSet:
     """A flipping pair or triple of the foremost elements, where the set found is larger. No single element flips."""
-    size = len(found.elements) if found.found else n + 1
+    size = len(found.elements) if found.found else meter.n + 1
     if size == 2 and found.certified:
         return replace(found, note=NO_SMALLER)
     for members, among in ((2, order[:PAIRED]), (3, order[:TRIPLED])):
-        if members >= size:
-            break
-        sets = [tuple(sorted(s)) for s in combinations(among.tolist(), members)]
-        values = meter(without(n, sets))
-        if (values <= 0).any():
-            best = int(values.argmin())
-            note = NO_SMALLER if members == 2 else "no element flips alone"
-            one = ElementSet("flip", sets[best], True, members == 2, meter.calls, float(values[best]), note=note)
-            return one if members == 2 else _proved(meter, n, one)
+        sets = [tuple(sorted(s)) for s in combinations(among.tolist(), members)] if members < size else []
+        note = NO_SMALLER if members == 2 else "no element flips alone"
+        one, _ = _lowest(meter, sets, note=note, certified=members == 2)
+        if one and not one.certified:  # a triple, certified when each of its pairs keeps the decision
+            pair, _ = _lowest(meter, list(combinations(one.elements, 2)), note=note)
+            return pair or replace(one, certified=True)
+        if one:
+            return one
     return found
-
-
-def _proved(meter: Meter, n: int, triple: ElementSet) -> ElementSet:
-    """The triple, certified when each of its pairs keeps the decision; else the pair that flips."""
-    pairs = list(combinations(triple.elements, 2))
-    values = meter(without(n, pairs))
-    if (values > 0).all():
-        return replace(triple, certified=True)
-    best = int(values.argmin())
-    return replace(triple, elements=pairs[best], certified=True, value=float(values[best]))

@@ -24,7 +24,7 @@ from workbench.artifacts.files import sha256_file
 from workbench.cases import Case, load_cases, withhold
 from workbench.explain import BASELINES, METHODS, PRESETS, ExplainConfig, Explanation, Session, Weights
 from workbench.game import Engine
-from workbench.game.known import Known
+from workbench.game.memory import Known
 from workbench.hands.sweep.grid import Grid
 from workbench.hands.sweep.tasks import Batch, Task, digest, product, told
 from workbench.models.adapter_folder import CONFIG, WEIGHTS
