@@ -68,13 +68,12 @@ def mask_bars(
 def comparison(
     summary: Mapping[str, Mapping[str, Mapping[str, float]]], *, title: str,
     metrics: Sequence[str] = ("jaccard", "edit_distance", "path_overlap", "cosine", "flipped"),
-    marked: Sequence[str] = MARKED,
 ) -> Figure:  # fmt: skip
-    """Means with their intervals, a panel for each metric, a line for each method; the marked methods as diamonds.
+    """Means with their intervals, a panel for each metric, a line for each method; those of `MARKED` as diamonds.
 
     summary: method -> metric -> {mean, low, high, n}.
     """
-    frames = methods(summary, metrics, sort=lambda name: "mask or set" if name in marked else "baseline")
+    frames = methods(summary, metrics, sort=lambda name: "mask or set" if name in MARKED else "baseline")
     tops = {metric: max(1.0, float(bounded(rows)["high"].max())) for metric, rows in frames.items()}
     reach = {metric: (-EDGE * top, (1 + EDGE) * top) for metric, top in tops.items()}  # a marker at an end is whole
     return forest(frames, title=title, x={metric: DIRECTION.get(metric, "") for metric in metrics}, reach=reach)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from workbench.cases import FEW
 from workbench.explain.terms import TERMS, Weights, contributions
@@ -36,9 +37,7 @@ TALL = 0.4  # inches a term
 
 def smoothed(values: Sequence[float], *, decay: float = 0.9) -> np.ndarray:
     """Exponential moving average (n,), corrected for its start: the first value is the first of the series."""
-    weights = decay ** np.arange(len(values), dtype=float)
-    sums = np.array([np.dot(weights[i::-1], values[: i + 1]) for i in range(len(values))])
-    return sums / np.cumsum(weights) if len(values) else sums
+    return pd.Series(values, dtype=float).ewm(alpha=1 - decay).mean().to_numpy()
 
 
 @house_style()

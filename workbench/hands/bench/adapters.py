@@ -17,6 +17,7 @@ from workbench.attribution import shapley
 from workbench.cases import Case, Fact, toolchain
 from workbench.explain import diverse_flip_sets
 from workbench.game import Difference, Engine, Game, Restricted
+from workbench.hands.bench import Say
 from workbench.stats import proportion
 from workbench.train import TrainConfig, train
 
@@ -110,7 +111,6 @@ class World:
 
 CLEAR = 0.25  # of the largest score: what an element's share of a difference must be to count as found
 SETS = 4  # flip sets looked for in one case
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def planted_adapters(
     *,
     folder: Path,
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: Say = lambda line: None,
 ) -> list[dict]:
     """Rows of `explain_case` over rules, worlds and held-out cases. `adapter`: whether it was tuned, or does nothing,
     after 0 steps: then every difference must be 0."""
@@ -184,8 +184,7 @@ def planted_adapters(
             rng = np.random.default_rng([seed, world.seed, 1])
             for case in world.held_out(rng, config.cases):
                 rows.append(explain_case(engine, world, case, rng=rng) | {"adapter": adapter})
-            if progress:
-                progress(f"{name}, world {world.seed}")
+            progress(f"{name}, world {world.seed}")
     return rows
 
 

@@ -12,6 +12,7 @@ from itertools import count
 import numpy as np
 
 from workbench.explain.sets import ElementSet, minimal_flip_set, minimal_sufficient_set
+from workbench.hands.bench import Say
 from workbench.stats.games import Oracle
 from workbench.stats.intervals import wilson
 
@@ -185,15 +186,14 @@ def near_sum(n: int, *, rng: np.random.Generator) -> Oracle:
     return lambda keep: keep @ weights - threshold
 
 
-def certificates(*, certified: int, seed: int, progress: Callable[[str], None] | None = None) -> list[dict]:
+def certificates(*, certified: int, seed: int, progress: Say = lambda line: None) -> list[dict]:
     """A row for each noise and search, over so many certified searches, each on a game of its own: the shares of
     searches that are certified and of certificates that are right, with 95 % intervals, and asks."""
     rows = []
     for place, (name, noise) in enumerate(NOISES.items()):
         for kind in SEARCHES:
             rows.append({"noise": name, "search": kind, **measured(kind, noise, certified, seed=[seed, place])})
-        if progress:
-            progress(f"certificates under noise: {name}")
+        progress(f"certificates under noise: {name}")
     return rows
 
 

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from workbench import explain
 from workbench.attribution import METHODS
 from workbench.cases import Case, withhold
-from workbench.explain import minimal_flip_set
+from workbench.explain import ElementSet, minimal_flip_set
 from workbench.explain.sets.minimal import gradient_order, smallest_flip_set
 from workbench.game import Engine, Game, Restricted
 from workbench.hands.bench import Say, load
@@ -141,7 +140,7 @@ def set_games(
     seeds: int = 20,
     search_seeds: int | None = None,
     seed: int = 0,
-    progress: Callable[[str], None] | None = None,
+    progress: Say = lambda line: None,
 ) -> list[dict]:
     """A row for each method, game, noise and n, over `seeds` planted games, the same for every method; the searches,
     which cost little, may have more: `search_seeds`.
@@ -155,8 +154,7 @@ def set_games(
                     drawn = [np.random.default_rng([seed, n, place, k]) for k in range(count)]
                     found = [play(name, planted_game(game, n, rng=rng, noise=noise), rng=rng) for rng in drawn]
                     rows.append({"n": n, "game": game, "noise": noise, "method": name, **cell(found, seed=seed)})
-            if progress:
-                progress(f"{game}, n = {n}")
+            progress(f"{game}, n = {n}")
     return rows
 
 
@@ -202,27 +200,20 @@ def measured(engine: Engine, case: Case, *, seed: int) -> dict:
     `seeded`: divide and conquer in the order of one gradient pass, for models whose rows are dear.
     """
     game = Game.of(engine, case, form="decision")
+    one = _spent(engine, lambda: smallest_flip_set(game, game.n, rng=np.random.default_rng(seed)))
+    anew, rng = replace(game, memory=type(game.memory)()), np.random.default_rng(seed)
+    seeded = _spent(engine, lambda: minimal_flip_set(anew, game.n, order=gradient_order(anew), rng=rng))
+    at_most = min(LARGEST, one["size"] - 1 if one["found"] else LARGEST)
+    row = {"case": case.id, "n": game.n, **one, "smallest": smallest(game, at_most=at_most)}
+    return row | {f"seeded_{name}": seeded[name] for name in ("size", "certified", "masks", "seconds")}
+
+
+def _spent(engine: Engine, search: Callable[[], ElementSet]) -> dict[str, Any]:
+    """What a search found and cost."""
     started, rows = time.perf_counter(), engine.ledger.rows
-    found = smallest_flip_set(game, game.n, rng=np.random.default_rng(seed))
-    seconds, rows = time.perf_counter() - started, engine.ledger.rows - rows
-    anew = replace(game, memory=type(game.memory)())
-    started = time.perf_counter()
-    seeded = explain.minimal_flip_set(anew, game.n, order=gradient_order(anew), rng=np.random.default_rng(seed))
-    return {
-        "case": case.id,
-        "n": game.n,
-        "found": found.found,
-        "certified": found.certified,
-        "size": len(found.elements),
-        "smallest": smallest(game, at_most=min(LARGEST, len(found.elements) - 1 if found.found else LARGEST)),
-        "rows": rows,
-        "masks": found.calls,
-        "seconds": seconds,
-        "seeded_size": len(seeded.elements),
-        "seeded_certified": seeded.certified,
-        "seeded_masks": seeded.calls,
-        "seeded_seconds": time.perf_counter() - started,
-    }
+    found = search()
+    cost = {"rows": engine.ledger.rows - rows, "masks": found.calls, "seconds": time.perf_counter() - started}
+    return {"found": found.found, "certified": found.certified, "size": len(found.elements), **cost}
 
 
 def smallest(game: Game, *, at_most: int) -> int | None:

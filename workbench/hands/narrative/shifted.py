@@ -13,6 +13,7 @@ from workbench.shift.saliency import MEMORY, READING, gain_shares
 from workbench.shift.switches import ALL, place_words
 from workbench.stats import bootstrap_mean, spearman
 
+THRESHOLD = 0.5  # of |cos|: a vector that no vector of the base comes nearer to is an intruder
 HALF = 0.5  # of Delta: what the first tenth of a map is hoped to carry
 NEAR = 0.25  # of Delta: sums of shares that differ from the whole by less count as equal
 SOME = 0.15  # of Delta: the most that random units of equal size are hoped to carry
@@ -45,13 +46,11 @@ def beside_base(table: pd.DataFrame) -> str:
     )
 
 
-def intruders(
-    norm: pd.DataFrame, spectrum: pd.DataFrame, *, k: int = 1, threshold: float = 0.5, draws: int = 20
-) -> str:
-    """Intruders among the first k vectors, beside so many draws of both kinds of random changes: `Intruders.sweep`."""
-    one, other = (at_threshold(sweep, k=k, threshold=threshold) for sweep in (norm, spectrum))
+def intruders(norm: pd.DataFrame, spectrum: pd.DataFrame, *, draws: int = 20) -> str:
+    """Intruders among the first vectors, beside so many draws of both kinds of random changes: `Intruders.sweep`."""
+    one, other = (at_threshold(sweep, k=1, threshold=THRESHOLD) for sweep in (norm, spectrum))
     vectors = count(int(one["vectors"]), "leading vector")
-    said = f"Below {threshold:g}, {int(one['intruders'])} of {vectors} resemble none of the base's. "
+    said = f"Below {THRESHOLD:g}, {int(one['intruders'])} of {vectors} resemble none of the base's. "
     if not one["intruders"]:
         return f"{said}So there is nothing to explain."
     for row, null in ((one, "the same norm"), (other, "the same singular values")):
@@ -201,11 +200,11 @@ def owed(elements: pd.DataFrame) -> str:
     )
 
 
-def agreement(tests: pd.DataFrame, *, draws: int, statistic: str = "kendall") -> str:
+def agreement(tests: pd.DataFrame, *, draws: int) -> str:
     """How many pairs of measures agree beyond chance, and which most: rows of `agreement_tests` with so many `draws`;
     and whether these were enough for any pair to be told from chance."""
     said = []
-    known = tests[(tests["statistic"] == statistic) & (tests["n"] > 0)]
+    known = tests[(tests["statistic"] == "kendall") & (tests["n"] > 0)]
     for kind, rows in known.groupby("kind", sort=False):
         agree, disagree = (int(((rows["holm"] < SURE) & (sign * rows["mean"] > 0)).sum()) for sign in (1, -1))
         best = rows.loc[rows["mean"].idxmax()]
