@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from notebook_runs import execute, open_adapter
-from refusals import refused
 from safetensors.torch import load_file
 from tiny import graph_words, save_tiny
 
@@ -54,9 +53,7 @@ def test_the_training_notebook_leaves_a_finished_stage(made_kg: Path, model: str
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scores", [None, 0.5], ids=["no card", "card"])
-def test_a_given_adapter_is_taken_as_it_is_and_judged_on_the_cases_of_the_run(
-    made_kg: Path, model: str, tmp_path: Path, scores: float | None
-) -> None:
+def test_a_given_adapter_is_taken_as_it_is_and_judged_on_the_cases_of_the_run(made_kg, model, tmp_path, scores):
     elsewhere = open_adapter(tmp_path / "elsewhere", model)
     if scores is not None:
         row = {"split": "held_out", "model": "tuned", "share": 0.0, "metric": "exact", "mean": scores}
@@ -75,10 +72,6 @@ def test_a_given_adapter_is_taken_as_it_is_and_judged_on_the_cases_of_the_run(
     assert counted == {"tuned": 3, "base": 2} and "tuned_exact_60" not in metrics
     assert len(space["result"].history) == len(space["by_card"]) == (0 if scores is None else 1)
     assert space["engine"].lm.model.peft_config["default"].r == 4, "what answers is the given adapter"
-
-
-def test_the_training_notebook_names_a_missing_stage(tmp_path: Path) -> None:
-    refused("01_build_kg", execute, "02_train_qlora", run_dir=str(tmp_path / "nothing"), error=runs.MissingStage)
 
 
 def case(source: str, chain: tuple[str, ...], target: str, split: str) -> Case:

@@ -37,8 +37,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("a.json", "b.json", "map.json"):
         Path(name).write_text("{}")
     for stage in runs.STAGES:
-        runs.open_stage("run", stage)
-        runs.write_manifest("run", stage, config={}, inputs={}, metrics={"n": 1}, seed=1, device="cpu")
+        finish(Path("run"), stage)
     to_json(build_graph(read_table("table")), "run/kg/own.json")
     return tmp_path
 
@@ -70,9 +69,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("words", "said"), REFUSED, ids=[words for words, _ in REFUSED])
-def test_what_is_read_is_never_written_over(
-    place: Path, words: str, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_read_is_never_written_over(place, words, said, capsys):
     if " -p table " in words:
         write_notebooks(place / "nb", extra={"kg": "table = 'x'\n"})
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
@@ -141,9 +138,7 @@ def test_no_link_in_a_run_leads_what_is_written_out_of_it(area: Path) -> None:
     assert 4 < refused < len(paths), "a link to what is only replaced does no harm"
 
 
-def test_links_out_of_the_run_folder_are_refused_before_anything_runs(
-    area: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_links_out_of_the_run_folder_are_refused_before_anything_runs(area, capsys):
     run = area / "inside" / "run"
     run.mkdir()
     for name in ("adapter", "adapter.new", "kg.old", "notebooks", ".lock", ".lock.kernel"):
@@ -158,9 +153,7 @@ def test_links_out_of_the_run_folder_are_refused_before_anything_runs(
     assert runs.check_stage(run, "kg") == [], "a pipe nobody writes to would be waited for"
 
 
-def test_links_in_a_finished_run_and_in_a_sweeps_folder_are_not_written_through(
-    area: Path, made_chain: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_links_in_a_finished_run_and_in_a_sweeps_folder_are_not_written_through(area, made_chain, capsys):
     run, before = Path(shutil.copytree(made_chain / RUN, area / "inside" / "run")), around(area)
     for path in [path for path in run.rglob("*") if path.is_file() and not path.name.startswith(".lock")]:
         path.unlink()

@@ -14,6 +14,7 @@ from refusals import refused
 
 from workbench.cases import Case
 from workbench.explain import LEARNED, PRESETS, TERMS, ExplainConfig, Term, Weights, explain
+from workbench.explain.trial import ROWS
 from workbench.hands.panel import MaskPanel
 from workbench.hands.panel.view import OWN, WeightSliders
 
@@ -24,6 +25,11 @@ def panel(cases: list[Case] | None = None, *, method: str = "in_loop", **more) -
     one = MaskPanel(small.engine(), cases or small.cases(), config=QUICK, **more)
     one.select(one.case, method=method)
     return one
+
+
+@pytest.fixture(name="one")
+def shown() -> MaskPanel:
+    return panel()
 
 
 def test_there_is_a_slider_for_every_weight_with_formula_and_unit() -> None:
@@ -59,8 +65,7 @@ def test_both_models_answer_at_once_and_nothing_is_learned_before_recompute() ->
 
 
 @pytest.mark.parametrize("method", LEARNED)
-def test_recompute_learns_the_shown_case_and_says_so(method: str) -> None:
-    one = panel()
+def test_recompute_learns_the_shown_case_and_says_so(one: MaskPanel, method: str) -> None:
     one.select("two", method=method)
     found = one.recompute()
     assert found is one.explanation and (found.case.id, found.method) == ("two", method)
@@ -74,8 +79,7 @@ def test_recompute_learns_the_shown_case_and_says_so(method: str) -> None:
     assert len(drawn["spots"]) + len(drawn["links"]) == len(found.case.elements)
 
 
-def test_moving_a_slider_marks_what_is_shown_as_stale_and_reweighs_it() -> None:
-    one = panel()
+def test_moving_a_slider_marks_what_is_shown_as_stale_and_reweighs_it(one: MaskPanel) -> None:
     one.recompute()
     before, calls = one.view.table.value, one.engine.ledger.calls
     one.weigh.sliders["alpha"].value = 100.0
@@ -85,8 +89,7 @@ def test_moving_a_slider_marks_what_is_shown_as_stale_and_reweighs_it() -> None:
     assert not one.stale and one.explanation is not None and one.explanation.weights["alpha"] == 100.0
 
 
-def test_presets_and_reset() -> None:
-    one = panel()
+def test_presets_and_reset(one: MaskPanel) -> None:
     assert one.weigh.preset.value == "paper"
     for name, weights in one.weigh.presets.items():
         one.weigh.preset.value = name
@@ -98,14 +101,12 @@ def test_presets_and_reset() -> None:
     assert one.weights == QUICK.weights
 
 
-def test_weights_beyond_the_range_widen_the_slider() -> None:
-    one = panel()
+def test_weights_beyond_the_range_widen_the_slider(one: MaskPanel) -> None:
     one.set_weights(Weights(alpha=3e7, beta=1e-9))
     assert one.weights.alpha == 3e7 and one.weights.beta == 1e-9
 
 
-def test_a_value_that_went_through_a_browser_is_the_same() -> None:
-    one = panel()
+def test_a_value_that_went_through_a_browser_is_the_same(one: MaskPanel) -> None:
     for slider in one.weigh.sliders.values():
         steps = (math.log10(slider.value) - slider.min) / slider.step
         assert steps == pytest.approx(round(steps), abs=1e-6), "the value at the start lies on the slider's grid"
@@ -113,14 +114,12 @@ def test_a_value_that_went_through_a_browser_is_the_same() -> None:
     assert one.weights == QUICK.weights and one.weigh.preset.value == "paper"
 
 
-def test_an_error_is_shown_and_raised_and_the_button_comes_back(monkeypatch) -> None:
+def test_an_error_is_shown_and_raised_and_the_button_comes_back(one: MaskPanel, monkeypatch) -> None:
     def broken(*_, **__):
         raise RuntimeError(f"no room left for {HOSTILE}")
 
-    one = panel()
     monkeypatch.setattr("workbench.hands.panel.mask_panel.explain", broken)
-    with pytest.raises(RuntimeError):
-        one.recompute()
+    refused("no room left for", one.recompute, error=RuntimeError)
     assert one.view.status.value.startswith("error: RuntimeError") and tags(one.view.status.value) == set()
     assert not one.view.recompute.disabled and one.view.recompute.description == "Recompute"
     one.view.recompute.click()  # by hand it is shown alone
@@ -148,20 +147,17 @@ def test_the_threshold_cuts_the_papers_mask_alone() -> None:
     assert sizes["in_loop", 0.0] == sizes["in_loop", 1.0]
 
 
-def test_the_parameters_cell_has_the_weights_that_are_set() -> None:
-    one = panel()
+def test_the_parameters_cell_has_the_weights_that_are_set(one: MaskPanel) -> None:
     one.weigh.sliders["alpha"].value = 33.0
     assert one.view.cell.value == one.parameters_cell() and "alpha = 33.0" in one.view.cell.value.splitlines()
 
 
 @pytest.mark.parametrize("bad", [{"case": "nowhere"}, {"case": "one", "method": "attention_highest"}])
-def test_unknown_choices_are_refused(bad: dict) -> None:
-    one = panel()
+def test_unknown_choices_are_refused(one: MaskPanel, bad: dict) -> None:
     refused(r"no case|method must be", one.select, **bad)
 
 
-def test_shown_as_live_widget_and_as_picture() -> None:
-    one = panel()
+def test_shown_as_live_widget_and_as_picture(one: MaskPanel) -> None:
     for _ in range(2):
         bundle = one._repr_mimebundle_()
         assert "application/vnd.jupyter.widget-view+json" in bundle
@@ -179,13 +175,8 @@ def test_hostile_names_are_text() -> None:
     one.results[case.id, "in_loop"] = replace(
         explain(small.engine(), [small.case()], "in_loop", config=QUICK)[0],
         case=case,
-        answers={
-            "tuned_full": case.path,
-            "tuned_changed": case.path[:1],
-            "base_full": case.path,
-            "base_changed": case.path[:1],
-        },
-        toolchains={"tuned_full": case.toolchain, "tuned_changed": (), "base_full": case.toolchain, "base_changed": ()},
+        answers=dict(zip(ROWS, (case.path, case.path[:1]) * 2, strict=True)),
+        toolchains=dict(zip(ROWS, (case.toolchain, ()) * 2, strict=True)),
     )
     one.select(HOSTILE, method="in_loop")
     for shown in (one.view.words, one.view.carried, one.view.status, one.view.cost, one.view.links):

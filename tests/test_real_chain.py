@@ -76,9 +76,7 @@ def test_every_executed_copy_is_whole_and_without_errors(run: Path) -> None:
     assert not list((run / "notebooks").glob("*.partial.ipynb"))
 
 
-def test_a_changed_parameter_stopped_by_a_signal_loses_nothing_and_the_same_command_again_changes_nothing(
-    run: Path,
-) -> None:
+def test_a_changed_parameter_stopped_by_a_signal_loses_nothing_and_the_same_command_again_changes_nothing(run):
     whole, changed = contents(run), [*GIVEN, "-p", "enough", "0.5"]
     code, said = stop_in_the_last("--run-dir", run, *changed, cell=10)
     assert code == 128 + signal.SIGTERM and contents(run) == whole

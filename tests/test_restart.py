@@ -162,9 +162,7 @@ def test_a_kernel_that_outlives_its_chain_holds_the_folder(tmp_path: Path, monke
     assert (tmp_path / ".lock").read_text() == ""
 
 
-def test_where_no_lock_can_be_taken_the_name_in_the_file_decides(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_no_lock_can_be_taken_the_name_in_the_file_decides(tmp_path, monkeypatch):
     def none(*_: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 

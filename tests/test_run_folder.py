@@ -41,33 +41,22 @@ def test_what_the_adapter_left_is_there_and_the_rest_names_its_notebook(run: wor
         _ = run.graph
 
 
-def test_an_explanation_is_that_of_the_function(run: workbench.Run) -> None:
+def test_explanations_scores_and_answers_are_those_of_the_functions(run: workbench.Run) -> None:
     for method in ("certified", "paper"):
         (own,) = explain.explain(run.engine, [run.cases["held_out"][1]], method, seed=0)
         assert run.explain("held-1", method) == own
-
-
-def test_scores_are_those_of_the_method_by_name_of_element(run: workbench.Run) -> None:
-    case = run.case("showcase")
-    scores = run.attribute("showcase")
+    case, scores = run.case("showcase"), run.attribute("showcase")
     straight = METHODS["leave_one_out"](Game.of(run.engine, case)).scores
     assert np.allclose(sorted(straight, reverse=True), scores) and scores.is_monotonic_decreasing
     assert set(scores.index) == {case.label(element) for element in case.elements}
-
-
-def test_answers_are_commands_by_name(run: workbench.Run) -> None:
-    (path,) = run.engine.answers([run.case("showcase")], adapter=False)
-    assert run.answers("showcase")["base"] == tuple(NAMES[node] for node in toolchain(path))
-
-
-def test_methods_are_compared_on_cases_by_id(run: workbench.Run) -> None:
+    (path,) = run.engine.answers([case], adapter=False)
+    assert run.answers("showcase")["base"] == tuple(NAMES[node] for node in toolchain(path)), "commands by name"
     table = run.compare(["held-0", "held-2"], ["paper", "attention_highest"])
     assert len(table) == 4 and {"jaccard", "flipped"} <= set(table.columns)
 
 
 def test_unknown_names_say_what_there_is(run: workbench.Run, tmp_path: Path) -> None:
-    with pytest.raises(KeyError, match="held_out"):
-        _ = run.cases["held"]
+    refused("held_out", run.cases.__getitem__, "held", error=KeyError)
     refused("no case has the id", run.case, "nobody", error=KeyError)
     refused("leave_one_out", run.attribute, "showcase", "magic", error=KeyError)
     with pytest.raises(MissingStage, match="02_train_qlora"):
@@ -81,9 +70,7 @@ def test_the_door_itself_is_light() -> None:
 
 
 @pytest.mark.slow
-def test_the_graph_and_the_adapter_of_a_finished_run_are_read(
-    ui_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_graph_and_the_adapter_of_a_finished_run_are_read(ui_run, tmp_path, capsys):
     run = Path(shutil.copytree(ui_run, tmp_path / "run"))
     before = state(run)
     with pytest.raises(runs.FinishedStage, match=r"steps 4 -> 8.*again=True"):

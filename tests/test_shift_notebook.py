@@ -7,13 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from notebook_runs import FOLDER, execute, open_adapter, state
-from refusals import refused
+from notebook_runs import execute, open_adapter, state
 from tiny import chain_case, save_tiny
 
 from workbench.artifacts import runs
 from workbench.artifacts.files import plain
-from workbench.artifacts.parameters import read_parameters
 from workbench.cases import Case, save_cases, withhold
 from workbench.explain import Explanation, save
 from workbench.figures import Figure
@@ -57,10 +55,6 @@ def make_run(run: Path, model: Path | str, *, withheld: float = 0.1, **adapter: 
         save(folder / "explanations" / f"{one.case.id}-{one.method}.json", one)
     runs.write_manifest(run, "explain", config={"withheld": 0.0}, inputs={"adapter": run / "adapter"}, **made)
     return cases
-
-
-def test_the_shared_parameters_come_first() -> None:
-    assert list(read_parameters(FOLDER / f"{NAME}.ipynb"))[:3] == ["run_dir", "model", "seed"]
 
 
 @pytest.mark.slow
@@ -123,7 +117,3 @@ def check_metrics(metrics: dict, *, modules: int, switches: int) -> None:
     assert set(metrics["reduced"]) == {"none", "reduced", "whole"} and len(metrics["dose"]) == 7
     order = metrics["first_order"]
     assert order["slope"] == pytest.approx(order["inner_products"], rel=1e-4)
-
-
-def test_a_missing_stage_is_named(tmp_path: Path) -> None:
-    refused("02_train_qlora", execute, NAME, run_dir=str(tmp_path / "nothing"), error=runs.MissingStage)

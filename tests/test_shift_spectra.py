@@ -1,7 +1,6 @@
 """Singular values and norms against the dense product, scaling as PEFT has it; which adapters are read, one module at a
 time (what is refused: `test_adapter_check`)."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -103,9 +102,7 @@ PATTERNS = {"rank_pattern": {"layers.1.self_attn.q_proj": 6}, "alpha_pattern": {
         (conv_model, {"target_modules": ["c_attn", "c_proj"], "fan_in_fan_out": True}),
     ],
 )
-def test_scaling_and_change_are_those_of_peft_itself_where_weights_are_kept_turned_too(
-    tmp_path: Path, base: Callable, config: dict
-) -> None:
+def test_scaling_and_change_are_those_of_peft_itself_where_weights_are_kept_turned_too(tmp_path, base, config):
     torch.manual_seed(1)
     model = get_peft_model(base(), LoraConfig(r=4, lora_alpha=12, **config))
     for name, parameter in model.named_parameters():

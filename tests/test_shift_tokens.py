@@ -154,9 +154,7 @@ def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
         token_shift(engine, [CASE], list(read_factors(tmp_path / "wider")))
 
 
-def test_shifts_are_those_of_whole_prompts_though_a_large_model_reads_their_beginnings_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shifts_are_those_of_whole_prompts_though_a_large_model_reads_their_beginnings_once(tmp_path, monkeypatch):
     engine, factors = tuned_reader(tmp_path)
     plain = token_shift(engine, [CASE, CASE], factors)
     hold_merged(engine.lm.model)

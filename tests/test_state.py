@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from refusals import refused
 
@@ -19,7 +19,7 @@ from workbench.artifacts.files import atomic_path, plain
 from workbench.artifacts.parameters import assign_parameters, parse_value, read_parameters
 from workbench.artifacts.state import CHOICES, State, StateError
 from workbench.cases import Fact
-from workbench.explain import ExplainConfig, Weights
+from workbench.explain import TERMS, ExplainConfig, Weights
 
 NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "03_explain_masks.ipynb"
 
@@ -61,8 +61,8 @@ def test_json_a_cell_and_a_command_give_the_state_again(state: State) -> None:
     assert {**State().parameters(), **handed} == state.parameters()
 
 
-def test_the_notebook_knows_every_name_with_the_same_default() -> None:
-    for name, value in State().parameters().items():
+def test_the_notebook_knows_every_name_and_every_weight_with_the_same_default() -> None:
+    for name, value in (State().parameters() | {term.weight: term.default for term in TERMS.values()}).items():
         assert KNOWN[name].default == value, name
 
 
@@ -145,7 +145,6 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=30)
 @given(json_values)
 def test_plain_keeps_what_is_plain_already(value: object) -> None:
     assert plain(value, where="value") == value

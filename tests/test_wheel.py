@@ -50,9 +50,7 @@ def test_the_wheel_holds_notebooks_data_and_every_notice_of_what_it_bundles(whee
     assert len(data) > 30 and data <= held
 
 
-def test_from_an_empty_folder_the_installed_command_runs_the_notebooks_it_carries(
-    installed: Path, tmp_path: Path
-) -> None:
+def test_from_an_empty_folder_the_installed_command_runs_the_notebooks_it_carries(installed, tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     manner = {"cwd": tmp_path, "env": environment, "text": True}
     command = [str(installed / "workbench"), "run"]
