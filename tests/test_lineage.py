@@ -165,9 +165,8 @@ def test_a_large_file_is_read_once_and_a_changed_one_again(tmp_path: Path, monke
 
 def test_a_fetched_model_is_known_by_its_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = iter(["a" * 40, "b" * 40])
-    monkeypatch.setattr(
-        "huggingface_hub.try_to_load_from_cache", lambda name, file: str(tmp_path / next(commit) / file)
-    )
+    where = "huggingface_hub.try_to_load_from_cache"
+    monkeypatch.setattr(where, lambda name, file: str(tmp_path / next(commit) / file))
     recorded = describe_input(tmp_path, "model", "org/model-7b")
     assert recorded == {"id": "org/model-7b", "revision": "a" * 40}
     assert "is at commit bbbbbbbbbbbb now" in str(input_change(tmp_path, "model", recorded))

@@ -35,7 +35,7 @@ def test_the_turn_of_a_loop_is_its_facts_piece(facts):
     assert _pieces(DEFAULT, facts) == (text, pieces)  # run apart, it is the same
 
 
-def test_numbers_parts_and_bare_words_of_facts():
+def test_a_template_may_number_split_join_and_group_the_facts():
     numbered = "{% for f in facts %}[{{ loop.index }}] {{ f }}{% if not loop.last %}; {% endif %}{% endfor %}."
     assert _pieces(numbered)[1][1] == "[2] bwa reads reads; "
     assert _pieces("{% for s, r, o in facts %}({{ o }}<{{ s }})\n{% endfor %}")[1] == {
@@ -45,9 +45,6 @@ def test_numbers_parts_and_bare_words_of_facts():
         "SRA delivers reads and bwa reads reads and SRA holds runs?",
         {0: "SRA delivers reads", 1: "bwa reads reads", 2: "SRA holds runs"},
     )
-
-
-def test_facts_of_one_subject_may_share_a_line():
     grouped = (
         "{% for about, group in facts|groupby('about') %}{{ about }}:"
         "{% for f in group %} {{ f.relation }} {{ f.object }};{% endfor +%}\n{% endfor %}{{ question }}"

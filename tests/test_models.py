@@ -1,4 +1,4 @@
-"""Loading: 4-bit on a CPU, adapters on and off, two architectures, the paper's trainable ratio, clear refusals."""
+"""Loading: 4-bit on a CPU, adapters on and off, two architectures, clear refusals."""
 
 import pytest
 import torch
@@ -148,12 +148,6 @@ def test_gradients_still_flow_after_an_evaluation(tmp_path):
     lm.model(input_ids=ids, labels=ids).loss.backward()
     grads = [p.grad for n, p in lm.model.named_parameters() if "lora_B" in n]
     assert grads and all(g is not None and g.abs().sum() > 0 for g in grads)
-
-
-def test_the_papers_trainable_ratio():
-    trainable, total = models.trainable_ratio(models.deepseek_8b_config(), rank=16, modules=("q_proj", "v_proj"))
-    assert (trainable, total) == (6_815_744, 8_037_076_992)
-    assert f"{100 * trainable / total:.4f}" == "0.0848"
 
 
 def test_an_adapter_on_unknown_modules_is_refused(tmp_path):

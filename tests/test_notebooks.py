@@ -80,15 +80,6 @@ def test_a_broken_table_leaves_no_stage(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def make_adapter(run: Path, model: Path) -> None:
-    """A finished adapter stage: random weights, four held-out cases, a showcase."""
-    folder, rng = open_adapter(run, model), np.random.default_rng(0)
-    held_out = [replace(withhold(chain_case(), 0.1 * i, rng=rng), id=f"held_out/{i}") for i in range(4)]
-    save_cases(folder / "cases_held_out.jsonl", held_out)
-    save_cases(folder / "showcase.jsonl", [replace(chain_case(), id="showcase")])
-    runs.write_manifest(run, "adapter", config={}, inputs={}, metrics={}, seed=0, device="cpu")
-
-
 SMALL = {
     "explained_cases": 3, "masked_cases": 2, "paper_steps": 4, "loop_steps": 2, "max_new_tokens": 8, "withheld": 0.2,
     "flip_sets": 2, "certified_budget": 40, "shapley_orders": 2, "fitted_masks": 20, "tried_masks": 8,
@@ -102,7 +93,11 @@ def explored(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """A run whose third notebook was given what was explored in the panel: both, and what the notebook made."""
     place = tmp_path_factory.mktemp("explored")
     model, run = save_tiny(place / "model", "llama"), place / "run"
-    make_adapter(run, model)
+    folder, rng = open_adapter(run, model), np.random.default_rng(0)
+    held_out = [replace(withhold(chain_case(), 0.1 * i, rng=rng), id=f"held_out/{i}") for i in range(4)]
+    save_cases(folder / "cases_held_out.jsonl", held_out)
+    save_cases(folder / "showcase.jsonl", [replace(chain_case(), id="showcase")])
+    runs.write_manifest(run, "adapter", config={}, inputs={}, metrics={}, seed=0, device="cpu")
     there, left_out = Run(run, model=str(model)), SMALL["withheld"]
     panel = MaskPanel(there.engine, there.shown(withheld=left_out), withheld=left_out)
     settings = {name: SMALL[name] for name in ("paper_steps", "loop_steps", "max_new_tokens", "certified_budget")}

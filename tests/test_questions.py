@@ -203,5 +203,4 @@ def test_kg_ask_answers_toward_a_goal(capsys):
     }.items():
         assert main([*ask, "--goal", goal]) == 2
         assert problem in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main([*ask, "--to", "VCF", "--goal", "variants"])
+    refused("2", main, [*ask, "--to", "VCF", "--goal", "variants"], error=SystemExit)

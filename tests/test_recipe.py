@@ -88,9 +88,8 @@ def test_drawn_cases_are_those_of_the_recipe_and_come_back_from_their_folder(dra
     assert (len(here.cases["train"]), len(here.cases["held_out"]), len(here.cases["showcase"])) == (300, 3, 1)
     showcase = here.cases["showcase"][0]
     assert (showcase.source, showcase.target) not in {(c.source, c.target) for c in here.cases["train"]}
-    assert all(
-        step in here.edges for case in here.cases["train"] for step in zip(case.path, case.path[1:], strict=False)
-    )
+    taught = {step for case in here.cases["train"] for step in zip(case.path, case.path[1:], strict=False)}
+    assert taught <= here.edges
 
 
 def test_settings_come_from_preset_run_json_and_options_in_this_order(tmp_path):

@@ -35,17 +35,15 @@ def token_rows(names: dict[str, str], layers: int = 3, value: float | None = Non
 def compared(constant: bool = False) -> pd.DataFrame:
     rng, n = np.random.default_rng(0), len(CASE.elements)
     mask = np.zeros(n) if constant else rng.random(n)
-    return side_by_side(
-        [CASE], masks={"mask (in loop)": [mask]}, attention=[rng.random(n)], shift=token_rows(CASE.names)
-    )
+    masks, shift = {"mask (in loop)": [mask]}, token_rows(CASE.names)
+    return side_by_side([CASE], masks=masks, attention=[rng.random(n)], shift=shift)
 
 
-def test_shifts_that_are_all_zero_can_be_drawn() -> None:
+def test_zeros_undefined_values_and_hostile_names_can_be_drawn() -> None:
     rows = token_rows(CASE.names, value=0.0)
     check(elements.element_map({name: element_layers(rows, CASE, name) for name in ("q_proj", "v_proj")}, CASE), 2)
-
-
-def test_names_are_text_in_every_picture() -> None:
+    tests = agreement_tests(compared(constant=True), rng=np.random.default_rng(0), draws=19)
+    check(elements.agreement_matrix(tests), 1)
     table = compared().assign(name=[f"$x_{i}$ <b>0</b> <img src=x>" for i in range(len(CASE.elements))])
     check(elements.element_bars(table, ["mask (in loop)", "attention"]), 2)
 
@@ -89,11 +87,6 @@ def test_the_matrix_has_kendall_below_and_spearman_above() -> None:
     assert len(figure.tips) == 12 and all("Holm" in tip.text for tip in figure.tips)
 
 
-def test_the_matrix_can_be_drawn_where_nothing_is_defined() -> None:
-    tests = agreement_tests(compared(constant=True), rng=np.random.default_rng(0), draws=19)
-    check(elements.agreement_matrix(tests), 1)
-
-
 def test_the_element_map_shows_nodes_then_facts_by_layers() -> None:
     rows = token_rows(HOSTILE)
     case = replace(CASE, names=HOSTILE)
@@ -118,9 +111,8 @@ def test_of_many_layers_few_are_named_beside_one_another() -> None:
 
 
 def test_means_of_few_cases_have_no_whisker_and_set_no_scale() -> None:
-    rows = pd.DataFrame(
-        [["one", 0.5, -9.0, 9.0, 2], ["two", 0.4, 0.3, 0.5, 9]], columns="label mean low high n".split()
-    )
+    columns, rows = "label mean low high n".split(), [["one", 0.5, -9.0, 9.0, 2], ["two", 0.4, 0.3, 0.5, 9]]
+    rows = pd.DataFrame(rows, columns=columns)
     figure = elements.separation({f"panel {k}": rows.rename(columns={"label": "measure"}) for k in range(6)})
     assert figure.png()
     segments = figure.still.axes[0].containers[0].lines[2][0].get_segments()
@@ -130,10 +122,8 @@ def test_means_of_few_cases_have_no_whisker_and_set_no_scale() -> None:
     assert legend(few) == ["mean"]
     table = rows.assign(group=rows["label"], projection="q_proj")
     assert elements.group_shift({"type": table}).still.axes[0].get_xlim()[1] < 1
-    sizes = [
-        {text.get_fontsize() for text in axes.get_yticklabels()} for axes in (figure.still.axes[k] for k in (0, 3))
-    ]
-    assert sizes == [{SMALL}, {SMALL}], "rows are named alike in every row of panels"
+    named = [*figure.still.axes[0].get_yticklabels(), *figure.still.axes[3].get_yticklabels()]
+    assert {text.get_fontsize() for text in named} == {SMALL}, "rows are named alike in every row of panels"
 
 
 def test_group_shift_has_a_row_a_group() -> None:

@@ -49,9 +49,10 @@ def test_a_word_is_a_token_to_the_reader() -> None:
             assert words == [lm.template.name(CASE, element)] * lines
 
 
+@pytest.mark.parametrize(("first", "second"), [("reads", "B"), ("</s>", "<|user|> {head}")])
 @pytest.mark.parametrize("kind", ["llama", "qwen"])
-def test_names_of_several_tokens_are_found_in_sentences(tmp_path: Path, kind: str) -> None:
-    names = {**NAMES, "format_1": "reads", "command:align": "reads reads", "format_2": "B", "format_3": "sort it B é"}
+def test_names_of_several_tokens_and_of_markup_are_found_in_sentences(tmp_path: Path, kind, first, second) -> None:
+    names = {**NAMES, "command:align": "reads reads", "format_3": "sort it B é", "format_1": first, "format_2": second}
     case = replace(CASE, names=names)
     lm = chat_model(tmp_path, kind, names)
     ids = encode(case, lm.template, lm.tokenizer).ids
@@ -64,14 +65,6 @@ def test_names_of_several_tokens_are_found_in_sentences(tmp_path: Path, kind: st
         else:
             mentions = [fact for fact in case.facts if element in (fact.head, fact.tail)]
             assert text.replace(" ", "") == names[element].replace(" ", "") * len(mentions)
-
-
-def test_names_that_look_like_markup_are_found(tmp_path: Path) -> None:
-    names = {**NAMES, "format_1": "</s>", "format_2": "<|user|> {head}"}
-    case, lm = replace(CASE, names=names), chat_model(tmp_path, "llama", names)
-    ids = encode(case, lm.template, lm.tokenizer).ids
-    owned = element_tokens(case, lm)[case.elements.index("format_1")]
-    assert lm.tokenizer.decode([ids[i] for i in owned]).replace(" ", "") == "</s>" * 3
 
 
 def test_shift_is_that_of_a_computation_by_hand(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from workbench.stats import deal, dealt_correlations, lds, permutation_p
 from workbench.stats.games import all_masks, alone, draw_masks, losses, only, without, without_first
 
 BY_SCIPY = {"kendall": kendalltau, "spearman": spearmanr}
-TABLES = st.integers(2, 9).flatmap(
+TABLES = st.integers(2, 20).flatmap(
     lambda n: st.lists(st.lists(st.integers(-2, 3), min_size=n, max_size=n), min_size=2, max_size=4)
 )
 
@@ -27,10 +27,11 @@ def test_coefficients_are_those_of_scipy_with_ties(statistic: str, values: list[
     found = stats.rank_correlations(np.array(values), statistic=statistic)
     for i, a in enumerate(values):
         for j, b in enumerate(values):
-            if len(set(a)) == 1 or len(set(b)) == 1:
-                assert np.isnan(found[i, j])
-            else:
-                assert found[i, j] == pytest.approx(BY_SCIPY[statistic](a, b).statistic, abs=1e-12)
+            constant = len(set(a)) == 1 or len(set(b)) == 1
+            expected = np.nan if constant else BY_SCIPY[statistic](a, b).statistic
+            assert found[i, j] == pytest.approx(expected, abs=1e-12, nan_ok=True)
+            if statistic == "spearman":
+                assert stats.spearman(a, b) == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
 
 @pytest.mark.parametrize("statistic", stats.STATISTICS)
@@ -66,11 +67,6 @@ def test_p_is_uniform_where_there_is_nothing(statistic: str) -> None:
         dealt = dealt_correlations(rng.random((2, 25)), deals, statistic=statistic)[0, 1]
         found.append(permutation_p(dealt[0], dealt[1:]))
     assert min(found) >= 1 / 200 and kstest(found, "uniform").pvalue > 0.01
-
-
-def test_p_counts_equal_values_as_beyond_and_is_never_0() -> None:
-    assert permutation_p(0.5, np.array([0.5, -0.5, 0.2])) == 3 / 4
-    assert permutation_p(0.9, np.zeros(9)) == 1 / 10
 
 
 def test_strata_keep_their_values() -> None:
@@ -196,15 +192,6 @@ def test_masks_are_drawn_with_the_chances_asked_for() -> None:
     assert masks.mean(0) == pytest.approx([0, 0.3, 1], abs=0.03)
     refused("for each of 3", draw_masks, 2, 3, rng=np.random.default_rng(0), keep=np.ones(2))
     refused(r"in \[0, 1\], not 1.5", draw_masks, 2, 3, rng=np.random.default_rng(0), keep=1.5)
-
-
-@given(st.lists(st.tuples(st.integers(-4, 4), st.integers(-4, 4)), min_size=2, max_size=30))
-def test_rank_correlation_is_that_of_scipy(pairs: list[tuple[int, int]]) -> None:
-    a, b = np.array(pairs, float).T
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        assert np.isnan(stats.spearman(a, b))
-    else:
-        assert stats.spearman(a, b) == pytest.approx(spearmanr(a, b).statistic, abs=1e-6)
 
 
 def test_lds_is_1_for_the_game_s_own_weights_and_less_for_others() -> None:

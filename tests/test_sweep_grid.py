@@ -76,10 +76,7 @@ def test_a_grid_that_is_none_is_refused_with_file_key_rule_and_value(tmp_path, t
         ({"withheld": "1.5"}, "withheld must be shares"),
         ({"batch": "0"}, "batch must be a whole number"),
         ({"parameters": "{loop_step: 3}"}, "parameters must be of paper_steps.*Did you mean 'loop_steps'"),
-        (
-            {"parameters": "{loop_steps: 2.5}"},
-            r"parameters.loop_steps must keep its rule \(.* a whole number",
-        ),
+        ({"parameters": "{loop_steps: 2.5}"}, r"parameters.loop_steps must keep its rule \(.* a whole number"),
         ({"parameters": "{threshold: [0.5, 2]}"}, r"parameters.threshold must keep its rule .*not 2\."),
         ({"parameters": "[1]"}, "parameters must map names"),
         *(({"resources": given}, "resources must map tags") for given in ("{GPU: 0}", "{GPU: many}", "[GPU]")),
@@ -122,28 +119,19 @@ def test_runs_of_the_chain_are_planned_with_the_notebooks_own_parameters(tmp_pat
     assert batches[0].order["parameters"] == {"steps": 1, "rate": 0.001, "kinds": ["a", "b"], "seed": 0}
     folders = {Path(b.order["run_dir"]) for b in batches}
     assert len(folders) == 4 and all(f.parent == (tmp_path / "out" / "runs").resolve() for f in folders)
-    for wrong, said in (
-        ("{step: 1}", "no notebook has a parameter 'step'. Did you mean 'steps'"),
-        ("{steps: [x]}", "steps must be int"),
-        ("{run_dir: /tmp/x}", "must be left to the sweep"),
-        ("{kinds: [a]}", "kinds must be list"),
+    base = {"what": "chain", "notebooks": str(notebooks)}  # too many are refused before any is listed
+    for parameters, seeds, said in (
+        ({"step": 1}, 1, "no notebook has a parameter 'step'. Did you mean 'steps'"),
+        ({"steps": ["x"]}, 1, "steps must be int"),
+        ({"run_dir": "/tmp/x"}, 1, "must be left to the sweep"),
+        ({"kinds": ["a"]}, 1, "kinds must be list"),
+        ({}, 99999999999, "seeds must be at most 1,000,000, .* not 99999999999"),
+        ({"p": [1, 2]}, 1000000, r"at most 1,000,000 tasks \(p 2, seed 1000000\), not 2000000"),
+        ({f"p{i}": [1, 2] for i in range(20_000)}, 1, "the grid must come to at most 1,000,000 tasks"),
     ):
+        text = json.dumps(base | {"parameters": parameters, "seeds": seeds})
         with pytest.raises(GridError, match=said):
-            plan_runs(grid(tmp_path, f"what: chain\nnotebooks: {notebooks}\nparameters: {wrong}"), tmp_path / "out")
-
-
-def test_whole_runs_of_too_many_combinations_are_refused_before_any_is_listed(tmp_path):
-    base = {"what": "chain", "notebooks": str(write_notebooks(tmp_path / "nb"))}
-    for more, said in (
-        ({"seeds": 99999999999}, "seeds must be at most 1,000,000, .* not 99999999999"),
-        (
-            {"seeds": 1000000, "parameters": {"p": [1, 2]}},
-            r"at most 1,000,000 tasks \(p 2, seed 1000000\), not 2000000",
-        ),
-        ({"parameters": {f"p{i}": [1, 2] for i in range(20_000)}}, "the grid must come to at most 1,000,000 tasks"),
-    ):
-        with pytest.raises(GridError, match=said):
-            plan_runs(grid(tmp_path, json.dumps(base | more), "grid.json"), tmp_path / "out")
+            plan_runs(grid(tmp_path, text, "grid.json"), tmp_path / "out")
 
 
 def test_notebooks_are_read_once_for_all_runs_of_a_grid(tmp_path, monkeypatch):

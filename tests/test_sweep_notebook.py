@@ -1,13 +1,12 @@
 """The page that compares results of a sweep, and its pictures, on a sweep of a tiny run."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from figure_checks import check, legend
-from notebook_runs import execute
+from notebook_runs import FOLDER, cells, execute
 from refusals import refused
 from sweep_runs import grid_text
 
@@ -19,7 +18,7 @@ from workbench.hands.sweep.grid import read_grid
 from workbench.hands.sweep.results import Results, row_of
 from workbench.hands.sweep.tasks import perform
 
-PAGE = Path(__file__).resolve().parent.parent / "notebooks" / "extra" / "compare_sweep.ipynb"
+PAGE = FOLDER / "extra" / "compare_sweep.ipynb"
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +57,8 @@ def test_the_page_shows_what_was_varied_with_intervals(swept, monkeypatch, capsy
 
 def test_every_parameter_of_the_page_says_what_it_is():
     assert list(read_parameters(PAGE)) == ["sweep", "axis", "lines", "panels", "shown", "most", "seed"]
-    cells = json.loads(PAGE.read_text("utf-8"))["cells"]
-    first = next(cell for cell in cells if cell["cell_type"] == "code")
-    assert first["metadata"]["tags"] == ["parameters"]
-    assert all("  # " in line for line in "".join(first["source"]).splitlines())
+    first = next(cells(PAGE, "code"))
+    assert first.metadata["tags"] == ["parameters"] and all("  # " in line for line in first.source.splitlines())
 
 
 def test_a_folder_without_results_says_what_to_run(tmp_path):
