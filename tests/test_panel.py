@@ -1,8 +1,11 @@
-"""The mask panel, driven by setting values: no browser, no event loop."""
+"""The mask panel, driven by setting values: no browser, no event loop. Records pasted into a panel: what is found of
+them, and where it says what is wrong."""
 
 import base64
 import io
+import json
 import math
+import weakref
 from dataclasses import replace
 
 import explain_cases as small
@@ -12,10 +15,13 @@ from figure_checks import plain, tags
 from PIL import Image
 from refusals import refused
 
+from workbench import explain_log, models
+from workbench.artifacts import runs
 from workbench.cases import Case
 from workbench.explain import LEARNED, PRESETS, TERMS, ExplainConfig, Term, Weights, explain
 from workbench.explain.trial import ROWS
 from workbench.hands.panel import MaskPanel
+from workbench.hands.panel.page import NOTHING, RecordPanel
 from workbench.hands.panel.view import OWN, WeightSliders
 
 QUICK = ExplainConfig(paper_steps=4, loop_steps=2)
@@ -184,3 +190,84 @@ def test_hostile_names_are_text() -> None:
     assert "&lt;img" in one.view.words.value
     assert tags(one.view.table.value) <= {"table", "tr", "th", "td", "p", "svg", "rect", "line"}
     assert one.png()
+
+
+GOOD = {
+    "question": "Which <b>tool</b>?",
+    "facts": ["<script>alert(1)</script>", ["a", "reads", "b"], "c"],
+    "answer": "x",
+}
+
+
+@pytest.fixture
+def pasted(model, tmp_path):
+    lm = models.load(str(model), names={}, four_bit=False)
+    models.add_adapter(lm, rank=2, alpha=4, modules=("q_proj",), dropout=0.0, seed=0)
+    lm.model.save_pretrained(tmp_path / "adapter")
+    return RecordPanel(tmp_path / "pasted", model=str(model), adapter=tmp_path / "adapter", decision="regex:(?s).+")
+
+
+def test_what_is_pasted_is_explained_of_both_models_and_faults_stand_below_the_box(pasted, model, tmp_path):
+    pasted.text.value = f"{json.dumps(GOOD)}\n{json.dumps({'question': 'q'})}"
+    pasted.explain.click()
+    assert "line 2, facts: it must be a list of 1 to 1,000 facts" in pasted.faults.value
+    assert "1 of 2 records" in pasted.status.value and not pasted.explain.disabled
+    log = tmp_path / "log.jsonl"
+    log.write_text(json.dumps(GOOD))
+    how = {"decision": "regex:(?s).+", "budget": 300}
+    said = explain_log(log, model=str(model), adapter=tmp_path / "adapter", out=tmp_path / "run", **how).records[0]
+    for name in ("tuned", "base"):
+        assert f'class="model {name}"' in pasted.result.value
+    facts = ", ".join(str(i + 1) for i in said["models"]["tuned"]["flips"][0]["facts"])
+    assert f"Without fact{'s' if ', ' in facts else ''} {facts}:" in pasted.result.value
+    assert "<script>" not in pasted.result.value and "&lt;script&gt;" in pasted.result.value
+    still = pasted._repr_mimebundle_()["text/html"]
+    assert pasted.result.value in still and "&lt;b&gt;tool" in still and "<b>tool" not in still
+
+
+def test_one_record_over_several_lines_is_taken_and_what_cannot_be_asked_says_why(pasted):
+    assert NOTHING in pasted.status.value
+    pasted.text.value = json.dumps(GOOD, indent=2)
+    pasted.recompute()
+    assert pasted.faults.value == "" and "1 of 1 records" in pasted.status.value
+    for name, value, why, status in (
+        ("text", "", "holds no record", "Nothing was asked"),
+        ("text", "{", "line 1, the line: it must be one JSON object", ""),
+        ("text", "[" * 200_000, "line 1, the line: it must", "0 of 1 records"),
+        ("decision", "nay", "no decision is called &#x27;nay&#x27;", "Nothing was asked"),
+        ("model", "/none/<i>such", "&lt;i&gt;such", "Nothing was asked"),
+    ):
+        before, widget = getattr(pasted, name).value, getattr(pasted, name)
+        widget.value = value
+        pasted.recompute()
+        assert why in pasted.faults.value and status in pasted.status.value
+        widget.value = before
+
+
+def test_the_model_stays_loaded_until_another_is_asked(pasted, model, monkeypatch):
+    loaded, load = [], models.load
+
+    def counted(*given, **how):
+        loaded.append(weakref.ref(lm := load(*given, **how)))
+        return lm
+
+    monkeypatch.setattr(models, "load", counted)
+    spent = []
+    for question, adapter in (("one", True), ("one", True), ("two", True), ("two", False), ("three", False)):
+        pasted.text.value = json.dumps({**GOOD, "question": question})
+        pasted.adapter.value = pasted.adapter.value if adapter else ""
+        pasted.recompute()
+        assert "1 of 1 records" in pasted.status.value and len(loaded) == 1 + (not adapter)
+        folder = pasted.status.value.removesuffix("</p>").rpartition("kept in ")[2]
+        spent.append(runs.read_manifest(folder, "log")["ledger"]["tokens"])
+    assert [one() is None for one in loaded] == [True, False], "what is not asked any more is freed"
+    assert spent[0] == spent[1] and spent[2] < 2 * spent[0], "each log is booked alone"
+
+
+def test_nothing_is_written_through_a_link(pasted, tmp_path):
+    pasted.text.value = json.dumps(GOOD)
+    (tmp_path / "elsewhere").mkdir()
+    pasted.folder = tmp_path / "link"
+    pasted.folder.symlink_to(tmp_path / "elsewhere")
+    pasted.recompute()
+    assert "follows no link" in pasted.faults.value and not any((tmp_path / "elsewhere").iterdir())
