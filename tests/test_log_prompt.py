@@ -122,15 +122,15 @@ def test_sentences_follow_one_another_and_leave_nothing_out(text):
     assert len(spans) == 1 or all(text[a:b].strip() for a, b in spans)
 
 
-@pytest.mark.parametrize(
-    "sentences",
-    [
-        ["Dr. J. Li wrote bwa 0.7.17 in v. 3.", " It reads FASTQ, e.g. of SRA!", ' "Does it?"', " Yes."],
-        ["See Fig. 2 of Smith et al. 2020.", " Next.", "\n\nA new part", "\n\nand another."],
-        ["\u5b83\u8bfb\u3002", "\u5b83\u5199\u3002"],
-        ["One sentence, no end"],
-    ],
-)
+SENTENCES = [
+    ["Dr. J. Li wrote bwa 0.7.17 in v. 3.", " It reads FASTQ, e.g. of SRA!", ' "Does it?"', " Yes."],
+    ["See Fig. 2 of Smith et al. 2020.", " Next.", "\n\nA new part", "\n\nand another."],
+    ["\u5b83\u8bfb\u3002", "\u5b83\u5199\u3002"],
+    ["One sentence, no end"],
+]
+
+
+@pytest.mark.parametrize("sentences", SENTENCES)
 def test_where_sentences_end(sentences):
     text = "".join(sentences)
     assert [text[a:b] for a, b in sentences_of(text)] == sentences

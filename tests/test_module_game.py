@@ -104,14 +104,11 @@ def test_a_games_own_dose_multiplies_and_parts_of_games_work(game):
 
 
 def test_wrong_module_games_are_refused(game):
-    for ask, words in (
-        (lambda: ModuleGame(game.game, unit="head"), "must be one of module, layer, projection, part"),
-        (lambda: ModuleGame(game.game.view(adapter=False)), "adapter=True"),
-        (lambda: game(np.ones((1, 5))), r"shape \(m, 4\)"),
-        (lambda: game(np.full((1, 4), np.inf)), "finite"),
-        (lambda: game.view(dose=np.ones(16))(np.ones((1, 4))), "unit='part'"),
-    ):
-        refused(words, ask)
+    refused("must be one of module, layer, projection, part", ModuleGame, game.game, unit="head")
+    refused("adapter=True", ModuleGame, game.game.view(adapter=False))
+    refused(r"shape \(m, 4\)", game, np.ones((1, 5)))
+    refused("finite", game, np.full((1, 4), np.inf))
+    refused("unit='part'", lambda: game.view(dose=np.ones(16))(np.ones((1, 4))))
 
 
 @pytest.mark.parametrize("unit", ["layer", "projection"])

@@ -56,16 +56,16 @@ def test_a_token_that_turned_without_its_command_is_told() -> None:
     assert "the commands are the same" in said and "-0.1" not in said
 
 
-@pytest.mark.parametrize(
-    ("one", "has", "lacks"),
-    [
-        (Check(CASE, (), False, 1.0, (), 1), "nothing to check", "inimal for"),
-        (Check(CASE, (ALIGN,), False, 0.5, (), 2), "Not a flip set", "inimal for"),
-        (Check(CASE, (ALIGN, SORT), True, -1.0, (SORT,), 3), "put samtools sort back, it alone", "Minimal for"),
-        (Check(CASE, (ALIGN, SORT), True, -1.0, (), 3), "Minimal for the facts in this order:", "were not asked"),
-        (Check(CASE, (ALIGN, SORT, "source:ena"), True, -1.0, (), 4), "or more of the members were not asked", "Not a"),
-    ],
-)
+CHECKS = [
+    (Check(CASE, (), False, 1.0, (), 1), "nothing to check", "inimal for"),
+    (Check(CASE, (ALIGN,), False, 0.5, (), 2), "Not a flip set", "inimal for"),
+    (Check(CASE, (ALIGN, SORT), True, -1.0, (SORT,), 3), "put samtools sort back, it alone", "Minimal for"),
+    (Check(CASE, (ALIGN, SORT), True, -1.0, (), 3), "Minimal for the facts in this order:", "were not asked"),
+    (Check(CASE, (ALIGN, SORT, "source:ena"), True, -1.0, (), 4), "or more of the members were not asked", "Not a"),
+]
+
+
+@pytest.mark.parametrize(("one", "has", "lacks"), CHECKS)
 def test_a_check_claims_no_more_than_was_asked(one: Check, has: str, lacks: str) -> None:
     said = tried.check(one)
     assert has in said and lacks not in said
@@ -88,14 +88,14 @@ def test_a_mask_is_never_called_certified() -> None:
         assert "Note: no set was found" in said
 
 
-@pytest.mark.parametrize(
-    ("found", "certified", "has"),
-    [
-        (True, True, "Certified for the facts in this order: it flips"),
-        (True, False, "not proved minimal"),
-        (False, False, "does not show that there is none"),
-    ],
-)
+PROOFS = [
+    (True, True, "Certified for the facts in this order: it flips"),
+    (True, False, "not proved minimal"),
+    (False, False, "does not show that there is none"),
+]
+
+
+@pytest.mark.parametrize(("found", "certified", "has"), PROOFS)
 def test_a_certificate_is_told_as_it_is(found: bool, certified: bool, has: str) -> None:
     proof = {"found": found, "certified": certified, "calls": 12, "note": "", "elements": [1], "value": -1.0}
     flags = () if certified else ("not_certified",)

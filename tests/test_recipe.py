@@ -122,17 +122,17 @@ def test_settings_come_from_preset_run_json_and_options_in_this_order(tmp_path):
     assert asked("--run", str(run), "--questions", "goal", "chain").sampling.questions == ("goal", "chain")
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ([], "arguments are required: --out"),
-        (["--out", "x", "--rank", "0"], "rank must be 1 or more"),
-        (["--out", "x", "--settings", '{"training": {}}'], "settings are model, table"),
-        (["--out", "x", "--cases", "nowhere"], "nowhere must hold cases_train.jsonl"),
-        (["--out", "x", "--run", "nowhere"], "nowhere holds no graph"),
-        (["--out", "x", "nowhere"], "unrecognized arguments: nowhere"),
-    ],
-)
+REFUSED = [
+    ([], "arguments are required: --out"),
+    (["--out", "x", "--rank", "0"], "rank must be 1 or more"),
+    (["--out", "x", "--settings", '{"training": {}}'], "settings are model, table"),
+    (["--out", "x", "--cases", "nowhere"], "nowhere must hold cases_train.jsonl"),
+    (["--out", "x", "--run", "nowhere"], "nowhere holds no graph"),
+    (["--out", "x", "nowhere"], "unrecognized arguments: nowhere"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), REFUSED)
 def test_what_cannot_be_trained_is_refused(tmp_path, monkeypatch, capsys, words, said):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
@@ -184,15 +184,10 @@ def test_two_processes_train_what_one_does(tmp_path):
         assert files[0] == files[1] and two["scores"]
 
 
-@pytest.mark.parametrize(
-    ("config", "said"),
-    [
-        ({"batch": 4}, "batch must be a multiple of the 3 processes.*not 4"),
-        ({"batch": 6, "seconds": 9}, "seconds must be"),
-    ],
-)
-def test_what_processes_cannot_share_is_refused_before_any_work(tmp_path, monkeypatch, config, said):
+def test_what_processes_cannot_share_is_refused_before_any_work(tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "3")
-    lm = models.load(names=NAMES)
-    refused(said, train, lm, [chain_case()], TrainConfig(steps=2, **config), folder=tmp_path / "out")
+    how, lm = {"folder": tmp_path / "out"}, models.load(names=NAMES)
+    said = "batch must be a multiple of the 3 processes.*not 4"
+    refused(said, train, lm, [chain_case()], TrainConfig(steps=2, batch=4), **how)
+    refused("seconds must be", train, lm, [chain_case()], TrainConfig(steps=2, batch=6, seconds=9), **how)
     assert not (tmp_path / "out").exists()

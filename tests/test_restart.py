@@ -248,10 +248,10 @@ def test_time_left_is_that_of_the_loop_or_of_an_earlier_run() -> None:
     assert told[-1].fields["left_seconds"] == 380 and told[-1].line.endswith("about 6 min 20 s left")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [{}, {"data": {}}, {"data": {"state": []}}, {"data": {"state": {"value": 3}}}, {"data": {"text/html": 1}}],
-)
+SHAPES = [{}, {"data": {}}, {"data": {"state": []}}, {"data": {"state": {"value": 3}}}, {"data": {"text/html": 1}}]
+
+
+@pytest.mark.parametrize("content", SHAPES)
 def test_messages_of_any_shape_are_let_pass(content: dict) -> None:
     watch = Watch(lambda event: pytest.fail("nothing to tell"), "kg", "", 1)
     for kind in ("comm_open", "comm_msg", "display_data", "update_display_data", "status"):

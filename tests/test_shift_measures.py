@@ -91,11 +91,10 @@ def test_masks_are_taken_as_given(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     engine, factors = tuned_reader(tmp_path)
     bare, adapted = Measurement(engine, [CASE]), Measurement(engine, [CASE], factors)
-    for some, name, words in (
-        (bare, "entropy", "no measure is called 'entropy'"), (bare, "q_proj shift", "give factors="),
-        (adapted, "saliency shift", "give saliency="), (adapted, "k_proj shift", "changes no 'k_proj'"),
-    ):  # fmt: skip
-        refused(words, some.table, [name])
+    refused("no measure is called 'entropy'", bare.table, ["entropy"])
+    refused("give factors=", bare.table, ["q_proj shift"])
+    refused("give saliency=", adapted.table, ["saliency shift"])
+    refused("changes no 'k_proj'", adapted.table, ["k_proj shift"])
 
 
 CASES = [CASE, replace(CASE, id="other", facts=CASE.facts[:5])]

@@ -33,9 +33,7 @@ def update(one: Factors) -> np.ndarray:
     return one.scaling * one.B @ one.A
 
 
-@given(
-    out=st.integers(1, 9), into=st.integers(1, 9), rank=st.integers(1, 12), scaling=st.sampled_from([2.0, 0.3, -1.5])
-)
+@given(*[st.integers(1, 9)] * 2, st.integers(1, 12), st.sampled_from([2.0, 0.3, -1.5]))
 def test_singular_parts_are_the_same_update_by_its_directions(out, into, rank, scaling):
     rng = np.random.default_rng(out * 100 + into * 10 + rank)
     one = Factors("m.0.q", 0, "q", rank, scaling, rng.normal(size=(rank, into)), rng.normal(size=(out, rank)))

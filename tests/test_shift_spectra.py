@@ -70,21 +70,21 @@ def test_a_table_has_one_row_a_module_in_order_of_layers(tmp_path: Path) -> None
     assert set(table.module) == set(names)
 
 
-@pytest.mark.parametrize(
-    ("config", "expected"),
-    [
-        ({}, 8 / 4),
-        ({"use_rslora": True}, 8 / 2),
-        ({"lora_alpha": 3.5}, 3.5 / 4),
-        ({"lora_alpha": 0}, 0.0),
-        ({"alpha_pattern": {"q_proj": 6}}, 6 / 4),
-        ({"alpha_pattern": {"layers.0.self_attn.q_proj": 6, "q_proj": 99}}, 6 / 4),
-        ({"alpha_pattern": {"proj": 99, "k_proj": 99}}, 8 / 4),
-        ({"r": 9, "rank_pattern": {r"self_attn\.q_proj": 4}}, 8 / 4),
-        ({"r": 9, "rank_pattern": {"q_proj": 4}, "use_rslora": True}, 8 / 2),
-        *(({"init_lora_weights": start}, 8 / 4) for start in (True, False, "gaussian", "eva", "orthogonal")),
-    ],
-)
+SCALINGS = [
+    ({}, 8 / 4),
+    ({"use_rslora": True}, 8 / 2),
+    ({"lora_alpha": 3.5}, 3.5 / 4),
+    ({"lora_alpha": 0}, 0.0),
+    ({"alpha_pattern": {"q_proj": 6}}, 6 / 4),
+    ({"alpha_pattern": {"layers.0.self_attn.q_proj": 6, "q_proj": 99}}, 6 / 4),
+    ({"alpha_pattern": {"proj": 99, "k_proj": 99}}, 8 / 4),
+    ({"r": 9, "rank_pattern": {r"self_attn\.q_proj": 4}}, 8 / 4),
+    ({"r": 9, "rank_pattern": {"q_proj": 4}, "use_rslora": True}, 8 / 2),
+    *(({"init_lora_weights": start}, 8 / 4) for start in (True, False, "gaussian", "eva", "orthogonal")),
+]
+
+
+@pytest.mark.parametrize(("config", "expected"), SCALINGS)
 def test_scaling_is_read_from_the_config(tmp_path: Path, config: dict, expected: float) -> None:
     save_adapter(tmp_path, {one_module(): (12, 10, 4)}, **config)
     (factors,) = read_factors(tmp_path)
@@ -94,14 +94,14 @@ def test_scaling_is_read_from_the_config(tmp_path: Path, config: dict, expected:
 PATTERNS = {"rank_pattern": {"layers.1.self_attn.q_proj": 6}, "alpha_pattern": {"v_proj": 20}}
 
 
-@pytest.mark.parametrize(
-    ("base", "config"),
-    [
-        (lambda: tiny_reader().model, {"target_modules": ["q_proj", "v_proj"], **PATTERNS}),
-        (lambda: tiny_reader().model, {"target_modules": ["q_proj", "v_proj"], **PATTERNS, "use_rslora": True}),
-        (conv_model, {"target_modules": ["c_attn", "c_proj"], "fan_in_fan_out": True}),
-    ],
-)
+ADAPTED = [
+    (lambda: tiny_reader().model, {"target_modules": ["q_proj", "v_proj"], **PATTERNS}),
+    (lambda: tiny_reader().model, {"target_modules": ["q_proj", "v_proj"], **PATTERNS, "use_rslora": True}),
+    (conv_model, {"target_modules": ["c_attn", "c_proj"], "fan_in_fan_out": True}),
+]
+
+
+@pytest.mark.parametrize(("base", "config"), ADAPTED)
 def test_scaling_and_change_are_those_of_peft_itself_where_weights_are_kept_turned_too(tmp_path, base, config):
     torch.manual_seed(1)
     model = get_peft_model(base(), LoraConfig(r=4, lora_alpha=12, **config))

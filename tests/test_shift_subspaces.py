@@ -58,10 +58,7 @@ def same_as_dense(row, one: np.ndarray, two: np.ndarray) -> None:
     assert row.row_overlap == pytest.approx(np.mean(np.cos(rows) ** 2), rel=1e-5)
 
 
-@given(
-    st.integers(1, 70), st.integers(1, 70), st.integers(1, 64), st.integers(1, 64), st.integers(0, 2**32),
-    st.sampled_from([0.0, 0.01, 1.0]),
-)  # fmt: skip
+@given(*[st.integers(1, 70)] * 2, *[st.integers(1, 64)] * 2, st.integers(0, 2**32), st.sampled_from([0.0, 0.01, 1.0]))
 def test_any_pair_is_compared_as_its_dense_matrices_are(out, into, first, second, seed, apart):
     """apart: how far the second one's factors are from the first one's, as far as the ranks are shared."""
     draw = np.random.default_rng(seed)
