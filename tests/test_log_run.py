@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -13,7 +12,7 @@ import pytest
 from dosed_models import with_adapter
 from log_speakers import stops, written
 from notebook_runs import execute
-from processes import free_port
+from processes import free_port, wait_for
 from refusals import refused
 from tiny import save_tiny
 from transformers.utils.import_utils import is_serve_available
@@ -194,7 +193,6 @@ def test_the_command_says_what_it_did_or_why_not(log, model, tmp_path, capsys, m
 
 
 TALKED = ["samtools", "minimap2", "bwa", "reads", "writes", "BAM", "FASTQ", "PAF"]
-PATIENCE = 180  # seconds to start
 
 
 @pytest.fixture(scope="module")
@@ -211,23 +209,19 @@ def address(spoken, tmp_path_factory):
         command = [sys.executable, "-m", "transformers.cli.transformers", *words]
         server = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | {"HF_HUB_OFFLINE": "1"})
     try:
-        _wait(server, f"http://127.0.0.1:{port}/health", log)
+        wait_for(lambda: _answers(server, f"http://127.0.0.1:{port}/health", log), "server")
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         server.terminate()
         server.wait(30)
 
 
-def _wait(server, url, log) -> None:
-    for _ in range(PATIENCE):
-        assert server.poll() is None, log.read_text()[-2000:]
-        try:
-            if httpx.get(url, timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(1)
-    raise AssertionError(log.read_text()[-2000:])
+def _answers(server, url, log) -> bool:
+    assert server.poll() is None, log.read_text()[-2000:]
+    try:
+        return httpx.get(url, timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def _sets(spoken) -> dict[tuple[int, ...], tuple[bool, str]]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny import NAMES, chain_case, save_tiny, tiny_reader
 from transformers import AutoModelForCausalLM, GPTNeoXConfig
@@ -39,7 +39,6 @@ def assert_same_when_packed(lm, rows) -> None:
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(slopes, packed, strict=True))
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(2, 30), st.integers(1, 29)), min_size=1, max_size=7), st.integers(0, 9))
 def test_loss_and_gradients_are_those_of_the_padded_batch(sizes, seed):
     rng = np.random.default_rng(seed)

@@ -16,7 +16,6 @@ from tiny import NAMES, chain_case, save_tiny, tiny_reader
 from workbench import models
 from workbench.cases import Fact
 from workbench.game import Engine, prefix
-from workbench.models import LanguageModel
 from workbench.models.dequantised import hold_merged
 from workbench.models.prompts import encode
 from workbench.shift import Factors, element_tokens, read_factors, token_shift
@@ -29,10 +28,6 @@ def tuned_reader(folder: Path) -> tuple[Engine, list[Factors]]:
     lm = with_adapter(tiny_reader(), size=0.3)
     lm.model.save_pretrained(folder)
     return Engine(lm), list(read_factors(folder))
-
-
-def chat_model(folder: Path, kind: str, names: dict[str, str]) -> LanguageModel:
-    return models.load(str(save_tiny(folder / kind, kind)), names=names, four_bit=False)
 
 
 def test_a_word_is_a_token_to_the_reader() -> None:
@@ -54,7 +49,7 @@ def test_a_word_is_a_token_to_the_reader() -> None:
 def test_names_of_several_tokens_and_of_markup_are_found_in_sentences(tmp_path: Path, kind, first, second) -> None:
     names = {**NAMES, "command:align": "reads reads", "format_3": "sort it B é", "format_1": first, "format_2": second}
     case = replace(CASE, names=names)
-    lm = chat_model(tmp_path, kind, names)
+    lm = models.load(str(save_tiny(tmp_path, kind)), names=names, four_bit=False)
     ids = encode(case, lm.template, lm.tokenizer).ids
     tokens = element_tokens(case, lm)
     verbs = {fact: lm.template.verbs[fact.relation] for fact in case.facts}
