@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from dosed_models import with_adapter
 from log_speakers import stops, written
 from notebook_runs import execute
-from processes import free_port, wait_for
+from processes import free_port
 from refusals import refused
 from tiny import save_tiny
 from transformers.utils.import_utils import is_serve_available
@@ -192,12 +193,13 @@ def test_the_command_says_what_it_did_or_why_not(log, model, tmp_path, capsys, m
     assert main([*words[:4], "--out", "chain"]) == 2 and "holds a run of the notebooks" in capsys.readouterr().err
 
 
-TALKED = ["samtools", "minimap2", "bwa", "reads", "writes", "BAM", "FASTQ", "PAF"]
+PATIENCE = 180  # seconds to start
+WORDS = ["samtools", "minimap2", "bwa", "reads", "writes", "BAM", "FASTQ", "PAF"]
 
 
 @pytest.fixture(scope="module")
 def spoken(tmp_path_factory):
-    return save_tiny(tmp_path_factory.mktemp("models") / "llama", "llama", words=[f" {word}" for word in TALKED])
+    return save_tiny(tmp_path_factory.mktemp("models") / "llama", "llama", words=[f" {word}" for word in WORDS])
 
 
 @pytest.fixture(scope="module")
@@ -209,29 +211,33 @@ def address(spoken, tmp_path_factory):
         command = [sys.executable, "-m", "transformers.cli.transformers", *words]
         server = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | {"HF_HUB_OFFLINE": "1"})
     try:
-        wait_for(lambda: _answers(server, f"http://127.0.0.1:{port}/health", log), "server")
+        _wait(server, f"http://127.0.0.1:{port}/health", log)
         yield f"http://127.0.0.1:{port}/v1"
     finally:
         server.terminate()
         server.wait(30)
 
 
-def _answers(server, url, log) -> bool:
-    assert server.poll() is None, log.read_text()[-2000:]
-    try:
-        return httpx.get(url, timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
+def _wait(server, url, log) -> None:
+    for _ in range(PATIENCE):
+        assert server.poll() is None, log.read_text()[-2000:]
+        try:
+            if httpx.get(url, timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(1)
+    raise AssertionError(log.read_text()[-2000:])
 
 
-def _sets(spoken) -> dict[tuple[int, ...], tuple[bool, str]]:
-    return {tuple(one["facts"]): (one["certified"], one["to"]) for one in spoken["flips"]}
+def _sets(model) -> dict[tuple[int, ...], tuple[bool, str]]:
+    return {tuple(one["facts"]): (one["certified"], one["to"]) for one in model["flips"]}
 
 
 @pytest.mark.skipif(not is_serve_available(), reason="needs fastapi, uvicorn and openai")
 def test_transformers_serve_gives_the_answers_and_sets_of_the_model_here(spoken, address, tmp_path):
-    facts = [[TALKED[i % 3], ("reads", "writes")[i % 2], TALKED[5 + i % 3]] for i in range(6)]
-    rows = [{"question": f"What reads {TALKED[5 + i]}?", "facts": facts[i:] + facts[:i]} for i in range(3)]
+    facts = [[WORDS[i % 3], ("reads", "writes")[i % 2], WORDS[5 + i % 3]] for i in range(6)]
+    rows = [{"question": f"What reads {WORDS[5 + i]}?", "facts": facts[i:] + facts[:i]} for i in range(3)]
     log = written(tmp_path / "log.jsonl", *rows)
     how = {"decision": "regex:(?s).+", "max_new_tokens": 6, "budget": 60}
     here = explain_log(log, spoken=str(spoken), out=tmp_path / "here", four_bit=False, **how)
