@@ -88,20 +88,15 @@ def server(model, serving):
 
     def answer(text: str, longest: int) -> tuple[str, int, list[float]]:
         frame = [Segment(one, markup=True) for one in (lm.template.opening, lm.template.closing)]
-        # facts as tokens of their own, as the local model is given them
-        parts = [Segment(line) for line in text.splitlines(keepends=True)]
-        prompt = tokenised([frame[0], *_joined(parts), frame[1]], lm.tokenizer)
+        # facts as tokens of their own, as the local model is given them, and the lines around them in one piece each
+        before, *lines = text.splitlines(keepends=True)
+        facts = [line for line in lines if line.startswith("- ")]
+        parts = map(Segment, (before, *facts, "".join(lines[len(facts) :])))
+        prompt = tokenised([frame[0], *parts, frame[1]], lm.tokenizer)
         (said,) = engine.generate([prompt], max_new_tokens=longest)
         return lm.tokenizer.decode(list(said), skip_special_tokens=True), len(prompt.ids) + len(said), []
 
     return serving(answer)
-
-
-def _joined(parts: list[Segment]) -> list[Segment]:
-    """The lines around the facts in one piece each, as the default template writes them."""
-    facts = [one for one in parts if one.text.startswith("- ")]
-    after = "".join(one.text for one in parts[1 + len(facts) :])
-    return [parts[0], *facts, Segment(after)]
 
 
 @pytest.fixture

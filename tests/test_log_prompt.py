@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from data_rows import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -35,7 +36,7 @@ def test_the_turn_of_a_loop_is_its_facts_piece(facts):
     assert _pieces(DEFAULT, facts) == (text, pieces)  # run apart, it is the same
 
 
-def test_numbers_parts_and_bare_words_of_facts():
+def test_a_template_may_number_split_join_and_group_the_facts():
     numbered = "{% for f in facts %}[{{ loop.index }}] {{ f }}{% if not loop.last %}; {% endif %}{% endfor %}."
     assert _pieces(numbered)[1][1] == "[2] bwa reads reads; "
     assert _pieces("{% for s, r, o in facts %}({{ o }}<{{ s }})\n{% endfor %}")[1] == {
@@ -45,9 +46,6 @@ def test_numbers_parts_and_bare_words_of_facts():
         "SRA delivers reads and bwa reads reads and SRA holds runs?",
         {0: "SRA delivers reads", 1: "bwa reads reads", 2: "SRA holds runs"},
     )
-
-
-def test_facts_of_one_subject_may_share_a_line():
     grouped = (
         "{% for about, group in facts|groupby('about') %}{{ about }}:"
         "{% for f in group %} {{ f.relation }} {{ f.object }};{% endfor +%}\n{% endfor %}{{ question }}"
@@ -62,29 +60,7 @@ def test_the_fields_of_a_record_are_there_for_its_template():
     assert segments(_record(prompt=prompt, unit="a</b>"), None, how="Say yes.")[-1].text == "Which? Say yes. (a</b>)"
 
 
-MISUSED = {
-    "{{ question }}": r"prompt: it must state every fact, and leaves facts\[0\] out, not 'SRA delivers reads'; write",
-    "{% for f in facts[:2] %}{{ f }}{% endfor %}": r"leaves facts\[2\] out",
-    "{% for f in facts %}{{ f }}{{ f }}{% endfor %}": r"state every fact once, and states facts\[0\] 2 times",
-    "{% for f in facts %}{{ f }}{{ f.subject }}{% endfor %}": r"states facts\[0\] 2 times",
-    "{{ facts[2] }}{% for f in facts %}{{ f }}{% endfor %}": r"states facts\[2\] 2 times",
-    "{% for f in facts %}{{ f|upper }}{% endfor %}": r"leave every fact as it is, and it changes facts\[0\]",
-    "{% for f in facts %}{{ f|truncate(30) }}{% endfor %}": "no len",
-    "{% for f in facts %}{{ f|replace('e', 'i') }}{% endfor %}": r"changes facts\[0\]",
-    "{% for f in facts %}{{ f.text|truncate(60) }}{% endfor %}": r"leave every fact as it is, and it cuts",
-    "{{ facts[0].subject }}{{ facts[1] }}{{ facts[0].object }}{{ facts[2] }}": r"mixes facts\[0\] with others",
-    "{% for f in facts %}{{ f.name }}{% endfor %}": "UndefinedError",
-    "{% for f in facts %}": "TemplateSyntaxError",
-    "{{ nothing }}": "UndefinedError: 'nothing' is undefined",
-    "{{ ''.__class__.__mro__ }}": "SecurityError",
-    "{{ facts.append(1) }}": "SecurityError",
-    "{{ (1).__class__.__base__.__subclasses__() }}": "SecurityError",
-    "{% include '/etc/passwd' %}": "no loader",
-    "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}": "needs more than 1 s",
-    "{{ 'x' * 9999999999 }}": "MemoryError|needs more than",
-    "{% for i in range(90000) %}{{ 'x' * 999 }}{% endfor %}": "writes more than",
-    "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}": "RecursionError",
-}
+MISUSED = dict(rows("misused_templates"))
 
 
 @pytest.mark.parametrize("template", MISUSED)
@@ -125,15 +101,15 @@ def test_sentences_follow_one_another_and_leave_nothing_out(text):
     assert len(spans) == 1 or all(text[a:b].strip() for a, b in spans)
 
 
-@pytest.mark.parametrize(
-    "sentences",
-    [
-        ["Dr. J. Li wrote bwa 0.7.17 in v. 3.", " It reads FASTQ, e.g. of SRA!", ' "Does it?"', " Yes."],
-        ["See Fig. 2 of Smith et al. 2020.", " Next.", "\n\nA new part", "\n\nand another."],
-        ["\u5b83\u8bfb\u3002", "\u5b83\u5199\u3002"],
-        ["One sentence, no end"],
-    ],
-)
+SENTENCES = [
+    ["Dr. J. Li wrote bwa 0.7.17 in v. 3.", " It reads FASTQ, e.g. of SRA!", ' "Does it?"', " Yes."],
+    ["See Fig. 2 of Smith et al. 2020.", " Next.", "\n\nA new part", "\n\nand another."],
+    ["\u5b83\u8bfb\u3002", "\u5b83\u5199\u3002"],
+    ["One sentence, no end"],
+]
+
+
+@pytest.mark.parametrize("sentences", SENTENCES)
 def test_where_sentences_end(sentences):
     text = "".join(sentences)
     assert [text[a:b] for a, b in sentences_of(text)] == sentences

@@ -138,15 +138,15 @@ def _read(tmp_path: Path, *lines: str | bytes) -> list[Record | Refused]:
 
 def test_a_record_holds_triples_and_texts_and_every_other_field(tmp_path):
     more = {"model": "m", "score": {"f1": 0.5}}
-    facts = [["a", "is_part_of", "b"], "text", {"text": "t", "source": "x"}, {"subject": 1}]
-    one = record_of(GOOD | more | {"facts": facts[:3], "id": 7, "answer": ""})
+    facts = [["a", "is_part_of", "b"], "text", {"text": "t", "source": "x"}]
+    one = record_of(GOOD | more | {"facts": facts, "id": 7, "answer": ""})
     assert [fact.text for fact in one.facts] == ["a is part of b", "text", "t"]
     assert one.facts[0].triple == ("a", "is_part_of", "b") and one.facts[2].more == {"source": "x"}
     assert (one.id, one.answer, dict(one.more)) == ("7", "", more)
     both = {"subject": "a", "relation": "r", "object": "b", "text": "in words"}
     assert record_of(GOOD | {"facts": [both]}).facts[0].triple == ("a", "r", "b")
-    with pytest.raises(Fault, match=r"facts\[3\]: it must be a text, three texts, or an object"):
-        record_of(GOOD | {"facts": facts})
+    bad = GOOD | {"facts": [*facts, {"subject": 1}]}
+    refused(r"facts\[3\]: it must be a text, three texts, or an object", record_of, bad, error=Fault)
 
 
 BAD = {

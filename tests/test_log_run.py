@@ -1,15 +1,22 @@
-"""A log explained into a run folder: whole, resumed, private, compared; whatever stands in it."""
+"""A log explained into a run folder: whole, resumed, private, compared; whatever stands in it. `transformers serve` as
+the endpoint, where what it needs is installed: its sets are those of the model here."""
 
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import httpx
 import pytest
 from dosed_models import with_adapter
 from log_speakers import stops, written
 from notebook_runs import execute
+from processes import free_port
 from refusals import refused
 from tiny import save_tiny
+from transformers.utils.import_utils import is_serve_available
 
 from workbench import explain_log, models
 from workbench.artifacts.files import folder_files
@@ -184,3 +191,61 @@ def test_the_command_says_what_it_did_or_why_not(log, model, tmp_path, capsys, m
         assert why in capsys.readouterr().err
     (tmp_path / "chain" / "kg").mkdir(parents=True)
     assert main([*words[:4], "--out", "chain"]) == 2 and "holds a run of the notebooks" in capsys.readouterr().err
+
+
+PATIENCE = 180  # seconds to start
+WORDS = ["samtools", "minimap2", "bwa", "reads", "writes", "BAM", "FASTQ", "PAF"]
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("models") / "llama", "llama", words=[f" {word}" for word in WORDS])
+
+
+@pytest.fixture(scope="module")
+def address(spoken, tmp_path_factory):
+    port = free_port()
+    words = ["serve", str(spoken), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32"]
+    log = tmp_path_factory.mktemp("serve") / "out.txt"
+    with log.open("w") as out:
+        command = [sys.executable, "-m", "transformers.cli.transformers", *words]
+        server = subprocess.Popen(command, stdout=out, stderr=out, env=os.environ | {"HF_HUB_OFFLINE": "1"})
+    try:
+        _wait(server, f"http://127.0.0.1:{port}/health", log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+def _wait(server, url, log) -> None:
+    for _ in range(PATIENCE):
+        assert server.poll() is None, log.read_text()[-2000:]
+        try:
+            if httpx.get(url, timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(1)
+    raise AssertionError(log.read_text()[-2000:])
+
+
+def _sets(model) -> dict[tuple[int, ...], tuple[bool, str]]:
+    return {tuple(one["facts"]): (one["certified"], one["to"]) for one in model["flips"]}
+
+
+@pytest.mark.skipif(not is_serve_available(), reason="needs fastapi, uvicorn and openai")
+def test_transformers_serve_gives_the_answers_and_sets_of_the_model_here(spoken, address, tmp_path):
+    facts = [[WORDS[i % 3], ("reads", "writes")[i % 2], WORDS[5 + i % 3]] for i in range(6)]
+    rows = [{"question": f"What reads {WORDS[5 + i]}?", "facts": facts[i:] + facts[:i]} for i in range(3)]
+    log = written(tmp_path / "log.jsonl", *rows)
+    how = {"decision": "regex:(?s).+", "max_new_tokens": 6, "budget": 60}
+    here = explain_log(log, spoken=str(spoken), out=tmp_path / "here", four_bit=False, **how)
+    there = explain_log(log, spoken=str(spoken), out=tmp_path / "there", endpoint=address, **how)
+    told = there.metrics["served"]["tuned"]
+    assert told["repeats"] == 1 and told["different_answers"] == 1
+    for one, two in zip(here.records, there.records, strict=True):
+        a, b = one["models"]["tuned"], two["models"]["tuned"]
+        assert one["state"] == two["state"] == "explained" and a["answer"] == b["answer"]
+        assert a["alone"] == b["alone"] and a["decision"] == b["decision"] and a["memory"] == b["memory"]
+        assert a["alone"] and _sets(a) == _sets(b)

@@ -9,7 +9,7 @@ from tiny import chain_case
 from workbench.attribution import METHODS, linear_surrogate, shapley
 from workbench.explain import minimal_flip_set, minimal_sufficient_set, smallest_flip_set
 from workbench.game import Engine, Game, ModuleGame, Restricted
-from workbench.stats.games import alone, without
+from workbench.stats.games import all_masks, alone, without
 
 CASE = chain_case()
 
@@ -25,22 +25,17 @@ def game(lm) -> ModuleGame:
     return ModuleGame(Game.of(Engine(lm), CASE))
 
 
-def every_mask(n: int) -> np.ndarray:
-    return ((np.arange(2**n)[:, None] >> np.arange(n)) & 1) > 0
-
-
 def test_all_on_is_the_tuned_model_and_none_the_base(game):
     one = np.ones((1, game.game.n), bool)
     ends = game(np.array([[True] * MODULES, [False] * MODULES]))
     assert ends == pytest.approx([game.game(one)[0], game.game.view(adapter=False)(one)[0]], abs=1e-5)
     assert game.n == MODULES == len(game.names) and game.names[0] == "model.layers.0.self_attn.q_proj"
-    assert game.parameters.sum() == sum(
-        p.numel() for k, p in game.game.engine.lm.model.named_parameters() if "lora" in k
-    )
+    named = game.game.engine.lm.model.named_parameters()
+    assert game.parameters.sum() == sum(p.numel() for k, p in named if "lora" in k)
 
 
 def test_masks_are_one_batch_and_asked_once(game):
-    masks = every_mask(MODULES)
+    masks = all_masks(MODULES)
     before = game.ledger.copy()
     values = game(masks)
     spent = game.ledger - before
@@ -68,14 +63,12 @@ def test_gradients_equal_finite_differences(form, unit):
 
 
 def test_explainers_play_modules_as_they_play_elements(game):
-    n, masks = game.n, every_mask(game.n)
+    n, masks, rng = game.n, all_masks(game.n), np.random.default_rng(0)
     values = game(masks)
     exact = shapley(game, n)
     assert exact.scores.sum() == pytest.approx(values[-1] - values[0])
-    assert METHODS["leave_one_out"](game, rng=np.random.default_rng(0)).scores == pytest.approx(
-        values[-1] - game(without(n, alone(n)))
-    )
-    rng = np.random.default_rng(0)
+    left_out = METHODS["leave_one_out"](game, rng=np.random.default_rng(0)).scores
+    assert left_out == pytest.approx(values[-1] - game(without(n, alone(n))))
     line = linear_surrogate(game, n, rng=rng, masks=masks, held_out=4)
     assert line.scores.sum() == pytest.approx(values[-1] - values[0])
 
@@ -85,12 +78,11 @@ def test_certified_sets_of_modules_agree_with_every_mask():
     whole = ModuleGame(Game.of(Engine(shipped()), CASE, form="decision"))
     single = whole(without(whole.n, alone(whole.n)))
     game = Restricted(whole, np.argsort(single)[[0, 1, 8, 9, 10, 11]])
-    masks = every_mask(game.n)
+    masks = all_masks(game.n)
     kept = game(masks) > 0
     assert kept[-1] and 0 < kept.sum() < len(kept)
-    flip = minimal_flip_set(game, game.n, rng=np.random.default_rng(0))
-    smallest = smallest_flip_set(game, game.n, rng=np.random.default_rng(0))
-    sufficient = minimal_sufficient_set(game, game.n, rng=np.random.default_rng(0))
+    searches = minimal_flip_set, smallest_flip_set, minimal_sufficient_set
+    flip, smallest, sufficient = (search(game, game.n, rng=np.random.default_rng(0)) for search in searches)
     assert flip.certified and smallest.certified
     assert len(smallest.elements) == min((~mask).sum() for mask, k in zip(masks, kept, strict=True) if not k)
     assert not kept[sum(2**i for i in range(game.n) if i not in flip.elements)]
@@ -112,14 +104,11 @@ def test_a_games_own_dose_multiplies_and_parts_of_games_work(game):
 
 
 def test_wrong_module_games_are_refused(game):
-    for ask, words in (
-        (lambda: ModuleGame(game.game, unit="head"), "must be one of module, layer, projection, part"),
-        (lambda: ModuleGame(game.game.view(adapter=False)), "adapter=True"),
-        (lambda: game(np.ones((1, 5))), r"shape \(m, 4\)"),
-        (lambda: game(np.full((1, 4), np.inf)), "finite"),
-        (lambda: game.view(dose=np.ones(16))(np.ones((1, 4))), "unit='part'"),
-    ):
-        refused(words, ask)
+    refused("must be one of module, layer, projection, part", ModuleGame, game.game, unit="head")
+    refused("adapter=True", ModuleGame, game.game.view(adapter=False))
+    refused(r"shape \(m, 4\)", game, np.ones((1, 5)))
+    refused("finite", game, np.full((1, 4), np.inf))
+    refused("unit='part'", lambda: game.view(dose=np.ones(16))(np.ones((1, 4))))
 
 
 @pytest.mark.parametrize("unit", ["layer", "projection"])

@@ -12,6 +12,7 @@ from workbench.hands.narrative import explained as verdict
 from workbench.stats import PairedDifference
 
 FULL = ("command:hisat2",)
+FEW, MANY = small.case().elements[:1], small.case().elements[:4]
 
 
 def explained(
@@ -22,6 +23,10 @@ def explained(
     metrics = {"jaccard": float(full == changed), "edit_distance": 0.0, "path_overlap": 0.0, "cosine": 0.0}
     given = (case, method, (0.0,) * len(case.elements), tuple(removed), tuple(flags), said, said, metrics)
     return Explanation(*given, weights={}, seed=0, certificate=certificate or {})
+
+
+def groups_of(cases: int, **removed) -> dict[str, list[Explanation]]:
+    return {name: [explained(name, id=str(i), removed=gone) for i in range(cases)] for name, gone in removed.items()}
 
 
 def test_removal_counts_facts_and_needed_ones() -> None:
@@ -119,11 +124,7 @@ def test_an_order_by_chance_is_no_better_than_chance_under_one_stopping_rule() -
 
 
 def test_the_headline_names_sizes_and_ranks_the_searched_set_with_none() -> None:
-    few, many = small.case().elements[:1], small.case().elements[:4]
-    groups = {
-        name: [explained(name, id=str(i), removed=gone) for i in range(12)]
-        for name, gone in (("in_loop", few), ("random_both", many), ("certified", few))
-    }
+    groups = groups_of(12, in_loop=FEW, random_both=MANY, certified=FEW)
     said = verdict.sooner(groups, "in_loop")
     assert "in_loop needs 1.0 [1.0, 1.0] elements, mean of 12 cases: fewer than random_both (4.0)" in said
     assert said.endswith("the searched set has 1.0")
@@ -133,19 +134,13 @@ def test_the_headline_names_sizes_and_ranks_the_searched_set_with_none() -> None
 
 
 def test_of_few_cases_nothing_is_told_apart_and_no_interval_is_shown() -> None:
-    few, many = small.case().elements[:1], small.case().elements[:4]
-    groups = {
-        name: [explained(name, id=str(i), removed=gone) for i in range(3)]
-        for name, gone in (("in_loop", few), ("random_both", many))
-    }
-    said = verdict.sooner(groups, "in_loop")
+    said = verdict.sooner(groups_of(3, in_loop=FEW, random_both=MANY), "in_loop")
     assert "needs 1.0 (n = 3) elements, mean of 3 cases: with no sure difference to random_both (4.0)" in said
     assert said.endswith("which 3 cases cannot show (level 0.0500)")
     difference = {"mean": 1.0, "low": -9.0, "high": 11.0, "p": 0.5}
     cells = {n: {"method": {"lds": {"mean": 0.4, "difference": difference | {"n": n}}}} for n in (2, 10)}
-    assert verdict.above_chance(cells[2], "lds") == (
-        "lds: none is surely above chance, which 2 cases cannot show (level 0.0500), highest mean method"
-    )
+    said = "lds: none is surely above chance, which 2 cases cannot show (level 0.0500), highest mean method"
+    assert verdict.above_chance(cells[2], "lds") == said
     assert verdict.above_chance(cells[10], "lds").startswith("lds: none is surely above chance (level 0.0500)")
     shown = verdict.table({"few": difference | {"n": 4}, "enough": difference | {"n": 5}})
     assert shown["low"].isna().tolist() == shown["high"].isna().tolist() == [True, False]
@@ -192,9 +187,8 @@ def test_a_found_set_is_named_with_its_proof_and_its_price() -> None:
         "is left is enough, certified for the facts in this order, asked for with 12 masks; no element flips alone"
     )
     keep = ElementSet("sufficient", (), True, False, 1, 0.5)
-    assert verdict.found_set(case, keep) == (
-        "keeping only nothing keeps the toolchain: 0 elements, not certified, asked for with 1 mask"
-    )
+    said = "keeping only nothing keeps the toolchain: 0 elements, not certified, asked for with 1 mask"
+    assert verdict.found_set(case, keep) == said
     none = ElementSet("flip", (), False, False, 3, float("nan"), note="the budget was spent")
     assert verdict.found_set(case, none) == "no set was found, asked for with 3 masks; the budget was spent"
 

@@ -36,14 +36,14 @@ def sweep(intruders: int, null: float, p: float) -> pd.DataFrame:
     return pd.DataFrame([row | {"k": k, "threshold": t} for k in (1, 2) for t in (0.4, 0.5)])
 
 
-@pytest.mark.parametrize(
-    ("norm", "spectrum", "ending"),
-    [
-        (0.01, 0.01, "the directions themselves are new."),
-        (0.01, 0.4, "what stands out against the first is explained by it."),
-        (0.4, 0.4, "neither null is exceeded."),
-    ],
-)
+NULLS = [
+    (0.01, 0.01, "the directions themselves are new."),
+    (0.01, 0.4, "what stands out against the first is explained by it."),
+    (0.4, 0.4, "neither null is exceeded."),
+]
+
+
+@pytest.mark.parametrize(("norm", "spectrum", "ending"), NULLS)
 def test_intruders_are_new_only_against_the_stricter_null(norm: float, spectrum: float, ending: str) -> None:
     said = verdict.intruders(sweep(11, 9.5, norm), sweep(11, 11.2, spectrum))
     assert said.startswith("Below 0.5, 11 of 12 leading vectors") and "make 9.5" in said and said.endswith(ending)

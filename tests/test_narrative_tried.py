@@ -6,6 +6,7 @@ import explain_cases as small
 import numpy as np
 import pandas as pd
 import pytest
+from hostile_inputs import TEXTS
 from test_narrative_explained import explained as explaining
 
 from workbench.cases import Fact
@@ -18,16 +19,7 @@ CASE = small.case()
 NAMES = small.NAMES
 ALIGN, SORT = "command:hisat2", "command:samtools sort"
 FULL, OTHER = ("source:ena", ALIGN, SORT), ("source:ena", SORT)
-HOSTILE = [
-    "<img src=x onerror=alert(1)>",
-    "=cmd|' /C calc'!A0",
-    "javascript:alert(1)",
-    "</s>",
-    "a\u202egpj.exe",
-    "x\ny\t\0z",
-    "$x$ %{y}",
-    " ",
-]
+HOSTILE = [*TEXTS, "</s>", "a\u202egpj.exe", "x\ny\t\0z", "$x$ %{y}"]
 
 
 def outcome(removed=(ALIGN,), *, tuned=OTHER, base=FULL, leads=(-1.5, 0.25)) -> Outcome:
@@ -64,16 +56,16 @@ def test_a_token_that_turned_without_its_command_is_told() -> None:
     assert "the commands are the same" in said and "-0.1" not in said
 
 
-@pytest.mark.parametrize(
-    ("one", "has", "lacks"),
-    [
-        (Check(CASE, (), False, 1.0, (), 1), "nothing to check", "inimal for"),
-        (Check(CASE, (ALIGN,), False, 0.5, (), 2), "Not a flip set", "inimal for"),
-        (Check(CASE, (ALIGN, SORT), True, -1.0, (SORT,), 3), "put samtools sort back, it alone", "Minimal for"),
-        (Check(CASE, (ALIGN, SORT), True, -1.0, (), 3), "Minimal for the facts in this order:", "were not asked"),
-        (Check(CASE, (ALIGN, SORT, "source:ena"), True, -1.0, (), 4), "or more of the members were not asked", "Not a"),
-    ],
-)
+CHECKS = [
+    (Check(CASE, (), False, 1.0, (), 1), "nothing to check", "inimal for"),
+    (Check(CASE, (ALIGN,), False, 0.5, (), 2), "Not a flip set", "inimal for"),
+    (Check(CASE, (ALIGN, SORT), True, -1.0, (SORT,), 3), "put samtools sort back, it alone", "Minimal for"),
+    (Check(CASE, (ALIGN, SORT), True, -1.0, (), 3), "Minimal for the facts in this order:", "were not asked"),
+    (Check(CASE, (ALIGN, SORT, "source:ena"), True, -1.0, (), 4), "or more of the members were not asked", "Not a"),
+]
+
+
+@pytest.mark.parametrize(("one", "has", "lacks"), CHECKS)
 def test_a_check_claims_no_more_than_was_asked(one: Check, has: str, lacks: str) -> None:
     said = tried.check(one)
     assert has in said and lacks not in said
@@ -96,14 +88,14 @@ def test_a_mask_is_never_called_certified() -> None:
         assert "Note: no set was found" in said
 
 
-@pytest.mark.parametrize(
-    ("found", "certified", "has"),
-    [
-        (True, True, "Certified for the facts in this order: it flips"),
-        (True, False, "not proved minimal"),
-        (False, False, "does not show that there is none"),
-    ],
-)
+PROOFS = [
+    (True, True, "Certified for the facts in this order: it flips"),
+    (True, False, "not proved minimal"),
+    (False, False, "does not show that there is none"),
+]
+
+
+@pytest.mark.parametrize(("found", "certified", "has"), PROOFS)
 def test_a_certificate_is_told_as_it_is(found: bool, certified: bool, has: str) -> None:
     proof = {"found": found, "certified": certified, "calls": 12, "note": "", "elements": [1], "value": -1.0}
     flags = () if certified else ("not_certified",)
@@ -146,10 +138,8 @@ def test_an_element_is_ranked_only_by_measures_that_rank_its_kind() -> None:
     rows = pd.DataFrame({"element": range(3), "kind": "node", "name": list("abc")})
     rows = rows.assign(mask=[0.5, 58.39, 0.1], set=0.0, rollout=[5.88e-07, 0.0, 0.2])
     measures = ["mask", "set", "rollout"]
-    assert (
-        tried.picked(rows, measures, 0)
-        == "a: mask 0.5 (number 2 of 3 nodes), rollout below 0.001 (number 2 of 3 nodes)."
-    )
+    said = tried.picked(rows, measures, 0)
+    assert said == "a: mask 0.5 (number 2 of 3 nodes), rollout below 0.001 (number 2 of 3 nodes)."
     assert tried.picked(rows, measures, 1) == "b: mask 58 (number 1 of 3 nodes), rollout 0 (number 3 of 3 nodes)."
     assert tried.picked(rows, ["set"], 0) == "a: no measure ranks it."
 
@@ -172,11 +162,7 @@ def test_names_are_one_short_printable_line(name: str) -> None:
     ):
         assert all(mark.isprintable() for mark in said)
     assert len(names.clean(name * 50)) <= names.LONGEST
-
-
-def test_names_from_right_to_left_are_kept_apart() -> None:
-    said = names.clean("\u05d0\u05d1")
-    assert said == "\u2068\u05d0\u05d1\u2069"
+    assert names.clean("\u05d0\u05d1") == "\u2068\u05d0\u05d1\u2069", "from right to left: kept apart"
 
 
 def test_the_cost_names_what_was_spent() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from damaged_records import BIOTOOLS
+from data_rows import rows
 from hostile_area import answered, area, around, finish
 from kg_tables import write_table
 from refusals import refused
@@ -37,42 +38,17 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("a.json", "b.json", "map.json"):
         Path(name).write_text("{}")
     for stage in runs.STAGES:
-        runs.open_stage("run", stage)
-        runs.write_manifest("run", stage, config={}, inputs={}, metrics={"n": 1}, seed=1, device="cpu")
+        finish(Path("run"), stage)
     to_json(build_graph(read_table("table")), "run/kg/own.json")
     return tmp_path
 
 
 IMPORT = "kg import biotools"
-REFUSED = [
-    (f"{IMPORT} one.json --out one.json", "out one.json would overwrite one.json"),
-    (f"{IMPORT} one.json --out ./entries/../one.json", "would overwrite one.json"),
-    (f"{IMPORT} one.json --out link.json", "would overwrite one.json"),
-    (f"{IMPORT} link.json --out one.json", "would overwrite link.json"),
-    (f"{IMPORT} one.json --out hard.json", "would overwrite one.json"),
-    (f"{IMPORT} one.json --out HERE/one.json", "would overwrite one.json"),
-    (f"{IMPORT} one.json --out g.json --report one.json", "report one.json would overwrite one.json"),
-    (f"{IMPORT} one.json --out g.json --report ./g.json", "--report g.json is the file of --out too"),
-    (f"{IMPORT} entries --out entries/e.json", "would overwrite"),
-    (f"{IMPORT} entries --out entries/new.json", "would be read as a part of it the next time"),
-    (f"{IMPORT} one.json --out map.json --mapping map.json", "--out map.json would overwrite map.json"),
-    ("kg merge graph.json table --out graph.json", "--out graph.json would overwrite graph.json"),
-    ("kg merge graph.json table --out m.json --matches table/tools.tsv", "--matches table/tools.tsv would overwrite"),
-    ("kg merge graph.json table --out m.json --conflicts m.json", "--conflicts m.json is the file of --out too"),
-    ("kg merge graph.json graph.json --out m.json", "two graphs or more, each given once"),
-    ("bench compare a.json b.json --json b.json", "--json b.json would overwrite b.json"),
-    ("bench certified --run-dir run --json run/adapter/manifest.json", "would overwrite run/adapter"),
-    ("bench certified --run-dir run --json run", "this is a folder"),
-    ("sweep sweep.json --out . --dry-run", "would overwrite sweep.json"),
-    ("run --run-dir run --notebooks nb -p table run/kg/own.json", "would overwrite run/kg/own.json"),
-    ("run --run-dir run --notebooks nb --fresh -p table HERE/run/kg", "would overwrite"),
-]
+REFUSED = rows("overwritten")
 
 
 @pytest.mark.parametrize(("words", "said"), REFUSED, ids=[words for words, _ in REFUSED])
-def test_what_is_read_is_never_written_over(
-    place: Path, words: str, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_read_is_never_written_over(place, words, said, capsys):
     if " -p table " in words:
         write_notebooks(place / "nb", extra={"kg": "table = 'x'\n"})
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
@@ -141,9 +117,7 @@ def test_no_link_in_a_run_leads_what_is_written_out_of_it(area: Path) -> None:
     assert 4 < refused < len(paths), "a link to what is only replaced does no harm"
 
 
-def test_links_out_of_the_run_folder_are_refused_before_anything_runs(
-    area: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_links_out_of_the_run_folder_are_refused_before_anything_runs(area, capsys):
     run = area / "inside" / "run"
     run.mkdir()
     for name in ("adapter", "adapter.new", "kg.old", "notebooks", ".lock", ".lock.kernel"):
@@ -158,9 +132,7 @@ def test_links_out_of_the_run_folder_are_refused_before_anything_runs(
     assert runs.check_stage(run, "kg") == [], "a pipe nobody writes to would be waited for"
 
 
-def test_links_in_a_finished_run_and_in_a_sweeps_folder_are_not_written_through(
-    area: Path, made_chain: Path, capsys: pytest.CaptureFixture
-) -> None:
+def test_links_in_a_finished_run_and_in_a_sweeps_folder_are_not_written_through(area, made_chain, capsys):
     run, before = Path(shutil.copytree(made_chain / RUN, area / "inside" / "run")), around(area)
     for path in [path for path in run.rglob("*") if path.is_file() and not path.name.startswith(".lock")]:
         path.unlink()

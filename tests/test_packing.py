@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny import NAMES, chain_case, save_tiny, tiny_reader
 from transformers import AutoModelForCausalLM, GPTNeoXConfig
@@ -39,7 +39,6 @@ def assert_same_when_packed(lm, rows) -> None:
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(slopes, packed, strict=True))
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(2, 30), st.integers(1, 29)), min_size=1, max_size=7), st.integers(0, 9))
 def test_loss_and_gradients_are_those_of_the_padded_batch(sizes, seed):
     rng = np.random.default_rng(seed)
@@ -68,12 +67,10 @@ def inputs_of(module: torch.nn.Module, seen: list[int]):
 
 def test_the_last_layer_works_where_the_loss_looks_and_as_before_afterwards():
     batch = pack([row(np.random.default_rng(1), n, 3) for n in (9, 14, 5)])
-    layers, seen = READER.model.model.layers, {name: [] for name in ("first", "last", "keys")}
-    hooks = [
-        inputs_of(layers[0].mlp.down_proj, seen["first"]),
-        inputs_of(layers[-1].mlp.down_proj, seen["last"]),
-        inputs_of(layers[-1].self_attn.k_proj, seen["keys"]),
-    ]
+    first, last = READER.model.model.layers[0], READER.model.model.layers[-1]
+    watched = {"first": first.mlp.down_proj, "last": last.mlp.down_proj, "keys": last.self_attn.k_proj}
+    seen = {name: [] for name in watched}
+    hooks = [inputs_of(module, seen[name]) for name, module in watched.items()]
     with packed_attention(READER), torch.no_grad():
         READER.model(**batch)
         every = READER.model(**{k: v for k, v in batch.items() if k not in ("logits_to_keep", "labels")}).logits

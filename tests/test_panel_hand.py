@@ -14,7 +14,7 @@ import pytest
 from figure_checks import plain
 from PIL import Image
 from refusals import refused
-from test_panel import HOSTILE, QUICK, panel
+from test_panel import HOSTILE, QUICK, panel, shown
 
 from workbench import kg
 from workbench.artifacts.files import neutral
@@ -24,7 +24,10 @@ from workbench.cases.asking import ASKED, Asker, QuestionError, chosen_case
 from workbench.explain import explain, without
 from workbench.explain.trial import ROWS, Trial
 from workbench.game import Game
+from workbench.hands.panel import MaskPanel
 from workbench.hands.panel.explorer import COLUMNS, file_stem, links
+
+__all__ = ["shown"]
 
 
 @cache
@@ -34,8 +37,7 @@ def asker() -> Asker:
     return Asker(graph, {node: graph.nodes[node]["name"] for node in flow})
 
 
-def test_what_is_taken_out_by_hand_is_answered_by_both_models() -> None:
-    one = panel()
+def test_what_is_taken_out_by_hand_is_answered_by_both_models(one: MaskPanel) -> None:
     gone = (one.case.nodes[1], one.case.facts[-1])
     found = one.take_out(gone)
     left = without(one.case, gone)
@@ -58,8 +60,7 @@ def test_the_leads_have_the_sign_of_the_decision() -> None:
                 assert (found.leads[model] > 0) == (not found.changed(model)), (case.id, element, model)
 
 
-def test_toggling_twice_is_nothing_and_costs_nothing_the_second_time() -> None:
-    one = panel()
+def test_toggling_twice_is_nothing_and_costs_nothing_the_second_time(one: MaskPanel) -> None:
     one.toggle(0)
     one.toggle(0)
     assert one.removed == () and one.by_hand == ()
@@ -68,8 +69,7 @@ def test_toggling_twice_is_nothing_and_costs_nothing_the_second_time() -> None:
     assert one.removed == (one.case.nodes[0],) and one.engine.ledger.calls == calls
 
 
-def test_the_check_is_what_asking_every_subset_shows() -> None:
-    one = panel()
+def test_the_check_is_what_asking_every_subset_shows(one: MaskPanel) -> None:
     one.select("two")
     full = toolchain(one.engine.answers([one.case])[0])
 
@@ -117,16 +117,14 @@ def test_carriers_on_gc_know_only_what_is_left(monkeypatch: pytest.MonkeyPatch) 
     assert not after.shown[0] and after.scores[0] == 0 and after.shown[1:].all() and after.scores[1:].any()
 
 
-def test_what_is_not_there_cannot_be_taken_out_or_picked() -> None:
-    one = panel()
+def test_what_is_not_there_cannot_be_taken_out_or_picked(one: MaskPanel) -> None:
     refused("does not show", one.take_out, ["format_9999"])
     refused("the answers are", one.pick, "tuned", one.case.nodes[0])
     refused("does not name", one.pick, "tuned_full", "command:nothing")
     assert one.removed == ()
 
 
-def test_a_method_shown_again_forgets_the_hand() -> None:
-    one = panel()
+def test_a_method_shown_again_forgets_the_hand(one: MaskPanel) -> None:
     found = one.recompute()
     one.take_out(())
     assert one.removed == () and one.state.removed == ()
@@ -136,8 +134,7 @@ def test_a_method_shown_again_forgets_the_hand() -> None:
     assert one.removed == () and "Nothing is taken out" in plain(one.view.words.value)
 
 
-def test_by_hand_begins_with_the_whole_graph_and_what_is_out_comes_back() -> None:
-    one = panel()
+def test_by_hand_begins_with_the_whole_graph_and_what_is_out_comes_back(one: MaskPanel) -> None:
     found = one.recompute()
     first, second = [e for e in one.case.elements if e not in found.removed][:2]
     assert one.toggle(first).removed == (first,) == one.removed, "it does not join what the method removed"
@@ -148,8 +145,8 @@ def test_by_hand_begins_with_the_whole_graph_and_what_is_out_comes_back() -> Non
     assert back not in one.toggle(back).removed and set(one.removed) == set(found.removed[1:])
 
 
-def test_what_is_gone_of_a_chain_is_struck_out_where_it_stood() -> None:
-    one, signs = panel(), {"": "", "lost": "-", "new": "+"}
+def test_what_is_gone_of_a_chain_is_struck_out_where_it_stood(one: MaskPanel) -> None:
+    signs = {"": "", "lost": "-", "new": "+"}
     names = {f"command:{name}": name for name in "abcd"}
     steps = {("abc", "adc"): "a -b +d c", ("", "a"): "+a", ("aab", "aaa"): "a × 2 -b +a", ("ab", "ba"): "+b a -b"}
     for answers, told in steps.items():
@@ -168,15 +165,13 @@ def test_the_whole_state_comes_back_with_the_same_numbers() -> None:
     assert found.weights["alpha"] == 50.0 and found.weights["gamma"] == one.weights.gamma == 0.0
     outcome = one.take_out([one.case.facts[2]])
     other.state = State.from_json(one.state.to_json())
-    assert (
-        other.state == one.state and other.outcome.answers == outcome.answers and other.outcome.leads == outcome.leads
-    )
+    assert other.state == one.state
+    assert other.outcome.answers == outcome.answers and other.outcome.leads == outcome.leads
     again = other.recompute()
     assert again.degrees == found.degrees and again.removed == found.removed
 
 
-def test_a_state_of_elsewhere_is_refused_whole() -> None:
-    one = panel()
+def test_a_state_of_elsewhere_is_refused_whole(one: MaskPanel) -> None:
     before = one.state
     for change in ({"explored_case": "nowhere"}, {"by_hand": ["nothing"]}, {"question": ["a", "b"]}, {"withheld": 0.5}):
         with pytest.raises(ValueError):
@@ -204,9 +199,8 @@ def test_a_typed_question_is_a_case_whose_answer_is_a_shortest_chain() -> None:
     some = asker()
     by_name = some.case("NCBI Sequence Read Archive", "SAM")
     assert by_name == some.case(by_name.source, by_name.target) == some.case("ncbi sequence read archive", " sam ")
-    assert by_name.split == ASKED and by_name.path in kg.shortest_toolchains(
-        some.flow, by_name.source, by_name.target, limit=50
-    )
+    shortest = kg.shortest_toolchains(some.flow, by_name.source, by_name.target, limit=50)
+    assert by_name.split == ASKED and by_name.path in shortest
     assert set(by_name.needed) <= set(by_name.facts) and len(by_name.facts) <= 24
     assert chosen_case([by_name], question=(by_name.source, by_name.target), asker=some) == by_name
 
@@ -223,8 +217,7 @@ def test_the_chosen_case_is_named_or_refused() -> None:
     refused("a run with a graph", chosen_case, cases, question=("a", "b"), asker=None, error=QuestionError)
 
 
-def test_an_export_is_four_files_that_agree(tmp_path) -> None:
-    one = panel()
+def test_an_export_is_four_files_that_agree(one: MaskPanel, tmp_path) -> None:
     one.recompute()
     one.take_out([one.case.facts[0]])
     paths = one.export(tmp_path / "some")
@@ -262,8 +255,7 @@ def test_names_in_exports_are_data(tmp_path) -> None:
     assert one.view.links.value.count("<a download") == 4
 
 
-def test_answers_at_hand_are_shown_with_what_changed_marked() -> None:
-    one = panel()
+def test_answers_at_hand_are_shown_with_what_changed_marked(one: MaskPanel) -> None:
     (found,) = explain(small.engine(), [small.case()], "certified", config=QUICK)
     one.results[found.case.id, "certified"] = found
     one.select("one", method="certified")
@@ -278,8 +270,7 @@ def test_answers_at_hand_are_shown_with_what_changed_marked() -> None:
     assert not one.stale and one.sentences() in plain(one.view.words.value)
 
 
-def test_facts_are_told_by_the_line_that_states_them() -> None:
-    one = panel()
+def test_facts_are_told_by_the_line_that_states_them(one: MaskPanel) -> None:
     lines = {line["key"]: line["text"] for line in one.view.prompt.part.lines}
     for i, fact in enumerate(one.case.facts):
         assert lines[len(one.case.nodes) + i].split()[-1] == fact.relation

@@ -10,21 +10,9 @@ from safetensors import safe_open
 from transformers import LlamaForCausalLM
 
 from workbench.models import reader
-from workbench.pretrain import PretrainConfig, Pretraining, held_out, teaching
+from workbench.pretrain import PretrainConfig, Pretraining, held_out, randomgraphs, teaching
 from workbench.pretrain.lessons import FORK_WEIGHT, Hints, draw, paths, recall
-from workbench.pretrain.randomgraphs import (
-    FAR,
-    FORMATS,
-    HOPS,
-    SOURCE,
-    N,
-    count_paths,
-    distances,
-    draw_graphs,
-    draw_questions,
-    levels,
-    path_rows,
-)
+from workbench.pretrain.randomgraphs import FORMATS, SOURCE, N
 
 RESERVED = reader.RESERVED
 SMALL = PretrainConfig(hidden=64, layers=4, heads=2, batch=8, recall_steps=4, path_steps=6)
@@ -33,19 +21,19 @@ SMALL = PretrainConfig(hidden=64, layers=4, heads=2, batch=8, recall_steps=4, pa
 def drawn(seed: int, count: int):
     """Random graphs, questions on them, and the numbers and rows of those that can be asked."""
     rng = np.random.default_rng(seed)
-    graphs = draw_graphs(rng, count)
-    questions = draw_questions(rng, graphs)
+    graphs = randomgraphs.draw_graphs(rng, count)
+    questions = randomgraphs.draw_questions(rng, graphs)
     numbers = np.flatnonzero(questions.usable)
-    return graphs, questions, numbers, path_rows(rng, graphs, questions, numbers)
+    return graphs, questions, numbers, randomgraphs.path_rows(rng, graphs, questions, numbers)
 
 
 def test_distances_and_path_counts_by_hand():
     adjacent = np.zeros((1, N, N), bool)
     for a, b in ((SOURCE, 0), (0, FORMATS), (FORMATS, 1), (0, FORMATS + 1), (FORMATS + 1, 1), (1, 0)):
         adjacent[0, a, b] = True
-    steps = distances(adjacent, np.array([SOURCE]))[0]
-    assert (steps[0], steps[FORMATS], steps[1], steps[2]) == (1, 2, 3, FAR)
-    assert count_paths(adjacent[0], 1, limit=9) == 2 and count_paths(adjacent[0], 2) == 0
+    steps = randomgraphs.distances(adjacent, np.array([SOURCE]))[0]
+    assert (steps[0], steps[FORMATS], steps[1], steps[2]) == (1, 2, 3, randomgraphs.FAR)
+    assert randomgraphs.count_paths(adjacent[0], 1, limit=9) == 2 and randomgraphs.count_paths(adjacent[0], 2) == 0
 
 
 def test_every_drawn_answer_is_a_shortest_shown_path():
@@ -53,17 +41,18 @@ def test_every_drawn_answer_is_a_shortest_shown_path():
     assert len(rows) > 200 and graphs.real.sum(1).max() == 24
     for i, (prompt, answer, *_) in zip(numbers, rows, strict=True):
         assert teaching.is_path(answer[:-1], prompt, answer) and not teaching.is_path(answer[:-2], prompt, answer)
-        assert len(answer) - 1 == distances(graphs.adjacent[i : i + 1], np.array([SOURCE]))[0, questions.target[i]]
+        steps = randomgraphs.distances(graphs.adjacent[i : i + 1], np.array([SOURCE]))
+        assert len(answer) - 1 == steps[0, questions.target[i]]
         names = [t for t in prompt if t >= reader.FIRST_ENTITY]
         assert max(names) < reader.FIRST_ENTITY + reader.POOL
 
 
 def test_levels_are_distances_backwards():
-    adjacent = draw_graphs(np.random.default_rng(3), 20).adjacent
-    found = levels(adjacent)
+    adjacent = randomgraphs.draw_graphs(np.random.default_rng(3), 20).adjacent
+    found = randomgraphs.levels(adjacent)
     for node in range(N):
-        steps = distances(adjacent.transpose(0, 2, 1), np.full(20, node))
-        for d in range(1, HOPS + 1):
+        steps = randomgraphs.distances(adjacent.transpose(0, 2, 1), np.full(20, node))
+        for d in range(1, randomgraphs.HOPS + 1):
             assert (found[:, d - 1, node] == (steps == d)).all()
 
 
@@ -130,15 +119,11 @@ def test_a_resumed_training_is_the_same_training(tmp_path, monkeypatch):
     monkeypatch.setattr(teaching, "RECALLED", -1.0)  # a tiny model goes on to paths after two steps
     whole = Pretraining(SMALL, tmp_path / "whole").run(save_every=2)
 
-    class Stop(Exception):
-        pass
-
     def stop(progress, loss):
         if progress.step == 3:
-            raise Stop
+            raise TimeoutError("stopped")
 
-    with pytest.raises(Stop):
-        Pretraining(SMALL, tmp_path / "cut").run(save_every=2, listen=stop)
+    refused("stopped", Pretraining(SMALL, tmp_path / "cut").run, save_every=2, listen=stop, error=TimeoutError)
     cut = Pretraining(SMALL, tmp_path / "cut")
     assert cut.progress.step == 2
     for a, b in zip(whole.parameters(), cut.run(save_every=2).parameters(), strict=True):

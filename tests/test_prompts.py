@@ -184,15 +184,9 @@ def test_reader_prompts_are_what_it_was_trained_on():
         assert ids[2] == ids[-3] and ids[4] == ids[-1], "the question before and after"
 
 
-def test_reserved_words_get_a_dot():
+def test_reserved_words_get_a_dot_and_names_of_one_word_or_more_than_tokens_are_refused():
     assert [*map(reader_word, ("to", "·to", "samtools sort"))] == ["·to", "··to", "samtools_sort"]
-
-
-def test_names_that_are_one_word_are_refused():
     refused("one word", build_tokenizer, ["samtools sort", "samtools_sort"])
-
-
-def test_more_names_than_tokens_are_refused():
     assert POOL >= 1024
     build_tokenizer(f"n{i}" for i in range(POOL))
     refused(f"{POOL} entity tokens.*{POOL + 1} names", build_tokenizer, (f"n{i}" for i in range(POOL + 1)))

@@ -1,17 +1,22 @@
-"""The recipe's command from first word to last, on a tiny language model."""
+"""The recipe's command from first word to last, on a tiny language model; and trained by several processes under
+`accelerate launch`: what one process trains, and what is refused."""
 
 import argparse
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
+from refusals import refused
 from safetensors.torch import load_file
-from tiny import graph_words, save_tiny
+from tiny import NAMES, chain_case, graph_words, save_tiny
 
+from workbench import models
 from workbench.cases import load_cases
 from workbench.stats import proportion
-from workbench.train import TrainConfig
+from workbench.train import TrainConfig, train
 from workbench.train.__main__ import add_options, main, recipe_of
 from workbench.train.making import PRESETS, SHARES, Splits
 
@@ -88,9 +93,8 @@ def test_drawn_cases_are_those_of_the_recipe_and_come_back_from_their_folder(dra
     assert (len(here.cases["train"]), len(here.cases["held_out"]), len(here.cases["showcase"])) == (300, 3, 1)
     showcase = here.cases["showcase"][0]
     assert (showcase.source, showcase.target) not in {(c.source, c.target) for c in here.cases["train"]}
-    assert all(
-        step in here.edges for case in here.cases["train"] for step in zip(case.path, case.path[1:], strict=False)
-    )
+    taught = {step for case in here.cases["train"] for step in zip(case.path, case.path[1:], strict=False)}
+    assert taught <= here.edges
 
 
 def test_settings_come_from_preset_run_json_and_options_in_this_order(tmp_path):
@@ -118,20 +122,72 @@ def test_settings_come_from_preset_run_json_and_options_in_this_order(tmp_path):
     assert asked("--run", str(run), "--questions", "goal", "chain").sampling.questions == ("goal", "chain")
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ([], "arguments are required: --out"),
-        (["--out", "x", "--rank", "0"], "rank must be 1 or more"),
-        (["--out", "x", "--settings", '{"training": {}}'], "settings are model, table"),
-        (["--out", "x", "--cases", "nowhere"], "nowhere must hold cases_train.jsonl"),
-        (["--out", "x", "--run", "nowhere"], "nowhere holds no graph"),
-        (["--out", "x", "nowhere"], "unrecognized arguments: nowhere"),
-    ],
-)
+REFUSED = [
+    ([], "arguments are required: --out"),
+    (["--out", "x", "--rank", "0"], "rank must be 1 or more"),
+    (["--out", "x", "--settings", '{"training": {}}'], "settings are model, table"),
+    (["--out", "x", "--cases", "nowhere"], "nowhere must hold cases_train.jsonl"),
+    (["--out", "x", "--run", "nowhere"], "nowhere holds no graph"),
+    (["--out", "x", "nowhere"], "unrecognized arguments: nowhere"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), REFUSED)
 def test_what_cannot_be_trained_is_refused(tmp_path, monkeypatch, capsys, words, said):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2 and said in " ".join(capsys.readouterr().err.split())
     assert not list(tmp_path.iterdir())
+
+
+FEWER = "--train-cases 40 --held-out-cases 2 --held-out-sequences 0 --held-out-tool-cases 0 --seed 3".split()
+SMALLER = "--steps 4 --batch 4 --rank 4 --modules q_proj --checkpoint-every 2 --seed 3 --no-base".split()
+LAUNCH = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--num_machines=1"]
+LAUNCH += ["--mixed_precision=no", "--dynamo_backend=no", "--main_process_port=0"]
+PACKED = ("packed", "no-packed")
+
+EACH = f"""
+import runpy, sys
+place, *words = sys.argv[1:]
+for packed in {PACKED}:
+    sys.argv[1:] = [*words, f"--{{packed}}", "--out", f"{{place}}/two {{packed}}"]
+    try:
+        runpy.run_module("workbench.train", run_name="__main__")
+    except SystemExit as end:
+        assert not end.code
+"""
+"""The command twice in the same two processes, of which each takes seconds to start."""
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(tmp_path):
+    base, cases = str(save_tiny(tmp_path / "llama", "llama")), str(tmp_path / "cases")
+    assert main(["--model", base, "--topics", "Mapping", *FEWER, "--draw-only", "--out", cases]) == 0
+    words = ["--model", base, "--cases", cases, *SMALLER]
+    (tmp_path / "each.py").write_text(EACH)
+    command = [*LAUNCH, str(tmp_path / "each.py"), str(tmp_path), *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("step 4 of 4") == 2  # one of the two processes tells
+    for packed in PACKED:
+        places = [tmp_path / f"one {packed}", tmp_path / f"two {packed}"]
+        assert main([*words, f"--{packed}", "--out", str(places[0])]) == 0
+        one, two = (json.loads((place / "card.json").read_text()) for place in places)
+        assert [card["training"]["processes"] for card in (one, two)] == [1, 2]
+        for history in ("loss", "held_out_loss"):
+            losses = [[row["loss"] for row in card["training"][history]] for card in (one, two)]
+            assert losses[0] == pytest.approx(losses[1], abs=1e-3)
+        weights, again = (load_file(place / "adapter_model.safetensors") for place in places)
+        assert all((weights[name] - again[name]).abs().max() < 2e-3 for name in weights)
+        files = [{str(p.relative_to(place)) for p in place.rglob("*")} for place in places]
+        assert files[0] == files[1] and two["scores"]
+
+
+def test_what_processes_cannot_share_is_refused_before_any_work(tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    how, lm = {"folder": tmp_path / "out"}, models.load(names=NAMES)
+    said = "batch must be a multiple of the 3 processes.*not 4"
+    refused(said, train, lm, [chain_case()], TrainConfig(steps=2, batch=4), **how)
+    refused("seconds must be", train, lm, [chain_case()], TrainConfig(steps=2, batch=6, seconds=9), **how)
+    assert not (tmp_path / "out").exists()

@@ -78,8 +78,7 @@ def test_a_damaged_manifest_counts_as_none(tmp_path: Path, damage: str) -> None:
     finish(tmp_path, "kg")
     (tmp_path / "kg" / runs.MANIFEST).write_text(damage)
     assert not runs.is_complete(tmp_path, "kg")
-    with pytest.raises(runs.MissingStage):
-        runs.require_stage(tmp_path, "kg")
+    refused("'kg' was not made", runs.require_stage, tmp_path, "kg", error=runs.MissingStage)
     finish(tmp_path, "kg")
     assert runs.require_stage(tmp_path, "kg") == tmp_path / "kg"
 
@@ -165,9 +164,7 @@ class Killed(BaseException):
     pass
 
 
-def test_a_kill_between_any_two_steps_leaves_the_old_result_or_the_new_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kill_between_any_two_steps_leaves_the_old_result_or_the_new_one(tmp_path, monkeypatch):
     """Every call that changes a folder is the last one once; what is left is settled, and neither torn nor mixed."""
     seen: set[str] = set()
     for last in itertools.count(1):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from peft import LoraConfig, get_peft_model
 from refusals import refused
@@ -40,8 +40,7 @@ def test_a_four_bit_model_is_dequantised_with_its_adapter_on_top() -> None:
     models.add_adapter(lm, rank=4, alpha=8, modules=("q_proj",), dropout=0.0, seed=0)
     np.testing.assert_array_equal(base_weights(lm)(Q), bare)
     np.testing.assert_array_equal(base_weights(lm.model)(Q), bare)
-    with pytest.raises(AssertionError):  # the rounding to four bits is seen
-        np.testing.assert_allclose(bare, base_weights("reader")(Q), atol=1e-3)
+    assert not np.allclose(bare, base_weights("reader")(Q), atol=1e-3), "the rounding to four bits is seen"
     np.testing.assert_allclose(base_weights("reader", four_bit=True)(Q), bare, atol=1e-6)
 
 
@@ -75,11 +74,10 @@ def test_turned_weights_come_as_out_by_in(tmp_path: Path) -> None:
 
 def test_what_is_no_base_is_named(tmp_path: Path) -> None:
     refused(r"holds no model\.safetensors", base_weights, tmp_path, error=ModelError)
-    for module, words in (
-        ("nowhere", "the model has no module nowhere"), ("model.norm", r"shape \(64,\); only matrices"),
-        ("model.layers.0.mlp.act_fn", r"is a SiLU.* and has no weight"),
-    ):  # fmt: skip
-        refused(words, base_weights(tiny_reader()), module, error=ModelError)
+    weights = base_weights(tiny_reader())
+    refused("the model has no module nowhere", weights, "nowhere", error=ModelError)
+    refused(r"shape \(64,\); only matrices", weights, "model.norm", error=ModelError)
+    refused(r"is a SiLU.* and has no weight", weights, "model.layers.0.mlp.act_fn", error=ModelError)
     merged = get_peft_model(tiny_reader().model, LoraConfig(r=2, target_modules=["q_proj"]))
     merged.merge_adapter()
     refused(r"merged into .*unmerge", base_weights(merged), Q, error=ModelError)
@@ -154,7 +152,6 @@ def test_random_changes_lie_inside_by_chance() -> None:
         assert mean == pytest.approx(found[0][f"{part}_chance"], rel=0.1)
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(2, 40), st.integers(2, 40), st.integers(1, 8), st.integers(1, 12), st.integers(0, 2**32))
 def test_leading_directions_are_the_dense_ones(out: int, into: int, rank: int, k: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -13,6 +13,7 @@ import torch
 from dosed_models import MODULES, shipped, tiny
 from figure_checks import check
 from refusals import refused
+from table_games import rng
 from tiny import NAMES, chain_case
 
 from workbench import models, shift
@@ -25,10 +26,6 @@ from workbench.shift.saliency import MEMORY, READING, WITHHELD, unknown
 from workbench.stats.games import without as masks_without
 
 CASE = chain_case()
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
 
 
 @pytest.fixture(scope="module")

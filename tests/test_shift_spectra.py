@@ -1,7 +1,6 @@
 """Singular values and norms against the dense product, scaling as PEFT has it; which adapters are read, one module at a
 time (what is refused: `test_adapter_check`)."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +55,6 @@ def test_more_columns_stand_after_the_usual_ones(tmp_path: Path) -> None:
     assert list(more.columns) == [*plain.columns, "effective_rank", "energy"]
     assert more.effective_rank[0] == shift.effective_rank(more.singular_values[0])
     assert more.energy[0][-1] == pytest.approx(1) and more.energy[0][0] == pytest.approx(1 / more.stable_rank[0])
-    np.testing.assert_allclose(shift.energy(np.array([2.0, 1.0, 1.0])), [4 / 6, 5 / 6, 1])
     assert not shift.energy(np.zeros(3)).any()
 
 
@@ -72,40 +70,39 @@ def test_a_table_has_one_row_a_module_in_order_of_layers(tmp_path: Path) -> None
     assert set(table.module) == set(names)
 
 
-@pytest.mark.parametrize(
-    ("config", "expected"),
-    [
-        ({}, 8 / 4),
-        ({"use_rslora": True}, 8 / 2),
-        ({"lora_alpha": 3.5}, 3.5 / 4),
-        ({"lora_alpha": 0}, 0.0),
-        ({"alpha_pattern": {"q_proj": 6}}, 6 / 4),
-        ({"alpha_pattern": {"layers.0.self_attn.q_proj": 6, "q_proj": 99}}, 6 / 4),
-        ({"alpha_pattern": {"proj": 99, "k_proj": 99}}, 8 / 4),
-        ({"r": 9, "rank_pattern": {r"self_attn\.q_proj": 4}}, 8 / 4),
-        ({"r": 9, "rank_pattern": {"q_proj": 4}, "use_rslora": True}, 8 / 2),
-    ],
-)
+SCALINGS = [
+    ({}, 8 / 4),
+    ({"use_rslora": True}, 8 / 2),
+    ({"lora_alpha": 3.5}, 3.5 / 4),
+    ({"lora_alpha": 0}, 0.0),
+    ({"alpha_pattern": {"q_proj": 6}}, 6 / 4),
+    ({"alpha_pattern": {"layers.0.self_attn.q_proj": 6, "q_proj": 99}}, 6 / 4),
+    ({"alpha_pattern": {"proj": 99, "k_proj": 99}}, 8 / 4),
+    ({"r": 9, "rank_pattern": {r"self_attn\.q_proj": 4}}, 8 / 4),
+    ({"r": 9, "rank_pattern": {"q_proj": 4}, "use_rslora": True}, 8 / 2),
+    *(({"init_lora_weights": start}, 8 / 4) for start in (True, False, "gaussian", "eva", "orthogonal")),
+]
+
+
+@pytest.mark.parametrize(("config", "expected"), SCALINGS)
 def test_scaling_is_read_from_the_config(tmp_path: Path, config: dict, expected: float) -> None:
     save_adapter(tmp_path, {one_module(): (12, 10, 4)}, **config)
     (factors,) = read_factors(tmp_path)
-    assert factors.scaling == pytest.approx(expected)
+    assert factors.scaling == pytest.approx(expected) and len(shift.spectra(tmp_path)) == 1
 
 
 PATTERNS = {"rank_pattern": {"layers.1.self_attn.q_proj": 6}, "alpha_pattern": {"v_proj": 20}}
 
 
-@pytest.mark.parametrize(
-    ("base", "config"),
-    [
-        (lambda: tiny_reader().model, {"target_modules": ["q_proj", "v_proj"], **PATTERNS}),
-        (lambda: tiny_reader().model, {"target_modules": ["q_proj", "v_proj"], **PATTERNS, "use_rslora": True}),
-        (conv_model, {"target_modules": ["c_attn", "c_proj"], "fan_in_fan_out": True}),
-    ],
-)
-def test_scaling_and_change_are_those_of_peft_itself_where_weights_are_kept_turned_too(
-    tmp_path: Path, base: Callable, config: dict
-) -> None:
+ADAPTED = [
+    (lambda: tiny_reader().model, {"target_modules": ["q_proj", "v_proj"], **PATTERNS}),
+    (lambda: tiny_reader().model, {"target_modules": ["q_proj", "v_proj"], **PATTERNS, "use_rslora": True}),
+    (conv_model, {"target_modules": ["c_attn", "c_proj"], "fan_in_fan_out": True}),
+]
+
+
+@pytest.mark.parametrize(("base", "config"), ADAPTED)
+def test_scaling_and_change_are_those_of_peft_itself_where_weights_are_kept_turned_too(tmp_path, base, config):
     torch.manual_seed(1)
     model = get_peft_model(base(), LoraConfig(r=4, lora_alpha=12, **config))
     for name, parameter in model.named_parameters():
@@ -179,12 +176,6 @@ def test_random_directions_prefer_nothing() -> None:
     for j in (0, 2):
         mean = np.mean([np.outer(u[:, j], u[:, j]) for u in found], axis=0)
         np.testing.assert_allclose(mean, np.eye(4) / 4, atol=0.02)
-
-
-@pytest.mark.parametrize("start", [True, False, "gaussian", "eva", "orthogonal"])
-def test_starts_that_leave_the_base_alone_are_read(tmp_path: Path, start: bool | str) -> None:
-    save_adapter(tmp_path, {one_module(): (12, 10, 4)}, init_lora_weights=start)
-    assert len(shift.spectra(tmp_path)) == 1
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from refusals import refused
 from safetensors.torch import load_file, save_file
 from scipy.linalg import subspace_angles
 from scipy.stats import ks_2samp
 from shift_adapters import one_module, save_adapter
+from table_games import rng
 from tiny import NAMES, chain_case, save_tiny
 
 from workbench import models, shift
@@ -21,10 +22,6 @@ from workbench.shift.subspaces import difference, random_meetings
 from workbench.train import TrainConfig, train
 
 MODULES = [one_module(layer, p) for layer in (0, 1) for p in ("q_proj", "v_proj")]
-
-
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +58,8 @@ def same_as_dense(row, one: np.ndarray, two: np.ndarray) -> None:
     assert row.row_overlap == pytest.approx(np.mean(np.cos(rows) ** 2), rel=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.integers(1, 70), st.integers(1, 70), st.integers(1, 64), st.integers(1, 64), st.integers(0, 2**32),
-    st.sampled_from([0.0, 0.01, 1.0]),
-)  # fmt: skip
-def test_any_pair_is_compared_as_its_dense_matrices_are(
-    out: int, into: int, first: int, second: int, seed: int, apart: float
-) -> None:
+@given(*[st.integers(1, 70)] * 2, *[st.integers(1, 64)] * 2, st.integers(0, 2**32), st.sampled_from([0.0, 0.01, 1.0]))
+def test_any_pair_is_compared_as_its_dense_matrices_are(out, into, first, second, seed, apart):
     """apart: how far the second one's factors are from the first one's, as far as the ranks are shared."""
     draw = np.random.default_rng(seed)
     one, two = (
@@ -126,9 +117,7 @@ def test_the_null_is_that_of_random_adapters(tmp_path: Path) -> None:
     for seed in range(40):
         save_adapter(tmp_path / "one", dict.fromkeys(MODULES, (*shape, 3)), seed=100 + seed, r=3)
         save_adapter(tmp_path / "two", dict.fromkeys(MODULES, (*shape, 5)), seed=seed, r=5)
-        table = shift.compare(
-            {"one": tmp_path / "one", "two": tmp_path / "two"}, rng=np.random.default_rng(seed), draws=99
-        )
+        table = shift.compare({name: tmp_path / name for name in ("one", "two")}, rng=rng(seed), draws=99)
         above += list(table.cosine.abs() > table.cosine_null)
         overlaps += list(zip(table.column_overlap, table.row_overlap, strict=True))
     assert 0.01 <= np.mean(above) <= 0.12
@@ -210,18 +199,14 @@ def test_drift_follows_the_checkpoints_in_order_of_steps(tmp_path: Path) -> None
         save_adapter(tmp_path / "checkpoints" / f"checkpoint-{step}", {MODULES[0]: (12, 10, 4)}, seed=step)
     (tmp_path / "checkpoints" / "checkpoint-broken").mkdir()
     assert list(shift.drift(tmp_path).step) == [250, 500, 1000]
-    assert [place.name for place in shift.checkpoints(tmp_path).values()] == [
-        f"checkpoint-{s}" for s in (250, 500, 1000)
-    ]
+    found = [(step, place.name) for step, place in shift.checkpoints(tmp_path).items()]
+    assert found == [(step, f"checkpoint-{step}") for step in (250, 500, 1000)]
 
 
 def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
-    for name, shapes in {
-        "a": {MODULES[0]: (12, 10, 4), MODULES[1]: (8, 10, 4)},
-        "b": {MODULES[0]: (12, 10, 4)},
-        "c": {MODULES[1]: (12, 10, 4)},
-    }.items():
-        save_adapter(tmp_path / name, shapes)
+    save_adapter(tmp_path / "a", {MODULES[0]: (12, 10, 4), MODULES[1]: (8, 10, 4)})
+    for name, module in (("b", MODULES[0]), ("c", MODULES[1])):
+        save_adapter(tmp_path / name, {module: (12, 10, 4)})
     refused("1 adapter given; a comparison needs two", shift.compare, {"a": tmp_path / "a"}, rng=rng())
     refused("b, c change no module in common", shift.compare, {name: tmp_path / name for name in "bc"}, rng=rng())
     with pytest.raises(AdapterError, match=r"unlike shapes \(a 8 x 10, c 12 x 10\)"):

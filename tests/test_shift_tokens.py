@@ -16,7 +16,6 @@ from tiny import NAMES, chain_case, save_tiny, tiny_reader
 from workbench import models
 from workbench.cases import Fact
 from workbench.game import Engine, prefix
-from workbench.models import LanguageModel
 from workbench.models.dequantised import hold_merged
 from workbench.models.prompts import encode
 from workbench.shift import Factors, element_tokens, read_factors, token_shift
@@ -29,10 +28,6 @@ def tuned_reader(folder: Path) -> tuple[Engine, list[Factors]]:
     lm = with_adapter(tiny_reader(), size=0.3)
     lm.model.save_pretrained(folder)
     return Engine(lm), list(read_factors(folder))
-
-
-def chat_model(folder: Path, kind: str, names: dict[str, str]) -> LanguageModel:
-    return models.load(str(save_tiny(folder / kind, kind)), names=names, four_bit=False)
 
 
 def test_a_word_is_a_token_to_the_reader() -> None:
@@ -49,11 +44,12 @@ def test_a_word_is_a_token_to_the_reader() -> None:
             assert words == [lm.template.name(CASE, element)] * lines
 
 
+@pytest.mark.parametrize(("first", "second"), [("reads", "B"), ("</s>", "<|user|> {head}")])
 @pytest.mark.parametrize("kind", ["llama", "qwen"])
-def test_names_of_several_tokens_are_found_in_sentences(tmp_path: Path, kind: str) -> None:
-    names = {**NAMES, "format_1": "reads", "command:align": "reads reads", "format_2": "B", "format_3": "sort it B é"}
+def test_names_of_several_tokens_and_of_markup_are_found_in_sentences(tmp_path: Path, kind, first, second) -> None:
+    names = {**NAMES, "command:align": "reads reads", "format_3": "sort it B é", "format_1": first, "format_2": second}
     case = replace(CASE, names=names)
-    lm = chat_model(tmp_path, kind, names)
+    lm = models.load(str(save_tiny(tmp_path, kind)), names=names, four_bit=False)
     ids = encode(case, lm.template, lm.tokenizer).ids
     tokens = element_tokens(case, lm)
     verbs = {fact: lm.template.verbs[fact.relation] for fact in case.facts}
@@ -64,14 +60,6 @@ def test_names_of_several_tokens_are_found_in_sentences(tmp_path: Path, kind: st
         else:
             mentions = [fact for fact in case.facts if element in (fact.head, fact.tail)]
             assert text.replace(" ", "") == names[element].replace(" ", "") * len(mentions)
-
-
-def test_names_that_look_like_markup_are_found(tmp_path: Path) -> None:
-    names = {**NAMES, "format_1": "</s>", "format_2": "<|user|> {head}"}
-    case, lm = replace(CASE, names=names), chat_model(tmp_path, "llama", names)
-    ids = encode(case, lm.template, lm.tokenizer).ids
-    owned = element_tokens(case, lm)[case.elements.index("format_1")]
-    assert lm.tokenizer.decode([ids[i] for i in owned]).replace(" ", "") == "</s>" * 3
 
 
 def test_shift_is_that_of_a_computation_by_hand(tmp_path: Path) -> None:
@@ -154,9 +142,7 @@ def test_an_adapter_of_another_model_is_refused(tmp_path: Path) -> None:
         token_shift(engine, [CASE], list(read_factors(tmp_path / "wider")))
 
 
-def test_shifts_are_those_of_whole_prompts_though_a_large_model_reads_their_beginnings_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_shifts_are_those_of_whole_prompts_though_a_large_model_reads_their_beginnings_once(tmp_path, monkeypatch):
     engine, factors = tuned_reader(tmp_path)
     plain = token_shift(engine, [CASE, CASE], factors)
     hold_merged(engine.lm.model)

@@ -85,9 +85,7 @@ def test_the_folder_is_a_plain_checkpoint_that_is_not_made_twice(smollm2_cache: 
     assert sorted(path.name for path in folder.parent.iterdir() if path.suffix != ".lock") == ["smollm2"]
 
 
-def test_a_run_that_used_it_may_move_to_another_cache(
-    smollm2_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_used_it_may_move_to_another_cache(smollm2_cache, tmp_path, monkeypatch):
     recorded = describe_input(tmp_path, "model", models.place("smollm2"))
     assert recorded["path"] == "cache:models/smollm2"
     (tmp_path / "other").symlink_to(smollm2_cache)
@@ -139,9 +137,7 @@ def test_the_shipped_adapter_answers_its_held_out_cases(engine: Engine) -> None:
     assert found["n"] == 8 and found["exact"] >= 0.75
 
 
-def test_a_disk_that_takes_no_more_leaves_nothing(
-    smollm2_wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_takes_no_more_leaves_nothing(smollm2_wheel, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv(smollm2.VARIABLE, str(smollm2_wheel))
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from refusals import refused
 from scipy.stats import binomtest
@@ -23,11 +23,14 @@ def rng() -> np.random.Generator:
 
 
 @given(numbers)
+@example([4.0])
+@example([2.0] * 9)
+@example([0.1] * 7)
 def test_interval_is_finite_and_has_width_where_values_differ(values: list[float]) -> None:
     found = bootstrap_mean(values, rng=rng(), draws=200)
     assert found.n == len(values) and found.mean == pytest.approx(np.mean(values))
     assert np.isfinite(found).all() and found.low <= found.mean <= found.high
-    assert (found.low < found.high) == (len(set(values)) > 1)
+    assert (found.low < found.high) == (len(set(values)) > 1), "equal values have an interval without width"
     cut = bootstrap_mean(values, rng=rng(), draws=200, within=(min(values), max(values)))
     assert cut.low == max(found.low, min(values)) and cut.high == min(found.high, max(values))
 
@@ -91,13 +94,6 @@ def test_interval_of_a_median_is_the_shortest_of_order_statistics_that_is_sure(v
     missed = [2 * sum(math.comb(n, j) for j in range(k)) / 2**n for k in range(1, n // 2 + 2)]  # below the k-th
     k = max([k for k, p in enumerate(missed, start=1) if p <= 0.05], default=1)
     assert found == (np.median(values), inner[k - 1], inner[n - k], n)
-
-
-def test_one_value_and_equal_values_have_an_interval_without_width() -> None:
-    assert bootstrap_mean([4.0], rng=rng()) == (4.0, 4.0, 4.0, 1)
-    assert bootstrap_mean([2.0] * 9, rng=rng()) == (2.0, 2.0, 2.0, 9)
-    tenths = bootstrap_mean([0.1] * 7, rng=rng())
-    assert tenths.low == tenths.mean == tenths.high == pytest.approx(0.1)
 
 
 def test_one_value_unlike_all_others_does_not_make_the_interval_endless() -> None:
@@ -192,15 +188,6 @@ def test_without_a_cache_noise_is_drawn_anew() -> None:
     assert len(set(meter(same)) | set(meter(same))) == 6 == meter.calls
 
 
-def test_progress_hears_the_rows_so_far() -> None:
-    heard: list[int] = []
-    meter = Meter(additive(np.ones(2)), 2, progress=heard.append)
-    meter(np.array([[True, False], [True, True]]))
-    meter(np.array([[True, False]]))
-    meter(np.array([[False, False]]))
-    assert heard == [2, 3]
-
-
 def test_wrong_shapes_and_nan_are_refused() -> None:
     refused(r"shape \(m, 3\), not \(3,\)", Meter(additive(np.ones(3)), 3), np.ones(3, bool))
     refused(r"one value a mask, \(2,\), not \(2, 1\)", Meter(lambda keep: keep[:, :1], 3, cache=False), np.ones((2, 3)))
@@ -228,9 +215,12 @@ def test_the_ledger_is_the_game_s_own_where_it_keeps_one() -> None:
     assert outer.ledger == Ledger(calls=1, rows=1, tokens=30, seconds=2.0)
 
 
-def test_of_a_bare_game_calls_rows_and_seconds_are_booked() -> None:
-    meter = Meter(lambda keep: keep.sum(axis=1), 3)
+def test_of_a_bare_game_calls_rows_and_seconds_are_booked_and_progress_hears_the_rows_so_far() -> None:
+    heard: list[int] = []
+    meter = Meter(lambda keep: keep.sum(axis=1), 3, progress=heard.append)
     meter(np.eye(3, dtype=bool))
     meter(np.eye(3, dtype=bool))  # known: costs nothing
     assert (meter.ledger.calls, meter.ledger.rows, meter.ledger.tokens) == (1, 3, 0)
     assert meter.ledger.seconds > 0
+    meter(np.ones((1, 3), bool))
+    assert heard == [3, 4]

@@ -11,44 +11,30 @@ from refusals import refused
 from scipy.stats import kendalltau, kstest, pearsonr, rankdata, spearmanr
 from table_games import additive, all_of
 
-from workbench.stats import (
-    SHARES,
-    STATISTICS,
-    auroc,
-    benjamini_hochberg,
-    comprehensiveness,
-    deal,
-    dealt_correlations,
-    holm,
-    lds,
-    partial,
-    permutation_p,
-    rank_correlations,
-    ranking,
-    spearman,
-    top_k_drop,
-)
+from workbench import stats
+from workbench.stats import deal, dealt_correlations, lds, permutation_p
 from workbench.stats.games import all_masks, alone, draw_masks, losses, only, without, without_first
 
 BY_SCIPY = {"kendall": kendalltau, "spearman": spearmanr}
-TABLES = st.integers(2, 9).flatmap(
+TABLES = st.integers(2, 20).flatmap(
     lambda n: st.lists(st.lists(st.integers(-2, 3), min_size=n, max_size=n), min_size=2, max_size=4)
 )
 
 
-@pytest.mark.parametrize("statistic", STATISTICS)
+@pytest.mark.parametrize("statistic", stats.STATISTICS)
 @given(TABLES)
 def test_coefficients_are_those_of_scipy_with_ties(statistic: str, values: list[list[int]]) -> None:
-    found = rank_correlations(np.array(values), statistic=statistic)
+    found = stats.rank_correlations(np.array(values), statistic=statistic)
     for i, a in enumerate(values):
         for j, b in enumerate(values):
-            if len(set(a)) == 1 or len(set(b)) == 1:
-                assert np.isnan(found[i, j])
-            else:
-                assert found[i, j] == pytest.approx(BY_SCIPY[statistic](a, b).statistic, abs=1e-12)
+            constant = len(set(a)) == 1 or len(set(b)) == 1
+            expected = np.nan if constant else BY_SCIPY[statistic](a, b).statistic
+            assert found[i, j] == pytest.approx(expected, abs=1e-12, nan_ok=True)
+            if statistic == "spearman":
+                assert stats.spearman(a, b) == pytest.approx(expected, abs=1e-6, nan_ok=True)
 
 
-@pytest.mark.parametrize("statistic", STATISTICS)
+@pytest.mark.parametrize("statistic", stats.STATISTICS)
 def test_deals_move_the_second_measure(statistic: str) -> None:
     rng = np.random.default_rng(0)
     values = rng.integers(4, size=(3, 7)).astype(float)
@@ -72,7 +58,7 @@ def test_all_arrangements_give_the_exact_p_of_kendalls_test() -> None:
     assert permutation_p(exact.statistic, drawn) == pytest.approx(exact.pvalue, abs=0.02)
 
 
-@pytest.mark.parametrize("statistic", STATISTICS)
+@pytest.mark.parametrize("statistic", stats.STATISTICS)
 def test_p_is_uniform_where_there_is_nothing(statistic: str) -> None:
     rng = np.random.default_rng(1)
     found = []
@@ -81,11 +67,6 @@ def test_p_is_uniform_where_there_is_nothing(statistic: str) -> None:
         dealt = dealt_correlations(rng.random((2, 25)), deals, statistic=statistic)[0, 1]
         found.append(permutation_p(dealt[0], dealt[1:]))
     assert min(found) >= 1 / 200 and kstest(found, "uniform").pvalue > 0.01
-
-
-def test_p_counts_equal_values_as_beyond_and_is_never_0() -> None:
-    assert permutation_p(0.5, np.array([0.5, -0.5, 0.2])) == 3 / 4
-    assert permutation_p(0.9, np.zeros(9)) == 1 / 10
 
 
 def test_strata_keep_their_values() -> None:
@@ -102,8 +83,8 @@ def test_partial_spearman_is_the_correlation_of_residual_ranks() -> None:
     a, b = c + 0.3 * rng.random(30), c + 0.3 * rng.random(30)
     ranks = [rankdata(one) for one in (a, b)]
     residuals = [one - np.polyval(np.polyfit(rankdata(c), one, 1), rankdata(c)) for one in ranks]
-    table = rank_correlations(np.array([a, b, c]), statistic="spearman")
-    assert partial(table[0, 1], table[0, 2], table[1, 2]) == pytest.approx(pearsonr(*residuals).statistic)
+    table = stats.rank_correlations(np.array([a, b, c]), statistic="spearman")
+    assert stats.partial(table[0, 1], table[0, 2], table[1, 2]) == pytest.approx(pearsonr(*residuals).statistic)
     assert table[0, 1] > 0.5 > abs(pearsonr(*residuals).statistic)
 
 
@@ -112,17 +93,17 @@ def test_partial_kendall_is_phi_of_the_pairs_that_the_control_orders() -> None:
     a, b, c = rng.random((3, 12))
     i, j = np.triu_indices(12, 1)
     with_c = [np.sign(x[i] - x[j]) == np.sign(c[i] - c[j]) for x in (a, b)]  # no ties: concordant or not
-    table = rank_correlations(np.array([a, b, c]), statistic="kendall")
+    table = stats.rank_correlations(np.array([a, b, c]), statistic="kendall")
     # Kendall 1942: the phi coefficient of the two-way table of concordances with the control
-    assert partial(table[0, 1], table[0, 2], table[1, 2]) == pytest.approx(pearsonr(*with_c).statistic)
-    assert np.isnan(partial(np.array([0.5]), np.array([1.0]), np.array([0.2])))[0]
+    assert stats.partial(table[0, 1], table[0, 2], table[1, 2]) == pytest.approx(pearsonr(*with_c).statistic)
+    assert np.isnan(stats.partial(np.array([0.5]), np.array([1.0]), np.array([0.2])))[0]
 
 
 def test_unknown_values_and_other_statistics_are_told() -> None:
     values = np.array([[1.0, 2, 3], [np.nan, 1, 2], [3.0, 1, 2]])
-    found = rank_correlations(values, statistic="kendall")
+    found = stats.rank_correlations(values, statistic="kendall")
     assert np.isnan(found[1]).all() and np.isnan(found[:, 1]).all() and np.isfinite(found[0, 2])
-    refused("one of kendall, spearman", rank_correlations, values, statistic="pearson")
+    refused("one of kendall, spearman", stats.rank_correlations, values, statistic="pearson")
 
 
 P = st.lists(st.floats(0, 1), min_size=1, max_size=12)
@@ -149,7 +130,7 @@ def by_steps_up(p: np.ndarray, level: float) -> np.ndarray:
 @given(P, st.sampled_from([0.013, 0.051, 0.21]))
 def test_adjusted_values_decide_as_the_procedures_do(values: list[float], level: float) -> None:
     p = np.round(values, 3)
-    for adjust, procedure in ((holm, by_steps_down), (benjamini_hochberg, by_steps_up)):
+    for adjust, procedure in ((stats.holm, by_steps_down), (stats.benjamini_hochberg, by_steps_up)):
         adjusted = adjust(p)
         assert ((adjusted >= p) & (adjusted <= 1)).all()
         clear = abs(adjusted - level) > 1e-9  # at the level itself rounding decides
@@ -158,9 +139,9 @@ def test_adjusted_values_decide_as_the_procedures_do(values: list[float], level:
 
 def test_tests_that_could_not_be_made_do_not_count() -> None:
     p = [0.01, np.nan, 0.03]
-    np.testing.assert_allclose(holm(p), [0.02, np.nan, 0.03])
-    np.testing.assert_allclose(benjamini_hochberg(p), [0.02, np.nan, 0.03])
-    for adjust in (holm, benjamini_hochberg):
+    np.testing.assert_allclose(stats.holm(p), [0.02, np.nan, 0.03])
+    np.testing.assert_allclose(stats.benjamini_hochberg(p), [0.02, np.nan, 0.03])
+    for adjust in (stats.holm, stats.benjamini_hochberg):
         assert np.isnan(adjust([np.nan, np.nan])).all() and adjust([]).shape == (0,)
         refused(r"each in \[0, 1\]", adjust, [0.5, 1.5])
 
@@ -170,40 +151,40 @@ weights = st.lists(st.floats(-5, 5, width=32), min_size=2, max_size=24).map(np.a
 
 @given(weights, st.floats(-3, 3))
 def test_drops_of_an_additive_game_are_partial_sums(w: np.ndarray, offset: float) -> None:
-    order = ranking(w)
+    order = stats.ranking(w)
     gone = np.concatenate([[0.0], np.cumsum(w[order])])
     game = additive(w, offset)
     for k in range(len(w) + 1):
-        assert top_k_drop(game, order, k) == pytest.approx(gone[k], abs=1e-6)
+        assert stats.top_k_drop(game, order, k) == pytest.approx(gone[k], abs=1e-6)
 
 
 @given(weights)
 def test_comprehensiveness_of_an_additive_game(w: np.ndarray) -> None:
-    order, n = ranking(w), len(w)
+    order, n = stats.ranking(w), len(w)
     first = [int(np.ceil(n * percent / 100)) for percent in (1, 5, 10, 20, 50)]
     tops = [w[order[:k]].sum() for k in first]
-    assert comprehensiveness(additive(w), order) == pytest.approx(np.mean(tops), abs=1e-6)
+    assert stats.comprehensiveness(additive(w), order) == pytest.approx(np.mean(tops), abs=1e-6)
 
 
 def test_shares_are_those_of_eraser_and_round_up_without_an_error_of_floats() -> None:
-    assert SHARES == (0.01, 0.05, 0.1, 0.2, 0.5)
+    assert stats.SHARES == (0.01, 0.05, 0.1, 0.2, 0.5)
     asked: list[int] = []
-    game = additive(np.ones(100))
-    comprehensiveness(lambda keep: asked.extend((~keep).sum(1)) or game(keep), np.arange(100), shares=[0.07, 0.29])
+    game, order = additive(np.ones(100)), np.arange(100)
+    stats.comprehensiveness(lambda keep: asked.extend((~keep).sum(1)) or game(keep), order, shares=[0.07, 0.29])
     assert sorted(asked) == [0, 7, 29]
 
 
 def test_equal_scores_follow_the_elements_or_chance() -> None:
-    assert ranking([1, 2, 1, 2]).tolist() == [1, 3, 0, 2]
-    drawn = {tuple(ranking([1, 2, 1, 2], rng=np.random.default_rng(seed)).tolist()) for seed in range(40)}
+    assert stats.ranking([1, 2, 1, 2]).tolist() == [1, 3, 0, 2]
+    drawn = {tuple(stats.ranking([1, 2, 1, 2], rng=np.random.default_rng(seed)).tolist()) for seed in range(40)}
     assert drawn == {(a, b, c, d) for a, b in ((1, 3), (3, 1)) for c, d in ((0, 2), (2, 0))}
 
 
 def test_scores_in_place_of_an_order_are_refused() -> None:
-    refused(r"order must name elements 0 \.\. 2", top_k_drop, additive(np.ones(3)), np.array([0.3, 0.1, 0.6]), 1)
-    refused(r"in 0\.\.3, not 4", top_k_drop, additive(np.ones(3)), np.arange(3), 4)
-    refused(r"in \(0, 1\]", comprehensiveness, additive(np.ones(3)), np.arange(3), shares=[0.0])
-    refused("finite", ranking, [1.0, np.nan])
+    refused(r"order must name elements 0 \.\. 2", stats.top_k_drop, additive(np.ones(3)), np.array([0.3, 0.1, 0.6]), 1)
+    refused(r"in 0\.\.3, not 4", stats.top_k_drop, additive(np.ones(3)), np.arange(3), 4)
+    refused(r"in \(0, 1\]", stats.comprehensiveness, additive(np.ones(3)), np.arange(3), shares=[0.0])
+    refused("finite", stats.ranking, [1.0, np.nan])
 
 
 def test_masks_are_drawn_with_the_chances_asked_for() -> None:
@@ -211,15 +192,6 @@ def test_masks_are_drawn_with_the_chances_asked_for() -> None:
     assert masks.mean(0) == pytest.approx([0, 0.3, 1], abs=0.03)
     refused("for each of 3", draw_masks, 2, 3, rng=np.random.default_rng(0), keep=np.ones(2))
     refused(r"in \[0, 1\], not 1.5", draw_masks, 2, 3, rng=np.random.default_rng(0), keep=1.5)
-
-
-@given(st.lists(st.tuples(st.integers(-4, 4), st.integers(-4, 4)), min_size=2, max_size=30))
-def test_rank_correlation_is_that_of_scipy(pairs: list[tuple[int, int]]) -> None:
-    a, b = np.array(pairs, float).T
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        assert np.isnan(spearman(a, b))
-    else:
-        assert spearman(a, b) == pytest.approx(spearmanr(a, b).statistic, abs=1e-6)
 
 
 def test_lds_is_1_for_the_game_s_own_weights_and_less_for_others() -> None:
@@ -268,10 +240,10 @@ def test_auroc_is_the_share_of_pairs_in_order(case: tuple[list[int], list[int]])
     scores, planted = case
     others = [i for i in range(len(scores)) if i not in planted]
     pairs = [(np.sign(scores[a] - scores[b]) + 1) / 2 for a in planted for b in others]
-    found = auroc(scores, planted)
+    found = stats.auroc(scores, planted)
     assert np.isnan(found) if not pairs else found == pytest.approx(np.mean(pairs), abs=1e-6)
 
 
 def test_what_cannot_be_ranked() -> None:
-    refused(r"in 0\.\.1, not \[2\]", auroc, [1.0, 2.0], [2])
-    refused("finite", auroc, [np.nan, 2.0], [1])
+    refused(r"in 0\.\.1, not \[2\]", stats.auroc, [1.0, 2.0], [2])
+    refused("finite", stats.auroc, [np.nan, 2.0], [1])

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from refusals import refused
 from safetensors.torch import load_file
 from tiny import NAMES, chain_case, tiny_reader
 from torch.utils.data import DataLoader
@@ -24,10 +25,6 @@ from workbench.train import GROUP, TrainConfig, Views, collate, is_valid, labell
 from workbench.train.config import rate
 
 TINY = TrainConfig(rank=4, alpha=8, steps=6, batch=4, checkpoint_every=2, seed=5)
-
-
-class Interrupted(Exception):
-    pass
 
 
 def adapter(folder):
@@ -189,8 +186,8 @@ def test_a_step_that_does_not_fit_is_taken_in_parts(load, whole, tmp_path, caplo
 def test_memory_that_is_short_for_a_single_case_is_told_with_what_to_do(load, tmp_path):
     lm = load()
     short_of_memory(lm, 0)
-    with pytest.raises(MemoryShort, match="with one case at a time; take a smaller model"):
-        train(lm, [chain_case()], TINY, folder=tmp_path / "out")
+    said = "with one case at a time; take a smaller model"
+    refused(said, train, lm, [chain_case()], TINY, folder=tmp_path / "out", error=MemoryShort)
 
 
 def test_a_finished_training_asked_again_keeps_the_adapters_along_the_way(load, whole, tmp_path):
@@ -214,10 +211,9 @@ def test_training_moves_only_the_adapter_and_resumes_from_its_last_checkpoint(lo
 
     def stop(progress):
         if progress.step == 5:
-            raise Interrupted
+            raise TimeoutError("stopped")
 
-    with pytest.raises(Interrupted):
-        train(load(), [chain_case()], TINY, folder=tmp_path / "cut", show=stop)
+    refused("stopped", train, load(), [chain_case()], TINY, folder=tmp_path / "cut", show=stop, error=TimeoutError)
     assert (tmp_path / "cut/checkpoints/checkpoint-4").is_dir() and not (tmp_path / "cut/adapter_config.json").exists()
     steps = []
     again = train(load(), [chain_case()], TINY, folder=tmp_path / "cut", show=lambda told: steps.append(told.step))

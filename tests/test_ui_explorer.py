@@ -1,5 +1,7 @@
-"""The mask explorer in a real browser, as a page by itself."""
+"""The mask explorer in a real browser, as a page by itself. A graph's drawing there without a kernel: as many nodes as
+the graph explorer shows at its start."""
 
+import json
 import re
 import urllib.error
 import urllib.request
@@ -12,6 +14,9 @@ from refusals import refused
 
 from workbench.cases import load_cases
 from workbench.hands.narrative.names import GLOSSARY
+from workbench.hands.panel.graph import AT_MOST, GraphPanel
+from workbench.hands.panel.parts import STATIC, Graph
+from workbench.kg import load_graph
 
 pytestmark = [pytest.mark.ui, ui.needs_browser]
 
@@ -190,3 +195,51 @@ def test_a_finger_on_the_graph_moves_the_page_and_once_it_is_larger_the_graph(sh
     assert page_moved == 0 and graph_moved > 50
     shown.get_by_role("button", name="as at the start").click()
     told.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
+PAGE = """<!doctype html><meta name="viewport" content="width=device-width"><style>{style}</style>
+<div class="wb-panel"><div id="here"></div></div>
+<script type="module">{script}
+window.sent = [];
+const model = {{ get: () => ({drawing}), on() {{}}, off() {{}}, send: (message) => window.sent.push(message) }};
+widget.render({{ model, el: document.getElementById("here") }});
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def alone(browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
+    drawing = GraphPanel(load_graph("biotoolkg").graph).view.graph.part.drawing
+    assert len(drawing["spots"]) == AT_MOST
+    script = str(Graph._esm).replace("export default {", "const widget = {")
+    style = (STATIC / "panel.css").read_text("utf-8")
+    file = Path(tmp_path_factory.mktemp("graph") / "graph.html")
+    shown = json.dumps(drawing).replace("<", "\\u003c")
+    file.write_text(PAGE.format(style=style, script=script, drawing=shown), "utf-8")
+    with ui.watched(browser) as (page, watch):
+        page.goto(file.as_uri())
+        yield page
+        assert not watch.errors
+
+
+@pytest.mark.parametrize("width", [390, 900, 1440, 1920])
+def test_sixty_nodes_stand_in_a_window_that_fits_a_screen_and_each_can_be_reached(alone, width: int) -> None:
+    page = alone
+    page.set_viewport_size({"width": width, "height": 844})
+    ui.drawn(page)
+    panel = page.locator(".wb-panel")
+    names = ui.names_of(panel)
+    assert names["out"] == names["met"] == 0 and names["least"] >= 11 and names["high"] <= 700, names
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    lowest = panel.locator(".wb-spot").evaluate_all(
+        "all => all.reduce((a, b) => (a.offsetTop > b.offsetTop ? a : b)).dataset.key"
+    )
+    spot, key = panel.locator(f".wb-spot[data-key='{lowest}']"), int(lowest)
+    ui.expect(spot).to_have_count(1)
+    spot.focus()  # by keyboard: the window goes there
+    ui.expect(spot).to_be_in_viewport(ratio=1)
+    ui.press(page, spot)
+    assert page.evaluate("window.sent.at(-1)") == {"toggle": key}
+    panel.get_by_role("button", name="larger").click()
+    ui.drawn(page)
+    assert spot.bounding_box()["y"] < 844, "it grows around what is seen"
+    panel.get_by_role("button", name="as at the start").click()
