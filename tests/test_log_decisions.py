@@ -6,7 +6,6 @@ import time
 
 import numpy as np
 import pytest
-from data_rows import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_speakers import InTurn, Planted, found_of, minimal_sets, planted, question, rule_of
@@ -25,8 +24,34 @@ RECORD = record_of({
 })  # fmt: skip
 NAMES = ("option", "entities", "yesno", "text", "regex:(\\d+)-(\\d+)", "json")
 
-# "new  york" is not York, which is a part of it
-READ = [(name, json.loads(text), json.loads(said)) for name, text, said in rows("decisions")]
+READ = [
+    ("yesno", "Yes.", "yes"),
+    ("yesno", "**No**, because yes would be wrong", "no"),
+    ("yesno", "I think the answer is no", "no"),
+    ("yesno", "<think>yes</think>\n no", "no"),
+    ("yesno", "yesterday", None),
+    ("yesno", "It may be yes, it may be no", None),
+    ("yesno", "nothing", None),
+    ("yesno", "", None),
+    ("option", "The city is PARIS!", "Paris"),
+    ("option", "new  york", "New York"),  # not York, which is a part of it
+    ("option", "Paris or York", None),
+    ("option", "Parisian", None),
+    ("entities", "First samtools sort, then BAM.", "BAM; samtools sort"),
+    ("entities", "bam and SAMTOOLS SORT", "BAM; samtools sort"),
+    ("entities", "none of them", None),
+    ("text", "\n  The  Ｅnd. \nand more", "the end"),
+    ("text", " ...\n", None),
+    ("regex:(\\d+)-(\\d+)", "from 12-34 to 5-6", "12; 34"),
+    ("regex:(\\d+)-(\\d+)", "from 12", None),
+    ("regex:[A-Z]{3}", "to BAM", "bam"),
+    ("json", 'Sure: ```json\n{"b": [1, 2], "a": null}\n``` done', '{"a": null, "b": [1, 2]}'),
+    ("json", '{"name": "sort", "id": 4, "arguments": "{\\"k\\": 1}"}', '{"arguments": {"k": 1}, "name": "sort"}'),
+    ("json", '{"name": "sort", "parameters": {"k": 1}}', '{"arguments": {"k": 1}, "name": "sort"}'),
+    ("json", '{"name": "bwa", "license": "MIT"}', '{"license": "MIT", "name": "bwa"}'),
+    ("json", '{"a": NaN}', None),
+    ("json", "{not JSON}", None),
+]
 
 
 @pytest.mark.parametrize(("name", "text", "said"), READ)

@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-from data_rows import rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,7 +59,29 @@ def test_the_fields_of_a_record_are_there_for_its_template():
     assert segments(_record(prompt=prompt, unit="a</b>"), None, how="Say yes.")[-1].text == "Which? Say yes. (a</b>)"
 
 
-MISUSED = dict(rows("misused_templates"))
+MISUSED = {
+    "{{ question }}": r"prompt: it must state every fact, and leaves facts\[0\] out, not 'SRA delivers reads'; write",
+    "{% for f in facts[:2] %}{{ f }}{% endfor %}": r"leaves facts\[2\] out",
+    "{% for f in facts %}{{ f }}{{ f }}{% endfor %}": r"state every fact once, and states facts\[0\] 2 times",
+    "{% for f in facts %}{{ f }}{{ f.subject }}{% endfor %}": r"states facts\[0\] 2 times",
+    "{{ facts[2] }}{% for f in facts %}{{ f }}{% endfor %}": r"states facts\[2\] 2 times",
+    "{% for f in facts %}{{ f|upper }}{% endfor %}": r"leave every fact as it is, and it changes facts\[0\]",
+    "{% for f in facts %}{{ f|truncate(30) }}{% endfor %}": "no len",
+    "{% for f in facts %}{{ f|replace('e', 'i') }}{% endfor %}": r"changes facts\[0\]",
+    "{% for f in facts %}{{ f.text|truncate(60) }}{% endfor %}": r"leave every fact as it is, and it cuts",
+    "{{ facts[0].subject }}{{ facts[1] }}{{ facts[0].object }}{{ facts[2] }}": r"mixes facts\[0\] with others",
+    "{% for f in facts %}{{ f.name }}{% endfor %}": "UndefinedError",
+    "{% for f in facts %}": "TemplateSyntaxError",
+    "{{ nothing }}": "UndefinedError: 'nothing' is undefined",
+    "{{ ''.__class__.__mro__ }}": "SecurityError",
+    "{{ facts.append(1) }}": "SecurityError",
+    "{{ (1).__class__.__base__.__subclasses__() }}": "SecurityError",
+    "{% include '/etc/passwd' %}": "no loader",
+    "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}": "needs more than 1 s",
+    "{{ 'x' * 9999999999 }}": "MemoryError|needs more than",
+    "{% for i in range(90000) %}{{ 'x' * 999 }}{% endfor %}": "writes more than",
+    "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}": "RecursionError",
+}
 
 
 @pytest.mark.parametrize("template", MISUSED)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from damaged_records import BIOTOOLS
-from data_rows import rows
 from hostile_area import answered, area, around, finish
 from kg_tables import write_table
 from refusals import refused
@@ -44,7 +43,29 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 IMPORT = "kg import biotools"
-REFUSED = rows("overwritten")
+REFUSED = [
+    (f"{IMPORT} one.json --out one.json", "out one.json would overwrite one.json"),
+    (f"{IMPORT} one.json --out ./entries/../one.json", "would overwrite one.json"),
+    (f"{IMPORT} one.json --out link.json", "would overwrite one.json"),
+    (f"{IMPORT} link.json --out one.json", "would overwrite link.json"),
+    (f"{IMPORT} one.json --out hard.json", "would overwrite one.json"),
+    (f"{IMPORT} one.json --out HERE/one.json", "would overwrite one.json"),
+    (f"{IMPORT} one.json --out g.json --report one.json", "report one.json would overwrite one.json"),
+    (f"{IMPORT} one.json --out g.json --report ./g.json", "--report g.json is the file of --out too"),
+    (f"{IMPORT} entries --out entries/e.json", "would overwrite"),
+    (f"{IMPORT} entries --out entries/new.json", "would be read as a part of it the next time"),
+    (f"{IMPORT} one.json --out map.json --mapping map.json", "--out map.json would overwrite map.json"),
+    ("kg merge graph.json table --out graph.json", "--out graph.json would overwrite graph.json"),
+    ("kg merge graph.json table --out m.json --matches table/tools.tsv", "--matches table/tools.tsv would overwrite"),
+    ("kg merge graph.json table --out m.json --conflicts m.json", "--conflicts m.json is the file of --out too"),
+    ("kg merge graph.json graph.json --out m.json", "two graphs or more, each given once"),
+    ("bench compare a.json b.json --json b.json", "--json b.json would overwrite b.json"),
+    ("bench certified --run-dir run --json run/adapter/manifest.json", "would overwrite run/adapter"),
+    ("bench certified --run-dir run --json run", "this is a folder"),
+    ("sweep sweep.json --out . --dry-run", "would overwrite sweep.json"),
+    ("run --run-dir run --notebooks nb -p table run/kg/own.json", "would overwrite run/kg/own.json"),
+    ("run --run-dir run --notebooks nb --fresh -p table HERE/run/kg", "would overwrite"),
+]
 
 
 @pytest.mark.parametrize(("words", "said"), REFUSED, ids=[words for words, _ in REFUSED])

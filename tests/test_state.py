@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from data_rows import rows
 from hypothesis import given
 from hypothesis import strategies as st
 from refusals import refused
@@ -67,7 +66,22 @@ def test_the_notebook_knows_every_name_and_every_weight_with_the_same_default() 
         assert KNOWN[name].default == value, name
 
 
-REFUSED = [(json.loads(change), said) for change, said in rows("refused_states")]
+REFUSED = [
+    ({"unheard": 1}, "no part of a state"),
+    ({"alpha": -1.0}, "alpha must be"),
+    ({"alpha": "400"}, "alpha must be a finite number, not '400'"),
+    ({"alpha": float("nan")}, "alpha must be a finite number"),
+    ({"explored_case": 3}, "explored_case must be a text"),
+    ({"paper_steps": 0}, "paper_steps must be 1 or more"),
+    ({"paper_steps": True}, "paper_steps must be a whole number"),
+    ({"explored_method": "__import__"}, "method must be one of"),
+    ({"by_hand": [["a", "b"]]}, "by_hand holds node ids"),
+    ({"by_hand": "a"}, "by_hand must be a list"),
+    ({"question": ["one"]}, "question must name two"),
+    ({"question": [1, 2]}, "list of texts"),
+    ({"withheld": 2.0}, "withheld must lie"),
+    ({"format": "another 7"}, "format must be"),
+]
 
 
 @pytest.mark.parametrize(("change", "said"), REFUSED)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from data_rows import rows
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from refusals import refused
@@ -57,7 +56,32 @@ def test_a_grid_that_is_none_is_refused_with_file_key_rule_and_value(tmp_path, t
     refused(f"(?s)^grid.yaml: .*{said}", grid, tmp_path, text, error=GridError)
 
 
-REFUSED = [(json.loads(more), said) for more, said in rows("refused_grids")]
+REFUSED = [
+    ({"methods": "[certifed]"}, r'methods must be of paper, .*not "certifed"\. Did you mean \'certified\''),
+    ({"methods": "[]"}, "methods must hold at least one value"),
+    ({"methods": "[paper, paper]"}, "methods must not name a value twice"),
+    ({"cases": "../../etc/passwd"}, "cases must be a name and, if wanted, a range"),
+    ({"cases": "tools[:5]"}, 'cases must be of held_out, train, not "tools"'),
+    ({"cases": "held_out[7:]"}, "cases must name at least one case"),
+    ({"seeds": "0"}, "seeds must be how many, 1 or more"),
+    ({"seeds": "[0, -1]"}, "seeds must be how many"),
+    ({"seeds": "true"}, "seeds must be how many"),
+    ({"adapters": "nothing"}, "adapters must be adapter folders seen from .*adapter_model.safetensors"),
+    ({"adapters": "3"}, "adapters must be text"),
+    ({"weights": "papr"}, "weights must be of paper, few removals"),
+    ({"weights": "{tau: 0}"}, r"weights must be weights of terms \(weight tau"),
+    ({"weights": "{zeta: 1}"}, "no term has a weight 'zeta'"),
+    ({"withheld": "1.5"}, "withheld must be shares"),
+    ({"batch": "0"}, "batch must be a whole number"),
+    ({"parameters": "{loop_step: 3}"}, "parameters must be of paper_steps.*Did you mean 'loop_steps'"),
+    ({"parameters": "{loop_steps: 2.5}"}, r"parameters.loop_steps must keep its rule \(.* a whole number"),
+    ({"parameters": "{threshold: [0.5, 2]}"}, r"parameters.threshold must keep its rule .*not 2\."),
+    ({"parameters": "[1]"}, "parameters must map names"),
+    *(({"resources": given}, "resources must map tags") for given in ("{GPU: 0}", "{GPU: many}", "[GPU]")),
+    ({"seeds": "99999999999"}, "seeds must be at most 1,000,000, the most tasks of a sweep, not 99999999999"),
+    ({"seeds": "9999999999999999"}, "seeds must be at most 1,000,000"),
+    ({"seeds": "100000", "withheld": "[0.0, 0.5]"}, r"at most 1,000,000 tasks \(withheld 2, seed 100000\)"),
+]
 
 
 @pytest.mark.parametrize(("more", "said"), REFUSED)
