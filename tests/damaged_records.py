@@ -87,13 +87,10 @@ def _damage(holder: Any, key: Any, rng: np.random.Generator) -> None:
 
 
 RECORDS = Path(__file__).parent / "data" / "records"
-NFCORE, BIOTOOLS, WORKFLOW, TOOL, COMMAND, TRIPLE = (
-    json.loads((RECORDS / f"{name}.json").read_bytes())
-    for name in ("nfcore", "biotools", "workflow", "tool", "command", "triple")
-)
-GALAXY, OWL, TURTLE, GRAPHML = (
-    (RECORDS / name).read_bytes() for name in ("galaxy.xml", "edam.owl", "facts.ttl", "facts.graphml")
-)
+TREES = ("nfcore", "biotools", "workflow", "tool", "command", "triple")
+NFCORE, BIOTOOLS, WORKFLOW, TOOL, COMMAND, TRIPLE = (json.loads((RECORDS / f"{n}.json").read_bytes()) for n in TREES)
+FILES = ("galaxy.xml", "edam.owl", "facts.ttl", "facts.graphml")
+GALAXY, OWL, TURTLE, GRAPHML = ((RECORDS / name).read_bytes() for name in FILES)
 
 Write = Callable[[Path, int, np.random.Generator], None]
 

@@ -57,9 +57,8 @@ def check_letters(figure: Figure) -> None:
     assert written and min(text.get_fontsize() for text in written) >= SMALL
     box, (wide, high) = still.get_tightbbox(), still.get_size_inches()
     edge = 0.02  # inches
-    assert min(box.x0, box.y0) > -edge and box.x1 < wide + edge and box.y1 < high + edge, (
-        f"cut off: {box} of {wide, high}"
-    )
+    inside = min(box.x0, box.y0) > -edge and box.x1 < wide + edge and box.y1 < high + edge
+    assert inside, f"cut off: {box} of {wide, high}"
 
 
 def check_faces(figure: Figure, bundle: dict) -> None:

@@ -67,9 +67,8 @@ def whole_run(run_dir: Path) -> Path:
     """A run with the real notebooks, sentences and a picture in every cell of an answer, all figures, a long case."""
     Figure(figsize=(9.72, 4.6)).savefig(picture := io.BytesIO(), format="png")
     png = {"image/png": base64.b64encode(picture.getvalue()).decode()}
-    said = new_output(
-        "stream", name="stdout", text=f"{fill('a sentence of a notebook with figures in it ' * 6, 100)}\n"
-    )
+    sentence = fill("a sentence of a notebook with figures in it " * 6, 100)
+    said = new_output("stream", name="stdout", text=f"{sentence}\n")
     notebooks = {}
     for name in runs.STAGES.values():
         notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
@@ -88,16 +87,12 @@ def live_case(name: str, *, more: int = 0) -> dict[str, Any]:
     case = chain_case()
     ends = [f"format_{100 + i}" for i in range(more)]
     more_facts = tuple(Fact("command:count", "output", end) for end in ends)
-    case = replace(
-        case, facts=case.facts + more_facts, names={**case.names, **{e: f"long-named data {e}" for e in ends}}
-    )
+    names = case.names | {e: f"long-named data {e}" for e in ends}
+    case = replace(case, facts=case.facts + more_facts, names=names)
     given = {**case.to_dict(), "names": {**case.names, case.facts[0].head: name}}
     paths = [list(case.path), list(case.path[:4]), [case.source]]
     rows = [{"without": [], "tuned": 0, "base": 1}]
     rows += [{"without": [i], "tuned": int(i == 2), "base": 1 + i % 2} for i in range(len(case.facts))]
     rows += [{"without": [2, 3], "tuned": 1, "base": 2}, {"without": [0, 1, 4], "tuned": 2, "base": 1}]
-    sets = [
-        {"kind": "flip", "certified": True, "without": [2]},
-        {"kind": "flip", "certified": True, "without": [0, 1, 4]},
-    ]
+    sets = [{"kind": "flip", "certified": True, "without": one} for one in ([2], [0, 1, 4])]
     return {"case": given, "paired": [2, 3], "sets": sets, "paths": paths, "answers": rows}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
+import torch
 
 from workbench.cases import Case
 from workbench.stats.games import all_masks
@@ -106,24 +107,23 @@ class Counted:
 
 
 class Smooth:
-    """A differentiable game: v(k) = sum_g w_g prod_{i in g} k_i, groups g of players."""
+    """A differentiable game: v(k) = sum_g w_g prod_{i in g} k_i, groups g of players. passes: rows with a gradient."""
 
     def __init__(self, n: int, groups: dict[tuple[int, ...], float], *, offset: float = 0.0):
-        self.n, self.groups, self.offset = n, groups, offset
-        self.passes = 0
+        self.n, self.groups, self.offset, self.passes = n, groups, offset, 0
 
-    def __call__(self, keep: np.ndarray) -> np.ndarray:
-        keep = np.asarray(keep, dtype=float)
+    def forward(self, keep: torch.Tensor) -> torch.Tensor:
         return self.offset + sum(w * keep[:, list(g)].prod(1) for g, w in self.groups.items())
 
+    def __call__(self, keep: np.ndarray) -> np.ndarray:
+        return self.forward(torch.as_tensor(np.asarray(keep, dtype=float))).detach().numpy()
+
     def gradients(self, keep: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        keep = np.asarray(keep, dtype=float)
-        self.passes += len(keep)
-        slopes = np.zeros_like(keep)
-        for group, weight in self.groups.items():
-            for i in group:
-                slopes[:, i] += weight * keep[:, [j for j in group if j != i]].prod(1)
-        return self(keep), slopes
+        mask = torch.tensor(np.asarray(keep, dtype=float), requires_grad=True)
+        self.passes += len(mask)
+        value = self.forward(mask)
+        (slope,) = torch.autograd.grad(value.sum(), [mask])
+        return value.detach().numpy(), slope.numpy()
 
 
 def additive(weights, offset: float = 0.0) -> Counted:

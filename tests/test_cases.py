@@ -37,7 +37,7 @@ def test_keep_degrees_multiply_so_that_removing_a_node_removes_its_lines():
             assert np.allclose(got[:, k], keep[:, index[f]] * keep[:, index[f.head]] * keep[:, index[f.tail]])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(share=st.floats(0, 1), seed=st.integers(0, 1000))
 def test_withholding_is_even_and_exact(share, seed):
     case = chain_case()

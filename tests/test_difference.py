@@ -123,16 +123,13 @@ def test_where_no_mask_drawn_shows_a_difference_all_share_what_there_is() -> Non
     np.testing.assert_allclose(completed(np.array([3.0, 0.0, -1.0]), 4.0), [4.5, 0.0, -0.5], atol=1e-12)
 
 
-def facts_game(seed: int = 0):
-    """A case and a game additive in its facts: what a model that reads facts one by one would do."""
-    case = chain_case()
-    worth = rng(seed).normal(size=len(case.facts))
-    return case, worth, lambda keep: case.keep_facts(keep) @ worth
-
-
 def test_a_line_on_facts_sees_what_a_line_on_elements_does_not() -> None:
-    case, worth, game = facts_game()
-    n = len(case.elements)
+    case = chain_case()
+    n, worth = len(case.elements), rng().normal(size=len(case.facts))
+
+    def game(keep: np.ndarray) -> np.ndarray:  # additive in the facts, as of a model that reads them one by one
+        return case.keep_facts(keep) @ worth
+
     facts = linear_surrogate(game, n, rng=rng(), masks=128, features=Features.of_facts(case))
     elements = linear_surrogate(game, n, rng=rng(), masks=128, keep=Features.of_facts(case).half)
     assert facts.lds > 0.999 > elements.lds and facts.lds_elements < facts.lds

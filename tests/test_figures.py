@@ -59,9 +59,8 @@ ROWS = [AgreementRow(f"input {HOSTILE}", 10, 8, 4, 2, 2), AgreementRow("nothing"
 def masks() -> Figure:
     case = hostile_case()
     m = np.linspace(0, 1, len(case.elements))
-    return explain.mask_bars(
-        case, {HOSTILE: m, "in_loop": m[::-1]}, title=HOSTILE, removed={HOSTILE: case.elements[-2:]}
-    )
+    degrees, removed = {HOSTILE: m, "in_loop": m[::-1]}, {HOSTILE: case.elements[-2:]}
+    return explain.mask_bars(case, degrees, title=HOSTILE, removed=removed)
 
 
 def masked_case() -> Figure:
@@ -156,9 +155,8 @@ def test_methods_that_are_no_baselines_stand_apart_from_baselines() -> None:
 
 
 def test_the_legend_names_every_mark_and_what_is_removed_is_told_without_colour() -> None:
-    assert {"removed", "gone with a node", "right answer", "degree of removal: wider is higher"} <= set(
-        legend(masked_case())
-    )
+    marks = {"removed", "gone with a node", "right answer", "degree of removal: wider is higher"}
+    assert marks <= set(legend(masked_case()))
     assert "removed" not in legend(PICTURES["case_graph_plain"]())
     (lines,) = masked_case().still.axes[0].collections[:1]
     assert {dashes is not None for _, dashes in lines.get_linestyles()} == {True, False}
@@ -174,16 +172,11 @@ def test_a_long_name_at_the_edge_of_a_graph_is_not_cut(name: str) -> None:
 def test_an_answer_stands_below_the_one_before_it_with_what_changed_at_its_place() -> None:
     case = small.case()
     first, *rest = case.toolchain
-    chains = {
-        "tuned_full": case.toolchain,
-        "tuned_changed": (first, "command:new"),
-        "base_full": (),
-        "base_changed": (),
-    }
+    said = (case.toolchain, (first, "command:new"), (), ())
+    chains = dict(zip(("tuned_full", "tuned_changed", "base_full", "base_changed"), said, strict=True))
     figure = explain.answers(case, chains, case.names, title="answers")
-    at = {
-        (round(text.get_position()[1]), text.get_text()): text.get_position()[0] for text in figure.still.axes[0].texts
-    }
+    places = [(*text.get_position(), text.get_text()) for text in figure.still.axes[0].texts]
+    at = {(round(y), name): x for x, y, name in places}
     lost, name = case.names[rest[0]], case.names[first]
     assert at[1, lost] == at[2, f"− {lost}"] and at[1, name] == at[2, name] < at[2, "+ command:new"]
     assert (3, "(no command)") in at and (4, "(no command)") in at

@@ -11,19 +11,9 @@ from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.colors import to_hex
 from shift_adapters import one_module, save_adapter
 
+from workbench import shift
 from workbench.cases import FEW
 from workbench.figures import core, dose, spectra
-from workbench.shift import (
-    base_shares,
-    delta_share,
-    drift,
-    intruders_beside,
-    over_cases,
-    random_spectra,
-    read_factors,
-    switch_shares,
-)
-from workbench.shift import spectra as spectra_of
 
 HOSTILE = "<b>0</b> $x$ %{y}"
 SERIES = "<i>series</i> $x$"
@@ -35,7 +25,7 @@ def rng() -> np.random.Generator:
 
 def curve(cases: int = 5) -> pd.DataFrame:
     rows = [(f"c{i}", d, i + d) for i in range(cases) for d in (0.0, 0.5, 1.0, 1.5)]
-    return over_cases(pd.DataFrame(rows, columns=["case", "dose", "value"]), ["dose"], value="value", rng=rng())
+    return shift.over_cases(pd.DataFrame(rows, columns=["case", "dose", "value"]), ["dose"], value="value", rng=rng())
 
 
 def switched(layers: int, cases: int = 3) -> pd.DataFrame:
@@ -65,7 +55,7 @@ def test_dose_curves_have_a_panel_a_quantity() -> None:
 
 @pytest.mark.parametrize("layers", [1, 40])
 def test_switch_maps_show_the_shares_each_panel_on_its_own_scale(layers: int) -> None:
-    shares = switch_shares(switched(layers), rng=rng())
+    shares = shift.switch_shares(switched(layers), rng=rng())
     assert set(shares["n"]) == {switched(layers)["case"].nunique()}
     figure = dose.switch_maps(shares.assign(n=FEW))
     check(figure, 2)
@@ -76,7 +66,7 @@ def test_switch_maps_show_the_shares_each_panel_on_its_own_scale(layers: int) ->
     off, on = (axes.images[0].get_array() for axes in figure.still.axes)
     table = switched(layers)
     rows = table[table["module"] == f"m.{layers - 1}.v_proj"]
-    expected = delta_share(rows["off"].to_numpy(), rows["delta"].to_numpy(), rng=rng()).mean
+    expected = shift.delta_share(rows["off"].to_numpy(), rows["delta"].to_numpy(), rng=rng()).mean
     assert off[1, -1] == pytest.approx(expected) and on.max() < 0
     interval = shares.set_index("module").loc[f"m.{layers - 1}.v_proj"]
     said = [tip.text for tip in figure.tips if tip.text.startswith(f"m.{layers - 1}.v_proj\n")]
@@ -90,7 +80,7 @@ def test_whole_layers_and_projections_stand_at_the_edges_of_the_map() -> None:
     table = switched(30)
     layers = table[table["projection"] == "q_proj"].assign(projection="all")
     projections = table[table["layer"] == 0].assign(layer="all")
-    shares = switch_shares(pd.concat([layers, projections.assign(module=projections["projection"])]), rng=rng())
+    shares = shift.switch_shares(pd.concat([layers, projections.assign(module=projections["projection"])]), rng=rng())
     figure = dose.switch_maps(shares)  # what was not asked is an empty cell on grey
     check(figure, 2)
     assert "by layer and projection; most goes with q_proj of all layers: " in figure.alt or "layer 29: " in figure.alt
@@ -151,12 +141,17 @@ def weight(module: str) -> np.ndarray:
     return 9 * np.random.default_rng(len(module)).standard_normal((12, 10))
 
 
+def beside(folder: Path, **how) -> shift.Intruders:
+    """Of an adapter, beside random changes of the same norm."""
+    return shift.intruders_beside(folder, weight, ["norm"], rng=rng(), **how)["norm"]
+
+
 @pytest.mark.parametrize("layers", [1, 32])
 def test_sizes_and_growth_have_a_line_for_every_module(tmp_path: Path, layers: int) -> None:
-    check(spectra.norms(spectra_of(adapter(tmp_path, layers=layers))), 3)
+    check(spectra.norms(shift.spectra(adapter(tmp_path, layers=layers))), 3)
     for step in (5, 10):
         adapter(tmp_path / "checkpoints" / f"checkpoint-{step}", layers=layers)
-    figure = spectra.growth_curves(drift(tmp_path))
+    figure = spectra.growth_curves(shift.drift(tmp_path))
     check(figure, 2)
     assert [len(axes.lines) for axes in figure.still.axes] == [layers, layers]
     assert list(figure.still.axes[0].lines[0].get_xdata()) == [5, 10]
@@ -164,8 +159,8 @@ def test_sizes_and_growth_have_a_line_for_every_module(tmp_path: Path, layers: i
 
 
 def test_energy_has_a_line_a_layer_over_the_random_band(tmp_path: Path) -> None:
-    table = spectra_of(adapter(tmp_path, layers=12), more=True)
-    drawn = {f.projection: random_spectra(f, draws=9, rng=rng()) for f in read_factors(tmp_path)}
+    table = shift.spectra(adapter(tmp_path, layers=12), more=True)
+    drawn = {f.projection: shift.random_spectra(f, draws=9, rng=rng()) for f in shift.read_factors(tmp_path)}
     check(figure := spectra.energy_curves(table, drawn), 2)
     assert [len(axes.lines) for axes in figure.still.axes] == [12, 12]
     assert legend(figure)[-1] == spectra.RANDOM
@@ -175,7 +170,7 @@ def test_energy_has_a_line_a_layer_over_the_random_band(tmp_path: Path) -> None:
 
 
 def test_base_shares_show_what_chance_would_give(tmp_path: Path) -> None:
-    table = base_shares(adapter(tmp_path), weight, top=3)
+    table = shift.base_shares(adapter(tmp_path), weight, top=3)
     figure = spectra.base_shares(table)
     check(figure, 3)
     dotted = [[line for line in axes.lines if line.get_linestyle() == ":"] for axes in figure.still.axes]
@@ -185,25 +180,25 @@ def test_base_shares_show_what_chance_would_give(tmp_path: Path) -> None:
     for axes, side in zip(figure.still.axes[1:], ("written", "read"), strict=True):
         top = table[[f"{side}_inside", f"{side}_chance"]].max().max()
         assert axes.get_ylim()[1] == pytest.approx(1.08 * top), "small shares can be seen"
-    assert spectra.base_shares(base_shares(tmp_path, lambda module: np.zeros((12, 10)))).png()
+    assert spectra.base_shares(shift.base_shares(tmp_path, lambda module: np.zeros((12, 10)))).png()
 
 
 def test_intruders_stand_over_random_changes(tmp_path: Path) -> None:
-    found = intruders_beside(adapter(tmp_path), weight, ["norm"], rng=rng(), draws=5)["norm"]
+    found = beside(adapter(tmp_path), draws=5)
     figure = spectra.intruder_sweep(sweep := found.sweep())
     check(figure, 4)
     first = sweep[sweep.k == 1]
     np.testing.assert_allclose(figure.still.axes[0].get_lines()[0].get_ydata(), first.intruders / 6)
     at = sweep[(sweep.k == 10) & (sweep.threshold == 0.5)].iloc[0]
     assert f"below 0.5: {at.intruders:.0f} of {at.vectors:.0f}" in figure.alt
-    part = intruders_beside(tmp_path, weight, ["norm"], rng=rng(), draws=2, against=2)["norm"]
+    part = beside(tmp_path, draws=2, against=2)
     figure = spectra.intruder_sweep(part.sweep(counts=(5,)))
     check(figure, 1)
     assert "and undecided" in legend(figure)
 
 
 def test_one_random_change_is_seen_as_a_line(tmp_path: Path) -> None:
-    sweep = intruders_beside(adapter(tmp_path), weight, ["norm"], rng=rng(), draws=1)["norm"].sweep(counts=(5,))
+    sweep = beside(adapter(tmp_path), draws=1).sweep(counts=(5,))
     figure = spectra.intruder_sweep(sweep)
     dotted = [line for line in figure.still.axes[0].get_lines() if line.get_linestyle() == ":"]
     np.testing.assert_allclose(dotted[-1].get_ydata(), sweep.null_mean / sweep.vectors)
@@ -214,7 +209,7 @@ def test_drift_has_a_median_and_a_band_a_projection(tmp_path: Path) -> None:
     adapter(tmp_path)
     for step in (5, 10):
         adapter(tmp_path / "checkpoints" / f"checkpoint-{step}", seed=step)
-    figure = spectra.drift_curves(table := drift(tmp_path))
+    figure = spectra.drift_curves(table := shift.drift(tmp_path))
     check(figure, 4)
     expected = table[table.projection == "q_proj"].groupby("step").cosine.median()
     np.testing.assert_allclose(figure.still.axes[1].lines[0].get_ydata(), expected)
@@ -224,9 +219,9 @@ def test_drift_has_a_median_and_a_band_a_projection(tmp_path: Path) -> None:
 
 def test_changes_that_are_zero_can_be_drawn(tmp_path: Path) -> None:
     adapter(zero := tmp_path / "zero", lora_alpha=0)
-    assert spectra.norms(spectra_of(zero)).png()
+    assert spectra.norms(shift.spectra(zero)).png()
     adapter(zero / "checkpoints" / "checkpoint-5")
-    assert spectra.energy_curves(spectra_of(zero, more=True)).png()
-    assert spectra.base_shares(base_shares(zero, weight)).png()
-    assert spectra.intruder_sweep(intruders_beside(zero, weight, ["norm"], rng=rng(), draws=2)["norm"].sweep()).png()
-    assert spectra.drift_curves(drift(zero)).png()
+    assert spectra.energy_curves(shift.spectra(zero, more=True)).png()
+    assert spectra.base_shares(shift.base_shares(zero, weight)).png()
+    assert spectra.intruder_sweep(beside(zero, draws=2).sweep()).png()
+    assert spectra.drift_curves(shift.drift(zero)).png()

@@ -15,17 +15,8 @@ from tiny import chain_case, save_tiny
 
 from workbench.cases import toolchain
 from workbench.cases.sampling import with_order
-from workbench.game import (
-    Difference,
-    Engine,
-    Game,
-    Restricted,
-    attention_measures,
-    attention_received,
-    eager_attention,
-    rollout,
-    values_together,
-)
+from workbench.game import Difference, Engine, Game, Restricted, values_together
+from workbench.game.attention import attention_measures, attention_received, eager_attention, rollout
 from workbench.models import LanguageModel, load
 from workbench.models.prompts import encode, encode_answer
 
@@ -37,6 +28,12 @@ FACTS, NODES = len(CASE.facts), len(CASE.nodes)
 def lm() -> LanguageModel:
     """The shipped reader, not quantised, with a small random adapter."""
     return with_adapter(load(names=CASE.names, four_bit=False), size=0.02)
+
+
+@pytest.fixture
+def game(lm: LanguageModel) -> Game:
+    """Of the case's own answer, in an engine that has computed nothing."""
+    return Game.of(Engine(lm), CASE, path=CASE.path)
 
 
 def masks(count: int, seed: int = 0) -> np.ndarray:
@@ -124,8 +121,7 @@ def test_margin_is_against_the_strongest_other_toolchain(lm):
     assert game.view(adapter=False).other == game.other  # tuned and base are asked about the same pair
 
 
-def test_spans_come_from_the_same_passes(lm):
-    game = Game.of(Engine(lm), CASE, path=CASE.path)
+def test_spans_come_from_the_same_passes(game):
     keep = masks(5)
     tokens = game.token_logprobs(keep)
     rows = game.ledger.rows
@@ -167,8 +163,7 @@ def test_shared_prefix_gives_the_same_values_with_fewer_tokens(lm, form):
     assert shared.ledger.tokens < 0.9 * plain.ledger.tokens
 
 
-def test_difference_is_tuned_less_base_on_the_same_masks(lm):
-    game = Game.of(Engine(lm), CASE, path=CASE.path)
+def test_difference_is_tuned_less_base_on_the_same_masks(game):
     keep, delta = masks(4), Difference(game)
     assert delta(keep) == pytest.approx(game(keep) - game.view(adapter=False)(keep))
     values, slopes = delta.gradients(np.ones((1, game.n)))
@@ -176,8 +171,7 @@ def test_difference_is_tuned_less_base_on_the_same_masks(lm):
     assert slopes.shape == (1, game.n) and delta.n == game.n and delta.case is CASE
 
 
-def test_attention_of_a_reduced_graph_is_zero_on_what_is_gone(lm):
-    game = Game.of(Engine(lm), CASE, path=CASE.path)
+def test_attention_of_a_reduced_graph_is_zero_on_what_is_gone(game):
     gone = CASE.elements.index("command:count")
     keep = np.ones(game.n, bool)
     keep[gone] = False
@@ -186,8 +180,7 @@ def test_attention_of_a_reduced_graph_is_zero_on_what_is_gone(lm):
     assert less[gone] == 0 and less[CASE.elements.index("command:align")] > 0
 
 
-def test_token_attention_adds_up_to_the_attention_of_facts(lm):
-    game = Game.of(Engine(lm), CASE, path=CASE.path)
+def test_token_attention_adds_up_to_the_attention_of_facts(game):
     tokens = game.token_attention()
     assert [part.sum() for part in tokens[NODES:]] == pytest.approx(game.attention()[NODES:], abs=1e-6)
     keep = np.ones(game.n, bool)
@@ -195,8 +188,7 @@ def test_token_attention_adds_up_to_the_attention_of_facts(lm):
     assert len(game.token_attention(keep)[NODES + 2]) == 0 and len(tokens[NODES + 2]) == 3
 
 
-def test_what_is_off_is_gone_and_no_player_moves_it(lm):
-    game = Game.of(Engine(lm), CASE, path=CASE.path)
+def test_what_is_off_is_gone_and_no_player_moves_it(game):
     dead = NODES + 1
     players = np.array([dead, NODES + 3, NODES + 4])
     part = Restricted(game, players, off=np.array([dead]))
@@ -212,14 +204,13 @@ def test_what_is_off_is_gone_and_no_player_moves_it(lm):
     refused("players must be unlike numbers", Restricted, game, np.array([0, 0]))
 
 
-def test_bad_input_is_named(lm):
-    game = Game.of(Engine(lm), CASE, path=CASE.path)
+def test_bad_input_is_named(game):
     refused(r"shape \(m, 19\)", game, np.ones((2, 3), bool))
     refused("removal='gate'", game, np.full((1, game.n), 0.5))
     refused(r"\[0, 1\], not 1.5", game.view(removal="gate"), np.full((1, game.n), 1.5))
     refused("form must be one of", game.view, form="accuracy")
     refused("span must lie", game.view, span=(3, 99))
-    refused("shows no facts", Game.of, Engine(lm), dataclasses.replace(CASE, facts=()), path=CASE.path)
+    refused("shows no facts", Game.of, game.engine, dataclasses.replace(CASE, facts=()), path=CASE.path)
 
 
 def weights(layers: int, tokens: int, seed: int = 0) -> torch.Tensor:
@@ -237,39 +228,29 @@ def test_rollout_is_the_sum_over_all_paths() -> None:
             path = zip(reversed(given), ((start, a), (a, b), (b, end)), strict=True)
             total += np.prod([float((layer[i, j] + identity[i, j]) / 2) for layer, (i, j) in path])
         assert float(found[start, end]) == pytest.approx(total, abs=1e-12)
+    asked = torch.tensor([[0.25, 0, 0.5, 0.25]]).double()
+    assert torch.allclose(rollout(given, asked), asked @ found)
 
 
-def test_rows_sum_to_one_and_nothing_looks_ahead() -> None:
-    found = rollout(weights(6, 9))
-    assert torch.allclose(found.sum(-1), torch.ones(9, dtype=found.dtype))
-    assert (found.triu(1) == 0).all() and (found >= 0).all()
-    start = torch.tensor([[0.25, 0, 0.75]]).double()
-    assert torch.allclose(rollout(weights(2, 3), start), start @ rollout(weights(2, 3)))
-
-
-def test_facts_get_the_rollout_of_the_answers_positions() -> None:
-    run, some = explain_cases.engine(), explain_cases.cases()
-    answers = [run.answer_ids(case, case.path) for case in some]
-    found = attention_measures(run, some, answers)
-    for case, answer, mine in zip(some, answers, found["rollout"], strict=True):
-        prompt = run.prompt(case)
-        with eager_attention(run), torch.no_grad():
-            ids = torch.tensor([[*prompt.ids, *answer[:-1]]])
-            layers = run.lm.model(ids, output_attentions=True).attentions
-        matrix = np.eye(ids.shape[1])
-        for layer in layers:
-            matrix = (layer[0].mean(0).double().numpy() + np.eye(ids.shape[1])) / 2 @ matrix
-        asked = matrix[-len(answer) :, : len(prompt.ids)].mean(axis=0)
-        expected = [asked[np.array(prompt.fact) == i].sum() for i in range(len(case.facts))]
-        np.testing.assert_allclose(mine, expected, atol=1e-6)
-
-
-def test_one_pass_gives_both_ways() -> None:
+def test_facts_get_the_attention_and_the_rollout_of_the_answers_positions_in_one_pass() -> None:
     run, some = explain_cases.engine(), explain_cases.cases()
     answers = [run.answer_ids(case, case.path) for case in some]
     before = run.ledger.rows
-    both = attention_measures(run, some, answers)
+    found = attention_measures(run, some, answers)
     assert run.ledger.rows - before == len(some)
-    for alone, together in zip(attention_received(run, some, answers), both["mean"], strict=True):
+    for i, (case, answer) in enumerate(zip(some, answers, strict=True)):
+        prompt = run.prompt(case)
+        with eager_attention(run), torch.no_grad():
+            ids = torch.tensor([[*prompt.ids, *answer[:-1]]])
+            layers = [one[0].mean(0).double().numpy() for one in run.lm.model(ids, output_attentions=True).attentions]
+        matrix = np.eye(ids.shape[1])
+        for layer in layers:
+            matrix = (layer + np.eye(len(layer))) / 2 @ matrix
+        for way, whole in (("mean", np.mean(layers, axis=0)), ("rollout", matrix)):
+            asked = whole[-len(answer) :, : len(prompt.ids)].mean(axis=0)
+            expected = [asked[np.array(prompt.fact) == k].sum() for k in range(len(case.facts))]
+            np.testing.assert_allclose(found[way][i], expected, atol=1e-6)
+        assert (found["mean"][i] > 0).all() and found["mean"][i].sum() < 1
+    for alone, together in zip(attention_received(run, some, answers), found["mean"], strict=True):
         np.testing.assert_array_equal(alone, together)
     refused("mean, rollout, not by 'flow'", attention_measures, run, some, answers, ways=("flow",))

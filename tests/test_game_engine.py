@@ -47,9 +47,8 @@ def test_the_ledger_counts_rows_and_tokens():
     assert engine.ledger.calls == len(calls) == 5  # two rows do not fit into 80 tokens
     assert engine.ledger.rows == 5
     assert engine.ledger.tokens == 5 * (len(prompt.ids) + len(answer) - 1)
-    assert engine.ledger.seconds > 0 and set(engine.ledger.to_dict()) == {
-        "calls", "rows", "tokens", "backward_passes", "seconds"
-    }  # fmt: skip
+    assert engine.ledger.seconds > 0
+    assert set(engine.ledger.to_dict()) == {"calls", "rows", "tokens", "backward_passes", "seconds"}
 
 
 def test_what_prompts_begin_like_is_read_once_and_says_the_same_under_gates_and_gradients(monkeypatch):
@@ -203,8 +202,8 @@ def test_a_prompt_beyond_the_context_is_refused_before_any_pass(tmp_path):
     lm.model.config.max_position_embeddings = 40
     engine = Engine(lm)
     tokens = len(engine.prompt(chain_case()).ids) + 8
-    with pytest.raises(ContextError, match=rf"1 of 1 prompts.*has {tokens} tokens, the model reads 40"):
-        engine.answers([chain_case()], max_new_tokens=8)
+    told = rf"1 of 1 prompts.*has {tokens} tokens, the model reads 40"
+    refused(told, engine.answers, [chain_case()], max_new_tokens=8, error=ContextError)
     assert engine.ledger.calls == 0
     refused("reads 40", train, lm, [chain_case()], TrainConfig(steps=1), folder=tmp_path / "none", error=ContextError)
     assert not (tmp_path / "none").exists()
