@@ -169,6 +169,10 @@ def test_masks_may_be_given_and_strength_is_chosen_or_given() -> None:
     truth = np.array([2.0, 0, 0, -1, 0])
     np.testing.assert_allclose(fit(design, design @ truth + 3), truth, atol=0.01)
     assert (fit_surrogate(design, design @ truth, alpha=0.2).scores[[1, 2, 4]] == 0).all()
+    assert not fit_surrogate(design, np.ones(60)).scores.any()
+    always = np.where(np.arange(5) == 3, 1.0, design)
+    assert fit_surrogate(always, always @ truth).scores[3] == 0
+    refused("2 or more masks, not 1", fit_surrogate, design[:1], np.ones(1))
     found = linear_surrogate(lambda keep: keep @ truth, 5, rng=rng(), masks=design > 0, held_out=20)
     np.testing.assert_allclose(found.scores, truth, atol=0.01)
 

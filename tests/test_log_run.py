@@ -240,8 +240,8 @@ def test_transformers_serve_gives_the_answers_and_sets_of_the_model_here(spoken,
     rows = [{"question": f"What reads {WORDS[5 + i]}?", "facts": facts[i:] + facts[:i]} for i in range(3)]
     log = written(tmp_path / "log.jsonl", *rows)
     how = {"decision": "regex:(?s).+", "max_new_tokens": 6, "budget": 60}
-    here = explain_log(log, spoken=str(spoken), out=tmp_path / "here", four_bit=False, **how)
-    there = explain_log(log, spoken=str(spoken), out=tmp_path / "there", endpoint=address, **how)
+    here = explain_log(log, model=str(spoken), out=tmp_path / "here", four_bit=False, **how)
+    there = explain_log(log, model=str(spoken), out=tmp_path / "there", endpoint=address, **how)
     told = there.metrics["served"]["tuned"]
     assert told["repeats"] == 1 and told["different_answers"] == 1
     for one, two in zip(here.records, there.records, strict=True):

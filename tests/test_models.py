@@ -164,6 +164,10 @@ def test_the_head_takes_the_last_positions_of_several_prompts_as_rows_on_end(tmp
     engine.logprobs([prompt, prompt], [answer, answer])
     assert [rows.shape[0] for rows in taken] == [2] and taken[0].shape[1] < len(prompt.ids)
     assert all(rows.is_contiguous() for rows in taken)
+    weight, gaps = lm.model.get_output_embeddings().weight, torch.cat([taken[0]] * 2, 1)[:, : taken[0].shape[1]]
+    assert not gaps.is_contiguous()
+    said, slow = (torch.nn.functional.linear(rows, weight) for rows in (taken[0], gaps))
+    assert torch.allclose(said, slow, rtol=1e-5, atol=1e-6)
 
 
 def test_an_adapter_on_unknown_modules_is_refused(tmp_path):

@@ -62,7 +62,8 @@ def test_json_a_cell_and_a_command_give_the_state_again(state: State) -> None:
 
 
 def test_the_notebook_knows_every_name_and_every_weight_with_the_same_default() -> None:
-    for name, value in (State().parameters() | {term.weight: term.default for term in TERMS.values()}).items():
+    weights = [(term.weight, term.default) for term in TERMS.values()]
+    for name, value in [*State().parameters().items(), *weights]:
         assert KNOWN[name].default == value, name
 
 

@@ -136,6 +136,8 @@ def fit_surrogate(keep: np.ndarray, target: np.ndarray, *, tokens: int = 1, alph
         [4.0, 0.0, 0.0]
     """
     columns = np.asarray(keep, dtype=float)
+    if len(columns) < 2:
+        raise ValueError(f"a line needs 2 or more masks, not {len(columns)}")
     weights, spread, each = np.zeros(columns.shape[1]), columns.std(0), target / tokens
     spread[spread == 0] = 1
     if np.ptp(each):

@@ -37,7 +37,8 @@ TALL = 0.4  # inches a term
 
 def smoothed(values: Sequence[float], *, decay: float = 0.9) -> np.ndarray:
     """Exponential moving average (n,), corrected for its start: the first value is the first of the series."""
-    return pd.Series(values, dtype=float).ewm(alpha=1 - decay).mean().to_numpy()
+    series = pd.Series(values, dtype=float)
+    return series.ewm(alpha=1 - decay).mean().where(series.notna()).to_numpy()  # a loss that is no number stays a gap
 
 
 @house_style()

@@ -79,7 +79,7 @@ def kept_tokens(config: PretrainedConfig, length: int) -> int:
     return KEPT_BYTES // (4 * layer * config.num_hidden_layers)
 
 
-def is_out_of_memory(error: BaseException | None) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that the memory of the GPU, or of the machine, ran out."""
     return isinstance(error, torch.OutOfMemoryError) or (isinstance(error, RuntimeError) and ON_A_CPU in str(error))
 

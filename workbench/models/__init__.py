@@ -237,11 +237,12 @@ def base_of(model: torch.nn.Module) -> Any:
     return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
-def rows_on_end(head: torch.nn.Module) -> None:
+def rows_on_end(head: torch.nn.Module | None) -> None:
     """Has the head take its rows one after another: of the last positions of several prompts, a slice with gaps, torch
-    would multiply the vocabulary once for each prompt, which gives the same bits and takes longer.
+    would multiply the vocabulary once for each prompt, which takes longer and says the same.
     """
-    head.register_forward_pre_hook(lambda _head, given: (given[0].contiguous(), *given[1:]))
+    if head is not None:
+        head.register_forward_pre_hook(lambda _head, given: tuple(rows.contiguous() for rows in given))
 
 
 def suit_threads(model: PreTrainedModel) -> None:

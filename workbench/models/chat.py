@@ -81,10 +81,10 @@ def _refused(name: str, fault: str) -> ModelError:
 
 @lru_cache(maxsize=16)
 def _rendered(arguments: str) -> tuple[str, str]:
-    return apart(RENDER, arguments, longest=len(PROBE) + LONGEST)
+    return apart(RENDER, arguments, longest=len(PROBE) + LONGEST, seconds=SECONDS)
 
 
-def apart(program: str, arguments: str, *, longest: int, seconds: int = SECONDS) -> tuple[str, str]:
+def apart(program: str, arguments: str, *, longest: int, seconds: int) -> tuple[str, str]:
     """(text, fault) of `written(*arguments)`, which the program defines, in a process of its own. arguments: a JSON
     list. longest: of a text one character more than so many is seen, at most."""
     order = f"[{seconds}, {MEMORY}, {longest}, {arguments}]"
