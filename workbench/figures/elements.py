@@ -143,7 +143,7 @@ def agreement(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
     tables: panel title -> rows of `workbench.shift.agreement_tests`, the same pairs in each.
     """
-    title = "Mean Spearman correlation over cases, with 95 % intervals"
+    title = "Mean Spearman correlation over cases"
     frames = {
         f"{name} ({cases(rows)})": rows.assign(label=rows["first"] + " · " + rows["second"])
         for name, rows in tables.items()
